@@ -1,0 +1,1 @@
+"""Image sets as device-resident tensors, their splits and augmentation."""

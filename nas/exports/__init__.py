@@ -1,0 +1,1 @@
+"""Export formats, each with its own check."""

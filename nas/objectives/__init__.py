@@ -1,0 +1,1 @@
+"""What a Pareto front is made of."""

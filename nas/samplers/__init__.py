@@ -1,0 +1,1 @@
+"""Samplers: Optuna's through conf/sampler, and our own."""

@@ -1,0 +1,1 @@
+"""What can be built: the algebra of Inception networks, their exact cost and the domain of a search."""

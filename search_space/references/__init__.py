@@ -1,0 +1,1 @@
+"""Published networks as values of the algebra."""
