@@ -1,8 +1,8 @@
 """What passes between the driver and whoever trains: a job out, its outcome back, and the shapes both sides keep.
 
-A job says "train this architecture from epoch a to epoch b, attempt n, starting from this checkpoint". Freezing, thawing,
-promoting, retrying and resuming a training are all just another job. Every value here is plain data, so that it crosses a
-process or a machine boundary as it is.
+A job says "train this architecture from epoch a to epoch b, attempt n, starting from this checkpoint". Freezing,
+thawing, promoting, retrying and resuming a training are all just another job. Every value here is plain data, so that
+it crosses a process or a machine boundary as it is.
 """
 
 from __future__ import annotations
@@ -85,7 +85,9 @@ class Job:
 
     def __post_init__(self) -> None:
         if not 0 <= self.from_epoch <= self.to_epoch:
-            raise ValueError(f"a job goes forward: 0 <= from_epoch <= to_epoch, got {self.from_epoch} and {self.to_epoch}")
+            raise ValueError(
+                f"a job goes forward: 0 <= from_epoch <= to_epoch, got {self.from_epoch} and {self.to_epoch}"
+            )
         if (self.checkpoint is None) != (self.from_epoch == 0):
             raise ValueError(
                 f"a job starts from a checkpoint exactly when epochs are already trained, "

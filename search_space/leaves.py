@@ -1,0 +1,352 @@
+"""The leaves of the algebra: what an Inception network is made of, each with its shape arithmetic.
+
+Frozen values that check themselves when made. `graph.py` joins them; import them from there.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import NamedTuple, final
+
+ACTIVATIONS = ("relu", "gelu")
+NORMS = ("batch", "layer")
+POOLS = ("max", "avg")
+
+Pair = tuple[int, int]
+
+
+class ShapeError(ValueError):
+    """A node that does not fit its input; the message names the path."""
+
+
+class Shape(NamedTuple):
+    """Shape of one image or feature map: channels, height, width."""
+
+    channels: int
+    height: int
+    width: int
+
+    @property
+    def size(self) -> int:
+        """Number of elements.
+
+        >>> Shape(3, 32, 32).size
+        3072
+        """
+        return self.channels * self.height * self.width
+
+    def __str__(self) -> str:
+        return f"{self.channels}×{self.height}×{self.width}"
+
+
+def check(law: bool, message: str) -> None:
+    """Raise ValueError with `message` unless `law` holds."""
+    if not law:
+        raise ValueError(message)
+
+
+def _check_pair(what: str, pair: Pair, least: int) -> None:
+    check(
+        isinstance(pair, tuple) and len(pair) == 2 and all(isinstance(n, int) and n >= least for n in pair),
+        f"{what} must be two integers >= {least}, got {pair}",
+    )
+
+
+def _check_count(what: str, count: int) -> None:
+    check(isinstance(count, int) and count >= 1, f"{what} must be an integer >= 1, got {count}")
+
+
+def check_activation(activation: str | None) -> None:
+    """Raise ValueError unless `activation` is None or one that we know."""
+    check(
+        activation is None or activation in ACTIVATIONS, f"activation must be one of {ACTIVATIONS}, got {activation!r}"
+    )
+
+
+def _swept(extent: int, kernel: int, stride: int, padding: int, *, ceil: bool = False) -> int:
+    """Output extent of a kernel swept over `extent` cells, as torch has it (ceil: no window starts in the padding)."""
+    span = extent + 2 * padding - kernel
+    if span < 0:
+        return 0
+    count = (span + (stride - 1 if ceil else 0)) // stride + 1
+    if ceil and (count - 1) * stride >= extent + padding:
+        count -= 1
+    return count
+
+
+@dataclass(frozen=True, slots=True)
+class Node(ABC):
+    """One expression of the algebra: a leaf, a join or a tap."""
+
+    name: str = field(default="", compare=False, kw_only=True)
+
+    @abstractmethod
+    def output_shape(self, shape: Shape, path: str = "") -> Shape:
+        """Shape of the output for an input of `shape`.
+
+        Raises:
+            ShapeError: the node does not fit; the message ends with the path of the node at fault.
+        """
+
+    @property
+    def children(self) -> tuple[Node, ...]:
+        """The nodes below this one, in execution order; a leaf has none."""
+        return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Pointwise(Node):
+    """A leaf that keeps the shape, whatever it is."""
+
+    @final
+    def output_shape(self, shape: Shape, path: str = "") -> Shape:  # noqa: ARG002 - any shape fits
+        """The input's shape."""
+        return shape
+
+
+def at(path: str) -> str:
+    """The end of an error: where it happened, nothing for the root."""
+    return f" at {path}" if path else ""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Norm(Pointwise):
+    """Normalisation with a learned scale and shift per channel: over the batch, or over the channels (`layer`).
+
+    Attributes:
+        kind: `batch` or `layer`.
+        eps: added to the variance.
+    """
+
+    kind: str = "batch"
+    eps: float = 1e-5
+
+    def __post_init__(self) -> None:
+        check(self.kind in NORMS, f"norm must be one of {NORMS}, got {self.kind!r}")
+        check(self.eps > 0, f"norm eps must be positive, got {self.eps}")
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Activation(Pointwise):
+    """An elementwise non-linearity that stands on its own (Xception's, before the convolution).
+
+    Attributes:
+        kind: `relu` or `gelu`.
+    """
+
+    kind: str = "relu"
+
+    def __post_init__(self) -> None:
+        check(self.kind in ACTIVATIONS, f"activation must be one of {ACTIVATIONS}, got {self.kind!r}")
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Conv(Node):
+    """Convolution, then its norm, then its activation.
+
+    Attributes:
+        channels: output channels.
+        kernel: height and width of the filters.
+        stride: vertical and horizontal step.
+        padding: zeros added above and below, and at either side.
+        groups: independent groups of channels; the number of input channels makes a depthwise convolution.
+        bias: whether the convolution has a bias of its own.
+        norm: normalisation after it, None for none.
+        activation: non-linearity at the end, None for none.
+    """
+
+    channels: int
+    kernel: Pair
+    stride: Pair = (1, 1)
+    padding: Pair = (0, 0)
+    groups: int = 1
+    bias: bool = False
+    norm: Norm | None = None
+    activation: str | None = None
+
+    def __post_init__(self) -> None:
+        _check_count("channels", self.channels)
+        _check_count("groups", self.groups)
+        _check_pair("kernel", self.kernel, 1)
+        _check_pair("stride", self.stride, 1)
+        _check_pair("padding", self.padding, 0)
+        check_activation(self.activation)
+        check(
+            self.channels % self.groups == 0,
+            f"groups must divide the output channels, got {self.groups} groups and {self.channels} channels",
+        )
+
+    def output_shape(self, shape: Shape, path: str = "") -> Shape:
+        """`channels` maps, each side swept by the kernel."""
+        if shape.channels % self.groups:
+            raise ShapeError(
+                f"groups must divide the input channels, got {self.groups} groups, {shape.channels} channels{at(path)}"
+            )
+        height = _swept(shape.height, self.kernel[0], self.stride[0], self.padding[0])
+        width = _swept(shape.width, self.kernel[1], self.stride[1], self.padding[1])
+        if height < 1 or width < 1:
+            raise ShapeError(f"kernel must fit into the padded input, got {self.kernel} over {shape}{at(path)}")
+        return Shape(self.channels, height, width)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Pool(Node):
+    """Maximum or mean over a moving window.
+
+    Attributes:
+        kind: `max` or `avg`.
+        kernel: height and width of the window.
+        stride: vertical and horizontal step.
+        padding: cells added at each side, at most half the kernel.
+        ceil: round the output extent up, so that a last partial window counts.
+        count_padding: whether a mean divides by the cells of the padding too.
+    """
+
+    kind: str
+    kernel: Pair
+    stride: Pair = (1, 1)
+    padding: Pair = (0, 0)
+    ceil: bool = False
+    count_padding: bool = True
+
+    def __post_init__(self) -> None:
+        check(self.kind in POOLS, f"pool must be one of {POOLS}, got {self.kind!r}")
+        _check_pair("kernel", self.kernel, 1)
+        _check_pair("stride", self.stride, 1)
+        _check_pair("padding", self.padding, 0)
+        check(
+            all(2 * p <= k for p, k in zip(self.padding, self.kernel, strict=True)),
+            f"padding of a pool must be at most half its kernel, got {self.padding} for {self.kernel}",
+        )
+
+    def output_shape(self, shape: Shape, path: str = "") -> Shape:
+        """The input's channels, each side swept by the window."""
+        height = _swept(shape.height, self.kernel[0], self.stride[0], self.padding[0], ceil=self.ceil)
+        width = _swept(shape.width, self.kernel[1], self.stride[1], self.padding[1], ceil=self.ceil)
+        if height < 1 or width < 1:
+            raise ShapeError(f"window must fit into the padded input, got {self.kernel} over {shape}{at(path)}")
+        return Shape(shape.channels, height, width)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class GlobalPool(Node):
+    """Maximum or mean over the whole map, or adaptively over a grid of `size` windows.
+
+    Attributes:
+        kind: `max` or `avg`.
+        size: height and width of the output.
+    """
+
+    kind: str = "avg"
+    size: Pair = (1, 1)
+
+    def __post_init__(self) -> None:
+        check(self.kind in POOLS, f"pool must be one of {POOLS}, got {self.kind!r}")
+        _check_pair("size", self.size, 1)
+
+    def output_shape(self, shape: Shape, path: str = "") -> Shape:  # noqa: ARG002 - any shape fits
+        """The input's channels at the given size."""
+        return Shape(shape.channels, *self.size)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Slice(Node):
+    """The channels from `start` up to, and without, `stop`."""
+
+    start: int
+    stop: int
+
+    def __post_init__(self) -> None:
+        check(0 <= self.start < self.stop, f"a slice needs 0 <= start < stop, got {self.start} and {self.stop}")
+
+    def output_shape(self, shape: Shape, path: str = "") -> Shape:
+        """As many channels as are cut out."""
+        if self.stop > shape.channels:
+            raise ShapeError(
+                f"a slice must end within its input, got stop {self.stop} of {shape.channels} channels{at(path)}"
+            )
+        return Shape(self.stop - self.start, shape.height, shape.width)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Scale(Pointwise):
+    """Multiplication by a constant (scaled residuals), or by a learned factor per channel (layer scale).
+
+    Attributes:
+        value: the constant, or where the learned factors start.
+        learned: whether each channel learns its own factor.
+    """
+
+    value: float
+    learned: bool = False
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class LRN(Pointwise):
+    """Local response normalization across channels (Krizhevsky et al. 2012, section 3.3; torch divides alpha by
+    `size`).
+
+    Attributes:
+        size: channels in a neighbourhood.
+        alpha: weight of the mean square.
+        beta: exponent.
+        k: constant under the exponent.
+    """
+
+    size: int = 5
+    alpha: float = 1e-4
+    beta: float = 0.75
+    k: float = 1.0
+
+    def __post_init__(self) -> None:
+        _check_count("size", self.size)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Dropout(Pointwise):
+    """Zeroes each element with probability `rate` while training."""
+
+    rate: float
+
+    def __post_init__(self) -> None:
+        check(0 <= self.rate < 1, f"dropout rate must lie in [0, 1), got {self.rate}")
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Linear(Node):
+    """A dense layer over the flattened input, then its activation.
+
+    Attributes:
+        features: output features.
+        bias: whether it has a bias.
+        activation: non-linearity at the end, None for none.
+    """
+
+    features: int
+    bias: bool = True
+    activation: str | None = None
+
+    def __post_init__(self) -> None:
+        _check_count("features", self.features)
+        check_activation(self.activation)
+
+    def output_shape(self, shape: Shape, path: str = "") -> Shape:  # noqa: ARG002 - any shape fits
+        """`features` channels of one cell."""
+        return Shape(self.features, 1, 1)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Identity(Pointwise):
+    """The input as it is."""
