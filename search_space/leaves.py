@@ -292,8 +292,9 @@ class Scale(Pointwise):
 @final
 @dataclass(frozen=True, slots=True)
 class LRN(Pointwise):
-    """Local response normalization across channels (Krizhevsky et al. 2012, section 3.3; torch divides alpha by
-    `size`).
+    """Local response normalization across channels (Krizhevsky et al. 2012, section 3.3).
+
+    As in torch, alpha is divided by `size`.
 
     Attributes:
         size: channels in a neighbourhood.

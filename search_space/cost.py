@@ -1,0 +1,249 @@
+"""What a network costs, exactly and before any training: one fold over the graph.
+
+* Parameters: everything that is trained; the running statistics of batch norm are not. * MACs: multiply–accumulates
+of convolutions and linear layers, for one image. FLOPs would be twice that. * Activation memory: the peak of the
+bytes alive at one moment of inference at batch 1, in float32, in this execution order:
+  nodes run depth first and in order, one at a time. A leaf holds its input while it writes its output, a new tensor;
+  a norm and an activation that belong to a convolution or a linear layer work in place; identities and dropout pass
+  their input on. A tensor is freed once the last node that reads it is done. A concatenation holds the outputs of all
+  of its branches while it writes the joined tensor; a residual adds the shortcut into the body's output. Weights are
+  not counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from search_space.graph import (
+    Concat,
+    Conv,
+    Dropout,
+    Graph,
+    Identity,
+    Linear,
+    Node,
+    Norm,
+    Pool,
+    Residual,
+    Scale,
+    Seq,
+    Shape,
+    Tap,
+    Visit,
+    child_path,
+    walk,
+)
+
+FLOAT_BYTES = 4
+INDEX_BYTES = 8
+MIB = 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """The exact cost of one network.
+
+    Attributes:
+        params: trained parameters.
+        macs: multiply–accumulates for one image.
+        activation_bytes: peak of activation memory at batch 1, in the execution order of this module's docstring.
+    """
+
+    params: int
+    macs: int
+    activation_bytes: int
+
+    @property
+    def memory_mib(self) -> float:
+        """Peak of activation memory at batch 1, in MiB."""
+        return self.activation_bytes / MIB
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The cost of one part of a network.
+
+    Attributes:
+        path: where the part stands.
+        params: its trained parameters.
+        macs: its multiply–accumulates for one image.
+        output: shape of its output.
+    """
+
+    path: str
+    params: int
+    macs: int
+    output: Shape
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What a node adds: `peak` counts its input; `alias` says that the output is the input itself."""
+
+    output: Shape
+    params: int
+    macs: int
+    peak: int
+    alias: bool = False
+
+
+def cost(graph: Graph, *, training: bool = False) -> Cost:
+    """The cost of a network for one image.
+
+    Args:
+        graph: the network.
+        training: whether auxiliary heads count, as they do while training; they are gone from inference.
+    """
+    part = _measure(graph.root, graph.input, False, training)
+    return Cost(part.params, part.macs, FLOAT_BYTES * part.peak)
+
+
+def leaf_params(leaf: Node, shape: Shape) -> int:
+    """Trained parameters of a leaf on an input of `shape`."""
+    match leaf:
+        case Conv():
+            return _filter_weights(leaf, shape) + leaf.channels * (leaf.bias + 2 * (leaf.norm is not None))
+        case Linear():
+            return leaf.features * (shape.size + leaf.bias)
+        case Norm():
+            return 2 * shape.channels
+        case Scale(learned=True):
+            return shape.channels
+    return 0
+
+
+def leaf_macs(leaf: Node, shape: Shape) -> int:
+    """Multiply–accumulates of a leaf on one input of `shape`."""
+    match leaf:
+        case Conv():
+            output = leaf.output_shape(shape)
+            return _filter_weights(leaf, shape) * output.height * output.width
+        case Linear():
+            return leaf.features * shape.size
+    return 0
+
+
+def _filter_weights(leaf: Conv, shape: Shape) -> int:
+    return leaf.channels * (shape.channels // leaf.groups) * leaf.kernel[0] * leaf.kernel[1]
+
+
+def _measure(node: Node, shape: Shape, keep: bool, training: bool) -> _Part:
+    """Fold over a node; `keep` says that somebody reads the input after this node."""
+    match node:
+        case Seq():
+            return _measure_seq(node, shape, keep, training)
+        case Concat():
+            return _measure_concat(node, shape, keep, training)
+        case Residual():
+            return _measure_residual(node, shape, keep, training)
+        case Tap():
+            head = _measure(node.head, shape, True, training) if training else _Part(shape, 0, 0, shape.size)
+            return _Part(shape, head.params, head.macs, head.peak, alias=True)
+        case Identity() | Dropout():
+            return _Part(shape, 0, 0, shape.size, alias=True)
+    output = node.output_shape(shape)
+    return _Part(output, leaf_params(node, shape), leaf_macs(node, shape), shape.size + output.size)
+
+
+def _measure_seq(node: Seq, shape: Shape, keep: bool, training: bool) -> _Part:
+    params = macs = 0
+    peak, alias, current = shape.size, True, shape
+    for child in node.nodes:
+        part = _measure(child, current, keep and alias, training)
+        held = shape.size if keep and not alias else 0
+        params, macs, peak = params + part.params, macs + part.macs, max(peak, held + part.peak)
+        alias, current = alias and part.alias, part.output
+    return _Part(current, params, macs, peak, alias)
+
+
+def _measure_concat(node: Concat, shape: Shape, keep: bool, training: bool) -> _Part:
+    if len(node.branches) == 1:
+        return _measure(node.branches[0], shape, keep, training)
+    params = macs = held = peak = channels = 0
+    for index, branch in enumerate(node.branches):
+        part = _measure(branch, shape, keep or index < len(node.branches) - 1, training)
+        params, macs, peak = params + part.params, macs + part.macs, max(peak, held + part.peak)
+        channels += part.output.channels
+        held += 0 if part.alias else part.output.size
+        keep = keep or part.alias
+    output = Shape(channels, part.output.height, part.output.width)
+    joining = (shape.size if keep else 0) + held + output.size
+    return _Part(output, params, macs, max(peak, joining))
+
+
+def _measure_residual(node: Residual, shape: Shape, keep: bool, training: bool) -> _Part:
+    body = _measure(node.body, shape, True, training)
+    shortcut = _measure(node.shortcut, shape, keep or body.alias, training)
+    held = body.output.size
+    peak = max(body.peak, held + shortcut.peak)
+    return _Part(body.output, body.params + shortcut.params, body.macs + shortcut.macs, peak)
+
+
+def rows(graph: Graph) -> tuple[Row, ...]:
+    """The cost of each part: what stands in the sequences of the graph, blocks as one row each."""
+    return tuple(_rows(graph.root, graph.input, ""))
+
+
+def _rows(node: Node, shape: Shape, path: str) -> Iterator[Row]:
+    if not isinstance(node, Seq):
+        part = _measure(node, shape, False, False)
+        yield Row(path, part.params, part.macs, part.output)
+        return
+    for index, child in enumerate(node.nodes):
+        here = child_path(path, child, index)
+        yield from _rows(child, shape, here)
+        shape = child.output_shape(shape, here)
+
+
+def training_bytes(graph: Graph, batch_size: int, *, optimizer_slots: int = 1, ema: bool = False) -> int:
+    """Upper estimate of the memory of one training step in float32, in bytes, workspaces of kernels apart.
+
+    Counted are the weights, their gradients, the optimizer's state and the averaged weights; every tensor that the
+    forward pass writes, as if autograd kept all of them (norm and activation out of place, indices of max pooling,
+    masks of dropout, joined tensors, sums); and for the gradients of activations twice the peak of inference.
+
+    Args:
+        graph: the network.
+        batch_size: images in a step.
+        optimizer_slots: values that the optimizer keeps a parameter: 1 for momentum, 2 for Adam.
+        ema: whether averaged weights are kept.
+    """
+    whole = cost(graph, training=True)
+    weights = whole.params * FLOAT_BYTES * (2 + optimizer_slots + ema)
+    stored = graph.input.size * FLOAT_BYTES + _joined_bytes(graph.root, graph.input)
+    stored += sum(_stored_bytes(visit) for visit in walk(graph, taps=True))
+    return weights + batch_size * (stored + 2 * whole.activation_bytes)
+
+
+def _stored_bytes(visit: Visit) -> int:
+    """Bytes that a leaf writes for one image and autograd may keep."""
+    floats = visit.output.size * FLOAT_BYTES
+    match visit.leaf:
+        case Conv(norm=norm, activation=activation):
+            return floats * (1 + (norm is not None) + (activation is not None))
+        case Linear(activation=activation):
+            return floats * (1 + (activation is not None))
+        case Pool(kind="max"):
+            return floats + visit.output.size * INDEX_BYTES
+        case Dropout():
+            return 2 * floats
+        case Identity():
+            return 0
+    return 2 * floats
+
+
+def _joined_bytes(node: Node, shape: Shape) -> int:
+    """Bytes of the tensors that concatenations and residuals write for one image."""
+    total = 0
+    current = shape
+    for child in node.children:
+        total += _joined_bytes(child, current)
+        if isinstance(node, Seq):
+            current = child.output_shape(current)
+    match node:
+        case Concat():
+            total += node.output_shape(shape).size * FLOAT_BYTES
+        case Residual(activation=activation):
+            total += node.output_shape(shape).size * FLOAT_BYTES * (1 + (activation is not None))
+    return total

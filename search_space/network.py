@@ -1,0 +1,274 @@
+"""From a graph to a torch module: a fold that keeps the graph's shape, so parameter names are the graph's paths."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast, final
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from search_space.graph import (
+    LRN,
+    Activation,
+    Concat,
+    Conv,
+    Dropout,
+    GlobalPool,
+    Graph,
+    Identity,
+    Linear,
+    Node,
+    Norm,
+    Pool,
+    Residual,
+    Scale,
+    Seq,
+    Shape,
+    Slice,
+    Tap,
+    child_path,
+)
+
+Auxiliary = tuple[Tensor, float]
+
+
+@final
+class Network(nn.Module):
+    """A built network: images (N, C, H, W) to logits (N, classes).
+
+    In training mode a network with auxiliary heads returns `(logits, [(auxiliary logits, loss weight), ...])`; in
+    evaluation mode the heads do not run.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        super().__init__()
+        self.taps: list[Auxiliary] = []
+        self.body = _build(graph.root, graph.input, self.taps)
+        self.has_taps = any(isinstance(module, _Tapped) for module in self.modules())
+
+    def forward(self, images: Tensor) -> Tensor | tuple[Tensor, list[Auxiliary]]:
+        """Logits (N, classes), with the auxiliary ones where there are any and the network is training."""
+        self.taps.clear()
+        logits = self.body(images).flatten(1)  # (N, classes)
+        if self.training and self.has_taps:
+            auxiliary = list(self.taps)
+            self.taps.clear()
+            return logits, auxiliary
+        return cast(Tensor, logits)
+
+
+def build(graph: Graph) -> Network:
+    """The module of a graph, freshly initialised from torch's global random state.
+
+    Convolutions start from He et al. 2015 (normal, fan in); everything else as torch does.
+    """
+    network = Network(graph)
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_in", nonlinearity="relu")
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+    return network
+
+
+@final
+class _Parallel(nn.Module):
+    """Branches on one input, joined along the channels."""
+
+    def __init__(self, branches: Sequence[tuple[str, nn.Module]]) -> None:
+        super().__init__()
+        for name, branch in branches:
+            self.add_module(name, branch)
+
+    def forward(self, x: Tensor) -> Tensor:  # (N, C, H, W) -> (N, sum of the branches' channels, H', W')
+        outputs = [branch(x) for branch in self.children()]
+        return outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=1)
+
+
+@final
+class _Sum(nn.Module):
+    """A body added to a shortcut of the same input."""
+
+    def __init__(self, body: nn.Module, shortcut: nn.Module, activation: nn.Module) -> None:
+        super().__init__()
+        self.body = body
+        self.shortcut = shortcut
+        self.activation = activation
+
+    def forward(self, x: Tensor) -> Tensor:  # (N, C, H, W) -> (N, C', H', W')
+        return cast(Tensor, self.activation(self.body(x) + self.shortcut(x)))
+
+
+@final
+class _Tapped(nn.Module):
+    """Passes its input on; in training also runs the head and leaves its logits in `outputs`."""
+
+    def __init__(self, head: nn.Module, weight: float, outputs: list[Auxiliary]) -> None:
+        super().__init__()
+        self.head = head
+        self.weight = weight
+        self.outputs = outputs
+
+    def forward(self, x: Tensor) -> Tensor:  # (N, C, H, W) -> (N, C, H, W)
+        if self.training:
+            self.outputs.append((self.head(x).flatten(1), self.weight))
+        return x
+
+
+@final
+class _Cut(nn.Module):
+    """The channels from `start` up to `stop`."""
+
+    def __init__(self, start: int, stop: int) -> None:
+        super().__init__()
+        self.start = start
+        self.stop = stop
+
+    def forward(self, x: Tensor) -> Tensor:  # (N, C, H, W) -> (N, stop - start, H, W)
+        return x[:, self.start : self.stop]
+
+
+@final
+class _ConstantScale(nn.Module):
+    """Multiplication by a constant."""
+
+    def __init__(self, value: float) -> None:
+        super().__init__()
+        self.value = value
+
+    def forward(self, x: Tensor) -> Tensor:  # any shape
+        return x * self.value
+
+
+@final
+class _ChannelScale(nn.Module):
+    """Multiplication by a learned factor per channel."""
+
+    def __init__(self, channels: int, value: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.full((channels,), value))
+
+    def forward(self, x: Tensor) -> Tensor:  # (N, C, ...) -> (N, C, ...)
+        return x * self.weight.reshape(-1, *[1] * (x.dim() - 2))
+
+
+@final
+class _ChannelNorm(nn.LayerNorm):
+    """Layer norm over the channels of each cell."""
+
+    def forward(self, x: Tensor) -> Tensor:  # (N, C) or (N, C, H, W)
+        if x.dim() == 2:
+            return super().forward(x)
+        normalised = functional.layer_norm(x.movedim(1, -1), self.normalized_shape, self.weight, self.bias, self.eps)
+        return normalised.movedim(-1, 1)
+
+
+@final
+class _Dense(nn.Linear):
+    """A linear layer over the flattened input."""
+
+    def forward(self, x: Tensor) -> Tensor:  # (N, C, H, W) -> (N, features)
+        return super().forward(x.flatten(1))
+
+
+def _build(node: Node, shape: Shape, taps: list[Auxiliary]) -> nn.Module:
+    match node:
+        case Seq():
+            return _build_seq(node, shape, taps)
+        case Concat():
+            return _Parallel([(_step(b, i), _build(b, shape, taps)) for i, b in enumerate(node.branches)])
+        case Residual():
+            sides = [_build(side, shape, taps) for side in node.children]
+            return _Sum(sides[0], sides[1], _activation(node.activation))
+        case Tap():
+            return _Tapped(_build(node.head, shape, taps), node.weight, taps)
+    return _build_leaf(node, shape)
+
+
+def _build_seq(node: Seq, shape: Shape, taps: list[Auxiliary]) -> nn.Module:
+    modules = nn.Sequential()
+    for index, child in enumerate(node.nodes):
+        modules.add_module(_step(child, index), _build(child, shape, taps))
+        shape = child.output_shape(shape)
+    return modules
+
+
+def _step(node: Node, index: int) -> str:
+    return child_path("", node, index)
+
+
+def _activation(kind: str | None) -> nn.Module:
+    match kind:
+        case None:
+            return nn.Identity()
+        case "relu":
+            return nn.ReLU(inplace=True)
+        case "gelu":
+            return nn.GELU()
+    raise AssertionError(f"no module for activation {kind}")
+
+
+def _norm(norm: Norm, channels: int) -> nn.Module:
+    return nn.BatchNorm2d(channels, eps=norm.eps) if norm.kind == "batch" else _ChannelNorm(channels, eps=norm.eps)
+
+
+def _build_leaf(leaf: Node, shape: Shape) -> nn.Module:
+    match leaf:
+        case Conv():
+            return _build_conv(leaf, shape)
+        case Linear():
+            dense = _Dense(shape.size, leaf.features, bias=leaf.bias)
+            return dense if leaf.activation is None else nn.Sequential(dense, _activation(leaf.activation))
+        case Pool():
+            return _build_pool(leaf)
+        case GlobalPool(kind="avg", size=size):
+            return nn.AdaptiveAvgPool2d(size)
+        case GlobalPool(size=size):
+            return nn.AdaptiveMaxPool2d(size)
+        case Norm():
+            return _norm(leaf, shape.channels)
+        case Activation(kind="relu"):
+            return nn.ReLU()  # not in place: somebody else may read the input
+    return _build_plain_leaf(leaf, shape)
+
+
+def _build_plain_leaf(leaf: Node, shape: Shape) -> nn.Module:
+    match leaf:
+        case Activation(kind=kind):
+            return _activation(kind)
+        case Slice(start=start, stop=stop):
+            return _Cut(start, stop)
+        case Scale(value=value, learned=learned):
+            return _ChannelScale(shape.channels, value) if learned else _ConstantScale(value)
+        case LRN(size=size, alpha=alpha, beta=beta, k=k):
+            return nn.LocalResponseNorm(size, alpha, beta, k)
+        case Dropout(rate=rate):
+            return nn.Dropout(rate)
+        case Identity():
+            return nn.Identity()
+    raise AssertionError(f"no module for {type(leaf).__name__}")
+
+
+def _build_conv(leaf: Conv, shape: Shape) -> nn.Module:
+    unit = nn.Sequential()
+    unit.add_module(
+        "conv",
+        nn.Conv2d(
+            shape.channels, leaf.channels, leaf.kernel, leaf.stride, leaf.padding, groups=leaf.groups, bias=leaf.bias
+        ),
+    )
+    if leaf.norm is not None:
+        unit.add_module("norm", _norm(leaf.norm, leaf.channels))
+    if leaf.activation is not None:
+        unit.add_module("activation", _activation(leaf.activation))
+    return unit
+
+
+def _build_pool(leaf: Pool) -> nn.Module:
+    if leaf.kind == "max":
+        return nn.MaxPool2d(leaf.kernel, leaf.stride, leaf.padding, ceil_mode=leaf.ceil)
+    return nn.AvgPool2d(
+        leaf.kernel, leaf.stride, leaf.padding, ceil_mode=leaf.ceil, count_include_pad=leaf.count_padding
+    )
