@@ -1,1 +1,46 @@
-"""Image sets as device-resident tensors, their splits and augmentation."""
+"""Image sets as device-resident tensors, their splits and augmentation.
+
+The names below are this room's surface. They are imported when first used: a spec is checked without loading torch, and
+a warm cache is read without `datasets` or scikit-learn.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from nas.data.errors import DataError
+from nas.data.spec import DataSpec
+
+if TYPE_CHECKING:
+    from nas.data.images import DataInfo, ImageData, ImageSet, describe, load, load_test
+    from nas.data.loader import TensorLoader, plain_loader, train_loader
+    from nas.data.own import from_datamodule, from_tensors
+
+__all__ = [
+    "DataError",
+    "DataInfo",
+    "DataSpec",
+    "ImageData",
+    "ImageSet",
+    "TensorLoader",
+    "describe",
+    "from_datamodule",
+    "from_tensors",
+    "load",
+    "load_test",
+    "plain_loader",
+    "train_loader",
+]
+
+_HOMES = {
+    **dict.fromkeys(("DataInfo", "ImageData", "ImageSet", "describe", "load", "load_test"), "nas.data.images"),
+    **dict.fromkeys(("TensorLoader", "plain_loader", "train_loader"), "nas.data.loader"),
+    **dict.fromkeys(("from_datamodule", "from_tensors"), "nas.data.own"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

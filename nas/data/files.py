@@ -1,0 +1,149 @@
+"""Which files a folder's images lie in, found without opening any."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from nas.data.errors import DataError
+from nas.data.spec import DataSpec
+
+log = logging.getLogger(__name__)
+
+IMAGE_SUFFIXES = frozenset(
+    {".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"}
+)
+
+
+@dataclass(frozen=True)
+class ClassFiles:
+    """The images of one class in one part, in the order of their names."""
+
+    name: str
+    files: tuple[Path, ...]
+
+
+@dataclass(frozen=True)
+class FolderParts:
+    """An image folder: its classes' files, and those of its test part where it has one."""
+
+    train: tuple[ClassFiles, ...]
+    test: tuple[ClassFiles, ...] | None
+
+
+@dataclass(frozen=True)
+class ParquetParts:
+    """The Parquet files of the training part, and of the test part where there is one."""
+
+    train: tuple[Path, ...]
+    test: tuple[Path, ...]
+
+
+def root_of(spec: DataSpec) -> Path:
+    """The folder or file that `spec.path` names, absolute.
+
+    Raises:
+        DataError: there is nothing at that path.
+    """
+    assert spec.path is not None
+    path = Path(spec.path).expanduser().resolve()
+    if not path.exists():
+        raise DataError(f"data.path must exist, got {spec.path} (looked at {path})")
+    return path
+
+
+def parquet_files(spec: DataSpec) -> ParquetParts:
+    """The Parquet files at `spec.path`, told apart by file names or subfolders that begin with the split's name.
+
+    Where no name says `train` or `test`, all files are the training part.
+
+    Raises:
+        DataError: no Parquet file there, or none of the training part.
+    """
+    root = root_of(spec)
+    if root.is_file():
+        return ParquetParts(train=(root,), test=())
+    files = sorted(root.rglob("*.parquet"))
+    if not files:
+        raise DataError(f"data.path must hold Parquet files (*.parquet), found none in {root}")
+    test_name = spec.test_split or "test"
+    train = tuple(file for file in files if _belongs(file.relative_to(root), spec.train_split))
+    test = tuple(file for file in files if _belongs(file.relative_to(root), test_name))
+    if spec.test_split and not test:
+        raise DataError(f"data.test_split must name files in {root}, none begins with {spec.test_split!r}")
+    if not train and not test:
+        return ParquetParts(train=tuple(files), test=())
+    if not train:
+        raise DataError(
+            f"data.path must hold the training part, no Parquet file in {root} begins with {spec.train_split!r} "
+            f"(set data.train_split)"
+        )
+    _tell_ignored(file.name for file in files if file not in {*train, *test})
+    return ParquetParts(train, test)
+
+
+def _belongs(file: Path, part: str) -> bool:
+    return any(name.startswith(part) for name in file.parts)
+
+
+def image_folder_files(spec: DataSpec) -> FolderParts:
+    """The images at `spec.path`: a subfolder a class, or such subfolders inside `train/` and, if it is there, `test/`.
+
+    Raises:
+        DataError: no class folder, no image, or a test class that isn't trained on.
+    """
+    root = root_of(spec)
+    if not root.is_dir():
+        raise DataError(f"data.path must be a folder with one subfolder a class, got the file {root}")
+    train_root = root / spec.train_split
+    # A class may itself be called `train`; then it holds images, not folders of them.
+    if not _subfolders(train_root):
+        return FolderParts(_classes(root), None)
+    train = _classes(train_root)
+    test_root = root / (spec.test_split or "test")
+    _tell_ignored(folder.name for folder in _subfolders(root) if folder not in {train_root, test_root})
+    if not test_root.is_dir():
+        if spec.test_split:
+            raise DataError(f"data.test_split must name a folder in {root}, there is no {spec.test_split!r}")
+        return FolderParts(train, None)
+    test = _classes(test_root)
+    unknown = sorted({c.name for c in test} - {c.name for c in train})
+    if unknown:
+        raise DataError(f"every class of the test part must be trained on, {train_root} lacks {', '.join(unknown)}")
+    return FolderParts(train, test)
+
+
+def _subfolders(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    return sorted(entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+
+
+def _classes(root: Path) -> tuple[ClassFiles, ...]:
+    found = tuple(ClassFiles(folder.name, tuple(_images(folder))) for folder in _subfolders(root))
+    if not found:
+        raise DataError(f"an image folder must hold one subfolder a class, found none in {root}")
+    if not any(c.files for c in found):
+        raise DataError(f"an image folder must hold images ({' '.join(sorted(IMAGE_SUFFIXES))}), found none in {root}")
+    return found
+
+
+def _images(folder: Path) -> list[Path]:
+    """All images below `folder`, hidden ones left out, sorted so that their order is the same on every machine."""
+    found = []
+    for parent, _, names in os.walk(folder):
+        found += [Path(parent, name) for name in names if _is_image(name)]
+    return sorted(found)
+
+
+def _is_image(name: str) -> bool:
+    return not name.startswith(".") and os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES
+
+
+def _tell_ignored(names: Iterator[str]) -> None:
+    ignored = sorted(names)
+    if ignored:
+        log.warning("not read, as they belong neither to the training nor to the test part: %s", ", ".join(ignored))

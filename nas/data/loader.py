@@ -1,0 +1,131 @@
+"""Batches from a set of images that lives on the device as a whole: no worker processes, no per-image work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nas.data.augment import augmentation, seeded
+from nas.data.errors import DataError
+from nas.data.images import ImageData, ImageSet
+from nas.data.spec import DataSpec
+
+Batch = tuple[Tensor, Tensor]
+CHUNK = 2048
+
+
+class TensorLoader:
+    """Normalised batches of one set; shuffled and augmented where it is given an augmentation.
+
+    Everything random in an epoch follows from `seed` and the epoch alone, never from what was drawn before: a training
+    resumed at epoch e sees the same batches, bit for bit, as one that was never stopped. torch's global random state is
+    left as it was.
+
+    Images are normalised and augmented about 2,048 at a time and then cut into batches, since for small images the
+    calls cost more than the work.
+
+    Training batches (with an augmentation, even an empty one) all have `batch_size` images: the incomplete last one is
+    left out, as batch normalisation fails on a single image. A set smaller than `batch_size` is one batch. Without an
+    augmentation, every image comes once, in order.
+
+    Args:
+        part: the images and labels, moved to `device` at once.
+        batch_size: images a batch, at least 1.
+        statistics: mean and standard deviation of each channel, of pixels scaled to [0, 1].
+        augment: maps normalised (B, C, H, W) float32 to the same shape, drawing from torch's global generators; None to
+            validate.
+        seed: at least 0.
+        device: where the images live and the batches come out.
+
+    Raises:
+        DataError: a batch size below 1, a negative seed, or no images.
+    """
+
+    def __init__(
+        self,
+        part: ImageSet,
+        batch_size: int,
+        statistics: tuple[tuple[float, ...], tuple[float, ...]],
+        *,
+        augment: torch.nn.Module | None = None,
+        seed: int = 0,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        if batch_size < 1:
+            raise DataError(f"batch_size must be at least 1, got {batch_size}")
+        if seed < 0:
+            raise DataError(f"seed must be at least 0, got {seed}")
+        if not len(part):
+            raise DataError("a loader needs at least one image, got none")
+        self.batch_size = batch_size
+        self.epoch = 0
+        self._seed = seed
+        self._augment = augment
+        self._device = torch.device(device)
+        self._images = part.images.to(self._device)
+        self._labels = part.labels.to(self._device)
+        mean, std = (torch.tensor(values, device=self._device)[:, None, None] for values in statistics)  # (C, 1, 1)
+        # (x / 255 - mean) / std as one multiplication and one addition.
+        self._scale, self._offset = 1 / (255 * std), -mean / std
+
+    def __len__(self) -> int:
+        """Batches an epoch."""
+        whole, rest = divmod(len(self._labels), self.batch_size)
+        dropped = self._augment is not None and whole > 0
+        return whole if dropped or not rest else whole + 1
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch, counted from 0, whose batches the next pass yields."""
+        if epoch < 0:
+            raise DataError(f"epoch must be at least 0, got {epoch}")
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[Batch]:
+        """The batches of the chosen epoch: images (B, C, H, W) float32 and labels (B,) int64."""
+        epoch = self.epoch
+        order = self._order(epoch)[: len(self) * self.batch_size]
+        per_chunk = max(1, CHUNK // self.batch_size) * self.batch_size
+        for number, chunk in enumerate(torch.split(order, per_chunk)):
+            images, labels = self._prepare(chunk, epoch, number), self._labels[chunk]
+            yield from zip(torch.split(images, self.batch_size), torch.split(labels, self.batch_size), strict=True)
+
+    def _order(self, epoch: int) -> Tensor:
+        count = len(self._labels)
+        if self._augment is None:
+            return torch.arange(count, device=self._device)
+        generator = torch.Generator().manual_seed(_mix(self._seed, epoch, 0))
+        return torch.randperm(count, generator=generator).to(self._device)
+
+    @torch.no_grad()
+    def _prepare(self, chunk: Tensor, epoch: int, number: int) -> Tensor:
+        """The images at `chunk` (B,), normalised and augmented: (B, C, H, W) float32."""
+        images = torch.addcmul(self._offset, self._images[chunk], self._scale)
+        if self._augment is None:
+            return images
+        with seeded(_mix(self._seed, epoch, 1 + number), self._device):
+            augmented: Tensor = self._augment(images)
+        return augmented
+
+
+def train_loader(
+    data: ImageData, spec: DataSpec, batch_size: int, *, seed: int, device: torch.device | str = "cpu"
+) -> TensorLoader:
+    """Shuffled, augmented batches of `data.train`, as `spec` says."""
+    augment = augmentation(spec, data.shape)
+    return TensorLoader(data.train, batch_size, (data.mean, data.std), augment=augment, seed=seed, device=device)
+
+
+def plain_loader(
+    data: ImageData, batch_size: int, *, part: ImageSet | None = None, device: torch.device | str = "cpu"
+) -> TensorLoader:
+    """Every image once, in order: of `data.validation`, or of `part` (a test part) normalised like the training was."""
+    return TensorLoader(data.validation if part is None else part, batch_size, (data.mean, data.std), device=device)
+
+
+def _mix(seed: int, epoch: int, draw: int) -> int:
+    """One 63-bit seed of three numbers; near ones give unrelated seeds, which adding them would not."""
+    word = np.random.SeedSequence((seed, epoch, draw)).generate_state(1, np.uint64)[0]
+    return int(word >> 1)

@@ -1,0 +1,25 @@
+"""scikit-learn's embedded digits: 1,797 scanned digits of 8x8 pixels with 17 grey levels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+from PIL import Image
+from sklearn.datasets import load_digits
+
+from nas.data.decode import Entry
+from nas.data.readers import Source, SourcePart
+from nas.data.spec import DataSpec
+
+
+@contextmanager
+def open_source(spec: DataSpec) -> Iterator[Source]:
+    """The digits as one training part of ten classes; levels 0..16 become 0..255, rounded."""
+    assert spec.source == "digits"
+    bunch = load_digits()
+    pixels = np.rint(bunch.images * (255 / 16)).astype(np.uint8)  # (N, 8, 8)
+    entries = [Entry(f"digit {row}", Image.fromarray(image)) for row, image in enumerate(pixels)]
+    classes = tuple(str(name) for name in bunch.target_names)
+    yield Source(classes, SourcePart(bunch.target.astype(np.int64), entries), test=None)

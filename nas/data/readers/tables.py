@@ -1,0 +1,189 @@
+"""Parquet files and data sets on the Hugging Face Hub: tables with a column of images and one of labels."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import datasets
+import numpy as np
+from datasets.exceptions import DatasetsError
+from datasets.utils.tqdm import are_progress_bars_disabled
+
+from nas.data.decode import Entry
+from nas.data.errors import DataError
+from nas.data.files import parquet_files, root_of
+from nas.data.readers import Source, SourcePart
+from nas.data.spec import DataSpec
+
+LABEL_NAMES = ("label", "labels", "class", "target", "y")
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The encoded images of one split, row after row; `where` says which table they stand in."""
+
+    table: Any
+    column: str
+    where: str
+
+    def __iter__(self) -> Iterator[Entry]:
+        for row, cell in enumerate(self.table[self.column]):
+            where = f"row {row} of {self.where}"
+            if cell is None or not (cell["bytes"] or cell["path"]):
+                raise DataError(f"every row must hold an image in column {self.column!r}, {where} holds none")
+            content = cell["bytes"] or Path(cell["path"])
+            yield Entry(where, content)
+
+
+@contextmanager
+def open_source(spec: DataSpec) -> Iterator[Source]:
+    """The tables that `spec` names; their copy in Arrow's format lives in a temporary folder.
+
+    What comes from the Hub is kept where Hugging Face's own tools keep it, so that another resolution downloads
+    nothing again.
+
+    Raises:
+        DataError: no such table, no network, or columns that can't be told.
+    """
+    if spec.hub:
+        yield _source(_from_hub(spec), spec, f"{spec.hub} on the Hugging Face Hub")
+        return
+    with tempfile.TemporaryDirectory(prefix="inception-nas-") as arrow:
+        yield _source(_from_files(spec, arrow), spec, str(root_of(spec)))
+
+
+def _from_files(spec: DataSpec, arrow: str) -> Mapping[str, Any]:
+    found = parquet_files(spec)
+    parts = {spec.train_split: found.train, spec.test_split or "test": found.test}
+    names = {part: [str(file) for file in files] for part, files in parts.items() if files}
+    try:
+        with _no_progress():
+            tables: Mapping[str, Any] = datasets.load_dataset("parquet", data_files=names, cache_dir=arrow)
+    except (DatasetsError, OSError, ValueError) as error:
+        reason = error.__cause__ or error
+        raise DataError(
+            f"every Parquet file must be whole, {root_of(spec)} has one that is not: {_line(reason)}"
+        ) from error
+    return tables
+
+
+def _from_hub(spec: DataSpec) -> Mapping[str, Any]:
+    try:
+        tables: Mapping[str, Any] = datasets.load_dataset(spec.hub, spec.hub_config, revision=spec.hub_revision)
+    except ConnectionError as error:
+        raise DataError(
+            f"the Hugging Face Hub must be reachable to load {spec.hub} for the first time: {_line(error)}; "
+            f"without a network, set data.path=FOLDER to its Parquet files (data=cifar10), or use data=digits"
+        ) from error
+    except (DatasetsError, OSError, ValueError) as error:
+        raise DataError(
+            f"data.name must be an image set on the Hugging Face Hub, {spec.hub}: {_line(error)}"
+        ) from error
+    return tables
+
+
+def _line(error: BaseException) -> str:
+    """The first line of what an error says."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+@contextmanager
+def _no_progress() -> Iterator[None]:
+    """Local files take a second or two: no bar across the search's own display."""
+    if are_progress_bars_disabled():
+        yield
+        return
+    datasets.disable_progress_bars()
+    try:
+        yield
+    finally:
+        datasets.enable_progress_bars()
+
+
+def _source(tables: Mapping[str, Any], spec: DataSpec, where: str) -> Source:
+    if spec.train_split not in tables:
+        raise DataError(f"data.train_split must be one of {', '.join(tables)} in {where}, got {spec.train_split!r}")
+    if spec.test_split and spec.test_split not in tables:
+        raise DataError(f"data.test_split must be one of {', '.join(tables)} in {where}, got {spec.test_split!r}")
+    train = tables[spec.train_split]
+    test = tables.get(spec.test_split or "test")
+    if not len(train):
+        raise DataError(f"the training part must hold images, split {spec.train_split!r} of {where} has no rows")
+    image, label = _image_column(train.features, spec), _label_column(train.features, spec)
+    values = list(train[label])
+    classes = _classes(train.features[label], values)
+    train_part = _part(train, (image, label), classes, f"{spec.train_split} in {where}")
+    test_part = (
+        None if test is None else _part(test, (image, label), classes, f"{spec.test_split or 'test'} in {where}")
+    )
+    return Source(tuple(str(name) for name in classes), train_part, test_part)
+
+
+def _part(table: Any, columns: tuple[str, str], classes: list[Any], where: str) -> SourcePart:
+    image, label = columns
+    missing = [column for column in columns if column not in table.features]
+    if missing:
+        raise DataError(f"train and test must have the same columns, {where} lacks {missing[0]!r}")
+    named = isinstance(table.features[label], datasets.ClassLabel)
+    number = {(i if named else name): i for i, name in enumerate(classes)}
+    values = list(table[label])
+    unknown = next((row for row, value in enumerate(values) if value not in number), None)
+    if unknown is not None:
+        raise DataError(
+            f"every row must have one of the training part's labels, row {unknown} of {where} has {values[unknown]}"
+        )
+    labels = np.asarray([number[value] for value in values], dtype=np.int64)
+    return SourcePart(labels, Rows(table.cast_column(image, datasets.Image(decode=False)), image, where))
+
+
+def _classes(feature: Any, values: list[Any]) -> list[Any]:
+    """The names of a class label; of a plain column, its values in ascending order."""
+    if isinstance(feature, datasets.ClassLabel):
+        return list(feature.names)
+    return sorted({value for value in values if value is not None})
+
+
+def _image_column(features: Mapping[str, Any], spec: DataSpec) -> str:
+    found = [name for name, feature in features.items() if _holds_images(feature)]
+    return _only(found, features, spec.image_column, "image")
+
+
+def _label_column(features: Mapping[str, Any], spec: DataSpec) -> str:
+    found = [name for name, feature in features.items() if isinstance(feature, datasets.ClassLabel)]
+    plain = [name for name, feature in features.items() if _is_plain_label(feature)]
+    if spec.label_column is not None:
+        return _only(found + plain, features, spec.label_column, "label")
+    likely = [name for name in LABEL_NAMES if name in plain][:1]
+    return _only(found or likely or plain, features, None, "label")
+
+
+def _holds_images(feature: Any) -> bool:
+    if isinstance(feature, dict):
+        return set(feature) == {"bytes", "path"}
+    return isinstance(feature, datasets.Image) or getattr(feature, "dtype", None) in {"binary", "large_binary"}
+
+
+def _is_plain_label(feature: Any) -> bool:
+    dtype = str(getattr(feature, "dtype", ""))
+    return isinstance(feature, datasets.Value) and dtype.lstrip("u").startswith(
+        ("int", "string", "large_string", "bool")
+    )
+
+
+def _only(found: list[str], features: Mapping[str, Any], named: str | None, kind: str) -> str:
+    """The one column that holds images or labels: the one named, else the only one found."""
+    if named in found:
+        return named
+    candidates = ", ".join(found) if found else "none"
+    if named is not None:
+        raise DataError(f"data.{kind}_column must be a column of {kind}s, got {named!r}; candidates: {candidates}")
+    if len(found) != 1:
+        raise DataError(
+            f"one column must hold the {kind}s, found {candidates} among {', '.join(features)}: set data.{kind}_column"
+        )
+    return found[0]

@@ -1,0 +1,123 @@
+"""What a study is searched on, as plain values: the source, the splits, the size and the augmentation.
+
+Imports nothing heavy, so that a command line can be checked in milliseconds.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+SOURCES = ("digits", "parquet", "image_folder", "hub")
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """One image set, how it is split, and how its training part is augmented.
+
+    The splits are cut in this order, each stratified by class and drawn by `split_seed`: the test part (only where the
+    source has none of its own), the validation part, and then the share of the rest that is trained on. So neither the
+    test nor the validation part changes with `train_fraction`.
+
+    Attributes:
+        name: names the study, e.g. `digits`; with source `hub` also the data set's name on the Hugging Face Hub.
+        source: `digits` (embedded in scikit-learn), `parquet`, `image_folder` (class = folder) or `hub`.
+        path: folder (or, for `parquet`, one file) to read; None for `digits` and `hub`.
+        hub_name: data set on the Hub, `owner/name`; `parquet` reads it where no path is given, `hub` instead of `name`.
+        hub_config: configuration of the data set on the Hub, None for its only one.
+        hub_revision: commit or tag on the Hub; None takes the newest at the first read, and the cache keeps that one.
+        image_column: column of the images in Parquet or on the Hub, None to find it by its type.
+        label_column: column of the labels, None to find it by its type.
+        train_split: split, or subfolder, that train and validation come out of.
+        test_split: split, or subfolder, to test on; None takes `test` where there is one and else cuts one off.
+        resolution: side of the square images in pixels; None keeps the source's own size, which must then be one size.
+            Other shapes are cropped centrally to a square first.
+        channels: 1 (grey) or 3 (RGB); None is 1 where every training image is grey, else 3.
+        val_fraction: share of the training part to validate on, in (0, 1).
+        test_fraction: share to cut off for the test where the source has no test part, in [0, 1); 0 cuts off none.
+        train_fraction: share of what is left that is trained on, in (0, 1]; a smaller share lies inside a larger one.
+        split_seed: draws the splits, at least 0.
+        flip: mirror half of the training images left to right.
+        crop_padding: shift training images by up to this many pixels each way, at least 0; the border shows the mean.
+        cache: folder of decoded images; None is $NAS_CACHE_DIR or else the user's cache folder.
+
+    Raises:
+        ValueError: a value outside its range, or a source without what it needs.
+    """
+
+    name: str = "digits"
+    source: str = "digits"
+    path: str | None = None
+    hub_name: str | None = None
+    hub_config: str | None = None
+    hub_revision: str | None = None
+    image_column: str | None = None
+    label_column: str | None = None
+    train_split: str = "train"
+    test_split: str | None = None
+    resolution: int | None = None
+    channels: int | None = None
+    val_fraction: float = 0.2
+    test_fraction: float = 0.2
+    train_fraction: float = 1.0
+    split_seed: int = 0
+    flip: bool = False
+    crop_padding: int = 0
+    cache: str | None = None
+
+    def __post_init__(self) -> None:
+        self._check_source()
+        self._check_ranges()
+
+    def _check_source(self) -> None:
+        if self.source not in SOURCES:
+            raise ValueError(f"data.source must be one of {', '.join(SOURCES)}, got {self.source!r}")
+        if self.source == "hub" and not (self.hub_name or self.name):
+            raise ValueError(
+                "data=hub needs the name of a data set on the Hugging Face Hub: "
+                "set data.name, e.g. data.name=uoft-cs/cifar10"
+            )
+        if not self.name:
+            raise ValueError("data.name must not be empty, it names the study")
+        if self.source == "image_folder" and not self.path:
+            raise ValueError("data=image_folder needs a folder with one subfolder a class: set data.path=FOLDER")
+        if self.source == "parquet" and not (self.path or self.hub_name):
+            raise ValueError(
+                "data.source=parquet needs a folder of Parquet files: set data.path=FOLDER, or data.hub_name"
+            )
+        if self.source in {"digits", "hub"} and self.path:
+            raise ValueError(
+                f"data.path is read by image_folder and parquet only, got source {self.source} and {self.path}"
+            )
+
+    def _check_ranges(self) -> None:
+        if not 0 < self.val_fraction < 1:
+            raise ValueError(f"data.val_fraction must lie in (0, 1), got {self.val_fraction}")
+        if not 0 <= self.test_fraction < 1:
+            raise ValueError(f"data.test_fraction must lie in [0, 1), got {self.test_fraction}")
+        if not 0 < self.train_fraction <= 1:
+            raise ValueError(f"data.train_fraction must lie in (0, 1], got {self.train_fraction}")
+        if self.resolution is not None and self.resolution < 1:
+            raise ValueError(f"data.resolution must be at least 1 pixel, got {self.resolution}")
+        if self.channels not in {None, 1, 3}:
+            raise ValueError(f"data.channels must be 1 (grey) or 3 (RGB), got {self.channels}")
+        if self.split_seed < 0:
+            raise ValueError(f"data.split_seed must be at least 0, got {self.split_seed}")
+        if self.crop_padding < 0:
+            raise ValueError(f"data.crop_padding must be at least 0 pixels, got {self.crop_padding}")
+
+    @property
+    def slug(self) -> str:
+        """The name as a part of a file name.
+
+        >>> DataSpec(name="uoft-cs/cifar10", source="hub").slug
+        'uoft-cs-cifar10'
+        """
+        return re.sub(r"[^A-Za-z0-9._]+", "-", self.name).strip("-.") or "data"
+
+    @property
+    def hub(self) -> str | None:
+        """The name to read from the Hub, None where the images come from elsewhere."""
+        if self.source == "hub":
+            return self.hub_name or self.name
+        return self.hub_name if self.source == "parquet" and not self.path else None
