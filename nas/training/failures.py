@@ -1,0 +1,33 @@
+"""What an exception in a training means for its trial."""
+
+from __future__ import annotations
+
+from pytorch_lightning.utilities.memory import is_oom_error
+
+from nas.jobs import Failure
+from nas.training.module import NotFiniteError
+
+_ALLOCATION_FAILED = ("CUDNN_STATUS_ALLOC_FAILED", "CUBLAS_STATUS_ALLOC_FAILED")
+_LONGEST_MESSAGE = 500
+
+
+def failure_of(error: Exception) -> Failure:
+    """The failure that `error` is: its kind, and a message of one line.
+
+    An error of the data is known by its class's name, `DataError`: rooms don't import one another.
+    """
+    message = " ".join(str(error).split())[:_LONGEST_MESSAGE]
+    if isinstance(error, NotFiniteError):
+        return Failure("nan", message)
+    if is_out_of_memory(error):
+        return Failure("out_of_memory", message or type(error).__name__)
+    if any(kind.__name__ == "DataError" for kind in type(error).__mro__):
+        return Failure("data", message)
+    return Failure("error", f"{type(error).__name__}: {message}")
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether `error` says that the device's or the machine's memory did not suffice."""
+    if isinstance(error, MemoryError) or is_oom_error(error):
+        return True
+    return isinstance(error, RuntimeError) and any(sign in str(error) for sign in _ALLOCATION_FAILED)
