@@ -67,7 +67,7 @@ def _from_files(spec: DataSpec, arrow: str) -> Mapping[str, Any]:
     except (DatasetsError, OSError, ValueError) as error:
         reason = error.__cause__ or error
         raise DataError(
-            f"every Parquet file must be whole, {root_of(spec)} has one that is not: {_line(reason)}"
+            f"Parquet files must be whole and hold rows, those in {root_of(spec)} are not so: {_line(reason)}"
         ) from error
     return tables
 
