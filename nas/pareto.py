@@ -1,0 +1,98 @@
+"""The Pareto front of a set of points, and how much of the objective space it covers.
+
+Every objective is an axis with two fixed ends. A value becomes a *loss* on its axis: 0 at the best end, 1 at the
+worst, on a logarithmic scale where the axis says so. Fronts and hypervolumes are computed on losses, all minimised,
+so the hypervolume of a study lies in [0, 1] and does not depend on units.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import moocore
+import numpy as np
+from numpy.typing import NDArray
+
+DIRECTIONS = ("maximize", "minimize")
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One objective as an axis.
+
+    Attributes:
+        name: name of the objective.
+        direction: `maximize` or `minimize`.
+        log: whether the axis is logarithmic.
+        best: value of loss 0; for costs the least that the space can cost.
+        worst: value of loss 1, the hypervolume's reference; a point beyond it covers nothing.
+    """
+
+    name: str
+    direction: str
+    log: bool
+    best: float
+    worst: float
+
+    def __post_init__(self) -> None:
+        if self.direction not in DIRECTIONS:
+            raise ValueError(f"direction must be one of {DIRECTIONS}, got {self.direction!r} for {self.name}")
+        if self.log and min(self.best, self.worst) <= 0:
+            raise ValueError(
+                f"a logarithmic axis needs positive ends, got {self.best} and {self.worst} for {self.name}"
+            )
+        if (self.best < self.worst) != (self.direction == "minimize"):
+            raise ValueError(
+                f"{self.direction} needs its ends in that order, got {self.best} to {self.worst} for {self.name}"
+            )
+
+    def scaled(self, value: float) -> float:
+        """The value on the axis' own scale: its logarithm to base 10 where the axis is logarithmic."""
+        return math.log10(max(value, np.finfo(float).tiny)) if self.log else value
+
+    def loss(self, value: float) -> float:
+        """0 at the best end, 1 at the worst, beyond 1 past it.
+
+        >>> Axis("macs", "minimize", True, 1e3, 1e6).loss(1e5)
+        0.6666666666666666
+        """
+        best, worst = self.scaled(self.best), self.scaled(self.worst)
+        return (self.scaled(value) - best) / (worst - best)
+
+    def to_json(self) -> dict[str, Any]:
+        """The axis as a JSON object."""
+        return asdict(self)
+
+
+def losses(axes: Sequence[Axis], values: Sequence[Mapping[str, float]]) -> NDArray[np.float64]:
+    """Losses (n, m) of `n` points on `m` axes."""
+    rows = [[axis.loss(value[axis.name]) for axis in axes] for value in values]
+    return np.array(rows, dtype=np.float64).reshape(len(values), len(axes))
+
+
+def front(points: NDArray[np.float64]) -> list[int]:
+    """Indices of the points that no other dominates, in order of the first loss; of equal points the first one.
+
+    Args:
+        points: losses (n, m), minimised; a point with a NaN is on no front.
+    """
+    known = np.flatnonzero(~np.isnan(points).any(axis=1))
+    if known.size == 0:
+        return []
+    keep = known[moocore.is_nondominated(points[known], keep_weakly=False)]
+    return [int(index) for index in sorted(keep, key=lambda index: tuple(points[index]))]
+
+
+def hypervolume(points: NDArray[np.float64]) -> float:
+    """Share of the unit box that the points dominate, in [0, 1].
+
+    Args:
+        points: losses (n, m), minimised; those with a NaN or not below 1 on every axis cover nothing.
+    """
+    inside = points[(points < 1).all(axis=1)] if len(points) else points
+    if len(inside) == 0:
+        return 0.0
+    return float(moocore.hypervolume(np.maximum(inside, 0.0), ref=np.ones(points.shape[1])))

@@ -1,0 +1,113 @@
+"""Reading a study: the front and the state of the search, as the JSON documents that the commands print."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from nas.lock import is_held
+from nas.pareto import Axis, front, hypervolume, losses
+from nas.records import Record
+from nas.study import Study, open_study
+
+
+class StudyReader:
+    """A stored study, read once."""
+
+    def __init__(self, study: Study) -> None:
+        self.study = study
+        self.records = study.records()
+
+    def front_document(self) -> dict[str, Any]:
+        """The Pareto front as a JSON document."""
+        return front_document(self.study, self.records)
+
+    def status_document(self) -> dict[str, Any]:
+        """What the study has done so far, as a JSON document."""
+        return status_document(self.study, self.records)
+
+    def architecture(self, number: int) -> Mapping[str, Any]:
+        """JSON form of the architecture of a trial.
+
+        Raises:
+            ValueError: the study has no such trial.
+        """
+        if not 0 <= number < len(self.records):
+            raise ValueError(
+                f"a trial must be one of the {len(self.records)} in {self.study.name}, got {number}"
+            )
+        return self.records[number].candidate.architecture
+
+
+def open_for_reading(folder: Path) -> StudyReader:
+    """The study in `folder`.
+
+    Raises:
+        ValueError: there is none.
+    """
+    return StudyReader(open_study(folder))
+
+
+def front_records(records: Sequence[Record], axes: Sequence[Axis]) -> list[Record]:
+    """The complete trials that no other dominates, cheapest first on the first cost axis."""
+    complete = [record for record in records if record.values is not None]
+    chosen = [complete[i] for i in front(losses(axes, [r.values for r in complete if r.values]))]
+    costs = [axis for axis in axes if axis.direction == "minimize"]
+    return sorted(chosen, key=lambda r: [r.values[axis.name] for axis in costs] if r.values else [])
+
+
+def front_document(study: Study, records: Sequence[Record]) -> dict[str, Any]:
+    """The Pareto front as a JSON document."""
+    members = front_records(records, study.axes)
+    return {
+        "study": study.name,
+        "objectives": [axis.name for axis in study.axes],
+        "front": [
+            {
+                "trial": record.number,
+                "id": record.candidate.id,
+                "architecture": dict(record.candidate.architecture),
+                "summary": record.candidate.summary,
+                "values": dict(record.values or {}),
+                "costs": dict(record.candidate.costs),
+            }
+            for record in members
+        ],
+    }
+
+
+def status_document(study: Study, records: Sequence[Record]) -> dict[str, Any]:
+    """What the study has done so far, as a JSON document."""
+    driven = is_held(study.folder)
+    states = [_shown_state(record, driven) for record in records]
+    tail = study.attribute("tail") or {}
+    kinds = [record.failure.kind for record in records if record.state == "failed" and record.failure]
+    complete = [record.values for record in records if record.values]
+    skipped = {
+        name: sum(r.candidate.skipped.get(name, 0) for r in records) + tail.get(name, 0)
+        for name in ("rejected", "duplicates")
+    }
+    return {
+        "study": study.name,
+        "driven": driven,
+        "trials": {name: states.count(name) for name in ("complete", "pruned", "failed", "running", "frozen")}
+        | skipped,
+        "failures": {kind: kinds.count(kind) for kind in sorted(set(kinds))},
+        "hypervolume": hypervolume(losses(study.axes, complete)),
+        "front": len(front_records(records, study.axes)),
+        "seconds": sum(record.seconds for record in records),
+        "clock_seconds": spent_clock(records),
+        "budget": study.attribute("budget"),
+    }
+
+
+def spent_clock(records: Sequence[Record]) -> float:
+    """Seconds that searches of this study have been running, as of the last trial that was told or noted."""
+    return max((record.training.get("clock", 0.0) for record in records), default=0.0)
+
+
+def _shown_state(record: Record, driven: bool) -> str:
+    if record.state == "running" and (record.training.get("frozen") or not driven):
+        return "frozen"
+    return record.state

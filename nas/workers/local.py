@@ -1,0 +1,151 @@
+"""Jobs on this machine: each in a fresh child of a fork server that has the heavy libraries loaded.
+
+A fresh process a job makes a crash, a leak or an out-of-memory kill a matter of that job alone, and costs 0.08 s where
+spawning costs 4.4 s.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import ForkServerProcess
+from typing import final
+
+from nas.jobs import Epoch, Failure, Job, Outcome, Runner
+from nas.workers.child import STOP, run_child
+
+GRACE_SECONDS = 5.0
+OnEpoch = Callable[[Job, Epoch], None]
+
+
+@final
+@dataclass
+class LocalHandle:
+    """A job that runs in a child process."""
+
+    job: Job
+    process: ForkServerProcess
+    connection: Connection
+    on_epoch: OnEpoch
+    started: float
+    rows: list[Epoch] = field(default_factory=list)
+    overdue: bool = False
+
+    def stop_after_epoch(self) -> None:
+        """Ask the child to end after its current epoch."""
+        try:
+            self.connection.send(STOP)
+        except OSError:
+            return  # the child is gone already; `wait` will find that out
+
+    def kill(self) -> None:
+        """End the child at once."""
+        self.process.kill()
+
+
+@final
+class LocalExecutor:
+    """Runs jobs in child processes on this machine."""
+
+    def __init__(
+        self, runner: Runner, *, slots: int, preload: Sequence[str] = (), deadline_seconds: float | None = None
+    ) -> None:
+        """Prepare; the fork server starts with the first job.
+
+        Args:
+            runner: carries out a job; picklable.
+            slots: jobs at once, at least 1.
+            preload: modules that the fork server imports once for all children.
+            deadline_seconds: how long a job may take before it is killed; None for no limit.
+        """
+        if slots < 1:
+            raise ValueError(f"workers.slots must be >= 1, got {slots}")
+        self._context = multiprocessing.get_context("forkserver")
+        self._context.set_forkserver_preload(list(preload))
+        self._runner = runner
+        self._slots = slots
+        self._deadline = deadline_seconds
+        self._handles: list[LocalHandle] = []
+
+    @property
+    def slots(self) -> int:
+        """Jobs that can run at once."""
+        return self._slots
+
+    @property
+    def handles(self) -> tuple[LocalHandle, ...]:
+        """The jobs that run now."""
+        return tuple(self._handles)
+
+    def submit(self, job: Job, on_epoch: OnEpoch) -> LocalHandle:
+        """Start `job` in a child of its own."""
+        ours, theirs = self._context.Pipe()
+        process = self._context.Process(
+            target=run_child, args=(self._runner, job, theirs, None), name=f"trial {job.trial}", daemon=True
+        )
+        process.start()
+        theirs.close()  # so that the child's death shows as the end of the pipe
+        handle = LocalHandle(job, process, ours, on_epoch, time.monotonic())
+        self._handles.append(handle)
+        return handle
+
+    def wait(self, timeout: float) -> Sequence[Outcome]:
+        """Outcomes of the jobs that end within `timeout` seconds, at the first that does."""
+        until = time.monotonic() + timeout
+        while True:
+            self._kill_overdue()
+            left = max(0.0, until - time.monotonic())
+            ready = wait([handle.connection for handle in self._handles], left)
+            outcomes = [o for h in list(self._handles) if h.connection in ready and (o := self._receive(h))]
+            if outcomes or left == 0.0:
+                return outcomes
+
+    def close(self) -> None:
+        """Kill every child and wait for its end."""
+        for handle in self._handles:
+            handle.kill()
+        for handle in self._handles:
+            handle.process.join()
+            handle.connection.close()
+        self._handles.clear()
+
+    def _receive(self, handle: LocalHandle) -> Outcome | None:
+        """Take one message of a child; its outcome, once there is one."""
+        try:
+            message = handle.connection.recv()
+        except (EOFError, OSError):
+            message = None
+        if isinstance(message, Epoch):
+            handle.rows.append(message)
+            handle.on_epoch(handle.job, message)
+            return None
+        outcome = message if isinstance(message, Outcome) else None
+        self._retire(handle)
+        return outcome or Outcome(handle.job, tuple(handle.rows), None, _death(handle))
+
+    def _retire(self, handle: LocalHandle) -> None:
+        self._handles.remove(handle)
+        handle.connection.close()
+        handle.process.join(GRACE_SECONDS)
+        if handle.process.is_alive():
+            handle.kill()
+            handle.process.join()
+
+    def _kill_overdue(self) -> None:
+        if self._deadline is None:
+            return
+        for handle in self._handles:
+            if not handle.overdue and time.monotonic() - handle.started > self._deadline:
+                handle.overdue = True
+                handle.kill()
+
+
+def _death(handle: LocalHandle) -> Failure:
+    if handle.overdue:
+        return Failure("deadline", f"trial {handle.job.trial} took longer than its deadline and was killed")
+    code = handle.process.exitcode
+    how = f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
+    return Failure("died", f"the process of trial {handle.job.trial} ended with {how} and without an outcome")
