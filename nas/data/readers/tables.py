@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,7 @@ def open_source(spec: DataSpec) -> Iterator[Source]:
 def _from_files(spec: DataSpec, arrow: str) -> Mapping[str, Any]:
     found = parquet_files(spec)
     parts = {spec.train_split: found.train, spec.test_split or "test": found.test}
-    names = {part: [str(file) for file in files] for part, files in parts.items() if files}
+    names = {part: [escape(str(file)) for file in files] for part, files in parts.items() if files}
     try:
         with _no_progress():
             tables: Mapping[str, Any] = datasets.load_dataset("parquet", data_files=names, cache_dir=arrow)

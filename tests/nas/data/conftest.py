@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -38,10 +37,3 @@ def paint(tmp_path: Path) -> PaintFolder:
         return root
 
     return write
-
-
-def meta(folder: Path) -> dict[str, object]:
-    """The record of the only set in a cache."""
-    (file,) = folder.glob("*/meta.json")
-    record: dict[str, object] = json.loads(file.read_text())
-    return record

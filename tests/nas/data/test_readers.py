@@ -188,7 +188,7 @@ def test_a_broken_parquet_file_is_one_readable_line(tmp_path: Path) -> None:
 
 
 def test_a_path_is_taken_to_the_letter(tmp_path: Path) -> None:
-    folder = parquet(tmp_path / "p [1] * ? é", train=table(20), test=table(4))
+    folder = parquet(tmp_path / ".p [1] * ? é", train=table(20), test=table(4))
     assert describe(spec_of(folder)).test == 4
 
 
