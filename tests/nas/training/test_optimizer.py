@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from nas.training.optimizer import decay_groups, make_optimizer
+from nas.training.recipe import Recipe
+
+
+def test_kernels_decay_and_norms_and_biases_do_not() -> None:
+    network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(4, 2))
+    decayed, spared = decay_groups(network, 0.1)
+    assert decayed["weight_decay"] == 0.1
+    assert [id(p) for p in decayed["params"]] == [id(network[0].weight), id(network[3].weight)]
+    assert spared["weight_decay"] == 0.0
+    assert [id(p) for p in spared["params"]] == [
+        id(p) for p in (network[0].bias, network[1].weight, network[1].bias, network[3].bias)
+    ]
+
+
+def test_a_frozen_parameter_is_left_out() -> None:
+    network = nn.Linear(4, 2)
+    network.weight.requires_grad_(False)
+    decayed, spared = decay_groups(network, 0.1)
+    assert decayed["params"] == []
+    assert [id(p) for p in spared["params"]] == [id(network.bias)]
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_without_a_gradient_decay_alone_moves_only_kernels(optimizer: str) -> None:
+    network = nn.Linear(3, 2)
+    with torch.no_grad():
+        network.weight.fill_(1.0)
+        network.bias.fill_(1.0)
+    made = make_optimizer(network, Recipe(optimizer=optimizer, learning_rate=0.1, weight_decay=0.5))
+    for parameter in network.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    made.step()
+    # SGD: Nesterov's first step is gradient + momentum x gradient, 1.9 x 0.5; AdamW takes the decay by itself.
+    expected = 1 - 0.1 * 0.5 * (1.9 if optimizer == "sgd" else 1.0)
+    torch.testing.assert_close(network.weight, torch.full((2, 3), expected))
+    assert torch.equal(network.bias, torch.ones(2))
+
+
+def test_nesterov_looks_ahead() -> None:
+    weight = nn.Parameter(torch.zeros(1, 1))
+    network = nn.ParameterList([weight])
+    made = make_optimizer(network, Recipe(learning_rate=1.0, momentum=0.5, weight_decay=0.0))
+    for _ in range(2):
+        weight.grad = torch.ones(1, 1)
+        made.step()
+    # velocities 1 and 1.5; steps 1 + 0.5 x 1 and 1 + 0.5 x 1.5
+    assert weight.item() == pytest.approx(-(1.5 + 1.75))
+
+
+def test_adamws_first_decay_rate_is_the_momentum() -> None:
+    made = make_optimizer(nn.Linear(2, 2), Recipe(optimizer="adamw", momentum=0.8))
+    assert {group["betas"] for group in made.param_groups} == {(0.8, 0.999)}

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import sys
+import typing
+from pathlib import Path
+
+import pytest
+import yaml
+from omegaconf import OmegaConf
+
+from nas.training.recipe import Recipe
+
+CONF = Path(__file__).parents[3] / "conf" / "training"
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "law"),
+    [
+        ("epochs", 0, "epochs must be at least 1, got 0"),
+        ("batch_size", 1, "batch_size must be at least 2, got 1"),
+        ("optimizer", "lion", "optimizer must be one of sgd, adamw, got lion"),
+        ("learning_rate", 0.0, "learning_rate must be positive and finite, got 0.0"),
+        ("learning_rate", float("nan"), "learning_rate must be positive and finite, got nan"),
+        ("learning_rate", float("inf"), "learning_rate must be positive and finite, got inf"),
+        ("momentum", 1.0, r"momentum must lie in \(0, 1\), got 1.0"),
+        ("momentum", 0.0, r"momentum must lie in \(0, 1\), got 0.0"),
+        ("weight_decay", -0.1, "weight_decay must be at least 0 and finite, got -0.1"),
+        ("schedule", "step", "schedule must be one of one_cycle, cosine, got step"),
+        ("warmup", 1.0, r"warmup must lie in \[0, 1\), got 1.0"),
+        ("label_smoothing", 1.0, r"label_smoothing must lie in \[0, 1\), got 1.0"),
+        ("ema_decay", 1.0, r"ema_decay must lie in \(0, 1\), got 1.0"),
+        ("gradient_clip", 0.0, "gradient_clip must be positive and finite, got 0.0"),
+        ("precision", "64", "precision must be one of 32-true, bf16-mixed, 16-mixed, got 64"),
+    ],
+)
+def test_a_setting_outside_its_range_is_refused(field: str, value: object, law: str) -> None:
+    with pytest.raises(ValueError, match=f"^training.{law}$"):
+        Recipe(**{field: value})
+
+
+@pytest.mark.parametrize("path", sorted(CONF.glob("*.yaml")), ids=lambda path: path.stem)
+def test_a_shipped_recipe_names_every_field_once_and_holds(path: Path) -> None:
+    settings = yaml.safe_load(path.read_text())
+    assert list(settings) == [field.name for field in dataclasses.fields(Recipe)]
+    Recipe(**settings)
+    first, *rest = path.read_text().splitlines()
+    assert first.startswith("# ")
+    assert not any(line.startswith("#") for line in rest)
+
+
+def test_the_default_file_holds_the_defaults() -> None:
+    assert Recipe(**yaml.safe_load((CONF / "default.yaml").read_text())) == Recipe()
+
+
+def test_a_structured_config_can_be_derived() -> None:
+    hints = typing.get_type_hints(Recipe)
+    twin = dataclasses.make_dataclass("Twin", [(f.name, hints[f.name], f.default) for f in dataclasses.fields(Recipe)])
+    config = OmegaConf.merge(OmegaConf.structured(twin), {"ema_decay": 0.99, "epochs": "7"})
+    assert Recipe(**typing.cast("dict[str, typing.Any]", OmegaConf.to_container(config))) == Recipe(
+        epochs=7, ema_decay=0.99
+    )
+
+
+def test_the_recipe_is_read_without_torch() -> None:
+    code = "import sys, nas.training.recipe, nas.training.schedule; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False, cwd=CONF.parents[1]).returncode == 0
