@@ -5,6 +5,7 @@ Frozen values that check themselves when made. `graph.py` joins them; import the
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import NamedTuple, final
@@ -67,8 +68,6 @@ def check_activation(activation: str | None) -> None:
 def _swept(extent: int, kernel: int, stride: int, padding: int, *, ceil: bool = False) -> int:
     """Output extent of a kernel swept over `extent` cells, as torch has it (ceil: no window starts in the padding)."""
     span = extent + 2 * padding - kernel
-    if span < 0:
-        return 0
     count = (span + (stride - 1 if ceil else 0)) // stride + 1
     if ceil and (count - 1) * stride >= extent + padding:
         count -= 1
@@ -93,6 +92,11 @@ class Node(ABC):
     def children(self) -> tuple[Node, ...]:
         """The nodes below this one, in execution order; a leaf has none."""
         return ()
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """The step of the path to each child: its name, or its index where it has none."""
+        return tuple(child.name or str(index) for index, child in enumerate(self.children))
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,7 +268,10 @@ class Slice(Node):
     stop: int
 
     def __post_init__(self) -> None:
-        check(0 <= self.start < self.stop, f"a slice needs 0 <= start < stop, got {self.start} and {self.stop}")
+        check(
+            isinstance(self.start, int) and isinstance(self.stop, int) and 0 <= self.start < self.stop,
+            f"a slice needs integers 0 <= start < stop, got {self.start} and {self.stop}",
+        )
 
     def output_shape(self, shape: Shape, path: str = "") -> Shape:
         """As many channels as are cut out."""
@@ -288,6 +295,9 @@ class Scale(Pointwise):
     value: float
     learned: bool = False
 
+    def __post_init__(self) -> None:
+        check(math.isfinite(self.value), f"a scale must be finite, got {self.value}")
+
 
 @final
 @dataclass(frozen=True, slots=True)
@@ -310,6 +320,7 @@ class LRN(Pointwise):
 
     def __post_init__(self) -> None:
         _check_count("size", self.size)
+        check(self.k > 0, f"constant k of the local response normalization must be positive, got {self.k}")
 
 
 @final
