@@ -6,11 +6,13 @@ made; shape arithmetic is the one thing they do. Shapes are of one image, `(chan
 
 Every node may carry a `name`. Names make paths (`stage1.block0.k5.reduce`), and paths stand in errors, in per-block
 rows and in the parameter names of the built module; they are no part of what a network is, so equality and identity
-ignore them.
+ignore them. Where names are missing, positions stand in the path; the steps below a residual are always `body` and
+`shortcut`, and the one below a tap is `head`.
 """
 
 from __future__ import annotations
 
+import keyword
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import final
@@ -18,6 +20,7 @@ from typing import final
 from search_space.leaves import (
     ACTIVATIONS,
     LRN,
+    POOLS,
     Activation,
     Conv,
     Dropout,
@@ -40,6 +43,7 @@ from search_space.leaves import (
 __all__ = [
     "ACTIVATIONS",
     "LRN",
+    "POOLS",
     "Activation",
     "Concat",
     "Conv",
@@ -72,8 +76,22 @@ def child_path(path: str, node: Node, index: int) -> str:
     >>> child_path("stage1.block0", Identity(name="shortcut"), 1)
     'stage1.block0.shortcut'
     """
-    step = node.name or str(index)
+    return _join(path, node.name or str(index))
+
+
+def _join(path: str, step: str) -> str:
     return f"{path}.{step}" if path else step
+
+
+def _check_names(children: tuple[Node, ...]) -> None:
+    """A path must lead to one node, in a module's attributes and in source code too."""
+    names = [child.name for child in children if child.name]
+    for name in names:
+        check(
+            name.isascii() and name.isidentifier() and not keyword.iskeyword(name),
+            f"a name must be an ASCII identifier and no keyword, got {name!r}",
+        )
+    check(len(set(names)) == len(names), f"names of siblings must differ, got {names}")
 
 
 @final
@@ -82,6 +100,9 @@ class Seq(Node):
     """One node after the other; none at all is the identity."""
 
     nodes: tuple[Node, ...]
+
+    def __post_init__(self) -> None:
+        _check_names(self.nodes)
 
     @property
     def children(self) -> tuple[Node, ...]:
@@ -104,6 +125,7 @@ class Concat(Node):
 
     def __post_init__(self) -> None:
         check(len(self.branches) >= 1, "a concatenation needs at least one branch, got none")
+        _check_names(self.branches)
 
     @property
     def children(self) -> tuple[Node, ...]:
@@ -146,10 +168,15 @@ class Residual(Node):
         """Body, then shortcut."""
         return (self.body, self.shortcut)
 
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """`body` and `shortcut`, whatever their names."""
+        return ("body", "shortcut")
+
     def output_shape(self, shape: Shape, path: str = "") -> Shape:
         """The body's output shape, which must be the shortcut's too."""
-        body = self.body.output_shape(shape, child_path(path, self.body, 0))
-        shortcut = self.shortcut.output_shape(shape, child_path(path, self.shortcut, 1))
+        body = self.body.output_shape(shape, _join(path, "body"))
+        shortcut = self.shortcut.output_shape(shape, _join(path, "shortcut"))
         if body != shortcut:
             raise ShapeError(f"a residual needs body and shortcut of one shape, got {body} and {shortcut}{at(path)}")
         return body
@@ -176,9 +203,14 @@ class Tap(Node):
         """The head."""
         return (self.head,)
 
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """`head`, whatever its name."""
+        return ("head",)
+
     def output_shape(self, shape: Shape, path: str = "") -> Shape:
         """The input's shape; the head must fit too."""
-        self.head.output_shape(shape, child_path(path, self.head, 0))
+        self.head.output_shape(shape, _join(path, "head"))
         return shape
 
 
@@ -236,8 +268,8 @@ def _walk(node: Node, shape: Shape, path: str, taps: bool) -> Iterator[Visit]:
         if not isinstance(node, Seq):
             yield Visit(path, node, shape, node.output_shape(shape, path))
         return
-    for index, child in enumerate(node.children):
-        here = child_path(path, child, index)
+    for child, step in zip(node.children, node.steps, strict=True):
+        here = _join(path, step)
         yield from _walk(child, shape, here, taps)
         if isinstance(node, Seq):
             shape = child.output_shape(shape, here)
