@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from search_space.graph import (
@@ -30,9 +30,13 @@ from search_space.graph import (
     Seq,
     Slice,
     Tap,
+    Visit,
+    walk,
 )
 
 ID_LENGTH = 16
+
+_Part = str | tuple[str, ...]  # one step; a tuple holds the texts of joined branches
 
 
 def digest(text: str) -> str:
@@ -55,78 +59,89 @@ def network_id(graph: Graph) -> str:
 
 
 def canonical(graph: Graph) -> str:
-    """The canonical text of a graph; equal exactly for graphs that are one network.
+    """The canonical text of a graph; equal only for graphs that are one network.
 
-    The order of branches is dropped where a permutation of the next layer's weights undoes it. A layer that treats
-    channels by their position (a slice, local response normalization, a grouped convolution that is not depthwise)
-    has no such permutation, so a graph with one of those keeps its order: the identity may then be finer than need
-    be, never coarser.
+    The order of branches is dropped where a permutation of the next layer's weights undoes it. Where channels count
+    by their position there is no such permutation, and a graph with a slice, local response normalization, a grouped
+    convolution that is not depthwise, or a sum of two sides that are both joined of branches or passed through, keeps
+    its order: the identity may then be finer than need be, never coarser.
     """
-    ordered = any(_sees_order(node) for node in _nodes(graph.root))
-    parts = _parts(graph.root, ordered)
-    return f"{graph.input.channels},{graph.input.height},{graph.input.width}:{';'.join(parts)}"
+    ordered = any(_sees_order(visit) for visit in walk(graph, taps=True)) or _aligns(graph.root)
+    shape = ",".join(str(extent) for extent in graph.input)
+    return f"{shape}:{_text(_parts(graph.root, ordered))}"
 
 
-def _nodes(node: Node) -> Iterator[Node]:
-    yield node
-    for child in node.children:
-        yield from _nodes(child)
-
-
-def _sees_order(node: Node) -> bool:
-    match node:
+def _sees_order(visit: Visit) -> bool:
+    """Whether a leaf treats channels by their position."""
+    match visit.leaf:
         case Slice() | LRN():
             return True
         case Conv(groups=groups, channels=channels):
-            return groups not in {1, channels}
+            return groups > 1 and not groups == channels == visit.input.channels
     return False
+
+
+def _aligns(node: Node) -> bool:
+    """Whether a sum below adds two sides of which neither can follow a permutation of the other's channels."""
+    here = isinstance(node, Residual) and not any(_is_free(side) for side in node.children)
+    return here or any(_aligns(child) for child in node.children)
+
+
+def _is_free(node: Node) -> bool | None:
+    """Whether weights of its own can permute the node's output channels; None where it hands its input's on."""
+    match node:
+        case Conv(groups=1) | Linear():
+            return True
+        case Seq():
+            answers = (_is_free(child) for child in reversed(node.nodes))
+            return next((answer for answer in answers if answer is not None), None)
+        case Concat(branches=(only,)):
+            return _is_free(only)
+        case Concat():
+            return False
+        case Residual():
+            return all(_is_free(side) for side in node.children)
+    return None
 
 
 def _pair(pair: tuple[int, int]) -> str:
     return f"{pair[0]}x{pair[1]}"
 
 
-def _parts(node: Node, ordered: bool) -> list[str]:
-    """The node as a sequence of texts, nothing for what does nothing."""
+def _number(number: float) -> str:
+    """One text for equal numbers, be they integers or not."""
+    return repr(float(number))
+
+
+def _text(parts: Sequence[_Part]) -> str:
+    return ";".join(part if isinstance(part, str) else f"concat({'|'.join(part)})" for part in parts)
+
+
+def _parts(node: Node, ordered: bool) -> list[_Part]:
+    """The node as a sequence of parts, none for what does nothing."""
     match node:
         case Seq():
             return [part for child in node.nodes for part in _parts(child, ordered)]
+        case Concat(branches=(only,)):
+            return _parts(only, ordered)
         case Concat():
-            return _concat_parts(node, ordered)
+            texts = [text for branch in node.branches for text in _branch_texts(branch, ordered)]
+            return [tuple(texts if ordered else sorted(texts))]
         case Residual():
-            sides = "|".join(";".join(_parts(side, ordered)) for side in node.children)
-            return [f"residual({sides})", *_activation_parts(node.activation)]
+            sides = sorted(_text(_parts(side, ordered)) for side in node.children)  # a sum has no order
+            return [f"residual({'|'.join(sides)})", *_activation_parts(node.activation)]
         case Tap():
-            return [f"tap({node.weight!r}|{';'.join(_parts(node.head, ordered))})"]
-    return _leaf_parts(node)
+            return [f"tap({_number(node.weight)}|{_text(_parts(node.head, ordered))})"]
+    return [*_leaf_parts(node)]
 
 
-def _concat_parts(node: Concat, ordered: bool) -> list[str]:
-    branches = list(_branches(node, ordered))
-    if len(branches) == 1:
-        return branches[0]
-    texts = [";".join(parts) for parts in branches]
-    return [f"concat({'|'.join(texts if ordered else sorted(texts))})"]
-
-
-def _branches(node: Concat, ordered: bool) -> Iterator[list[str]]:
-    """The branches' parts, those of a directly nested concatenation in its place."""
-    for branch in node.branches:
-        inner = _only(branch)
-        if isinstance(inner, Concat):
-            yield from _branches(inner, ordered)
-        else:
-            yield _parts(inner, ordered)
-
-
-def _only(node: Node) -> Node:
-    """The one node that a sequence amounts to, where it amounts to one."""
-    while isinstance(node, Seq):
-        acting = [child for child in node.nodes if not isinstance(child, Identity)]
-        if len(acting) != 1:
-            return node
-        node = acting[0]
-    return node
+def _branch_texts(branch: Node, ordered: bool) -> tuple[str, ...]:
+    """The branch's text, or the texts of the branches that it amounts to."""
+    match _parts(branch, ordered):
+        case [tuple() as inner]:
+            return inner
+        case parts:
+            return (_text(parts),)
 
 
 def _activation_parts(activation: str | None) -> list[str]:
@@ -134,7 +149,7 @@ def _activation_parts(activation: str | None) -> list[str]:
 
 
 def _norm_part(norm: Norm) -> str:
-    return f"{norm.kind}norm({norm.eps!r})"
+    return f"{norm.kind}norm({_number(norm.eps)})"
 
 
 def _leaf_parts(node: Node) -> list[str]:
@@ -176,10 +191,10 @@ def _plain_leaf_parts(node: Node) -> list[str]:
             return (
                 []
                 if node.value == 1 and not node.learned
-                else [f"scale({node.value!r}{',learned' if node.learned else ''})"]
+                else [f"scale({_number(node.value)}{',learned' if node.learned else ''})"]
             )
         case LRN():
-            return [f"lrn({node.size},{node.alpha!r},{node.beta!r},{node.k!r})"]
+            return [f"lrn({node.size},{_number(node.alpha)},{_number(node.beta)},{_number(node.k)})"]
         case Dropout():
-            return [f"dropout({node.rate!r})"] if node.rate > 0 else []
+            return [f"dropout({_number(node.rate)})"] if node.rate > 0 else []
     raise AssertionError(f"no canonical text for {type(node).__name__}")
