@@ -7,7 +7,6 @@ from typing import cast, final
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from search_space.graph import (
     LRN,
@@ -80,7 +79,7 @@ class _Parallel(nn.Module):
     def __init__(self, branches: Sequence[tuple[str, nn.Module]]) -> None:
         super().__init__()
         for name, branch in branches:
-            self.add_module(name, branch)
+            _add(self, name, branch)
 
     def forward(self, x: Tensor) -> Tensor:  # (N, C, H, W) -> (N, sum of the branches' channels, H', W')
         outputs = [branch(x) for branch in self.children()]
@@ -148,29 +147,26 @@ class _ChannelScale(nn.Module):
 
     def __init__(self, channels: int, value: float) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.full((channels,), value))
+        self.weight = nn.Parameter(torch.full((channels,), float(value)))
 
-    def forward(self, x: Tensor) -> Tensor:  # (N, C, ...) -> (N, C, ...)
-        return x * self.weight.reshape(-1, *[1] * (x.dim() - 2))
+    def forward(self, x: Tensor) -> Tensor:  # (N, C, H, W) -> (N, C, H, W)
+        return x * self.weight.reshape(-1, 1, 1)
 
 
 @final
 class _ChannelNorm(nn.LayerNorm):
     """Layer norm over the channels of each cell."""
 
-    def forward(self, x: Tensor) -> Tensor:  # (N, C) or (N, C, H, W)
-        if x.dim() == 2:
-            return super().forward(x)
-        normalised = functional.layer_norm(x.movedim(1, -1), self.normalized_shape, self.weight, self.bias, self.eps)
-        return normalised.movedim(-1, 1)
+    def forward(self, x: Tensor) -> Tensor:  # (N, C, H, W) -> (N, C, H, W)
+        return super().forward(x.movedim(1, -1)).movedim(-1, 1)
 
 
 @final
 class _Dense(nn.Linear):
-    """A linear layer over the flattened input."""
+    """A linear layer over the flattened input, its output one cell, so that every node can follow it."""
 
-    def forward(self, x: Tensor) -> Tensor:  # (N, C, H, W) -> (N, features)
-        return super().forward(x.flatten(1))
+    def forward(self, x: Tensor) -> Tensor:  # (N, C, H, W) -> (N, features, 1, 1)
+        return super().forward(x.flatten(1))[:, :, None, None]
 
 
 def _build(node: Node, shape: Shape, taps: list[Auxiliary]) -> nn.Module:
@@ -190,13 +186,19 @@ def _build(node: Node, shape: Shape, taps: list[Auxiliary]) -> nn.Module:
 def _build_seq(node: Seq, shape: Shape, taps: list[Auxiliary]) -> nn.Module:
     modules = nn.Sequential()
     for index, child in enumerate(node.nodes):
-        modules.add_module(_step(child, index), _build(child, shape, taps))
+        _add(modules, _step(child, index), _build(child, shape, taps))
         shape = child.output_shape(shape)
     return modules
 
 
 def _step(node: Node, index: int) -> str:
     return child_path("", node, index)
+
+
+def _add(parent: nn.Module, name: str, module: nn.Module) -> None:
+    if hasattr(parent, name):
+        raise ValueError(f"a node's name must not be an attribute that torch modules have, got {name!r}")
+    parent.add_module(name, module)
 
 
 def _activation(kind: str | None) -> nn.Module:
