@@ -1,13 +1,13 @@
 """What a network costs, exactly and before any training: one fold over the graph.
 
-* Parameters: everything that is trained; the running statistics of batch norm are not. * MACs: multiply–accumulates
-of convolutions and linear layers, for one image. FLOPs would be twice that. * Activation memory: the peak of the
-bytes alive at one moment of inference at batch 1, in float32, in this execution order:
-  nodes run depth first and in order, one at a time. A leaf holds its input while it writes its output, a new tensor;
-  a norm and an activation that belong to a convolution or a linear layer work in place; identities and dropout pass
-  their input on. A tensor is freed once the last node that reads it is done. A concatenation holds the outputs of all
-  of its branches while it writes the joined tensor; a residual adds the shortcut into the body's output. Weights are
-  not counted.
+* Parameters: everything that is trained; the running statistics of batch norm are not.
+* MACs: multiply–accumulates of convolutions and linear layers, for one image. FLOPs would be twice that.
+* Activation memory: the peak of the bytes alive at one moment of inference at batch 1, in float32, in this execution
+  order: nodes run depth first and in order, one at a time. A leaf holds its input while it writes its output, a new
+  tensor; a norm and an activation that belong to a convolution or a linear layer work in place; identities, dropout
+  and taps pass their input on. A tensor is freed once the last node that reads it is done. A concatenation of several
+  branches holds the outputs of all of them while it writes the joined tensor. A residual adds the shortcut into the
+  body's output, or into a new tensor where the body only passes its input on. Weights are not counted.
 """
 
 from __future__ import annotations
@@ -16,9 +16,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from search_space.graph import (
+    LRN,
     Concat,
     Conv,
     Dropout,
+    GlobalPool,
     Graph,
     Identity,
     Linear,
@@ -175,8 +177,12 @@ def _measure_concat(node: Concat, shape: Shape, keep: bool, training: bool) -> _
 def _measure_residual(node: Residual, shape: Shape, keep: bool, training: bool) -> _Part:
     body = _measure(node.body, shape, True, training)
     shortcut = _measure(node.shortcut, shape, keep or body.alias, training)
-    held = body.output.size
-    peak = max(body.peak, held + shortcut.peak)
+    size = body.output.size
+    if body.alias:
+        summing = size + (0 if shortcut.alias else size) + size
+        peak = max(body.peak, shortcut.peak, summing)
+    else:
+        peak = max(body.peak, size + shortcut.peak)
     return _Part(body.output, body.params + shortcut.params, body.macs + shortcut.macs, peak)
 
 
@@ -199,9 +205,10 @@ def _rows(node: Node, shape: Shape, path: str) -> Iterator[Row]:
 def training_bytes(graph: Graph, batch_size: int, *, optimizer_slots: int = 1, ema: bool = False) -> int:
     """Upper estimate of the memory of one training step in float32, in bytes, workspaces of kernels apart.
 
-    Counted are the weights, their gradients, the optimizer's state and the averaged weights; every tensor that the
-    forward pass writes, as if autograd kept all of them (norm and activation out of place, indices of max pooling,
-    masks of dropout, joined tensors, sums); and for the gradients of activations twice the peak of inference.
+    Counted are the weights, their gradients, the optimizer's state and the averaged weights; the statistics of norms;
+    every tensor that the forward pass writes, as if autograd kept all of them (norm and activation out of place,
+    indices of max pooling, masks of dropout, joined tensors, sums); and for the gradients of activations twice the
+    peak of inference.
 
     Args:
         graph: the network.
@@ -211,26 +218,45 @@ def training_bytes(graph: Graph, batch_size: int, *, optimizer_slots: int = 1, e
     """
     whole = cost(graph, training=True)
     weights = whole.params * FLOAT_BYTES * (2 + optimizer_slots + ema)
+    visits = list(walk(graph, taps=True))
+    weights += sum(_statistics_bytes(visit) for visit in visits)
     stored = graph.input.size * FLOAT_BYTES + _joined_bytes(graph.root, graph.input)
-    stored += sum(_stored_bytes(visit) for visit in walk(graph, taps=True))
+    stored += sum(_stored_bytes(visit) for visit in visits)
     return weights + batch_size * (stored + 2 * whole.activation_bytes)
+
+
+def _statistics_bytes(visit: Visit) -> int:
+    """Bytes of a batch norm's statistics: mean and deviation, running and of the batch, and a count of steps."""
+    match visit.leaf:
+        case Conv(norm=Norm(kind="batch")) | Norm(kind="batch"):
+            return 4 * visit.output.channels * FLOAT_BYTES + INDEX_BYTES
+    return 0
 
 
 def _stored_bytes(visit: Visit) -> int:
     """Bytes that a leaf writes for one image and autograd may keep."""
     floats = visit.output.size * FLOAT_BYTES
+    cells = visit.output.height * visit.output.width
     match visit.leaf:
         case Conv(norm=norm, activation=activation):
-            return floats * (1 + (norm is not None) + (activation is not None))
+            return floats * (1 + (activation is not None)) + (0 if norm is None else _normed_bytes(norm, visit.output))
+        case Norm():
+            return _normed_bytes(visit.leaf, visit.output)
         case Linear(activation=activation):
-            return floats * (1 + (activation is not None))
-        case Pool(kind="max"):
+            return visit.input.size * FLOAT_BYTES + floats * (1 + (activation is not None))
+        case Pool(kind="max") | GlobalPool(kind="max"):
             return floats + visit.output.size * INDEX_BYTES
-        case Dropout():
-            return 2 * floats
+        case LRN(size=size):  # padded squares, their scaled mean, its power, the quotient
+            return 4 * floats + (size - 1) * cells * FLOAT_BYTES
         case Identity():
             return 0
     return 2 * floats
+
+
+def _normed_bytes(norm: Norm, shape: Shape) -> int:
+    """Bytes that a norm writes for one image; one over the channels also copies its input and has statistics a cell."""
+    cells = shape.height * shape.width
+    return FLOAT_BYTES * (shape.size if norm.kind == "batch" else 2 * shape.size + 2 * cells)
 
 
 def _joined_bytes(node: Node, shape: Shape) -> int:
