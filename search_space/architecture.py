@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, final
 
-from search_space.graph import Shape
+from search_space.graph import POOLS, Shape
 from search_space.identity import canonical_json, digest
 
 FACTORIZATIONS = ("full", "stacked", "asymmetric", "separable")
@@ -22,6 +22,14 @@ REDUCTIONS = ("none", "max", "avg")
 def _check(law: bool, message: str) -> None:
     if not law:
         raise ValueError(message)
+
+
+def _is_integer(value: object, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 @final
@@ -45,9 +53,13 @@ class Branch:
     pool: str | None = None
 
     def __post_init__(self) -> None:
-        _check(self.width >= 0, f"width must be >= 0, got {self.width} at {self.name}")
+        _check(isinstance(self.name, str), f"name of a branch must be a word, got {self.name!r}")
         _check(
-            self.reduction is None or 0 < self.reduction <= 1,
+            self.pool is None or self.pool in POOLS, f"pool must be one of {POOLS}, got {self.pool!r} at {self.name}"
+        )
+        _check(_is_integer(self.width, 0), f"width must be an integer >= 0, got {self.width!r} at {self.name}")
+        _check(
+            self.reduction is None or (_is_number(self.reduction) and 0 < self.reduction <= 1),
             f"reduction must be none or lie in (0, 1], got {self.reduction} at {self.name}",
         )
         _check(
@@ -68,7 +80,7 @@ class Branch:
         """A JSON object without what has its default."""
         document: dict[str, Any] = {"name": self.name, "width": self.width}
         if self.reduction is not None:
-            document["reduction"] = self.reduction
+            document["reduction"] = float(self.reduction)
         if self.factorization != "full":
             document["factorization"] = self.factorization
         if self.pool is not None:
@@ -88,6 +100,9 @@ class Block:
 
     family: str
     branches: tuple[Branch, ...]
+
+    def __post_init__(self) -> None:
+        _check(isinstance(self.family, str), f"family of a block must be a word, got {self.family!r}")
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object."""
@@ -136,9 +151,9 @@ class Stem:
     stride: int = 1
 
     def __post_init__(self) -> None:
-        _check(self.width >= 1, f"width must be >= 1, got {self.width} at stem")
-        _check(self.kernel % 2 == 1 and self.kernel > 0, f"kernel must be odd, got {self.kernel} at stem")
-        _check(self.stride >= 1, f"stride must be >= 1, got {self.stride} at stem")
+        _check(_is_integer(self.width, 1), f"width must be an integer >= 1, got {self.width!r} at stem")
+        _check(_is_integer(self.kernel, 1) and self.kernel % 2 == 1, f"kernel must be odd, got {self.kernel!r} at stem")
+        _check(_is_integer(self.stride, 1), f"stride must be an integer >= 1, got {self.stride!r} at stem")
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object."""
@@ -165,8 +180,11 @@ class Architecture:
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
-        _check(self.classes >= 2, f"classes must be >= 2, got {self.classes}")
-        _check(0 <= self.dropout < 1, f"dropout must lie in [0, 1), got {self.dropout}")
+        _check(
+            all(_is_integer(extent, 1) for extent in self.input), f"input must be integers >= 1, got {list(self.input)}"
+        )
+        _check(_is_integer(self.classes, 2), f"classes must be an integer >= 2, got {self.classes!r}")
+        _check(_is_number(self.dropout) and 0 <= self.dropout < 1, f"dropout must lie in [0, 1), got {self.dropout!r}")
 
     @cached_property
     def id(self) -> str:
@@ -182,7 +200,7 @@ class Architecture:
             "stages": [stage.to_json() for stage in self.stages],
         }
         if self.dropout:
-            document["dropout"] = self.dropout
+            document["dropout"] = float(self.dropout)
         return document
 
     @classmethod
@@ -193,19 +211,30 @@ class Architecture:
             ValueError: something is missing, unknown or out of range; the message says where.
         """
         fields = _fields(document, "architecture", {"input", "classes", "stem", "stages"}, {"dropout"})
-        _check(len(fields["input"]) == 3, f"input must be [channels, height, width], got {fields['input']}")
+        extents = _list(fields["input"], "input")
+        _check(len(extents) == 3, f"input must be [channels, height, width], got {extents}")
         return cls(
-            Shape(*(int(n) for n in fields["input"])),
-            int(fields["classes"]),
+            Shape(*extents),
+            fields["classes"],
             Stem(**_fields(fields["stem"], "stem", {"width"}, {"kernel", "stride"})),
-            tuple(_stage(stage, f"stage{index}") for index, stage in enumerate(fields["stages"])),
-            float(fields.get("dropout", 0.0)),
+            tuple(_stage(stage, f"stage{index}") for index, stage in enumerate(_list(fields["stages"], "stages"))),
+            fields.get("dropout", 0.0),
         )
 
 
 def _fields(document: object, path: str, needed: set[str], optional: set[str]) -> Mapping[str, Any]:
-    if not isinstance(document, Mapping):
-        raise TypeError(f"a JSON object must stand at {path}, got {document!r}")
+    if isinstance(document, Mapping):
+        return _known(document, path, needed, optional)
+    raise ValueError(f"a JSON object must stand at {path}, got {document!r}")
+
+
+def _list(document: object, path: str) -> list[Any]:
+    if isinstance(document, list):
+        return document
+    raise ValueError(f"a JSON list must stand at {path}, got {document!r}")
+
+
+def _known(document: Mapping[str, Any], path: str, needed: set[str], optional: set[str]) -> Mapping[str, Any]:
     missing, unknown = needed - set(document), set(document) - needed - optional
     _check(not missing, f"{path} must have {sorted(needed)}, lacks {sorted(missing)}")
     _check(not unknown, f"{path} may have {sorted(needed | optional)}, got also {sorted(unknown)}")
@@ -214,12 +243,20 @@ def _fields(document: object, path: str, needed: set[str], optional: set[str]) -
 
 def _stage(document: object, path: str) -> Stage:
     fields = _fields(document, path, {"blocks"}, {"reduction"})
-    blocks = tuple(_block(block, f"{path}.block{index}") for index, block in enumerate(fields["blocks"]))
+    documents = _list(fields["blocks"], f"{path}.blocks")
+    blocks = tuple(_block(block, f"{path}.block{index}") for index, block in enumerate(documents))
     return Stage(blocks, fields.get("reduction", "none"))
 
 
 def _block(document: object, path: str) -> Block:
     fields = _fields(document, path, {"family", "branches"}, set())
-    optional = {"reduction", "factorization", "pool"}
-    branches = (_fields(branch, path, {"name", "width"}, optional) for branch in fields["branches"])
-    return Block(fields["family"], tuple(Branch(**branch) for branch in branches))
+    branches = tuple(_branch(branch, path) for branch in _list(fields["branches"], f"{path}.branches"))
+    return Block(fields["family"], branches)
+
+
+def _branch(document: object, path: str) -> Branch:
+    fields = _fields(document, path, {"name", "width"}, {"reduction", "factorization", "pool"})
+    try:
+        return Branch(**fields)
+    except ValueError as error:
+        raise ValueError(f"{error} of {path}") from None
