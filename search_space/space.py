@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, final
 
 from search_space.architecture import REDUCTIONS, Architecture, Stage, Stem
-from search_space.blocks import BlockDomain, family
+from search_space.blocks import FAMILIES, BlockDomain, family
 from search_space.choices import (
     Chooser,
     FirstChooser,
@@ -127,6 +127,12 @@ class Space:
     stages: tuple[StageDomain, ...]
     dropout: float = 0.0
 
+    def __post_init__(self) -> None:
+        if self.classes < 2:
+            raise SpaceError(f"classes must be >= 2, got {self.classes}")
+        if not 0 <= self.dropout < 1:
+            raise SpaceError(f"dropout must lie in [0, 1), got {self.dropout}")
+
     @property
     def size(self) -> int:
         """Exact number of normalised architectures, by closed form."""
@@ -154,10 +160,12 @@ class Space:
         chosen = self.stem.assignments(architecture.stem)
         for index, (domain, stage) in enumerate(zip(self.stages, architecture.stages, strict=True)):
             chosen |= domain.assignments(stage, f"stage{index}")
+        if self.sample(ReplayChooser(chosen, FirstChooser())) != architecture:
+            raise SpaceError(f"an architecture must be normalised, got {architecture.to_json()}")
         return chosen
 
     def contains(self, architecture: Architecture) -> bool:
-        """Whether a normalised architecture can be drawn from this space."""
+        """Whether this very architecture, normalised as it stands, can be drawn from this space."""
         try:
             self.assignments(architecture)
         except SpaceError:
@@ -200,8 +208,9 @@ class Space:
             for path, options in sorted(self._options(chosen).items()):
                 for option in options:
                     candidate = self.sample(ReplayChooser({**chosen, path: option}, first))
-                    if measure(candidate) < least:
-                        best, least, improved = candidate, measure(candidate), True
+                    value = measure(candidate)
+                    if value < least:
+                        best, least, improved = candidate, value, True
         return best
 
 
@@ -235,16 +244,24 @@ def parse_space(mapping: Mapping[str, Any], input_shape: Shape, classes: int) ->
             parse_ordinal(stem.get("stride", 1), "stem.stride", least=1),
         ),
         tuple(_parse_stage(stage, f"stage{index}") for index, stage in enumerate(fields["stages"])),
-        float(fields.get("dropout", 0.0)),
+        _parse_dropout(fields.get("dropout", 0.0)),
     )
+
+
+def _parse_dropout(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise SpaceError(f"dropout must lie in [0, 1), got {value!r}")
+    return float(value)
 
 
 def _parse_stage(value: object, path: str) -> StageDomain:
     fields = parse_fields(value, path, ["depth", "block"], ["reduction"])
     block = fields["block"]
     name = block.get("family", "inception") if isinstance(block, Mapping) else "inception"
+    if not isinstance(name, str) or name not in FAMILIES:
+        raise SpaceError(f"a block family must be one of {sorted(FAMILIES)}, got {name!r} at {path}.block.family")
     return StageDomain(
         parse_ordinal(fields["depth"], f"{path}.depth", least=0),
         parse_nominal(fields.get("reduction", "none"), f"{path}.reduction", REDUCTIONS),
-        family(str(name)).parse(block, f"{path}.block"),
+        family(name).parse(block, f"{path}.block"),
     )
