@@ -125,7 +125,7 @@ def _aside(folder: Path) -> Iterator[Path]:
         yield partial
     except OSError as error:
         raise DataError(
-            f"the image cache must be writable, {root} is not ({error.strerror}): "
+            f"the image cache must be writable, {root} is not ({error.strerror or error}): "
             f"set data.cache=FOLDER or the environment variable {CACHE_VARIABLE} to move it"
         ) from error
     finally:

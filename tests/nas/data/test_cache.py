@@ -105,15 +105,24 @@ def test_what_a_killed_build_left_is_swept_up_a_day_later(cache: Path) -> None:
 
 def test_processes_may_build_at_once(cache: Path) -> None:
     code = (
-        "import sys, nas.data as d; sys.stdin.readline(); x = d.load(d.DataSpec()); "
-        "print(x.fingerprint, int(x.train.images.long().sum()))"
+        "import sys, nas.data.readers.digits; from nas.data import DataSpec; from nas.data.cache import decoded; "
+        "print('ready', flush=True); sys.stdin.readline(); train = decoded(DataSpec()).train; "
+        "print(train.fingerprint, train.images.sum())"
     )
-    command = [sys.executable, "-c", code]
     pipe = subprocess.PIPE
-    children = [subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, cwd=ROOT) for _ in range(2)]
-    shown = {child.communicate("go\n")[0] for child in children}
-    data = load(DataSpec())
-    assert shown == {f"{data.fingerprint} {int(data.train.images.long().sum())}\n"}
+    children = [
+        subprocess.Popen([sys.executable, "-c", code], stdin=pipe, stdout=pipe, text=True, cwd=ROOT) for _ in range(2)
+    ]
+    for child in children:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "ready\n"
+    for child in children:
+        assert child.stdin is not None
+        child.stdin.write("go\n")
+        child.stdin.flush()
+    shown = {child.communicate()[0] for child in children}
+    train = cache_module.decoded(DataSpec()).train
+    assert shown == {f"{train.fingerprint} {train.images.sum()}\n"}
     assert len(list(cache.iterdir())) == 1
 
 
