@@ -54,11 +54,12 @@ def test_epochs_and_seeds_differ_in_order_and_augmentation() -> None:
         assert changed.float().mean() > 0.8
 
 
-def test_chunks_of_an_epoch_are_augmented_differently() -> None:
+def test_chunks_and_epochs_are_augmented_differently() -> None:
     same_image = ImageSet(images(1).images.repeat(4096, 1, 1, 1), torch.zeros(4096, dtype=torch.long))
     loader = TensorLoader(same_image, 2048, ((0.0,) * 3, (1.0,) * 3), augment=augmentation(BOTH, (3, 6, 6)))
     (one, _), (other, _) = loader
     assert not torch.equal(one, other)
+    assert not torch.equal(one, epoch(loader, 1)[0][0])
 
 
 def test_the_global_random_state_is_left_alone() -> None:

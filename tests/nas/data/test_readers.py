@@ -280,6 +280,12 @@ def test_grey_transparent_and_coloured_images_become_rgb(paint: Any) -> None:
     assert (images == 255).flatten(1).all(1).sum() == 1
 
 
+def test_the_test_part_gets_the_channels_that_are_trained_on(paint: Any) -> None:
+    root = paint({"train/a": 5, "train/b": 5, "test/a": 0})
+    Image.new("L", (12, 12), 9).save(root / "test" / "a" / "1.png")
+    assert load_test(folder_spec(root)).images.shape == (1, 3, 12, 12)
+
+
 def test_a_corrupt_file_is_named(paint: Any) -> None:
     root = paint({"a": 5, "b": 5})
     (root / "b" / "002.png").write_bytes((root / "b" / "002.png").read_bytes()[:200])
