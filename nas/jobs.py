@@ -51,7 +51,7 @@ class Failure:
     """Why a job ended without an outcome.
 
     Attributes:
-        kind: one of `nan`, `out_of_memory`, `data`, `died`, `error`.
+        kind: one of `nan`, `out_of_memory`, `data`, `checkpoint`, `died`, `deadline`, `error`.
         message: one line a person can act on.
     """
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +35,7 @@ class StudyReader:
             ValueError: the study has no such trial.
         """
         if not 0 <= number < len(self.records):
-            raise ValueError(
-                f"a trial must be one of the {len(self.records)} in {self.study.name}, got {number}"
-            )
+            raise ValueError(f"a trial must be one of the {len(self.records)} in {self.study.name}, got {number}")
         return self.records[number].candidate.architecture
 
 
@@ -81,13 +80,9 @@ def status_document(study: Study, records: Sequence[Record]) -> dict[str, Any]:
     """What the study has done so far, as a JSON document."""
     driven = is_held(study.folder)
     states = [_shown_state(record, driven) for record in records]
-    tail = study.attribute("tail") or {}
     kinds = [record.failure.kind for record in records if record.state == "failed" and record.failure]
     complete = [record.values for record in records if record.values]
-    skipped = {
-        name: sum(r.candidate.skipped.get(name, 0) for r in records) + tail.get(name, 0)
-        for name in ("rejected", "duplicates")
-    }
+    skipped = skipped_totals(records, study.attribute("tail"))
     return {
         "study": study.name,
         "driven": driven,
@@ -111,3 +106,15 @@ def _shown_state(record: Record, driven: bool) -> str:
     if record.state == "running" and (record.training.get("frozen") or not driven):
         return "frozen"
     return record.state
+
+
+def skipped_totals(records: Iterable[Record], tail: Mapping[str, Any] | None) -> dict[str, int]:
+    """Asks of a stored study that led to no trial: `rejected` and `duplicates`."""
+    totals: Counter[str] = Counter(rejected=0, duplicates=0)
+    last = -1
+    for record in records:
+        totals.update(record.candidate.skipped)
+        last = max(last, record.candidate.ask)
+    if tail and tail["asks"] > last + 1:
+        totals.update(tail["skipped"])
+    return dict(totals)

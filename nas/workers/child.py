@@ -1,7 +1,7 @@
 """One job in a process of its own: what runs in the child.
 
-The child obeys its driver through a pipe and ends when the driver is gone: children of a forkserver survive their driver's
-SIGKILL, so nobody else would end them.
+The child obeys its driver through a pipe and ends when the driver is gone: children of a forkserver survive their
+driver's SIGKILL, so nobody else would end them.
 """
 
 from __future__ import annotations

@@ -1,0 +1,163 @@
+"""The wiring: from a checked configuration to the objects that a search is made of."""
+
+from __future__ import annotations
+
+import os
+import platform
+import random
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from nas.config import SearchConfig
+from nas.data import DataInfo, describe
+from nas.fidelity.policy import Full, Policy
+from nas.gate import check_reachable, costs_of
+from nas.objectives import Objective
+from nas.objectives.values import objective_values
+from nas.pareto import Axis
+from nas.progress import Observer
+from nas.proposer import Proposer
+from nas.runner import TrialRunner
+from nas.samplers.optuna_samplers import optuna_sampler
+from nas.samplers.view import View
+from nas.search import Parts, Search
+from nas.study import STUDY_FILE, Study, create_study, resume_study
+from nas.training.checkpoint import latest
+from nas.workers.local import LocalExecutor
+from search_space.graph import Shape
+from search_space.space import Space, parse_space
+
+REFERENCE_SAMPLES = 512
+PRELOADED = ("nas.runner", "kornia", "torchmetrics", "pytorch_lightning", "torch")
+PACKAGES = ("torch", "pytorch-lightning", "torchmetrics", "optuna", "hydra-core", "numpy", "kornia", "datasets")
+NOT_IN_FINGERPRINT = ("path", "cache")
+
+
+def space_for(config_space: dict[str, Any], info: DataInfo) -> Space:
+    """The space that a configuration describes, for the images of a data set."""
+    return parse_space(config_space, Shape(*info.shape), len(info.classes))
+
+
+def axes_of(objectives: Sequence[Objective], space: Space) -> tuple[Axis, ...]:
+    """The objectives as axes with fixed ends, which a study keeps.
+
+    Accuracies go from 1 to what guessing gives. Costs go from the least that the space can cost to the largest of a
+    seeded sample of it, so that the hypervolume is a share of what there is to gain.
+    """
+    generator = random.Random(0)
+    sample = [costs_of(space.draw(generator)) for _ in range(REFERENCE_SAMPLES)]
+    return tuple(_axis(objective, space, sample) for objective in objectives)
+
+
+def _axis(objective: Objective, space: Space, sample: Sequence[dict[str, float]]) -> Axis:
+    if objective.source == "cost":
+        cheapest = space.minimise(lambda architecture: costs_of(architecture)[objective.key])
+        least, most = costs_of(cheapest)[objective.key], max(costs[objective.key] for costs in sample)
+        return Axis(objective.name, "minimize", objective.log, least, max(most, least * 1.001))
+    if "accuracy" in objective.key:
+        return Axis(objective.name, "maximize", objective.log, 1.0, 1.0 / space.classes)
+    return Axis(objective.name, "minimize", objective.log, 0.0, 3.0)
+
+
+def fingerprint(config: SearchConfig, info: DataInfo, space: Space) -> dict[str, Any]:
+    """What a study is searched with, and what a resumed search must be given again."""
+    data = {key: value for key, value in asdict(config.data).items() if key not in NOT_IN_FINGERPRINT}
+    axes = axes_of(config.objective, space)
+    return {
+        "space": {**config.space, "input": list(space.input), "classes": space.classes},
+        "objectives": [axis.to_json() for axis in axes],
+        "data": {**data, "content": info.fingerprint},
+        "training": asdict(config.training),
+    }
+
+
+def open_or_create(folder: Path, config: SearchConfig, info: DataInfo, space: Space) -> Study:
+    """The study in `folder`: resumed where there is one, made otherwise.
+
+    Raises:
+        ValueError: it was made with something else; the message says what.
+    """
+    made_with = fingerprint(config, info, space)
+    return resume_study(folder, made_with) if (folder / STUDY_FILE).exists() else create_study(folder, made_with)
+
+
+def assemble(config: SearchConfig, study: Study, space: Space, observers: Sequence[Observer]) -> Search:
+    """A search over `study`, ready to run."""
+    sampler = optuna_sampler(config.sampler.optuna_class, config.sampler.options)
+    view = View(space, study.axes, sampler, seed=config.seed, worst=config.sampler.rejected_as == "worst")
+    proposer = Proposer(view, config.limits, seed=config.seed, max_idle_asks=config.budget.max_idle_asks)
+    runner = TrialRunner(config.data, config.training, _threads(config))
+    deadline = config.workers.deadline_minutes
+    executor = LocalExecutor(
+        runner,
+        slots=config.workers.slots,
+        preload=PRELOADED,
+        deadline_seconds=None if deadline is None else 60 * deadline,
+    )
+    parts = Parts(
+        study=study,
+        view=view,
+        proposer=proposer,
+        policy=_policy(config),
+        executor=executor,
+        values=partial(objective_values, config.objective),
+        latest=latest,
+        observers=observers,
+    )
+    return Search(parts, config.budget, epochs=config.training.epochs, retries=config.workers.retries)
+
+
+def prepare(config: SearchConfig) -> tuple[DataInfo, Space]:
+    """Read the data and the space, and refuse what cannot be searched before anything is written.
+
+    Raises:
+        ValueError: unreadable data, an impossible space, or limits that nothing meets.
+    """
+    info = describe(config.data)
+    space = space_for(config.space, info)
+    check_reachable(space, config.limits)
+    return info, space
+
+
+def environment() -> dict[str, Any]:
+    """What the numbers of a study were measured on: versions and machine."""
+    return {
+        "inception-nas": version("inception-nas"),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "gpus": _gpus(),
+        "packages": {name: version(name) for name in PACKAGES},
+    }
+
+
+def _policy(config: SearchConfig) -> Policy:
+    if config.fidelity.name != "full":
+        raise ValueError(f"fidelity must be full, got {config.fidelity.name!r}")
+    return Full(config.training.epochs)
+
+
+def _threads(config: SearchConfig) -> int:
+    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    return config.workers.threads_per_slot or max(1, cores // config.workers.slots)
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+def _gpus() -> list[str]:
+    import torch  # noqa: PLC0415 - seconds to import, and only a search needs it
+
+    return [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]

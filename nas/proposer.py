@@ -1,0 +1,114 @@
+"""The next network that is worth training: ask, examine, and pass over what is known already or breaks a limit."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from nas.gate import Examined, examine
+from nas.reader import skipped_totals
+from nas.records import Candidate, Record, Rejected
+from nas.samplers.view import Ask, View
+from nas.specs import Limits
+
+REJECTED_TOLD = 50
+REJECTED_PER_DUPLICATE = 10
+
+
+class Proposer:
+    """Asks the sampler until it names a new network within the limits; counts what it passes over."""
+
+    def __init__(self, view: View, limits: Limits, *, seed: int, max_idle_asks: int) -> None:
+        """Start with an empty study.
+
+        Args:
+            view: what the sampler sees.
+            limits: what a network may cost.
+            seed: of the search; with a network's identity it seeds that network's training.
+            max_idle_asks: duplicates in a row, or ten times as many rejected asks, after which nothing new is expected.
+        """
+        self._view = view
+        self._limits = limits
+        self._seed = seed
+        self._max_idle = max_idle_asks
+        self._known: set[str] = set()
+        self._asks = 0
+        self._told: list[Rejected] = []
+        self._skipped: Counter[str] = Counter()
+        self.totals: Counter[str] = Counter(rejected=0, duplicates=0)
+
+    def restore(self, records: Sequence[Record], tail: Mapping[str, Any] | None) -> None:
+        """Go on where a stored study stands.
+
+        Args:
+            records: its trials.
+            tail: what `tail` gave when the last search of it ended; passed over where trials have followed.
+        """
+        last = max((record.candidate.ask for record in records), default=-1)
+        self._asks = last + 1
+        self._known = {record.candidate.network_id for record in records}
+        self.totals = Counter(skipped_totals(records, tail))
+        if tail and tail["asks"] > self._asks:
+            self._asks = tail["asks"]
+            self._told = [Rejected.from_json(document) for document in tail["rejected"]]
+            self._skipped = Counter(tail["skipped"])
+        self._view.restore(records, self._told)
+
+    def tail(self) -> dict[str, Any]:
+        """The asks since the last candidate, to be stored when the search ends."""
+        told = [rejected.to_json() for rejected in self._told]
+        return {"asks": self._asks, "skipped": dict(self._skipped), "rejected": told}
+
+    def propose(self) -> tuple[Candidate, Ask] | None:
+        """A new candidate and the ask that drew it; None once too many asks in a row led to nothing."""
+        idle: Counter[str] = Counter()
+        while idle["duplicates"] < self._max_idle and idle["rejected"] < self._max_idle * REJECTED_PER_DUPLICATE:
+            ask = self._view.ask(self._asks)
+            self._asks += 1
+            examined = examine(ask.architecture, self._limits)
+            why = self._passed_over(ask, examined)
+            if why is None:
+                return self._candidate(ask, examined), ask
+            for counter in (idle, self._skipped, self.totals):
+                counter[why] += 1
+        return None
+
+    def _passed_over(self, ask: Ask, examined: Examined) -> str | None:
+        """Why the ask leads to no trial; the sampler is told."""
+        if examined.network_id in self._known:
+            self._view.forget(ask)
+            return "duplicates"
+        if examined.feasible:
+            return None
+        if len(self._told) < REJECTED_TOLD:
+            self._told.append(self._view.reject(ask, examined.constraints))
+        else:  # what more would teach the sampler little, and a study should not be filled with it
+            self._view.forget(ask)
+        return "rejected"
+
+    def _candidate(self, ask: Ask, examined: Examined) -> Candidate:
+        candidate = Candidate(
+            ask=ask.number,
+            params=ask.params,
+            distributions=ask.distributions,
+            architecture=examined.architecture.to_json(),
+            id=examined.architecture.id,
+            network_id=examined.network_id,
+            summary=examined.summary,
+            costs=examined.costs,
+            seed=training_seed(self._seed, examined.network_id),
+            constraints=examined.constraints,
+            rejected=tuple(self._told),
+            skipped=dict(self._skipped),
+            sampler_attrs=ask.sampler_attrs,
+        )
+        self._known.add(examined.network_id)
+        self._told, self._skipped = [], Counter()
+        return candidate
+
+
+def training_seed(seed: int, network_id: str) -> int:
+    """Seed of a network's training, in [0, 2³¹), whatever the order of the trials."""
+    return int.from_bytes(hashlib.sha256(f"train:{seed}:{network_id}".encode()).digest()[:4], "big") >> 1

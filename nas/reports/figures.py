@@ -1,0 +1,50 @@
+"""Pictures of a study for files: the front in the plane of cost and accuracy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from nas.pareto import Axis
+from nas.reader import front_records
+from nas.records import Record
+
+
+def draw_front(records: Sequence[Record], axes: Sequence[Axis], title: str, path: Path) -> None:
+    """Draw the front of two or more objectives as a PNG: the first on the upright axis, the first cost along the other.
+
+    Args:
+        records: the trials of a study.
+        axes: its objectives; one alone is drawn over the trials' numbers.
+        title: the picture's title.
+        path: where the picture goes.
+    """
+    upright = axes[0]
+    across = next((axis for axis in axes[1:] if axis.direction == "minimize"), None)
+    members = front_records(records, axes)
+    figure = Figure(figsize=(8, 5), layout="constrained")
+    FigureCanvasAgg(figure)
+    plane = figure.subplots()
+    others = [r for r in records if r.values and r not in members]
+    for group, style in ((others, {"color": "0.65", "s": 18}), (members, {"color": "C0", "s": 36, "zorder": 3})):
+        points = _points(group, upright, across)
+        plane.scatter(
+            *points, label=f"front ({len(group)})" if group is members else f"dominated ({len(group)})", **style
+        )
+    if across:
+        plane.step(*_points(members, upright, across), where="post", color="C0", linewidth=1)
+        plane.set_xscale("log" if across.log else "linear")
+    plane.set_xlabel(across.name if across else "trial")
+    plane.set_ylabel(upright.name)
+    plane.set_title(title)
+    plane.grid(alpha=0.3, which="both")
+    plane.legend(loc="lower right")
+    figure.savefig(path, dpi=130)
+
+
+def _points(records: Sequence[Record], upright: Axis, across: Axis | None) -> tuple[list[float], list[float]]:
+    pairs = [(r.values[across.name] if across else r.number, r.values[upright.name]) for r in records if r.values]
+    return [float(x) for x, _ in pairs], [float(y) for _, y in pairs]

@@ -1,0 +1,70 @@
+"""Carries out one job in the process that calls it: the one place where data, network and training meet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from nas.data import DataError, DataSpec, load, plain_loader, train_loader
+from nas.data.loader import TensorLoader
+from nas.jobs import Control, Failure, Job, Outcome
+from nas.training.recipe import Recipe
+from nas.training.trial import train
+from search_space.architecture import Architecture
+from search_space.lowering import lower
+from search_space.network import build
+
+VALIDATION_BATCH = 1024
+
+
+@dataclass(frozen=True)
+class TrialData:
+    """The loaders of one trial.
+
+    Attributes:
+        train_loader: augmented batches of the training part.
+        val_loader: the validation part.
+        classes: number of classes.
+    """
+
+    train_loader: TensorLoader
+    val_loader: TensorLoader
+    classes: int
+
+
+@dataclass(frozen=True)
+class TrialRunner:
+    """Trains architectures on one data set with one recipe.
+
+    Attributes:
+        data: what to train and validate on.
+        recipe: how.
+        threads: CPU threads of a job, at least 1.
+        accelerator: Lightning's name of the device, `auto` for a GPU where there is one.
+    """
+
+    data: DataSpec
+    recipe: Recipe
+    threads: int
+    accelerator: str = "auto"
+
+    def __call__(self, job: Job, control: Control) -> Outcome:
+        """Run `job`; whatever goes wrong is its outcome's failure."""
+        torch.set_num_threads(self.threads)
+        try:
+            data = self._load(job.seed)
+        except DataError as error:
+            return Outcome(job, (), None, Failure("data", str(error)))
+        torch.manual_seed(job.seed)
+        network = build(lower(Architecture.from_json(job.architecture)))
+        return train(network, data, self.recipe, job, control, self.accelerator)
+
+    def _load(self, seed: int) -> TrialData:
+        device = "cuda" if self.accelerator != "cpu" and torch.cuda.is_available() else "cpu"
+        images = load(self.data)
+        return TrialData(
+            train_loader(images, self.data, self.recipe.batch_size, seed=seed, device=device),
+            plain_loader(images, VALIDATION_BATCH, device=device),
+            len(images.classes),
+        )

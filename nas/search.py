@@ -1,0 +1,246 @@
+"""The search: next job > gate > train > tell, until the budget is used up.
+
+One driver asks, gates, hands out jobs and alone writes to the study. Everything it decides follows from the study and
+the seed, so a killed search that is started again goes on as if nothing had happened.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from nas.book import Book
+from nas.fidelity.policy import Policy, Prune, Start, Thaw
+from nas.jobs import Curve, Epoch, Executor, Failure, Handle, Job, Outcome
+from nas.progress import Observer, Progress, Running
+from nas.proposer import Proposer
+from nas.samplers.view import View
+from nas.specs import Budget
+from nas.study import Study
+
+POLL_SECONDS = 0.5
+NOTE_SECONDS = 30.0
+MAX_FAILURES_IN_A_ROW = 10
+TRIED_AGAIN = ("died", "deadline")
+
+Values = Callable[[Curve, Mapping[str, float]], dict[str, float]]
+Latest = Callable[[Path], tuple[Path, int] | None]
+
+
+class SearchStoppedError(ValueError):
+    """Something that every further trial would meet too; the study is intact and can be resumed."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a search is made of.
+
+    Attributes:
+        study: where everything is stored.
+        view: what the sampler sees; empty.
+        proposer: finds the next network; asks that view.
+        policy: how far a trial is trained before the next decision about it.
+        executor: runs the jobs.
+        values: the objectives of a trained network from its curve and its costs.
+        latest: the newest checkpoint in a trial's folder, and its epoch.
+        observers: who is told how the search stands.
+    """
+
+    study: Study
+    view: View
+    proposer: Proposer
+    policy: Policy
+    executor: Executor
+    values: Values
+    latest: Latest
+    observers: Sequence[Observer] = ()
+
+
+class Search:
+    """One run of the driver over one study."""
+
+    def __init__(self, parts: Parts, budget: Budget, *, epochs: int, retries: int = 2) -> None:
+        """Take up the study where it stands.
+
+        Args:
+            parts: what the search is made of.
+            budget: where it ends; totals over all runs of the study.
+            epochs: the full horizon of a training.
+            retries: how often a trial whose process died or hung is tried again in this run.
+        """
+        self._parts = parts
+        self._epochs = epochs
+        self._retries = retries
+        self._book = Book(parts.study, budget)
+        parts.study.set_attribute("budget", asdict(budget))
+        parts.proposer.restore(list(self._book.records.values()), parts.study.attribute("tail"))
+        self._handles: dict[int, Handle] = {}
+        self._reached: dict[int, int] = {}
+        self._noted: dict[int, float] = {}
+        self._tried: dict[int, int] = {}
+        self._failures = 0
+        self._reason = ""
+        self._at_once = False
+
+    def run(self) -> str:
+        """Search until there is nothing left to do or somebody stops it.
+
+        Returns:
+            Why it ended: `budget`, `exhausted` (nothing new is found any more), `minutes`, or what `stop` was given.
+
+        Raises:
+            SearchStoppedError: the data cannot be read, or trial after trial fails.
+        """
+        try:
+            while self._fill_slots() or self._handles:
+                for outcome in self._parts.executor.wait(POLL_SECONDS):
+                    self._settle(outcome)
+                self._tell(lambda observer, progress: observer.on_progress(progress))
+                if self._at_once:
+                    break
+        finally:
+            self._wind_up()
+        self._tell(lambda observer, progress: observer.on_end(progress, self._reason))
+        return self._reason
+
+    def stop(self, reason: str, *, at_once: bool = False) -> None:
+        """End: running jobs stop at the end of their epoch, or are killed `at_once`; either way they can be resumed."""
+        self._at_once = self._at_once or at_once
+        self._reason = self._reason or reason
+        for handle in self._handles.values():
+            handle.stop_after_epoch()
+
+    def progress(self) -> Progress:
+        """How the search stands now."""
+        running = [
+            Running(number, self._reached[number], handle.job.to_epoch, self._book.records[number].candidate.summary)
+            for number, handle in self._handles.items()
+        ]
+        return self._book.progress(running, self._parts.proposer.totals, self._parts.executor.slots)
+
+    def _fill_slots(self) -> bool:
+        """Hand out jobs while slots are free and there is something to do; whether any was handed out."""
+        started = False
+        if self._book.time_is_up() and not self._reason:
+            self.stop("minutes")
+        while not self._reason and len(self._handles) < self._parts.executor.slots:
+            match self._parts.policy.decide(self._book.unfinished(self._handles), self._book.may_start()):
+                case Start(to_epoch):
+                    number = self._new_trial()
+                    if number is None:
+                        break
+                    self._submit(number, to_epoch)
+                case Thaw(number, to_epoch):
+                    self._submit(number, to_epoch)
+                case Prune(number):
+                    self._prune(number)
+                    continue
+                case None:
+                    self._reason = "" if self._handles else "budget"
+                    break
+            started = True
+        return started
+
+    def _new_trial(self) -> int | None:
+        """Ask for a network and store it as a new trial; None where nothing new is found."""
+        proposed = self._parts.proposer.propose()
+        if proposed is None:
+            self._reason = "exhausted"
+            return None
+        candidate, ask = proposed
+        number = self._book.add(candidate)
+        self._parts.view.accept(ask, number, candidate.constraints)
+        return number
+
+    def _submit(self, number: int, to_epoch: int) -> None:
+        """Hand out a job for a trial, from its newest checkpoint."""
+        candidate, folder = self._book.records[number].candidate, self._book.folder(number)
+        attempt = self._book.next_attempt(number)
+        checkpoint, epoch = self._parts.latest(folder) or (None, 0)
+        job = Job(
+            trial=number,
+            attempt=attempt,
+            architecture=candidate.architecture,
+            seed=candidate.seed,
+            from_epoch=epoch,
+            to_epoch=max(epoch, to_epoch),
+            folder=folder,
+            checkpoint=checkpoint,
+        )
+        self._handles[number] = self._parts.executor.submit(job, self._on_epoch)
+        self._reached[number], self._noted[number] = epoch, time.monotonic()
+
+    def _on_epoch(self, job: Job, row: Epoch) -> None:
+        number, curve = job.trial, self._book.records[job.trial].curve
+        self._reached[number] = row.epoch
+        if row.epoch != len(curve) + 1:  # epochs before it were trained under another driver: the outcome brings them
+            return
+        self._book.see(number, (*curve, row))
+        if time.monotonic() - self._noted[number] > NOTE_SECONDS:  # writing each epoch would cost short trials too much
+            self._book.note(number, (*curve, row))
+            self._noted[number] = time.monotonic()
+
+    def _settle(self, outcome: Outcome) -> None:
+        """Take in what came of a job."""
+        number = outcome.job.trial
+        del self._handles[number]
+        if outcome.failure:
+            self._settle_failure(outcome, outcome.failure)
+            return
+        frozen = outcome.epoch < self._epochs
+        self._book.note(number, outcome.curve, frozen=frozen, checkpoint=outcome.checkpoint)
+        if not frozen:
+            self._complete(number, outcome.curve)
+
+    def _complete(self, number: int, curve: Curve) -> None:
+        values = self._parts.values(curve, self._book.records[number].candidate.costs)
+        self._book.complete(number, values)
+        self._parts.view.tell(number, values)
+        self._failures = 0
+        self._ended(number)
+
+    def _prune(self, number: int) -> None:
+        self._book.prune(number)
+        self._parts.view.prune(number)
+        self._ended(number)
+
+    def _settle_failure(self, outcome: Outcome, failure: Failure) -> None:
+        """Try again what may go well the next time, stop at what every trial would meet, and give up the rest."""
+        number = outcome.job.trial
+        tries = self._tried[number] = self._tried.get(number, 0) + 1
+        if failure.kind == "data":
+            self._book.note(number, self._book.records[number].curve, frozen=True)
+            raise SearchStoppedError(f"data must stay readable while a search runs: {failure.message}")
+        if failure.kind == "checkpoint" and outcome.job.checkpoint and tries <= self._retries:
+            outcome.job.checkpoint.replace(outcome.job.checkpoint.with_suffix(".unreadable"))
+            self._book.see(number, ())
+            return
+        if failure.kind in TRIED_AGAIN and tries <= self._retries:
+            return
+        self._book.note(number, outcome.curve)
+        self._book.fail(number, failure)
+        self._parts.view.fail(number)
+        self._ended(number)
+        self._failures += 1
+        if self._failures >= MAX_FAILURES_IN_A_ROW:
+            raise SearchStoppedError(f"{self._failures} trials in a row failed, the last one so: {failure.message}")
+
+    def _ended(self, number: int) -> None:
+        record = self._book.records[number]
+        self._tell(lambda observer, progress: observer.on_trial(record, progress))
+
+    def _wind_up(self) -> None:
+        """Kill what still runs, and store how far it came."""
+        self._parts.executor.close()
+        for number in self._handles:
+            self._book.note(number, self._book.records[number].curve, frozen=True)
+        self._handles.clear()
+        self._parts.study.set_attribute("tail", self._parts.proposer.tail())
+
+    def _tell(self, say: Callable[[Observer, Progress], None]) -> None:
+        if self._parts.observers:
+            progress = self.progress()
+            for observer in self._parts.observers:
+                say(observer, progress)
