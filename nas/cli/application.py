@@ -1,0 +1,142 @@
+"""A command as a Hydra application: options, composition, conversion, exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from importlib import import_module
+from typing import Any, NoReturn, TextIO
+
+import hydra
+from hydra._internal.utils import get_args_parser
+from omegaconf import DictConfig
+
+from nas.cli.help import register_help
+from nas.cli.mistakes import MISTAKES, explain
+from nas.cli.overrides import fit
+from nas.config import HYDRA_VERSION, conf_dir, convert, register
+from nas.settings import ROOTS
+
+MISTAKE = 2
+INTERRUPTED = 130
+PIPE_CLOSED = 141
+FULL_ERROR = "HYDRA_FULL_ERROR"
+
+
+def run(name: str, module: str, words: Sequence[str]) -> int:
+    """Run the command `name` on the words after it; the exit code.
+
+    What a person did wrong ends in one line on standard error; HYDRA_FULL_ERROR=1 shows where it was noticed. Any
+    other exception passes through.
+    """
+    traced = os.environ.get(FULL_ERROR) == "1"
+    try:
+        return _compose_and_run(name, module, words)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        _drop_output()
+        return PIPE_CLOSED
+    except MISTAKES as error:
+        if traced:
+            raise
+        print(f"nas {name}: {explain(error, ROOTS[name])}", file=sys.stderr)
+        return MISTAKE
+
+
+def _compose_and_run(name: str, module: str, words: Sequence[str]) -> int:
+    root = ROOTS[name]
+    codes: list[int] = []
+
+    def task(composed: DictConfig) -> None:
+        config: Any = convert(root, composed)
+        codes.append(import_module(module).run(config))
+
+    options, overrides, multirun = _split(words)
+    overrides = fit(overrides, root, multirun=multirun)
+    register()
+    register_help()
+    _log_to_stderr()
+    with ExitStack() as stack:
+        if multirun:
+            # Hydra writes multirun.yaml into the folder of a sweep, wanted or not.
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="nas-"))
+            overrides = [f"hydra.sweep.dir='{folder}'", *overrides]
+        stack.enter_context(_process([*overrides, *options]))
+        application = hydra.main(version_base=HYDRA_VERSION, config_path=str(conf_dir()), config_name=name)(task)
+        try:
+            application()
+        except SystemExit as leaving:  # after --help and the like
+            return leaving.code if isinstance(leaving.code, int) else 0
+    return max(codes, default=0)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Hydra's own options, a wrong one as an error of ours."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ValueError(message)
+
+
+def _split(words: Sequence[str]) -> tuple[list[str], list[str], bool]:
+    """Options, overrides, and whether it is a sweep; overrides may stand between options.
+
+    Raises:
+        ValueError: an option that there is not.
+    """
+    parser = _Parser(add_help=False, prog="nas", parents=[get_args_parser()])
+    known = parser.parse_intermixed_args(list(words))
+    if known.experimental_rerun is not None:
+        raise ValueError("--experimental-rerun reads a pickle, which could run anything: give the overrides again")
+    options = list(words)
+    for override in known.overrides:
+        options.remove(override)
+    return options, list(known.overrides), bool(known.multirun)
+
+
+@contextmanager
+def _process(arguments: Sequence[str]) -> Iterator[None]:
+    """What Hydra reads from the process: the arguments, and that errors are raised instead of printed."""
+    argv, full_error = sys.argv, os.environ.get(FULL_ERROR)
+    sys.argv = [argv[0], *arguments]
+    os.environ[FULL_ERROR] = "1"
+    try:
+        yield
+    finally:
+        sys.argv = argv
+        if full_error is None:
+            del os.environ[FULL_ERROR]
+        else:
+            os.environ[FULL_ERROR] = full_error
+
+
+class _StderrHandler(logging.StreamHandler[TextIO]):
+    """Writes to whatever standard error is at the time, so that a live display can stand in for it."""
+
+    @property
+    def stream(self) -> TextIO:
+        return sys.stderr
+
+    @stream.setter
+    def stream(self, _: Any) -> None:
+        pass
+
+
+def _log_to_stderr() -> None:
+    """Our own log lines, and the warnings of libraries; standard output belongs to results."""
+    root = logging.getLogger()
+    if not any(isinstance(handler, _StderrHandler) for handler in root.handlers):
+        handler = _StderrHandler()
+        handler.setFormatter(logging.Formatter("%(message)s"))
+        root.addHandler(handler)
+    logging.getLogger("nas").setLevel(logging.INFO)
+
+
+def _drop_output() -> None:
+    """Nobody reads standard output any more; without this, Python complains about it once more at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

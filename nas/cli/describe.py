@@ -1,0 +1,129 @@
+"""`nas describe`: a space, or one architecture."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import statistics
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from nas.cli.printing import Row, print_document
+from nas.cli.studies import existing_study
+from nas.gate import COSTS, costs_of, examine
+from nas.reports.tables import architecture_table, space_table
+from nas.settings import DescribeConfig
+from nas.specs import Limits
+from search_space.architecture import Architecture
+from search_space.cost import rows
+from search_space.graph import Shape
+from search_space.lowering import lower, normalise
+from search_space.space import Space, parse_space
+
+
+def run(config: DescribeConfig) -> int:
+    """Describe the architecture that is named, else the space.
+
+    Raises:
+        ValueError: there is no such architecture, or the data or the space can't be.
+    """
+    if config.architecture is not None:
+        architecture = named_architecture(config.architecture, config.outputs)
+        print_document(architecture_document(architecture), config.format, architecture_table, architecture_rows)
+        return 0
+    from nas.data import describe  # noqa: PLC0415 - imports torch, which an architecture needn't wait for
+
+    info = describe(config.data)
+    space = parse_space(config.space, Shape(*info.shape), len(info.classes))
+    document = space_document(space, config.limits, config.samples, config.seed)
+    print_document(document, config.format, space_table, space_rows)
+    return 0
+
+
+def named_architecture(name: str, outputs: str) -> Architecture:
+    """The normalised architecture of a JSON file, or of a study's trial as `STUDY:NUMBER`.
+
+    Raises:
+        ValueError: there is none, or the file holds something else.
+    """
+    path = Path(name).expanduser()
+    trial = re.fullmatch(r"(.+):(\d+)", name)
+    if path.is_file():
+        return _from_file(path)
+    if trial is None:
+        raise ValueError(f"architecture must be a JSON file or a trial as STUDY:NUMBER, got {name!r}")
+    from nas.reader import open_for_reading  # noqa: PLC0415 - imports Optuna, which a file needn't wait for
+
+    reader = open_for_reading(existing_study(trial[1], outputs))
+    return normalise(Architecture.from_json(reader.architecture(int(trial[2]))))
+
+
+def _from_file(path: Path) -> Architecture:
+    try:
+        return normalise(Architecture.from_json(json.loads(path.read_text(encoding="utf-8"))))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path} must hold the JSON document of an architecture: {error}") from error
+
+
+def architecture_document(architecture: Architecture) -> dict[str, Any]:
+    """Identities, costs and blocks of a normalised architecture."""
+    known = examine(architecture, Limits())
+    return {
+        "id": architecture.id,
+        "network_id": known.network_id,
+        "summary": known.summary,
+        "costs": dict(known.costs),
+        "blocks": [
+            {"path": row.path, "params": row.params, "macs": row.macs, "output_shape": list(row.output)}
+            for row in rows(lower(architecture))
+        ],
+    }
+
+
+def space_document(space: Space, limits: Limits, samples: int, seed: int) -> dict[str, Any]:
+    """Size and costs of a space: the median and the largest of seeded random draws, the least of the space itself.
+
+    Args:
+        space: the space.
+        limits: what counts as within limits.
+        samples: number of draws, at least 1.
+        seed: of the draws.
+    """
+    generator = random.Random(seed)
+    drawn = [examine(space.draw(generator), limits) for _ in range(samples)]
+    return {
+        "name": space.name,
+        "size": space.size,
+        "costs": {name: _spread(name, space, [known.costs[name] for known in drawn]) for name in COSTS},
+        "share_within_limits": sum(known.feasible for known in drawn) / samples,
+        "samples": samples,
+    }
+
+
+def _spread(name: str, space: Space, drawn: list[float]) -> dict[str, float]:
+    cheapest = space.minimise(partial(_cost, name))
+    return {
+        "min": min(_cost(name, cheapest), *drawn),
+        "median": statistics.median_low(drawn),
+        "max": max(drawn),
+    }
+
+
+def _cost(name: str, architecture: Architecture) -> float:
+    return costs_of(architecture)[name]
+
+
+def architecture_rows(document: Mapping[str, Any]) -> list[Row]:
+    """Header and one row a block."""
+    header = ["path", "params", "macs", "output_shape"]
+    blocks = [{**block, "output_shape": "x".join(map(str, block["output_shape"]))} for block in document["blocks"]]
+    return [header, *([block[name] for name in header] for block in blocks)]
+
+
+def space_rows(document: Mapping[str, Any]) -> list[Row]:
+    """Header and one row a cost."""
+    header = ["min", "median", "max"]
+    return [["cost", *header], *([cost, *map(spread.get, header)] for cost, spread in document["costs"].items())]

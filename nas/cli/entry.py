@@ -1,0 +1,112 @@
+"""`nas COMMAND [overrides]`: finds the command and hands the rest to Hydra.
+
+Everything heavy is imported once the command is known, so that `nas --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+
+MISTAKE = 2
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command; its name is also that of its primary configuration, `conf/NAME.yaml`.
+
+    Attributes:
+        module: has `run(config) -> int`, which takes the command's class in `nas.config.ROOTS`.
+        summary: what it does, in one line.
+    """
+
+    module: str
+    summary: str
+
+
+COMMANDS: Mapping[str, Command] = {
+    "search": Command(
+        "nas.cli.search", "run a search, or resume it: the same command again goes on to the total budget"
+    ),
+    "status": Command("nas.cli.status", "what a study has done so far: trials, failures, hypervolume, time"),
+    "front": Command("nas.cli.front", "the Pareto front of a study, with accuracy and costs"),
+    "describe": Command(
+        "nas.cli.describe", "a space (size, costs, share within limits), or one architecture, by block"
+    ),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        argv: the words after `nas`; None takes the process's own.
+
+    Returns:
+        The exit code: 0 for success, 2 for a mistake that one line on standard error explains, 130 for Ctrl-C.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    if not words or words[0] in {"--help", "-h", "help"}:
+        print(_overview())
+        return 0
+    if words[0] == "--version":
+        print(f"nas {version('inception-nas')}")
+        return 0
+    if words[0] in {"-sc", "--shell-completion"}:
+        return _complete(words)
+    name, rest = words[0], words[1:]
+    if name not in COMMANDS:
+        print(f"nas: {_unknown(name)}", file=sys.stderr)
+        return MISTAKE
+    return _run(name, rest)
+
+
+def _run(name: str, words: Sequence[str]) -> int:
+    from nas.cli.application import run  # noqa: PLC0415 - imports Hydra
+
+    return run(name, COMMANDS[name].module, words)
+
+
+def _overview() -> str:
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {command.summary}" for name, command in COMMANDS.items()]
+    return "\n".join(
+        [
+            "nas: accuracy-versus-cost Pareto fronts of Inception networks.",
+            "",
+            "Usage: nas COMMAND [key=value ...] [options]",
+            "",
+            "Commands:",
+            *lines,
+            "",
+            "`nas COMMAND --help` shows what can be set. `nas --version` names the version.",
+            'Tab completion in bash: eval "$(nas -sc install=bash)"',
+        ]
+    )
+
+
+def _unknown(name: str) -> str:
+    nearest = difflib.get_close_matches(name, COMMANDS, n=1)
+    hint = f"did you mean {nearest[0]}?" if nearest else f"there are {', '.join(COMMANDS)}"
+    return f"no command {name!r}: {hint}"
+
+
+def _complete(words: Sequence[str]) -> int:
+    """Tab completion: command names here, overrides by Hydra, which is shown the line without the command."""
+    if not any(word.startswith("query=") for word in words):
+        return _run("search", words)
+    line = os.environ.get("COMP_LINE", "")
+    typed = line.split()
+    if len(typed) < 2 or (len(typed) == 2 and not line.endswith(" ")):
+        start = typed[1] if len(typed) == 2 else ""
+        print(" ".join(name for name in COMMANDS if name.startswith(start)))
+        return 0
+    if typed[1] not in COMMANDS:
+        return 0
+    program, after = line.split(maxsplit=1)
+    os.environ["COMP_LINE"] = f"{program} {after.removeprefix(typed[1]).lstrip()}"
+    return _run(typed[1], words)

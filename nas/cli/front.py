@@ -1,0 +1,38 @@
+"""`nas front`: the Pareto front of a study."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from nas.cli.printing import Row, print_document
+from nas.cli.studies import existing_study
+from nas.reports.tables import front_columns, front_table
+from nas.settings import FrontConfig
+
+
+def run(config: FrontConfig) -> int:
+    """Print the front of a study.
+
+    Raises:
+        ValueError: there is no such study.
+    """
+    from nas.reader import open_for_reading  # noqa: PLC0415 - imports Optuna, which a mistake needn't wait for
+
+    print_front(open_for_reading(existing_study(config.study, config.outputs)).front_document(), config.format)
+    return 0
+
+
+def print_front(document: Mapping[str, Any], form: str) -> None:
+    """Print the document of a front as a table, JSON or CSV."""
+    print_document(document, form, front_table, front_rows)
+
+
+def front_rows(document: Mapping[str, Any]) -> list[Row]:
+    """Header and one row a network; a cost that is an objective too stands there once."""
+    values, costs = front_columns(document)
+    rows: list[Row] = [["trial", "id", *values, *costs, "summary"]]
+    for item in document["front"]:
+        numbers = [item["values"][name] for name in values] + [item["costs"][name] for name in costs]
+        rows.append([item["trial"], item["id"], *numbers, item["summary"]])
+    return rows

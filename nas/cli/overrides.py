@@ -1,0 +1,74 @@
+"""What a person types, made fit for Hydra's grammar."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+
+from nas.cli.keys import annotation_at, is_group, takes
+
+
+def fit(words: Sequence[str], root: type, *, multirun: bool = False) -> list[str]:
+    """Overrides that say to Hydra what they say to a person.
+
+    A value that the grammar refuses (a URL with `=`, a path with brackets) is quoted. So is one that it would take for
+    something else than the text that belongs there: `study=2024_01` is no number and, unless there is a sweep,
+    `outputs=a,b` no list. A whole number in exponent form is spelt out where an integer belongs. All else stays as
+    typed, and so does what no quoting helps.
+
+    Args:
+        words: overrides as typed.
+        root: the configuration class of the command.
+        multirun: whether commas make a sweep.
+    """
+    parser = OverridesParser.create()
+    return [_fit(word, root, parser, multirun) for word in words]
+
+
+def quoted(text: str) -> str:
+    r"""The text in single quotes, as Hydra's grammar reads it back.
+
+    >>> print(quoted("it's [1]"))
+    'it\'s [1]'
+    """
+    escaped = re.sub(r"(\\*)'", r"\1\1\\'", text)
+    tail = len(escaped) - len(escaped.rstrip("\\"))
+    return "'" + escaped + "\\" * tail + "'"
+
+
+def _fit(word: str, root: type, parser: OverridesParser, multirun: bool) -> str:
+    key, equals, typed = word.partition("=")
+    if not equals:
+        return word
+    override = _parsed(parser, word)
+    as_text = f"{key}={quoted(typed)}"
+    if override is None:
+        return word if _parsed(parser, as_text) is None else as_text
+    annotation = annotation_at(root, key.lstrip("+"))
+    if override.is_sweep_override():
+        return as_text if takes(annotation, str) and not multirun else word
+    value = override.value()
+    if _misread(annotation, value):
+        return as_text
+    if takes(annotation, int) and isinstance(value, float) and value.is_integer():
+        return f"{key}={int(value)}"
+    return word
+
+
+def _misread(annotation: Any, value: Any) -> bool:
+    """Whether a value stands where a text or the name of an option belongs, and was not taken for one."""
+    if is_group(annotation):
+        return value is None or isinstance(value, bool | int | float)
+    return takes(annotation, str) and isinstance(value, bool | int | float)
+
+
+def _parsed(parser: OverridesParser, word: str) -> Override | None:
+    try:
+        return parser.parse_override(word)
+    except HydraException:
+        return None

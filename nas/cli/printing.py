@@ -1,0 +1,40 @@
+"""A result on standard output, and nothing else there."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from rich.console import Console, RenderableType
+
+PIPE_WIDTH = 200
+
+Row = Sequence[object]
+
+
+def print_document(
+    document: Mapping[str, Any],
+    form: str,
+    table: Callable[[Mapping[str, Any]], RenderableType],
+    rows: Callable[[Mapping[str, Any]], Sequence[Row]],
+) -> None:
+    """Print a result.
+
+    Args:
+        document: the result, JSON values throughout.
+        form: `table`, `json` (one document) or `csv` (a header and rows).
+        table: what a person looks at.
+        rows: the header, then the rows.
+    """
+    if form == "json":
+        sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+    elif form == "csv":
+        csv.writer(sys.stdout, lineterminator="\n").writerows(rows(document))
+    else:
+        width = shutil.get_terminal_size((PIPE_WIDTH, 0)).columns
+        Console(file=sys.stdout, width=width, highlight=False).print(table(document))
+    sys.stdout.flush()  # a reader that has gone away shows here, not at exit

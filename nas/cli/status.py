@@ -1,0 +1,38 @@
+"""`nas status`: what a study has done so far."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from nas.cli.printing import Row, print_document
+from nas.cli.studies import existing_study
+from nas.reports.tables import status_table
+from nas.settings import StatusConfig
+
+
+def run(config: StatusConfig) -> int:
+    """Print the state of a study.
+
+    Raises:
+        ValueError: there is no such study.
+    """
+    from nas.reader import open_for_reading  # noqa: PLC0415 - imports Optuna, which a mistake needn't wait for
+
+    document = open_for_reading(existing_study(config.study, config.outputs)).status_document()
+    print_document(document, config.format, status_table, status_rows)
+    return 0
+
+
+def status_rows(document: Mapping[str, Any]) -> list[Row]:
+    """Header and one row: every number of the document, under the path to it."""
+    pairs = list(_leaves(document, ""))
+    return [[name for name, _ in pairs], ["" if value is None else value for _, value in pairs]]
+
+
+def _leaves(value: Any, path: str) -> Iterator[tuple[str, object]]:
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _leaves(inner, f"{path}.{key}" if path else key)
+    else:
+        yield path, value

@@ -1,0 +1,124 @@
+"""How every command is configured: one schema a group, derived from the rooms' own specs, and the way back to them.
+
+The rooms define frozen dataclasses that check themselves. OmegaConf makes frozen dataclasses read-only, so what Hydra
+composes into is a twin without the checks, derived here: fields and defaults are defined once. A key that no spec has,
+or a value of another type, stops the composition; after it, the twins become the specs, whose own checks then run.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from hydra.core.config_store import ConfigStore
+from omegaconf import MISSING, DictConfig, OmegaConf
+
+from nas.settings import ROOTS
+
+HYDRA_VERSION = "1.3"
+
+T = TypeVar("T")
+
+
+def conf_dir() -> Path:
+    """The folder of YAML files: beside the package in a checkout, inside it where it was installed from a wheel.
+
+    Raises:
+        FileNotFoundError: there is none, the installation is broken.
+    """
+    package = Path(__file__).resolve().parent
+    for folder in (package / "conf", package.parent / "conf"):
+        if (folder / "search.yaml").is_file():
+            return folder
+    raise FileNotFoundError(f"the configuration must lie in {package / 'conf'} or {package.parent / 'conf'}")
+
+
+def register() -> None:
+    """Store the schema of every command under its name, `search_schema` for `search`."""
+    for name, root in ROOTS.items():
+        ConfigStore.instance().store(name=f"{name}_schema", node=schema(root), provider="nas")
+
+
+def compose(command: str, overrides: Sequence[str] = ()) -> Any:
+    """The configuration of `command` under Hydra overrides, as `nas COMMAND OVERRIDES` gets it.
+
+    Raises:
+        ValueError: a value out of range; Hydra's own errors for a key or an option that there is not.
+    """
+    register()
+    with initialize_config_dir(str(conf_dir()), version_base=HYDRA_VERSION):
+        return convert(ROOTS[command], hydra_compose(command, list(overrides)))
+
+
+@cache
+def schema(spec: type) -> type:
+    """A dataclass that OmegaConf can fill: the fields and defaults of `spec`, neither frozen nor checked.
+
+    A tuple of dataclasses becomes a mapping of them by name, so that each can be a file of its own.
+    """
+    hints = typing.get_type_hints(spec)
+    fields = [(f.name, _composed(hints[f.name]), _default(f, hints[f.name])) for f in _fields(spec)]
+    return dataclasses.make_dataclass(spec.__name__, fields, kw_only=True)
+
+
+def _fields(spec: type) -> tuple[dataclasses.Field[Any], ...]:
+    return dataclasses.fields(cast(Any, spec))
+
+
+def items_of(annotation: Any) -> Any:
+    """The type of the items of a `tuple[X, ...]`, None for any other annotation."""
+    return typing.get_args(annotation)[0] if typing.get_origin(annotation) is tuple else None
+
+
+def _composed(annotation: Any) -> Any:
+    item = items_of(annotation)
+    if item is not None:
+        named = dataclasses.is_dataclass(item)
+        return types.GenericAlias(dict, (str, _composed(item))) if named else types.GenericAlias(list, (item,))
+    return schema(cast(type, annotation)) if dataclasses.is_dataclass(annotation) else annotation
+
+
+def _default(field: dataclasses.Field[Any], annotation: Any) -> Any:
+    if field.default is not dataclasses.MISSING:
+        return dataclasses.field(default=field.default)
+    if field.default_factory is not dataclasses.MISSING:
+        return dataclasses.field(default_factory=field.default_factory)
+    composed = _composed(annotation)
+    container = typing.get_origin(composed) or composed
+    if container in {dict, list} or dataclasses.is_dataclass(container):
+        return dataclasses.field(default_factory=container)
+    return dataclasses.field(default=MISSING)
+
+
+def convert(spec: type[T], composed: DictConfig) -> T:
+    """The frozen, checked value of what Hydra composed.
+
+    Raises:
+        ValueError: a value is missing or out of range, or there is a key that `spec` doesn't have.
+    """
+    plain = OmegaConf.to_container(composed, resolve=True)
+    return cast(T, _value(spec, plain, ""))
+
+
+def _value(annotation: Any, plain: Any, path: str) -> Any:
+    item = items_of(annotation)
+    if item is not None:
+        named = plain.items() if isinstance(plain, Mapping) else enumerate(plain)
+        return tuple(_value(item, value, f"{path}.{key}") for key, value in named)
+    if not dataclasses.is_dataclass(annotation):
+        if isinstance(plain, str) and plain == MISSING:
+            raise ValueError(f"{path} must be given, e.g. {path}=...")
+        return plain
+    hints = typing.get_type_hints(annotation)
+    unknown = [key for key in plain if key not in hints]
+    if unknown:
+        raise ValueError(f"a key must be one of {', '.join(hints)}, got {unknown[0]!r} at {path or 'the top'}")
+    prefix = f"{path}." if path else ""
+    return cast(Any, annotation)(**{key: _value(hints[key], value, f"{prefix}{key}") for key, value in plain.items()})

@@ -1,0 +1,37 @@
+"""Which sampler draws the architectures, as plain checked values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+REJECTED_AS = ("pruned", "worst")
+
+
+@dataclass(frozen=True)
+class SamplerSpec:
+    """A sampler and how it is told what was rejected.
+
+    Attributes:
+        name: names the sampler.
+        optuna_class: class in `optuna.samplers`.
+        options: arguments of that class, the seed apart.
+        rejected_as: how the sampler sees an architecture that breaks a limit: `pruned`, a pruned trial with its
+            constraints, or `worst`, a complete trial with the worst values.
+
+    Raises:
+        ValueError: a word that there is not, or a seed among the options.
+    """
+
+    name: str
+    optuna_class: str
+    options: dict[str, Any] = field(default_factory=dict)
+    rejected_as: str = "pruned"
+
+    def __post_init__(self) -> None:
+        if not self.optuna_class.isidentifier():
+            raise ValueError(f"sampler.optuna_class must be the name of a class, got {self.optuna_class!r}")
+        if self.rejected_as not in REJECTED_AS:
+            raise ValueError(f"sampler.rejected_as must be one of {', '.join(REJECTED_AS)}, got {self.rejected_as!r}")
+        if "seed" in self.options:
+            raise ValueError("sampler.options must not set seed: each ask is seeded by the study's seed and the trial")

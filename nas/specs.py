@@ -1,0 +1,99 @@
+"""What a search may spend, what a network may cost, and where the study is kept, as plain checked values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+STORAGES = ("sqlite",)
+
+
+def check_positive(name: str, value: float | None) -> None:
+    """Nothing for None and for a positive number.
+
+    Raises:
+        ValueError: `value` is not positive, or not a number.
+    """
+    if value is not None and not value > 0:
+        raise ValueError(f"{name} must be positive, got {value}")
+
+
+@dataclass(frozen=True)
+class Budget:
+    """When a search ends: at the first of these totals, which a resumed search goes on to.
+
+    Attributes:
+        trials: trials that are complete or pruned; null for no such end.
+        minutes: minutes of the clock, over all runs of the study; null for no such end.
+        trainings: seconds of training, counted in full trainings; null for no such end.
+        max_idle_asks: asks in a row that were all rejected or known already, after which the space counts as exhausted.
+
+    Raises:
+        ValueError: a total is not positive, or none is given.
+    """
+
+    trials: int | None = 40
+    minutes: float | None = None
+    trainings: float | None = None
+    max_idle_asks: int = 300
+
+    def __post_init__(self) -> None:
+        check_positive("budget.trials", self.trials)
+        check_positive("budget.minutes", self.minutes)
+        check_positive("budget.trainings", self.trainings)
+        check_positive("budget.max_idle_asks", self.max_idle_asks)
+        if self.trials is None and self.minutes is None and self.trainings is None:
+            raise ValueError("a budget must set at least one of trials, minutes and trainings, got none")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a network may cost at most; one that costs more is never trained.
+
+    Attributes:
+        max_params: trained parameters; null for no limit.
+        max_macs: multiply-accumulates for one image; null for no limit.
+        max_memory_mib: peak of activation memory at batch 1 in MiB; null for no limit.
+
+    Raises:
+        ValueError: a limit is not positive.
+    """
+
+    max_params: int | None = None
+    max_macs: int | None = None
+    max_memory_mib: float | None = None
+
+    def __post_init__(self) -> None:
+        check_positive("limits.max_params", self.max_params)
+        check_positive("limits.max_macs", self.max_macs)
+        check_positive("limits.max_memory_mib", self.max_memory_mib)
+
+    def exceeded(self, params: int, macs: int, memory_mib: float) -> dict[str, float]:
+        """By how much each limit that is set is exceeded; at most 0 where it is met.
+
+        >>> Limits(max_params=100, max_memory_mib=2.0).exceeded(130, 10**6, 1.5)
+        {'max_params': 30, 'max_memory_mib': -0.5}
+        """
+        pairs = {
+            "max_params": (params, self.max_params),
+            "max_macs": (macs, self.max_macs),
+            "max_memory_mib": (memory_mib, self.max_memory_mib),
+        }
+        return {name: value - limit for name, (value, limit) in pairs.items() if limit is not None}
+
+
+@dataclass(frozen=True)
+class StorageSpec:
+    """Where the study is kept.
+
+    Attributes:
+        kind: `sqlite`, a file in the study's folder.
+
+    Raises:
+        ValueError: a kind that there is not.
+    """
+
+    kind: str = "sqlite"
+
+    def __post_init__(self) -> None:
+        if self.kind not in STORAGES:
+            raise ValueError(f"storage.kind must be one of {', '.join(STORAGES)}, got {self.kind!r}")
