@@ -57,3 +57,19 @@ def test_nesterov_looks_ahead() -> None:
 def test_adamws_first_decay_rate_is_the_momentum() -> None:
     made = make_optimizer(nn.Linear(2, 2), Recipe(optimizer="adamw", momentum=0.8))
     assert {group["betas"] for group in made.param_groups} == {(0.8, 0.999)}
+
+
+@pytest.mark.parametrize(
+    ("precision", "gradient_clip", "fused"),
+    [("32-true", 1.0, True), ("bf16-mixed", 1.0, True), ("16-mixed", None, True), ("16-mixed", 1.0, False)],
+)
+def test_steps_are_fused_but_where_scaled_gradients_are_clipped(
+    precision: str, gradient_clip: float | None, fused: bool
+) -> None:
+    made = make_optimizer(nn.Linear(2, 2), Recipe(precision=precision, gradient_clip=gradient_clip))
+    assert {group["fused"] for group in made.param_groups} == {fused}
+
+
+def test_a_device_without_fused_steps_gets_plain_ones() -> None:
+    made = make_optimizer(nn.Linear(2, 2, device="meta"), Recipe())
+    assert {group["fused"] for group in made.param_groups} == {False}

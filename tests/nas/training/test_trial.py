@@ -318,10 +318,31 @@ def test_the_learning_rate_follows_the_full_horizon(
     assert without_seconds(six) != without_seconds(twelve)
 
 
-def test_a_quiet_training_writes_nothing(run_job: RunJob, make_job: MakeJob, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_training_is_quiet(
+    run_job: RunJob, make_job: MakeJob, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
     run_job(make_job(0, 1), RECIPES["sgd one-cycle"])
     captured = capfd.readouterr()
     assert (captured.out, captured.err) == ("", "")
+    assert caplog.records == []
+
+
+def test_the_loader_is_told_each_epoch_from_zero(
+    make_job: MakeJob, data: Any, make_recorder: Callable[..., Any], make_network: Callable[..., nn.Module]
+) -> None:
+    recipe = RECIPES["sgd one-cycle"]
+    told: list[int] = []
+    set_epoch = data.train_loader.set_epoch
+
+    def listen(epoch: int) -> None:
+        told.append(epoch)
+        set_epoch(epoch)
+
+    data.train_loader.set_epoch = listen
+    first = train(make_network(), data, recipe, make_job(0, 2), make_recorder(), "cpu")
+    assert told == [0, 1]
+    train(make_network(), data, recipe, make_job(2, 5, first.checkpoint), make_recorder(), "cpu")
+    assert told == [0, 1, 2, 3, 4]
 
 
 def test_half_precision_trains_and_resumes(run_job: RunJob, make_job: MakeJob) -> None:
