@@ -42,6 +42,8 @@ class StudyMismatchError(ValueError):
     """A study that was made with something else than what is asked for now; the message says what differs."""
 
 
+optuna.logging.set_verbosity(optuna.logging.ERROR)  # it announces every study and every sampler it finds odd
+
 _STATES = {
     TrialState.RUNNING: "running",
     TrialState.COMPLETE: "complete",

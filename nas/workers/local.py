@@ -30,6 +30,7 @@ class LocalHandle:
     process: ForkServerProcess
     connection: Connection
     on_epoch: OnEpoch
+    slot: int
     started: float
     rows: list[Epoch] = field(default_factory=list)
     overdue: bool = False
@@ -51,29 +52,34 @@ class LocalExecutor:
     """Runs jobs in child processes on this machine."""
 
     def __init__(
-        self, runner: Runner, *, slots: int, preload: Sequence[str] = (), deadline_seconds: float | None = None
+        self,
+        runner: Runner,
+        devices: Sequence[str | None],
+        *,
+        preload: Sequence[str] = (),
+        deadline_seconds: float | None = None,
     ) -> None:
         """Prepare; the fork server starts with the first job.
 
         Args:
             runner: carries out a job; picklable.
-            slots: jobs at once, at least 1.
+            devices: one entry a slot, at least one: the GPU that its jobs may see, None for the CPU.
             preload: modules that the fork server imports once for all children.
             deadline_seconds: how long a job may take before it is killed; None for no limit.
         """
-        if slots < 1:
-            raise ValueError(f"workers.slots must be >= 1, got {slots}")
+        if not devices:
+            raise ValueError("an executor needs at least one slot, got none")
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(list(preload))
         self._runner = runner
-        self._slots = slots
+        self._devices = tuple(devices)
         self._deadline = deadline_seconds
         self._handles: list[LocalHandle] = []
 
     @property
     def slots(self) -> int:
         """Jobs that can run at once."""
-        return self._slots
+        return len(self._devices)
 
     @property
     def handles(self) -> tuple[LocalHandle, ...]:
@@ -81,14 +87,14 @@ class LocalExecutor:
         return tuple(self._handles)
 
     def submit(self, job: Job, on_epoch: OnEpoch) -> LocalHandle:
-        """Start `job` in a child of its own."""
+        """Start `job` on a free slot, of which there must be one, in a child of its own."""
+        slot = min(set(range(self.slots)) - {handle.slot for handle in self._handles})
         ours, theirs = self._context.Pipe()
-        process = self._context.Process(
-            target=run_child, args=(self._runner, job, theirs, None), name=f"trial {job.trial}", daemon=True
-        )
+        arguments = (self._runner, job, theirs, self._devices[slot])
+        process = self._context.Process(target=run_child, args=arguments, name=f"trial {job.trial}", daemon=True)
         process.start()
         theirs.close()  # so that the child's death shows as the end of the pipe
-        handle = LocalHandle(job, process, ours, on_epoch, time.monotonic())
+        handle = LocalHandle(job, process, ours, on_epoch, slot, time.monotonic())
         self._handles.append(handle)
         return handle
 
