@@ -14,6 +14,7 @@ from search_space.graph import (
     Linear,
     Node,
     Norm,
+    Pair,
     Pool,
     Scale,
     Shape,
@@ -79,7 +80,7 @@ def label_of(leaf: Node, at: Place) -> str:
         case Pool(kind=kind):
             return f"{_by(leaf.kernel)} {kind} pool"
         case GlobalPool(kind=kind, size=size):
-            return f"global {kind} pool" + ("" if size == (1, 1) else f" {_by(size)}")
+            return f"global {kind} pool" if size == (1, 1) else f"{kind} pool to {_by(size)}"
         case Linear(features=features):
             return f"dense · {features}"
         case Slice(start=start, stop=stop):
@@ -108,25 +109,29 @@ def remarks_of(leaf: Node, at: Place) -> str:
     """What is unusual about a leaf, for a second line."""
     match leaf:
         case Conv():
-            plain = leaf.norm is None and leaf.activation is None
-            found = [
-                f"/{_by(leaf.stride) if leaf.stride[0] != leaf.stride[1] else leaf.stride[0]}"
-                * (leaf.stride != (1, 1)),
-                f"{leaf.groups} groups" * (1 < leaf.groups != at.shape.channels),
-                "bias" * leaf.bias,
-                "no norm, no ReLU" * (plain and leaf.groups != at.shape.channels),
-                "no norm" * (leaf.norm is None and not plain),
-                "layer norm" * (leaf.norm is not None and leaf.norm.kind == "layer"),
-                "no ReLU" * (leaf.activation is None and not plain),
-                "GELU" * (leaf.activation == "gelu"),
-            ]
-            return ", ".join(word for word in found if word)
-        case Pool(stride=stride) if stride != (1, 1):
-            return f"/{_by(stride) if stride[0] != stride[1] else stride[0]}"
+            layers = _layers(leaf, usual=kind_of(leaf, at) != "depthwise")
+            groups = [f"{leaf.groups} groups"] * (1 < leaf.groups != at.shape.channels)
+            return ", ".join([*_stride(leaf.stride), *groups, *["bias"] * leaf.bias, *layers])
+        case Pool():
+            return ", ".join(_stride(leaf.stride))
         case Linear(activation=str() as kind):
             return ACTIVATIONS[kind]
     return ""
 
 
-def _by(pair: tuple[int, int]) -> str:
+def _stride(stride: Pair) -> list[str]:
+    if stride == (1, 1):
+        return []
+    return [f"/{stride[0] if stride[0] == stride[1] else _by(stride)}"]
+
+
+def _layers(leaf: Conv, *, usual: bool) -> list[str]:
+    """How norm and activation differ from batch norm and ReLU where these are usual, and from none where not."""
+    norm = "no norm" if leaf.norm is None else f"{leaf.norm.kind} norm"
+    activation = "no ReLU" if leaf.activation is None else ACTIVATIONS[leaf.activation]
+    expected = {"batch norm", "ReLU"} if usual else {"no norm", "no ReLU"}
+    return [word for word in (norm, activation) if word not in expected]
+
+
+def _by(pair: Pair) -> str:
     return f"{pair[0]}×{pair[1]}"

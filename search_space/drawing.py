@@ -91,7 +91,7 @@ def _header(graph: Graph, title: str) -> Picture:
         body.append(rectangle(Box(x, y, 12, 12, *COLOURS[kind], radius=3), "legend"))
         body.append(text(kind, x + 17, y + 10, size=10, anchor="start", colour=MUTED))
         x += 17 + text_width(kind, 10) + 14
-    note = "convolutions have batch norm and ReLU unless marked"
+    note = "convolutions have batch norm and ReLU unless marked, depthwise ones neither"
     body.append(text(note, 0, y + 28, size=10, anchor="start", colour=MUTED))
     return Picture(max(width, x, text_width(note, 10)), y + 50, 0, "".join(body))
 

@@ -11,7 +11,28 @@ from xml.etree import ElementTree
 import pytest
 
 from search_space.drawing import draw
-from search_space.graph import Concat, Conv, Graph, Linear, Residual, Seq, Shape, Tap, conv, walk
+from search_space.graph import (
+    LRN,
+    Activation,
+    Concat,
+    Conv,
+    Dropout,
+    GlobalPool,
+    Graph,
+    Identity,
+    Linear,
+    Node,
+    Norm,
+    Pool,
+    Residual,
+    Scale,
+    Seq,
+    Shape,
+    Slice,
+    Tap,
+    conv,
+    walk,
+)
 from search_space.lowering import lower
 from search_space.space import parse_space
 from search_space.svg import amount, text_width
@@ -182,6 +203,40 @@ def test_labels_say_what_there_is() -> None:
         assert label in found
     for label in ("concat · 48", "dense · 10", "stage0.block0", "classifier"):
         assert label in found
+
+
+@pytest.mark.parametrize(
+    ("leaf", "remark"),
+    [
+        (Conv(4, (1, 1), bias=True), "bias, no norm, no ReLU"),
+        (Conv(4, (3, 3), (2, 1), norm=Norm("layer"), activation="gelu"), "/2×1, layer norm, GELU"),
+        (Conv(4, (1, 1), groups=2, norm=Norm()), "2 groups, no ReLU"),
+        (Conv(4, (1, 1), groups=4, norm=Norm(), activation="relu"), "batch norm, ReLU"),
+        (Pool("max", (3, 3), (2, 2)), "/2"),
+        (Linear(4, activation="relu"), "ReLU"),
+    ],
+)
+def test_remarks_say_what_is_unusual(leaf: Node, remark: str) -> None:
+    assert remark in labels(Graph(leaf, Shape(4, 5, 5)))
+
+
+@pytest.mark.parametrize(
+    ("leaf", "label"),
+    [
+        (Slice(1, 2), "channel 1"),
+        (Slice(1, 3), "channels 1 to 2"),
+        (GlobalPool(), "global avg pool"),
+        (GlobalPool("max", (2, 2)), "max pool to 2×2"),
+        (Scale(0.1, learned=True), "scale learned × 0.1"),
+        (LRN(), "local norm over 5"),
+        (Dropout(0.5), "dropout 0.5"),
+        (Norm("layer"), "layer norm"),
+        (Activation("gelu"), "GELU"),
+        (Identity(), "identity"),
+    ],
+)
+def test_labels_of_other_leaves(leaf: Node, label: str) -> None:
+    assert label in labels(Graph(leaf, Shape(4, 5, 5)))
 
 
 def test_costs_stand_beside_their_block_unless_left_out() -> None:
