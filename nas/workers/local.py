@@ -7,8 +7,10 @@ spawning costs 4.4 s.
 from __future__ import annotations
 
 import multiprocessing
+import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerProcess
@@ -92,7 +94,8 @@ class LocalExecutor:
         ours, theirs = self._context.Pipe()
         arguments = (self._runner, job, theirs, self._devices[slot])
         process = self._context.Process(target=run_child, args=arguments, name=f"trial {job.trial}", daemon=True)
-        process.start()
+        with _deaf_to_interrupts():
+            process.start()
         theirs.close()  # so that the child's death shows as the end of the pipe
         handle = LocalHandle(job, process, ours, on_epoch, slot, time.monotonic())
         self._handles.append(handle)
@@ -115,6 +118,7 @@ class LocalExecutor:
             handle.kill()
         for handle in self._handles:
             handle.process.join()
+            handle.process.close()
             handle.connection.close()
         self._handles.clear()
 
@@ -130,7 +134,9 @@ class LocalExecutor:
             return None
         outcome = message if isinstance(message, Outcome) else None
         self._retire(handle)
-        return outcome or Outcome(handle.job, tuple(handle.rows), None, _death(handle))
+        outcome = outcome or Outcome(handle.job, tuple(handle.rows), None, _death(handle))
+        handle.process.close()
+        return outcome
 
     def _retire(self, handle: LocalHandle) -> None:
         self._handles.remove(handle)
@@ -147,6 +153,20 @@ class LocalExecutor:
             if not handle.overdue and time.monotonic() - handle.started > self._deadline:
                 handle.overdue = True
                 handle.kill()
+
+
+@contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """Start processes that Ctrl-C does not reach: it goes to the whole group, and the driver decides what it means.
+
+    What is blocked stays blocked in the fork server and in all of its children. For the driver itself an interrupt is
+    put off to the end of the block.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _death(handle: LocalHandle) -> Failure:
