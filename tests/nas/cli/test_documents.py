@@ -92,6 +92,11 @@ def study(tmp_path, monkeypatch):
     assert set(opened) == {tmp_path / "mine"}
 
 
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache")
+
+
 def printed(capsys, *words):
     assert main(words) == 0
     captured = capsys.readouterr()
@@ -217,8 +222,8 @@ def test_the_least_cost_of_a_space_is_that_of_an_architecture_of_it():
     assert document["costs"]["params"]["min"] == params(SPACE.minimise(params))
 
 
-def test_a_space_in_every_format(capsys):
-    words = ["describe", "samples=3", "limits.max_params=1e9"]
+def test_a_space_in_every_format(cache, capsys):
+    words = ["describe", f"data.cache={cache}", "samples=3", "limits.max_params=1e9"]
     document = json.loads(printed(capsys, *words, "format=json"))
     assert set(document) == {"name", "size", "costs", "share_within_limits", "samples"}
     assert (document["share_within_limits"], document["samples"]) == (1.0, 3)
@@ -228,8 +233,8 @@ def test_a_space_in_every_format(capsys):
     assert "100.0% of 3 random ones are within the limits" in printed(capsys, *words)
 
 
-def test_a_sweep_prints_one_result_a_value_and_leaves_nothing_behind(tmp_path, monkeypatch, capsys):
+def test_a_sweep_prints_one_result_a_value_and_leaves_nothing_behind(cache, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    text = printed(capsys, "describe", "-m", "samples=1,2", "format=csv")
+    text = printed(capsys, "describe", "-m", "samples=1,2", f"data.cache={cache}", "format=csv")
     assert text.count("cost,min,median,max\n") == 2
     assert list(tmp_path.iterdir()) == []

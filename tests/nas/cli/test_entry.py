@@ -117,9 +117,11 @@ def test_the_exit_code_is_the_commands(monkeypatch):
     assert main(["front"]) == 143
 
 
-def test_a_reader_that_goes_away_is_no_mistake():
-    code = "import sys; from nas.cli import main; sys.exit(main(['describe', 'samples=2', 'format=json']))"
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+def test_a_reader_that_goes_away_is_no_mistake(tmp_path):
+    file = tmp_path / "net.json"
+    file.write_text('{"input": [1, 8, 8], "classes": 2, "stem": {"width": 4}, "stages": []}', encoding="utf-8")
+    words = [sys.executable, "-m", "nas", "describe", f"architecture={file}", "format=json"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         process.stdout.close()

@@ -32,9 +32,13 @@ PATHS = [
 
 @pytest.mark.parametrize("path", PATHS)
 def test_a_text_stays_what_was_typed(path):
-    overrides = fit([f"outputs={path}", f"study={path}"], SearchConfig)
-    config = compose("search", overrides)
-    assert (config.outputs, config.study) == (path, path)
+    (override,) = fit([f"outputs={path}"], SearchConfig)
+    assert OverridesParser.create().parse_override(override).value() == path
+
+
+def test_texts_reach_the_configuration():
+    config = compose("search", fit([f"outputs={PATHS[0]}", "study=2024_01", "data.hub_name=1e3"], SearchConfig))
+    assert (config.outputs, config.study, config.data.hub_name) == (PATHS[0], "2024_01", "1e3")
 
 
 @given(st.text(alphabet=st.characters(blacklist_categories=("Cs", "Cc")), min_size=1))
