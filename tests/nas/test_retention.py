@@ -55,5 +55,5 @@ def test_a_trial_without_a_folder_is_no_matter(tmp_path: Path) -> None:
 
 
 def test_an_unknown_word_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="workers.keep must be one of all, front, none, got 'some'"):
+    with pytest.raises(ValueError, match="one of all, front, none, got 'some'"):
         Retention("some", lambda number: tmp_path)
