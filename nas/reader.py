@@ -24,12 +24,7 @@ class StudyReader:
         """The Pareto front as a JSON document."""
         return front_document(self.study, self.records)
 
-    def _exact(record: Record) -> dict[str, float]:
-    """The objectives, costs among them as the integers that they are and that a database turns into floats."""
-    return {name: record.candidate.costs.get(name, value) for name, value in (record.values or {}).items()}
-
-
-def status_document(self) -> dict[str, Any]:
+    def status_document(self) -> dict[str, Any]:
         """What the study has done so far, as a JSON document."""
         return status_document(self.study, self.records)
 
@@ -79,6 +74,11 @@ def front_document(study: Study, records: Sequence[Record]) -> dict[str, Any]:
             for record in members
         ],
     }
+
+
+def _exact(record: Record) -> dict[str, float]:
+    """The objectives, costs among them as the integers that they are and that a database turns into floats."""
+    return {name: record.candidate.costs.get(name, value) for name, value in (record.values or {}).items()}
 
 
 def status_document(study: Study, records: Sequence[Record]) -> dict[str, Any]:
