@@ -37,7 +37,7 @@ from search_space.graph import Shape
 from search_space.space import Space, parse_space
 
 REFERENCE_SAMPLES = 512
-PRELOADED = ("nas.runner", "kornia", "torchmetrics", "pytorch_lightning", "torch")
+PRELOADED = ("nas.runner", "kornia", "torchmetrics", "pytorch_lightning", "torch", "nas.workers.settle")
 PACKAGES = ("torch", "pytorch-lightning", "torchmetrics", "optuna", "hydra-core", "numpy", "kornia", "datasets")
 NOT_IN_FINGERPRINT = ("path", "cache")
 
