@@ -23,6 +23,7 @@ from nas.objectives.values import objective_values
 from nas.pareto import Axis
 from nas.progress import Observer
 from nas.proposer import Proposer
+from nas.retention import Retention
 from nas.runner import TrialRunner
 from nas.samplers.optuna_samplers import optuna_sampler
 from nas.samplers.view import View
@@ -110,6 +111,7 @@ def assemble(config: SearchConfig, study: Study, space: Space, observers: Sequen
         values=partial(objective_values, config.objective),
         latest=latest,
         observers=observers,
+        retention=Retention(config.workers.keep, study.trial_folder),
     )
     return Search(parts, config.budget, epochs=config.training.epochs, retries=config.workers.retries)
 
