@@ -30,6 +30,18 @@ def run(config: SearchConfig) -> int:
     Returns:
         0, or 130 after Ctrl-C and 143 after SIGTERM; the same command goes on from there.
     """
+    study, reason, left = conduct(config)
+    print_front(StudyReader(study).front_document(), config.format)
+    _say_what_is_left(study, left)
+    return CODES.get(reason, 0)
+
+
+def conduct(config: SearchConfig) -> tuple[Study, str, list[Path]]:
+    """Search until the budget is used up, or somebody stops it.
+
+    Returns:
+        The study, why the search ended, and the files that it left beside the study.
+    """
     info, space = prepare(config)
     folder = study_folder(config.study or f"{config.data.slug}-{space.name}", config.outputs)
     folder.mkdir(parents=True, exist_ok=True)
@@ -39,10 +51,7 @@ def run(config: SearchConfig) -> int:
         search = assemble(config, study, space, [observer_for(sys.stderr)])
         with obeying_signals(search):
             reason = search.run()
-        left = _write_results(study)
-    print_front(StudyReader(study).front_document(), config.format)
-    _say_what_is_left(study, left)
-    return CODES.get(reason, 0)
+        return study, reason, _write_results(study)
 
 
 def _write_circumstances(folder: Path, config: SearchConfig) -> None:
