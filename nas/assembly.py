@@ -30,6 +30,7 @@ from nas.samplers.view import View
 from nas.search import Parts, Search
 from nas.settings import SearchConfig
 from nas.study import STUDY_FILE, Study, create_study, resume_study
+from nas.tracking.tracker import Tracker, open_tracker
 from nas.training.checkpoint import latest
 from nas.workers.devices import slot_devices, visible_gpus
 from nas.workers.local import LocalExecutor
@@ -40,6 +41,7 @@ from search_space.space import Space, parse_space
 REFERENCE_SAMPLES = 512
 PRELOADED = ("nas.runner", "kornia", "torchmetrics", "pytorch_lightning", "torch", "nas.workers.settle")
 PACKAGES = ("torch", "pytorch-lightning", "torchmetrics", "optuna", "hydra-core", "numpy", "kornia", "datasets")
+NOT_TRACKED = ("outputs", "format", "storage", "tracking")
 NOT_IN_FINGERPRINT = ("path", "cache")
 
 
@@ -125,6 +127,12 @@ def local_executor(runner: Runner, workers: WorkersSpec) -> LocalExecutor:
         preload=PRELOADED,
         deadline_seconds=None if deadline is None else 60 * deadline,
     )
+
+
+def tracker_of(config: SearchConfig, study: Study) -> Tracker:
+    """Whoever tracks a search of `study`, to be closed after it."""
+    told = {name: value for name, value in asdict(config).items() if name not in NOT_TRACKED}
+    return open_tracker(config.tracking, study, {**told, "environment": environment()})
 
 
 def prepare(config: SearchConfig) -> tuple[DataInfo, Space]:

@@ -15,6 +15,7 @@ from nas.fidelity.spec import FidelitySpec
 from nas.objectives import Objective
 from nas.samplers.spec import SamplerSpec
 from nas.specs import Budget, Limits, StorageSpec, check_pick
+from nas.tracking.spec import TrackingSpec
 from nas.training.recipe import Recipe
 from nas.workers.spec import WorkersSpec
 
@@ -46,6 +47,7 @@ class SearchConfig:
         budget: when the search ends.
         workers: who trains.
         storage: where the study is kept.
+        tracking: where the search is tracked beside the study.
 
     Raises:
         ValueError: a value out of range, or no objective.
@@ -65,6 +67,7 @@ class SearchConfig:
     budget: Budget
     workers: WorkersSpec
     storage: StorageSpec
+    tracking: TrackingSpec
 
     def __post_init__(self) -> None:
         _check_format(self.format)
