@@ -13,7 +13,7 @@ from nas.data.errors import DataError
 from nas.data.spec import DataSpec
 
 if TYPE_CHECKING:
-    from nas.data.hand_in import hand_in
+    from nas.data.handed_in import hand_in
     from nas.data.images import DataInfo, ImageData, ImageSet, describe, load, load_test
     from nas.data.loader import TensorLoader, plain_loader, train_loader
     from nas.data.own import from_datamodule, from_tensors, image_set
@@ -40,7 +40,7 @@ _HOMES = {
     **dict.fromkeys(("DataInfo", "ImageData", "ImageSet", "describe", "load", "load_test"), "nas.data.images"),
     **dict.fromkeys(("TensorLoader", "plain_loader", "train_loader"), "nas.data.loader"),
     **dict.fromkeys(("from_datamodule", "from_tensors", "image_set"), "nas.data.own"),
-    "hand_in": "nas.data.hand_in",
+    "hand_in": "nas.data.handed_in",
 }
 
 
