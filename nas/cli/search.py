@@ -10,7 +10,7 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
-from nas.assembly import assemble, environment, open_or_create, prepare
+from nas.assembly import assemble, environment, open_or_create, prepare, tracker_of
 from nas.cli.front import print_front
 from nas.cli.signals import CODES, obeying_signals
 from nas.cli.studies import study_folder
@@ -48,10 +48,12 @@ def conduct(config: SearchConfig) -> tuple[Study, str, list[Path]]:
     with StudyLock(folder):
         study = open_or_create(folder, config, info, space)
         _write_circumstances(folder, config)
-        search = assemble(config, study, space, [observer_for(sys.stderr)])
-        with obeying_signals(search):
-            reason = search.run()
-        return study, reason, _write_results(study)
+        with tracker_of(config, study) as tracker:
+            search = assemble(config, study, space, [observer_for(sys.stderr), tracker])
+            with obeying_signals(search):
+                reason = search.run()
+            left = _write_results(study)
+    return study, reason, left
 
 
 def _write_circumstances(folder: Path, config: SearchConfig) -> None:
