@@ -21,7 +21,7 @@ MISTAKES = [
     (["space.stem.widht=3"], "where space.stem may have one, write +space.stem.widht="),
     (["space.stem.widht=[3]"], "where space.stem may have one, write +space.stem.widht="),
     (["sampler.options.n=3"], "where sampler.options may have one, write +sampler.options.n="),
-    (["data=digit"], "data must be one of cifar10, digits, hub, image_folder, tensors, got 'digit'; did you mean digits?"),
+    (["data=digit"], "image_folder, tensors, got 'digit'; did you mean digits?"),
     (["training=null"], "training must be one of default"),
     (["objective=[val_accuracy,mac]"], "got 'mac'; did you mean macs?"),
     (["objective=[]"], "objective must name at least one objective"),
