@@ -6,7 +6,6 @@ When standard input ends without an end message, the driver was killed: what it 
 from __future__ import annotations
 
 import json
-import os
 import queue
 import sys
 import threading
@@ -17,7 +16,6 @@ from typing import Any
 from nas.tracking.upload import Uploader
 from nas.tracking.wandb_tracker import StudyRun
 
-NICENESS = 10
 TICK_SECONDS = 1.0
 
 Message = dict[str, Any]
@@ -26,7 +24,6 @@ Inbox = queue.SimpleQueue[Message | None]
 
 def main() -> None:
     """Record until the driver says that the search has ended, or is gone."""
-    os.nice(NICENESS)  # trainings come first
     inbox: Inbox = queue.SimpleQueue()
     threading.Thread(target=_read, args=(inbox,), daemon=True).start()
     start = inbox.get()

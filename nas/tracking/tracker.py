@@ -13,6 +13,7 @@ import os
 import re
 import secrets
 import select
+import shlex
 import signal
 import subprocess
 import sys
@@ -184,7 +185,7 @@ class WandbTracker:
             self._warn()
             return
         status = json.loads(said.splitlines()[-1])
-        upload = f"upload it with: wandb sync {self._folder}"
+        upload = f"upload it with: wandb sync {shlex.quote(str(self._folder))}"
         if status["uploaded"]:
             log.info("W&B run %s", status["url"] or self._folder)
         elif self._mode == "online":
