@@ -30,8 +30,8 @@ def main() -> None:
     if start is None:
         return
     folder = Path(start["folder"]) / "wandb"
-    uploader = Uploader(folder) if start["mode"] == "online" else None
     run = StudyRun(start)
+    uploader = Uploader(folder, run.folder) if start["mode"] == "online" else None
     _record(run, inbox, uploader, start["plot_seconds"])
     uploaded = uploader.finish(start["finish_seconds"]) if uploader else False
     print(json.dumps({"uploaded": uploaded, "url": uploader.url(start["id"]) if uploader else None}), flush=True)
@@ -60,7 +60,7 @@ def _record(run: StudyRun, inbox: Inbox, uploader: Uploader | None, plot_seconds
             run.draw()
             drawn = time.monotonic()
         if uploader:
-            uploader.tick(run.folder)
+            uploader.tick()
     run.finish(end)
 
 

@@ -40,7 +40,6 @@ NOT_INHERITED = frozenset(
     f"WANDB_{name}"
     for name in (
         "MODE",
-        "DIR",
         "RUN_ID",
         "RUN_GROUP",
         "RESUME",
@@ -240,9 +239,10 @@ def _environment(folder: Path) -> dict[str, str]:
     package = str(Path(nas.__file__).parent.parent)
     kept["PYTHONPATH"] = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH", "")]))
     own = {
+        "WANDB_DIR": folder.parent,
         "WANDB_DATA_DIR": folder / ".data",
-        "WANDB_CACHE_DIR": folder / ".cache",
         "WANDB_ARTIFACT_DIR": folder / ".data",
+        "WANDB_CACHE_DIR": folder / ".cache",
     }
     return kept | {key: str(path) for key, path in own.items()} | {"WANDB_ERROR_REPORTING": "false"}
 

@@ -29,6 +29,8 @@ def configured(server: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     for name in [name for name in os.environ if name.startswith("WANDB_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
     monkeypatch.setenv("WANDB_BASE_URL", server.url)
     monkeypatch.setenv("WANDB_API_KEY", KEY)
 
@@ -67,6 +69,8 @@ def test_a_search_is_uploaded_and_goes_on_in_the_same_run(
     assert "anna" not in everything
     assert str(tmp_path) not in everything
     assert KEY not in everything + "".join(caplog.messages)
+    assert not (tmp_path / "home").exists()
+    assert list(Path.cwd().iterdir()) == []
 
 
 @pytest.mark.parametrize("mode", ["hang", "broken"])
