@@ -92,7 +92,10 @@ class Retraining:
         """Hand out jobs while slots are free; whether any job runs."""
         while self._waiting and not self._reason and len(self._running) < self._executor.slots:
             task = self._waiting.pop(0)
-            self._running[task.folder] = task, self._executor.submit(self._job(task), self._on_epoch)
+            handle = self._executor.submit(self._job(task), self._on_epoch)
+            self._running[task.folder] = task, handle
+            if self._reason:  # `stop` came, in a signal, while the job was on its way and had no handle yet
+                handle.stop_after_epoch()
         return bool(self._running)
 
     def _job(self, task: Task) -> Job:
