@@ -32,6 +32,6 @@ LAYOUTS: Mapping[str, tuple[Rename, ...]] = {
     "inception_v3": _inception_v3.LAYOUT,
     "inception_v4": _inception_v4.LAYOUT,
     "inception_resnet_v2": _inception_resnet_v2.LAYOUT,
-    "inception_next_atto": _inception_next.LAYOUT,
-    "inception_next_tiny": _inception_next.LAYOUT,
+    "inception_next_atto": _inception_next.layout(_inception_next.ATTO),
+    "inception_next_tiny": _inception_next.layout(_inception_next.TINY),
 }

@@ -10,7 +10,7 @@ from search_space.blocks.stems import stem_v1
 from search_space.blocks.units import Units
 from search_space.blocks.v1 import V1
 from search_space.graph import Dropout, GlobalPool, Graph, Linear, Node, Norm, Pool, Seq, Shape
-from search_space.references.layout import Rename
+from search_space.references.layout import Rename, chain, each
 
 INPUT = Shape(3, 224, 224)
 WIDTHS = {
@@ -27,17 +27,21 @@ WIDTHS = {
 TAPS = {"4a": "aux1", "4d": "aux2"}
 
 LAYOUT: tuple[Rename, ...] = (
-    (r"conv([123])", r"stem.conv\1"),
-    (r"(inception\d[a-e])\.branch1", r"\1.k1"),
-    (r"(inception\d[a-e])\.branch2\.0", r"\1.k3.reduce"),
-    (r"(inception\d[a-e])\.branch2\.1", r"\1.k3.conv"),
-    (r"(inception\d[a-e])\.branch3\.0", r"\1.k5.reduce"),
-    (r"(inception\d[a-e])\.branch3\.1", r"\1.k5.conv"),
-    (r"(inception\d[a-e])\.branch4\.1", r"\1.pool.project"),
-    (r"(aux[12])\.conv", r"\1.head.conv"),
-    (r"(aux[12])\.fc1", r"\1.head.hidden.0"),
-    (r"(aux[12])\.fc2", r"\1.head.classifier"),
-    (r"fc", r"classifier"),
+    *each((1, 2, 3), ("conv*", "stem.conv*")),
+    *each(
+        WIDTHS,
+        ("inception*.branch1", "inception*.k1"),
+        *chain("inception*.branch2", "inception*.k3", ("reduce", "conv")),
+        *chain("inception*.branch3", "inception*.k5", ("reduce", "conv")),
+        ("inception*.branch4.1", "inception*.pool.project"),
+    ),
+    *each(
+        TAPS.values(),
+        ("*.conv", "*.head.conv"),
+        ("*.fc1", "*.head.hidden.0"),
+        ("*.fc2", "*.head.classifier"),
+    ),
+    ("fc", "classifier"),
 )
 
 

@@ -8,26 +8,9 @@ from typing import final
 from search_space.blocks.next import Next, NextGrid
 from search_space.blocks.units import Units
 from search_space.graph import Conv, GlobalPool, Graph, Linear, Node, Norm, Seq, Shape
-from search_space.references.layout import Rename
+from search_space.references.layout import Rename, chain, each
 
 INPUT = Shape(3, 224, 224)
-
-LAYOUT: tuple[Rename, ...] = (
-    (r"stem\.0", r"stem.conv"),
-    (r"stem\.1", r"stem.norm"),
-    (r"stages\.(\d)\.downsample\.0", r"grid\1.norm"),
-    (r"stages\.(\d)\.downsample\.1", r"grid\1.conv.conv"),
-    (r"stages\.(\d)\.blocks\.(\d+)\.token_mixer\.dwconv_hw", r"stage\1_\2.body.mixer.square.depthwise.conv"),
-    (r"stages\.(\d)\.blocks\.(\d+)\.token_mixer\.dwconv_w", r"stage\1_\2.body.mixer.row.depthwise.conv"),
-    (r"stages\.(\d)\.blocks\.(\d+)\.token_mixer\.dwconv_h", r"stage\1_\2.body.mixer.column.depthwise.conv"),
-    (r"stages\.(\d)\.blocks\.(\d+)\.norm", r"stage\1_\2.body.norm"),
-    (r"stages\.(\d)\.blocks\.(\d+)\.mlp\.fc1", r"stage\1_\2.body.expand.conv"),
-    (r"stages\.(\d)\.blocks\.(\d+)\.mlp\.fc2", r"stage\1_\2.body.contract.conv"),
-    (r"stages\.(\d)\.blocks\.(\d+)\.gamma", r"stage\1_\2.body.scale.weight"),
-    (r"head\.fc1", r"hidden.0"),
-    (r"head\.norm", r"norm"),
-    (r"head\.fc2", r"classifier"),
-)
 
 
 @final
@@ -48,6 +31,34 @@ class Size:
 
 ATTO = Size((2, 2, 6, 2), (40, 80, 160, 320), Next(ratio=0.25, band=9))
 TINY = Size((3, 3, 9, 3), (96, 192, 384, 768), Next())
+
+
+_BLOCK: tuple[Rename, ...] = (
+    ("token_mixer.dwconv_hw", "mixer.square.depthwise.conv"),
+    ("token_mixer.dwconv_w", "mixer.row.depthwise.conv"),
+    ("token_mixer.dwconv_h", "mixer.column.depthwise.conv"),
+    ("norm", "norm"),
+    ("mlp.fc1", "expand.conv"),
+    ("mlp.fc2", "contract.conv"),
+    ("gamma", "scale.weight"),
+)
+
+
+def layout(size: Size) -> tuple[Rename, ...]:
+    """The published names of a member of the family."""
+    blocks = ((stage, index) for stage, depth in enumerate(size.depths) for index in range(depth))
+    return (
+        *chain("stem", "stem", ("conv", "norm")),
+        *each(range(1, len(size.depths)), *chain("stages.*.downsample", "grid*", ("norm", "conv.conv"))),
+        *(
+            (f"stages.{s}.blocks.{i}.{theirs}", f"stage{s}_{i}.body.{ours}")
+            for s, i in blocks
+            for theirs, ours in _BLOCK
+        ),
+        ("head.fc1", "hidden.0"),
+        ("head.norm", "norm"),
+        ("head.fc2", "classifier"),
+    )
 
 
 def inception_next_atto(input_shape: Shape = INPUT, classes: int = 1000) -> Graph:

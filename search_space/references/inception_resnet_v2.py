@@ -15,7 +15,7 @@ from search_space.blocks.stems import stem_v3
 from search_space.blocks.units import Units
 from search_space.blocks.v3 import V3A
 from search_space.graph import Dropout, GlobalPool, Graph, Linear, Node, Norm, Residual, Seq, Shape
-from search_space.references.layout import Rename
+from search_space.references.layout import Rename, chain, each
 
 INPUT = Shape(3, 299, 299)
 STAGES: tuple[tuple[str, int, BlockFields, int, BlockFields], ...] = (
@@ -25,47 +25,42 @@ STAGES: tuple[tuple[str, int, BlockFields, int, BlockFields], ...] = (
 )
 LAST = ResnetC(192, 192, 224, 256, 1.0)
 
-_A, _B, _C = r"repeat\.(\d)", r"repeat_1\.(\d+)", r"repeat_2\.(\d)"
-
-
-def _chain(theirs: str, ours: str, names: tuple[str, ...]) -> tuple[Rename, ...]:
-    return tuple((rf"{theirs}\.{index}", rf"{ours}.{name}") for index, name in enumerate(names))
-
 
 def _residual(theirs: str, ours: str, chains: Mapping[str, tuple[str, ...]]) -> tuple[Rename, ...]:
     """The renames of one kind of residual block: 1×1 branch, chains, projection."""
-    inner = rf"{ours}.body.branches"
+    inner = f"{ours}.body.branches"
     renames: tuple[Rename, ...] = (
-        (rf"{theirs}\.branch0", rf"{inner}.k1"),
-        (rf"{theirs}\.conv2d", rf"{ours}.body.project.conv"),
+        (f"{theirs}.branch0", f"{inner}.k1"),
+        (f"{theirs}.conv2d", f"{ours}.body.project.conv"),
     )
     for index, (name, nodes) in enumerate(chains.items(), start=1):
-        renames += _chain(rf"{theirs}\.branch{index}", rf"{inner}.{name}", nodes)
+        renames += chain(f"{theirs}.branch{index}", f"{inner}.{name}", nodes)
     return renames
 
 
+_SYMMETRIC = {"single": ("reduce", "conv"), "deep": ("reduce", "conv0", "conv1")}
 _ASYMMETRIC = {"single": ("reduce", "row", "column")}
 LAYOUT: tuple[Rename, ...] = (
-    (r"conv2d_1a", r"stem.conv1"),
-    (r"conv2d_2a", r"stem.conv2"),
-    (r"conv2d_2b", r"stem.conv3"),
-    (r"conv2d_3b", r"stem.conv4"),
-    (r"conv2d_4a", r"stem.conv5"),
-    (r"mixed_5b\.branch0", r"mixed5b.k1"),
-    *_chain(r"mixed_5b\.branch1", "mixed5b.single", ("reduce", "conv")),
-    *_chain(r"mixed_5b\.branch2", "mixed5b.deep", ("reduce", "conv0", "conv1")),
-    (r"mixed_5b\.branch3\.1", r"mixed5b.pool.project"),
-    *_residual(_A, r"mixed5b_\1", {"single": ("reduce", "conv"), "deep": ("reduce", "conv0", "conv1")}),
-    (r"mixed_6a\.branch0", r"mixed6a.single.conv"),
-    *_chain(r"mixed_6a\.branch1", "mixed6a.deep", ("reduce", "conv0", "conv1")),
-    *_residual(_B, r"mixed6a_\1", _ASYMMETRIC),
-    *_chain(r"mixed_7a\.branch0", "mixed7a.first", ("reduce", "conv")),
-    *_chain(r"mixed_7a\.branch1", "mixed7a.second", ("reduce", "conv")),
-    *_chain(r"mixed_7a\.branch2", "mixed7a.deep", ("reduce", "conv0", "conv1")),
-    *_residual(_C, r"mixed7a_\1", _ASYMMETRIC),
+    ("conv2d_1a", "stem.conv1"),
+    ("conv2d_2a", "stem.conv2"),
+    ("conv2d_2b", "stem.conv3"),
+    ("conv2d_3b", "stem.conv4"),
+    ("conv2d_4a", "stem.conv5"),
+    ("mixed_5b.branch0", "mixed5b.k1"),
+    *chain("mixed_5b.branch1", "mixed5b.single", ("reduce", "conv")),
+    *chain("mixed_5b.branch2", "mixed5b.deep", ("reduce", "conv0", "conv1")),
+    ("mixed_5b.branch3.1", "mixed5b.pool.project"),
+    *each(range(10), *_residual("repeat.*", "mixed5b_*", _SYMMETRIC)),
+    ("mixed_6a.branch0", "mixed6a.single.conv"),
+    *chain("mixed_6a.branch1", "mixed6a.deep", ("reduce", "conv0", "conv1")),
+    *each(range(20), *_residual("repeat_1.*", "mixed6a_*", _ASYMMETRIC)),
+    *chain("mixed_7a.branch0", "mixed7a.first", ("reduce", "conv")),
+    *chain("mixed_7a.branch1", "mixed7a.second", ("reduce", "conv")),
+    *chain("mixed_7a.branch2", "mixed7a.deep", ("reduce", "conv0", "conv1")),
+    *each(range(9), *_residual("repeat_2.*", "mixed7a_*", _ASYMMETRIC)),
     *_residual("block8", "mixed7a_9", _ASYMMETRIC),
-    (r"conv2d_7b", r"last"),
-    (r"classif", r"classifier"),
+    ("conv2d_7b", "last"),
+    ("classif", "classifier"),
 )
 
 

@@ -12,7 +12,7 @@ from search_space.blocks.stems import stem_v3
 from search_space.blocks.units import Units
 from search_space.blocks.v3 import V3A, V3B, V3C
 from search_space.graph import Dropout, GlobalPool, Graph, Linear, Node, Norm, Seq, Shape
-from search_space.references.layout import Rename
+from search_space.references.layout import Rename, each
 
 INPUT = Shape(3, 299, 299)
 BLOCKS: dict[str, BlockFields] = {
@@ -30,48 +30,52 @@ BLOCKS: dict[str, BlockFields] = {
 }
 TAPPED = "6e"
 
-_A, _B, _C = r"Mixed_(5[b-d])", r"Mixed_(6[b-e])", r"Mixed_(7[bc])"
+_A, _B, _C = ("5b", "5c", "5d"), ("6b", "6c", "6d", "6e"), ("7b", "7c")
 LAYOUT: tuple[Rename, ...] = (
-    (r"Conv2d_1a_3x3", r"stem.conv1"),
-    (r"Conv2d_2a_3x3", r"stem.conv2"),
-    (r"Conv2d_2b_3x3", r"stem.conv3"),
-    (r"Conv2d_3b_1x1", r"stem.conv4"),
-    (r"Conv2d_4a_3x3", r"stem.conv5"),
-    (r"Mixed_(\d[b-e])\.branch1x1", r"mixed\1.k1"),
-    (r"Mixed_(\d[b-e])\.branch_pool", r"mixed\1.pool.project"),
-    (_A + r"\.branch5x5_1", r"mixed\1.single.reduce"),
-    (_A + r"\.branch5x5_2", r"mixed\1.single.conv"),
-    (_A + r"\.branch3x3dbl_1", r"mixed\1.deep.reduce"),
-    (_A + r"\.branch3x3dbl_2", r"mixed\1.deep.conv0"),
-    (_A + r"\.branch3x3dbl_3", r"mixed\1.deep.conv1"),
-    (r"Mixed_6a\.branch3x3", r"mixed6a.single.conv"),
-    (r"Mixed_6a\.branch3x3dbl_1", r"mixed6a.deep.reduce"),
-    (r"Mixed_6a\.branch3x3dbl_2", r"mixed6a.deep.conv0"),
-    (r"Mixed_6a\.branch3x3dbl_3", r"mixed6a.deep.conv1"),
-    (_B + r"\.branch7x7_1", r"mixed\1.single.reduce"),
-    (_B + r"\.branch7x7_2", r"mixed\1.single.row"),
-    (_B + r"\.branch7x7_3", r"mixed\1.single.column"),
-    (_B + r"\.branch7x7dbl_1", r"mixed\1.deep.reduce"),
-    (_B + r"\.branch7x7dbl_2", r"mixed\1.deep.column0"),
-    (_B + r"\.branch7x7dbl_3", r"mixed\1.deep.row0"),
-    (_B + r"\.branch7x7dbl_4", r"mixed\1.deep.column1"),
-    (_B + r"\.branch7x7dbl_5", r"mixed\1.deep.row1"),
-    (r"Mixed_7a\.branch3x3_1", r"mixed7a.single.reduce"),
-    (r"Mixed_7a\.branch3x3_2", r"mixed7a.single.conv"),
-    (r"Mixed_7a\.branch7x7x3_1", r"mixed7a.k7.reduce"),
-    (r"Mixed_7a\.branch7x7x3_2", r"mixed7a.k7.row"),
-    (r"Mixed_7a\.branch7x7x3_3", r"mixed7a.k7.column"),
-    (r"Mixed_7a\.branch7x7x3_4", r"mixed7a.k7.conv"),
-    (_C + r"\.branch3x3_1", r"mixed\1.single.reduce"),
-    (_C + r"\.branch3x3_2a", r"mixed\1.single.fork.row"),
-    (_C + r"\.branch3x3_2b", r"mixed\1.single.fork.column"),
-    (_C + r"\.branch3x3dbl_1", r"mixed\1.deep.reduce"),
-    (_C + r"\.branch3x3dbl_2", r"mixed\1.deep.conv"),
-    (_C + r"\.branch3x3dbl_3a", r"mixed\1.deep.fork.row"),
-    (_C + r"\.branch3x3dbl_3b", r"mixed\1.deep.fork.column"),
-    (r"AuxLogits\.conv([01])", r"aux.head.conv\1"),
-    (r"AuxLogits\.fc", r"aux.head.classifier"),
-    (r"fc", r"classifier"),
+    ("Conv2d_1a_3x3", "stem.conv1"),
+    ("Conv2d_2a_3x3", "stem.conv2"),
+    ("Conv2d_2b_3x3", "stem.conv3"),
+    ("Conv2d_3b_1x1", "stem.conv4"),
+    ("Conv2d_4a_3x3", "stem.conv5"),
+    *each((*_A, *_B, *_C), ("Mixed_*.branch1x1", "mixed*.k1"), ("Mixed_*.branch_pool", "mixed*.pool.project")),
+    *each(_A, ("Mixed_*.branch5x5_1", "mixed*.single.reduce"), ("Mixed_*.branch5x5_2", "mixed*.single.conv")),
+    *each(
+        (*_A, "6a"),
+        ("Mixed_*.branch3x3dbl_1", "mixed*.deep.reduce"),
+        ("Mixed_*.branch3x3dbl_2", "mixed*.deep.conv0"),
+        ("Mixed_*.branch3x3dbl_3", "mixed*.deep.conv1"),
+    ),
+    ("Mixed_6a.branch3x3", "mixed6a.single.conv"),
+    *each(
+        _B,
+        ("Mixed_*.branch7x7_1", "mixed*.single.reduce"),
+        ("Mixed_*.branch7x7_2", "mixed*.single.row"),
+        ("Mixed_*.branch7x7_3", "mixed*.single.column"),
+        ("Mixed_*.branch7x7dbl_1", "mixed*.deep.reduce"),
+        ("Mixed_*.branch7x7dbl_2", "mixed*.deep.column0"),
+        ("Mixed_*.branch7x7dbl_3", "mixed*.deep.row0"),
+        ("Mixed_*.branch7x7dbl_4", "mixed*.deep.column1"),
+        ("Mixed_*.branch7x7dbl_5", "mixed*.deep.row1"),
+    ),
+    ("Mixed_7a.branch3x3_1", "mixed7a.single.reduce"),
+    ("Mixed_7a.branch3x3_2", "mixed7a.single.conv"),
+    ("Mixed_7a.branch7x7x3_1", "mixed7a.k7.reduce"),
+    ("Mixed_7a.branch7x7x3_2", "mixed7a.k7.row"),
+    ("Mixed_7a.branch7x7x3_3", "mixed7a.k7.column"),
+    ("Mixed_7a.branch7x7x3_4", "mixed7a.k7.conv"),
+    *each(
+        _C,
+        ("Mixed_*.branch3x3_1", "mixed*.single.reduce"),
+        ("Mixed_*.branch3x3_2a", "mixed*.single.fork.row"),
+        ("Mixed_*.branch3x3_2b", "mixed*.single.fork.column"),
+        ("Mixed_*.branch3x3dbl_1", "mixed*.deep.reduce"),
+        ("Mixed_*.branch3x3dbl_2", "mixed*.deep.conv"),
+        ("Mixed_*.branch3x3dbl_3a", "mixed*.deep.fork.row"),
+        ("Mixed_*.branch3x3dbl_3b", "mixed*.deep.fork.column"),
+    ),
+    *each((0, 1), ("AuxLogits.conv*", "aux.head.conv*")),
+    ("AuxLogits.fc", "aux.head.classifier"),
+    ("fc", "classifier"),
 )
 
 

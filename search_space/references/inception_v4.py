@@ -8,7 +8,7 @@ from search_space.blocks.stems import stem_v4
 from search_space.blocks.units import Units
 from search_space.blocks.v4 import V4A, V4B, V4C
 from search_space.graph import Dropout, GlobalPool, Graph, Linear, Norm, Seq, Shape
-from search_space.references.layout import Rename
+from search_space.references.layout import Rename, chain, each
 
 INPUT = Shape(3, 299, 299)
 BLOCKS: tuple[BlockFields, ...] = (
@@ -21,55 +21,40 @@ BLOCKS: tuple[BlockFields, ...] = (
 FIRST = 6  # what the publications' own numbering gives the first block: six parts of the stem stand before it
 
 
-def _numbers(first: int, last: int) -> str:
-    return "(" + "|".join(str(number) for number in range(first, last + 1)) + ")"
-
-
-_A, _B, _C = (rf"features\.{_numbers(*span)}" for span in ((6, 9), (11, 17), (19, 21)))
+_A, _B, _C = range(6, 10), range(11, 18), range(19, 22)
 LAYOUT: tuple[Rename, ...] = (
-    (r"features\.0", r"stem.conv1"),
-    (r"features\.1", r"stem.conv2"),
-    (r"features\.2", r"stem.conv3"),
-    (r"features\.3\.conv", r"stem.mixed1.conv"),
-    (r"features\.4\.branch0\.0", r"stem.mixed2.short.reduce"),
-    (r"features\.4\.branch0\.1", r"stem.mixed2.short.conv"),
-    (r"features\.4\.branch1\.0", r"stem.mixed2.long.reduce"),
-    (r"features\.4\.branch1\.1", r"stem.mixed2.long.row"),
-    (r"features\.4\.branch1\.2", r"stem.mixed2.long.column"),
-    (r"features\.4\.branch1\.3", r"stem.mixed2.long.conv"),
-    (r"features\.5\.conv", r"stem.mixed3.conv"),
-    (rf"(?:{_A}|{_B}|{_C})\.branch0", r"block\1\2\3.k1"),
-    (rf"(?:{_A}|{_B}|{_C})\.branch3\.1", r"block\1\2\3.pool.project"),
-    (_A + r"\.branch1\.0", r"block\1.single.reduce"),
-    (_A + r"\.branch1\.1", r"block\1.single.conv"),
-    (_A + r"\.branch2\.0", r"block\1.deep.reduce"),
-    (_A + r"\.branch2\.([12])", r"block\1.deep.conv\2"),
-    (r"features\.10\.branch0", r"block10.single.conv"),
-    (r"features\.10\.branch1\.0", r"block10.deep.reduce"),
-    (r"features\.10\.branch1\.([12])", r"block10.deep.conv\1"),
-    (_B + r"\.branch1\.0", r"block\1.single.reduce"),
-    (_B + r"\.branch1\.1", r"block\1.single.row"),
-    (_B + r"\.branch1\.2", r"block\1.single.column"),
-    (_B + r"\.branch2\.0", r"block\1.deep.reduce"),
-    (_B + r"\.branch2\.1", r"block\1.deep.column0"),
-    (_B + r"\.branch2\.2", r"block\1.deep.row0"),
-    (_B + r"\.branch2\.3", r"block\1.deep.column1"),
-    (_B + r"\.branch2\.4", r"block\1.deep.row1"),
-    (r"features\.18\.branch0\.0", r"block18.single.reduce"),
-    (r"features\.18\.branch0\.1", r"block18.single.conv"),
-    (r"features\.18\.branch1\.0", r"block18.k7.reduce"),
-    (r"features\.18\.branch1\.1", r"block18.k7.row"),
-    (r"features\.18\.branch1\.2", r"block18.k7.column"),
-    (r"features\.18\.branch1\.3", r"block18.k7.conv"),
-    (_C + r"\.branch1_0", r"block\1.single.reduce"),
-    (_C + r"\.branch1_1a", r"block\1.single.fork.row"),
-    (_C + r"\.branch1_1b", r"block\1.single.fork.column"),
-    (_C + r"\.branch2_0", r"block\1.deep.reduce"),
-    (_C + r"\.branch2_1", r"block\1.deep.column"),
-    (_C + r"\.branch2_2", r"block\1.deep.row"),
-    (_C + r"\.branch2_3a", r"block\1.deep.fork.row"),
-    (_C + r"\.branch2_3b", r"block\1.deep.fork.column"),
-    (r"last_linear", r"classifier"),
+    *chain("features", "stem", ("conv1", "conv2", "conv3")),
+    ("features.3.conv", "stem.mixed1.conv"),
+    *chain("features.4.branch0", "stem.mixed2.short", ("reduce", "conv")),
+    *chain("features.4.branch1", "stem.mixed2.long", ("reduce", "row", "column", "conv")),
+    ("features.5.conv", "stem.mixed3.conv"),
+    *each((*_A, *_B, *_C), ("features.*.branch0", "block*.k1"), ("features.*.branch3.1", "block*.pool.project")),
+    *each(
+        _A,
+        *chain("features.*.branch1", "block*.single", ("reduce", "conv")),
+        *chain("features.*.branch2", "block*.deep", ("reduce", "conv0", "conv1")),
+    ),
+    ("features.10.branch0", "block10.single.conv"),
+    *chain("features.10.branch1", "block10.deep", ("reduce", "conv0", "conv1")),
+    *each(
+        _B,
+        *chain("features.*.branch1", "block*.single", ("reduce", "row", "column")),
+        *chain("features.*.branch2", "block*.deep", ("reduce", "column0", "row0", "column1", "row1")),
+    ),
+    *chain("features.18.branch0", "block18.single", ("reduce", "conv")),
+    *chain("features.18.branch1", "block18.k7", ("reduce", "row", "column", "conv")),
+    *each(
+        _C,
+        ("features.*.branch1_0", "block*.single.reduce"),
+        ("features.*.branch1_1a", "block*.single.fork.row"),
+        ("features.*.branch1_1b", "block*.single.fork.column"),
+        ("features.*.branch2_0", "block*.deep.reduce"),
+        ("features.*.branch2_1", "block*.deep.column"),
+        ("features.*.branch2_2", "block*.deep.row"),
+        ("features.*.branch2_3a", "block*.deep.fork.row"),
+        ("features.*.branch2_3b", "block*.deep.fork.column"),
+    ),
+    ("last_linear", "classifier"),
 )
 
 

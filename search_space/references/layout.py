@@ -1,33 +1,35 @@
-"""How a published checkpoint's parameter names become ours: renames of modules, kept beside each network."""
+"""How a published checkpoint's parameter names become ours: pairs of module names, kept beside each network."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 Rename = tuple[str, str]
 
 # A convolution and its norm are `conv` and `bn` in the published modules, `conv` and `norm` in ours.
-_UNIT = {"conv": "conv", "bn": "norm"}
+_PARTS = (("", ""), (".conv", ".conv"), (".bn", ".norm"))
 
 
-def rename(module: str, renames: Iterable[Rename]) -> str | None:
-    """Our name of the module that a publication calls `module`, None where no rule fits.
+def each(values: Iterable[object], *renames: Rename) -> tuple[Rename, ...]:
+    """The renames once for each value, which stands for every `*` in both names.
 
-    A rule is a pattern of a whole name and what it becomes. Where the publication has a convolution with its norm as
-    one module, the rule names that module and the two parts follow.
-
-    >>> rename("fc", [("fc", "classifier")])
-    'classifier'
-    >>> rename("conv1.bn", [(r"conv1", r"stem.conv1")])
-    'stem.conv1.norm'
+    >>> each("ab", ("block_*.conv", "block*.k1"))
+    (('block_a.conv', 'blocka.k1'), ('block_b.conv', 'blockb.k1'))
     """
-    whole, _, part = module.rpartition(".")
-    for pattern, replacement in renames:
-        exact = re.fullmatch(pattern, module)
-        if exact:
-            return exact.expand(replacement)
-        unit = re.fullmatch(pattern, whole)
-        if unit and part in _UNIT:
-            return f"{unit.expand(replacement)}.{_UNIT[part]}"
-    return None
+    return tuple((theirs.replace("*", str(v)), ours.replace("*", str(v))) for v in values for theirs, ours in renames)
+
+
+def chain(theirs: str, ours: str, names: Iterable[str]) -> tuple[Rename, ...]:
+    """A published sequence, whose parts are numbered, and our names of them.
+
+    >>> chain("branch1", "k3", ["reduce", "conv"])
+    (('branch1.0', 'k3.reduce'), ('branch1.1', 'k3.conv'))
+    """
+    return tuple((f"{theirs}.{index}", f"{ours}.{name}") for index, name in enumerate(names))
+
+
+def modules(layout: Iterable[Rename]) -> Iterator[Rename]:
+    """Every module that a layout may mean: the named ones, and the convolution and norm inside of them."""
+    for theirs, ours in layout:
+        for their_part, our_part in _PARTS:
+            yield theirs + their_part, ours + our_part

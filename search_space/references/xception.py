@@ -28,10 +28,10 @@ def xception(input_shape: Shape = INPUT, classes: int = 1000) -> Graph:
     shape = input_shape
     nodes: list[Node] = [units.edge_conv(32, 3, stride=2, name="conv1"), units.edge_conv(64, 3, name="conv2")]
     for node in nodes:
-        shape = node.output_shape(shape)
+        shape = node.output_shape(shape, node.name)
     for index, fields in enumerate(BLOCKS, start=1):
         nodes.append(fields.lower(shape.channels, units, f"block{index}"))
-        shape = nodes[-1].output_shape(shape)
+        shape = nodes[-1].output_shape(shape, nodes[-1].name)
     nodes.append(separable(shape.channels, 1536, units, activation="relu", name="separable1"))
     nodes.append(separable(1536, 2048, units, activation="relu", name="separable2"))
     end = (GlobalPool(name="mean"), Dropout(0.5, name="dropout"), Linear(classes, name="classifier"))
