@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -27,6 +29,7 @@ from search_space.graph import Shape
 from search_space.lowering import normalise
 
 MUTATION_TRIES = 100
+POSITION = re.compile(r"(?<=\bstage)\d+|(?<=\bblock)\d+")
 
 
 @final
@@ -180,6 +183,8 @@ class Space:
         """
         chosen = self.assignments(architecture)
         options = self._options(chosen)
+        if not options:
+            raise SpaceError(f"a mutation needs a choice, {self.name} has none")
         for _ in range(MUTATION_TRIES):
             path = generator.choice(sorted(options))
             others = [option for option in options[path] if option != chosen[path]]
@@ -193,25 +198,40 @@ class Space:
         """What could be chosen at every path that is met on the way to the architecture of `chosen`."""
         replay = ReplayChooser(chosen, FirstChooser())
         self.sample(replay)
-        if not replay.met:
-            raise SpaceError(f"a mutation needs a choice, {self.name} has none")
         return replay.met
 
     def minimise(self, measure: Callable[[Architecture], float]) -> Architecture:
-        """The architecture where no change of one choice lowers `measure`, from the first option everywhere."""
-        first = FirstChooser()
-        best = self.sample(first)
-        least, improved = measure(best), True
+        """The architecture where neither a change of one choice nor the same change in every block lowers `measure`.
+
+        The descent starts from the first option everywhere. A peak of memory falls only once all blocks that reach it
+        have changed, hence the changes in every block; they are all combinations of the choices of one branch.
+        """
+        best = self.sample(FirstChooser())
+        least = measure(best)
+        improved = True
         while improved:
             improved = False
             chosen = self.assignments(best)
-            for path, options in sorted(self._options(chosen).items()):
-                for option in options:
-                    candidate = self.sample(ReplayChooser({**chosen, path: option}, first))
-                    value = measure(candidate)
-                    if value < least:
-                        best, least, improved = candidate, value, True
+            for change in _changes(self._options(chosen)):
+                candidate = self.sample(ReplayChooser({**chosen, **change}, FirstChooser()))
+                value = measure(candidate)
+                if value < least:
+                    best, least, improved = candidate, value, True
         return best
+
+
+def _changes(options: Mapping[str, tuple[Value, ...]]) -> Iterator[dict[str, Value]]:
+    """Every choice alone, then all choices of one branch together and alike in every block."""
+    groups: dict[str, dict[str, list[str]]] = {}
+    for path in sorted(options):
+        yield from ({path: option} for option in options[path])
+        branch, _, choice = POSITION.sub("", path).rpartition(".")
+        groups.setdefault(branch, {}).setdefault(choice, []).append(path)
+    for choices in groups.values():
+        offered = [dict.fromkeys(option for path in paths for option in options[path]) for paths in choices.values()]
+        for taken in itertools.product(*offered):
+            alike = zip(choices.values(), taken, strict=True)
+            yield {path: option for paths, option in alike for path in paths if option in options[path]}
 
 
 def parse_space(mapping: Mapping[str, Any], input_shape: Shape, classes: int) -> Space:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import logging
 import os
 import sys
@@ -23,7 +24,6 @@ from nas.config import HYDRA_VERSION, conf_dir, convert, register
 from nas.settings import ROOTS
 
 MISTAKE = 2
-INTERRUPTED = 130
 PIPE_CLOSED = 141
 FULL_ERROR = "HYDRA_FULL_ERROR"
 
@@ -37,8 +37,6 @@ def run(name: str, module: str, words: Sequence[str]) -> int:
     traced = os.environ.get(FULL_ERROR) == "1"
     try:
         return _compose_and_run(name, module, words)
-    except KeyboardInterrupt:
-        return INTERRUPTED
     except BrokenPipeError:
         _drop_output()
         return PIPE_CLOSED
@@ -52,16 +50,22 @@ def run(name: str, module: str, words: Sequence[str]) -> int:
 def _compose_and_run(name: str, module: str, words: Sequence[str]) -> int:
     root = ROOTS[name]
     codes: list[int] = []
+    mistakes: list[Exception] = []
 
     def task(composed: DictConfig) -> None:
-        config: Any = convert(root, composed)
-        codes.append(import_module(module).run(config))
+        if mistakes:
+            return
+        try:
+            config: Any = convert(root, composed)
+            codes.append(import_module(module).run(config))
+        except MISTAKES as error:  # raised below: Hydra would print a line of its own first
+            mistakes.append(error)
 
     options, overrides, multirun = _split(words)
     overrides = fit(overrides, root, multirun=multirun)
     register()
     register_help()
-    _log_to_stderr()
+    _prepare_streams()
     with ExitStack() as stack:
         if multirun:
             # Hydra writes multirun.yaml into the folder of a sweep, wanted or not.
@@ -73,6 +77,8 @@ def _compose_and_run(name: str, module: str, words: Sequence[str]) -> int:
             application()
         except SystemExit as leaving:  # after --help and the like
             return leaving.code if isinstance(leaving.code, int) else 0
+    if mistakes:
+        raise mistakes[0]
     return max(codes, default=0)
 
 
@@ -93,10 +99,12 @@ def _split(words: Sequence[str]) -> tuple[list[str], list[str], bool]:
     known = parser.parse_intermixed_args(list(words))
     if known.experimental_rerun is not None:
         raise ValueError("--experimental-rerun reads a pickle, which could run anything: give the overrides again")
+    if known.config_name is not None or known.config_path is not None:
+        raise ValueError("--config-name and --config-path are set by the command; --config-dir adds options of groups")
     options = list(words)
     for override in known.overrides:
         options.remove(override)
-    return options, list(known.overrides), bool(known.multirun)
+    return options, list(known.overrides), known.multirun or "hydra.mode=MULTIRUN" in known.overrides
 
 
 @contextmanager
@@ -127,8 +135,11 @@ class _StderrHandler(logging.StreamHandler[TextIO]):
         pass
 
 
-def _log_to_stderr() -> None:
-    """Our own log lines, and the warnings of libraries; standard output belongs to results."""
+def _prepare_streams() -> None:
+    """Logs on standard error, for standard output belongs to results; a sign that a terminal lacks ends no command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     root = logging.getLogger()
     if not any(isinstance(handler, _StderrHandler) for handler in root.handlers):
         handler = _StderrHandler()

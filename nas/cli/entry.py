@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 
 MISTAKE = 2
+INTERRUPTED = 130
 
 
 @dataclass(frozen=True)
@@ -66,9 +67,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(name: str, words: Sequence[str]) -> int:
-    from nas.cli.application import run  # noqa: PLC0415 - imports Hydra
+    try:
+        from nas.cli.application import run  # noqa: PLC0415 - imports Hydra
 
-    return run(name, COMMANDS[name].module, words)
+        return run(name, COMMANDS[name].module, words)
+    except KeyboardInterrupt:
+        return INTERRUPTED
 
 
 def _overview() -> str:

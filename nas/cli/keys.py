@@ -35,6 +35,13 @@ def is_group(annotation: Any) -> bool:
     )
 
 
+def is_free(root: type, key: str) -> bool:
+    """Whether a dotted key is a free mapping, or lies in one."""
+    parts = key.split(".")
+    prefixes = (".".join(parts[: end + 1]) for end in range(len(parts)))
+    return any(typing.get_origin(annotation_at(root, prefix)) is dict for prefix in prefixes)
+
+
 def takes(annotation: Any, kind: type) -> bool:
     """Whether a field is of that plain type, or of that type or None."""
     return annotation is kind or kind in typing.get_args(annotation)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import difflib
+import re
+import traceback
 from collections.abc import Iterable
 
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
-from nas.cli.keys import annotation_at, known_keys
+from nas.cli.keys import is_free, known_keys
 
+NEW_LINE = "\n"
+OWN = ("nas", "search_space")
 MISTAKES = (HydraException, OmegaConfBaseException, ValueError, OSError)
 
 
@@ -27,12 +31,26 @@ def explain(error: BaseException, root: type) -> str:
     cause = error.__cause__ if isinstance(error, HydraException) else error
     if isinstance(cause, ConfigAttributeError | ConfigKeyError):
         return _no_such_key(str(cause.full_key), root)
+    deleted = re.fullmatch(r"Could not delete from config\. '(.*)' does not exist\.", str(error))
+    if deleted is not None:
+        return _no_such_key(deleted[1], root)
     if isinstance(cause, OmegaConfBaseException):
-        return f"{cause.full_key}: {one_line(str(cause.msg))}"
+        return f"{cause.full_key}: {str(cause.msg).partition(NEW_LINE)[0]}"
     if isinstance(error, OSError) and error.strerror:
         named = "" if error.filename is None else f": {error.filename}"
         return f"{error.strerror}{named}"
-    return one_line(str(error))
+    return one_line(str(error)) + _origin(error)
+
+
+def _origin(error: BaseException) -> str:
+    """Where a library noticed what we didn't: it may be a fault of the program after all."""
+    if isinstance(error, HydraException) or error.__traceback__ is None:
+        return ""
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    module = str(frame.f_globals.get("__name__", ""))
+    if module.partition(".")[0] in OWN:
+        return ""
+    return f" ({type(error).__name__} in {module}; HYDRA_FULL_ERROR=1 shows the way there)"
 
 
 def one_line(text: str) -> str:
@@ -59,13 +77,11 @@ def _unreadable(error: OverrideParseException) -> str:
 
 
 def _no_such_key(key: str, root: type) -> str:
-    hint = _nearest(key, known_keys(root))
     parent = key.rpartition(".")[0]
+    if is_free(root, parent):
+        return f"there is no {key!r} to set; where {parent} may have one, write +{key}=..."
+    hint = _nearest(key, (known for known in known_keys(root) if known != parent))
     if hint:
         return f"there is no {key!r} to set{hint}"
-    if annotation_at(root, key.partition(".")[0]) is None:
-        return f"there is no {key!r} to set; --help lists what there is"
-    siblings = [known for known in known_keys(root) if known.rpartition(".")[0] == parent]
-    if siblings:
-        return f"there is no {key!r} to set, only {', '.join(siblings)}"
-    return f"there is no {key!r} to set; where {parent} may have one, write +{key}=..."
+    siblings = [known for known in known_keys(root) if parent and known.rpartition(".")[0] == parent]
+    return f"there is no {key!r} to set{', only ' + ', '.join(siblings) if siblings else '; --help lists what there is'}"

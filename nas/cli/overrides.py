@@ -10,16 +10,20 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
-from nas.cli.keys import annotation_at, is_group, takes
+from nas.cli.keys import annotation_at, is_free, is_group, takes
+from nas.config import items_of
 
 
 def fit(words: Sequence[str], root: type, *, multirun: bool = False) -> list[str]:
     """Overrides that say to Hydra what they say to a person.
 
-    A value that the grammar refuses (a URL with `=`, a path with brackets) is quoted. So is one that it would take for
-    something else than the text that belongs there: `study=2024_01` is no number and, unless there is a sweep,
-    `outputs=a,b` no list. A whole number in exponent form is spelt out where an integer belongs. All else stays as
-    typed, and so does what no quoting helps.
+    * A value that the grammar refuses (a URL with `=`, a path with brackets) is quoted.
+    * So is one that it would take for something else than the text that belongs there: `study=2024_01` is no number
+      and, unless there is a sweep, `outputs=a,b` no list. Unless there is a sweep, `objective=a,b` is one.
+    * A whole number in exponent form is spelt out where an integer belongs.
+    * A list in a free mapping takes the place of what was there, where Hydra would refuse to merge it into a mapping.
+
+    All else stays as typed, and so does what no quoting helps.
 
     Args:
         words: overrides as typed.
@@ -27,7 +31,7 @@ def fit(words: Sequence[str], root: type, *, multirun: bool = False) -> list[str
         multirun: whether commas make a sweep.
     """
     parser = OverridesParser.create()
-    return [_fit(word, root, parser, multirun) for word in words]
+    return [fitted for word in words for fitted in _fit(word, root, parser, multirun)]
 
 
 def quoted(text: str) -> str:
@@ -41,23 +45,32 @@ def quoted(text: str) -> str:
     return "'" + escaped + "\\" * tail + "'"
 
 
-def _fit(word: str, root: type, parser: OverridesParser, multirun: bool) -> str:
+def _fit(word: str, root: type, parser: OverridesParser, multirun: bool) -> list[str]:
     key, equals, typed = word.partition("=")
     if not equals:
-        return word
+        return [word]
     override = _parsed(parser, word)
     as_text = f"{key}={quoted(typed)}"
     if override is None:
-        return word if _parsed(parser, as_text) is None else as_text
+        return [word if _parsed(parser, as_text) is None else as_text]
     annotation = annotation_at(root, key.lstrip("+"))
     if override.is_sweep_override():
-        return as_text if takes(annotation, str) and not multirun else word
+        return [word if multirun else _without_commas(word, annotation, as_text)]
     value = override.value()
     if _misread(annotation, value):
-        return as_text
+        return [as_text]
     if takes(annotation, int) and isinstance(value, float) and value.is_integer():
-        return f"{key}={int(value)}"
-    return word
+        return [f"{key}={int(value)}"]
+    if isinstance(value, list) and key[0].isalpha() and "." in key and is_free(root, key):
+        return [f"~{key}", f"+{word}"]
+    return [word]
+
+
+def _without_commas(word: str, annotation: Any, as_text: str) -> str:
+    key, _, typed = word.partition("=")
+    if items_of(annotation) is not None:
+        return f"{key}=[{typed}]"
+    return as_text if takes(annotation, str) else word
 
 
 def _misread(annotation: Any, value: Any) -> bool:

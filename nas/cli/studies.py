@@ -40,4 +40,4 @@ def existing_study(study: str | None, outputs: str) -> Path:
 def _what_there_is(outputs: str) -> str:
     root = Path(outputs).expanduser()
     folders = sorted(path.name for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
-    return f"in {root} there {'are ' + ', '.join(folders) if folders else 'is none'}"
+    return f"in {root} there are {', '.join(folders)}" if folders else f"there is none in {root}"

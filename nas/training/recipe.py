@@ -38,7 +38,7 @@ class Recipe:
     epochs: int = 12
     batch_size: int = 64
     optimizer: str = "sgd"
-    learning_rate: float = 0.1
+    learning_rate: float = 0.2
     momentum: float = 0.9
     weight_decay: float = 0.0005
     schedule: str = "one_cycle"

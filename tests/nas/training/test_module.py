@@ -125,7 +125,9 @@ def test_a_clipped_gradient_moves_the_weights_less(
     make_job: Callable[..., Job], make_network: Callable[..., nn.Module], run_job: Callable[..., Outcome]
 ) -> None:
     def distance(clip: float | None) -> float:
-        recipe = Recipe(epochs=1, batch_size=8, momentum=1e-9, weight_decay=0.0, warmup=0.0, gradient_clip=clip)
+        recipe = Recipe(
+            epochs=1, batch_size=8, learning_rate=0.1, momentum=1e-9, weight_decay=0.0, warmup=0.0, gradient_clip=clip
+        )
         network, start = make_network(1), make_network(1)
         run_job(make_job(folder=f"clip{clip}"), recipe, network)
         moved = [(a - b).flatten() for a, b in zip(network.parameters(), start.parameters(), strict=True)]
