@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform
 import random
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
@@ -13,7 +12,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from nas.config import SearchConfig
+import torch
+
 from nas.data import DataInfo, describe
 from nas.fidelity.policy import Full, Policy
 from nas.gate import check_reachable, costs_of
@@ -26,8 +26,10 @@ from nas.runner import TrialRunner
 from nas.samplers.optuna_samplers import optuna_sampler
 from nas.samplers.view import View
 from nas.search import Parts, Search
+from nas.settings import SearchConfig
 from nas.study import STUDY_FILE, Study, create_study, resume_study
 from nas.training.checkpoint import latest
+from nas.workers.devices import slot_devices, visible_gpus
 from nas.workers.local import LocalExecutor
 from search_space.graph import Shape
 from search_space.space import Space, parse_space
@@ -91,11 +93,11 @@ def assemble(config: SearchConfig, study: Study, space: Space, observers: Sequen
     sampler = optuna_sampler(config.sampler.optuna_class, config.sampler.options)
     view = View(space, study.axes, sampler, seed=config.seed, worst=config.sampler.rejected_as == "worst")
     proposer = Proposer(view, config.limits, seed=config.seed, max_idle_asks=config.budget.max_idle_asks)
-    runner = TrialRunner(config.data, config.training, _threads(config))
+    runner = TrialRunner(config.data, config.training, config.workers.threads_per_slot)
     deadline = config.workers.deadline_minutes
     executor = LocalExecutor(
         runner,
-        slots=config.workers.slots,
+        slot_devices(config.workers, visible_gpus(torch.cuda.device_count())),
         preload=PRELOADED,
         deadline_seconds=None if deadline is None else 60 * deadline,
     )
@@ -143,11 +145,6 @@ def _policy(config: SearchConfig) -> Policy:
     return Full(config.training.epochs)
 
 
-def _threads(config: SearchConfig) -> int:
-    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-    return config.workers.threads_per_slot or max(1, cores // config.workers.slots)
-
-
 def _processor() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
@@ -158,6 +155,4 @@ def _processor() -> str:
 
 
 def _gpus() -> list[str]:
-    import torch  # noqa: PLC0415 - seconds to import, and only a search needs it
-
     return [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]

@@ -6,11 +6,14 @@ import fcntl
 import json
 import os
 import socket
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Self
 
 LOCK_FILE = "driver.lock"
+TRIES = 5
+PAUSE_SECONDS = 0.05
 
 
 class StudyHeldError(ValueError):
@@ -30,13 +33,11 @@ class StudyLock:
             StudyHeldError: another process holds it.
         """
         self._file: IO[str] = (folder / LOCK_FILE).open("a+", encoding="utf-8")
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not _taken(self._file):
             self._file.seek(0)
             holder = _describe(self._file.read())
             self._file.close()
-            raise StudyHeldError(f"one search at a time may drive a study, {folder} is driven by {holder}") from None
+            raise StudyHeldError(f"one search at a time may drive a study, {folder} is driven by {holder}")
         self._file.truncate(0)
         started = datetime.now(UTC).isoformat(timespec="seconds")
         json.dump({"pid": os.getpid(), "host": socket.gethostname(), "since": started}, self._file)
@@ -56,12 +57,24 @@ class StudyLock:
 def is_held(folder: Path) -> bool:
     """Whether some process drives the study in `folder` now."""
     try:
-        with (folder / LOCK_FILE).open("r+", encoding="utf-8") as file:
+        with (folder / LOCK_FILE).open(encoding="utf-8") as file:  # a reader need not be allowed to write
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except FileNotFoundError:
         return False
-    except (BlockingIOError, PermissionError):
+    except BlockingIOError:
         return True
+    return False
+
+
+def _taken(file: IO[str]) -> bool:
+    """Take the lock; whoever only looks whether it is held, holds it for a moment, so one try is not enough."""
+    for left in reversed(range(TRIES)):
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(PAUSE_SECONDS if left else 0)
+        else:
+            return True
     return False
 
 

@@ -40,6 +40,8 @@ class Axis:
     def __post_init__(self) -> None:
         if self.direction not in DIRECTIONS:
             raise ValueError(f"direction must be one of {DIRECTIONS}, got {self.direction!r} for {self.name}")
+        if not (math.isfinite(self.best) and math.isfinite(self.worst) and self.best != self.worst):
+            raise ValueError(f"an axis needs two finite ends, got {self.best} and {self.worst} for {self.name}")
         if self.log and min(self.best, self.worst) <= 0:
             raise ValueError(
                 f"a logarithmic axis needs positive ends, got {self.best} and {self.worst} for {self.name}"

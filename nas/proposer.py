@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from nas.gate import Examined, examine
@@ -61,8 +61,16 @@ class Proposer:
         told = [rejected.to_json() for rejected in self._told]
         return {"asks": self._asks, "skipped": dict(self._skipped), "rejected": told}
 
-    def propose(self) -> tuple[Candidate, Ask] | None:
-        """A new candidate and the ask that drew it; None once too many asks in a row led to nothing."""
+    def propose(self, must_end: Callable[[], bool] = lambda: False) -> tuple[Candidate, Ask] | None:
+        """A new candidate and the ask that drew it.
+
+        Args:
+            must_end: asked before every draw but the first whether to give up, since a hard search for a network
+                within the limits may take minutes.
+
+        Returns:
+            None once too many asks in a row led to nothing, or when it must end.
+        """
         idle: Counter[str] = Counter()
         while idle["duplicates"] < self._max_idle and idle["rejected"] < self._max_idle * REJECTED_PER_DUPLICATE:
             ask = self._view.ask(self._asks)
@@ -73,6 +81,8 @@ class Proposer:
                 return self._candidate(ask, examined), ask
             for counter in (idle, self._skipped, self.totals):
                 counter[why] += 1
+            if must_end():
+                break
         return None
 
     def _passed_over(self, ask: Ask, examined: Examined) -> str | None:

@@ -82,6 +82,7 @@ class Search:
         self._tried: dict[int, int] = {}
         self._failures = 0
         self._reason = ""
+        self._exhausted = False
         self._at_once = False
 
     def run(self) -> str:
@@ -100,15 +101,18 @@ class Search:
                 self._tell(lambda observer, progress: observer.on_progress(progress))
                 if self._at_once:
                     break
+        except SearchStoppedError as error:
+            self._reason = str(error)
+            raise
         finally:
             self._wind_up()
-        self._tell(lambda observer, progress: observer.on_end(progress, self._reason))
+            self._tell(lambda observer, progress: observer.on_end(progress, self._reason or "by an error"))
         return self._reason
 
     def stop(self, reason: str, *, at_once: bool = False) -> None:
         """End: running jobs stop at the end of their epoch, or are killed `at_once`; either way they can be resumed."""
         self._at_once = self._at_once or at_once
-        self._reason = self._reason or reason
+        self._reason = reason
         for handle in self._handles.values():
             handle.stop_after_epoch()
 
@@ -123,14 +127,13 @@ class Search:
     def _fill_slots(self) -> bool:
         """Hand out jobs while slots are free and there is something to do; whether any was handed out."""
         started = False
-        if self._book.time_is_up() and not self._reason:
-            self.stop("minutes")
-        while not self._reason and len(self._handles) < self._parts.executor.slots:
-            match self._parts.policy.decide(self._book.unfinished(self._handles), self._book.may_start()):
+        while not self._must_end() and len(self._handles) < self._parts.executor.slots:
+            may_start = self._book.may_start() and not self._exhausted
+            match self._parts.policy.decide(self._book.unfinished(self._handles), may_start):
                 case Start(to_epoch):
                     number = self._new_trial()
                     if number is None:
-                        break
+                        continue
                     self._submit(number, to_epoch)
                 case Thaw(number, to_epoch):
                     self._submit(number, to_epoch)
@@ -138,21 +141,28 @@ class Search:
                     self._prune(number)
                     continue
                 case None:
-                    self._reason = "" if self._handles else "budget"
+                    if not self._handles:
+                        self._reason = "exhausted" if self._exhausted else "budget"
                     break
             started = True
         return started
 
     def _new_trial(self) -> int | None:
-        """Ask for a network and store it as a new trial; None where nothing new is found."""
-        proposed = self._parts.proposer.propose()
+        """Ask for a network and store it as a new trial; None where nothing new is found, or time is up before."""
+        proposed = self._parts.proposer.propose(self._must_end)
         if proposed is None:
-            self._reason = "exhausted"
+            self._exhausted = not self._must_end()
             return None
         candidate, ask = proposed
         number = self._book.add(candidate)
         self._parts.view.accept(ask, number, candidate.constraints)
         return number
+
+    def _must_end(self) -> bool:
+        """Whether the search is to end now, whatever is still to do."""
+        if not self._reason and self._book.time_is_up():
+            self.stop("minutes")
+        return bool(self._reason)
 
     def _submit(self, number: int, to_epoch: int) -> None:
         """Hand out a job for a trial, from its newest checkpoint."""
@@ -171,6 +181,8 @@ class Search:
         )
         self._handles[number] = self._parts.executor.submit(job, self._on_epoch)
         self._reached[number], self._noted[number] = epoch, time.monotonic()
+        if self._reason:  # `stop` came, in a signal, while the job was on its way and had no handle yet
+            self._handles[number].stop_after_epoch()
 
     def _on_epoch(self, job: Job, row: Epoch) -> None:
         number, curve = job.trial, self._book.records[job.trial].curve
@@ -219,7 +231,8 @@ class Search:
             return
         if failure.kind in TRIED_AGAIN and tries <= self._retries:
             return
-        self._book.note(number, outcome.curve)
+        whole = outcome.curve[:1] and outcome.curve[0].epoch == 1  # a process that died told of its own epochs only
+        self._book.note(number, max(self._book.records[number].curve, outcome.curve if whole else (), key=len))
         self._book.fail(number, failure)
         self._parts.view.fail(number)
         self._ended(number)

@@ -19,14 +19,14 @@ import json
 import sqlite3
 import warnings
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.exceptions import DuplicatedStudyError, ExperimentalWarning
+from optuna.exceptions import ExperimentalWarning
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
-from sqlalchemy import event
 
 from nas.jobs import Curve, Epoch, Failure
 from nas.pareto import Axis
@@ -41,6 +41,8 @@ LOCK_TIMEOUT = 30.0
 class StudyMismatchError(ValueError):
     """A study that was made with something else than what is asked for now; the message says what differs."""
 
+
+optuna.logging.set_verbosity(optuna.logging.ERROR)  # it announces every study and every sampler it finds odd
 
 _STATES = {
     TrialState.RUNNING: "running",
@@ -73,14 +75,13 @@ def _short(value: object) -> str:
 
 
 def _connect(path: Path) -> RDBStorage:
-    storage = RDBStorage(f"sqlite:///{path}", engine_kwargs={"connect_args": {"timeout": LOCK_TIMEOUT}})
+    def connection() -> sqlite3.Connection:
+        made = sqlite3.connect(path, timeout=LOCK_TIMEOUT, check_same_thread=False)
+        made.execute("PRAGMA synchronous=NORMAL")  # with WAL: safe against any process dying, a third faster
+        return made
 
-    def relax(connection: sqlite3.Connection, _: object) -> None:
-        connection.execute("PRAGMA synchronous=NORMAL")  # with WAL: safe against any process dying, a third faster
-
-    event.listen(storage.engine, "connect", relax)
-    storage.engine.dispose()
-    return storage
+    # The path goes past the URL, where `?` and braces would have a meaning.
+    return RDBStorage(f"sqlite:///{STUDY_FILE}", engine_kwargs={"creator": connection})
 
 
 class Study:
@@ -99,7 +100,12 @@ class Study:
     @property
     def name(self) -> str:
         """Name of the study: that of its folder."""
-        return self.folder.name
+        return self.folder.resolve().name
+
+    def close(self) -> None:
+        """Give the database's connections back."""
+        self._storage.remove_session()
+        self._storage.engine.dispose()
 
     def attribute(self, key: str) -> Any:
         """A study attribute that `set_attribute` stored, None where there is none."""
@@ -205,27 +211,33 @@ class Study:
 def create_study(folder: Path, fingerprint: Mapping[str, Any]) -> Study:
     """A new study in `folder`.
 
+    The file bears its name once it is whole, so that a process killed on the way leaves no half study behind.
+
     Args:
         folder: the study's folder, which exists and holds no study.
         fingerprint: what the study is searched with; `objectives` are axes in JSON form.
+
+    Raises:
+        ValueError: the folder holds a study.
     """
-    path = folder / STUDY_FILE
-    with sqlite3.connect(path, timeout=LOCK_TIMEOUT) as connection:
+    path, part = folder / STUDY_FILE, folder / f".{STUDY_FILE}.part"
+    if path.exists():
+        raise ValueError(f"a new study needs a folder without one, {folder} has one")
+    for left in folder.glob(f"{part.name}*"):
+        left.unlink()
+    with closing(sqlite3.connect(part, timeout=LOCK_TIMEOUT)) as connection:
         connection.execute("PRAGMA journal_mode=WAL")  # a property of the file: once is enough
-    connection.close()
     axes = fingerprint["objectives"]
-    storage = _connect(path)
-    try:
-        study = optuna.create_study(
-            storage=storage, study_name=STUDY_NAME, directions=[axis["direction"] for axis in axes]
-        )
-    except DuplicatedStudyError:
-        raise ValueError(f"a new study needs a folder without one, {folder} has one") from None
+    storage = _connect(part)
+    study = optuna.create_study(storage=storage, study_name=STUDY_NAME, directions=[axis["direction"] for axis in axes])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         study.set_metric_names([axis["name"] for axis in axes])
     study.set_user_attr("fingerprint", {**fingerprint, "format": FORMAT_VERSION})
-    return Study(storage, folder)
+    storage.remove_session()
+    storage.engine.dispose()  # the last connection takes the write-ahead log into the file
+    part.replace(path)
+    return Study(_connect(path), folder)
 
 
 def open_study(folder: Path) -> Study:
@@ -237,13 +249,28 @@ def open_study(folder: Path) -> Study:
     path = folder / STUDY_FILE
     if not path.is_file():
         raise ValueError(f"a study must be a folder with {STUDY_FILE}, there is none in {folder}")
-    try:
-        study = Study(_connect(path), folder)
-    except KeyError:
-        raise ValueError(f"a study must have been made by nas search, {path} was not, or was not finished") from None
+    _check_file(path)
+    study = Study(_connect(path), folder)
     if study.fingerprint.get("format") != FORMAT_VERSION:
         raise StudyMismatchError(f"format must be {FORMAT_VERSION}, got {study.fingerprint.get('format')} in {path}")
     return study
+
+
+def _check_file(path: Path) -> None:
+    """Refuse what is no study before Optuna opens it: Optuna would make its tables in any database."""
+    marked = (
+        "SELECT 1 FROM studies JOIN study_user_attributes USING (study_id) WHERE study_name = ? AND key = 'fingerprint'"
+    )
+    try:
+        with closing(sqlite3.connect(path, timeout=LOCK_TIMEOUT)) as connection:
+            damage = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+            ours = damage == "ok" and connection.execute(marked, (STUDY_NAME,)).fetchone()
+    except sqlite3.DatabaseError as error:
+        raise ValueError(f"a study must be a database made by nas search, got {path}: {error}") from None
+    if damage != "ok":
+        raise ValueError(f"a study must be an undamaged database, got {path}: {' '.join(damage.split())}")
+    if not ours:
+        raise ValueError(f"a study must have been made by nas search, {path} was not")
 
 
 def resume_study(folder: Path, fingerprint: Mapping[str, Any]) -> Study:

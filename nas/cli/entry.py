@@ -6,9 +6,11 @@ Everything heavy is imported once the command is known, so that `nas --help` ans
 from __future__ import annotations
 
 import difflib
+import io
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import redirect_stderr
 from dataclasses import dataclass
 from importlib.metadata import version
 
@@ -113,4 +115,5 @@ def _complete(words: Sequence[str]) -> int:
         return 0
     program, after = line.split(maxsplit=1)
     os.environ["COMP_LINE"] = f"{program} {after.removeprefix(typed[1]).lstrip()}"
-    return _run(typed[1], words)
+    with redirect_stderr(io.StringIO()):  # a line that can't be read yet is no mistake yet
+        return _run(typed[1], words)

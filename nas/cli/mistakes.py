@@ -11,6 +11,7 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
 from nas.cli.keys import is_free, known_keys
+from nas.config import conf_dir
 
 NEW_LINE = "\n"
 OWN = ("nas", "search_space")
@@ -28,14 +29,14 @@ def explain(error: BaseException, root: type) -> str:
         return _no_such_option(error)
     if isinstance(error, OverrideParseException):
         return _unreadable(error)
-    cause = error.__cause__ if isinstance(error, HydraException) else error
+    cause = error.__cause__ or error.__context__ if isinstance(error, HydraException) else error
     if isinstance(cause, ConfigAttributeError | ConfigKeyError):
-        return _no_such_key(str(cause.full_key), root)
+        return _file(error) + _no_such_key(str(cause.full_key), root)
     deleted = re.fullmatch(r"Could not delete from config\. '(.*)' does not exist\.", str(error))
     if deleted is not None:
         return _no_such_key(deleted[1], root)
     if isinstance(cause, OmegaConfBaseException):
-        return f"{cause.full_key}: {str(cause.msg).partition(NEW_LINE)[0]}"
+        return f"{_file(error)}{cause.full_key}: {str(cause.msg).partition(NEW_LINE)[0]}"
     if isinstance(error, OSError) and error.strerror:
         named = "" if error.filename is None else f": {error.filename}"
         return f"{error.strerror}{named}"
@@ -58,6 +59,12 @@ def one_line(text: str) -> str:
     return " ".join(line.strip() for line in text.splitlines() if line.strip())
 
 
+def _file(error: BaseException) -> str:
+    """Which file Hydra was reading, where it was reading one."""
+    found = re.match(r"In '(.*?)': ", str(error))
+    return f"in {found[1]}.yaml, " if found else ""
+
+
 def _nearest(word: str, words: Iterable[str]) -> str:
     nearest = difflib.get_close_matches(word, words, n=1)
     return f"; did you mean {nearest[0]}?" if nearest else ""
@@ -65,9 +72,10 @@ def _nearest(word: str, words: Iterable[str]) -> str:
 
 def _no_such_option(error: MissingConfigException) -> str:
     group, _, option = (error.missing_cfg_file or "").rpartition("/")
-    if not group or not error.options:
+    if not group:
         return one_line(str(error).partition("\nConfig search path:")[0])
-    return f"{group} must be one of {', '.join(error.options)}, got {option!r}{_nearest(option, error.options)}"
+    options = error.options or sorted(path.stem for path in (conf_dir() / group).glob("*.yaml"))
+    return f"{group} must be one of {', '.join(options)}, got {option!r}{_nearest(option, options)}"
 
 
 def _unreadable(error: OverrideParseException) -> str:
@@ -80,8 +88,10 @@ def _no_such_key(key: str, root: type) -> str:
     parent = key.rpartition(".")[0]
     if is_free(root, parent):
         return f"there is no {key!r} to set; where {parent} may have one, write +{key}=..."
-    hint = _nearest(key, (known for known in known_keys(root) if known != parent))
-    if hint:
-        return f"there is no {key!r} to set{hint}"
-    siblings = [known for known in known_keys(root) if parent and known.rpartition(".")[0] == parent]
-    return f"there is no {key!r} to set{', only ' + ', '.join(siblings) if siblings else '; --help lists what there is'}"
+    siblings = [known for known in known_keys(root) if known.rpartition(".")[0] == parent]
+    last = _nearest(key.rpartition(".")[2], (known.rpartition(".")[2] for known in siblings))
+    if parent and siblings:
+        hint = last or f"; in {parent} there are {', '.join(known.rpartition('.')[2] for known in siblings)}"
+    else:
+        hint = _nearest(key, known_keys(root)) or "; --help lists what there is"
+    return f"there is no {key!r} to set{hint}"

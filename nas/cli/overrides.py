@@ -77,7 +77,7 @@ def _misread(annotation: Any, value: Any) -> bool:
     """Whether a value stands where a text or the name of an option belongs, and was not taken for one."""
     if is_group(annotation):
         return value is None or isinstance(value, bool | int | float)
-    return takes(annotation, str) and isinstance(value, bool | int | float)
+    return takes(annotation, str) and isinstance(value, bool | int | float) and not takes(annotation, type(value))
 
 
 def _parsed(parser: OverridesParser, word: str) -> Override | None:

@@ -29,11 +29,8 @@ def draw_front(records: Sequence[Record], axes: Sequence[Axis], title: str, path
     FigureCanvasAgg(figure)
     plane = figure.subplots()
     others = [r for r in records if r.values and r not in members]
-    for group, style in ((others, {"color": "0.65", "s": 18}), (members, {"color": "C0", "s": 36, "zorder": 3})):
-        points = _points(group, upright, across)
-        plane.scatter(
-            *points, label=f"front ({len(group)})" if group is members else f"dominated ({len(group)})", **style
-        )
+    plane.scatter(*_points(others, upright, across), label=f"dominated ({len(others)})", color="0.65", s=18)
+    plane.scatter(*_points(members, upright, across), label=f"front ({len(members)})", color="C0", s=36, zorder=3)
     if across:
         plane.step(*_points(members, upright, across), where="post", color="C0", linewidth=1)
         plane.set_xscale("log" if across.log else "linear")

@@ -79,7 +79,6 @@ class View:
         self._seed = seed
         self._worst = worst
         self._trials: dict[int, int] = {}
-        optuna.logging.set_verbosity(optuna.logging.ERROR)
         self.study = optuna.create_study(directions=[_DIRECTIONS[axis.direction] for axis in axes])
 
     def ask(self, number: int) -> Ask:

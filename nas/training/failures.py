@@ -5,6 +5,7 @@ from __future__ import annotations
 from pytorch_lightning.utilities.memory import is_oom_error
 
 from nas.jobs import Failure
+from nas.training.checkpoint import CheckpointError
 from nas.training.module import NotFiniteError
 
 _ALLOCATION_FAILED = ("CUDNN_STATUS_ALLOC_FAILED", "CUBLAS_STATUS_ALLOC_FAILED")
@@ -21,6 +22,8 @@ def failure_of(error: Exception) -> Failure:
         return Failure("nan", message)
     if is_out_of_memory(error):
         return Failure("out_of_memory", message or type(error).__name__)
+    if isinstance(error, CheckpointError):
+        return Failure("checkpoint", message)
     if any(kind.__name__ == "DataError" for kind in type(error).__mro__):
         return Failure("data", message)
     return Failure("error", f"{type(error).__name__}: {message}")

@@ -38,7 +38,7 @@ class Recipe:
     epochs: int = 12
     batch_size: int = 64
     optimizer: str = "sgd"
-    learning_rate: float = 0.2
+    learning_rate: float = 0.3
     momentum: float = 0.9
     weight_decay: float = 0.0005
     schedule: str = "one_cycle"

@@ -10,12 +10,13 @@ import os
 import signal
 import sys
 import threading
+import traceback
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import final
 
-from nas.jobs import Epoch, Job, Runner
+from nas.jobs import Epoch, Failure, Job, Outcome, Runner
 
 STOP = "stop"
 LOG_FILE = "log.txt"
@@ -63,18 +64,24 @@ def run_child(runner: Runner, job: Job, connection: Connection, visible_device: 
     """
     if visible_device is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = visible_device
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the driver decides what it means
     _log_to(job.folder / LOG_FILE)
     control = PipeControl(connection)
     signal.signal(signal.SIGTERM, lambda *_: control.stop())
-    outcome = runner(job, control)
+    outcome = _outcome(runner, job, control)
     sys.stdout.flush()
     sys.stderr.flush()
-    with suppress(
-        BrokenPipeError, ConnectionResetError
-    ):  # the driver died meanwhile; the checkpoint tells its successor
+    with suppress(BrokenPipeError, ConnectionResetError):  # the driver is dead; the checkpoint tells its successor
         connection.send(outcome)
     os._exit(0)  # the outcome is with the driver: tearing torch down would only keep the slot busy
+
+
+def _outcome(runner: Runner, job: Job, control: PipeControl) -> Outcome:
+    """What the runner makes of the job; an error that it lets out would only be met again by another try."""
+    try:
+        return runner(job, control)
+    except Exception as error:  # the boundary of the process: the driver hears of it, the log has the traceback
+        traceback.print_exc()
+        return Outcome(job, (), None, Failure("error", " ".join(f"{type(error).__name__}: {error}".split())))
 
 
 def _log_to(path: Path) -> None:

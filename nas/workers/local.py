@@ -7,8 +7,10 @@ spawning costs 4.4 s.
 from __future__ import annotations
 
 import multiprocessing
+import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerProcess
@@ -30,6 +32,7 @@ class LocalHandle:
     process: ForkServerProcess
     connection: Connection
     on_epoch: OnEpoch
+    slot: int
     started: float
     rows: list[Epoch] = field(default_factory=list)
     overdue: bool = False
@@ -51,29 +54,34 @@ class LocalExecutor:
     """Runs jobs in child processes on this machine."""
 
     def __init__(
-        self, runner: Runner, *, slots: int, preload: Sequence[str] = (), deadline_seconds: float | None = None
+        self,
+        runner: Runner,
+        devices: Sequence[str | None],
+        *,
+        preload: Sequence[str] = (),
+        deadline_seconds: float | None = None,
     ) -> None:
         """Prepare; the fork server starts with the first job.
 
         Args:
             runner: carries out a job; picklable.
-            slots: jobs at once, at least 1.
+            devices: one entry a slot, at least one: the GPU that its jobs may see, None for the CPU.
             preload: modules that the fork server imports once for all children.
             deadline_seconds: how long a job may take before it is killed; None for no limit.
         """
-        if slots < 1:
-            raise ValueError(f"workers.slots must be >= 1, got {slots}")
+        if not devices:
+            raise ValueError("an executor needs at least one slot, got none")
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(list(preload))
         self._runner = runner
-        self._slots = slots
+        self._devices = tuple(devices)
         self._deadline = deadline_seconds
         self._handles: list[LocalHandle] = []
 
     @property
     def slots(self) -> int:
         """Jobs that can run at once."""
-        return self._slots
+        return len(self._devices)
 
     @property
     def handles(self) -> tuple[LocalHandle, ...]:
@@ -81,14 +89,15 @@ class LocalExecutor:
         return tuple(self._handles)
 
     def submit(self, job: Job, on_epoch: OnEpoch) -> LocalHandle:
-        """Start `job` in a child of its own."""
+        """Start `job` on a free slot, of which there must be one, in a child of its own."""
+        slot = min(set(range(self.slots)) - {handle.slot for handle in self._handles})
         ours, theirs = self._context.Pipe()
-        process = self._context.Process(
-            target=run_child, args=(self._runner, job, theirs, None), name=f"trial {job.trial}", daemon=True
-        )
-        process.start()
+        arguments = (self._runner, job, theirs, self._devices[slot])
+        process = self._context.Process(target=run_child, args=arguments, name=f"trial {job.trial}", daemon=True)
+        with _deaf_to_interrupts():
+            process.start()
         theirs.close()  # so that the child's death shows as the end of the pipe
-        handle = LocalHandle(job, process, ours, on_epoch, time.monotonic())
+        handle = LocalHandle(job, process, ours, on_epoch, slot, time.monotonic())
         self._handles.append(handle)
         return handle
 
@@ -109,6 +118,7 @@ class LocalExecutor:
             handle.kill()
         for handle in self._handles:
             handle.process.join()
+            handle.process.close()
             handle.connection.close()
         self._handles.clear()
 
@@ -124,7 +134,9 @@ class LocalExecutor:
             return None
         outcome = message if isinstance(message, Outcome) else None
         self._retire(handle)
-        return outcome or Outcome(handle.job, tuple(handle.rows), None, _death(handle))
+        outcome = outcome or Outcome(handle.job, tuple(handle.rows), None, _death(handle))
+        handle.process.close()
+        return outcome
 
     def _retire(self, handle: LocalHandle) -> None:
         self._handles.remove(handle)
@@ -141,6 +153,20 @@ class LocalExecutor:
             if not handle.overdue and time.monotonic() - handle.started > self._deadline:
                 handle.overdue = True
                 handle.kill()
+
+
+@contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """Start processes that Ctrl-C does not reach: it goes to the whole group, and the driver decides what it means.
+
+    What is blocked stays blocked in the fork server and in all of its children. For the driver itself an interrupt is
+    put off to the end of the block.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _death(handle: LocalHandle) -> Failure:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 WORKERS = ("local",)
+AUTO = "auto"
 
 
 @dataclass(frozen=True)
@@ -13,8 +14,9 @@ class WorkersSpec:
 
     Attributes:
         name: `local`, child processes on this machine.
-        slots: trainings at once, at least 1.
-        threads_per_slot: CPU threads of one training, at least 1; null divides all cores by the slots.
+        slots: trainings at once, at least 1; `auto` is one a visible GPU, and without a GPU as many as the cores give.
+        threads_per_slot: CPU threads of one training, at least 1. Small networks are bound by the cost of calls, and
+            two threads that wait for each other on a busy machine are many times slower than one.
         retries: how often a training whose process died is tried again, at least 0.
         deadline_minutes: minutes after which a training is killed; null for no deadline.
 
@@ -23,17 +25,17 @@ class WorkersSpec:
     """
 
     name: str = "local"
-    slots: int = 1
-    threads_per_slot: int | None = None
+    slots: int | str = AUTO
+    threads_per_slot: int = 1
     retries: int = 2
     deadline_minutes: float | None = None
 
     def __post_init__(self) -> None:
         if self.name not in WORKERS:
             raise ValueError(f"workers.name must be one of {', '.join(WORKERS)}, got {self.name!r}")
-        if self.slots < 1:
-            raise ValueError(f"workers.slots must be at least 1, got {self.slots}")
-        if self.threads_per_slot is not None and self.threads_per_slot < 1:
+        if self.slots != AUTO and (isinstance(self.slots, str) or self.slots < 1):
+            raise ValueError(f"workers.slots must be {AUTO} or at least 1, got {self.slots}")
+        if self.threads_per_slot < 1:
             raise ValueError(f"workers.threads_per_slot must be at least 1, got {self.threads_per_slot}")
         if self.retries < 0:
             raise ValueError(f"workers.retries must be at least 0, got {self.retries}")

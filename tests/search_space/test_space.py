@@ -107,11 +107,28 @@ def test_minimise_finds_the_enumerated_minimum(name: str, measure: str) -> None:
     assert value(space.minimise(value)) == min(value(architecture) for architecture in every_sample(space))
 
 
-def test_size_of_the_shipped_space(quick_mapping: dict[str, Any]) -> None:
-    branches = (1 + 8) * (1 + 8 * 3 * 3) * (1 + 4 * 3 * 4) * (1 + 2 * 3 * 4) * (1 + 4 * 2)
-    blocks = branches - 1
-    stage = 1 + blocks + blocks**2
-    assert parse_space(quick_mapping, INPUT, 10).size == 6 * stage * 2 * stage
+def large() -> Space:
+    """A space of a size to search, with every kind of choice."""
+    branches = {
+        "k1": {"width": {"low": 0, "high": 32, "step": 4}},
+        "k3": {"width": {"low": 0, "high": 32, "step": 4}, "reduction": ["none", 0.25, 0.5]},
+        "k5": {"width": [0, 4, 8, 12, 16], "reduction": ["none", 0.25, 0.5], "factorization": ["full", "stacked"]},
+        "pool": {"width": [0, 4, 16], "pool": ["max", "avg"]},
+    }
+    document = mapping(branches, branches, depth=[1, 2], reduction=["max", "avg"], stem=[4, 8, 16])
+    document["stem"] |= {"stride": [1, 2]}
+    return parse_space(document, Shape(3, 16, 16), 10)
+
+
+def test_size_of_a_large_space_by_hand() -> None:
+    blocks = (1 + 8) * (1 + 8 * 3) * (1 + 4 * 3 * 2) * (1 + 2 * 2) - 1
+    assert large().size == 3 * 2 * (2 * (1 + blocks + blocks**2)) ** 2
+
+
+def test_the_shipped_space_is_large_and_can_be_empty(quick_mapping: dict[str, Any]) -> None:
+    space = parse_space(quick_mapping, Shape(3, 16, 16), 10)
+    assert space.size > 10**12
+    assert not any(stage.blocks for stage in space.minimise(lambda a: cost(lower(a)).macs).stages)
 
 
 @given(seed=st.integers(0, 10_000))
@@ -223,8 +240,8 @@ def test_errors_of_membership_name_the_path() -> None:
         space.assignments(foreigners(mine)["too deep"])
 
 
-def test_one_path_has_one_list_of_options(quick_mapping: dict[str, Any]) -> None:
-    space = parse_space(quick_mapping, Shape(3, 16, 16), 10)
+def test_one_path_has_one_list_of_options() -> None:
+    space = large()
     lists: dict[str, tuple[Value, ...]] = {}
     for seed in range(200):
         chooser = ReplayChooser({}, RandomChooser(random.Random(seed)))
@@ -234,11 +251,11 @@ def test_one_path_has_one_list_of_options(quick_mapping: dict[str, Any]) -> None
             assert lists.setdefault(path, options) == options
     assert lists["stage1.block0.k5.reduction"] == ("none", 0.25, 0.5)
     assert lists["stage1.block0.k5.width"] == (0, 4, 8, 12, 16)
-    assert lists["stem.width"] == (4, 8, 12, 16, 20, 24)
+    assert lists["stem.width"] == (4, 8, 16)
     assert "stem.kernel" not in lists  # one option is no choice
 
 
-def test_widths_and_depths_are_asked_as_integers_and_the_rest_as_options(quick_mapping: dict[str, Any]) -> None:
+def test_widths_strides_and_depths_are_asked_as_integers_and_the_rest_as_options() -> None:
     asked: dict[str, set[str]] = {"integer": set(), "option": set()}
 
     class Recorder(RandomChooser):
@@ -250,10 +267,9 @@ def test_widths_and_depths_are_asked_as_integers_and_the_rest_as_options(quick_m
             asked["option"].add(path.rsplit(".", 1)[1])
             return super().option(path, options)
 
-    space = parse_space(quick_mapping, Shape(3, 16, 16), 10)
     for seed in range(20):
-        space.sample(Recorder(random.Random(seed)))
-    assert asked == {"integer": {"width", "depth"}, "option": {"reduction", "factorization", "pool"}}
+        large().sample(Recorder(random.Random(seed)))
+    assert asked == {"integer": {"width", "stride", "depth"}, "option": {"reduction", "factorization", "pool"}}
 
 
 def broken(*path: Any, value: object) -> Callable[[dict[str, Any]], None]:

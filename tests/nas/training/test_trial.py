@@ -270,20 +270,24 @@ def test_a_damaged_or_foreign_checkpoint_fails_the_job(run_job: RunJob, make_job
     start = run_job(make_job(0, 2), recipe).checkpoint
     assert start is not None
 
-    def failure(job: Job, **changes: Any) -> str:
-        outcome = run_job(job, dataclasses.replace(recipe, **changes))
+    def message(job: Job, network: nn.Module | None = None, **changes: Any) -> str:
+        outcome = run_job(job, dataclasses.replace(recipe, **changes), network)
         assert outcome.failure is not None
-        assert outcome.failure.kind == "error"
+        assert outcome.failure.kind == "checkpoint"
         return outcome.failure.message
 
-    assert "must end at the job's from_epoch 3, got epoch 2" in failure(make_job(3, 4, start))
-    assert "recipe differs" in failure(make_job(2, 4, start), label_smoothing=0.2)
-    assert "must end within the recipe's 6 epochs, got to_epoch 7" in failure(make_job(2, 7, start))
-    narrow = run_job(make_job(2, 4, start), recipe, nn.Sequential(nn.Flatten(), nn.Linear(36, 3)))
-    assert narrow.failure is not None
-    assert narrow.failure.message.startswith("CheckpointError: a checkpoint must fit the network that goes on")
+    assert "must end at the job's from_epoch 3, got epoch 2" in message(make_job(3, 4, start))
+    assert "recipe differs" in message(make_job(2, 4, start), label_smoothing=0.2)
+    other = nn.Sequential(nn.Flatten(), nn.Linear(36, 3))
+    assert "must fit the network that goes on" in message(make_job(2, 4, start), other)
     start.write_bytes(start.read_bytes()[:-300])
-    assert failure(make_job(2, 4, start)).startswith("CheckpointError: a checkpoint must be a readable file")
+    assert "must be a readable file" in message(make_job(2, 4, start))
+
+
+def test_a_job_beyond_the_horizon_is_refused(run_job: RunJob, make_job: MakeJob) -> None:
+    assert run_job(make_job(0, 7), RECIPES["sgd one-cycle"]).failure == Failure(
+        "error", "ValueError: a job must end within the recipe's 6 epochs, got to_epoch 7"
+    )
 
 
 def test_auxiliary_heads_train_and_are_not_scored(

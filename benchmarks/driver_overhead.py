@@ -1,0 +1,159 @@
+"""What the driver adds to a trial beside its training: ask, gate, store, tell, log.
+
+A real search over the default space and the default sampler, stored in a real study, whose jobs end at once with a
+made-up learning curve. Counted are the last trials, when the study is full; the start of a child process is not among
+the parts. Processor time stands beside the clock's, since on a shared machine the clock also counts others.
+
+    python benchmarks/driver_overhead.py [--trials 200] [--sampler tpe] [--last 50]
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import platform
+import random
+import statistics
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from nas import assembly, proposer
+from nas.config import compose
+from nas.jobs import Epoch, Job, Outcome
+from nas.objectives.values import objective_values
+from nas.progress import Progress
+from nas.proposer import Proposer
+from nas.records import Record
+from nas.reports.console import LineObserver
+from nas.samplers.optuna_samplers import optuna_sampler
+from nas.samplers.view import View
+from nas.search import Parts, Search
+from nas.study import Study
+
+EPOCHS = 12
+MILLISECONDS = 1e3
+WHOLE, PROCESSOR = "whole trial", "whole trial, processor time"
+
+
+class InstantExecutor:
+    """Ends every job at once, with an accuracy drawn at random; is its own handle."""
+
+    slots = 1
+    job: Job
+
+    def __init__(self) -> None:
+        self._generator = random.Random(0)
+
+    def submit(self, job: Job, on_epoch: Callable[[Job, Epoch], None]) -> InstantExecutor:  # noqa: ARG002
+        """Take the job."""
+        self.job = job
+        return self
+
+    def wait(self, timeout: float) -> Sequence[Outcome]:  # noqa: ARG002
+        """Its outcome."""
+        accuracy = 0.9 + 0.1 * self._generator.random()
+        curve = tuple(Epoch(n + 1, 1.0, 1.0, accuracy, accuracy, 0.1) for n in range(EPOCHS))
+        return [Outcome(self.job, curve, None)]
+
+    def close(self) -> None:
+        """Nothing runs."""
+
+
+class Stopwatch(LineObserver):  # type: ignore[misc]  # a measuring twin of the observer that logs
+    """Seconds of each part of each trial."""
+
+    def __init__(self) -> None:
+        super().__init__(Console(file=io.StringIO()))
+        self.trials: list[Counter[str]] = []
+        self._current: Counter[str] = Counter()
+        self._began = time.perf_counter(), time.process_time()
+
+    def watch(self, owner: Any, **parts: str) -> None:
+        """Count the time in methods of `owner`, by the part that each belongs to."""
+        for name, part in parts.items():
+            setattr(owner, name, self._timed(getattr(owner, name), part))
+
+    def on_trial(self, record: Record, progress: Progress) -> None:
+        """Log, then close the trial's account."""
+        before = time.perf_counter()
+        super().on_trial(record, progress)
+        now, processor = time.perf_counter(), time.process_time()
+        self._current["log"] += now - before
+        self._current[WHOLE], self._current[PROCESSOR] = now - self._began[0], processor - self._began[1]
+        self._began = now, processor
+        self.trials.append(self._current)
+        self._current = Counter()
+
+    def _timed(self, function: Callable[..., Any], part: str) -> Callable[..., Any]:
+        def timed(*args: Any, **kwargs: Any) -> Any:
+            before = time.perf_counter()
+            try:
+                return function(*args, **kwargs)
+            finally:
+                self._current[part] += time.perf_counter() - before
+
+        return timed
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--trials", type=int, default=200)
+    parser.add_argument("--sampler", default="tpe")
+    parser.add_argument("--last", type=int, default=50, help="how many of the last trials count")
+    arguments = parser.parse_args()
+    watch = Stopwatch()
+    with tempfile.TemporaryDirectory() as folder:
+        _search(Path(folder), arguments.sampler, arguments.trials, watch).run()
+    _print(watch.trials[-arguments.last :], f"{arguments.sampler}, trials {arguments.trials - arguments.last} on")
+
+
+def _search(folder: Path, sampler_name: str, trials: int, watch: Stopwatch) -> Search:
+    config = compose("search", [f"sampler={sampler_name}", f"budget.trials={trials}", f"training.epochs={EPOCHS}"])
+    info, space = assembly.prepare(config)
+    study: Study = assembly.open_or_create(folder, config, info, space)
+    sampler = optuna_sampler(config.sampler.optuna_class, config.sampler.options)
+    view = View(space, study.axes, sampler, seed=0, worst=config.sampler.rejected_as == "worst")
+    watch.watch(view, ask="ask", accept="tell the sampler", tell="tell the sampler")
+    watch.watch(study, add="store", note="store", tell="store")
+    watch.watch(proposer, examine="identities and costs")
+    parts = Parts(
+        study=study,
+        view=view,
+        proposer=Proposer(view, config.limits, seed=0, max_idle_asks=config.budget.max_idle_asks),
+        policy=assembly.Full(EPOCHS),
+        executor=InstantExecutor(),
+        values=partial(objective_values, config.objective),
+        latest=lambda _: None,
+        observers=[watch],
+    )
+    return Search(parts, config.budget, epochs=EPOCHS)
+
+
+def _print(trials: Sequence[Counter[str]], title: str) -> None:
+    table = Table(title=f"Driver time a trial in ms: {title}, n={len(trials)}")
+    for heading in ("part", "mean", "median", "95th percentile"):
+        table.add_column(heading, justify="left" if heading == "part" else "right")
+    for part in ("ask", "identities and costs", "store", "tell the sampler", "log", WHOLE, PROCESSOR):
+        times = [MILLISECONDS * trial[part] for trial in trials]
+        numbers = statistics.fmean(times), statistics.median(times), statistics.quantiles(times, n=20)[-1]
+        table.add_row(part, *(f"{number:.1f}" for number in numbers))
+    console = Console()
+    console.print(table)
+    console.print(
+        f"Python {platform.python_version()}, Optuna {version('optuna')}, {platform.machine()}, {os.cpu_count()} cores, "
+        f"load {os.getloadavg()[0]:.1f}"
+    )
+
+
+if __name__ == "__main__":
+    main()

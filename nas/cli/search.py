@@ -1,0 +1,88 @@
+"""`nas search`: run a search, or go on with it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+from omegaconf import OmegaConf
+
+from nas.assembly import assemble, environment, open_or_create, prepare
+from nas.cli.front import print_front
+from nas.cli.studies import study_folder
+from nas.lock import StudyLock
+from nas.reader import StudyReader
+from nas.reports.console import observer_for
+from nas.reports.figures import draw_front
+from nas.search import Search
+from nas.settings import SearchConfig
+from nas.study import Study
+
+CODES = {"interrupted": 130, "terminated": 143}
+
+log = logging.getLogger(__name__)
+
+
+def run(config: SearchConfig) -> int:
+    """Search until the budget is used up, print the front and say what was left where.
+
+    Returns:
+        0, or 130 after Ctrl-C and 143 after SIGTERM; the same command goes on from there.
+    """
+    info, space = prepare(config)
+    folder = study_folder(config.study or f"{config.data.slug}-{space.name}", config.outputs)
+    folder.mkdir(parents=True, exist_ok=True)
+    with StudyLock(folder):
+        study = open_or_create(folder, config, info, space)
+        _write_circumstances(folder, config)
+        search = assemble(config, study, space, [observer_for(sys.stderr)])
+        with _obeying_signals(search):
+            reason = search.run()
+        left = _write_results(study)
+    print_front(StudyReader(study).front_document(), config.format)
+    _say_what_is_left(study, left)
+    return CODES.get(reason, 0)
+
+
+@contextmanager
+def _obeying_signals(search: Search) -> Iterator[None]:
+    """Ctrl-C or SIGTERM ends the search in order; a second one at once."""
+    names = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
+    seen: list[int] = []
+
+    def obey(number: int, _: object) -> None:
+        seen.append(number)
+        search.stop(names[signal.Signals(number)], at_once=len(seen) > 1)
+
+    before = {number: signal.signal(number, obey) for number in names}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _write_circumstances(folder: Path, config: SearchConfig) -> None:
+    text = OmegaConf.to_yaml(OmegaConf.create(asdict(config)))
+    (folder / "config.yaml").write_text(text, encoding="utf-8")
+    (folder / "environment.json").write_text(json.dumps(environment(), indent=2) + "\n", encoding="utf-8")
+
+
+def _write_results(study: Study) -> list[Path]:
+    reader = StudyReader(study)
+    front, picture = study.folder / "front.json", study.folder / "front.png"
+    front.write_text(json.dumps(reader.front_document(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    draw_front(reader.records, study.axes, study.name, picture)
+    return [front, picture]
+
+
+def _say_what_is_left(study: Study, paths: list[Path]) -> None:
+    """Name the files on standard error, where a JSON document on standard output is not disturbed."""
+    lines = [f"  {path}" for path in (study.folder / "study.db", *paths)]
+    sys.stderr.write("Left behind:\n" + "\n".join(lines) + f"\nSee nas status study={study.folder}\n")
