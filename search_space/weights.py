@@ -1,15 +1,17 @@
-"""Carries weights: from a published checkpoint to one of ours."""
+"""Carries weights: from a published checkpoint, and across a rewrite."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 from search_space.graph import Graph
 from search_space.network import Network, build
 from search_space.references import LAYOUTS, REFERENCES
 from search_space.references.layout import modules
+from search_space.rewrite import Rewritten, below
 
 SHOWN = 5  # names in an error, so that it stays readable
 
@@ -86,3 +88,63 @@ def _some(names: Iterable[str]) -> str:
     every = list(names)
     rest = len(every) - SHOWN
     return ", ".join(every[:SHOWN]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def carry(network: Network, rewritten: Rewritten) -> Network:
+    """The rewritten network with the weights of the one before; what a rule made anew or resized starts fresh.
+
+    After `merge` and `fold` the outputs are those of `network`, for `fold` in evaluation mode.
+
+    Args:
+        network: the built network that was rewritten.
+        rewritten: what `rewrite` made of its graph.
+
+    Raises:
+        WeightsError: the network was not built from the graph that was rewritten.
+    """
+    old = network.state_dict()
+    after = build(rewritten.graph)
+    state = after.state_dict()
+    eps = {name: module.eps for name, module in network.named_modules() if isinstance(module, nn.BatchNorm2d)}
+    for path, source in rewritten.sources.items():
+        parts = [_leaf_state(old, path_before) for path_before in source.paths]
+        norm = f"{below('body', source.paths[0])}.norm"
+        carried = _folded(parts[0], eps[norm]) if source.how == "fold" else _joined(parts)
+        for name, tensor in carried.items():
+            key = f"{below('body', path)}.{name}"
+            if key in state and state[key].shape == tensor.shape:
+                state[key] = tensor
+            elif rewritten.keeps_outputs:
+                raise WeightsError(f"a network must be the one that was rewritten, its {key} does not fit")
+    after.load_state_dict(state)
+    like = next(iter(old.values()))
+    return after.to(like.device).train(network.training)
+
+
+def _leaf_state(state: Mapping[str, Tensor], path: str) -> dict[str, Tensor]:
+    """The parameters and statistics of one leaf; none for a leaf without any."""
+    prefix = f"{below('body', path)}."
+    return {key.removeprefix(prefix): tensor for key, tensor in state.items() if key.startswith(prefix)}
+
+
+def _joined(parts: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """One leaf's state, or several along the output channels; they share the count of seen batches."""
+    if len(parts) == 1:
+        return parts[0]
+    return {
+        name: torch.cat([part[name] for part in parts]) if tensor.dim() else tensor for name, tensor in parts[0].items()
+    }
+
+
+def _folded(part: Mapping[str, Tensor], eps: float) -> dict[str, Tensor]:
+    """Filters and bias of a convolution that does what it and its batch norm did.
+
+    With scale g, shift b, mean m and variance v, computed in double precision: filters w·g/√(v+eps), bias
+    (c−m)·g/√(v+eps)+b, where c is the convolution's own bias or 0.
+    """
+    exact = {name: tensor.double() for name, tensor in part.items()}
+    gain = exact["norm.weight"] / (exact["norm.running_var"] + eps).sqrt()  # (channels,)
+    shift = exact.get("conv.bias", torch.zeros_like(gain)) - exact["norm.running_mean"]
+    weight = exact["conv.weight"] * gain.reshape(-1, 1, 1, 1)  # (out, in / groups, h, w)
+    like = part["conv.weight"].dtype
+    return {"conv.weight": weight.to(like), "conv.bias": (shift * gain + exact["norm.bias"]).to(like)}

@@ -28,7 +28,7 @@ def bn_inception(input_shape: Shape = INPUT, classes: int = 1000) -> Graph:
     """BN-Inception without the biases that batch norm makes idle.
 
     Args:
-        input_shape: shape of one image, at least 31 pixels a side.
+        input_shape: shape of one image, sides of 31 pixels or a multiple of 32.
         classes: number of logits.
     """
     units = Units(border="ceil", count_padding=True)
