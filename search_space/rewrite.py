@@ -171,8 +171,9 @@ def _through(moved: Sources, inner: Sources) -> Sources:
     result: Sources = {}
     for key, source in moved.items():
         if all(path in inner for path in source.paths):
-            origins = (path for stop in source.paths for path in inner[stop].paths)
-            result[key] = Source(tuple(origins), source.how)
+            origins = [inner[path] for path in source.paths]
+            how = origins[0].how if source.how == "copy" else source.how
+            result[key] = Source(tuple(path for origin in origins for path in origin.paths), how)
     return result
 
 
