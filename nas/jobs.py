@@ -72,6 +72,8 @@ class Job:
         to_epoch: stop after this epoch; at most the recipe's full horizon.
         folder: where the job writes its checkpoints and its log.
         checkpoint: the checkpoint to start from; None exactly when `from_epoch` is 0.
+        micro_batches: parts that each batch is cut into, their gradients added up, so that a step needs less memory;
+            batch norm then sees the parts one by one. 1 for whole batches.
     """
 
     trial: int
@@ -82,8 +84,11 @@ class Job:
     to_epoch: int
     folder: Path
     checkpoint: Path | None = None
+    micro_batches: int = 1
 
     def __post_init__(self) -> None:
+        if self.micro_batches < 1:
+            raise ValueError(f"micro_batches must be >= 1, got {self.micro_batches}")
         if not 0 <= self.from_epoch <= self.to_epoch:
             raise ValueError(
                 f"a job goes forward: 0 <= from_epoch <= to_epoch, got {self.from_epoch} and {self.to_epoch}"

@@ -12,9 +12,12 @@ from nas.reader import skipped_totals
 from nas.records import Candidate, Record, Rejected
 from nas.samplers.view import Ask, View
 from nas.specs import Limits
+from search_space.architecture import Architecture
 
 REJECTED_TOLD = 50
 REJECTED_PER_DUPLICATE = 10
+DUPLICATES_TRUSTED = 2
+DUPLICATES_A_STEP = 10
 
 
 class Proposer:
@@ -72,18 +75,32 @@ class Proposer:
             None once too many asks in a row led to nothing, or when it must end.
         """
         idle: Counter[str] = Counter()
+        known: Architecture | None = None
         while idle["duplicates"] < self._max_idle and idle["rejected"] < self._max_idle * REJECTED_PER_DUPLICATE:
-            ask = self._view.ask(self._asks)
-            self._asks += 1
+            ask = self._ask(known)
             examined = examine(ask.architecture, self._limits)
             why = self._passed_over(ask, examined)
             if why is None:
                 return self._candidate(ask, examined), ask
             for counter in (idle, self._skipped, self.totals):
                 counter[why] += 1
-            if must_end():
+            known = ask.architecture if why == "duplicates" and known is None else None
+            if known is None and must_end():
                 break
         return None
+
+    def _ask(self, known: Architecture | None) -> Ask:
+        """The sampler's next draw or, once it insists on what is `known`, a neighbour of that.
+
+        A sampler that models one choice at a time ends up drawing the best value of each again and again: TPE named
+        one network 300 times in a row after 51 trials of the default search, in a space of 10²⁹. The more
+        duplicates there were since the last candidate, the farther away the neighbour.
+        """
+        self._asks += 1
+        beyond = self._skipped["duplicates"] - DUPLICATES_TRUSTED
+        if known is None or beyond < 0:
+            return self._view.ask(self._asks - 1)
+        return self._view.ask_near(self._asks - 1, known, 1 + beyond // DUPLICATES_A_STEP)
 
     def _passed_over(self, ask: Ask, examined: Examined) -> str | None:
         """Why the ask leads to no trial; the sampler is told."""

@@ -68,12 +68,17 @@ def front_document(study: Study, records: Sequence[Record]) -> dict[str, Any]:
                 "id": record.candidate.id,
                 "architecture": dict(record.candidate.architecture),
                 "summary": record.candidate.summary,
-                "values": dict(record.values or {}),
+                "values": _exact(record),
                 "costs": dict(record.candidate.costs),
             }
             for record in members
         ],
     }
+
+
+def _exact(record: Record) -> dict[str, float]:
+    """The objectives, costs among them as the integers that they are and that a database turns into floats."""
+    return {name: record.candidate.costs.get(name, value) for name, value in (record.values or {}).items()}
 
 
 def status_document(study: Study, records: Sequence[Record]) -> dict[str, Any]:

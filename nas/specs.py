@@ -31,7 +31,7 @@ class Budget:
         ValueError: a total is not positive, or none is given.
     """
 
-    trials: int | None = 40
+    trials: int | None = 100
     minutes: float | None = None
     trainings: float | None = None
     max_idle_asks: int = 300

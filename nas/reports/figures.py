@@ -12,6 +12,14 @@ from nas.pareto import Axis
 from nas.reader import front_records
 from nas.records import Record
 
+LABELS = {
+    "val_accuracy": "validation accuracy",
+    "val_balanced_accuracy": "validation accuracy, mean over classes",
+    "macs": "MACs of one image",
+    "params": "parameters",
+    "memory_mib": "peak activation memory at batch 1, MiB",
+}
+
 
 def draw_front(records: Sequence[Record], axes: Sequence[Axis], title: str, path: Path) -> None:
     """Draw the front of two or more objectives as a PNG: the first on the upright axis, the first cost along the other.
@@ -34,8 +42,8 @@ def draw_front(records: Sequence[Record], axes: Sequence[Axis], title: str, path
     if across:
         plane.step(*_points(members, upright, across), where="post", color="C0", linewidth=1)
         plane.set_xscale("log" if across.log else "linear")
-    plane.set_xlabel(across.name if across else "trial")
-    plane.set_ylabel(upright.name)
+    plane.set_xlabel(LABELS.get(across.name, across.name) if across else "trial")
+    plane.set_ylabel(LABELS.get(upright.name, upright.name))
     plane.set_title(title)
     plane.grid(alpha=0.3, which="both")
     plane.legend(loc="lower right")

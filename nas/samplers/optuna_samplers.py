@@ -8,9 +8,26 @@ from functools import partial
 from typing import Any, cast
 
 import optuna
-from optuna.samplers import BaseSampler
+from optuna.samplers import BaseGASampler, BaseSampler
+from optuna.study import Study
+from optuna.trial import FrozenTrial
 
 from nas.samplers.view import SamplerFactory
+
+
+class ParentsAnew(BaseGASampler):
+    """A genetic sampler whose parents follow from the trials alone.
+
+    Optuna's keep the parents of a generation in the study, and give them in another order the first time. A resumed
+    search, whose view starts without them, would draw other children than an unbroken one. Good for one ask.
+    """
+
+    def get_parent_population(self, study: Study, generation: int) -> list[FrozenTrial]:
+        """The parents of `generation`, chosen generation by generation, in order of their numbers."""
+        chosen: dict[int, list[FrozenTrial]] = self.__dict__.setdefault("_chosen", {0: []})
+        for later in range(len(chosen), generation + 1):
+            chosen[later] = sorted(self.select_parent(study, later), key=lambda trial: trial.number)
+        return chosen[generation]
 
 
 def optuna_sampler(class_name: str, options: Mapping[str, Any]) -> SamplerFactory:
@@ -30,6 +47,8 @@ def optuna_sampler(class_name: str, options: Mapping[str, Any]) -> SamplerFactor
     unknown = sorted({"seed", *options} - known)
     if unknown:
         raise ValueError(f"{class_name} takes {sorted(known)}, got {unknown}")
+    if issubclass(sampler, BaseGASampler):
+        sampler = type(sampler.__name__, (ParentsAnew, sampler), {})
     return cast(SamplerFactory, partial(_make, sampler, dict(options)))
 
 

@@ -10,6 +10,7 @@ asked.
 from __future__ import annotations
 
 import hashlib
+import random
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,8 +25,9 @@ from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 from nas.pareto import Axis
 from nas.records import Candidate, Constraints, Record, Rejected
-from nas.samplers.chooser import TrialChooser
+from nas.samplers.chooser import ParameterNotes, TrialChooser
 from search_space.architecture import Architecture
+from search_space.choices import SpaceError
 from search_space.space import Space
 
 WORST_SCALED = 1e3
@@ -91,6 +93,19 @@ class View:
         asked = self._frozen(trial)
         noted = {key: value for key, value in asked.system_attrs.items() if not key.startswith("constraints")}
         return Ask(number, architecture, asked.params, asked.distributions, noted, trial)
+
+    def ask_near(self, number: int, architecture: Architecture, steps: int) -> Ask:
+        """Take an architecture `steps` mutations away from `architecture` as what the sampler draws at ask `number`."""
+        generator = random.Random(ask_seed(self._seed, number))
+        try:
+            for _ in range(steps):
+                architecture = self._space.mutate(architecture, generator)
+        except SpaceError:  # it has no neighbours: let the sampler draw it again
+            return self.ask(number)
+        notes = ParameterNotes(self._space.assignments(architecture))
+        self._space.sample(notes)
+        self.study.enqueue_trial(notes.params)
+        return self.ask(number)
 
     def accept(self, ask: Ask, number: int, constraints: Constraints) -> None:
         """The ask became the stored trial `number`, which now runs."""

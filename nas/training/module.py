@@ -44,11 +44,13 @@ class Horizon:
         first_epoch: epochs already trained.
         steps_per_epoch: optimizer steps an epoch.
         epochs: the recipe's full horizon.
+        micro_batches: parts of a batch whose gradients are added up before a step.
     """
 
     first_epoch: int
     steps_per_epoch: int
     epochs: int
+    micro_batches: int = 1
 
     @property
     def first_step(self) -> int:
@@ -149,14 +151,14 @@ class Classifier(pl.LightningModule):
         images, labels = batch
         output = self.network(images.contiguous(memory_format=torch.channels_last))
         loss = training_loss(output, labels, self.recipe.label_smoothing)
-        self._train_loss += loss.detach()
+        self._train_loss += loss.detach() / self.horizon.micro_batches
         if batch_idx % STEPS_BETWEEN_CHECKS == STEPS_BETWEEN_CHECKS - 1:
             _finite(self._train_loss.item(), "training")
         return loss
 
-    def on_train_batch_end(self, *_: Any) -> None:
-        """Let the average follow."""
-        if self.average is not None:
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:  # noqa: ARG002 - Lightning's signature
+        """Let the average follow each step."""
+        if self.average is not None and (batch_idx + 1) % self.horizon.micro_batches == 0:
             self.average.update_parameters(self.network)
 
     def on_validation_epoch_start(self) -> None:

@@ -79,7 +79,7 @@ class _Trial:
         job = self.job
         if job.to_epoch > recipe.epochs:
             raise ValueError(f"a job must end within the recipe's {recipe.epochs} epochs, got to_epoch {job.to_epoch}")
-        horizon = Horizon(job.from_epoch, len(data.train_loader), recipe.epochs)
+        horizon = Horizon(job.from_epoch, len(data.train_loader), recipe.epochs, job.micro_batches)
         identity = checkpoints.identity(job, recipe, horizon.steps_per_epoch)
         start = None if job.checkpoint is None else checkpoints.load(job.checkpoint, identity)
         if start is not None:
@@ -113,6 +113,7 @@ def _trainer(recipe: Recipe, job: Job, accelerator: str, epoch_ends: pl.Callback
         precision=cast(Any, recipe.precision),
         max_epochs=job.to_epoch - job.from_epoch,
         gradient_clip_val=recipe.gradient_clip,
+        accumulate_grad_batches=job.micro_batches,
         callbacks=[epoch_ends],
         logger=False,
         enable_checkpointing=False,
@@ -140,11 +141,12 @@ class _SeededEpochs:
 
     def __init__(self, loader: TrainLoader, job: Job) -> None:
         self._loader = loader
+        self._parts = job.micro_batches
         self._seed = job.seed
         self._epoch = job.from_epoch
 
     def __len__(self) -> int:
-        return len(self._loader)
+        return len(self._loader) * self._parts
 
     def __iter__(self) -> Iterator[Batch]:
         # Lightning asks for the first epoch's iterator before the training starts. As a generator, this one does
@@ -152,7 +154,8 @@ class _SeededEpochs:
         torch.manual_seed(epoch_seed(self._seed, self._epoch))
         self._loader.set_epoch(self._epoch)
         self._epoch += 1
-        yield from self._loader
+        for images, labels in self._loader:
+            yield from zip(images.tensor_split(self._parts), labels.tensor_split(self._parts), strict=True)
 
 
 class _Batches:

@@ -1,0 +1,49 @@
+"""Where a search is tracked beside its study, as plain checked values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+TRACKERS = ("wandb", "none")
+MODES = ("auto", "offline", "online")
+FORBIDDEN_IN_PROJECT = set("/\\#?%:")
+
+
+@dataclass(frozen=True)
+class TrackingSpec:
+    """Where a search is tracked beside its study, which stays the truth.
+
+    Attributes:
+        name: `wandb` or `none`.
+        project: the W&B project.
+        entity: the W&B user or team; null for the default one of the key.
+        mode: `offline` writes into the study's folder only, `online` uploads too; `auto` is online exactly when a key
+            is configured (WANDB_API_KEY, WANDB_IDENTITY_TOKEN_FILE, or what `wandb login` wrote).
+        trials: whether every trial gets a run of its own, with its learning curve, beside the study's run.
+        plot_seconds: least seconds between two pictures of the front, at least 0.
+        finish_seconds: seconds that an unfinished upload is waited for at the end of a search, at least 0.
+
+    Raises:
+        ValueError: a word that there is not, or a number out of range.
+    """
+
+    name: str = "wandb"
+    project: str = "inception-nas"
+    entity: str | None = None
+    mode: str = "auto"
+    trials: bool = False
+    plot_seconds: float = 20.0
+    finish_seconds: float = 10.0
+
+    def __post_init__(self) -> None:
+        if self.name not in TRACKERS:
+            raise ValueError(f"tracking.name must be one of {', '.join(TRACKERS)}, got {self.name!r}")
+        if self.mode not in MODES:
+            raise ValueError(f"tracking.mode must be one of {', '.join(MODES)}, got {self.mode!r}")
+        if not self.project or len(self.project) > 128 or FORBIDDEN_IN_PROJECT & set(self.project):
+            raise ValueError(
+                f"tracking.project must have 1 to 128 characters and none of / \\ # ? % :, got {self.project!r}"
+            )
+        for field in ("plot_seconds", "finish_seconds"):
+            if not getattr(self, field) >= 0:
+                raise ValueError(f"tracking.{field} must be at least 0, got {getattr(self, field)}")

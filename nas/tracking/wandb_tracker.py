@@ -1,0 +1,215 @@
+"""A study as W&B runs, the only importer of wandb: one run for the study, and one a trial where they are wanted.
+
+Everything is recorded offline, into the study's folder, which takes no network and cannot wait for one; the uploads
+read what stands there. A search that goes on with a study opens another folder of the same run, as W&B does it, and
+records exactly the trials that no earlier folder holds.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, final
+
+import wandb
+
+from nas.tracking.figure import front_figure
+from nas.tracking.folders import read_back, run_folders
+from nas.tracking.rows import Row
+
+FLUSH_SECONDS = 2.0
+KILLED = "killed"
+
+
+def lean_settings() -> wandb.Settings:
+    """Nothing of the machine, the console, the code or the installed packages: the study says what matters of them."""
+    return wandb.Settings(
+        console="off",
+        silent=True,
+        symlink=False,
+        disable_git=True,
+        disable_code=True,
+        x_disable_meta=True,
+        x_disable_stats=True,
+        x_disable_machine_info=True,
+        x_save_requirements=False,
+        x_transaction_log_flush_interval=FLUSH_SECONDS,
+    )
+
+
+@final
+class StudyRun:
+    """The run of a study, open."""
+
+    def __init__(self, start: Mapping[str, Any]) -> None:
+        """Open it, and record the trials that ended before and are in no folder yet.
+
+        Args:
+            start: the driver's first message.
+        """
+        self._start = start
+        self._folder = Path(start["folder"]) / "wandb"
+        earlier = run_folders(self._folder, start["id"])
+        recorded = read_back(earlier)
+        self._recorded, self._step = set(recorded.trials), recorded.steps
+        self._rows: list[Row] = []
+        self._drawn = -1
+        self._run = wandb.init(
+            dir=start["folder"],
+            project=start["project"],
+            entity=start["entity"],
+            id=start["id"],
+            name=start["study"],
+            group=start["id"],
+            job_type="study",
+            config=start["config"],
+            mode="offline",
+            resume="allow" if earlier else None,
+            settings=lean_settings(),
+        )
+        self.folder = Path(self._run.dir).parent
+        self._define()
+        for row in start["rows"]:
+            self.add(row)
+
+    def add(self, row: Row) -> None:
+        """Record an ended trial; nothing of what is recorded already."""
+        self._rows.append(row)
+        if self._start["trials"]:
+            self._record_trial(row)
+        if row["trial"] not in self._recorded:
+            self._log(study_row(row))
+            self._recorded.add(row["trial"])
+
+    def draw(self) -> None:
+        """Record the front as a table and a picture, where trials have ended since the last one."""
+        if self._drawn == len(self._rows) or not self._rows:
+            return
+        self._drawn = len(self._rows)
+        members = self._rows[-1]["so_far"]["front"]
+        figure = front_figure(self._rows, members, self._start["axes"])
+        self._log({"front/picture": wandb.Plotly(figure), "front/table": self._table(members)})
+
+    def finish(self, end: Mapping[str, Any] | None) -> None:
+        """Record what the end of the search brought, and close the run.
+
+        Args:
+            end: the driver's last message; None where the driver was killed.
+        """
+        self.draw()
+        if end is None:
+            self._run.summary["ended"] = KILLED
+            self._run.finish(exit_code=1)
+            return
+        totals = end["totals"]
+        self._run.summary.update(
+            {
+                "ended": totals["reason"],
+                "hypervolume": totals["hypervolume"],
+                "front/trials": [member["trial"] for member in end["front"]["front"]],
+                **{f"count/{name}": count for name, count in totals["counts"].items()},
+            }
+        )
+        if end["front"]["front"]:
+            self._run.log_artifact(self._artifact(end["front"]))
+        self._run.finish()
+
+    def _define(self) -> None:
+        """Which value is drawn over which."""
+        for step in ("trial", "trials_ended", "compute_seconds"):
+            self._run.define_metric(step, hidden=step != "compute_seconds")
+        for group in ("value", "cost", "training"):
+            self._run.define_metric(f"{group}/*", step_metric="trial")
+        for name in ("count/*", "front/size", "hypervolume/by_trials"):
+            self._run.define_metric(name, step_metric="trials_ended")
+        self._run.define_metric("hypervolume/by_compute", step_metric="compute_seconds")
+
+    def _log(self, values: Mapping[str, Any]) -> None:
+        self._run.log(dict(values), step=self._step, commit=True)
+        self._step += 1
+
+    def _table(self, members: list[int]) -> wandb.Table:
+        by_number = {row["trial"]: row for row in self._rows}
+        rows = [by_number[number] for number in members]
+        values = [axis["name"] for axis in self._start["axes"]]
+        costs = [name for name in self._rows[-1]["costs"] if name not in values]
+        data = [
+            [
+                row["trial"],
+                *(row["values"][name] for name in values),
+                *(row["costs"][name] for name in costs),
+                row["summary"],
+                row["id"],
+            ]
+            for row in rows
+        ]
+        return wandb.Table(columns=["trial", *values, *costs, "architecture", "id"], data=data)
+
+    def _artifact(self, front: Mapping[str, Any]) -> wandb.Artifact:
+        """The architectures of the front, a JSON file each, and the front as one document."""
+        artifact = wandb.Artifact(f"front-{self._start['id']}", type="architectures")
+        documents = {f"trial-{member['trial']:05d}.json": member["architecture"] for member in front["front"]}
+        for name, document in {**documents, "front.json": front}.items():
+            with artifact.new_file(name, mode="w", encoding="utf-8") as file:
+                json.dump(document, file, indent=2)
+        return artifact
+
+    def _record_trial(self, row: Row) -> None:
+        """A run of its own for a trial, unless an earlier search recorded all of it."""
+        run_id = f"{self._start['id']}-{row['trial']}"
+        earlier = run_folders(self._folder, run_id)
+        if earlier and (row["trial"] in self._recorded or read_back(earlier).ended):
+            return
+        run = wandb.init(
+            dir=self._start["folder"],
+            project=self._start["project"],
+            entity=self._start["entity"],
+            id=run_id,
+            name=f"{self._start['study']}-{row['trial']}",
+            group=self._start["id"],
+            job_type="trial",
+            config={
+                name: row[name] for name in ("trial", "id", "network_id", "summary", "costs", "seed", "architecture")
+            },
+            mode="offline",
+            reinit="create_new",
+            settings=lean_settings(),
+        )
+        run.define_metric("*", step_metric="epoch")
+        for epoch in row["curve"]:
+            run.log(epoch, step=epoch["epoch"], commit=True)
+        run.summary.update(trial_summary(row))
+        run.finish(exit_code=1 if row["state"] == "failed" else 0)
+
+
+def study_row(row: Row) -> dict[str, Any]:
+    """A trial's row in the history of the study's run."""
+    so_far = row["so_far"]
+    return {
+        "trial": row["trial"],
+        "state": row["state"],
+        "architecture": row["summary"],
+        **{f"value/{name}": value for name, value in row["values"].items()},
+        **{f"cost/{name}": value for name, value in row["costs"].items()},
+        "training/seconds": row["seconds"],
+        "training/epochs": row["epochs"],
+        **{f"count/{name}": count for name, count in so_far["counts"].items()},
+        "front/size": len(so_far["front"]),
+        "hypervolume/by_trials": so_far["hypervolume"],
+        "hypervolume/by_compute": so_far["hypervolume"],
+        "trials_ended": sum(so_far["counts"][state] for state in ("complete", "pruned", "failed")),
+        "compute_seconds": so_far["compute_seconds"],
+        "clock_seconds": so_far["clock_seconds"],
+    }
+
+
+def trial_summary(row: Row) -> dict[str, Any]:
+    """What the run of a trial says at a glance."""
+    return {
+        "state": row["state"],
+        "failure": row["failure"],
+        "training_seconds": row["seconds"],
+        **{f"value/{name}": value for name, value in row["values"].items()},
+        **{f"cost/{name}": value for name, value in row["costs"].items()},
+    }
