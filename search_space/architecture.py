@@ -114,6 +114,9 @@ class Block:
 
     def __post_init__(self) -> None:
         _check(isinstance(self.family, str), f"family of a block must be a word, got {self.family!r}")
+        for name, value in self.settings:
+            number_or_word = _is_number(value) or isinstance(value, str)
+            _check(number_or_word, f"a setting must be a number or a word, got {value!r} at {self.family}.{name}")
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object, with either branches or settings."""

@@ -74,7 +74,7 @@ class BlockFields(ABC):
             elif "allowed" in meta:
                 check(value in meta["allowed"], f"a choice must be one of {list(meta['allowed'])}, {where}")
             else:
-                check(0 < value <= 1, f"a ratio must lie in (0, 1], {where}")
+                check(not isinstance(value, str) and 0 < value <= 1, f"a ratio must lie in (0, 1], {where}")
 
     @abstractmethod
     def lower(self, channels: int, units: Units, name: str) -> Node:
@@ -102,7 +102,7 @@ def read(kind: type[BlockFields], block: Block) -> BlockFields:
         )
     ratios = {entry.name for entry in dataclasses.fields(kind) if "ratio" in entry.metadata}
     try:
-        return kind(**{name: float(value) if name in ratios else value for name, value in given.items()})
+        return kind(**{n: float(v) if n in ratios and not isinstance(v, str) else v for n, v in given.items()})
     except ValueError as error:
         raise SpaceError(str(error)) from error
 

@@ -187,7 +187,8 @@ class BranchDomain:
             same = [f for f in ways if _normalise_branch(replace(branch, factorization=str(f))) == branch]
             chosen |= assigned(f"{path}.factorization", same[0] if same else branch.factorization, ways)
             if branch.factorization != "separable":
-                chosen |= assigned(f"{path}.groups", branch.groups, self.groups.options)
+                groups = assigned(f"{path}.groups", branch.groups, self.groups.options)
+                chosen |= groups if len(self.groups.options) > 1 else {}
         return chosen
 
 
