@@ -14,9 +14,10 @@ from typing import Any
 
 import torch
 
-from nas.data import DataInfo, describe
+from nas.data import DataInfo, DataSpec, describe
 from nas.fidelity.policy import Full, Policy
 from nas.gate import check_reachable, costs_of
+from nas.jobs import Runner
 from nas.objectives import Objective
 from nas.objectives.values import objective_values
 from nas.pareto import Axis
@@ -31,11 +32,12 @@ from nas.study import STUDY_FILE, Study, create_study, resume_study
 from nas.training.checkpoint import latest
 from nas.workers.devices import slot_devices, visible_gpus
 from nas.workers.local import LocalExecutor
+from nas.workers.spec import WorkersSpec
 from search_space.graph import Shape
 from search_space.space import Space, parse_space
 
 REFERENCE_SAMPLES = 512
-PRELOADED = ("nas.runner", "kornia", "torchmetrics", "pytorch_lightning", "torch")
+PRELOADED = ("nas.runner", "kornia", "torchmetrics", "pytorch_lightning", "torch", "nas.workers.settle")
 PACKAGES = ("torch", "pytorch-lightning", "torchmetrics", "optuna", "hydra-core", "numpy", "kornia", "datasets")
 NOT_IN_FINGERPRINT = ("path", "cache")
 
@@ -68,14 +70,19 @@ def _axis(objective: Objective, space: Space, sample: Sequence[dict[str, float]]
 
 def fingerprint(config: SearchConfig, info: DataInfo, space: Space) -> dict[str, Any]:
     """What a study is searched with, and what a resumed search must be given again."""
-    data = {key: value for key, value in asdict(config.data).items() if key not in NOT_IN_FINGERPRINT}
     axes = axes_of(config.objective, space)
     return {
         "space": {**config.space, "input": list(space.input), "classes": space.classes},
         "objectives": [axis.to_json() for axis in axes],
-        "data": {**data, "content": info.fingerprint},
+        "data": data_fingerprint(config.data, info),
         "training": asdict(config.training),
     }
+
+
+def data_fingerprint(spec: DataSpec, info: DataInfo) -> dict[str, Any]:
+    """What a study's data are: the images themselves and how they are split, wherever they lie."""
+    plain = {key: value for key, value in asdict(spec).items() if key not in NOT_IN_FINGERPRINT}
+    return {**plain, "content": info.fingerprint}
 
 
 def open_or_create(folder: Path, config: SearchConfig, info: DataInfo, space: Space) -> Study:
@@ -94,24 +101,28 @@ def assemble(config: SearchConfig, study: Study, space: Space, observers: Sequen
     view = View(space, study.axes, sampler, seed=config.seed, worst=config.sampler.rejected_as == "worst")
     proposer = Proposer(view, config.limits, seed=config.seed, max_idle_asks=config.budget.max_idle_asks)
     runner = TrialRunner(config.data, config.training, config.workers.threads_per_slot)
-    deadline = config.workers.deadline_minutes
-    executor = LocalExecutor(
-        runner,
-        slot_devices(config.workers, visible_gpus(torch.cuda.device_count())),
-        preload=PRELOADED,
-        deadline_seconds=None if deadline is None else 60 * deadline,
-    )
     parts = Parts(
         study=study,
         view=view,
         proposer=proposer,
         policy=_policy(config),
-        executor=executor,
+        executor=local_executor(runner, config.workers),
         values=partial(objective_values, config.objective),
         latest=latest,
         observers=observers,
     )
     return Search(parts, config.budget, epochs=config.training.epochs, retries=config.workers.retries)
+
+
+def local_executor(runner: Runner, workers: WorkersSpec) -> LocalExecutor:
+    """Slots on this machine that carry jobs out with `runner`."""
+    deadline = workers.deadline_minutes
+    return LocalExecutor(
+        runner,
+        slot_devices(workers, visible_gpus(torch.cuda.device_count())),
+        preload=PRELOADED,
+        deadline_seconds=None if deadline is None else 60 * deadline,
+    )
 
 
 def prepare(config: SearchConfig) -> tuple[DataInfo, Space]:

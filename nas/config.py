@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+import yaml  # type: ignore[import-untyped]  # comes with OmegaConf
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.config_store import ConfigStore
@@ -55,6 +56,35 @@ def compose(command: str, overrides: Sequence[str] = ()) -> Any:
     register()
     with initialize_config_dir(str(conf_dir()), version_base=HYDRA_VERSION):
         return convert(ROOTS[command], hydra_compose(command, list(overrides)))
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file, empty where there is no such file.
+
+    Raises:
+        ValueError: the file holds something else.
+    """
+    try:
+        plain = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
+    except FileNotFoundError:
+        return {}
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path} must be readable YAML: {error}") from error
+    if not isinstance(plain, dict):
+        raise ValueError(f"{path} must hold a mapping, it does not")  # noqa: TRY004 - what a person wrote, not a call
+    return cast("dict[str, Any]", plain)
+
+
+def changed(value: T, changes: Mapping[str, Any]) -> T:
+    """`value` with some fields set anew, checked as if they had been given in the first place.
+
+    Raises:
+        ValueError: a value out of range; OmegaConf's own errors for one of another type.
+    """
+    spec: Any = type(value)
+    plain = dataclasses.asdict(cast(Any, value))
+    merged = OmegaConf.merge(OmegaConf.structured(schema(spec)), plain, dict(changes))
+    return cast(T, convert(spec, cast(DictConfig, merged)))
 
 
 @cache

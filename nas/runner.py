@@ -60,8 +60,13 @@ class TrialRunner:
         network = build(lower(Architecture.from_json(job.architecture)))
         return train(network, data, self.recipe, job, control, self.accelerator)
 
+    @property
+    def device(self) -> str:
+        """Where this process keeps its images, as torch names it."""
+        return "cuda" if self.accelerator != "cpu" and torch.cuda.is_available() else "cpu"
+
     def _load(self, seed: int) -> TrialData:
-        device = "cuda" if self.accelerator != "cpu" and torch.cuda.is_available() else "cpu"
+        device = self.device
         images = load(self.data)
         return TrialData(
             train_loader(images, self.data, self.recipe.batch_size, seed=seed, device=device),

@@ -5,19 +5,21 @@ They are made of the specs of the rooms, and know nothing of the files and overr
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nas.data.spec import DataSpec
 from nas.fidelity.spec import FidelitySpec
 from nas.objectives import Objective
 from nas.samplers.spec import SamplerSpec
-from nas.specs import Budget, Limits, StorageSpec
+from nas.specs import Budget, Limits, StorageSpec, check_pick
 from nas.training.recipe import Recipe
 from nas.workers.spec import WorkersSpec
 
 FORMATS = ("table", "json", "csv")
+AS_STUDIED = "study"
 
 
 def _check_format(given: str) -> None:
@@ -126,9 +128,130 @@ class DescribeConfig(SearchConfig):
             raise ValueError(f"samples must be at least 1, got {self.samples}")
 
 
+@dataclass(frozen=True)
+class Choice:
+    """Settings of which each may be left as the study has it, which the word `study` says."""
+
+    def changes(self) -> dict[str, Any]:
+        """The settings that are to be others than the study's."""
+        return {name: value for name, value in dataclasses.asdict(self).items() if value != AS_STUDIED}
+
+
+def _choice_of(spec: type) -> type:
+    fields = [(f.name, Any, dataclasses.field(default=AS_STUDIED)) for f in dataclasses.fields(spec)]
+    return dataclasses.make_dataclass(
+        f"{spec.__name__}Choice", fields, bases=(Choice,), frozen=True, namespace={"__doc__": spec.__doc__}
+    )
+
+
+if TYPE_CHECKING:
+    RecipeChoice = Choice
+else:
+    RecipeChoice = _choice_of(Recipe)  # derived, so that a setting that a recipe gains can be chosen here too
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataPlace:
+    """Where the study's images are now.
+
+    Attributes:
+        path: folder or file to read them from; null for where they were when the study was made.
+    """
+
+    path: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataChoice(DataPlace):
+    """Where the study's images are now, and how many of them to train on.
+
+    Attributes:
+        train_fraction: share of the training part that is trained on, in (0, 1]; null for the study's. The validation
+            and the test part are the same for every share.
+    """
+
+    train_fraction: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PickConfig(ReadConfig):
+    """Some networks of a study.
+
+    Attributes:
+        pick: best (highest first objective), knee (farthest from the line between the front's ends), front (all of it)
+            or a trial's number.
+        limits: what a picked network may cost.
+
+    Raises:
+        ValueError: a value out of range.
+    """
+
+    pick: str = "best"
+    limits: Limits
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_pick(self.pick)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetrainConfig(PickConfig):
+    """Which networks are trained in full, how and how often.
+
+    Attributes:
+        seeds: trainings of each network, with the seeds 0, 1, ..., at least 1.
+        replace: throw away what was retrained with other settings, and begin anew.
+        data: the study's images.
+        training: how each is trained; what stays at study is as the study has it.
+        workers: who trains.
+
+    Raises:
+        ValueError: a value out of range.
+    """
+
+    seeds: int = 3
+    replace: bool = False
+    data: DataChoice
+    training: RecipeChoice
+    workers: WorkersSpec
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.seeds < 1:
+            raise ValueError(f"seeds must be at least 1, got {self.seeds}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportConfig(PickConfig):
+    """Which networks are handed over, and in which forms.
+
+    Attributes:
+        output: folder of the bundle, or of one bundle a network where several are picked; null for export/TRIAL in
+            the study's folder.
+        formats: the forms to write; none named writes all that can be written here.
+        images: validation images that every form is checked on, at least 1.
+        data: the study's images.
+
+    Raises:
+        ValueError: a value out of range.
+    """
+
+    output: str | None = None
+    formats: tuple[str, ...]
+    images: int = 256
+    data: DataPlace
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.images < 1:
+            raise ValueError(f"images must be at least 1, got {self.images}")
+
+
 ROOTS: Mapping[str, type] = {
     "search": SearchConfig,
     "status": StatusConfig,
     "front": FrontConfig,
     "describe": DescribeConfig,
+    "retrain": RetrainConfig,
+    "export": ExportConfig,
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 STORAGES = ("sqlite",)
+PICKS = ("best", "knee", "front")
 
 
 def check_positive(name: str, value: float | None) -> None:
@@ -15,6 +16,16 @@ def check_positive(name: str, value: float | None) -> None:
     """
     if value is not None and not value > 0:
         raise ValueError(f"{name} must be positive, got {value}")
+
+
+def check_pick(pick: str) -> None:
+    """Nothing for a word of `PICKS` or a trial's number in digits.
+
+    Raises:
+        ValueError: anything else.
+    """
+    if pick not in PICKS and not (pick.isascii() and pick.isdigit()):
+        raise ValueError(f"pick must be {', '.join(PICKS)} or a trial's number, got {pick!r}")
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,10 @@ COMMANDS: Mapping[str, Command] = {
     "describe": Command(
         "nas.cli.describe", "a space (size, costs, share within limits), or one architecture, by block"
     ),
+    "retrain": Command(
+        "nas.cli.retrain", "train picked networks in full over several seeds, and measure them on the test part"
+    ),
+    "export": Command("nas.cli.export", "hand picked networks over as files: weights, source, ONNX, checked"),
 }
 
 

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -15,16 +12,14 @@ from omegaconf import OmegaConf
 
 from nas.assembly import assemble, environment, open_or_create, prepare
 from nas.cli.front import print_front
+from nas.cli.signals import CODES, obeying_signals
 from nas.cli.studies import study_folder
 from nas.lock import StudyLock
 from nas.reader import StudyReader
 from nas.reports.console import observer_for
 from nas.reports.figures import draw_front
-from nas.search import Search
 from nas.settings import SearchConfig
 from nas.study import Study
-
-CODES = {"interrupted": 130, "terminated": 143}
 
 log = logging.getLogger(__name__)
 
@@ -42,30 +37,12 @@ def run(config: SearchConfig) -> int:
         study = open_or_create(folder, config, info, space)
         _write_circumstances(folder, config)
         search = assemble(config, study, space, [observer_for(sys.stderr)])
-        with _obeying_signals(search):
+        with obeying_signals(search):
             reason = search.run()
         left = _write_results(study)
     print_front(StudyReader(study).front_document(), config.format)
     _say_what_is_left(study, left)
     return CODES.get(reason, 0)
-
-
-@contextmanager
-def _obeying_signals(search: Search) -> Iterator[None]:
-    """Ctrl-C or SIGTERM ends the search in order; a second one at once."""
-    names = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
-    seen: list[int] = []
-
-    def obey(number: int, _: object) -> None:
-        seen.append(number)
-        search.stop(names[signal.Signals(number)], at_once=len(seen) > 1)
-
-    before = {number: signal.signal(number, obey) for number in names}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _write_circumstances(folder: Path, config: SearchConfig) -> None:

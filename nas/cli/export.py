@@ -1,0 +1,103 @@
+"""`nas export`: picked networks as folders of files that need nothing of this program."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from nas.assembly import environment
+from nas.cli.printing import Row, print_document
+from nas.cli.studies import existing_study
+from nas.config import read_yaml
+from nas.data import DataSpec
+from nas.exports import Format, chosen
+from nas.exports.bundle import write_bundle
+from nas.handover import Weights, newest_weights, subject_of
+from nas.picks import pick_records
+from nas.reader import open_for_reading
+from nas.records import Record
+from nas.reports.trained import export_table
+from nas.settings import ExportConfig
+from nas.studied import study_data
+from nas.study import Study
+
+FOLDER = "export"
+
+log = logging.getLogger(__name__)
+
+
+def run(config: ExportConfig) -> int:
+    """Write and check the bundles of what is picked, and print what came of the checks.
+
+    Raises:
+        ValueError: there is nothing to pick or no weights, the data are others, or a form fails its check.
+    """
+    reader = open_for_reading(existing_study(config.study, config.outputs))
+    study = reader.study
+    records = pick_records(reader.records, study.axes, config.pick, config.limits)
+    formats, left_out = chosen(config.formats)
+    for line in left_out:
+        log.info("left out: %s", line)
+    # All weights are looked for before the first is handed over: a mistake shows at once.
+    weights = [newest_weights(study, record) for record in records]
+    data, _ = study_data(study, read_yaml(study.folder / "config.yaml").get("data", {}), config.data.path)
+    exported = []
+    for record, found in zip(records, weights, strict=True):
+        output = _output(config, study, record, several=len(records) > 1)
+        exported.append(_export(study, record, found, _data(data, found), (output, formats, config.images)))
+    document = {"study": study.name, "pick": config.pick, "exported": exported}
+    print_document(document, config.format, export_table, export_rows)
+    if (Path(exported[0]["output"]) / "model.py").exists():
+        sys.stderr.write(f"Try it: python {Path(exported[0]['output']) / 'model.py'} image.png\n")
+    return 0
+
+
+def _export(
+    study: Study, record: Record, weights: Weights, data: DataSpec, how: tuple[Path, list[Format], int]
+) -> dict[str, Any]:
+    output, formats, images = how
+    circumstances = {
+        "study": study.name,
+        "trial": record.number,
+        "id": record.candidate.id,
+        "network_id": record.candidate.network_id,
+        "summary": record.candidate.summary,
+        "costs": dict(record.candidate.costs),
+        "weights": dict(weights.origin),
+        "environment": environment(),
+    }
+    subject = subject_of(record, weights.trained, data, images)
+    checks = write_bundle(subject, output, formats, circumstances)["checks"]
+    return {
+        "trial": record.number,
+        "output": str(output),
+        "weights": dict(weights.origin),
+        "files": sorted(path.name for path in output.iterdir()),
+        "checks": checks,
+    }
+
+
+def _data(data: DataSpec, weights: Weights) -> DataSpec:
+    """The images, with the share that the weights were trained on: mean and deviation are of that share."""
+    return data if weights.train_fraction is None else replace(data, train_fraction=weights.train_fraction)
+
+
+def _output(config: ExportConfig, study: Study, record: Record, *, several: bool) -> Path:
+    if config.output is None:
+        return study.folder / FOLDER / str(record.number)
+    root = Path(config.output).expanduser()
+    return root / str(record.number) if several else root
+
+
+def export_rows(document: Mapping[str, Any]) -> list[Row]:
+    """Header and one row a network and form."""
+    rows: list[Row] = [["trial", "form", "max_difference", "argmax_agreement", "images", "output"]]
+    for bundle in document["exported"]:
+        for name, check in bundle["checks"].items():
+            numbers = [check["max_difference"], check.get("argmax_agreement", ""), check.get("images", "")]
+            rows.append([bundle["trial"], name, *numbers, bundle["output"]])
+    return rows

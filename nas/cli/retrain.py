@@ -1,0 +1,154 @@
+"""`nas retrain`: picked networks in full, over several seeds, and their one measurement on the test part."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from nas.assembly import data_fingerprint, environment, local_executor
+from nas.cli.printing import Row, print_document
+from nas.cli.signals import CODES, obeying_signals
+from nas.cli.studies import existing_study
+from nas.config import changed, read_yaml
+from nas.data import DataSpec
+from nas.lock import StudyLock
+from nas.picks import pick_records
+from nas.reader import StudyReader, open_for_reading
+from nas.records import Record
+from nas.reports.trained import retrain_table
+from nas.retrain.driver import Retraining, Task
+from nas.retrain.files import FOLDER, TRIAL_FILE, seed_folder, trial_folder, write_json
+from nas.retrain.results import check_settings, failed_clause, measured_seeds, network_document
+from nas.retrain.runner import FullRunner
+from nas.runner import TrialRunner
+from nas.settings import RetrainConfig
+from nas.studied import study_data, study_recipe
+from nas.study import StudyMismatchError
+from nas.training.checkpoint import latest
+from nas.training.recipe import Recipe
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What is to be retrained, and with what.
+
+    Attributes:
+        reader: the study.
+        records: the picked trials.
+        data: the images.
+        recipe: the training.
+        settings: what stands in each result beside its numbers.
+    """
+
+    reader: StudyReader
+    records: Sequence[Record]
+    data: DataSpec
+    recipe: Recipe
+    settings: Mapping[str, Any]
+
+    def folder(self, record: Record) -> Path:
+        return trial_folder(self.reader.study.folder, record.number)
+
+    def tasks(self, seeds: int) -> list[Task]:
+        """Seed by seed, so that a run cut short has measured every network on as many seeds."""
+        folders = [(record, self.folder(record)) for record in self.records]
+        return [Task(record, seed, seed_folder(folder, seed)) for seed in range(seeds) for record, folder in folders]
+
+
+def run(config: RetrainConfig) -> int:
+    """Retrain what is picked, write a result a network, and print them all.
+
+    Returns:
+        0, or 130 after Ctrl-C and 143 after SIGTERM; the same command goes on from there.
+
+    Raises:
+        ValueError: there is nothing to pick, the data are others, or a training failed for good.
+    """
+    plan = _plan(config)
+    study = plan.reader.study
+    (study.folder / FOLDER).mkdir(exist_ok=True)
+    with StudyLock(study.folder / FOLDER):
+        _prepare(plan, replace_other=config.replace)
+        tasks = plan.tasks(config.seeds)
+        runner = FullRunner(TrialRunner(plan.data, plan.recipe, config.workers.threads_per_slot))
+        retraining = Retraining(
+            local_executor(runner, config.workers),
+            tasks,
+            epochs=plan.recipe.epochs,
+            retries=config.workers.retries,
+            latest=latest,
+        )
+        log.info("retraining %d networks with %d seeds each", len(plan.records), config.seeds)
+        with obeying_signals(retraining):
+            reason = retraining.run()
+        networks = [_write_result(plan, record) for record in plan.records]
+    document = {"study": study.name, "pick": config.pick, "training": asdict(plan.recipe), "networks": networks}
+    print_document(document, config.format, retrain_table, retrain_rows)
+    failed = failed_clause(tasks, retraining.failures)
+    if failed:
+        raise ValueError(f"every training must end for a result over all seeds, {failed}")
+    _say_what_is_next(plan, reason)
+    return CODES.get(reason, 0)
+
+
+def _plan(config: RetrainConfig) -> _Plan:
+    reader = open_for_reading(existing_study(config.study, config.outputs))
+    study = reader.study
+    records = pick_records(reader.records, study.axes, config.pick, config.limits)
+    recipe = changed(study_recipe(study), config.training.changes())
+    written = read_yaml(study.folder / "config.yaml").get("data", {})
+    data, info = study_data(study, written, config.data.path)
+    if config.data.train_fraction is not None:
+        data = replace(data, train_fraction=config.data.train_fraction)
+    if not info.test:
+        raise ValueError(f"data must have a test part to measure on, {data.name} has none")
+    content = {**data_fingerprint(data, info), "test_content": info.test_fingerprint}
+    return _Plan(reader, records, data, recipe, {"training": asdict(recipe), "data": content})
+
+
+def _prepare(plan: _Plan, *, replace_other: bool) -> None:
+    """A folder a network, with what it is retrained with; nothing of other settings is mixed in."""
+    for record in plan.records:
+        folder = plan.folder(record)
+        try:
+            check_settings(folder, plan.settings)
+        except StudyMismatchError:
+            if not replace_other:
+                raise
+            shutil.rmtree(folder)
+    for record in plan.records:
+        plan.folder(record).mkdir(exist_ok=True)
+        _write_result(plan, record)
+
+
+def _write_result(plan: _Plan, record: Record) -> dict[str, Any]:
+    folder = plan.folder(record)
+    document = network_document(record, plan.settings, measured_seeds(folder))
+    write_json(folder / TRIAL_FILE, {"study": plan.reader.study.name, **document, "environment": environment()})
+    return document
+
+
+def retrain_rows(document: Mapping[str, Any]) -> list[Row]:
+    """Header and one row a network and seed."""
+    names = ["seed", "epochs", "val_accuracy", "test_accuracy", "test_balanced_accuracy", "test_loss", "test_images"]
+    rows: list[Row] = [["trial", "id", *names]]
+    for network in document["networks"]:
+        rows += [[network["trial"], network["id"], *(seed[name] for name in names)] for seed in network["seeds"]]
+    return rows
+
+
+def _say_what_is_next(plan: _Plan, reason: str) -> None:
+    folder = plan.reader.study.folder
+    if reason in CODES:
+        sys.stderr.write("Stopped; the same command goes on from here\n")
+        return
+    left = "\n".join(f"  {plan.folder(record) / TRIAL_FILE}" for record in plan.records)
+    first = plan.records[0].number
+    sys.stderr.write(f"Left behind:\n{left}\nHand one over: nas export study={folder} pick={first}\n")

@@ -1,0 +1,100 @@
+"""Which trials of a study a person means by `best`, `knee`, `front` or a number, within limits on their costs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+
+import numpy as np
+
+from nas.pareto import Axis, losses
+from nas.reader import front_records
+from nas.records import Record
+from nas.specs import PICKS, Limits, check_pick
+
+
+def pick_records(records: Sequence[Record], axes: Sequence[Axis], pick: str, limits: Limits) -> list[Record]:
+    """The trials that `pick` names, cheapest first.
+
+    * `best`: of the complete trials the one with the best first objective, of equals the one better on the others.
+    * `knee`: the trial of the front that lies farthest from the plane through the front's ends, towards the good side.
+      With losses scaled to the front's own range that is the least sum of losses (Das 1999, "On characterizing the
+      knee of the Pareto curve"). For two objectives it is the largest distance from the line between the two ends, and
+      does not depend on how the axes are scaled. Where nothing bulges past the ends, it is the end that `best` names.
+    * `front`: all that no other dominates.
+    * a number: that trial, whatever has become of it.
+
+    Limits come first: what costs more is as if it had never been trained.
+
+    Args:
+        records: all trials of the study.
+        axes: its objectives, at least one.
+        pick: one of `PICKS`, or a number in digits.
+        limits: what a network may cost.
+
+    Raises:
+        ValueError: no such trial, or none that is complete and within the limits.
+    """
+    check_pick(pick)
+    if pick not in PICKS:
+        return [_numbered(records, int(pick), limits)]
+    front = front_records(_within(records, limits), axes)
+    if pick == "front":
+        return front
+    points = losses(axes, [record.values for record in front if record.values])
+    ranges = np.ptp(points, axis=0)
+    sums = ((points - points.min(axis=0)) / np.where(ranges > 0, ranges, 1.0)).sum(axis=1)
+    order = [(points[i, 0], *points[i, 1:]) for i in range(len(front))]
+    if pick == "knee":  # rounded, so that two ends, whose sums are 1 up to the last bit, are equals
+        order = [(round(float(sums[i]), 9), *points[i]) for i in range(len(front))]
+    return [front[min(range(len(front)), key=order.__getitem__)]]
+
+
+def _numbered(records: Sequence[Record], number: int, limits: Limits) -> Record:
+    if number >= len(records):
+        raise ValueError(f"pick must be one of the {len(records)} trials of the study, counted from 0, got {number}")
+    record = records[number]
+    broken = _broken(record, limits)
+    if broken:
+        raise ValueError(f"pick={number} must meet the limits, but {', '.join(broken)}")
+    return record
+
+
+def _within(records: Sequence[Record], limits: Limits) -> list[Record]:
+    complete = [record for record in records if record.values is not None]
+    if not complete:
+        raise ValueError(f"pick needs a complete trial, none of the {len(records)} in the study is")
+    within = [record for record in complete if not _broken(record, limits)]
+    if not within:
+        nearest = min(complete, key=lambda record: _excess(record, limits))
+        raise ValueError(
+            f"limits must leave a complete trial to pick, none of {len(complete)} meets them; "
+            f"nearest is trial {nearest.number}: {', '.join(_broken(nearest, limits))}"
+        )
+    return within
+
+
+def _broken(record: Record, limits: Limits) -> list[str]:
+    """The limits that a trial's network breaks, as readable clauses."""
+    excess = _exceeded(record, limits)
+    allowed = asdict(limits)
+    return [
+        f"its {name.removeprefix('max_')} {_cost(record, name):,.6g} exceeds limits.{name}={allowed[name]:,.6g}"
+        for name, by in excess.items()
+        if by > 0
+    ]
+
+
+def _excess(record: Record, limits: Limits) -> float:
+    """By how much the costs exceed their limits, as the largest ratio."""
+    allowed = asdict(limits)
+    return max(float(_cost(record, name) / allowed[name]) for name in _exceeded(record, limits))
+
+
+def _exceeded(record: Record, limits: Limits) -> dict[str, float]:
+    costs = record.candidate.costs
+    return limits.exceeded(int(costs["params"]), int(costs["macs"]), costs["memory_mib"])
+
+
+def _cost(record: Record, limit: str) -> float:
+    return record.candidate.costs[limit.removeprefix("max_")]

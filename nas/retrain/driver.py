@@ -1,0 +1,144 @@
+"""The driver of a retraining: every picked network with every seed, on the slots there are."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from nas.jobs import Epoch, Executor, Failure, Handle, Job, Outcome
+from nas.records import Record
+from nas.retrain.files import SEED_FILE
+
+POLL_SECONDS = 0.5
+SAY_SECONDS = 20.0
+TRIED_AGAIN = ("died", "deadline")
+
+Latest = Callable[[Path], tuple[Path, int] | None]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Task:
+    """One network with one seed.
+
+    Attributes:
+        record: the trial that is retrained.
+        seed: seeds the initial weights, the batch order and the augmentation.
+        folder: where its checkpoints, its log and its result go.
+    """
+
+    record: Record
+    seed: int
+    folder: Path
+
+    @property
+    def done(self) -> bool:
+        """Whether it is trained in full and measured."""
+        return (self.folder / SEED_FILE).exists()
+
+
+class Retraining:
+    """One run of the driver; what is on disk already is not done again, so that the next run goes on from there."""
+
+    def __init__(self, executor: Executor, tasks: Sequence[Task], *, epochs: int, retries: int, latest: Latest) -> None:
+        """Prepare.
+
+        Args:
+            executor: runs the jobs.
+            tasks: what to do, in this order.
+            epochs: the full horizon of a training.
+            retries: how often a training whose process died or hung, or whose checkpoint can't be read, is tried again.
+            latest: the newest checkpoint in a folder, and its epoch.
+        """
+        self._executor = executor
+        self._waiting = [task for task in tasks if not task.done]
+        self._epochs = epochs
+        self._retries = retries
+        self._latest = latest
+        self._running: dict[Path, tuple[Task, Handle]] = {}
+        self._tried: dict[Path, int] = {}
+        self._said: dict[Path, float] = {}
+        self._reason = ""
+        self._at_once = False
+        self.failures: dict[Path, Failure] = {}
+
+    def run(self) -> str:
+        """Retrain until everything is done or somebody stops it.
+
+        Returns:
+            Why it ended: `done`, or what `stop` was given. What failed for good stands in `failures`.
+        """
+        try:
+            while self._fill_slots() and not self._at_once:
+                for outcome in self._executor.wait(POLL_SECONDS):
+                    self._settle(outcome)
+        finally:
+            self._executor.close()
+        return self._reason or "done"
+
+    def stop(self, reason: str, *, at_once: bool = False) -> None:
+        """End: running jobs stop at the end of their epoch, or are killed `at_once`; either way they can be resumed."""
+        self._at_once = self._at_once or at_once
+        self._reason = self._reason or reason
+        for _, handle in self._running.values():
+            handle.stop_after_epoch()
+
+    def _fill_slots(self) -> bool:
+        """Hand out jobs while slots are free; whether any job runs."""
+        while self._waiting and not self._reason and len(self._running) < self._executor.slots:
+            task = self._waiting.pop(0)
+            self._running[task.folder] = task, self._executor.submit(self._job(task), self._on_epoch)
+        return bool(self._running)
+
+    def _job(self, task: Task) -> Job:
+        checkpoint, epoch = self._latest(task.folder) or (None, 0)
+        return Job(
+            trial=task.record.number,
+            attempt=next_attempt(task.folder),
+            architecture=task.record.candidate.architecture,
+            seed=task.seed,
+            from_epoch=epoch,
+            to_epoch=max(epoch, self._epochs),
+            folder=task.folder,
+            checkpoint=checkpoint,
+        )
+
+    def _on_epoch(self, job: Job, row: Epoch) -> None:
+        if time.monotonic() - self._said.setdefault(job.folder, time.monotonic()) > SAY_SECONDS:
+            self._said[job.folder] = time.monotonic()
+            log.info(
+                "trial %d seed %d: epoch %d/%d, val_accuracy %.4f",
+                job.trial, job.seed, row.epoch, self._epochs, row.val_accuracy,
+            )  # fmt: skip
+
+    def _settle(self, outcome: Outcome) -> None:
+        """Take in what came of a job: what may go well the next time is tried again, the rest is a failure."""
+        job = outcome.job
+        task, _ = self._running.pop(job.folder)
+        if outcome.failure is None:
+            if task.done:
+                log.info("trial %d seed %d: trained and measured, %.1f s", job.trial, job.seed, outcome.seconds)
+            elif not self._reason:
+                self._waiting.insert(0, task)
+            return
+        tries = self._tried[job.folder] = self._tried.get(job.folder, 0) + 1
+        if outcome.failure.kind == "checkpoint" and job.checkpoint is not None and tries <= self._retries:
+            log.info("trial %d seed %d: begins anew, %s", job.trial, job.seed, outcome.failure.message)
+            job.checkpoint.replace(job.checkpoint.with_suffix(".unreadable"))
+            self._waiting.insert(0, task)
+        elif outcome.failure.kind in TRIED_AGAIN and tries <= self._retries:
+            self._waiting.insert(0, task)
+        else:
+            self.failures[job.folder] = outcome.failure
+            log.info("trial %d seed %d: failed, %s", job.trial, job.seed, outcome.failure.message)
+
+
+def next_attempt(folder: Path) -> int:
+    """One more than the highest attempt that left a file in `folder`, so that a straggler of it can do no harm."""
+    found = [re.match(r"\.?attempt(\d+)-", path.name) for path in folder.glob("*attempt*")]
+    return 1 + max((int(match[1]) for match in found if match), default=0)

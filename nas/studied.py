@@ -1,0 +1,43 @@
+"""What a study was searched with, taken up again: its images and its recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from nas.assembly import data_fingerprint
+from nas.data import DataInfo, DataSpec, describe
+from nas.study import Study, StudyMismatchError, differences
+from nas.training.recipe import Recipe
+
+
+def study_recipe(study: Study) -> Recipe:
+    """The recipe that the study's networks were trained with."""
+    return Recipe(**study.fingerprint["training"])
+
+
+def study_data(study: Study, written: Mapping[str, Any], path: str | None) -> tuple[DataSpec, DataInfo]:
+    """The study's images, found again and compared with what the study was searched on.
+
+    Args:
+        study: the study.
+        written: the `data` of its config.yaml: where the images lay and where they were cached.
+        path: where the images lie now, None for where they lay then.
+
+    Raises:
+        ValueError: there are no such images.
+        StudyMismatchError: they are others; the message says in what.
+    """
+    stored = dict(study.fingerprint["data"])
+    content = stored.pop("content")
+    cache = written.get("cache")
+    spec = DataSpec(**stored, path=path or written.get("path"), cache=cache)
+    info = describe(spec)
+    found = differences({**stored, "content": content}, data_fingerprint(spec, info))
+    if found:
+        where = f" at {spec.path}" if spec.path else ""
+        raise StudyMismatchError(
+            f"data must be what {study.name} was searched on, it is not{where}: {'; '.join(found)}. "
+            f"Set data.path to where the study's images are"
+        )
+    return spec, info

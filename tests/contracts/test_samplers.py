@@ -1,0 +1,143 @@
+"""What every option of conf/sampler must do, whichever sampler it is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from engine import AXES, ONE, SMALL, space_of
+
+from nas.config import compose, conf_dir
+from nas.proposer import Proposer
+from nas.records import Candidate
+from nas.samplers.optuna_samplers import optuna_sampler
+from nas.samplers.spec import SamplerSpec
+from nas.samplers.view import View
+from nas.specs import Limits
+
+OPTIONS = sorted(path.stem for path in (conf_dir() / "sampler").glob("*.yaml"))
+OBJECTIVES = [("val_accuracy",), ("val_accuracy", "macs"), ("val_accuracy", "macs", "params")]
+FREE = Limits()
+
+
+def spec_of(option: str) -> SamplerSpec:
+    spec = compose("search", [f"sampler={option}"]).sampler
+    assert isinstance(spec, SamplerSpec)
+    return spec
+
+
+def view_of(option: str, objectives: tuple[str, ...], seed: int, space: Any = None) -> View:
+    spec = spec_of(option)
+    factory = optuna_sampler(spec.optuna_class, spec.options)
+    axes = [AXES[name] for name in objectives]
+    return View(space_of(space or SMALL), axes, factory, seed=seed, worst=spec.rejected_as == "worst")
+
+
+def value(name: str, candidate: Candidate) -> float:
+    """An objective that can be learnt: wide stems are accurate."""
+    if name == "val_accuracy":
+        return 0.2 + 0.04 * candidate.architecture["stem"]["width"]
+    return float(candidate.costs[name])
+
+
+def drive(
+    view: View, trials: int, seed: int, objectives: tuple[str, ...], limits: Limits = FREE, mixed: bool = False
+) -> list[Candidate]:
+    """A search without training; `mixed` lets some trials fail, be pruned, or run on for ever."""
+    proposer = Proposer(view, limits, seed=seed, max_idle_asks=100)
+    made = []
+    for number in range(trials):
+        proposed = proposer.propose()
+        assert proposed is not None, f"nothing new after {number} trials"
+        candidate, ask = proposed
+        made.append(candidate)
+        assert view._space.contains(ask.architecture)
+        view.accept(ask, number, candidate.constraints)
+        fate = number % 6 if mixed else 0
+        if fate == 2:
+            view.fail(number)
+        elif fate == 3:
+            view.prune(number)
+        elif fate != 4:
+            view.tell(number, {name: value(name, candidate) for name in objectives})
+    return made
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_an_option_is_named_like_its_file(option: str) -> None:
+    assert spec_of(option).name == option
+
+
+@pytest.mark.parametrize("objectives", OBJECTIVES, ids=len)
+@pytest.mark.parametrize("option", OPTIONS)
+def test_it_draws_new_networks_of_the_space_whatever_became_of_the_others(
+    option: str, objectives: tuple[str, ...]
+) -> None:
+    made = drive(view_of(option, objectives, 1), 26, 1, objectives, mixed=True)
+    assert len({candidate.network_id for candidate in made}) == 26
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_the_same_seed_draws_the_same_and_another_one_something_else(option: str) -> None:
+    objectives = OBJECTIVES[1]
+    first, again, other = (
+        drive(view_of(option, objectives, seed), 16, seed, objectives, Limits(max_macs=15_000)) for seed in (5, 5, 6)
+    )
+    assert first == again
+    assert {c.network_id for c in first} != {c.network_id for c in other}
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_it_stays_within_limits_and_meets_the_same_ones_each_time(option: str) -> None:
+    limits = Limits(max_macs=15_000, max_params=800)
+    made = drive(view_of(option, OBJECTIVES[1], 2), 25, 2, OBJECTIVES[1], limits, mixed=True)
+    assert all(c.costs["macs"] <= 15_000 and c.costs["params"] <= 800 for c in made)
+    assert {tuple(c.constraints) for c in made} == {("max_params", "max_macs")}
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_a_space_of_one_network_is_no_trouble(option: str) -> None:
+    view = view_of(option, OBJECTIVES[1], 0, ONE)
+    proposer = Proposer(view, FREE, seed=0, max_idle_asks=5)
+    proposed = proposer.propose()
+    assert proposed is not None
+    candidate, ask = proposed
+    view.accept(ask, 0, {})
+    assert proposer.propose() is None
+    view.tell(0, {name: value(name, candidate) for name in OBJECTIVES[1]})
+    assert proposer.propose() is None
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_many_asks_may_run_at_once(option: str) -> None:
+    view = view_of(option, OBJECTIVES[1], 3)
+    proposer = Proposer(view, FREE, seed=3, max_idle_asks=100)
+    running: dict[int, Candidate] = {}
+    for number in range(32):
+        proposed = proposer.propose()
+        assert proposed is not None
+        candidate, ask = proposed
+        view.accept(ask, number, candidate.constraints)
+        running[number] = candidate
+        if len(running) == 8:
+            oldest = min(running)
+            done = running.pop(oldest)
+            view.tell(oldest, {name: value(name, done) for name in OBJECTIVES[1]})
+    assert len({candidate.network_id for candidate in running.values()}) == 7
+
+
+@pytest.mark.parametrize("option", [option for option in OPTIONS if option != "random"])
+def test_it_learns_where_accuracy_is(option: str) -> None:
+    """Wide stems alone are rewarded: a sampler that learns draws them more often than chance, a quarter of the time."""
+    objectives = OBJECTIVES[0]
+    made = drive(view_of(option, objectives, 4), 60, 4, objectives)
+    late = [candidate.architecture["stem"]["width"] for candidate in made[30:]]
+    assert late.count(16) > 12
+
+
+def test_random_draws_do_not_hang_on_what_was_told() -> None:
+    objectives = OBJECTIVES[1]
+    plain = drive(view_of("random", objectives, 7), 12, 7, objectives)
+    mixed = drive(view_of("random", objectives, 7), 12, 7, objectives, mixed=True)
+    assert [replace(c, skipped={}) for c in plain] == [replace(c, skipped={}) for c in mixed]

@@ -1,0 +1,126 @@
+"""What the sampler sees: rejected, failed and running trials as they should look, values on their axes' scale."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from engine import AXES, ONE, SAMPLERS, SMALL, TINY, space_of, view_of
+from optuna.trial import TrialState
+
+from nas.samplers.chooser import ParameterNotes
+from nas.samplers.view import WORST_SCALED, View, ask_seed
+from search_space.space import Space
+
+
+@pytest.fixture
+def space() -> Space:
+    return space_of(SMALL)
+
+
+def states(view: View) -> list[TrialState]:
+    return [trial.state for trial in view.study.get_trials()]
+
+
+def test_an_ask_carries_what_was_drawn(space: Space) -> None:
+    ask = view_of(space).ask(5)
+    assert ask.number == 5
+    assert space.contains(ask.architecture)
+    assert set(ask.params) == set(ask.distributions)
+    assert ask.params.keys() >= {"stem.width", "stage0.depth", "stage0.reduction"}
+    again = ParameterNotes(space.assignments(ask.architecture))
+    assert space.sample(again) == ask.architecture
+    assert again.params.items() <= dict(ask.params).items()
+
+
+def test_an_accepted_ask_runs_until_it_is_told_by_its_trials_number(space: Space) -> None:
+    view = view_of(space)
+    asks = [view.ask(number) for number in range(4)]
+    for ask, number in zip(asks, (7, 3, 9, 1), strict=True):
+        view.accept(ask, number, {"max_macs": -5.0})
+    assert states(view) == [TrialState.RUNNING] * 4
+    view.tell(3, {"val_accuracy": 0.75, "macs": 1e4})
+    view.fail(7)
+    view.prune(9)
+    assert states(view) == [TrialState.FAIL, TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING]
+    told = view.study.get_trials()[1]
+    assert told.values == [0.75, 4.0]  # the logarithm of the MACs
+    assert told.constraints == {"max_macs": -5.0}
+
+
+def test_a_rejected_ask_is_pruned_with_its_constraints(space: Space) -> None:
+    view = view_of(space, "tpe")
+    ask = view.ask(0)
+    rejected = view.reject(ask, {"max_macs": 12.0, "max_params": -3.0})
+    trial = view.study.get_trials()[0]
+    assert (trial.state, trial.constraints) == (TrialState.PRUNED, {"max_macs": 12.0, "max_params": -3.0})
+    assert (rejected.ask, rejected.params, rejected.distributions) == (0, trial.params, trial.distributions)
+    assert rejected.constraints == trial.constraints
+
+
+@pytest.mark.parametrize(
+    ("objectives", "worst"),
+    [(("val_accuracy", "macs"), [-WORST_SCALED, WORST_SCALED]), (("val_accuracy",), [-WORST_SCALED])],
+)
+def test_a_rejected_ask_is_worst_for_evolution(space: Space, objectives: tuple[str, ...], worst: list[float]) -> None:
+    view = view_of(space, "nsga2", objectives=objectives)
+    view.reject(view.ask(0), {"max_macs": 12.0})
+    trial = view.study.get_trials()[0]
+    assert (trial.state, trial.values, trial.constraints) == (TrialState.COMPLETE, worst, {"max_macs": 12.0})
+    ends = [abs(AXES[name].scaled(end)) for name in objectives for end in (AXES[name].best, AXES[name].worst)]
+    assert max(ends) < WORST_SCALED
+
+
+def test_a_forgotten_ask_teaches_nothing(space: Space) -> None:
+    view = view_of(space)
+    view.forget(view.ask(0))
+    assert states(view) == [TrialState.FAIL]
+
+
+def test_every_ask_has_a_seed_of_its_own() -> None:
+    seeds = {ask_seed(seed, number) for seed in range(5) for number in range(200)}
+    assert len(seeds) == 1000
+    assert all(0 <= seed < 2**32 for seed in seeds)
+    assert ask_seed(1, 2) == ask_seed(1, 2)
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_a_neighbour_of_an_architecture_is_an_ask_like_any_other(space: Space, sampler: str) -> None:
+    view = view_of(space, sampler)
+    start = view.ask(0)
+    view.accept(start, 0, {})
+    for number in range(1, 15):
+        near = view.ask_near(number, start.architecture, steps=1 + number // 5)
+        assert space.contains(near.architecture)
+        assert near.number == number
+        assert set(near.params) == set(near.distributions)
+        notes = ParameterNotes(space.assignments(near.architecture))
+        space.sample(notes)
+        assert notes.params == dict(near.params)
+        if number < 5:
+            assert near.architecture != start.architecture
+    again = view_of(space, sampler).ask_near(3, start.architecture, 1).architecture
+    assert again == view_of(space, sampler).ask_near(3, start.architecture, 1).architecture
+
+
+def test_where_there_is_no_neighbour_the_sampler_draws() -> None:
+    view = view_of(space_of(ONE))
+    only = view.ask(0).architecture
+    assert view.ask_near(1, only, steps=3).architecture == only
+    assert len(view.study.get_trials()) == 2
+
+
+def test_what_can_be_chosen_at_a_path_never_changes(space: Space) -> None:
+    for mapping in (SMALL, TINY):
+        view = view_of(space_of(mapping))
+        seen = {}
+        for number in range(100):
+            for path, distribution in view.ask(number).distributions.items():
+                assert seen.setdefault(path, distribution) == distribution
+
+
+def test_values_beyond_the_scale_of_an_axis_stay_finite(space: Space) -> None:
+    view = view_of(space)
+    view.accept(view.ask(0), 0, {})
+    view.tell(0, {"val_accuracy": 0.1, "macs": 0.0})
+    assert all(math.isfinite(value) for value in view.study.get_trials()[0].values)
