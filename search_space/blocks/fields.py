@@ -33,13 +33,18 @@ from search_space.leaves import check
 
 
 def width(default: int | None = None, *, least: int = 1) -> Any:
-    """A field that is a number of channels, or another count, of at least `least`."""
-    metadata = {"least": least}
+    """A field that is a number of channels, at least `least`; scaled where a network is made narrower."""
+    metadata = {"least": least, "channels": True}
     return (
         dataclasses.field(metadata=metadata)
         if default is None
         else dataclasses.field(default=default, metadata=metadata)
     )
+
+
+def count(default: int) -> Any:
+    """A field that counts something else than channels, at least 1."""
+    return dataclasses.field(default=default, metadata={"least": 1})
 
 
 def option(*allowed: Value) -> Any:
@@ -70,7 +75,7 @@ class BlockFields(ABC):
             where = f"got {value!r} at {self.NAME}.{entry.name}"
             if "least" in meta:
                 law = isinstance(value, int) and not isinstance(value, bool) and value >= meta["least"]
-                check(law, f"a width must be an integer >= {meta['least']}, {where}")
+                check(law, f"a width or count must be an integer >= {meta['least']}, {where}")
             elif "allowed" in meta:
                 check(value in meta["allowed"], f"a choice must be one of {list(meta['allowed'])}, {where}")
             else:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import ClassVar, final
 
-from search_space.blocks.fields import BlockFields, number, option, width
+from search_space.blocks.fields import BlockFields, count, number, option, width
 from search_space.blocks.units import Units
 from search_space.graph import Concat, Conv, Identity, Node, Norm, Pair, Residual, Scale, Seq, Slice
 
@@ -30,7 +30,7 @@ class Next(BlockFields):
     ratio: float = number(0.125)
     band: int = option(11, 9, 7, 5, 3)
     square: int = option(3, 5)
-    expansion: int = width(4)
+    expansion: int = count(4)
     scale: float = number(1e-6)
 
     def lower(self, channels: int, units: Units, name: str) -> Node:

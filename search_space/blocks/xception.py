@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import ClassVar, final
 
-from search_space.blocks.fields import BlockFields, option, width
+from search_space.blocks.fields import BlockFields, count, option, width
 from search_space.blocks.units import Units
 from search_space.graph import Activation, Conv, Identity, Node, Pool, Residual, Seq
 
@@ -38,7 +38,7 @@ class Xception(BlockFields):
 
     NAME: ClassVar[str] = "xception"
     out: int = width()
-    repeats: int = width(3)
+    repeats: int = count(3)
 
     def lower(self, channels: int, units: Units, name: str) -> Node:
         """A residual."""

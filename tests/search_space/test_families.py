@@ -278,7 +278,10 @@ def test_a_bad_stage_is_refused_with_its_place(stage: dict[str, Any], message: s
     ("block", "message"),
     [
         ({"family": "v4a", "settings": {"reduce": 1}}, r"it needs \['out', 'reduce'\]; got \['reduce'\]"),
-        ({"family": "v4a", "settings": {"reduce": 1, "out": 0}}, r"a width must be an integer >= 1, got 0 at v4a\.out"),
+        (
+            {"family": "v4a", "settings": {"reduce": 1, "out": 0}},
+            r"a width or count must be an integer >= 1, got 0 at v4a\.out",
+        ),
         (
             {"family": "v3b", "settings": {"k1": 1, "reduce": 1, "middle": 1, "out": 1, "pool": 1, "side": 4}},
             r"got 4 at v3b\.side",
