@@ -23,12 +23,14 @@ from nas.objectives.values import objective_values
 from nas.pareto import Axis
 from nas.progress import Observer
 from nas.proposer import Proposer
+from nas.retention import Retention
 from nas.runner import TrialRunner
 from nas.samplers.optuna_samplers import optuna_sampler
 from nas.samplers.view import View
 from nas.search import Parts, Search
 from nas.settings import SearchConfig
 from nas.study import STUDY_FILE, Study, create_study, resume_study
+from nas.tracking.tracker import Tracker, open_tracker
 from nas.training.checkpoint import latest
 from nas.workers.devices import slot_devices, visible_gpus
 from nas.workers.local import LocalExecutor
@@ -39,6 +41,7 @@ from search_space.space import Space, parse_space
 REFERENCE_SAMPLES = 512
 PRELOADED = ("nas.runner", "kornia", "torchmetrics", "pytorch_lightning", "torch", "nas.workers.settle")
 PACKAGES = ("torch", "pytorch-lightning", "torchmetrics", "optuna", "hydra-core", "numpy", "kornia", "datasets")
+NOT_TRACKED = ("outputs", "format", "storage", "tracking")
 NOT_IN_FINGERPRINT = ("path", "cache")
 
 
@@ -110,6 +113,7 @@ def assemble(config: SearchConfig, study: Study, space: Space, observers: Sequen
         values=partial(objective_values, config.objective),
         latest=latest,
         observers=observers,
+        retention=Retention(config.workers.keep, study.trial_folder),
     )
     return Search(parts, config.budget, epochs=config.training.epochs, retries=config.workers.retries)
 
@@ -123,6 +127,12 @@ def local_executor(runner: Runner, workers: WorkersSpec) -> LocalExecutor:
         preload=PRELOADED,
         deadline_seconds=None if deadline is None else 60 * deadline,
     )
+
+
+def tracker_of(config: SearchConfig, study: Study) -> Tracker:
+    """Whoever tracks a search of `study`, to be closed after it."""
+    told = {name: value for name, value in asdict(config).items() if name not in NOT_TRACKED}
+    return open_tracker(config.tracking, study, {**told, "environment": environment()})
 
 
 def prepare(config: SearchConfig) -> tuple[DataInfo, Space]:

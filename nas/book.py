@@ -82,7 +82,7 @@ class Book:
 
     def folder(self, number: int) -> Path:
         """Where a trial's checkpoints and log are."""
-        return self.study.folder / "trials" / f"{number:05d}"
+        return self.study.trial_folder(number)
 
     def may_start(self) -> bool:
         """Whether the budget allows another trial."""

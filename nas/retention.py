@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from nas.records import Record
+if TYPE_CHECKING:  # the word for what to keep is checked where nothing heavy may be imported
+    from nas.records import Record
 
 KEEP = ("all", "front", "none")
 SUFFIXES = (".pt", ".part", ".unreadable")

@@ -16,6 +16,7 @@ from nas.fidelity.policy import Policy, Prune, Start, Thaw
 from nas.jobs import Curve, Epoch, Executor, Failure, Handle, Job, Outcome
 from nas.progress import Observer, Progress, Running
 from nas.proposer import Proposer
+from nas.retention import Retention
 from nas.samplers.view import View
 from nas.specs import Budget
 from nas.study import Study
@@ -46,6 +47,7 @@ class Parts:
         values: the objectives of a trained network from its curve and its costs.
         latest: the newest checkpoint in a trial's folder, and its epoch.
         observers: who is told how the search stands.
+        retention: drops checkpoints of trials that have ended; None keeps them all.
     """
 
     study: Study
@@ -56,6 +58,7 @@ class Parts:
     values: Values
     latest: Latest
     observers: Sequence[Observer] = ()
+    retention: Retention | None = None
 
 
 class Search:
@@ -74,6 +77,7 @@ class Search:
         self._epochs = epochs
         self._retries = retries
         self._book = Book(parts.study, budget)
+        parts.study.take_stop_request()  # one that nobody took belongs to an earlier run
         parts.study.set_attribute("budget", asdict(budget))
         parts.proposer.restore(list(self._book.records.values()), parts.study.attribute("tail"))
         self._handles: dict[int, Handle] = {}
@@ -89,7 +93,8 @@ class Search:
         """Search until there is nothing left to do or somebody stops it.
 
         Returns:
-            Why it ended: `budget`, `exhausted` (nothing new is found any more), `minutes`, or what `stop` was given.
+            Why it ended: `budget`, `exhausted` (nothing new is found any more), `minutes`, `stopped` (by
+            a request in the study's folder), or what `stop` was given.
 
         Raises:
             SearchStoppedError: the data cannot be read, or trial after trial fails.
@@ -162,6 +167,8 @@ class Search:
         """Whether the search is to end now, whatever is still to do."""
         if not self._reason and self._book.time_is_up():
             self.stop("minutes")
+        if not self._reason and self._parts.study.take_stop_request():
+            self.stop("stopped")
         return bool(self._reason)
 
     def _submit(self, number: int, to_epoch: int) -> None:
@@ -241,8 +248,11 @@ class Search:
             raise SearchStoppedError(f"{self._failures} trials in a row failed, the last one so: {failure.message}")
 
     def _ended(self, number: int) -> None:
-        record = self._book.records[number]
-        self._tell(lambda observer, progress: observer.on_trial(record, progress))
+        record, progress = self._book.records[number], self.progress()
+        if self._parts.retention:
+            self._parts.retention.sweep(self._book.records.values(), progress.front)
+        for observer in self._parts.observers:
+            observer.on_trial(record, progress)
 
     def _wind_up(self) -> None:
         """Kill what still runs, and store how far it came."""

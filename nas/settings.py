@@ -15,6 +15,7 @@ from nas.fidelity.spec import FidelitySpec
 from nas.objectives import Objective
 from nas.samplers.spec import SamplerSpec
 from nas.specs import Budget, Limits, StorageSpec, check_pick
+from nas.tracking.spec import TrackingSpec
 from nas.training.recipe import Recipe
 from nas.workers.spec import WorkersSpec
 
@@ -46,6 +47,7 @@ class SearchConfig:
         budget: when the search ends.
         workers: who trains.
         storage: where the study is kept.
+        tracking: where the search is tracked beside the study.
 
     Raises:
         ValueError: a value out of range, or no objective.
@@ -65,6 +67,7 @@ class SearchConfig:
     budget: Budget
     workers: WorkersSpec
     storage: StorageSpec
+    tracking: TrackingSpec
 
     def __post_init__(self) -> None:
         _check_format(self.format)
@@ -105,6 +108,44 @@ class FrontConfig(ReadConfig):
 @dataclass(frozen=True, kw_only=True)
 class StatusConfig(ReadConfig):
     """What `nas status` is told: which study, and how to print it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportConfig(ReadConfig):
+    """What `nas report` is told: which study, and where the file goes.
+
+    Attributes:
+        output: the HTML file to write; null for report.html in the study's folder.
+        open: whether the file is then opened in the browser.
+        format: how its path is printed: table (the path alone), json or csv.
+    """
+
+    output: str | None = None
+    open: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class DashboardConfig:
+    """What `nas dashboard` is told: which study, and where it is served.
+
+    Attributes:
+        study: the study, a folder under `outputs`, or a path.
+        outputs: folder of the studies.
+        port: port on 127.0.0.1, from 1 to 65535; 0 takes a free one.
+        storage: where the study is kept.
+
+    Raises:
+        ValueError: a value out of range.
+    """
+
+    study: str | None = None
+    outputs: str = "outputs"
+    port: int = 8080
+    storage: StorageSpec
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.port <= 65535:
+            raise ValueError(f"port must be from 1 to 65535, or 0 for a free one, got {self.port}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -251,6 +292,8 @@ ROOTS: Mapping[str, type] = {
     "search": SearchConfig,
     "status": StatusConfig,
     "front": FrontConfig,
+    "report": ReportConfig,
+    "dashboard": DashboardConfig,
     "describe": DescribeConfig,
     "retrain": RetrainConfig,
     "export": ExportConfig,

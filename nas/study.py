@@ -35,6 +35,7 @@ from nas.records import Candidate, Record, Rejected
 FORMAT_VERSION = 1
 STUDY_FILE = "study.db"
 STUDY_NAME = "study"
+STOP_FILE = "stop"
 LOCK_TIMEOUT = 30.0
 
 
@@ -106,6 +107,21 @@ class Study:
         """Give the database's connections back."""
         self._storage.remove_session()
         self._storage.engine.dispose()
+
+    def trial_folder(self, number: int) -> Path:
+        """Where a trial's checkpoints and log are."""
+        return self.folder / "trials" / f"{number:05d}"
+
+    def request_stop(self) -> None:
+        """Ask whoever drives the study to end in order, by a file in its folder."""
+        (self.folder / STOP_FILE).touch()
+
+    def take_stop_request(self) -> bool:
+        """Whether somebody has asked for an end since the last time."""
+        path = self.folder / STOP_FILE
+        asked = path.exists()
+        path.unlink(missing_ok=True)
+        return asked
 
     def attribute(self, key: str) -> Any:
         """A study attribute that `set_attribute` stored, None where there is none."""

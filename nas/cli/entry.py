@@ -37,6 +37,8 @@ COMMANDS: Mapping[str, Command] = {
     ),
     "status": Command("nas.cli.status", "what a study has done so far: trials, failures, hypervolume, time"),
     "front": Command("nas.cli.front", "the Pareto front of a study, with accuracy and costs"),
+    "report": Command("nas.cli.report", "one self-contained HTML file about a study"),
+    "dashboard": Command("nas.cli.dashboard", "optuna-dashboard on a study, for this machine alone"),
     "describe": Command(
         "nas.cli.describe", "a space (size, costs, share within limits), or one architecture, by block"
     ),

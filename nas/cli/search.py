@@ -10,7 +10,7 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
-from nas.assembly import assemble, environment, open_or_create, prepare
+from nas.assembly import assemble, environment, open_or_create, prepare, tracker_of
 from nas.cli.front import print_front
 from nas.cli.signals import CODES, obeying_signals
 from nas.cli.studies import study_folder
@@ -30,19 +30,30 @@ def run(config: SearchConfig) -> int:
     Returns:
         0, or 130 after Ctrl-C and 143 after SIGTERM; the same command goes on from there.
     """
+    study, reason, left = conduct(config)
+    print_front(StudyReader(study).front_document(), config.format)
+    _say_what_is_left(study, left)
+    return CODES.get(reason, 0)
+
+
+def conduct(config: SearchConfig) -> tuple[Study, str, list[Path]]:
+    """Search until the budget is used up, or somebody stops it.
+
+    Returns:
+        The study, why the search ended, and the files that it left beside the study.
+    """
     info, space = prepare(config)
     folder = study_folder(config.study or f"{config.data.slug}-{space.name}", config.outputs)
     folder.mkdir(parents=True, exist_ok=True)
     with StudyLock(folder):
         study = open_or_create(folder, config, info, space)
         _write_circumstances(folder, config)
-        search = assemble(config, study, space, [observer_for(sys.stderr)])
-        with obeying_signals(search):
-            reason = search.run()
-        left = _write_results(study)
-    print_front(StudyReader(study).front_document(), config.format)
-    _say_what_is_left(study, left)
-    return CODES.get(reason, 0)
+        with tracker_of(config, study) as tracker:
+            search = assemble(config, study, space, [observer_for(sys.stderr), tracker])
+            with obeying_signals(search):
+                reason = search.run()
+            left = _write_results(study)
+    return study, reason, left
 
 
 def _write_circumstances(folder: Path, config: SearchConfig) -> None:

@@ -13,9 +13,10 @@ from nas.data.errors import DataError
 from nas.data.spec import DataSpec
 
 if TYPE_CHECKING:
+    from nas.data.handed_in import hand_in
     from nas.data.images import DataInfo, ImageData, ImageSet, describe, load, load_test
     from nas.data.loader import TensorLoader, plain_loader, train_loader
-    from nas.data.own import from_datamodule, from_tensors
+    from nas.data.own import from_datamodule, from_tensors, image_set
 
 __all__ = [
     "DataError",
@@ -27,6 +28,8 @@ __all__ = [
     "describe",
     "from_datamodule",
     "from_tensors",
+    "hand_in",
+    "image_set",
     "load",
     "load_test",
     "plain_loader",
@@ -36,7 +39,8 @@ __all__ = [
 _HOMES = {
     **dict.fromkeys(("DataInfo", "ImageData", "ImageSet", "describe", "load", "load_test"), "nas.data.images"),
     **dict.fromkeys(("TensorLoader", "plain_loader", "train_loader"), "nas.data.loader"),
-    **dict.fromkeys(("from_datamodule", "from_tensors"), "nas.data.own"),
+    **dict.fromkeys(("from_datamodule", "from_tensors", "image_set"), "nas.data.own"),
+    "hand_in": "nas.data.handed_in",
 }
 
 

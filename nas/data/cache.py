@@ -49,11 +49,19 @@ class Stored:
 
 @dataclass(frozen=True)
 class Decoded:
-    """A source, decoded: its class names, its training part, and its test part where it has one."""
+    """A source, decoded.
+
+    Attributes:
+        classes: names of the classes.
+        train: the training part.
+        test: the test part, where the source has one.
+        validation: the validation part, where the source has one; else it comes out of the training part.
+    """
 
     classes: tuple[str, ...]
     train: Stored
     test: Stored | None
+    validation: Stored | None = None
 
 
 @dataclass(frozen=True)
@@ -76,17 +84,30 @@ def decoded(spec: DataSpec) -> Decoded:
     Raises:
         DataError: the source can't be read, or the cache can't be written.
     """
+    if spec.source == "tensors":
+        return _handed_in(spec)
     folder = cache_root(spec) / f"{spec.slug}-{cache_key(spec)}"
-    return _open(folder) or _build(spec, folder)
+    return open_folder(folder) or _build(spec, folder)
 
 
-def _open(folder: Path) -> Decoded | None:
+def _handed_in(spec: DataSpec) -> Decoded:
+    assert spec.path is not None
+    folder = Path(spec.path).expanduser()
+    found = open_folder(folder)
+    if found is None:
+        raise DataError(f"data.path must be a folder of images handed in from Python, whole and readable, got {folder}")
+    return found
+
+
+def open_folder(folder: Path) -> Decoded | None:
     """The copy in `folder`; None where there is none, or one that is cut short or otherwise not as its record says."""
     try:
         record = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
         train = _open_part(folder, "train", record)
-        test = _open_part(folder, "test", record) if record["test"] is not None else None
-        return Decoded(tuple(record["classes"]), train, test)
+        optional = {
+            part: _open_part(folder, part, record) for part in ("test", "validation") if record.get(part) is not None
+        }
+        return Decoded(tuple(record["classes"]), train, optional.get("test"), optional.get("validation"))
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -102,10 +123,10 @@ def _open_part(folder: Path, part: str, record: dict[str, Any]) -> Stored:
 
 
 def _build(spec: DataSpec, folder: Path) -> Decoded:
-    with open_source(spec) as source, _aside(folder) as partial:
+    with open_source(spec) as source, aside(folder) as partial:
         _write(source, Look(spec.resolution, spec.channels), partial)
-        _put_in_place(partial, folder)
-    result = _open(folder)
+        put_in_place(partial, folder)
+    result = open_folder(folder)
     if result is None:
         raise DataError(
             f"the image cache must be readable once written, {folder} is not; set data.cache=FOLDER to move it"
@@ -114,7 +135,7 @@ def _build(spec: DataSpec, folder: Path) -> Decoded:
 
 
 @contextmanager
-def _aside(folder: Path) -> Iterator[Path]:
+def aside(folder: Path) -> Iterator[Path]:
     """A new folder beside `folder` to build in, removed at the end."""
     root = folder.parent
     partial = None
@@ -173,12 +194,12 @@ def _write_part(part: SourcePart, classes: tuple[str, ...], look: Look, stem: Pa
     return _PartMeta((count, *size), digest.hexdigest())
 
 
-def _put_in_place(partial: Path, folder: Path) -> None:
+def put_in_place(partial: Path, folder: Path) -> None:
     """Rename `partial` to `folder` in one step; a whole copy that another process put there meanwhile is kept."""
     try:
         partial.rename(folder)
     except OSError:
-        if _open(folder) is not None:
+        if open_folder(folder) is not None:
             return
         # What stands there is damaged. Moved away first: a folder can't be renamed onto one that holds files.
         folder.rename(partial.with_suffix(".damaged.partial"))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from nas.data.cache import Decoded, Stored, decoded
 from nas.data.errors import DataError
 from nas.data.spec import DataSpec
-from nas.data.split import Parts, split
+from nas.data.split import Parts, share, split
 
 Shape = tuple[int, int, int]
 
@@ -51,7 +51,8 @@ class ImageData:
         classes: names of the classes, in the order of the labels.
         mean: of each channel over `train`, pixels scaled to [0, 1].
         std: standard deviation likewise, at least 1/255.
-        fingerprint: SHA-256 of the pixels, labels and class names of the source's whole training part, unsplit.
+        fingerprint: SHA-256 of the pixels, labels and class names of the source's whole training part, unsplit where
+            the source does not split it itself.
         shape: (C, H, W) of every image.
     """
 
@@ -100,7 +101,7 @@ def load(spec: DataSpec) -> ImageData:
     mean, std = mean_and_std(source.train.moments[parts.train], _shape(source))
     return ImageData(
         train=_take(source.train, parts.train),
-        validation=_take(source.train, parts.validation),
+        validation=_whole(source.validation) if source.validation else _take(source.train, parts.validation),
         classes=source.classes,
         mean=mean,
         std=std,
@@ -117,7 +118,9 @@ def load_test(spec: DataSpec) -> ImageSet:
     """
     source = decoded(spec)
     if source.test is not None:
-        return _take(source.test, np.arange(len(source.test.labels)))
+        return _whole(source.test)
+    if source.validation is not None:
+        raise DataError(f"{spec.name} has no test part: none was handed in with the images from Python")
     if spec.test_fraction == 0:
         raise DataError(f"{spec.name} has no test part of its own, and data.test_fraction is 0: no images to test on")
     return _take(source.train, _parts(source, spec).test)
@@ -136,7 +139,7 @@ def describe(spec: DataSpec) -> DataInfo:
         shape=_shape(source),
         classes=source.classes,
         train=len(parts.train),
-        validation=len(parts.validation),
+        validation=len(parts.validation) if source.validation is None else len(source.validation.labels),
         test=len(parts.test) if source.test is None else len(source.test.labels),
         fingerprint=source.train.fingerprint,
         test_fingerprint=None if source.test is None else source.test.fingerprint,
@@ -162,6 +165,9 @@ def mean_and_std(moments: NDArray[np.int64], shape: Shape) -> tuple[tuple[float,
 
 
 def _parts(source: Decoded, spec: DataSpec) -> Parts:
+    if source.validation is not None:
+        none = np.arange(0)
+        return Parts(train=share(source.train.labels, spec), validation=none, test=none)
     cut_test = source.test is None and spec.test_fraction > 0
     return split(source.train.labels, source.classes, spec, cut_test=cut_test)
 
@@ -169,6 +175,10 @@ def _parts(source: Decoded, spec: DataSpec) -> Parts:
 def _shape(source: Decoded) -> Shape:
     _, channels, height, width = source.train.images.shape
     return channels, height, width
+
+
+def _whole(stored: Stored) -> ImageSet:
+    return _take(stored, np.arange(len(stored.labels)))
 
 
 def _take(stored: Stored, indices: NDArray[np.int64]) -> ImageSet:

@@ -36,7 +36,7 @@ def from_tensors(images: Tensor, labels: Tensor, classes: Sequence[str], *, spec
     Raises:
         DataError: tensors of another kind or shape, or a class with too few images.
     """
-    whole = _image_set(images, labels, classes)
+    whole = image_set(images, labels, classes)
     parts = split(whole.labels.numpy(), tuple(classes), spec or DataSpec(), cut_test=False)
     train, validation = (ImageSet(whole.images[part], whole.labels[part]) for part in (parts.train, parts.validation))
     return _data(train, validation, tuple(classes), whole)
@@ -95,7 +95,7 @@ def _drain(loader: Any, classes: Sequence[str]) -> ImageSet:
     if not pairs:
         raise DataError("a data module must hold images, its loader yields no batch")
     images, labels = (torch.cat(column) for column in zip(*pairs, strict=True))
-    return _image_set(images, labels, classes)
+    return image_set(images, labels, classes)
 
 
 def _pair(batch: Any) -> tuple[Tensor, Tensor]:
@@ -104,7 +104,17 @@ def _pair(batch: Any) -> tuple[Tensor, Tensor]:
     return batch[0], batch[1]
 
 
-def _image_set(images: Tensor, labels: Tensor, classes: Sequence[str]) -> ImageSet:
+def image_set(images: Tensor, labels: Tensor, classes: Sequence[str]) -> ImageSet:
+    """A person's own labelled images, checked, on the CPU.
+
+    Args:
+        images: (N, C, H, W), uint8, or floating point in [0, 1] and not normalised.
+        labels: (N,) whole numbers in [0, len(classes)).
+        classes: names of the classes.
+
+    Raises:
+        DataError: tensors of another kind or shape.
+    """
     if images.is_floating_point():
         low, high = images.aminmax()
         if not (low >= 0 and high <= 1):

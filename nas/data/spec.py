@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-SOURCES = ("digits", "parquet", "image_folder", "hub")
+SOURCES = ("digits", "parquet", "image_folder", "hub", "tensors")
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,8 @@ class DataSpec:
 
     Attributes:
         name: names the study, e.g. `digits`; with source `hub` also the data set's name on the Hugging Face Hub.
-        source: `digits` (embedded in scikit-learn), `parquet`, `image_folder` (class = folder) or `hub`.
+        source: `digits` (embedded in scikit-learn), `parquet`, `image_folder` (class = folder), `hub`, or `tensors`
+            (handed in from Python, split already and as large as they are).
         path: folder (or, for `parquet`, one file) to read; None for `digits` and `hub`.
         hub_name: data set on the Hub, `owner/name`; `parquet` reads it where no path is given, `hub` instead of `name`.
         hub_config: configuration of the data set on the Hub, None for its only one.
@@ -87,8 +88,12 @@ class DataSpec:
             )
         if self.source in {"digits", "hub"} and self.path:
             raise ValueError(
-                f"data.path is read by image_folder and parquet only, got source {self.source} and {self.path}"
+                f"data.path is read by image_folder, parquet and tensors only, got source {self.source} and {self.path}"
             )
+        if self.source == "tensors" and not self.path:
+            raise ValueError("data=tensors needs the folder that nas.api.search wrote: set data.path=FOLDER")
+        if self.source == "tensors" and (self.resolution or self.channels):
+            raise ValueError("data=tensors takes images as they are, data.resolution and data.channels must be null")
 
     def _check_ranges(self) -> None:
         if not 0 < self.val_fraction < 1:

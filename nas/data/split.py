@@ -48,10 +48,24 @@ def split(labels: Labels, classes: tuple[str, ...], spec: DataSpec, *, cut_test:
         test, rest = _cut(rest, labels, spec.test_fraction, _order(len(labels), spec.split_seed, TEST), leave=2)
     order = _order(len(labels), spec.split_seed, VALIDATION)
     validation, rest = _cut(rest, labels, spec.val_fraction, order, leave=1)
-    if spec.train_fraction < 1:
-        order = _order(len(labels), spec.split_seed, SUBSET)
-        rest, _ = _cut(rest, labels, spec.train_fraction, order, leave=0)
-    return Parts(train=rest, validation=validation, test=test)
+    return Parts(train=_share(rest, labels, spec), validation=validation, test=test)
+
+
+def share(labels: Labels, spec: DataSpec) -> Indices:
+    """The share `spec.train_fraction` of a training part that has been split already.
+
+    Args:
+        labels: class of each of its images.
+        spec: the share and the seed.
+    """
+    return _share(np.arange(len(labels)), labels, spec)
+
+
+def _share(among: Indices, labels: Labels, spec: DataSpec) -> Indices:
+    if spec.train_fraction == 1:
+        return among
+    taken, _ = _cut(among, labels, spec.train_fraction, _order(len(labels), spec.split_seed, SUBSET), leave=0)
+    return taken
 
 
 def _check(labels: Labels, classes: tuple[str, ...], parts: int) -> None:

@@ -21,6 +21,7 @@ ENDINGS = {
     "exhausted": "nothing new is found any more",
     "interrupted": "interrupted",
     "terminated": "terminated",
+    "stopped": "somebody asked it to",
 }
 
 

@@ -37,7 +37,7 @@ def main() -> None:
     run = StudyRun(start)
     _record(run, inbox, uploader, start["plot_seconds"])
     uploaded = uploader.finish(start["finish_seconds"]) if uploader else False
-    print(json.dumps({"uploaded": uploaded, "url": uploader.url() if uploader else None}), flush=True)
+    print(json.dumps({"uploaded": uploaded, "url": uploader.url(start["id"]) if uploader else None}), flush=True)
 
 
 def _read(inbox: Inbox) -> None:

@@ -6,6 +6,7 @@ started again after a failure, so a network that comes back in the middle of a s
 
 from __future__ import annotations
 
+import math
 import re
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from typing import final
 
 LOG_FILE = "upload.log"
 RETRY_SECONDS = 30.0
+LAST_RETRY_SECONDS = 2.0
 SYNC = (sys.executable, "-P", "-m", "wandb")
 
 
@@ -32,7 +34,7 @@ class Uploader:
         self._folder = folder
         self._live: subprocess.Popen[bytes] | None = None
         self._batch: subprocess.Popen[bytes] | None = None
-        self._not_before = {"live": 0.0, "batch": 0.0}
+        self._started = {"live": -math.inf, "batch": -math.inf}
 
     def tick(self, current: Path) -> None:
         """Start what should be running and is not.
@@ -51,7 +53,7 @@ class Uploader:
         """Wait for what is not uploaded yet, and kill what then still runs; whether everything is uploaded."""
         deadline = time.monotonic() + seconds
         while self._unsynced() and time.monotonic() < deadline:
-            if not _runs(self._live) and not _runs(self._batch) and self._due("batch", every=2.0):
+            if not _runs(self._live) and not _runs(self._batch) and self._due("batch", every=LAST_RETRY_SECONDS):
                 self._batch = self._sync(self._unsynced(), live=False)
             time.sleep(0.05)
         for process in (self._live, self._batch):
@@ -60,9 +62,10 @@ class Uploader:
                 process.wait()
         return not self._unsynced()
 
-    def url(self) -> str | None:
-        """Where the study's run can be seen, as the uploads said it."""
-        found = re.findall(r"View run .*?at (https?://\S+)", self._log().read_text(errors="replace"))
+    def url(self, run_id: str) -> str | None:
+        """Where a run can be seen, as the uploads said it."""
+        said = self._log().read_text(encoding="utf-8", errors="replace")
+        found = re.findall(rf"View run .*?at (https?://\S+/{re.escape(run_id)})\s", said)
         return found[-1] if found else None
 
     def _log(self) -> Path:
@@ -71,11 +74,11 @@ class Uploader:
         return path
 
     def _due(self, lane: str, every: float = RETRY_SECONDS) -> bool:
-        """Whether the lane may start now; it may not again for a while."""
+        """Whether the lane may start now, which is then taken as done."""
         now = time.monotonic()
-        due = now >= min(self._not_before[lane], now + every)
+        due = now - self._started[lane] >= every
         if due:
-            self._not_before[lane] = now + every
+            self._started[lane] = now
         return due
 
     def _unsynced(self) -> list[Path]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from nas.retention import KEEP
+
 WORKERS = ("local",)
 AUTO = "auto"
 
@@ -18,6 +20,7 @@ class WorkersSpec:
         threads_per_slot: CPU threads of one training, at least 1. Small networks are bound by the cost of calls, and
             two threads that wait for each other on a busy machine are many times slower than one.
         retries: how often a training whose process died is tried again, at least 0.
+        keep: which checkpoints stay once their trial has ended: `front` those of the front, `all`, or `none`.
         deadline_minutes: minutes after which a training is killed; null for no deadline.
 
     Raises:
@@ -28,6 +31,7 @@ class WorkersSpec:
     slots: int | str = AUTO
     threads_per_slot: int = 1
     retries: int = 2
+    keep: str = "front"
     deadline_minutes: float | None = None
 
     def __post_init__(self) -> None:
@@ -39,5 +43,7 @@ class WorkersSpec:
             raise ValueError(f"workers.threads_per_slot must be at least 1, got {self.threads_per_slot}")
         if self.retries < 0:
             raise ValueError(f"workers.retries must be at least 0, got {self.retries}")
+        if self.keep not in KEEP:
+            raise ValueError(f"workers.keep must be one of {', '.join(KEEP)}, got {self.keep!r}")
         if self.deadline_minutes is not None and not self.deadline_minutes > 0:
             raise ValueError(f"workers.deadline_minutes must be positive, got {self.deadline_minutes}")

@@ -6,25 +6,18 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from engine import AXES, ONE, SMALL, space_of
+from engine import AXES, ONE, SMALL, space_of, spec_of
 
-from nas.config import compose, conf_dir
+from nas.config import conf_dir
 from nas.proposer import Proposer
 from nas.records import Candidate
 from nas.samplers.optuna_samplers import optuna_sampler
-from nas.samplers.spec import SamplerSpec
 from nas.samplers.view import View
 from nas.specs import Limits
 
 OPTIONS = sorted(path.stem for path in (conf_dir() / "sampler").glob("*.yaml"))
 OBJECTIVES = [("val_accuracy",), ("val_accuracy", "macs"), ("val_accuracy", "macs", "params")]
 FREE = Limits()
-
-
-def spec_of(option: str) -> SamplerSpec:
-    spec = compose("search", [f"sampler={option}"]).sampler
-    assert isinstance(spec, SamplerSpec)
-    return spec
 
 
 def view_of(option: str, objectives: tuple[str, ...], seed: int, space: Any = None) -> View:

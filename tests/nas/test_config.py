@@ -21,6 +21,7 @@ CONF = conf_dir()
 NEEDS = {
     "data=image_folder": ["data.path=somewhere"],
     "data=hub": ["data.name=owner/name"],
+    "data=tensors": ["data.path=somewhere"],
 }
 OPTIONS = sorted(
     f"{path.parent.name}={path.stem}" for path in CONF.glob("*/*.yaml") if path.parent.name not in {"experiment"}

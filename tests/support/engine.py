@@ -7,7 +7,7 @@ import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from nas.progress import Observer
 from nas.proposer import Proposer
 from nas.records import Candidate, Rejected
 from nas.samplers.optuna_samplers import optuna_sampler
+from nas.samplers.spec import SamplerSpec
 from nas.samplers.view import View
 from nas.search import Parts, Search
 from nas.specs import Budget, Limits
@@ -216,11 +217,19 @@ def _save(job: Job, rows: list[Epoch]) -> Path:
     return path
 
 
+@cache
+def spec_of(sampler: str) -> SamplerSpec:
+    """An option of conf/sampler."""
+    spec = compose("search", [f"sampler={sampler}"]).sampler
+    assert isinstance(spec, SamplerSpec)
+    return spec
+
+
 def view_of(
     space: Space, sampler: str = "random", seed: int = 0, objectives: Sequence[str] = TWO, worst: bool | None = None
 ) -> View:
     """An empty view with a sampler of conf/sampler."""
-    spec = compose("search", [f"sampler={sampler}"]).sampler
+    spec = spec_of(sampler)
     told_as_worst = spec.rejected_as == "worst" if worst is None else worst
     factory = optuna_sampler(spec.optuna_class, spec.options)
     return View(space, [AXES[name] for name in objectives], factory, seed=seed, worst=told_as_worst)

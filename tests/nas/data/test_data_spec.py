@@ -25,12 +25,14 @@ CONF = Path(__file__).parents[3] / "conf" / "data"
         ({"channels": 2}, r"channels must be 1 \(grey\) or 3 \(RGB\), got 2"),
         ({"split_seed": -1}, "split_seed must be at least 0, got -1"),
         ({"crop_padding": -1}, "crop_padding must be at least 0 pixels, got -1"),
-        ({"source": "zip"}, "source must be one of digits, parquet, image_folder, hub, got 'zip'"),
+        ({"source": "zip"}, "source must be one of digits, parquet, image_folder, hub, tensors, got 'zip'"),
         ({"source": "hub", "name": ""}, "set data.name, e.g. data.name=uoft-cs/cifar10"),
         ({"name": ""}, "data.name must not be empty"),
         ({"source": "image_folder"}, "set data.path=FOLDER"),
         ({"source": "parquet"}, "set data.path=FOLDER, or data.hub_name"),
-        ({"path": "here"}, "data.path is read by image_folder and parquet only, got source digits and here"),
+        ({"path": "here"}, "data.path is read by image_folder, parquet and tensors only, got source digits and here"),
+        ({"source": "tensors"}, "needs the folder that nas.api.search wrote"),
+        ({"source": "tensors", "path": "here", "resolution": 8}, "data.resolution and data.channels must be null"),
     ],
 )
 def test_a_value_out_of_range_is_refused(change: dict[str, Any], message: str) -> None:
@@ -45,6 +47,7 @@ def test_a_value_out_of_range_is_refused(change: dict[str, Any], message: str) -
         ("cifar10", {"path": "folder"}, None),
         ("cifar10", {}, "uoft-cs/cifar10"),
         ("image_folder", {"path": "folder"}, None),
+        ("tensors", {"path": "folder"}, None),
         ("hub", {"name": "owner/set"}, "owner/set"),
         ("hub", {"name": "mine", "hub_name": "owner/set"}, "owner/set"),
     ],
@@ -57,7 +60,7 @@ def test_every_option_is_a_valid_structured_config(option: str, said: dict[str, 
 
 
 def test_there_is_a_test_for_every_option() -> None:
-    assert {file.stem for file in CONF.glob("*.yaml")} == {"digits", "cifar10", "image_folder", "hub"}
+    assert {file.stem for file in CONF.glob("*.yaml")} == {"digits", "cifar10", "image_folder", "hub", "tensors"}
 
 
 @pytest.mark.parametrize(

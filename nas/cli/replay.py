@@ -1,0 +1,153 @@
+"""The command that a stored configuration came from: group options and the keys in which it differs from them."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import shlex
+import typing
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any
+
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from nas.cli.keys import is_free, is_group
+from nas.cli.overrides import quoted
+from nas.config import compose, conf_dir, items_of, read_yaml, schema
+from nas.settings import SearchConfig
+
+PLAIN = re.compile(r"[A-Za-z0-9_./~-]+")
+NOT_TEXT = re.compile(r"(?i)(null|true|false|nan|[-+]?inf|[-+]?[0-9.][0-9_.e+-]*)")
+UNTOLD = ("format",)  # how a result was printed is no part of a search
+
+
+def search_command(stored: Mapping[str, Any]) -> tuple[str, bool]:
+    """The words to search with a stored configuration again, and whether they say all of it.
+
+    Args:
+        stored: what config.yaml holds.
+
+    Returns:
+        The command, quoted for a shell; False where something in it cannot be said, such as an option whose file lies
+        elsewhere and has other keys.
+    """
+    words = [*_scalars(stored), *_groups(stored)]
+    return shlex.join(["nas", "search", *words]), _says_all(words, stored)
+
+
+def _says_all(words: list[str], stored: Mapping[str, Any]) -> bool:
+    holder = GlobalHydra.instance()
+    running = holder.hydra
+    holder.clear()  # a command is a Hydra application itself, and there is one at a time
+    try:
+        composed = _plain(compose("search", words))
+    except (ValueError, KeyError, HydraException, OmegaConfBaseException):
+        return False
+    finally:
+        holder.clear()
+        if running is not None:
+            holder.initialize(running)
+    return not any(list(_differences(composed[key], stored[key], key)) for key in stored if key not in UNTOLD)
+
+
+def _plain(config: SearchConfig) -> dict[str, Any]:
+    """A configuration as config.yaml would hold it."""
+    return typing.cast(dict[str, Any], OmegaConf.to_container(OmegaConf.create(dataclasses.asdict(config))))
+
+
+def _scalars(stored: Mapping[str, Any]) -> Iterator[str]:
+    """Fields that are no group, where they differ from the default; the study's name first and always."""
+    defaults = read_yaml(conf_dir() / "search.yaml")
+    for key, annotation in typing.get_type_hints(SearchConfig).items():
+        if is_group(annotation) or key in UNTOLD or key not in stored:
+            continue
+        if key == "study" or stored[key] != defaults.get(key):
+            yield f"{key}={_value(stored[key])}"
+
+
+def _groups(stored: Mapping[str, Any]) -> Iterator[str]:
+    for group, annotation in typing.get_type_hints(SearchConfig).items():
+        if not is_group(annotation) or group not in stored:
+            continue
+        item = items_of(annotation)
+        if item is not None:
+            yield from _several(group, item, stored[group])
+            continue
+        option = _nearest(group, annotation, stored[group])
+        if option != _defaults()[group]:
+            yield f"{group}={option}"
+        yield from _differences(_option(group, option, annotation), stored[group], group)
+
+
+def _several(group: str, item: type, stored: list[Mapping[str, Any]]) -> Iterator[str]:
+    """A group of several options, each under its name."""
+    names = [str(one["name"]) for one in stored]
+    if names != _defaults()[group]:
+        yield f"{group}=[{','.join(names)}]"
+    for one in stored:
+        known = (conf_dir() / group / f"{one['name']}.yaml").is_file()
+        if known:
+            yield from _differences(_option(group, str(one["name"]), item), one, f"{group}.{one['name']}")
+
+
+def _nearest(group: str, annotation: Any, stored: Mapping[str, Any]) -> str:
+    """The option that differs from what is stored in the fewest keys, the default one among equals."""
+    options = sorted(path.stem for path in (conf_dir() / group).glob("*.yaml"))
+    options.sort(key=lambda option: option != _defaults()[group])
+    return min(options, key=lambda option: len(list(_differences(_option(group, option, annotation), stored, group))))
+
+
+def _differences(option: Any, stored: Any, path: str) -> Iterator[str]:
+    """Overrides that lead from an option to what is stored."""
+    if not isinstance(option, Mapping) or not isinstance(stored, Mapping):
+        if option != stored:
+            yield f"{path}={_value(stored)}"
+        return
+    for key in option:
+        if key in stored:
+            yield from _differences(option[key], stored[key], f"{path}.{key}")
+        elif is_free(SearchConfig, path):
+            yield f"~{path}.{key}"  # elsewhere it is a field that there was not yet: its default says what was so
+    for key in stored:
+        if key not in option:
+            yield f"+{path}.{key}={_value(stored[key])}"
+
+
+@cache
+def _defaults() -> Mapping[str, Any]:
+    """The option of every group that `nas search` takes by itself."""
+    found: dict[str, Any] = {}
+    for entry in read_yaml(conf_dir() / "search.yaml")["defaults"]:
+        if isinstance(entry, Mapping):
+            found.update(entry)
+    return found
+
+
+@cache
+def _option(group: str, option: str, annotation: Any) -> Any:
+    """What an option of a group composes to."""
+    written = read_yaml(conf_dir() / group / f"{option}.yaml")
+    if typing.get_origin(annotation) is dict:
+        return written
+    return OmegaConf.to_container(OmegaConf.merge(OmegaConf.structured(schema(annotation)), written))
+
+
+def _value(value: Any) -> str:
+    """A value as Hydra's grammar reads it back.
+
+    >>> _value({"low": 4, "names": ["a b", None]})
+    "{low:4,names:['a b',null]}"
+    """
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, Mapping):
+        return "{" + ",".join(f"{key}:{_value(inner)}" for key, inner in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ",".join(map(_value, value)) + "]"
+    if isinstance(value, str):
+        return value if PLAIN.fullmatch(value) and not NOT_TEXT.fullmatch(value) else quoted(value)
+    return repr(value)

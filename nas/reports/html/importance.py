@@ -1,0 +1,152 @@
+"""Which choices matter: how far the best trials chose otherwise than the rest, and how far chance would."""
+
+from __future__ import annotations
+
+import random
+import warnings
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import optuna
+from optuna.distributions import CategoricalDistribution
+from optuna.importance import PedAnovaImportanceEvaluator
+from optuna.trial import create_trial
+
+from nas.pareto import Axis
+from nas.records import Record
+
+MIN_TRIALS = 20
+MIN_BEST = 8
+QUANTILE = 0.1
+SHUFFLES = 19
+TREND = 0.2
+METHOD = (
+    "Conditional PED-ANOVA (Watanabe et al., IJCAI 2023; its extension to conditional choices) as Optuna computes it: "
+    "a choice matters as far as its distribution among the best trials differs from that among all."
+)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """How much one choice matters.
+
+    Attributes:
+        path: of the choice in the space.
+        share: its part of the sum over all choices, in [0, 1].
+        chance: the highest share that it reached over 19 shuffles of the values; by chance alone, one choice in twenty
+            gets beyond it.
+        active: trials in which the choice was there to make.
+        effect: which way it pulls, in words.
+    """
+
+    path: str
+    share: float
+    chance: float
+    active: int
+    effect: str
+
+
+@dataclass(frozen=True)
+class Importance:
+    """Which choices matter for one objective.
+
+    Attributes:
+        axis: the objective.
+        trials: complete trials that it is computed from.
+        best: how many of them count as the best.
+        choices: all choices, first those beyond chance, each part by share; empty where there are too few trials.
+    """
+
+    axis: Axis
+    trials: int
+    best: int
+    choices: tuple[Choice, ...]
+
+
+def importance(records: Sequence[Record], axis: Axis) -> Importance:
+    """Which choices matter for `axis`; without choices below `MIN_TRIALS` complete trials.
+
+    The best are a tenth of the trials, at least `MIN_BEST`: of fewer, a distribution says nothing.
+    """
+    complete = [record for record in records if record.values is not None]
+    best = max(MIN_BEST, round(QUANTILE * len(complete)))
+    if len(complete) < MIN_TRIALS:
+        return Importance(axis, len(complete), min(best, len(complete)), ())
+    values = [axis.loss(record.values[axis.name]) for record in complete if record.values]
+    shares = _shares(complete, values, best)
+    chance = _chance(complete, values, best)
+    counts = Counter(path for record in complete for path in record.candidate.params)
+    choices = [
+        Choice(path, share, chance[path], counts[path], _effect(path, complete, values))
+        for path, share in sorted(shares.items(), key=lambda item: (item[1] <= chance[item[0]], -item[1], item[0]))
+    ]
+    return Importance(axis, len(complete), best, tuple(choices))
+
+
+def _shares(records: Sequence[Record], values: Sequence[float], best: int) -> dict[str, float]:
+    """Importance of every choice as a part of 1, for losses that are better when lower."""
+    study = optuna.create_study()
+    study.add_trials(
+        [
+            create_trial(
+                params=dict(record.candidate.params), distributions=dict(record.candidate.distributions), value=value
+            )
+            for record, value in zip(records, values, strict=True)
+        ]
+    )
+    evaluator = PedAnovaImportanceEvaluator(target_quantile=best / len(records))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Some regimes for parameter .* have less than")  # shown as `active`
+        found = evaluator.evaluate(study)
+    total = sum(found.values()) or 1.0
+    return {path: float(value / total) for path, value in found.items()}
+
+
+def _chance(records: Sequence[Record], values: Sequence[float], best: int) -> dict[str, float]:
+    """The highest share of each choice over shuffles of the values: a permutation test at 1 in `SHUFFLES` + 1."""
+    generator, shuffled = random.Random(0), list(values)
+    reached: dict[str, float] = {}
+    for _ in range(SHUFFLES):
+        generator.shuffle(shuffled)
+        for path, share in _shares(records, shuffled, best).items():
+            reached[path] = max(share, reached.get(path, 0.0))
+    return reached
+
+
+def _effect(path: str, records: Sequence[Record], values: Sequence[float]) -> str:
+    """Which way a choice pulls: a rank correlation for an ordinal one, the best option of a nominal one."""
+    active = [(r.candidate.params[path], v) for r, v in zip(records, values, strict=True) if path in r.candidate.params]
+    options = [option for option, _ in active]
+    if len(set(options)) < 2:
+        return "never varied"
+    domain = next(r.candidate.distributions[path] for r in records if path in r.candidate.distributions)
+    if isinstance(domain, CategoricalDistribution):
+        means = {str(option): np.mean([v for o, v in active if o == option]) for option in dict.fromkeys(options)}
+        return f"best with {min(means, key=lambda option: float(means[option]))}"
+    correlation = rank_correlation(options, [-v for _, v in active])
+    word = "no clear trend"
+    if abs(correlation) >= TREND:
+        word = "more is better" if correlation > 0 else "less is better"
+    return f"{word}, ρ {correlation:+.2f}".replace("-", "−")
+
+
+def rank_correlation(first: Sequence[float], second: Sequence[float]) -> float:
+    """Spearman's correlation in [-1, 1] of two sequences of one length, 0 where one is constant.
+
+    >>> rank_correlation([1, 2, 3, 4], [10, 20, 40, 30])
+    0.8
+    """
+    ranks = np.array([_ranks(first), _ranks(second)])
+    centred = ranks - ranks.mean(axis=1, keepdims=True)
+    norms = float(np.sqrt((centred**2).sum(axis=1).prod()))
+    return round(float((centred[0] * centred[1]).sum()) / norms, 12) if norms else 0.0
+
+
+def _ranks(values: Sequence[float]) -> list[float]:
+    """Rank of every value from 1 on; equal ones share their mean."""
+    array = np.asarray(values, dtype=float)
+    below = (array[:, None] > array).sum(axis=1)
+    equal = (array[:, None] == array).sum(axis=1)
+    return list(below + (equal + 1) / 2)

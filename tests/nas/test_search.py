@@ -1,0 +1,425 @@
+"""The search with an executor that plays a script: budgets, failures, stops, and resuming as if nothing happened."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from engine import EPOCHS, ONE, SAMPLERS, SMALL, TINY, FakeExecutor, Setting, snapshot, told
+
+from nas.jobs import Failure, Job
+from nas.progress import Progress
+from nas.reader import open_for_reading
+from nas.records import Record
+from nas.search import MAX_FAILURES_IN_A_ROW, Search, SearchStoppedError
+from nas.specs import Budget, Limits
+from nas.study import Study, open_study
+from nas.training.checkpoint import latest
+
+NAN = Failure("nan", "the training loss must stay finite, got nan")
+DIED = Failure("died", "the process ended with signal 9 and without an outcome")
+OUTCOMES = ("complete", "pruned", "failed", "running")
+
+
+def counts(folder: Path) -> tuple[int, ...]:
+    states = [record.state for record in open_study(folder).records()]
+    return tuple(states.count(state) for state in OUTCOMES)
+
+
+def failing(
+    *pairs: tuple[int, int], failure: Failure = NAN, attempts: int = 99
+) -> Callable[[Job, int], Failure | None]:
+    """Fails the trials at the epochs of `pairs`, in their first `attempts` attempts."""
+    return lambda job, epoch: failure if (job.trial, epoch) in pairs and job.attempt <= attempts else None
+
+
+class Watcher:
+    """An observer that remembers."""
+
+    def __init__(self) -> None:
+        self.progress: list[Progress] = []
+        self.trials: list[tuple[int, str]] = []
+        self.ends: list[str] = []
+
+    def on_progress(self, progress: Progress) -> None:
+        self.progress.append(progress)
+
+    def on_trial(self, record: Record, progress: Progress) -> None:
+        self.trials.append((record.number, record.state))
+
+    def on_end(self, progress: Progress, reason: str) -> None:
+        self.ends.append(reason)
+        self.progress.append(progress)
+
+
+@pytest.mark.parametrize("slots", [1, 3, 10])
+def test_it_ends_with_exactly_the_budget(tmp_path: Path, slots: int) -> None:
+    executor = FakeExecutor(slots)
+    assert Setting(budget=Budget(trials=6)).run(tmp_path, executor) == "budget"
+    assert counts(tmp_path) == (6, 0, 0, 0)
+    assert executor.most == min(slots, 6)
+    assert executor.closed
+    assert [(job.from_epoch, job.to_epoch, job.attempt) for job in executor.jobs] == [(0, EPOCHS, 1)] * 6
+
+
+def test_a_complete_trial_has_the_last_epochs_accuracy_and_its_exact_cost(tmp_path: Path) -> None:
+    Setting(budget=Budget(trials=2)).run(tmp_path)
+    for record in open_study(tmp_path).records():
+        assert [row.epoch for row in record.curve] == [1, 2, 3]
+        assert record.values == {
+            "val_accuracy": record.curve[-1].val_accuracy,
+            "macs": float(record.candidate.costs["macs"]),
+        }
+        assert record.training["checkpoint"] == f"trials/{record.number:05d}/attempt1-epoch003.pt"
+        assert record.training["seconds"] == pytest.approx(sum(row.seconds for row in record.curve))
+
+
+@pytest.mark.parametrize("slots", [1, 3])
+def test_the_same_command_again_does_nothing_and_a_larger_budget_goes_on(tmp_path: Path, slots: int) -> None:
+    Setting(budget=Budget(trials=3)).run(tmp_path, FakeExecutor(slots))
+    before = told(tmp_path)
+    idle = FakeExecutor(slots)
+    assert Setting(budget=Budget(trials=3)).run(tmp_path, idle) == "budget"
+    assert (told(tmp_path), idle.jobs) == (before, [])
+    assert Setting(budget=Budget(trials=7)).run(tmp_path, FakeExecutor(slots)) == "budget"
+    assert told(tmp_path)[:3] == before
+    assert counts(tmp_path) == (7, 0, 0, 0)
+
+
+def test_no_network_is_trained_twice(tmp_path: Path) -> None:
+    executor = FakeExecutor(3)
+    assert Setting(space=TINY, budget=Budget(trials=100)).run(tmp_path, executor) == "exhausted"
+    assert counts(tmp_path) == (8, 0, 0, 0)
+    networks = [record.candidate.network_id for record in open_study(tmp_path).records()]
+    assert len(set(networks)) == 8
+    assert sorted(job.trial for job in executor.jobs) == list(range(8))
+    status = open_for_reading(tmp_path).status_document()["trials"]
+    assert status["duplicates"] >= 300
+
+
+def test_a_space_of_one_network_ends_after_it(tmp_path: Path) -> None:
+    assert Setting(space=ONE, idle=3).run(tmp_path, FakeExecutor(2)) == "exhausted"
+    assert counts(tmp_path) == (1, 0, 0, 0)
+
+
+def test_what_is_unfinished_when_nothing_new_is_found_is_finished(tmp_path: Path) -> None:
+    """With the space exhausted, the process of a running trial dies: it is still tried again."""
+    executor = FakeExecutor(3, fails=failing((0, 3), failure=DIED, attempts=1))
+    assert Setting(space=ONE, idle=3).run(tmp_path, executor) == "exhausted"
+    assert counts(tmp_path) == (1, 0, 0, 0)
+    assert [job.attempt for job in executor.jobs] == [1, 2]
+
+
+def test_asks_that_broke_a_limit_cost_no_budget(tmp_path: Path) -> None:
+    setting = Setting(limits=Limits(max_macs=9_000), budget=Budget(trials=5))
+    search = setting.search(tmp_path, FakeExecutor())
+    search.run()
+    records = open_study(tmp_path).records()
+    assert len(records) == 5
+    assert all(record.candidate.costs["macs"] <= 9_000 for record in records)
+    rejected = search.progress().counts["rejected"]
+    assert rejected == records[-1].candidate.ask + 1 - 5 > 0
+    assert open_for_reading(tmp_path).status_document()["trials"]["rejected"] == rejected
+
+
+def test_the_budget_in_trainings_counts_all_seconds(tmp_path: Path) -> None:
+    executor = FakeExecutor(fails=failing((1, 3), (2, 3)))
+    assert Setting(budget=Budget(trials=None, trainings=4.0)).run(tmp_path, executor) == "budget"
+    complete, _, failed, _ = counts(tmp_path)
+    assert failed == 2
+    assert complete == 3  # two failures at the last epoch cost more than a third of a training each
+
+
+def test_minutes_are_those_of_the_clock_over_all_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr("nas.book.time", SimpleNamespace(monotonic=lambda: now[0]))
+
+    def tick(_: int) -> None:
+        now[0] += 10.0
+
+    setting = Setting(budget=Budget(trials=None, minutes=2))
+    executor = FakeExecutor(before_wait=tick)
+    assert setting.run(tmp_path, executor) == "minutes"
+    assert executor.waits in {12, 13}  # an epoch each, 10 seconds each
+    assert counts(tmp_path) == (4, 0, 0, 0) or counts(tmp_path) == (4, 0, 0, 1)
+    spent = open_for_reading(tmp_path).status_document()["clock_seconds"]
+    assert 120 <= spent <= 130
+    idle = FakeExecutor(before_wait=tick)
+    assert setting.run(tmp_path, idle) == "minutes"
+    assert idle.jobs == []
+    later = FakeExecutor(before_wait=tick)
+    assert Setting(budget=Budget(trials=None, minutes=3)).run(tmp_path, later) == "minutes"
+    assert 5 <= later.waits <= 7
+
+
+def test_a_failed_trial_costs_no_budget_and_the_search_goes_on(tmp_path: Path) -> None:
+    watcher = Watcher()
+    setting = Setting(budget=Budget(trials=4), observers=[watcher])
+    assert setting.run(tmp_path, FakeExecutor(fails=failing((1, 2), (3, 1)))) == "budget"
+    assert counts(tmp_path) == (4, 0, 2, 0)
+    failed = open_study(tmp_path).records()[1]
+    assert failed.failure == NAN
+    assert [row.epoch for row in failed.curve] == [1]
+    assert open_for_reading(tmp_path).status_document()["failures"] == {"nan": 2}
+    assert watcher.trials == [(n, "failed" if n in {1, 3} else "complete") for n in range(6)]
+
+
+@pytest.mark.parametrize("kind", ["died", "deadline"])
+def test_a_process_that_died_is_tried_again_from_its_last_checkpoint(tmp_path: Path, kind: str) -> None:
+    executor = FakeExecutor(fails=failing((1, 3), failure=Failure(kind, "gone"), attempts=2))
+    assert Setting(budget=Budget(trials=3), retries=2).run(tmp_path, executor) == "budget"
+    assert counts(tmp_path) == (3, 0, 0, 0)
+    assert [(job.attempt, job.from_epoch) for job in executor.jobs if job.trial == 1] == [(1, 0), (2, 2), (3, 2)]
+    unbroken = tmp_path / "unbroken"
+    Setting(budget=Budget(trials=3)).run(unbroken)
+    assert told(tmp_path) == told(unbroken)
+
+
+def test_a_process_that_dies_again_and_again_is_given_up(tmp_path: Path) -> None:
+    executor = FakeExecutor(fails=failing((0, 2), failure=DIED))
+    assert Setting(budget=Budget(trials=2), retries=1).run(tmp_path, executor) == "budget"
+    assert counts(tmp_path) == (2, 0, 1, 0)
+    given_up = open_study(tmp_path).records()[0]
+    assert given_up.failure == DIED
+    assert [row.epoch for row in given_up.curve] == [1]
+    assert [job.attempt for job in executor.jobs if job.trial == 0] == [1, 2]
+
+
+def test_a_damaged_checkpoint_is_set_aside_and_the_trial_starts_anew(tmp_path: Path) -> None:
+    damaged = Failure("checkpoint", "a checkpoint must be a readable file")
+
+    def fails(job: Job, epoch: int) -> Failure | None:
+        if job.attempt == 1 and epoch == 3:
+            job.folder.joinpath("attempt1-epoch001.pt").unlink()  # a training removes what it supersedes
+            return DIED
+        return damaged if job.attempt == 2 else None
+
+    executor = FakeExecutor(fails=fails)
+    assert Setting(budget=Budget(trials=1)).run(tmp_path, executor) == "budget"
+    assert [(job.attempt, job.from_epoch) for job in executor.jobs] == [(1, 0), (2, 2), (3, 0)]
+    folder = tmp_path / "trials/00000"
+    assert min(path.name for path in folder.iterdir()) == "attempt1-epoch002.unreadable"
+    assert latest(folder) == (folder / "attempt3-epoch003.pt", 3)
+    Setting(budget=Budget(trials=1)).run(tmp_path / "unbroken")
+    assert told(tmp_path) == told(tmp_path / "unbroken")
+
+
+def test_data_that_cannot_be_read_stops_the_search_and_not_the_study(tmp_path: Path) -> None:
+    watcher = Watcher()
+    gone = failing((1, 2), failure=Failure("data", "no images in /mnt/gone"))
+    executor = FakeExecutor(2, fails=gone)
+    message = "data must stay readable while a search runs: no images in /mnt/gone"
+    with pytest.raises(SearchStoppedError, match=message):
+        Setting(budget=Budget(trials=4), observers=[watcher]).run(tmp_path, executor)
+    assert executor.closed
+    assert counts(tmp_path) == (0, 0, 0, 2)
+    assert watcher.ends == [message]
+    assert Setting(budget=Budget(trials=4)).run(tmp_path, FakeExecutor(2)) == "budget"
+    assert counts(tmp_path) == (4, 0, 0, 0)
+
+
+def test_ten_failures_in_a_row_stop_the_search(tmp_path: Path) -> None:
+    with pytest.raises(SearchStoppedError, match=r"10 trials in a row failed, the last one so: the training loss must"):
+        Setting(budget=Budget(trials=4)).run(tmp_path, FakeExecutor(fails=lambda job, epoch: NAN))
+    assert counts(tmp_path) == (0, 0, MAX_FAILURES_IN_A_ROW, 0)
+
+
+def test_failures_between_complete_trials_do_not_add_up(tmp_path: Path) -> None:
+    executor = FakeExecutor(fails=lambda job, epoch: NAN if job.trial % 3 else None)
+    assert Setting(budget=Budget(trials=8)).run(tmp_path, executor) == "budget"
+    assert counts(tmp_path)[2] > MAX_FAILURES_IN_A_ROW
+
+
+def stopping(setting: Setting, folder: Path, executor: FakeExecutor, when: int, **how: bool) -> Search:
+    """A search that somebody stops during the wait of number `when`."""
+    search = setting.search(folder, executor)
+
+    def stop(waits: int) -> None:
+        if waits == when:
+            search.stop("interrupted", **how)
+
+    executor.before_wait = stop
+    return search
+
+
+@pytest.mark.parametrize("sampler", ["random", "tpe"])
+@pytest.mark.parametrize("at_once", [False, True])
+def test_a_stopped_search_is_frozen_and_ends_like_an_unbroken_one(tmp_path: Path, at_once: bool, sampler: str) -> None:
+    setting = Setting(sampler=sampler, budget=Budget(trials=4), observers=[Watcher()])
+    executor = FakeExecutor()
+    assert stopping(setting, tmp_path / "a", executor, 4, at_once=at_once).run() == "interrupted"
+    frozen = open_study(tmp_path / "a").records()[-1]
+    assert counts(tmp_path / "a") == (1, 0, 0, 1)
+    assert (frozen.training["frozen"], len(frozen.curve)) == (True, 2)
+    assert open_for_reading(tmp_path / "a").status_document()["trials"]["frozen"] == 1
+    resumed = FakeExecutor()
+    assert setting.run(tmp_path / "a", resumed) == "budget"
+    assert (resumed.jobs[0].trial, resumed.jobs[0].from_epoch, resumed.jobs[0].attempt) == (1, 2, 2)
+    setting.run(tmp_path / "b")
+    assert told(tmp_path / "a") == told(tmp_path / "b")
+
+
+def test_a_stop_that_comes_while_a_job_is_on_its_way_reaches_it(tmp_path: Path) -> None:
+    """A signal handler calls `stop` at any moment, the seconds in which the first process starts included."""
+    executor = FakeExecutor()
+    search = Setting().search(tmp_path, executor)
+    submit = executor.submit
+
+    def interrupted(job: Job, on_epoch: Callable[..., None]) -> object:
+        handle = submit(job, on_epoch)
+        search.stop("interrupted")
+        return handle
+
+    executor.submit = interrupted  # type: ignore[assignment,method-assign]  # a signal in the midst of it
+    assert search.run() == "interrupted"
+    assert executor.waits == 1
+    assert counts(tmp_path) == (0, 0, 0, 1)
+
+
+def test_a_stop_ends_a_long_series_of_asks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    setting = Setting(limits=Limits(max_params=1), idle=10**6)
+    search = setting.search(tmp_path, FakeExecutor())
+    proposer = search._parts.proposer
+    examined = []
+
+    def passed_over(*_: object) -> str:
+        examined.append(1)
+        if len(examined) == 7:
+            search.stop("interrupted")
+        return "rejected"
+
+    monkeypatch.setattr(proposer, "_passed_over", passed_over)
+    assert search.run() == "interrupted"
+    assert len(examined) == 7
+    assert open_for_reading(tmp_path).status_document()["trials"]["rejected"] == 7
+
+
+def test_an_interrupt_counts_although_the_search_was_ending_anyway(tmp_path: Path) -> None:
+    setting = Setting(space=TINY, budget=Budget(trials=20))
+    search = stopping(setting, tmp_path, FakeExecutor(9), 1)
+    assert search.run() == "interrupted"
+    assert counts(tmp_path) == (0, 0, 0, 8)
+    assert setting.run(tmp_path, FakeExecutor(9)) == "exhausted"
+    assert counts(tmp_path) == (8, 0, 0, 0)
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_a_search_whose_driver_is_killed_goes_on_as_if_nothing_had_happened(tmp_path: Path, sampler: str) -> None:
+    """What a killed driver leaves at some moments, resumed, ends like the unbroken search, rejected asks and all."""
+    setting = Setting(
+        SMALL,
+        sampler,
+        seed=3,
+        budget=Budget(trials=14),
+        limits=Limits(max_macs=15_000),
+        objectives=("val_accuracy", "macs"),
+    )
+    moments = (1, 34)
+
+    def keep(waits: int) -> None:
+        if waits in moments:
+            snapshot(tmp_path / "unbroken", tmp_path / str(waits))
+
+    setting.run(tmp_path / "unbroken", FakeExecutor(before_wait=keep, fails=failing((2, 2), (5, 1))))
+    whole = told(tmp_path / "unbroken")
+    assert len(whole) == 16
+    skipped = open_for_reading(tmp_path / "unbroken").status_document()["trials"]
+    assert skipped["rejected"] > 0
+    for moment in moments:
+        folder = tmp_path / str(moment)
+        assert counts(folder)[3] == 1
+        assert setting.run(folder, FakeExecutor(fails=failing((2, 2), (5, 1)))) == "budget"
+        assert told(folder) == whole
+        assert open_for_reading(folder).status_document()["trials"] == skipped
+
+
+def test_a_driver_killed_between_training_and_telling_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    setting = Setting(budget=Budget(trials=2))
+    with monkeypatch.context() as patch:
+
+        def killed(*_: object) -> None:
+            raise Killed
+
+        patch.setattr(Study, "tell", killed)
+        with pytest.raises(Killed):
+            setting.run(tmp_path / "a")
+    executor = FakeExecutor()
+    assert setting.run(tmp_path / "a", executor) == "budget"
+    assert (executor.jobs[0].from_epoch, executor.jobs[0].to_epoch) == (EPOCHS, EPOCHS)
+    setting.run(tmp_path / "b")
+    assert told(tmp_path / "a") == told(tmp_path / "b")
+
+
+def test_killed_again_and_again_nothing_is_counted_twice(tmp_path: Path) -> None:
+    """Each driver is killed after two epochs: three attempts a trial at most, and never a retry lost for it."""
+
+    class Killed(BaseException):
+        pass
+
+    def kill(waits: int) -> None:
+        if waits == 2:
+            raise Killed
+
+    setting = Setting(budget=Budget(trials=4), retries=0)
+    folder = tmp_path / "0"
+    for run in range(12):
+        executor = FakeExecutor(before_wait=kill)
+        monkey = setting.search(folder, executor)
+        monkey._wind_up = lambda: None  # type: ignore[method-assign]  # a killed process winds nothing up
+        try:
+            monkey.run()
+        except Killed:
+            snapshot(folder, tmp_path / str(run + 1))
+            folder = tmp_path / str(run + 1)
+        else:
+            break
+    setting.run(tmp_path / "unbroken")
+    assert told(folder) == told(tmp_path / "unbroken")
+    assert run >= 5
+
+
+def test_observers_hear_of_progress_trials_and_the_end(tmp_path: Path) -> None:
+    watcher = Watcher()
+    Setting(budget=Budget(trials=3), observers=[watcher]).run(tmp_path, FakeExecutor(2))
+    assert sorted(watcher.trials) == [(0, "complete"), (1, "complete"), (2, "complete")]
+    assert watcher.ends == ["budget"]
+    first, last = watcher.progress[0], watcher.progress[-1]
+    assert [(r.trial, r.epoch, r.to_epoch) for r in first.running] == [(0, 1, EPOCHS), (1, 1, EPOCHS)]
+    assert (first.counts["running"], first.counts["complete"], first.front) == (2, 0, [])
+    assert (last.counts["complete"], last.counts["running"], last.counts["frozen"]) == (3, 0, 0)
+    assert last.hypervolume > 0
+    assert last.hypervolume == open_for_reading(tmp_path).status_document()["hypervolume"]
+    assert [r.number for r in last.front] == [
+        item["trial"] for item in open_for_reading(tmp_path).front_document()["front"]
+    ]
+    assert last.seconds_left == 0.0
+    assert last.training_seconds == pytest.approx(sum(r.seconds for r in open_study(tmp_path).records()))
+
+
+def test_the_time_left_is_the_sooner_of_trials_and_minutes(tmp_path: Path) -> None:
+    setting = Setting(budget=Budget(trials=2))
+    setting.run(tmp_path)
+    seconds = [record.seconds for record in open_study(tmp_path).records()]
+    more = dataclasses.replace(setting, budget=Budget(trials=10))
+    left = more.search(tmp_path, FakeExecutor(4)).progress().seconds_left
+    assert left == pytest.approx(8 * sum(seconds) / 2 / 4)
+    short = dataclasses.replace(setting, budget=Budget(trials=10, minutes=0.01))
+    assert short.search(tmp_path, FakeExecutor()).progress().seconds_left == pytest.approx(0.6, abs=0.6)
+
+
+def test_one_objective_is_enough(tmp_path: Path) -> None:
+    for objectives in [("val_accuracy",), ("val_accuracy", "macs", "params")]:
+        folder = tmp_path / str(len(objectives))
+        assert Setting(sampler="tpe", objectives=objectives, budget=Budget(trials=13)).run(folder) == "budget"
+        document = open_for_reading(folder).front_document()
+        assert document["objectives"] == list(objectives)
+        best = max(r.values["val_accuracy"] for r in open_study(folder).records() if r.values)
+        assert max(item["values"]["val_accuracy"] for item in document["front"]) == best

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+
+import pytest
+from engine import AXES, TWO, candidate, curve
+
+from nas.jobs import Failure
+from nas.pareto import hypervolume, losses
+from nas.records import Record
+from nas.tracking.rows import Ledger, in_order_of_ending, published
+
+TWO_AXES = [AXES[name] for name in TWO]
+
+
+def record(number: int, accuracy: float | None = None, macs: float = 1e4, **changes: object) -> Record:
+    values = None if accuracy is None else {"val_accuracy": accuracy, "macs": macs}
+    plain = {
+        "number": number,
+        "state": "complete" if values else "failed",
+        "candidate": candidate(number),
+        "curve": curve(2),
+        "training": {"clock": 10.0 * number},
+        "values": values,
+        "failure": None if values else Failure("nan", "the loss of /home/anna/x is not a number"),
+    }
+    return Record(**plain | changes)
+
+
+def test_a_row_says_how_the_study_stood_after_its_trial() -> None:
+    ledger = Ledger(TWO_AXES, curves=False)
+    skipped = {"rejected": 3, "duplicates": 1}
+    ledger.add(record(0, 0.6, 1e5, candidate=candidate(0, skipped=skipped)))
+    ledger.add(record(1))
+    row = ledger.add(record(2, 0.7, 1e4))
+    so_far = row["so_far"]
+    assert so_far["front"] == [2]
+    assert so_far["counts"] == {"complete": 2, "pruned": 0, "failed": 1, **skipped}
+    assert so_far["compute_seconds"] == 6.0
+    assert so_far["clock_seconds"] == 20.0
+    all_values = [{"val_accuracy": 0.6, "macs": 1e5}, {"val_accuracy": 0.7, "macs": 1e4}]
+    assert so_far["hypervolume"] == pytest.approx(hypervolume(losses(TWO_AXES, all_values)))
+    assert row["values"] == all_values[1]
+    assert "curve" not in row
+
+
+def test_a_front_that_grows_is_kept_whole() -> None:
+    ledger = Ledger(TWO_AXES, curves=False)
+    for number, (accuracy, macs) in enumerate([(0.5, 1e3), (0.9, 1e5), (0.4, 1e4), (0.7, 1e4)]):
+        row = ledger.add(record(number, accuracy, macs))
+    assert row["so_far"]["front"] == [0, 3, 1]
+
+
+def test_why_a_trial_failed_is_told_by_kind_alone() -> None:
+    row = Ledger(TWO_AXES, curves=True).add(record(4))
+    assert row["failure"] == "nan"
+    assert "anna" not in str(row)
+    assert [epoch["epoch"] for epoch in row["curve"]] == [1, 2]
+
+
+def test_trials_come_in_the_order_in_which_they_ended() -> None:
+    records = [
+        record(0, 0.5, training={"clock": 30.0}),
+        record(1, 0.5, training={"clock": 10.0}),
+        record(2, state="running"),
+        record(3, state="pruned", training={}),
+    ]
+    assert [r.number for r in in_order_of_ending(records)] == [3, 1, 0]
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("/home/anna/photos/", "photos"),
+        ("~/photos", "photos"),
+        ("C:\\Users\\anna\\photos", "photos"),
+        (Path("/srv/x"), "x"),
+        (PurePosixPath("relative/x"), "relative/x"),
+        ("owner/name", "owner/name"),
+        ("postgresql+psycopg://anna:s3cret@db.example/nas", "postgresql+psycopg://db.example/nas"),
+        ("https://example.org/a@b", "https://example.org/a@b"),
+        ({"a": ("/x/y", 1, None, True)}, {"a": ["y", 1, None, True]}),
+    ],
+)
+def test_what_is_published_names_no_folder_and_no_password(value: object, shown: object) -> None:
+    assert published(value) == shown
