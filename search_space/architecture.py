@@ -59,20 +59,19 @@ class Branch:
     groups: int = 1
 
     def __post_init__(self) -> None:
-        _check(isinstance(self.name, str), f"name of a branch must be a word, got {self.name!r}")
-        _check(
-            self.pool is None or self.pool in POOLS, f"pool must be one of {POOLS}, got {self.pool!r} at {self.name}"
-        )
-        _check(_is_integer(self.width, 0), f"width must be an integer >= 0, got {self.width!r} at {self.name}")
-        _check(_is_integer(self.groups, 1), f"groups must be an integer >= 1, got {self.groups!r} at {self.name}")
-        _check(
-            self.reduction is None or (_is_number(self.reduction) and 0 < self.reduction <= 1),
-            f"reduction must be none or lie in (0, 1], got {self.reduction} at {self.name}",
-        )
-        _check(
-            self.factorization in FACTORIZATIONS,
-            f"factorization must be one of {FACTORIZATIONS}, got {self.factorization!r} at {self.name}",
-        )
+        _check(isinstance(self.name, str), "name of a branch must be a word")
+        if self.pool is not None and self.pool not in POOLS:
+            raise ValueError(f"pool must be one of {POOLS}, got {self.pool!r} at {self.name}")
+        if not _is_integer(self.width, 0):
+            raise ValueError(f"width must be an integer >= 0, got {self.width!r} at {self.name}")
+        if not _is_integer(self.groups, 1):
+            raise ValueError(f"groups must be an integer >= 1, got {self.groups!r} at {self.name}")
+        if self.reduction is not None and not (_is_number(self.reduction) and 0 < self.reduction <= 1):
+            raise ValueError(f"reduction must be none or lie in (0, 1], got {self.reduction} at {self.name}")
+        if self.factorization not in FACTORIZATIONS:
+            raise ValueError(
+                f"factorization must be one of {FACTORIZATIONS}, got {self.factorization!r} at {self.name}"
+            )
 
     @property
     def reduced(self) -> int | None:

@@ -117,9 +117,12 @@ def leaf_params(leaf: Node, shape: Shape) -> int:
 
 def leaf_macs(leaf: Node, shape: Shape) -> int:
     """Multiply–accumulates of a leaf on one input of `shape`."""
+    return _macs(leaf, shape, leaf.output_shape(shape))
+
+
+def _macs(leaf: Node, shape: Shape, output: Shape) -> int:
     match leaf:
         case Conv():
-            output = leaf.output_shape(shape)
             return _filter_weights(leaf, shape) * output.height * output.width
         case Linear():
             return leaf.features * shape.size
@@ -145,7 +148,7 @@ def _measure(node: Node, shape: Shape, keep: bool, training: bool) -> _Part:
         case Identity() | Dropout():
             return _Part(shape, 0, 0, shape.size, alias=True)
     output = node.output_shape(shape)
-    return _Part(output, leaf_params(node, shape), leaf_macs(node, shape), shape.size + output.size)
+    return _Part(output, leaf_params(node, shape), _macs(node, shape, output), shape.size + output.size)
 
 
 def _measure_seq(node: Seq, shape: Shape, keep: bool, training: bool) -> _Part:

@@ -87,11 +87,10 @@ def _check_names(children: tuple[Node, ...]) -> None:
     """A path must lead to one node, in a module's attributes and in source code too."""
     names = [child.name for child in children if child.name]
     for name in names:
-        check(
-            name.isascii() and name.isidentifier() and not keyword.iskeyword(name),
-            f"a name must be an ASCII identifier and no keyword, got {name!r}",
-        )
-    check(len(set(names)) == len(names), f"names of siblings must differ, got {names}")
+        if not (name.isascii() and name.isidentifier()) or keyword.iskeyword(name):
+            raise ValueError(f"a name must be an ASCII identifier and no keyword, got {name!r}")
+    if len(set(names)) < len(names):
+        raise ValueError(f"names of siblings must differ, got {names}")
 
 
 @final

@@ -28,10 +28,9 @@ from search_space.graph import (
     Residual,
     Scale,
     Seq,
+    Shape,
     Slice,
     Tap,
-    Visit,
-    walk,
 )
 
 ID_LENGTH = 16
@@ -66,19 +65,33 @@ def canonical(graph: Graph) -> str:
     convolution that is not depthwise, or a sum of two sides that are both joined of branches or passed through, keeps
     its order: the identity may then be finer than need be, never coarser.
     """
-    ordered = any(_sees_order(visit) for visit in walk(graph, taps=True)) or _aligns(graph.root)
+    ordered = _sees_order(graph.root, graph.input)[0] or _aligns(graph.root)
     shape = ",".join(str(extent) for extent in graph.input)
     return f"{shape}:{_text(_parts(graph.root, ordered))}"
 
 
-def _sees_order(visit: Visit) -> bool:
-    """Whether a leaf treats channels by their position."""
-    match visit.leaf:
-        case Slice() | LRN():
-            return True
+def _sees_order(node: Node, shape: Shape) -> tuple[bool, Shape]:
+    """Whether a leaf, here or below, treats channels by their position; and the output's shape."""
+    match node:
         case Conv(groups=groups, channels=channels):
-            return groups > 1 and not groups == channels == visit.input.channels
-    return False
+            depthwise = groups == channels == shape.channels
+            return groups > 1 and not depthwise, node.output_shape(shape)
+        case Seq():
+            sees = False
+            for child in node.nodes:
+                below, shape = _sees_order(child, shape)
+                sees = sees or below
+            return sees, shape
+        case Concat():
+            answers = [_sees_order(branch, shape) for branch in node.branches]
+            joined = answers[0][1]._replace(channels=sum(output.channels for _, output in answers))
+            return any(sees for sees, _ in answers), joined
+        case Residual():
+            answers = [_sees_order(side, shape) for side in node.children]
+            return any(sees for sees, _ in answers), answers[0][1]
+        case Tap():
+            return _sees_order(node.head, shape)[0], shape
+    return isinstance(node, Slice | LRN), node.output_shape(shape)
 
 
 def _aligns(node: Node) -> bool:
@@ -120,6 +133,8 @@ def _text(parts: Sequence[_Part]) -> str:
 def _parts(node: Node, ordered: bool) -> list[_Part]:
     """The node as a sequence of parts, none for what does nothing."""
     match node:
+        case Conv():
+            return [*_conv_parts(node)]
         case Seq():
             return [part for child in node.nodes for part in _parts(child, ordered)]
         case Concat(branches=(only,)):
@@ -152,14 +167,16 @@ def _norm_part(norm: Norm) -> str:
     return f"{norm.kind}norm({_number(norm.eps)})"
 
 
+def _conv_parts(node: Conv) -> list[str]:
+    bias = "+b" if node.bias else ""
+    sweep = f"{_pair(node.kernel)}/{_pair(node.stride)}+{_pair(node.padding)}"
+    text = f"conv({node.channels},{sweep},g{node.groups}{bias})"
+    norm = [] if node.norm is None else [_norm_part(node.norm)]
+    return [text, *norm, *_activation_parts(node.activation)]
+
+
 def _leaf_parts(node: Node) -> list[str]:
     match node:
-        case Conv():
-            bias = "+b" if node.bias else ""
-            sweep = f"{_pair(node.kernel)}/{_pair(node.stride)}+{_pair(node.padding)}"
-            text = f"conv({node.channels},{sweep},g{node.groups}{bias})"
-            norm = [] if node.norm is None else [_norm_part(node.norm)]
-            return [text, *norm, *_activation_parts(node.activation)]
         case Norm():
             return [_norm_part(node)]
         case Activation():

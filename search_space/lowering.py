@@ -35,8 +35,8 @@ def lower(architecture: Architecture) -> Graph:
     nodes: list[Node] = [_lower_stem(architecture.stem)]
     shape = nodes[0].output_shape(architecture.input, "stem")
     for index, stage in enumerate(architecture.stages):
-        nodes.append(_lower_stage(stage, shape, architecture.classes, f"stage{index}"))
-        shape = nodes[-1].output_shape(shape, f"stage{index}")
+        node, shape = _lower_stage(stage, shape, architecture.classes, f"stage{index}")
+        nodes.append(node)
     nodes.append(GlobalPool(name="pool"))
     if architecture.dropout:
         nodes.append(Dropout(architecture.dropout, name="dropout"))
@@ -50,7 +50,8 @@ def _lower_stem(stem: Stem) -> Node:
     return STEMS[stem.kind](stem.width, UNITS)
 
 
-def _lower_stage(stage: Stage, shape: Shape, classes: int, name: str) -> Node:
+def _lower_stage(stage: Stage, shape: Shape, classes: int, name: str) -> tuple[Node, Shape]:
+    """The stage on a map of `shape`, and the shape of what it makes of it."""
     nodes: list[Node] = []
     if stage.grid is not None:
         nodes.append(family(stage.grid.family).lower(stage.grid, shape.channels, "reduction"))
@@ -63,7 +64,7 @@ def _lower_stage(stage: Stage, shape: Shape, classes: int, name: str) -> Node:
         shape = nodes[-1].output_shape(shape, f"{name}.block{index}")
     if stage.auxiliary != "none":
         nodes.append(auxiliary(stage.auxiliary, shape, classes, UNITS))
-    return Seq(tuple(nodes), name=name)
+    return Seq(tuple(nodes), name=name), shape
 
 
 def summary(architecture: Architecture) -> str:

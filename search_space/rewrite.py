@@ -25,7 +25,6 @@ from search_space.graph import (
     Shape,
     Slice,
     Tap,
-    child_path,
 )
 from search_space.receptive import receptive_field
 
@@ -119,13 +118,6 @@ def _measure(graph: Graph) -> Measure:
     return Measure(cost(graph), receptive_field(graph))
 
 
-def module_step(parent: Node, child: Node, index: int) -> str:
-    """The name that a child has in the built module of its parent."""
-    if isinstance(parent, Residual):
-        return ("body", "shortcut")[index]
-    return "head" if isinstance(parent, Tap) else child_path("", child, index)
-
-
 def below(step: str, path: str) -> str:
     """A path under one more step; either may be empty."""
     return ".".join(part for part in (step, path) if part)
@@ -144,10 +136,9 @@ class _Walker:
         children: list[Node] = []
         sources: Sources = {}
         current = shape
-        for index, child in enumerate(node.children):
-            here = child_path(path, child, index)
+        for child, step in zip(node.children, node.steps, strict=True):
+            here = below(path, step)
             changed, inner = self.apply(child, current, here)
-            step = module_step(node, child, index)
             sources |= {
                 below(step, key): replace(s, paths=tuple(below(step, p) for p in s.paths)) for key, s in inner.items()
             }
@@ -210,7 +201,7 @@ def reduce_width(node: Node, shape: Shape, ratio: float) -> Match:
     branches: list[Node] = []
     sources: Sources = {}
     for index, (old, new) in enumerate(zip(node.branches, reduced, strict=True)):
-        step = module_step(node, old, index)
+        step = node.steps[index]
         branches.append(old if new is None else new)
         if new is None:
             sources |= {below(step, path): Source((below(step, path),)) for path in _leaves(old)}
@@ -243,10 +234,8 @@ def _leaves(node: Node, path: str = "") -> list[str]:
     """Modules of all leaves of a node, relative to it."""
     if not node.children:
         return [] if isinstance(node, Seq) else [path]
-    steps = (module_step(node, child, index) for index, child in enumerate(node.children))
-    return [
-        leaf for step, child in zip(steps, node.children, strict=True) for leaf in _leaves(child, below(path, step))
-    ]
+    steps = zip(node.steps, node.children, strict=True)
+    return [leaf for step, child in steps for leaf in _leaves(child, below(path, step))]
 
 
 def _square(node: Node, least: int) -> Conv | None:
@@ -321,8 +310,8 @@ def merge(node: Node, shape: Shape, ratio: float) -> Match:  # noqa: ARG001 - a 
             merged = True
         else:
             joined = node.branches[run[0]]
-            step = module_step(node, joined, len(branches))
-            old = module_step(node, joined, run[0])
+            step = joined.name or str(len(branches))
+            old = node.steps[run[0]]
             inner = {path: Source((below(old, path),)) for path in _leaves(joined)}
         branches.append(joined)
         sources |= {below(step, key): source for key, source in inner.items()}
@@ -360,16 +349,16 @@ def _merged(node: Concat, run: list[int], name: str) -> tuple[Node, Sources]:
     start = 0
     for position, index in enumerate(run):
         branch = node.branches[index]
-        step = module_step(node, branch, index)
+        step = node.steps[index]
         opening = _opening(branch)
         assert opening is not None
         cut = Slice(start, start + opening.channels, name="slice")
         start += opening.channels
         if isinstance(branch, Seq):
-            origins.append(below(step, module_step(branch, branch.nodes[0], 0)))
+            origins.append(below(step, branch.steps[0]))
             rest = Seq((cut, *branch.nodes[1:]), name=branch.name)
             rests.append(rest)
-            here = child_path("split", branch, position)
+            here = below("split", branch.name or str(position))
             sources |= {below(here, path): Source((below(step, path),)) for path in _leaves(rest)[1:]}
         else:
             origins.append(step)
