@@ -14,7 +14,7 @@ from nas.data.spec import DataSpec
 from nas.fidelity.spec import FidelitySpec
 from nas.objectives import Objective
 from nas.samplers.spec import SamplerSpec
-from nas.specs import Budget, Limits, StorageSpec, check_pick
+from nas.specs import Budget, Limits, StorageSpec, check_pick, check_positive
 from nas.tracking.spec import TrackingSpec
 from nas.training.recipe import Recipe
 from nas.workers.spec import WorkersSpec
@@ -107,7 +107,35 @@ class FrontConfig(ReadConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class StatusConfig(ReadConfig):
-    """What `nas status` is told: which study, and how to print it."""
+    """What `nas status` is told: which study, and how to print it.
+
+    Attributes:
+        watch: whether to print again, every few seconds, until no search drives the study any more.
+        interval: seconds between two looks, positive.
+
+    Raises:
+        ValueError: a value out of range.
+    """
+
+    watch: bool = False
+    interval: float = 2.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_positive("interval", self.interval)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StopConfig:
+    """What `nas stop` is told: which study.
+
+    Attributes:
+        study: the study, a folder under `outputs`, or a path.
+        outputs: folder of the studies.
+    """
+
+    study: str | None = None
+    outputs: str = "outputs"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -291,6 +319,7 @@ class ExportConfig(PickConfig):
 ROOTS: Mapping[str, type] = {
     "search": SearchConfig,
     "status": StatusConfig,
+    "stop": StopConfig,
     "front": FrontConfig,
     "report": ReportConfig,
     "dashboard": DashboardConfig,

@@ -36,6 +36,7 @@ COMMANDS: Mapping[str, Command] = {
         "nas.cli.search", "run a search, or resume it: the same command again goes on to the total budget"
     ),
     "status": Command("nas.cli.status", "what a study has done so far: trials, failures, hypervolume, time"),
+    "stop": Command("nas.cli.stop", "end a running search in order; it can go on later"),
     "front": Command("nas.cli.front", "the Pareto front of a study, with accuracy and costs"),
     "report": Command("nas.cli.report", "one self-contained HTML file about a study"),
     "dashboard": Command("nas.cli.dashboard", "optuna-dashboard on a study, for this machine alone"),

@@ -30,7 +30,7 @@ def run(config: ReportConfig) -> int:
     from nas.reports.html import render  # noqa: PLC0415 - the same, and Plotly
 
     reader = open_for_reading(folder)
-    html = render(reader, circumstances(folder, study_words(config.study or "", config.outputs)))
+    html = render(reader, circumstances(folder, config.study or "", config.outputs))
     path = folder / REPORT_FILE if config.output is None else Path(config.output).expanduser()
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(html.encode())  # as it is: the policy in it names its scripts by their hashes
@@ -50,17 +50,17 @@ def study_words(study: str, outputs: str) -> str:
     return shlex.join(words)
 
 
-def circumstances(folder: Path, reference: str) -> Any:
-    """What stands beside a study in its folder, as far as it is there."""
+def circumstances(folder: Path, study: str, outputs: str) -> Any:
+    """What stands beside a study in its folder, as far as it is there; commands name it as it was named here."""
     from nas.cli.replay import search_command  # noqa: PLC0415 - composes, which no other part of the command does
     from nas.reports.html import Circumstances  # noqa: PLC0415 - imports Plotly, which a mistake needn't wait for
 
     settings = folder / "config.yaml"
     stored = read_yaml(settings)
-    command, exact = search_command(stored) if stored else (None, True)
+    command, exact = search_command({**stored, "study": study, "outputs": outputs}) if stored else (None, True)
     environment = folder / "environment.json"
     return Circumstances(
-        reference=reference,
+        reference=study_words(study, outputs),
         search=command,
         exact=exact,
         config=stored,

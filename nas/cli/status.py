@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -19,9 +21,15 @@ def run(config: StatusConfig) -> int:
     """
     from nas.reader import open_for_reading  # noqa: PLC0415 - imports Optuna, which a mistake needn't wait for
 
-    document = open_for_reading(existing_study(config.study, config.outputs)).status_document()
-    print_document(document, config.format, status_table, status_rows)
-    return 0
+    folder = existing_study(config.study, config.outputs)
+    clear = "\x1b[H\x1b[2J" if config.watch and config.format == "table" and sys.stdout.isatty() else ""
+    while True:
+        document = open_for_reading(folder).status_document()
+        sys.stdout.write(clear)
+        print_document(document, config.format, status_table, status_rows)
+        if not (config.watch and document["driven"]):
+            return 0
+        time.sleep(config.interval)
 
 
 def status_rows(document: Mapping[str, Any]) -> list[Row]:

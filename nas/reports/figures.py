@@ -41,7 +41,7 @@ def draw_front(records: Sequence[Record], axes: Sequence[Axis], title: str, path
     plane.scatter(*_points(members, upright, across), label=f"front ({len(members)})", color="C0", s=36, zorder=3)
     if across:
         plane.step(*_points(members, upright, across), where="post", color="C0", linewidth=1)
-        plane.set_xscale("log" if across.log else "linear")
+        plane.set_xscale("log" if across.log and members else "linear")
     plane.set_xlabel(LABELS.get(across.name, across.name) if across else "trial")
     plane.set_ylabel(LABELS.get(upright.name, upright.name))
     plane.set_title(title)

@@ -120,22 +120,22 @@ class Retraining:
         """Take in what came of a job: what may go well the next time is tried again, the rest is a failure."""
         job = outcome.job
         task, _ = self._running.pop(job.folder)
-        if outcome.failure is None:
-            if task.done:
-                log.info("trial %d seed %d: trained and measured, %.1f s", job.trial, job.seed, outcome.seconds)
-            elif not self._reason:
-                self._waiting.insert(0, task)
+        if outcome.failure is None and task.done:
+            log.info("trial %d seed %d: trained and measured, %.1f s", job.trial, job.seed, outcome.seconds)
             return
+        if outcome.failure is None and self._reason:
+            return
+        failure = outcome.failure or Failure("died", "the training was ended from outside")
         tries = self._tried[job.folder] = self._tried.get(job.folder, 0) + 1
-        if outcome.failure.kind == "checkpoint" and job.checkpoint is not None and tries <= self._retries:
-            log.info("trial %d seed %d: begins anew, %s", job.trial, job.seed, outcome.failure.message)
+        again = failure.kind in TRIED_AGAIN or (failure.kind == "checkpoint" and job.checkpoint is not None)
+        if not again or tries > self._retries:
+            self.failures[job.folder] = failure
+            log.info("trial %d seed %d: failed, %s", job.trial, job.seed, failure.message)
+            return
+        if failure.kind == "checkpoint" and job.checkpoint is not None:
+            log.info("trial %d seed %d: begins anew, %s", job.trial, job.seed, failure.message)
             job.checkpoint.replace(job.checkpoint.with_suffix(".unreadable"))
-            self._waiting.insert(0, task)
-        elif outcome.failure.kind in TRIED_AGAIN and tries <= self._retries:
-            self._waiting.insert(0, task)
-        else:
-            self.failures[job.folder] = outcome.failure
-            log.info("trial %d seed %d: failed, %s", job.trial, job.seed, outcome.failure.message)
+        self._waiting.insert(0, task)
 
 
 def next_attempt(folder: Path) -> int:

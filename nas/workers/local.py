@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerProcess
 from typing import final
@@ -162,6 +163,7 @@ def _deaf_to_interrupts() -> Iterator[None]:
     What is blocked stays blocked in the fork server and in all of its children. For the driver itself an interrupt is
     put off to the end of the block.
     """
+    resource_tracker.ensure_running()  # starting it lifts the block, so it is started before
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

@@ -1,9 +1,14 @@
-"""A headless Chromium without a driver library: its DevTools protocol over two pipes, JSON ended by a zero byte."""
+"""What the tests of the reports share: invented studies, and a headless Chromium without a driver library.
+
+The browser is spoken to in its DevTools protocol over two pipes, JSON documents ended by a zero byte each.
+"""
 
 from __future__ import annotations
 
 import json
+import math
 import os
+import random
 import shlex
 import shutil
 import subprocess
@@ -13,6 +18,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from optuna.samplers import RandomSampler
+
+from nas.jobs import Epoch, Failure
+from nas.pareto import Axis
+from nas.proposer import Proposer
+from nas.records import Candidate
+from nas.samplers.view import View
+from nas.specs import Limits
+from nas.study import Study, create_study
+from search_space.graph import Shape
+from search_space.space import parse_space
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 OPTIONS = (
@@ -160,4 +177,68 @@ def browser(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         opened.close()
 
 
-PageMaker = Callable[..., Browser]
+CONF = Path(__file__).parents[3] / "conf"
+ENDS = {"val_accuracy": ("maximize", False, 1.0, 0.1), "macs": ("minimize", True, 500.0, 4e6)}
+LIMIT = 1_500_000
+ENDS["params"] = ("minimize", True, 100.0, 1e5)
+StudyMaker = Callable[..., Study]
+
+
+@pytest.fixture(scope="session")
+def make_study(tmp_path_factory: pytest.TempPathFactory) -> StudyMaker:
+    """`make_study(trials=..., objectives=..., name=...)`: a stored study of random networks with invented accuracies.
+
+    Every tenth trial from the fourth on failed, from the fifth on was given up; the last one still runs. Accuracy grows
+    with MACs, and most of all with a stem of stride 1.
+    """
+
+    def make(
+        trials: int = 24,
+        *,
+        objectives: tuple[str, ...] = ("val_accuracy", "macs"),
+        name: str = "invented",
+        message: str = "out of memory",
+    ) -> Study:
+        folder = tmp_path_factory.mktemp("study") / name
+        folder.mkdir()
+        mapping = yaml.safe_load((CONF / "space" / "quick.yaml").read_text())
+        space = parse_space(mapping, Shape(1, 8, 8), 10)
+        axes = [Axis(objective, *ENDS[objective]) for objective in objectives]
+        made_with = {
+            "space": {**mapping, "input": [1, 8, 8], "classes": 10},
+            "objectives": [axis.to_json() for axis in axes],
+            "data": {"name": "digits", "source": "digits", "val_fraction": 0.2, "split_seed": 0},
+            "training": {"epochs": 3, "batch_size": 64, "optimizer": "sgd", "learning_rate": 0.3, "schedule": "cosine"},
+        }
+        study = create_study(folder, made_with)
+        view = View(space, axes, lambda seed: RandomSampler(seed=seed), seed=1, worst=False)
+        proposer = Proposer(view, Limits(max_macs=LIMIT), seed=1, max_idle_asks=100)
+        generator = random.Random(2)
+        for index in range(trials):
+            proposed = proposer.propose()
+            assert proposed is not None
+            view.accept(proposed[1], index, proposed[0].constraints)
+            _train(study, proposed[0], generator, index, last=index == trials - 1, message=message)
+        return study
+
+    return make
+
+
+def _train(
+    study: Study, candidate: Candidate, generator: random.Random, index: int, *, last: bool, message: str
+) -> None:
+    number = study.add(candidate)
+    best = 0.3 + 0.08 * math.log10(candidate.costs["macs"]) + 0.15 * (candidate.params["stem.stride"] == 1)
+    best = min(0.99, best + generator.gauss(0, 0.01))
+    epochs = {4: 0, 5: 1}.get(index % 10, 3) if not last else 2
+    curve = tuple(Epoch(e, 2 / e, 1.9 / e, best * e / 3, best * e / 3 - 0.01, 0.5) for e in range(1, epochs + 1))
+    study.note(number, curve, {"attempt": 1, "clock": 2.0 * (index + 1), "seconds": 0.5 * epochs})
+    if last:
+        return
+    if epochs == 0:
+        study.fail(number, Failure("out_of_memory", message))
+    elif epochs == 1:
+        study.prune(number)
+    else:
+        known = {"val_accuracy": best, **candidate.costs}
+        study.tell(number, {axis.name: known[axis.name] for axis in study.axes})

@@ -1,0 +1,206 @@
+"""The report's file: what stands in it, and that nothing in a study becomes markup."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import json
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from nas.reader import StudyReader
+from nas.reports.html import Circumstances, render
+
+HOSTILE = "<script>alert(1)</script>"
+AROUND = Circumstances("study=invented", "nas search study=invented seed=3", True, {"seed": 3}, "seed: 3\n", {})
+
+
+class Page(HTMLParser):
+    """The page's elements: text by tag, attributes by tag, the content of scripts, rows of the table of trials."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.tags, self.scripts, self.text, self.open, self.rows = [], [], [], [], []
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in {"meta", "link", "input", "rect", "path", "polygon", "line", "circle"}:
+            self.open.append(tag)
+        if tag == "tr" and dict(attrs).get("id", "").startswith("trial-"):
+            self.rows.append([])
+
+    def handle_endtag(self, tag):
+        if tag in self.open:
+            while self.open.pop() != tag:
+                pass
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] == "script":
+            self.scripts.append((self.tags[-1][1], data))
+        else:
+            self.text.append(data)
+        if "tr" in self.open and self.rows and {"td", "th"} & set(self.open):
+            self.rows[-1].append(data)
+
+    def block(self, identity):
+        return next(text for attrs, text in self.scripts if attrs.get("id") == identity)
+
+
+@pytest.fixture(scope="module")
+def report(make_study):
+    def make(around=AROUND, **how):
+        study = make_study(**how)
+        reader = StudyReader(study)
+        html = render(reader, around)
+        page = Page(html)
+        return reader, html, page, json.loads(page.block("data"))
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def usual(report):
+    return report(message="no memory left")
+
+
+def test_the_data_are_the_study(usual):
+    reader, _, _, data = usual
+    assert [trial["n"] for trial in data["trials"]] == list(range(24))
+    for trial, record in zip(data["trials"], reader.records, strict=True):
+        assert (trial["id"], trial["state"], trial["summary"]) == (
+            record.candidate.id,
+            record.state,
+            record.candidate.summary,
+        )
+        assert trial["values"]["macs"] == record.candidate.costs["macs"]
+        assert trial["curve"]["val_accuracy"] == pytest.approx([row.val_accuracy for row in record.curve], rel=1e-5)
+        if record.values:
+            assert trial["values"]["val_accuracy"] == record.values["val_accuracy"]
+    front = reader.front_document()["front"]
+    assert data["front"] == [item["trial"] for item in front]
+    assert [trial["n"] for trial in data["trials"] if trial["front"]] == sorted(data["front"])
+    assert data["limits"] == {"macs": 1_500_000}
+    assert data["progress"]["values"][-1] == pytest.approx(reader.status_document()["hypervolume"], abs=1e-6)
+    assert data["progress"]["values"] == sorted(data["progress"]["values"])
+    assert data["first"] == max(front, key=lambda item: item["values"]["val_accuracy"])["trial"]
+
+
+def test_every_trial_has_a_row_and_a_drawing(usual):
+    reader, html, page, _ = usual
+    assert [row[0] for row in page.rows] == [str(record.number) for record in reader.records]
+    for row, record in zip(page.rows, reader.records, strict=True):
+        assert record.candidate.summary in row
+    packed = page.block("drawings")
+    drawings = json.loads(gzip.decompress(base64.b64decode(packed)))
+    assert sorted(map(int, drawings)) == list(range(24))
+    assert all(drawing.startswith("<svg") for drawing in drawings.values())
+    front = reader.front_document()["front"]
+    gallery = html[html.index('id="gallery"') : html.index('id="trials"')]
+    assert gallery.count("<figure") == len(front)
+    for item in front:
+        assert f"Drawing of trial {item['trial']}:" in gallery
+
+
+def test_failures_rejections_and_commands_are_told(usual):
+    reader, _, page, _ = usual
+    text = " ".join(page.text)
+    status = reader.status_document()
+    assert status["trials"]["rejected"] > 0
+    assert f"MACs {status['trials']['rejected']}" in text
+    assert "no memory left" in text
+    assert "out_of_memory 2 4, 14 no memory left" in " ".join(text.split())
+    assert "nas search study=again seed=3" in text
+    assert "nas search study=invented seed=3" in text
+    assert "nas retrain study=invented pick=knee" in text
+
+
+def test_nothing_is_fetched(usual):
+    _, html, page, _ = usual
+    assert not [tag for tag, attrs in page.tags if tag in {"link", "img", "iframe", "base", "object"}]
+    assert not [attrs for _, attrs in page.tags if "src" in attrs]
+    assert {attrs["href"] for tag, attrs in page.tags if "href" in attrs} == {"#front"}
+    assert "\r" not in html
+
+
+def test_the_policy_allows_the_scripts_that_are_there_and_no_other(usual):
+    _, _, page, _ = usual
+    policy = next(attrs["content"] for tag, attrs in page.tags if attrs.get("http-equiv"))
+    directives = dict(part.strip().split(" ", 1) for part in policy.split(";"))
+    run = [text for attrs, text in page.scripts if "type" not in attrs]
+    assert len(run) == 2
+    hashes = {f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'" for text in run}
+    assert set(directives["script-src"].split()) == hashes
+    assert directives["default-src"] == "'none'"
+    assert "connect-src" not in directives
+
+
+def test_hostile_names_stay_text(report):
+    around = Circumstances(f"study={HOSTILE}", f"nas search study={HOSTILE}", True, {}, HOSTILE, {"processor": HOSTILE})
+    _, html, page, data = report(around, name="x<script>alert(1)<", trials=12, message=f"{HOSTILE} --> <!-- \u2028")
+    assert len([tag for tag, _ in page.tags if tag == "script"]) == 4
+    assert not [attrs for _, attrs in page.tags if any(name.startswith("on") for name in attrs)]
+    assert data["study"] == "x<script>alert(1)<"
+    assert data["trials"][4]["failure"].endswith(f"{HOSTILE} --> <!-- \u2028")
+    own = [attrs for attrs, text in page.scripts if "alert(1)" in text and attrs.get("type") != "application/json"]
+    assert own == []
+    assert "<!--" not in page.block("data")
+    assert "alert(1)" in " ".join(page.text)
+    assert re.search(r"<script>alert", html) is None
+
+
+def test_one_objective_is_told_by_its_best_value(report):
+    reader, _, page, data = report(objectives=("val_accuracy",), trials=12)
+    best = max(record.values["val_accuracy"] for record in reader.records if record.values)
+    assert data["single"]
+    assert (data["along"], data["up"]) == ("macs", "val_accuracy")
+    assert data["progress"]["measure"] == "val_accuracy"
+    assert data["progress"]["values"][-1] == best
+    assert len(data["front"]) == 1
+    assert "The best network" in page.text
+
+
+def test_three_objectives(report):
+    reader, _, _, data = report(objectives=("val_accuracy", "macs", "params"), trials=12)
+    assert not data["single"]
+    assert [axis["name"] for axis in data["axes"]] == ["val_accuracy", "macs", "params"]
+    assert len(data["front"]) == reader.status_document()["front"] > 1
+
+
+def test_costs_alone_are_shown_over_each_other(report):
+    _, _, _, data = report(objectives=("macs", "params"), trials=6)
+    assert (data["along"], data["up"]) == ("params", "macs")
+
+
+def test_an_empty_study(report):
+    _, _, page, data = report(trials=0)
+    text = " ".join(page.text)
+    assert "No trial is complete yet; 0 were begun." in text
+    assert data["trials"] == []
+    assert "nas search study=invented seed=3" in text
+
+
+def test_a_study_whose_first_trial_runs(report):
+    _, _, page, data = report(trials=1)
+    assert data["progress"]["values"] == []
+    assert data["first"] == 0
+    assert "Needs at least 20 complete trials" in " ".join(page.text)
+
+
+def test_without_anything_beside_it(report):
+    _, _, page, _ = report(Circumstances("study=invented"), trials=3)
+    assert "nas export study=invented pick=knee" not in page.text
+    assert "nas retrain study=invented pick=knee" in page.text
+
+
+def test_a_number_that_is_none_is_no_number(make_study):
+    study = make_study(trials=2)
+    curve = study.records()[0].curve
+    study.note(1, (*curve[:1], type(curve[0])(2, float("nan"), float("inf"), 0.1, 0.1, 0.5)), {"attempt": 1})
+    html = render(StudyReader(study), AROUND)
+    data = json.loads(Page(html).block("data"))
+    assert data["trials"][1]["curve"]["val_loss"][1] is None
+    assert data["trials"][1]["values"]["train_loss"] is None

@@ -1,0 +1,123 @@
+"""The driver of a retraining with an executor that plays a script."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from engine import EPOCHS, FakeExecutor, FakeHandle, candidate
+
+from nas.jobs import Failure, Job, Outcome
+from nas.records import Record
+from nas.retrain.driver import Retraining, Task, next_attempt
+from nas.retrain.files import SEED_FILE, seed_folder, trial_folder, write_json
+from nas.training.checkpoint import latest
+
+DIED = Failure("died", "the process ended with signal 9")
+
+
+class MeasuringExecutor(FakeExecutor):
+    """Leaves a result where a training has ended in full, as the real runner does."""
+
+    def _step(self, handle: FakeHandle) -> Outcome | None:
+        outcome = super()._step(handle)
+        if outcome is not None and outcome.failure is None and outcome.epoch == EPOCHS:
+            write_json(outcome.job.folder / SEED_FILE, {"seed": outcome.job.seed})
+        return outcome
+
+
+def tasks(study: Path, trials: int = 2, seeds: int = 2) -> list[Task]:
+    records = [Record(number, "complete", candidate(number), (), {}, {}, None) for number in range(trials)]
+    return [
+        Task(record, seed, seed_folder(trial_folder(study, record.number), seed))
+        for seed in range(seeds)
+        for record in records
+    ]
+
+
+def retraining(executor: FakeExecutor, todo: list[Task], retries: int = 2) -> Retraining:
+    return Retraining(executor, todo, epochs=EPOCHS, retries=retries, latest=latest)
+
+
+def failing(failure: Failure, times: int = 99) -> Callable[[Job, int], Failure | None]:
+    """Trial 0 seed 0 fails at its second epoch, the first `times` times."""
+    left = iter(range(times))
+    return lambda job, epoch: (
+        failure if (job.trial, job.seed, epoch) == (0, 0, 2) and next(left, None) is not None else None
+    )
+
+
+@pytest.mark.parametrize("slots", [1, 2])
+def test_every_network_is_trained_in_full_with_every_seed(tmp_path: Path, slots: int) -> None:
+    executor, todo = MeasuringExecutor(slots), tasks(tmp_path)
+    assert retraining(executor, todo).run() == "done"
+    assert all(task.done for task in todo)
+    assert {(job.trial, job.seed, job.from_epoch, job.to_epoch) for job in executor.jobs} == {
+        (trial, seed, 0, EPOCHS) for trial in (0, 1) for seed in (0, 1)
+    }
+    assert executor.closed
+    assert executor.most == slots
+
+
+def test_what_is_done_is_not_done_again(tmp_path: Path) -> None:
+    retraining(MeasuringExecutor(), tasks(tmp_path)).run()
+    executor = MeasuringExecutor()
+    assert retraining(executor, tasks(tmp_path, seeds=3)).run() == "done"
+    assert [(job.trial, job.seed) for job in executor.jobs] == [(0, 2), (1, 2)]
+
+
+def test_it_stops_after_the_epoch_and_goes_on_from_there(tmp_path: Path) -> None:
+    todo = tasks(tmp_path, trials=1)
+    executor = MeasuringExecutor()
+    first = retraining(executor, todo)
+    executor.before_wait = lambda waits: first.stop("interrupted") if waits == 1 else None
+    assert first.run() == "interrupted"
+    assert latest(todo[0].folder) == (todo[0].folder / "attempt1-epoch002.pt", 2)
+    again = MeasuringExecutor()
+    assert retraining(again, todo).run() == "done"
+    assert [(job.seed, job.attempt, job.from_epoch) for job in again.jobs] == [(0, 2, 2), (1, 1, 0)]
+
+
+def test_a_second_stop_ends_at_once(tmp_path: Path) -> None:
+    executor = MeasuringExecutor(2)
+    first = retraining(executor, tasks(tmp_path))
+    executor.before_wait = lambda waits: first.stop("terminated", at_once=True)
+    assert first.run() == "terminated"
+    assert executor.waits == 1
+
+
+def test_a_training_that_died_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
+    executor, todo = MeasuringExecutor(fails=failing(DIED, times=2)), tasks(tmp_path, trials=1, seeds=1)
+    driver = retraining(executor, todo)
+    assert driver.run() == "done"
+    assert [(job.attempt, job.from_epoch) for job in executor.jobs] == [(1, 0), (2, 1), (2, 1)]
+    assert driver.failures == {}
+
+
+@pytest.mark.parametrize(("failure", "tries"), [(DIED, 3), (Failure("nan", "no number"), 1)])
+def test_what_fails_for_good_is_said_and_the_rest_goes_on(tmp_path: Path, failure: Failure, tries: int) -> None:
+    executor, todo = MeasuringExecutor(fails=failing(failure)), tasks(tmp_path)
+    driver = retraining(executor, todo)
+    assert driver.run() == "done"
+    assert [job.trial for job in executor.jobs].count(0) == tries + 1
+    assert driver.failures == {todo[0].folder: failure}
+    assert [task.done for task in todo] == [False, True, True, True]
+
+
+def test_a_checkpoint_that_can_not_be_read_is_set_aside_and_the_training_begins_anew(tmp_path: Path) -> None:
+    todo = tasks(tmp_path, trials=1, seeds=1)
+    bad = Failure("checkpoint", "a checkpoint must be a readable file")
+    first = MeasuringExecutor(fails=failing(DIED))
+    retraining(first, todo, retries=0).run()
+    executor = MeasuringExecutor(fails=failing(bad, times=1))
+    assert retraining(executor, todo).run() == "done"
+    assert [(job.attempt, job.from_epoch) for job in executor.jobs] == [(2, 1), (2, 0)]
+    assert (todo[0].folder / "attempt1-epoch001.unreadable").is_file()
+
+
+def test_an_attempt_is_one_more_than_any_that_left_a_file(tmp_path: Path) -> None:
+    assert next_attempt(tmp_path / "nowhere") == 1
+    for name in ("attempt2-epoch001.pt", ".attempt4-epoch002.pt.part", "attempt10-epoch001.unreadable", "log.txt"):
+        (tmp_path / name).touch()
+    assert next_attempt(tmp_path) == 11
