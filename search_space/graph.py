@@ -274,6 +274,9 @@ def _walk(node: Node, shape: Shape, path: str, taps: bool) -> Iterator[Visit]:
             shape = child.output_shape(shape, here)
 
 
+_BATCH_NORM = Norm()
+
+
 def conv(
     channels: int,
     kernel: int | Pair,
@@ -297,6 +300,7 @@ def conv(
         ValueError: a side of the kernel is even.
     """
     sides = (kernel, kernel) if isinstance(kernel, int) else kernel
-    check(all(side % 2 == 1 for side in sides), f"kernel must be odd, got {kernel}")
+    if sides[0] % 2 == 0 or sides[1] % 2 == 0:
+        raise ValueError(f"kernel must be odd, got {kernel}")
     padding = (sides[0] // 2, sides[1] // 2)
-    return Conv(channels, sides, (stride, stride), padding, groups, norm=Norm(), activation=activation, name=name)
+    return Conv(channels, sides, (stride, stride), padding, groups, norm=_BATCH_NORM, activation=activation, name=name)

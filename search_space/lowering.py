@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import final
 
 from search_space.architecture import Architecture, Block, Stage, Stem
 from search_space.blocks import family
@@ -26,45 +28,83 @@ def normalise(architecture: Architecture) -> Architecture:
     return replace(architecture, stem=plain, stages=tuple(stages))
 
 
+@final
+@dataclass(frozen=True, slots=True)
+class Pooling:
+    """A plain grid reduction by `max` or `avg`."""
+
+    kind: str
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Auxiliary:
+    """An auxiliary classifier of a kind."""
+
+    kind: str
+    classes: int
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class End:
+    """What stands behind all stages: global pooling, dropout, classifier."""
+
+    dropout: float
+    classes: int
+
+
+Piece = Stem | Block | Pooling | Auxiliary | End
+
+
+def pieces(stage: Stage, classes: int) -> Iterator[tuple[str, Piece]]:
+    """The pieces of a stage in order, with their names."""
+    if stage.grid is not None:
+        yield "reduction", stage.grid
+    elif stage.reduction != "none":
+        yield "reduction", Pooling(stage.reduction)
+    for index, block in enumerate(stage.blocks):
+        yield f"block{index}", block
+    if stage.auxiliary != "none":
+        yield "aux", Auxiliary(stage.auxiliary, classes)
+
+
+def lower_piece(piece: Piece, shape: Shape, name: str) -> Node:
+    """The expression of a piece on a map of `shape`."""
+    match piece:
+        case Block():
+            return family(piece.family).lower(piece, shape.channels, name)
+        case Pooling(kind=kind):
+            return UNITS.edge_pool(kind, name=name)
+        case Auxiliary(kind=kind, classes=classes):
+            return auxiliary(kind, shape, classes, UNITS, name)
+        case Stem(kind="conv"):
+            return UNITS.conv(piece.width, piece.kernel, stride=piece.stride, name=name)
+        case Stem(kind=kind, width=width):
+            return STEMS[kind](width, UNITS)
+        case End(dropout=dropout, classes=classes):
+            rest = (Dropout(dropout, name="dropout"),) if dropout else ()
+            return Seq((GlobalPool(name="pool"), *rest, Linear(classes, name="classifier")), name=name)
+
+
 def lower(architecture: Architecture) -> Graph:
     """The network of a normalised architecture: stem, stages, global pooling, classifier.
 
     Raises:
         ShapeError: a node does not fit its input.
     """
-    nodes: list[Node] = [_lower_stem(architecture.stem)]
-    shape = nodes[0].output_shape(architecture.input, "stem")
+    stem = lower_piece(architecture.stem, architecture.input, "stem")
+    nodes = [stem]
+    shape = stem.output_shape(architecture.input, "stem")
     for index, stage in enumerate(architecture.stages):
-        node, shape = _lower_stage(stage, shape, architecture.classes, f"stage{index}")
-        nodes.append(node)
-    nodes.append(GlobalPool(name="pool"))
-    if architecture.dropout:
-        nodes.append(Dropout(architecture.dropout, name="dropout"))
-    nodes.append(Linear(architecture.classes, name="classifier"))
-    return Graph(Seq(tuple(nodes)), architecture.input)
-
-
-def _lower_stem(stem: Stem) -> Node:
-    if stem.kind == "conv":
-        return UNITS.conv(stem.width, stem.kernel, stride=stem.stride, name="stem")
-    return STEMS[stem.kind](stem.width, UNITS)
-
-
-def _lower_stage(stage: Stage, shape: Shape, classes: int, name: str) -> tuple[Node, Shape]:
-    """The stage on a map of `shape`, and the shape of what it makes of it."""
-    nodes: list[Node] = []
-    if stage.grid is not None:
-        nodes.append(family(stage.grid.family).lower(stage.grid, shape.channels, "reduction"))
-        shape = nodes[-1].output_shape(shape, f"{name}.reduction")
-    elif stage.reduction != "none":
-        nodes.append(UNITS.edge_pool(stage.reduction, name="reduction"))
-        shape = nodes[-1].output_shape(shape, f"{name}.reduction")
-    for index, block in enumerate(stage.blocks):
-        nodes.append(family(block.family).lower(block, shape.channels, f"block{index}"))
-        shape = nodes[-1].output_shape(shape, f"{name}.block{index}")
-    if stage.auxiliary != "none":
-        nodes.append(auxiliary(stage.auxiliary, shape, classes, UNITS))
-    return Seq(tuple(nodes), name=name), shape
+        name = f"stage{index}"
+        inner: list[Node] = []
+        for step, piece in pieces(stage, architecture.classes):
+            inner.append(lower_piece(piece, shape, step))
+            shape = inner[-1].output_shape(shape, f"{name}.{step}")
+        nodes.append(Seq(tuple(inner), name=name))
+    end = lower_piece(End(architecture.dropout, architecture.classes), shape, "end")
+    return Graph(Seq((*nodes, *end.children)), architecture.input)
 
 
 def summary(architecture: Architecture) -> str:

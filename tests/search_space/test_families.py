@@ -22,6 +22,7 @@ from search_space.graph import Graph, Shape
 from search_space.identity import network_id
 from search_space.lowering import lower, normalise, summary
 from search_space.network import build
+from search_space.references import REFERENCES
 from search_space.space import Space, parse_space
 
 CONF = Path(__file__).parents[2] / "conf" / "space"
@@ -327,3 +328,9 @@ def test_groups_that_do_not_fit_are_made_to() -> None:
     space = parse_space({"name": "g", "stem": {"width": 8}, "stages": [{"depth": 1, "block": block}]}, INPUT, 3)
     (only,) = enumerate_space(space)
     assert cost(lower(only)).params == 3 * 8 * 9 + 16 + 6 * 4 * 9 + 12 + 7 * 3
+
+
+def test_the_page_names_every_family_and_every_published_network() -> None:
+    page = (CONF.parents[1] / "docs" / "families.md").read_text()
+    missing = [name for name in (*FAMILIES, *REFERENCES) if f"`{name}`" not in page]
+    assert missing == []
