@@ -11,7 +11,7 @@ from pathlib import Path
 
 from nas.jobs import Epoch, Executor, Failure, Handle, Job, Outcome
 from nas.records import Record
-from nas.retrain.files import SEED_FILE
+from nas.retrain.files import measured
 
 POLL_SECONDS = 0.5
 SAY_SECONDS = 20.0
@@ -38,8 +38,8 @@ class Task:
 
     @property
     def done(self) -> bool:
-        """Whether it is trained in full and measured."""
-        return (self.folder / SEED_FILE).exists()
+        """Whether it is trained in full and measured, and its weights are there."""
+        return measured(self.folder) is not None
 
 
 class Retraining:
