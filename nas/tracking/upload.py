@@ -92,15 +92,13 @@ class Uploader:
 
     def _settle(self) -> None:
         """Note of uploads that ended without success whether they had reached the server."""
-        for attempt in self._attempts.values():
-            if attempt.process.poll() is None:
-                continue
+        ended = [attempt for attempt in self._attempts.values() if attempt.process.poll() is not None]
+        for attempt in ended:
             said = self._said(attempt.log_start)
-            for folder in attempt.folders:
-                if REACHED in said and f"/{_run_of(folder)}" in said:
-                    self._tried.add(folder)
-                    if TORN in said:  # its writer was killed: all there is has been sent
-                        _mark(folder).touch()
+            reached = [folder for folder in attempt.folders if REACHED in said and f"/{_run_of(folder)}" in said]
+            self._tried.update(reached)
+            for folder in reached if TORN in said else ():  # its writer was killed: all there is has been sent
+                _mark(folder).touch()
 
     def _may_start(self, lane: str, every: float) -> bool:
         last = self._attempts.get(lane)
