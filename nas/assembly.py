@@ -139,8 +139,9 @@ def prepare(config: SearchConfig) -> tuple[DataInfo, Space]:
     """Read the data and the space, and refuse what cannot be searched before anything is written.
 
     Raises:
-        ValueError: unreadable data, an impossible space, or limits that nothing meets.
+        ValueError: no such sampler, unreadable data, an impossible space, or limits that nothing meets.
     """
+    optuna_sampler(config.sampler.optuna_class, config.sampler.options)
     info = describe(config.data)
     space = space_for(config.space, info)
     check_reachable(space, config.limits)

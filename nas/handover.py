@@ -53,7 +53,7 @@ def newest_weights(study: Study, record: Record) -> Weights:
     try:
         return _retrained(study, record) or _searched(study, record)
     except CheckpointError as error:
-        again = f"nas retrain study={study.folder} pick={record.number} replace=true"
+        again = f"nas retrain study={study.folder} pick={record.number}"
         raise ValueError(f"{error}; remove the file and train it again: {again}") from error
 
 
@@ -95,7 +95,7 @@ def _read(study: Study, record: Record, checkpoint: Path) -> Trained:
     if not checkpoint.is_file():
         raise ValueError(
             f"the weights of trial {record.number} must lie in {checkpoint}, they are gone: "
-            f"nas retrain study={study.folder} pick={record.number} replace=true trains it again"
+            f"nas retrain study={study.folder} pick={record.number} trains it again"
         )
     return read_trained(checkpoint, record.candidate.architecture)
 

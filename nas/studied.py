@@ -33,7 +33,7 @@ def study_data(study: Study, written: Mapping[str, Any], path: str | None) -> tu
     cache = written.get("cache")
     spec = DataSpec(**stored, path=path or written.get("path"), cache=cache)
     info = describe(spec)
-    found = differences({**stored, "content": content}, data_fingerprint(spec, info))
+    found = differences({**stored, "content": content}, data_fingerprint(spec, info), "data.")
     if found:
         where = f" at {spec.path}" if spec.path else ""
         raise StudyMismatchError(

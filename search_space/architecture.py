@@ -17,6 +17,9 @@ from search_space.identity import canonical_json, digest
 
 FACTORIZATIONS = ("full", "stacked", "asymmetric", "separable")
 REDUCTIONS = ("none", "max", "avg")
+GRID = "block"
+STEMS = ("conv", "v1", "v3", "v4")
+AUXILIARIES = ("none", "v1", "v3")
 
 
 def _check(law: bool, message: str) -> None:
@@ -44,6 +47,8 @@ class Branch:
         factorization: how an n×n convolution is written: `full`; `stacked`, a chain of 3×3 with the same receptive
             field; `asymmetric`, 1×n then n×1; `separable`, depthwise then pointwise.
         pool: `max` or `avg` for a pool branch, None for any other.
+        groups: groups of the spatial convolutions (structured sparsity); where it does not divide the channels at
+            hand, their largest common divisor.
     """
 
     name: str
@@ -51,21 +56,22 @@ class Branch:
     reduction: float | None = None
     factorization: str = "full"
     pool: str | None = None
+    groups: int = 1
 
     def __post_init__(self) -> None:
-        _check(isinstance(self.name, str), f"name of a branch must be a word, got {self.name!r}")
-        _check(
-            self.pool is None or self.pool in POOLS, f"pool must be one of {POOLS}, got {self.pool!r} at {self.name}"
-        )
-        _check(_is_integer(self.width, 0), f"width must be an integer >= 0, got {self.width!r} at {self.name}")
-        _check(
-            self.reduction is None or (_is_number(self.reduction) and 0 < self.reduction <= 1),
-            f"reduction must be none or lie in (0, 1], got {self.reduction} at {self.name}",
-        )
-        _check(
-            self.factorization in FACTORIZATIONS,
-            f"factorization must be one of {FACTORIZATIONS}, got {self.factorization!r} at {self.name}",
-        )
+        _check(isinstance(self.name, str), "name of a branch must be a word")
+        if self.pool is not None and self.pool not in POOLS:
+            raise ValueError(f"pool must be one of {POOLS}, got {self.pool!r} at {self.name}")
+        if not _is_integer(self.width, 0):
+            raise ValueError(f"width must be an integer >= 0, got {self.width!r} at {self.name}")
+        if not _is_integer(self.groups, 1):
+            raise ValueError(f"groups must be an integer >= 1, got {self.groups!r} at {self.name}")
+        if self.reduction is not None and not (_is_number(self.reduction) and 0 < self.reduction <= 1):
+            raise ValueError(f"reduction must be none or lie in (0, 1], got {self.reduction} at {self.name}")
+        if self.factorization not in FACTORIZATIONS:
+            raise ValueError(
+                f"factorization must be one of {FACTORIZATIONS}, got {self.factorization!r} at {self.name}"
+            )
 
     @property
     def reduced(self) -> int | None:
@@ -85,27 +91,36 @@ class Branch:
             document["factorization"] = self.factorization
         if self.pool is not None:
             document["pool"] = self.pool
+        if self.groups != 1:
+            document["groups"] = self.groups
         return document
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Parallel branches on one input.
+    """Parallel branches on one input, or a block of the literature with its settings.
 
     Attributes:
-        family: the block family that knows the branches, a name in `search_space.blocks.FAMILIES`.
-        branches: the branches.
+        family: the block family that knows the branches or settings, a name in `search_space.blocks.FAMILIES`.
+        branches: the branches; none for a family that has settings.
+        settings: what was chosen for the fields of such a family, defaults left out.
     """
 
     family: str
-    branches: tuple[Branch, ...]
+    branches: tuple[Branch, ...] = ()
+    settings: tuple[tuple[str, int | float | str], ...] = ()
 
     def __post_init__(self) -> None:
         _check(isinstance(self.family, str), f"family of a block must be a word, got {self.family!r}")
+        for name, value in self.settings:
+            number_or_word = _is_number(value) or isinstance(value, str)
+            _check(number_or_word, f"a setting must be a number or a word, got {value!r} at {self.family}.{name}")
 
     def to_json(self) -> dict[str, Any]:
-        """A JSON object."""
+        """A JSON object, with either branches or settings."""
+        if self.settings:
+            return {"family": self.family, "settings": dict(self.settings)}
         return {"family": self.family, "branches": [branch.to_json() for branch in self.branches]}
 
 
@@ -116,15 +131,26 @@ class Stage:
 
     Attributes:
         blocks: the blocks in order.
-        reduction: grid reduction in front of them: `none`, or 3×3 pooling with stride 2 by `max` or `avg`.
+        reduction: grid reduction in front of them: `none`, 3×3 pooling with stride 2 by `max` or `avg`, or `block`.
+        grid: the block that reduces, where `reduction` is `block`.
+        auxiliary: auxiliary classifier behind them: `none`, or GoogLeNet's (`v1`) or Inception-v3's (`v3`).
     """
 
     blocks: tuple[Block, ...]
     reduction: str = "none"
+    grid: Block | None = None
+    auxiliary: str = "none"
 
     def __post_init__(self) -> None:
+        known = (*REDUCTIONS, GRID)
+        _check(self.reduction in known, f"reduction of a stage must be one of {known}, got {self.reduction!r}")
         _check(
-            self.reduction in REDUCTIONS, f"reduction of a stage must be one of {REDUCTIONS}, got {self.reduction!r}"
+            (self.grid is not None) == (self.reduction == GRID),
+            f"a stage has a grid block exactly where its reduction is {GRID!r}, got {self.reduction!r} and {self.grid}",
+        )
+        _check(
+            self.auxiliary in AUXILIARIES,
+            f"auxiliary classifier of a stage must be one of {AUXILIARIES}, got {self.auxiliary!r}",
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -132,31 +158,40 @@ class Stage:
         document: dict[str, Any] = {"blocks": [block.to_json() for block in self.blocks]}
         if self.reduction != "none":
             document["reduction"] = self.reduction
+        if self.grid is not None:
+            document["grid"] = self.grid.to_json()
+        if self.auxiliary != "none":
+            document["auxiliary"] = self.auxiliary
         return document
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class Stem:
-    """The convolution in front of all stages.
+    """What stands in front of all stages: one convolution, or the stem of a published network.
 
     Attributes:
-        width: output channels.
-        kernel: odd side of its filters.
+        width: output channels; width of the first convolution in a published stem.
+        kernel: odd side of the filters of the one convolution.
         stride: its step.
+        kind: `conv` for one convolution; `v1`, `v3`, `v4` for a published stem, which has no kernel and stride.
     """
 
     width: int
     kernel: int = 3
     stride: int = 1
+    kind: str = "conv"
 
     def __post_init__(self) -> None:
         _check(_is_integer(self.width, 1), f"width must be an integer >= 1, got {self.width!r} at stem")
         _check(_is_integer(self.kernel, 1) and self.kernel % 2 == 1, f"kernel must be odd, got {self.kernel!r} at stem")
         _check(_is_integer(self.stride, 1), f"stride must be an integer >= 1, got {self.stride!r} at stem")
+        _check(self.kind in STEMS, f"kind must be one of {STEMS}, got {self.kind!r} at stem")
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object."""
+        if self.kind != "conv":
+            return {"width": self.width, "kind": self.kind}
         return {"width": self.width, "kernel": self.kernel, "stride": self.stride}
 
 
@@ -216,15 +251,19 @@ class Architecture:
         return cls(
             Shape(*extents),
             fields["classes"],
-            Stem(**_fields(fields["stem"], "stem", {"width"}, {"kernel", "stride"})),
+            Stem(**_fields(fields["stem"], "stem", {"width"}, {"kernel", "stride", "kind"})),
             tuple(_stage(stage, f"stage{index}") for index, stage in enumerate(_list(fields["stages"], "stages"))),
             fields.get("dropout", 0.0),
         )
 
 
 def _fields(document: object, path: str, needed: set[str], optional: set[str]) -> Mapping[str, Any]:
+    return _known(_object(document, path), path, needed, optional)
+
+
+def _object(document: object, path: str) -> Mapping[str, Any]:
     if isinstance(document, Mapping):
-        return _known(document, path, needed, optional)
+        return document
     raise ValueError(f"a JSON object must stand at {path}, got {document!r}")
 
 
@@ -242,20 +281,24 @@ def _known(document: Mapping[str, Any], path: str, needed: set[str], optional: s
 
 
 def _stage(document: object, path: str) -> Stage:
-    fields = _fields(document, path, {"blocks"}, {"reduction"})
+    fields = _fields(document, path, {"blocks"}, {"reduction", "grid", "auxiliary"})
     documents = _list(fields["blocks"], f"{path}.blocks")
     blocks = tuple(_block(block, f"{path}.block{index}") for index, block in enumerate(documents))
-    return Stage(blocks, fields.get("reduction", "none"))
+    grid = _block(fields["grid"], f"{path}.grid") if "grid" in fields else None
+    return Stage(blocks, fields.get("reduction", "none"), grid, fields.get("auxiliary", "none"))
 
 
 def _block(document: object, path: str) -> Block:
-    fields = _fields(document, path, {"family", "branches"}, set())
-    branches = tuple(_branch(branch, path) for branch in _list(fields["branches"], f"{path}.branches"))
-    return Block(fields["family"], branches)
+    fields = _fields(document, path, {"family"}, {"branches", "settings"})
+    _check(len(fields) == 2, f"{path} must have either branches or settings, got {sorted(fields)}")
+    if "branches" in fields:
+        branches = tuple(_branch(branch, path) for branch in _list(fields["branches"], f"{path}.branches"))
+        return Block(fields["family"], branches)
+    return Block(fields["family"], (), tuple(_object(fields["settings"], f"{path}.settings").items()))
 
 
 def _branch(document: object, path: str) -> Branch:
-    fields = _fields(document, path, {"name", "width"}, {"reduction", "factorization", "pool"})
+    fields = _fields(document, path, {"name", "width"}, {"reduction", "factorization", "pool", "groups"})
     try:
         return Branch(**fields)
     except ValueError as error:

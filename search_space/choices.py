@@ -53,6 +53,26 @@ class Nominal:
 Choice = Ordinal | Nominal
 
 
+@final
+@dataclass(frozen=True)
+class Parameter:
+    """One choice that a space may ask for: where, and among what."""
+
+    path: str
+    choice: Choice
+
+
+def assigned(path: str, value: Value, options: tuple[Value, ...]) -> dict[str, Value]:
+    """`value` under its path.
+
+    Raises:
+        SpaceError: it is not among the options.
+    """
+    if value not in options:
+        raise SpaceError(f"a choice must be one of {list(options)}, got {value!r} at {path}")
+    return {path: value}
+
+
 def parse_ordinal(value: object, path: str, *, least: int) -> Ordinal:
     """Options from one integer, a list of them, or `{low, high, step}` with both ends in.
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from search_space.graph import (
     LRN,
@@ -79,9 +80,16 @@ class Row:
     output: Shape
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """What a node adds: `peak` counts its input; `alias` says that the output is the input itself."""
+class Part(NamedTuple):
+    """What a node adds to a network.
+
+    Attributes:
+        output: shape of its output.
+        params: its trained parameters.
+        macs: its multiply–accumulates for one image.
+        peak: most values alive at one moment while it runs, its input among them.
+        alias: whether the output is the input itself.
+    """
 
     output: Shape
     params: int
@@ -101,6 +109,11 @@ def cost(graph: Graph, *, training: bool = False) -> Cost:
     return Cost(part.params, part.macs, FLOAT_BYTES * part.peak)
 
 
+def measure(node: Node, shape: Shape) -> Part:
+    """What a node on an input of `shape` adds in inference, if nobody reads that input after it."""
+    return _measure(node, shape, False, False)
+
+
 def leaf_params(leaf: Node, shape: Shape) -> int:
     """Trained parameters of a leaf on an input of `shape`."""
     match leaf:
@@ -117,9 +130,12 @@ def leaf_params(leaf: Node, shape: Shape) -> int:
 
 def leaf_macs(leaf: Node, shape: Shape) -> int:
     """Multiply–accumulates of a leaf on one input of `shape`."""
+    return _macs(leaf, shape, leaf.output_shape(shape))
+
+
+def _macs(leaf: Node, shape: Shape, output: Shape) -> int:
     match leaf:
         case Conv():
-            output = leaf.output_shape(shape)
             return _filter_weights(leaf, shape) * output.height * output.width
         case Linear():
             return leaf.features * shape.size
@@ -130,9 +146,12 @@ def _filter_weights(leaf: Conv, shape: Shape) -> int:
     return leaf.channels * (shape.channels // leaf.groups) * leaf.kernel[0] * leaf.kernel[1]
 
 
-def _measure(node: Node, shape: Shape, keep: bool, training: bool) -> _Part:
+def _measure(node: Node, shape: Shape, keep: bool, training: bool) -> Part:
     """Fold over a node; `keep` says that somebody reads the input after this node."""
     match node:
+        case Conv():
+            output = node.output_shape(shape)
+            return Part(output, leaf_params(node, shape), _macs(node, shape, output), shape.size + output.size)
         case Seq():
             return _measure_seq(node, shape, keep, training)
         case Concat():
@@ -140,15 +159,15 @@ def _measure(node: Node, shape: Shape, keep: bool, training: bool) -> _Part:
         case Residual():
             return _measure_residual(node, shape, keep, training)
         case Tap():
-            head = _measure(node.head, shape, True, training) if training else _Part(shape, 0, 0, shape.size)
-            return _Part(shape, head.params, head.macs, head.peak, alias=True)
+            head = _measure(node.head, shape, True, training) if training else Part(shape, 0, 0, shape.size)
+            return Part(shape, head.params, head.macs, head.peak, alias=True)
         case Identity() | Dropout():
-            return _Part(shape, 0, 0, shape.size, alias=True)
+            return Part(shape, 0, 0, shape.size, alias=True)
     output = node.output_shape(shape)
-    return _Part(output, leaf_params(node, shape), leaf_macs(node, shape), shape.size + output.size)
+    return Part(output, leaf_params(node, shape), _macs(node, shape, output), shape.size + output.size)
 
 
-def _measure_seq(node: Seq, shape: Shape, keep: bool, training: bool) -> _Part:
+def _measure_seq(node: Seq, shape: Shape, keep: bool, training: bool) -> Part:
     params = macs = 0
     peak, alias, current = shape.size, True, shape
     for child in node.nodes:
@@ -156,10 +175,10 @@ def _measure_seq(node: Seq, shape: Shape, keep: bool, training: bool) -> _Part:
         held = shape.size if keep and not alias else 0
         params, macs, peak = params + part.params, macs + part.macs, max(peak, held + part.peak)
         alias, current = alias and part.alias, part.output
-    return _Part(current, params, macs, peak, alias)
+    return Part(current, params, macs, peak, alias)
 
 
-def _measure_concat(node: Concat, shape: Shape, keep: bool, training: bool) -> _Part:
+def _measure_concat(node: Concat, shape: Shape, keep: bool, training: bool) -> Part:
     if len(node.branches) == 1:
         return _measure(node.branches[0], shape, keep, training)
     params = macs = held = peak = channels = 0
@@ -171,10 +190,10 @@ def _measure_concat(node: Concat, shape: Shape, keep: bool, training: bool) -> _
         keep = keep or part.alias
     output = Shape(channels, part.output.height, part.output.width)
     joining = (shape.size if keep else 0) + held + output.size
-    return _Part(output, params, macs, max(peak, joining))
+    return Part(output, params, macs, max(peak, joining))
 
 
-def _measure_residual(node: Residual, shape: Shape, keep: bool, training: bool) -> _Part:
+def _measure_residual(node: Residual, shape: Shape, keep: bool, training: bool) -> Part:
     body = _measure(node.body, shape, True, training)
     shortcut = _measure(node.shortcut, shape, keep or body.alias, training)
     size = body.output.size
@@ -183,7 +202,7 @@ def _measure_residual(node: Residual, shape: Shape, keep: bool, training: bool) 
         peak = max(body.peak, shortcut.peak, summing)
     else:
         peak = max(body.peak, size + shortcut.peak)
-    return _Part(body.output, body.params + shortcut.params, body.macs + shortcut.macs, peak)
+    return Part(body.output, body.params + shortcut.params, body.macs + shortcut.macs, peak)
 
 
 def rows(graph: Graph) -> tuple[Row, ...]:

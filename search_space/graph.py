@@ -87,11 +87,10 @@ def _check_names(children: tuple[Node, ...]) -> None:
     """A path must lead to one node, in a module's attributes and in source code too."""
     names = [child.name for child in children if child.name]
     for name in names:
-        check(
-            name.isascii() and name.isidentifier() and not keyword.iskeyword(name),
-            f"a name must be an ASCII identifier and no keyword, got {name!r}",
-        )
-    check(len(set(names)) == len(names), f"names of siblings must differ, got {names}")
+        if not (name.isascii() and name.isidentifier()) or keyword.iskeyword(name):
+            raise ValueError(f"a name must be an ASCII identifier and no keyword, got {name!r}")
+    if len(set(names)) < len(names):
+        raise ValueError(f"names of siblings must differ, got {names}")
 
 
 @final
@@ -275,6 +274,9 @@ def _walk(node: Node, shape: Shape, path: str, taps: bool) -> Iterator[Visit]:
             shape = child.output_shape(shape, here)
 
 
+_BATCH_NORM = Norm()
+
+
 def conv(
     channels: int,
     kernel: int | Pair,
@@ -298,6 +300,7 @@ def conv(
         ValueError: a side of the kernel is even.
     """
     sides = (kernel, kernel) if isinstance(kernel, int) else kernel
-    check(all(side % 2 == 1 for side in sides), f"kernel must be odd, got {kernel}")
+    if sides[0] % 2 == 0 or sides[1] % 2 == 0:
+        raise ValueError(f"kernel must be odd, got {kernel}")
     padding = (sides[0] // 2, sides[1] // 2)
-    return Conv(channels, sides, (stride, stride), padding, groups, norm=Norm(), activation=activation, name=name)
+    return Conv(channels, sides, (stride, stride), padding, groups, norm=_BATCH_NORM, activation=activation, name=name)

@@ -10,7 +10,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, final
 
 from search_space.graph import (
     LRN,
@@ -28,10 +30,9 @@ from search_space.graph import (
     Residual,
     Scale,
     Seq,
+    Shape,
     Slice,
     Tap,
-    Visit,
-    walk,
 )
 
 ID_LENGTH = 16
@@ -66,25 +67,76 @@ def canonical(graph: Graph) -> str:
     convolution that is not depthwise, or a sum of two sides that are both joined of branches or passed through, keeps
     its order: the identity may then be finer than need be, never coarser.
     """
-    ordered = any(_sees_order(visit) for visit in walk(graph, taps=True)) or _aligns(graph.root)
-    shape = ",".join(str(extent) for extent in graph.input)
-    return f"{shape}:{_text(_parts(graph.root, ordered))}"
+    ordered = _sees_order(graph.root, graph.input.channels)[0]
+    return _joined(graph.input, [_text(_parts(graph.root, ordered))])
 
 
-def _sees_order(visit: Visit) -> bool:
-    """Whether a leaf treats channels by their position."""
-    match visit.leaf:
-        case Slice() | LRN():
-            return True
-        case Conv(groups=groups, channels=channels):
-            return groups > 1 and not groups == channels == visit.input.channels
-    return False
+@final
+@dataclass(frozen=True, slots=True)
+class Fragment:
+    """What one node of a sequence adds to the canonical text of its network.
+
+    Attributes:
+        node: the node.
+        free: its text where the order of branches plays no part.
+        ordered: whether it makes the order play a part, in the whole network.
+    """
+
+    node: Node
+    free: str
+    ordered: bool
+
+    @property
+    def kept(self) -> str:
+        """Its text where the order of branches plays a part."""
+        return _text(_parts(self.node, True))
 
 
-def _aligns(node: Node) -> bool:
-    """Whether a sum below adds two sides of which neither can follow a permutation of the other's channels."""
-    here = isinstance(node, Residual) and not any(_is_free(side) for side in node.children)
-    return here or any(_aligns(child) for child in node.children)
+def fragment(node: Node, shape: Shape) -> Fragment:
+    """What a node on an input of `shape` adds to the canonical text."""
+    ordered = _sees_order(node, shape.channels)[0]
+    return Fragment(node, _text(_parts(node, False)), ordered)
+
+
+def joined(shape: Shape, fragments: Sequence[Fragment]) -> str:
+    """The canonical text of a network for images of `shape`, from the fragments of its nodes in sequence."""
+    ordered = any(part.ordered for part in fragments)
+    return _joined(shape, [part.kept if ordered else part.free for part in fragments])
+
+
+def _joined(shape: Shape, texts: Sequence[str]) -> str:
+    return f"{','.join(str(extent) for extent in shape)}:{';'.join(text for text in texts if text)}"
+
+
+def _sees_order(node: Node, channels: int) -> tuple[bool, int]:
+    """Whether a node treats channels by their position, here or below; and its output channels."""
+    match node:
+        case Conv(groups=groups, channels=out):
+            return groups > 1 and not groups == out == channels, out
+        case Seq():
+            sees = False
+            for child in node.nodes:
+                below, channels = _sees_order(child, channels)
+                sees = sees or below
+            return sees, channels
+        case Concat():
+            answers = [_sees_order(branch, channels) for branch in node.branches]
+            return any(sees for sees, _ in answers), sum(out for _, out in answers)
+        case Residual():
+            answers = [_sees_order(side, channels) for side in node.children]
+            return _aligns(node) or any(sees for sees, _ in answers), answers[0][1]
+        case Tap():
+            return _sees_order(node.head, channels)[0], channels
+        case Slice(start=start, stop=stop):
+            return True, stop - start
+        case Linear(features=features):
+            return False, features
+    return isinstance(node, LRN), channels
+
+
+def _aligns(node: Residual) -> bool:
+    """Whether a sum adds two sides of which neither can follow a permutation of the other's channels."""
+    return not any(_is_free(side) for side in node.children)
 
 
 def _is_free(node: Node) -> bool | None:
@@ -120,6 +172,8 @@ def _text(parts: Sequence[_Part]) -> str:
 def _parts(node: Node, ordered: bool) -> list[_Part]:
     """The node as a sequence of parts, none for what does nothing."""
     match node:
+        case Conv():
+            return [*_conv_parts(node)]
         case Seq():
             return [part for child in node.nodes for part in _parts(child, ordered)]
         case Concat(branches=(only,)):
@@ -148,18 +202,24 @@ def _activation_parts(activation: str | None) -> list[str]:
     return [] if activation is None else [activation]
 
 
+@cache
 def _norm_part(norm: Norm) -> str:
     return f"{norm.kind}norm({_number(norm.eps)})"
 
 
+def _conv_parts(node: Conv) -> list[str]:
+    (height, width), (down, right), (above, beside) = node.kernel, node.stride, node.padding
+    sweep = f"{height}x{width}/{down}x{right}+{above}x{beside}"
+    parts = [f"conv({node.channels},{sweep},g{node.groups}{'+b' if node.bias else ''})"]
+    if node.norm is not None:
+        parts.append(_norm_part(node.norm))
+    if node.activation is not None:
+        parts.append(node.activation)
+    return parts
+
+
 def _leaf_parts(node: Node) -> list[str]:
     match node:
-        case Conv():
-            bias = "+b" if node.bias else ""
-            sweep = f"{_pair(node.kernel)}/{_pair(node.stride)}+{_pair(node.padding)}"
-            text = f"conv({node.channels},{sweep},g{node.groups}{bias})"
-            norm = [] if node.norm is None else [_norm_part(node.norm)]
-            return [text, *norm, *_activation_parts(node.activation)]
         case Norm():
             return [_norm_part(node)]
         case Activation():

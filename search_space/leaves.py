@@ -48,21 +48,22 @@ def check(law: bool, message: str) -> None:
 
 
 def _check_pair(what: str, pair: Pair, least: int) -> None:
-    check(
-        isinstance(pair, tuple) and len(pair) == 2 and all(isinstance(n, int) and n >= least for n in pair),
-        f"{what} must be two integers >= {least}, got {pair}",
-    )
+    if isinstance(pair, tuple) and len(pair) == 2:
+        first, second = pair
+        if isinstance(first, int) and isinstance(second, int) and first >= least and second >= least:
+            return
+    raise ValueError(f"{what} must be two integers >= {least}, got {pair}")
 
 
 def _check_count(what: str, count: int) -> None:
-    check(isinstance(count, int) and count >= 1, f"{what} must be an integer >= 1, got {count}")
+    if not (isinstance(count, int) and count >= 1):
+        raise ValueError(f"{what} must be an integer >= 1, got {count}")
 
 
 def check_activation(activation: str | None) -> None:
     """Raise ValueError unless `activation` is None or one that we know."""
-    check(
-        activation is None or activation in ACTIVATIONS, f"activation must be one of {ACTIVATIONS}, got {activation!r}"
-    )
+    if activation is not None and activation not in ACTIVATIONS:
+        raise ValueError(f"activation must be one of {ACTIVATIONS}, got {activation!r}")
 
 
 def _swept(extent: int, kernel: int, stride: int, padding: int, *, ceil: bool = False) -> int:
@@ -179,10 +180,10 @@ class Conv(Node):
         _check_pair("stride", self.stride, 1)
         _check_pair("padding", self.padding, 0)
         check_activation(self.activation)
-        check(
-            self.channels % self.groups == 0,
-            f"groups must divide the output channels, got {self.groups} groups and {self.channels} channels",
-        )
+        if self.channels % self.groups:
+            raise ValueError(
+                f"groups must divide the output channels, got {self.groups} groups and {self.channels} channels"
+            )
 
     def output_shape(self, shape: Shape, path: str = "") -> Shape:
         """`channels` maps, each side swept by the kernel."""
@@ -190,8 +191,8 @@ class Conv(Node):
             raise ShapeError(
                 f"groups must divide the input channels, got {self.groups} groups, {shape.channels} channels{at(path)}"
             )
-        height = _swept(shape.height, self.kernel[0], self.stride[0], self.padding[0])
-        width = _swept(shape.width, self.kernel[1], self.stride[1], self.padding[1])
+        height = (shape.height + 2 * self.padding[0] - self.kernel[0]) // self.stride[0] + 1
+        width = (shape.width + 2 * self.padding[1] - self.kernel[1]) // self.stride[1] + 1
         if height < 1 or width < 1:
             raise ShapeError(f"kernel must fit into the padded input, got {self.kernel} over {shape}{at(path)}")
         return Shape(self.channels, height, width)
@@ -223,10 +224,8 @@ class Pool(Node):
         _check_pair("kernel", self.kernel, 1)
         _check_pair("stride", self.stride, 1)
         _check_pair("padding", self.padding, 0)
-        check(
-            all(2 * p <= k for p, k in zip(self.padding, self.kernel, strict=True)),
-            f"padding of a pool must be at most half its kernel, got {self.padding} for {self.kernel}",
-        )
+        if 2 * self.padding[0] > self.kernel[0] or 2 * self.padding[1] > self.kernel[1]:
+            raise ValueError(f"padding of a pool must be at most half its kernel, got {self.padding} for {self.kernel}")
 
     def output_shape(self, shape: Shape, path: str = "") -> Shape:
         """The input's channels, each side swept by the window."""

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import final
 
-from search_space.architecture import Architecture, Stage
+from search_space.architecture import Architecture, Block, Stage, Stem
 from search_space.blocks import family
-from search_space.graph import Conv, Dropout, GlobalPool, Graph, Linear, Node, Norm, Pool, Seq, Shape
+from search_space.blocks.heads import auxiliary
+from search_space.blocks.stems import STEMS
+from search_space.blocks.units import Units
+from search_space.graph import Dropout, GlobalPool, Graph, Linear, Node, Seq, Shape
+
+UNITS = Units()
 
 
 def normalise(architecture: Architecture) -> Architecture:
@@ -14,8 +21,70 @@ def normalise(architecture: Architecture) -> Architecture:
     stages = []
     for stage in architecture.stages:
         blocks = (family(block.family).normalise(block) for block in stage.blocks)
-        stages.append(Stage(tuple(block for block in blocks if block), stage.reduction))
-    return replace(architecture, stages=tuple(stages))
+        grid = family(stage.grid.family).normalise(stage.grid) if stage.grid else None
+        stages.append(replace(stage, blocks=tuple(block for block in blocks if block), grid=grid))
+    stem = architecture.stem
+    plain = stem if stem.kind == "conv" else Stem(stem.width, kind=stem.kind)
+    return replace(architecture, stem=plain, stages=tuple(stages))
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Pooling:
+    """A plain grid reduction by `max` or `avg`."""
+
+    kind: str
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Auxiliary:
+    """An auxiliary classifier of a kind."""
+
+    kind: str
+    classes: int
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class End:
+    """What stands behind all stages: global pooling, dropout, classifier."""
+
+    dropout: float
+    classes: int
+
+
+Piece = Stem | Block | Pooling | Auxiliary | End
+
+
+def pieces(stage: Stage, classes: int) -> Iterator[tuple[str, Piece]]:
+    """The pieces of a stage in order, with their names."""
+    if stage.grid is not None:
+        yield "reduction", stage.grid
+    elif stage.reduction != "none":
+        yield "reduction", Pooling(stage.reduction)
+    for index, block in enumerate(stage.blocks):
+        yield f"block{index}", block
+    if stage.auxiliary != "none":
+        yield "aux", Auxiliary(stage.auxiliary, classes)
+
+
+def lower_piece(piece: Piece, shape: Shape, name: str) -> Node:
+    """The expression of a piece on a map of `shape`."""
+    match piece:
+        case Block():
+            return family(piece.family).lower(piece, shape.channels, name)
+        case Pooling(kind=kind):
+            return UNITS.edge_pool(kind, name=name)
+        case Auxiliary(kind=kind, classes=classes):
+            return auxiliary(kind, shape, classes, UNITS, name)
+        case Stem(kind="conv"):
+            return UNITS.conv(piece.width, piece.kernel, stride=piece.stride, name=name)
+        case Stem(kind=kind, width=width):
+            return STEMS[kind](width, UNITS)
+        case End(dropout=dropout, classes=classes):
+            rest = (Dropout(dropout, name="dropout"),) if dropout else ()
+            return Seq((GlobalPool(name="pool"), *rest, Linear(classes, name="classifier")), name=name)
 
 
 def lower(architecture: Architecture) -> Graph:
@@ -24,58 +93,47 @@ def lower(architecture: Architecture) -> Graph:
     Raises:
         ShapeError: a node does not fit its input.
     """
-    stem = architecture.stem
-    nodes: list[Node] = [
-        Conv(
-            stem.width,
-            (stem.kernel, stem.kernel),
-            (stem.stride, stem.stride),
-            (stem.kernel // 2, stem.kernel // 2),
-            norm=Norm(),
-            activation="relu",
-            name="stem",
-        )
-    ]
-    shape = nodes[0].output_shape(architecture.input)
+    stem = lower_piece(architecture.stem, architecture.input, "stem")
+    nodes = [stem]
+    shape = stem.output_shape(architecture.input, "stem")
     for index, stage in enumerate(architecture.stages):
-        nodes.append(_lower_stage(stage, shape, f"stage{index}"))
-        shape = nodes[-1].output_shape(shape, f"stage{index}")
-    nodes.append(GlobalPool(name="pool"))
-    if architecture.dropout:
-        nodes.append(Dropout(architecture.dropout, name="dropout"))
-    nodes.append(Linear(architecture.classes, name="classifier"))
-    return Graph(Seq(tuple(nodes)), architecture.input)
-
-
-def _lower_stage(stage: Stage, shape: Shape, name: str) -> Node:
-    nodes: list[Node] = []
-    if stage.reduction != "none":
-        pool = Pool(stage.reduction, (3, 3), (2, 2), (1, 1), count_padding=False, name="reduction")
-        nodes.append(pool)
-        shape = pool.output_shape(shape, f"{name}.reduction")
-    for index, block in enumerate(stage.blocks):
-        nodes.append(family(block.family).lower(block, shape.channels, f"block{index}"))
-        shape = nodes[-1].output_shape(shape, f"{name}.block{index}")
-    return Seq(tuple(nodes), name=name)
+        name = f"stage{index}"
+        inner: list[Node] = []
+        for step, piece in pieces(stage, architecture.classes):
+            inner.append(lower_piece(piece, shape, step))
+            shape = inner[-1].output_shape(shape, f"{name}.{step}")
+        nodes.append(Seq(tuple(inner), name=name))
+    end = lower_piece(End(architecture.dropout, architecture.classes), shape, "end")
+    return Graph(Seq((*nodes, *end.children)), architecture.input)
 
 
 def summary(architecture: Architecture) -> str:
     """One readable line: stem, then the stages, an arrow for a grid reduction, a bracket a block.
 
-    A branch is its side and width (`5:16`), a reduction to r channels `r→`, and one letter for its factorization: s
-    stacked, a asymmetric, d depthwise-separable.
+    A branch is its side and width (`5:16`), a reduction to r channels `r→`, one letter for its factorization (s
+    stacked, a asymmetric, d depthwise-separable) and `/g` for groups. A block of the literature is its family's name
+    and its settings; `+v1` and `+v3` are auxiliary classifiers.
     """
     stem = architecture.stem
-    words = [f"{stem.kernel}:{stem.width}" + (f"/{stem.stride}" if stem.stride > 1 else "")]
-    letters = {"full": "", "stacked": "s", "asymmetric": "a", "separable": "d"}
+    head = str(stem.kernel) if stem.kind == "conv" else stem.kind
+    words = [f"{head}:{stem.width}" + (f"/{stem.stride}" if stem.stride > 1 else "")]
     for stage in architecture.stages:
         if stage.reduction != "none":
-            words.append(f"↓{stage.reduction}")
-        for block in stage.blocks:
-            branches = []
-            for branch in block.branches:
-                head = branch.name.removeprefix("k") if branch.pool is None else branch.pool
-                inner = "" if branch.reduced is None else f"{branch.reduced}→"
-                branches.append(f"{head}{letters[branch.factorization]}:{inner}{branch.width}")
-            words.append(f"[{' '.join(branches)}]")
+            words.append(f"↓{stage.reduction}" if stage.grid is None else f"↓{_block_summary(stage.grid)}")
+        words += [_block_summary(block) for block in stage.blocks]
+        if stage.auxiliary != "none":
+            words.append(f"+{stage.auxiliary}")
     return " ".join(words)
+
+
+def _block_summary(block: Block) -> str:
+    letters = {"full": "", "stacked": "s", "asymmetric": "a", "separable": "d"}
+    if not block.branches:
+        return f"[{' '.join((block.family, *(f'{name}:{value}' for name, value in block.settings)))}]"
+    branches = []
+    for branch in block.branches:
+        head = branch.name.removeprefix("k") if branch.pool is None else branch.pool
+        inner = "" if branch.reduced is None else f"{branch.reduced}→"
+        groups = f"/{branch.groups}" if branch.groups > 1 else ""
+        branches.append(f"{head}{letters[branch.factorization]}:{inner}{branch.width}{groups}")
+    return f"[{' '.join(branches)}]"

@@ -8,105 +8,27 @@ import random
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, final
 
-from search_space.architecture import REDUCTIONS, Architecture, Stage, Stem
-from search_space.blocks import FAMILIES, BlockDomain, family
+from search_space.architecture import Architecture
 from search_space.choices import (
     Chooser,
     FirstChooser,
-    Nominal,
-    Ordinal,
+    Parameter,
     RandomChooser,
     ReplayChooser,
     SpaceError,
     Value,
     parse_fields,
-    parse_nominal,
-    parse_ordinal,
 )
+from search_space.domains import StageDomain, StemDomain, parse_stage, parse_stem
 from search_space.graph import Shape
 from search_space.lowering import normalise
 
 MUTATION_TRIES = 100
+COMBINATIONS = 1000  # of one branch's choices that a descent tries together
 POSITION = re.compile(r"(?<=\bstage)\d+|(?<=\bblock)\d+")
-
-
-@final
-@dataclass(frozen=True)
-class StemDomain:
-    """What the stem may be."""
-
-    width: Ordinal
-    kernel: Ordinal
-    stride: Ordinal
-
-    @property
-    def size(self) -> int:
-        """Number of stems."""
-        return len(self.width.options) * len(self.kernel.options) * len(self.stride.options)
-
-    def sample(self, chooser: Chooser) -> Stem:
-        """A stem."""
-        return Stem(
-            self.width.draw(chooser, "stem.width"),
-            self.kernel.draw(chooser, "stem.kernel"),
-            self.stride.draw(chooser, "stem.stride"),
-        )
-
-    def assignments(self, stem: Stem) -> dict[str, Value]:
-        """The choices that make `stem`; SpaceError where one is not offered."""
-        return (
-            _assigned("stem.width", stem.width, self.width.options)
-            | _assigned("stem.kernel", stem.kernel, self.kernel.options)
-            | _assigned("stem.stride", stem.stride, self.stride.options)
-        )
-
-
-@final
-@dataclass(frozen=True)
-class StageDomain:
-    """What one stage may be: its depth, its grid reduction, and every block of it alike."""
-
-    depth: Ordinal
-    reduction: Nominal
-    block: BlockDomain
-
-    @property
-    def depths(self) -> tuple[int, ...]:
-        """Depths that a normalised stage may have: any up to the largest where a block may turn out empty."""
-        deepest = self.depth.options[-1]
-        return tuple(range(deepest + 1)) if self.block.may_be_empty else self.depth.options
-
-    @property
-    def size(self) -> int:
-        """Number of normalised stages."""
-        return len(self.reduction.options) * sum(int(self.block.size**depth) for depth in self.depths)
-
-    def sample(self, chooser: Chooser, path: str) -> Stage:
-        """A stage, not yet normalised."""
-        reduction = str(self.reduction.draw(chooser, f"{path}.reduction"))
-        depth = self.depth.draw(chooser, f"{path}.depth")
-        return Stage(tuple(self.block.sample(chooser, f"{path}.block{i}") for i in range(depth)), reduction)
-
-    def assignments(self, stage: Stage, path: str) -> dict[str, Value]:
-        """The choices that make a normalised `stage`; SpaceError where one is not offered."""
-        filled = len(stage.blocks)
-        if filled not in self.depths:
-            raise SpaceError(f"depth must be one of {list(self.depths)}, got {filled} at {path}")
-        depth = next(d for d in self.depth.options if d >= filled)
-        chosen: dict[str, Value] = {f"{path}.depth": depth}
-        chosen |= _assigned(f"{path}.reduction", stage.reduction, self.reduction.options)
-        for index in range(depth):
-            block = stage.blocks[index] if index < filled else None
-            chosen |= self.block.assignments(block, f"{path}.block{index}")
-        return chosen
-
-
-def _assigned(path: str, value: Value, options: tuple[Value, ...]) -> dict[str, Value]:
-    if value not in options:
-        raise SpaceError(f"a choice must be one of {list(options)}, got {value!r} at {path}")
-    return {path: value}
 
 
 @final
@@ -149,6 +71,17 @@ class Space:
     def draw(self, generator: random.Random) -> Architecture:
         """A random normalised architecture: every choice uniform among its options."""
         return self.sample(RandomChooser(generator))
+
+    def uniform(self, generator: random.Random) -> Architecture:
+        """A random normalised architecture, each with the same chance."""
+        stages = tuple(stage.uniform(generator) for stage in self.stages)
+        return normalise(Architecture(self.input, self.classes, self.stem.uniform(generator), stages, self.dropout))
+
+    @cached_property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """Every choice that may be asked for, in a fixed order: paths with at least two options."""
+        stages = (p for i, stage in enumerate(self.stages) for p in stage.parameters(f"stage{i}"))
+        return tuple(p for p in (*self.stem.parameters(), *stages) if len(p.choice.options) > 1)
 
     def assignments(self, architecture: Architecture) -> dict[str, Value]:
         """The choices, by path, that make a normalised architecture.
@@ -194,6 +127,20 @@ class Space:
                 return mutant
         raise SpaceError(f"a mutation must find another architecture, found none of {architecture.id} in {self.name}")
 
+    def neighbours(self, architecture: Architecture) -> tuple[Architecture, ...]:
+        """All other architectures of the space that differ in one choice; what hangs on it takes its first option.
+
+        Raises:
+            SpaceError: `architecture` is not of this space.
+        """
+        chosen = self.assignments(architecture)
+        found: dict[Architecture, None] = {}
+        for path, options in self._options(chosen).items():
+            for option in options:
+                found[self.sample(ReplayChooser({**chosen, path: option}, FirstChooser()))] = None
+        found.pop(architecture, None)
+        return tuple(found)
+
     def _options(self, chosen: Mapping[str, Value]) -> dict[str, tuple[Value, ...]]:
         """What could be chosen at every path that is met on the way to the architecture of `chosen`."""
         replay = ReplayChooser(chosen, FirstChooser())
@@ -228,19 +175,30 @@ def _changes(options: Mapping[str, tuple[Value, ...]]) -> Iterator[dict[str, Val
         branch, _, choice = POSITION.sub("", path).rpartition(".")
         groups.setdefault(branch, {}).setdefault(choice, []).append(path)
     for choices in groups.values():
+        if math.prod(len(options[paths[0]]) for paths in choices.values()) > COMBINATIONS:
+            yield from _alike(choices, options)
+            continue
         offered = [dict.fromkeys(option for path in paths for option in options[path]) for paths in choices.values()]
         for taken in itertools.product(*offered):
             alike = zip(choices.values(), taken, strict=True)
             yield {path: option for paths, option in alike for path in paths if option in options[path]}
 
 
+def _alike(choices: Mapping[str, list[str]], options: Mapping[str, tuple[Value, ...]]) -> Iterator[dict[str, Value]]:
+    """Each choice of a branch on its own, alike in every block: where the combinations are too many."""
+    for paths in choices.values():
+        for option in dict.fromkeys(option for path in paths for option in options[path]):
+            yield {path: option for path in paths if option in options[path]}
+
+
 def parse_space(mapping: Mapping[str, Any], input_shape: Shape, classes: int) -> Space:
     """The space that a parsed mapping describes.
 
     Args:
-        mapping: `{name, stem: {width, kernel, stride}, stages: [{depth, reduction, block}], dropout}`. A number to
-            choose is an integer, a list of ascending ones or `{low, high, step}`; a word to choose is a word or a
-            list.
+        mapping: `{name, stem: {width, kernel, stride, kind}, stages: [STAGE, ...], dropout}`. A stage is `{depth,
+            block, reduction, grid, auxiliary}`, or has `blocks`, one a position, in the place of depth and block. A
+            number to choose is an integer, a list of ascending ones or `{low, high, step}`; a word to choose is a
+            word or a list.
         input_shape: shape of one image.
         classes: number of classes.
 
@@ -248,22 +206,14 @@ def parse_space(mapping: Mapping[str, Any], input_shape: Shape, classes: int) ->
         SpaceError: a key or an option that there is not; the message names the path.
     """
     fields = parse_fields(mapping, "space", ["name", "stem", "stages"], ["dropout"])
-    stem = parse_fields(fields["stem"], "stem", ["width"], ["kernel", "stride"])
     if not isinstance(fields["stages"], list | tuple) or not fields["stages"]:
         raise SpaceError(f"stages must be a list of at least one stage, got {fields['stages']!r}")
-    kernel = parse_ordinal(stem.get("kernel", 3), "stem.kernel", least=1)
-    if any(side % 2 == 0 for side in kernel.options):
-        raise SpaceError(f"kernel must be odd, got {list(kernel.options)} at stem.kernel")
     return Space(
         str(fields["name"]),
         input_shape,
         classes,
-        StemDomain(
-            parse_ordinal(stem["width"], "stem.width", least=1),
-            kernel,
-            parse_ordinal(stem.get("stride", 1), "stem.stride", least=1),
-        ),
-        tuple(_parse_stage(stage, f"stage{index}") for index, stage in enumerate(fields["stages"])),
+        parse_stem(fields["stem"]),
+        tuple(parse_stage(stage, f"stage{index}") for index, stage in enumerate(fields["stages"])),
         _parse_dropout(fields.get("dropout", 0.0)),
     )
 
@@ -272,16 +222,3 @@ def _parse_dropout(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise SpaceError(f"dropout must lie in [0, 1), got {value!r}")
     return float(value)
-
-
-def _parse_stage(value: object, path: str) -> StageDomain:
-    fields = parse_fields(value, path, ["depth", "block"], ["reduction"])
-    block = fields["block"]
-    name = block.get("family", "inception") if isinstance(block, Mapping) else "inception"
-    if not isinstance(name, str) or name not in FAMILIES:
-        raise SpaceError(f"a block family must be one of {sorted(FAMILIES)}, got {name!r} at {path}.block.family")
-    return StageDomain(
-        parse_ordinal(fields["depth"], f"{path}.depth", least=0),
-        parse_nominal(fields.get("reduction", "none"), f"{path}.reduction", REDUCTIONS),
-        family(name).parse(block, f"{path}.block"),
-    )

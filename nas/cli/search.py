@@ -43,7 +43,8 @@ def conduct(config: SearchConfig) -> tuple[Study, str, list[Path]]:
         The study, why the search ended, and the files that it left beside the study.
     """
     info, space = prepare(config)
-    folder = study_folder(config.study or f"{config.data.slug}-{space.name}", config.outputs)
+    name = f"{config.data.slug}-{space.name}" if config.study is None else config.study
+    folder = study_folder(name, config.outputs)
     folder.mkdir(parents=True, exist_ok=True)
     with StudyLock(folder):
         study = open_or_create(folder, config, info, space)

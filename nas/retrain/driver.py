@@ -11,7 +11,7 @@ from pathlib import Path
 
 from nas.jobs import Epoch, Executor, Failure, Handle, Job, Outcome
 from nas.records import Record
-from nas.retrain.files import SEED_FILE
+from nas.retrain.files import measured
 
 POLL_SECONDS = 0.5
 SAY_SECONDS = 20.0
@@ -38,8 +38,8 @@ class Task:
 
     @property
     def done(self) -> bool:
-        """Whether it is trained in full and measured."""
-        return (self.folder / SEED_FILE).exists()
+        """Whether it is trained in full and measured, and its weights are there."""
+        return measured(self.folder) is not None
 
 
 class Retraining:
@@ -92,7 +92,10 @@ class Retraining:
         """Hand out jobs while slots are free; whether any job runs."""
         while self._waiting and not self._reason and len(self._running) < self._executor.slots:
             task = self._waiting.pop(0)
-            self._running[task.folder] = task, self._executor.submit(self._job(task), self._on_epoch)
+            handle = self._executor.submit(self._job(task), self._on_epoch)
+            self._running[task.folder] = task, handle
+            if self._reason:  # `stop` came, in a signal, while the job was on its way and had no handle yet
+                handle.stop_after_epoch()
         return bool(self._running)
 
     def _job(self, task: Task) -> Job:

@@ -22,6 +22,16 @@ def seed_folder(trial: Path, seed: int) -> Path:
     return trial / f"seed{seed}"
 
 
+def measured(folder: Path) -> dict[str, Any] | None:
+    """The result of a seed that is trained in full and measured, and whose weights are still there; else None.
+
+    Raises:
+        ValueError: the file holds something else.
+    """
+    result = read_json(folder / SEED_FILE)
+    return result if result is not None and (folder / str(result.get("checkpoint"))).is_file() else None
+
+
 def write_json(path: Path, document: Mapping[str, Any]) -> None:
     """Write a document, which is whole before it bears its name."""
     part = path.with_name(f".{path.name}.part")

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from nas.data import DataError, load, load_test, plain_loader
 from nas.jobs import Control, Failure, Job, Outcome
-from nas.retrain.files import SEED_FILE, write_json
+from nas.retrain.files import SEED_FILE, measured, write_json
 from nas.runner import VALIDATION_BATCH, TrialRunner
 from nas.trained import read_trained
 from nas.training.checkpoint import CheckpointError
@@ -36,7 +36,7 @@ class FullRunner:
         """Run `job`; where it ends the training in full, leave `result.json` in its folder."""
         outcome = self.trial(job, control)
         ended = outcome.failure is None and outcome.epoch == self.trial.recipe.epochs
-        if not ended or outcome.checkpoint is None or (job.folder / SEED_FILE).exists():
+        if not ended or outcome.checkpoint is None or measured(job.folder) is not None:
             return outcome
         try:
             write_json(job.folder / SEED_FILE, self._measured(outcome, outcome.checkpoint))

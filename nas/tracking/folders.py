@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+HEADER_BYTES = 7
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,13 @@ class Recorded:
 def run_folders(folder: Path, run_id: str) -> list[Path]:
     """The folders of a run in W&B's folder, in order of time; a run that was resumed has several."""
     return [path.parent for path in sorted(folder.glob(f"*run-*/run-{run_id}.wandb"))]
+
+
+def drop_empty(folder: Path) -> None:
+    """Take away run folders without a record, which a killed writer leaves and no upload accepts."""
+    for file in folder.glob("*run-*/run-*.wandb"):
+        if file.stat().st_size <= HEADER_BYTES:
+            shutil.rmtree(file.parent)
 
 
 def read_back(folders: Sequence[Path]) -> Recorded:

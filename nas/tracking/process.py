@@ -6,7 +6,6 @@ When standard input ends without an end message, the driver was killed: what it 
 from __future__ import annotations
 
 import json
-import os
 import queue
 import sys
 import threading
@@ -17,7 +16,6 @@ from typing import Any
 from nas.tracking.upload import Uploader
 from nas.tracking.wandb_tracker import StudyRun
 
-NICENESS = 10
 TICK_SECONDS = 1.0
 
 Message = dict[str, Any]
@@ -26,15 +24,14 @@ Inbox = queue.SimpleQueue[Message | None]
 
 def main() -> None:
     """Record until the driver says that the search has ended, or is gone."""
-    os.nice(NICENESS)  # trainings come first
     inbox: Inbox = queue.SimpleQueue()
     threading.Thread(target=_read, args=(inbox,), daemon=True).start()
     start = inbox.get()
     if start is None:
         return
     folder = Path(start["folder"]) / "wandb"
-    uploader = Uploader(folder) if start["mode"] == "online" else None
     run = StudyRun(start)
+    uploader = Uploader(folder, run.folder) if start["mode"] == "online" else None
     _record(run, inbox, uploader, start["plot_seconds"])
     uploaded = uploader.finish(start["finish_seconds"]) if uploader else False
     print(json.dumps({"uploaded": uploaded, "url": uploader.url(start["id"]) if uploader else None}), flush=True)
@@ -63,7 +60,7 @@ def _record(run: StudyRun, inbox: Inbox, uploader: Uploader | None, plot_seconds
             run.draw()
             drawn = time.monotonic()
         if uploader:
-            uploader.tick(run.folder)
+            uploader.tick()
     run.finish(end)
 
 

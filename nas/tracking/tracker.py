@@ -13,6 +13,7 @@ import os
 import re
 import secrets
 import select
+import shlex
 import signal
 import subprocess
 import sys
@@ -39,7 +40,6 @@ NOT_INHERITED = frozenset(
     f"WANDB_{name}"
     for name in (
         "MODE",
-        "DIR",
         "RUN_ID",
         "RUN_GROUP",
         "RESUME",
@@ -184,7 +184,7 @@ class WandbTracker:
             self._warn()
             return
         status = json.loads(said.splitlines()[-1])
-        upload = f"upload it with: wandb sync {self._folder}"
+        upload = f"upload it with: wandb sync {shlex.quote(str(self._folder))}"
         if status["uploaded"]:
             log.info("W&B run %s", status["url"] or self._folder)
         elif self._mode == "online":
@@ -239,9 +239,10 @@ def _environment(folder: Path) -> dict[str, str]:
     package = str(Path(nas.__file__).parent.parent)
     kept["PYTHONPATH"] = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH", "")]))
     own = {
+        "WANDB_DIR": folder.parent,
         "WANDB_DATA_DIR": folder / ".data",
-        "WANDB_CACHE_DIR": folder / ".cache",
         "WANDB_ARTIFACT_DIR": folder / ".data",
+        "WANDB_CACHE_DIR": folder / ".cache",
     }
     return kept | {key: str(path) for key, path in own.items()} | {"WANDB_ERROR_REPORTING": "false"}
 

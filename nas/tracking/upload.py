@@ -1,101 +1,138 @@
 """Uploads what is recorded while it is recorded, in processes of their own that may hang, fail or be killed.
 
-`wandb sync` reads the run's file on disk: the network has no way to hold up, or to lose, what is recorded. It is
-started again after a failure, so a network that comes back in the middle of a search is made use of.
+`wandb sync` reads the run's file on disk: the network has no way to hold up, or to lose, what is recorded. An upload
+that fails before it reached the server is started again, so a network that comes back during a search is made use of.
+One that reached it is not: `wandb sync` appends, and what had arrived would arrive twice.
 """
 
 from __future__ import annotations
 
-import math
 import re
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
 LOG_FILE = "upload.log"
 RETRY_SECONDS = 30.0
 LAST_RETRY_SECONDS = 2.0
-SYNC = (sys.executable, "-P", "-m", "wandb")
+POLL_SECONDS = 0.05
+COMMAND = (sys.executable, "-P", "-m", "wandb")
+REACHED = "View run"
+TORN = "ends with an incomplete record"
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """An upload that runs or has run.
+
+    Attributes:
+        process: the process.
+        folders: what it uploads.
+        log_start: where its words begin in the log.
+        began: when, on the monotonic clock.
+    """
+
+    process: subprocess.Popen[bytes]
+    folders: Sequence[Path]
+    log_start: int
+    began: float
 
 
 @final
 class Uploader:
-    """Two lanes: the run that is being written, and runs that are finished."""
+    """Two lanes: the study's run, folder by folder and then the one that is being written; and the trials' runs."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, current: Path) -> None:
         """Nothing runs yet.
 
         Args:
             folder: W&B's folder in the study's folder.
+            current: the folder in it that is being written.
         """
+        self._log = folder / LOG_FILE
+        self._log.touch()
         self._folder = folder
-        self._live: subprocess.Popen[bytes] | None = None
-        self._batch: subprocess.Popen[bytes] | None = None
-        self._started = {"live": -math.inf, "batch": -math.inf}
+        self._current = current
+        self._attempts: dict[str, Attempt] = {}
+        self._tried: set[Path] = set()
 
-    def tick(self, current: Path) -> None:
-        """Start what should be running and is not.
-
-        Args:
-            current: folder of the run that is being written.
-        """
-        waiting = [folder for folder in self._unsynced() if folder != current]
-        if waiting and not _runs(self._batch) and self._due("batch"):
-            self._batch = self._sync(waiting, live=False)
-        earlier = [folder for folder in waiting if _run_file(folder).name == _run_file(current).name]
-        if not earlier and not _runs(self._live) and self._due("live"):
-            self._live = self._sync([current], live=True)
+    def tick(self) -> None:
+        """Start what should be running and is not."""
+        self._advance(RETRY_SECONDS, live=True)
 
     def finish(self, seconds: float) -> bool:
         """Wait for what is not uploaded yet, and kill what then still runs; whether everything is uploaded."""
         deadline = time.monotonic() + seconds
-        while self._unsynced() and time.monotonic() < deadline:
-            if not _runs(self._live) and not _runs(self._batch) and self._due("batch", every=LAST_RETRY_SECONDS):
-                self._batch = self._sync(self._unsynced(), live=False)
-            time.sleep(0.05)
-        for process in (self._live, self._batch):
-            if process and process.poll() is None:
-                process.kill()
-                process.wait()
+        while self._waiting() and time.monotonic() < deadline:
+            self._advance(LAST_RETRY_SECONDS, live=False)
+            time.sleep(POLL_SECONDS)
+        for attempt in self._attempts.values():
+            attempt.process.kill()
+            attempt.process.wait()
         return not self._unsynced()
 
     def url(self, run_id: str) -> str | None:
         """Where a run can be seen, as the uploads said it."""
-        said = self._log().read_text(encoding="utf-8", errors="replace")
-        found = re.findall(rf"View run .*?at (https?://\S+/{re.escape(run_id)})\s", said)
+        found = re.findall(rf"{REACHED} .*?at (https?://\S+/{re.escape(run_id)})\s", self._said(0))
         return found[-1] if found else None
 
-    def _log(self) -> Path:
-        path = self._folder / LOG_FILE
-        path.touch()
-        return path
+    def _advance(self, every: float, *, live: bool) -> None:
+        self._settle()
+        waiting = self._waiting()
+        of_study = [folder for folder in waiting if _run_of(folder) == _run_of(self._current)]
+        trials = [folder for folder in waiting if folder not in of_study]
+        if of_study and self._may_start("study", every):
+            self._start("study", of_study[:1], live=live and of_study[0] == self._current)
+        if trials and self._may_start("trials", every):
+            self._start("trials", trials, live=False)
 
-    def _due(self, lane: str, every: float = RETRY_SECONDS) -> bool:
-        """Whether the lane may start now, which is then taken as done."""
-        now = time.monotonic()
-        due = now - self._started[lane] >= every
-        if due:
-            self._started[lane] = now
-        return due
+    def _settle(self) -> None:
+        """Note of uploads that ended without success whether they had reached the server."""
+        ended = [attempt for attempt in self._attempts.values() if attempt.process.poll() is not None]
+        for attempt in ended:
+            said = self._said(attempt.log_start)
+            reached = [folder for folder in attempt.folders if REACHED in said and f"/{_run_of(folder)}" in said]
+            self._tried.update(reached)
+            for folder in reached if TORN in said else ():  # its writer was killed: all there is has been sent
+                _mark(folder).touch()
+
+    def _may_start(self, lane: str, every: float) -> bool:
+        last = self._attempts.get(lane)
+        if last is None:
+            return True
+        if last.process.poll() is None:
+            return False
+        went_well = all(_mark(folder).exists() for folder in last.folders)
+        return went_well or time.monotonic() - last.began >= every
+
+    def _start(self, lane: str, folders: Sequence[Path], *, live: bool) -> None:
+        words = ("beta", "sync", "--live", "--yes") if live else ("sync", "--yes")
+        start = self._log.stat().st_size
+        with self._log.open("ab") as log:
+            process = subprocess.Popen(
+                [*COMMAND, *words, *map(str, folders)], stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
+            )
+        self._attempts[lane] = Attempt(process, tuple(folders), start, time.monotonic())
+
+    def _waiting(self) -> list[Path]:
+        return [folder for folder in self._unsynced() if folder not in self._tried]
 
     def _unsynced(self) -> list[Path]:
-        files = sorted(self._folder.glob("*run-*/run-*.wandb"))
-        return [file.parent for file in files if not file.with_name(f"{file.name}.synced").exists()]
+        folders = [file.parent for file in sorted(self._folder.glob("*run-*/run-*.wandb"))]
+        return [folder for folder in folders if not _mark(folder).exists()]
 
-    def _sync(self, folders: Sequence[Path], *, live: bool) -> subprocess.Popen[bytes]:
-        words = ("beta", "sync", "--live", "--yes") if live else ("sync", "--yes")
-        with self._log().open("ab") as log:
-            return subprocess.Popen(
-                [*SYNC, *words, *map(str, folders)], stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
-            )
+    def _said(self, start: int) -> str:
+        return self._log.read_bytes()[start:].decode("utf-8", "replace")
 
 
-def _run_file(folder: Path) -> Path:
-    return next(folder.glob("run-*.wandb"))
+def _run_of(folder: Path) -> str:
+    return next(folder.glob("run-*.wandb")).stem.removeprefix("run-")
 
 
-def _runs(process: subprocess.Popen[bytes] | None) -> bool:
-    return process is not None and process.poll() is None
+def _mark(folder: Path) -> Path:
+    """The file by which W&B knows that a folder is uploaded."""
+    return folder / f"run-{_run_of(folder)}.wandb.synced"

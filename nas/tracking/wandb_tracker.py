@@ -15,7 +15,7 @@ from typing import Any, final
 import wandb
 
 from nas.tracking.figure import front_figure
-from nas.tracking.folders import read_back, run_folders
+from nas.tracking.folders import drop_empty, read_back, run_folders
 from nas.tracking.rows import Row
 
 FLUSH_SECONDS = 2.0
@@ -50,6 +50,7 @@ class StudyRun:
         """
         self._start = start
         self._folder = Path(start["folder"]) / "wandb"
+        drop_empty(self._folder)
         earlier = run_folders(self._folder, start["id"])
         recorded = read_back(earlier)
         self._recorded, self._step = set(recorded.trials), recorded.steps

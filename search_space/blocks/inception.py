@@ -2,14 +2,18 @@
 
 With no reductions it is the naive module of Szegedy et al. 2015 (Going Deeper with Convolutions, figure 2a), with
 them the module of figure 2b; stacked and asymmetric branches are the factorizations of Szegedy et al. 2016
-(Rethinking the Inception Architecture, sections 3.1 and 3.2), separable ones those of Chollet 2017 (Xception). Every
-convolution but a depthwise one is followed by batch norm and ReLU.
+(Rethinking the Inception Architecture, sections 3.1 and 3.2), separable ones those of Chollet 2017 (Xception).
+Grouped convolutions make the connections sparse in a structure that hardware likes, the motive of the first paper's
+section 3. Every convolution but a depthwise one is followed by batch norm and ReLU.
 """
 
 from __future__ import annotations
 
+import math
+import random
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, final
 
 from search_space.architecture import FACTORIZATIONS, Block, Branch
@@ -17,8 +21,10 @@ from search_space.choices import (
     Chooser,
     Nominal,
     Ordinal,
+    Parameter,
     SpaceError,
     Value,
+    assigned,
     parse_fields,
     parse_nominal,
     parse_ordinal,
@@ -54,7 +60,8 @@ def _normalise_branch(branch: Branch) -> Branch:
         return Branch("k1", branch.width)
     if KERNELS[branch.name] == 3 and branch.factorization == "stacked":
         branch = replace(branch, factorization="full")
-    return replace(branch, pool=None)
+    groups = 1 if branch.factorization == "separable" else branch.groups
+    return replace(branch, pool=None, groups=groups)
 
 
 def lower(block: Block, in_channels: int, name: str) -> Node:
@@ -76,13 +83,18 @@ def _lower_branch(branch: Branch, in_channels: int) -> Node:
 
 def _lower_convolution(branch: Branch, in_channels: int) -> list[Node]:
     side, width = KERNELS[branch.name], branch.width
+    first, then = math.gcd(branch.groups, in_channels, width), math.gcd(branch.groups, width)
     match branch.factorization:
         case "full":
-            return [conv(width, side, name="conv")]
+            return [conv(width, side, groups=first, name="conv")]
         case "stacked":
-            return [conv(width, 3, name=f"conv{index}") for index in range((side - 1) // 2)]
+            chain = range((side - 1) // 2)
+            return [conv(width, 3, groups=then if index else first, name=f"conv{index}") for index in chain]
         case "asymmetric":
-            return [conv(width, (1, side), name="row"), conv(width, (side, 1), name="column")]
+            return [
+                conv(width, (1, side), groups=first, name="row"),
+                conv(width, (side, 1), groups=then, name="column"),
+            ]
         case "separable":
             padding = (side // 2, side // 2)
             depthwise = Conv(in_channels, (side, side), padding=padding, groups=in_channels, name="depthwise")
@@ -93,12 +105,13 @@ def _lower_convolution(branch: Branch, in_channels: int) -> list[Node]:
 @final
 @dataclass(frozen=True)
 class BranchDomain:
-    """What one branch may be: its widths and, for a convolution larger than 1×1, its reductions and factorizations."""
+    """What one branch may be: widths; for a convolution larger than 1×1 also reductions, factorizations and groups."""
 
     name: str
     width: Ordinal
     reduction: Nominal = Nominal((NO_REDUCTION,))  # noqa: RUF009 - a frozen value
     factorization: Nominal = Nominal(("full",))  # noqa: RUF009 - a frozen value
+    groups: Ordinal = Ordinal((1,))  # noqa: RUF009 - a frozen value
     pool: Nominal | None = None
 
     @property
@@ -107,16 +120,22 @@ class BranchDomain:
         return 0 in self.width.options
 
     @property
+    def widths(self) -> tuple[int, ...]:
+        """The widths of a branch that is present."""
+        return tuple(width for width in self.width.options if width > 0)
+
+    @property
     def size(self) -> int:
         """Number of normalised branches that are present."""
         kinds = len(self.pool.options) if self.pool else 1
-        return sum(w > 0 for w in self.width.options) * len(self.reduction.options) * self._ways * kinds
+        return len(self.widths) * len(self.reduction.options) * len(self._ways) * kinds
 
-    @property
-    def _ways(self) -> int:
-        return len(
-            {_normalise_branch(Branch(self.name, 1, None, str(f))).factorization for f in self.factorization.options}
-        )
+    @cached_property
+    def _ways(self) -> tuple[tuple[str, int], ...]:
+        """Factorizations with their groups, as normalised branches have them."""
+        pairs = ((str(f), g) for f in self.factorization.options for g in self.groups.options)
+        normal = (_normalise_branch(Branch(self.name, 1, None, f, groups=g)) for f, g in pairs)
+        return tuple(dict.fromkeys((branch.factorization, branch.groups) for branch in normal))
 
     def sample(self, chooser: Chooser, path: str) -> Branch:
         """A branch; nothing more is asked of one that is absent."""
@@ -127,7 +146,30 @@ class BranchDomain:
             return Branch(self.name, width, pool=str(self.pool.draw(chooser, f"{path}.pool")))
         ratio = self.reduction.draw(chooser, f"{path}.reduction")
         factorization = str(self.factorization.draw(chooser, f"{path}.factorization"))
-        return Branch(self.name, width, None if ratio == NO_REDUCTION else float(ratio), factorization)
+        groups = 1 if factorization == "separable" else self.groups.draw(chooser, f"{path}.groups")
+        return Branch(self.name, width, None if ratio == NO_REDUCTION else float(ratio), factorization, groups=groups)
+
+    def uniform(self, generator: random.Random) -> Branch:
+        """A normalised branch, each with the same chance, absence being one of them where it is offered."""
+        if self.may_be_absent and generator.randrange(self.size + 1) == 0:
+            return Branch(self.name, 0)
+        width = generator.choice(self.widths)
+        if self.pool:
+            return Branch(self.name, width, pool=str(generator.choice(self.pool.options)))
+        ratio = generator.choice(self.reduction.options)
+        factorization, groups = generator.choice(self._ways)
+        return Branch(self.name, width, None if ratio == NO_REDUCTION else float(ratio), factorization, groups=groups)
+
+    def parameters(self, path: str) -> tuple[Parameter, ...]:
+        """Every choice that `sample` may ask for, in order."""
+        if self.pool:
+            return (Parameter(f"{path}.width", self.width), Parameter(f"{path}.pool", self.pool))
+        return (
+            Parameter(f"{path}.width", self.width),
+            Parameter(f"{path}.reduction", self.reduction),
+            Parameter(f"{path}.factorization", self.factorization),
+            Parameter(f"{path}.groups", self.groups),
+        )
 
     def assignments(self, branch: Branch, path: str) -> dict[str, Value]:
         """The choices that make `branch`.
@@ -135,23 +177,19 @@ class BranchDomain:
         Raises:
             SpaceError: one of them is not offered.
         """
-        chosen: dict[str, Value] = {}
-        _assign(chosen, f"{path}.width", branch.width, self.width.options)
+        chosen = assigned(f"{path}.width", branch.width, self.width.options)
         if branch.width and self.pool:
-            _assign(chosen, f"{path}.pool", branch.pool or "", self.pool.options)
+            chosen |= assigned(f"{path}.pool", branch.pool or "", self.pool.options)
         elif branch.width:
             ratio = NO_REDUCTION if branch.reduction is None else branch.reduction
-            _assign(chosen, f"{path}.reduction", ratio, self.reduction.options)
+            chosen |= assigned(f"{path}.reduction", ratio, self.reduction.options)
             ways = self.factorization.options
             same = [f for f in ways if _normalise_branch(replace(branch, factorization=str(f))) == branch]
-            _assign(chosen, f"{path}.factorization", same[0] if same else branch.factorization, ways)
+            chosen |= assigned(f"{path}.factorization", same[0] if same else branch.factorization, ways)
+            if branch.factorization != "separable":
+                groups = assigned(f"{path}.groups", branch.groups, self.groups.options)
+                chosen |= groups if len(self.groups.options) > 1 else {}
         return chosen
-
-
-def _assign(chosen: dict[str, Value], path: str, value: Value, options: tuple[Value, ...]) -> None:
-    if value not in options:
-        raise SpaceError(f"a choice must be one of {list(options)}, got {value!r} at {path}")
-    chosen[path] = value
 
 
 @final
@@ -177,6 +215,17 @@ class InceptionDomain:
     def sample(self, chooser: Chooser, path: str) -> Block:
         """A block, not yet normalised."""
         return Block(FAMILY, tuple(b.sample(chooser, f"{path}.{b.name}") for b in self.branches))
+
+    def uniform(self, generator: random.Random) -> Block:
+        """A normalised block that has a branch, each with the same chance."""
+        while True:
+            block = normalise(Block(FAMILY, tuple(branch.uniform(generator) for branch in self.branches)))
+            if block is not None:
+                return block
+
+    def parameters(self, path: str) -> tuple[Parameter, ...]:
+        """Every choice that `sample` may ask for, in order."""
+        return tuple(p for branch in self.branches for p in branch.parameters(f"{path}.{branch.name}"))
 
     def assignments(self, block: Block | None, path: str) -> dict[str, Value]:
         """The choices that make a normalised `block`, None for the empty one.
@@ -217,12 +266,13 @@ def _parse_branch(name: str, value: object, path: str) -> BranchDomain:
         return BranchDomain(name, _parse_width(fields, path), pool=pool)
     if name == "k1":
         return BranchDomain(name, _parse_width(parse_fields(value, path, ["width"]), path))
-    fields = parse_fields(value, path, ["width"], ["reduction", "factorization"])
+    fields = parse_fields(value, path, ["width"], ["reduction", "factorization", "groups"])
     return BranchDomain(
         name,
         _parse_width(fields, path),
         parse_nominal(fields.get("reduction", NO_REDUCTION), f"{path}.reduction", [NO_REDUCTION], ratios=True),
         parse_nominal(fields.get("factorization", "full"), f"{path}.factorization", FACTORIZATIONS),
+        parse_ordinal(fields.get("groups", 1), f"{path}.groups", least=1),
     )
 
 

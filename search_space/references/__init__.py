@@ -1,1 +1,37 @@
-"""Published networks as values of the algebra."""
+"""Published networks as values of the algebra, each built by a function of the input's shape and the classes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from search_space.graph import Graph
+from search_space.references import googlenet as _googlenet
+from search_space.references import inception_next as _inception_next
+from search_space.references import inception_resnet_v2 as _inception_resnet_v2
+from search_space.references import inception_v3 as _inception_v3
+from search_space.references import inception_v4 as _inception_v4
+from search_space.references.bn_inception import bn_inception
+from search_space.references.layout import Rename
+from search_space.references.xception import xception
+
+REFERENCES: Mapping[str, Callable[..., Graph]] = {
+    "googlenet": _googlenet.googlenet,
+    "googlenet_5x5": _googlenet.googlenet_5x5,
+    "googlenet_paper": _googlenet.googlenet_paper,
+    "bn_inception": bn_inception,
+    "inception_v3": _inception_v3.inception_v3,
+    "inception_v4": _inception_v4.inception_v4,
+    "inception_resnet_v2": _inception_resnet_v2.inception_resnet_v2,
+    "xception": xception,
+    "inception_next_atto": _inception_next.inception_next_atto,
+    "inception_next_tiny": _inception_next.inception_next_tiny,
+}
+
+LAYOUTS: Mapping[str, tuple[Rename, ...]] = {
+    "googlenet": _googlenet.LAYOUT,
+    "inception_v3": _inception_v3.LAYOUT,
+    "inception_v4": _inception_v4.LAYOUT,
+    "inception_resnet_v2": _inception_resnet_v2.LAYOUT,
+    "inception_next_atto": _inception_next.layout(_inception_next.ATTO),
+    "inception_next_tiny": _inception_next.layout(_inception_next.TINY),
+}

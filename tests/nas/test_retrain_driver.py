@@ -23,7 +23,9 @@ class MeasuringExecutor(FakeExecutor):
     def _step(self, handle: FakeHandle) -> Outcome | None:
         outcome = super()._step(handle)
         if outcome is not None and outcome.failure is None and outcome.epoch == EPOCHS:
-            write_json(outcome.job.folder / SEED_FILE, {"seed": outcome.job.seed})
+            assert outcome.checkpoint is not None
+            result = {"seed": outcome.job.seed, "checkpoint": outcome.checkpoint.name}
+            write_json(outcome.job.folder / SEED_FILE, result)
         return outcome
 
 
@@ -65,6 +67,16 @@ def test_what_is_done_is_not_done_again(tmp_path: Path) -> None:
     executor = MeasuringExecutor()
     assert retraining(executor, tasks(tmp_path, seeds=3)).run() == "done"
     assert [(job.trial, job.seed) for job in executor.jobs] == [(0, 2), (1, 2)]
+
+
+def test_what_has_lost_its_weights_is_trained_again(tmp_path: Path) -> None:
+    todo = tasks(tmp_path, trials=1)
+    retraining(MeasuringExecutor(), todo).run()
+    for checkpoint in todo[1].folder.glob("*.pt"):
+        checkpoint.unlink()
+    executor = MeasuringExecutor()
+    retraining(executor, todo).run()
+    assert [(job.trial, job.seed, job.from_epoch) for job in executor.jobs] == [(0, 1, 0)]
 
 
 def test_it_stops_after_the_epoch_and_goes_on_from_there(tmp_path: Path) -> None:

@@ -35,8 +35,8 @@ class Choice:
     Attributes:
         path: of the choice in the space.
         share: its part of the sum over all choices, in [0, 1].
-        chance: the highest share that it reached over 19 shuffles of the values; by chance alone, one choice in twenty
-            gets beyond it.
+        chance: the highest importance that it reached over 19 shuffles of the values, in the unit of `share`, so it may
+            exceed 1; by chance alone, one choice in twenty gets beyond it.
         active: trials in which the choice was there to make.
         effect: which way it pulls, in words.
     """
@@ -75,18 +75,19 @@ def importance(records: Sequence[Record], axis: Axis) -> Importance:
     if len(complete) < MIN_TRIALS:
         return Importance(axis, len(complete), min(best, len(complete)), ())
     values = [axis.loss(record.values[axis.name]) for record in complete if record.values]
-    shares = _shares(complete, values, best)
+    found = _divergences(complete, values, best)
     chance = _chance(complete, values, best)
+    total = sum(found.values()) or 1.0
     counts = Counter(path for record in complete for path in record.candidate.params)
     choices = [
-        Choice(path, share, chance[path], counts[path], _effect(path, complete, values))
-        for path, share in sorted(shares.items(), key=lambda item: (item[1] <= chance[item[0]], -item[1], item[0]))
+        Choice(path, value / total, chance[path] / total, counts[path], _effect(path, complete, values))
+        for path, value in sorted(found.items(), key=lambda item: (item[1] <= chance[item[0]], -item[1], item[0]))
     ]
     return Importance(axis, len(complete), best, tuple(choices))
 
 
-def _shares(records: Sequence[Record], values: Sequence[float], best: int) -> dict[str, float]:
-    """Importance of every choice as a part of 1, for losses that are better when lower."""
+def _divergences(records: Sequence[Record], values: Sequence[float], best: int) -> dict[str, float]:
+    """Importance of every choice, at least 0, for losses that are better when lower."""
     study = optuna.create_study()
     study.add_trials(
         [
@@ -99,19 +100,17 @@ def _shares(records: Sequence[Record], values: Sequence[float], best: int) -> di
     evaluator = PedAnovaImportanceEvaluator(target_quantile=best / len(records))
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Some regimes for parameter .* have less than")  # shown as `active`
-        found = evaluator.evaluate(study)
-    total = sum(found.values()) or 1.0
-    return {path: float(value / total) for path, value in found.items()}
+        return {path: float(value) for path, value in evaluator.evaluate(study).items()}
 
 
 def _chance(records: Sequence[Record], values: Sequence[float], best: int) -> dict[str, float]:
-    """The highest share of each choice over shuffles of the values: a permutation test at 1 in `SHUFFLES` + 1."""
+    """The highest importance of each choice over shuffles of the values: a permutation test at 1 in `SHUFFLES` + 1."""
     generator, shuffled = random.Random(0), list(values)
     reached: dict[str, float] = {}
     for _ in range(SHUFFLES):
         generator.shuffle(shuffled)
-        for path, share in _shares(records, shuffled, best).items():
-            reached[path] = max(share, reached.get(path, 0.0))
+        for path, value in _divergences(records, shuffled, best).items():
+            reached[path] = max(value, reached.get(path, 0.0))
     return reached
 
 

@@ -6,7 +6,10 @@
   const data = JSON.parse(byId("data").textContent);
   const trials = data.trials;
   let chosen = data.first;
-  if (!trials.length) return;
+  if (!trials.length) {
+    document.documentElement.dataset.ready = "true";
+    return;
+  }
 
   // ---- text and colours -------------------------------------------------------------------------------------------
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();

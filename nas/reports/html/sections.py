@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -230,13 +231,14 @@ def _failures(failed: Sequence[Record]) -> Markup:
 
 
 def _rejected_by_limit(records: Sequence[Record]) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for record in records:
-        for rejected in record.candidate.rejected:
-            for name, excess in rejected.constraints.items():
-                if excess > 0:
-                    counts[name.removeprefix("max_")] = counts.get(name.removeprefix("max_"), 0) + 1
-    return counts
+    broken = [
+        name.removeprefix("max_")
+        for record in records
+        for rejected in record.candidate.rejected
+        for name, excess in rejected.constraints.items()
+        if excess > 0
+    ]
+    return dict(Counter(broken))
 
 
 def commands_section(around: Circumstances, first: int | None) -> Markup:

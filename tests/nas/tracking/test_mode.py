@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from nas.config import compose
 from nas.tracking.mode import resolved
 from nas.tracking.spec import TrackingSpec
 
@@ -67,6 +68,18 @@ def test_settings_of_wandb_are_read(text: str, mode: str, tmp_path: Path) -> Non
     (folder / "settings").write_text(text)
     (tmp_path / ".netrc").write_text(f"machine wandb.lab login user password {KEY}\n")
     assert resolved("auto", {}, tmp_path) == mode
+
+
+@pytest.mark.parametrize(
+    ("overrides", "spec"),
+    [
+        ([], TrackingSpec()),
+        (["tracking=none"], TrackingSpec(name="none")),
+        (["tracking.trials=true", "tracking.project=mine"], TrackingSpec(project="mine", trials=True)),
+    ],
+)
+def test_the_group_is_composed(overrides: list[str], spec: TrackingSpec) -> None:
+    assert compose("search", overrides).tracking == spec
 
 
 @pytest.mark.parametrize(

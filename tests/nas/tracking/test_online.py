@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shlex
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,12 +29,14 @@ def configured(server: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     for name in [name for name in os.environ if name.startswith("WANDB_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
     monkeypatch.setenv("WANDB_BASE_URL", server.url)
     monkeypatch.setenv("WANDB_API_KEY", KEY)
 
 
 def searched(folder: Path, trials: int, spec: TrackingSpec, before_wait: Callable[[int], None]) -> str:
-    """A search; the words that tracking had to say."""
+    """A tracked search; why it ended."""
     setting = Setting(budget=Budget(trials=trials))
     with open_tracker(spec, setting.study(folder), {"data": {"path": "/home/anna/photos"}}) as tracker:
         setting.observers = [tracker]
@@ -64,6 +69,8 @@ def test_a_search_is_uploaded_and_goes_on_in_the_same_run(
     assert "anna" not in everything
     assert str(tmp_path) not in everything
     assert KEY not in everything + "".join(caplog.messages)
+    assert not (tmp_path / "home").exists()
+    assert list(Path.cwd().iterdir()) == []
 
 
 @pytest.mark.parametrize("mode", ["hang", "broken"])
@@ -72,7 +79,7 @@ def test_a_dead_server_neither_stops_nor_delays_a_search(
 ) -> None:
     """The search ends while the server has answered nothing; what it holds is on disk, with the words to upload it."""
     server.mode = mode
-    folder = tmp_path / mode
+    folder = tmp_path / f"{mode} server"
 
     def wait_for_the_upload(waits: int) -> None:
         if waits == 5:
@@ -83,14 +90,16 @@ def test_a_dead_server_neither_stops_nor_delays_a_search(
     assert server.history == {}
     (message,) = caplog.messages
     assert message.startswith("W&B did not take everything in time: the run is in ")
-    assert message.endswith(f"upload it with: wandb sync {folder / 'wandb'}")
-    if mode == "broken":
-        return
+    assert message.endswith(f"upload it with: wandb sync '{folder / 'wandb'}'")
     server.mode = "ok"
     server.released.set()
-    caplog.clear()
-    with caplog.at_level(logging.INFO, "nas"):
-        searched(folder, 6, TrackingSpec(finish_seconds=60), lambda waits: None)
     run = json.loads((folder / "wandb" / "run.json").read_text())["id"]
+    if mode == "broken":  # by the words that were printed
+        command = shlex.split(message.split("upload it with: ")[1])
+        subprocess.run([sys.executable, "-m", *command], check=True, capture_output=True)
+    else:  # by the next search
+        caplog.clear()
+        with caplog.at_level(logging.INFO, "nas"):
+            searched(folder, 6, TrackingSpec(finish_seconds=60), lambda waits: None)
+        assert caplog.messages == [f"W&B run {server.url}/tester/inception-nas/runs/{run}"]
     assert uploaded_trials(server, run) == [0, 1, 2, 3, 4, 5]
-    assert caplog.messages == [f"W&B run {server.url}/tester/inception-nas/runs/{run}"]

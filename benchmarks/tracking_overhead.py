@@ -1,0 +1,194 @@
+"""What tracking costs a search: the same search without it, with it, and beside a server that hangs or is broken.
+
+A real driver over a real study, whose trials take a fixed time and no processor, so that what is seen is what tracking
+holds up. What it burns stands beside it: processor seconds of the recording process and all that it starts. Arms take
+turns; the untracked search comes twice in every round, so that its second ratio shows the noise of the machine.
+
+    python benchmarks/tracking_overhead.py [--rounds 5] [--trials 40] [--seconds 0.5]
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import platform
+import resource
+import statistics
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.metadata import version
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from scipy.stats import t as student
+
+from nas import assembly
+from nas.config import compose
+from nas.jobs import Epoch, Job, Outcome
+from nas.objectives.values import objective_values
+from nas.proposer import Proposer
+from nas.samplers.optuna_samplers import optuna_sampler
+from nas.samplers.view import View
+from nas.search import Parts, Search
+from nas.tracking.spec import TrackingSpec
+from nas.tracking.tracker import open_tracker
+
+EPOCHS = 12
+NONE = TrackingSpec(name="none")
+OFFLINE = TrackingSpec(mode="offline")
+ONLINE = TrackingSpec(mode="online")
+ARMS = {
+    "none": (NONE, "hang"),
+    "none again": (NONE, "hang"),
+    "offline": (OFFLINE, "hang"),
+    "offline, a run a trial": (TrackingSpec(mode="offline", trials=True), "hang"),
+    "online, the server hangs": (ONLINE, "hang"),
+    "online, the server answers 500": (ONLINE, "broken"),
+}
+COLUMNS = {"search": "search (s)", "whole": "with start and end (s)"}
+Measured = Mapping[str, float]
+
+
+class SleepingExecutor:
+    """One slot, on which every job takes `seconds` and ends with an accuracy that follows from its seed."""
+
+    slots = 1
+    job: Job
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+
+    def submit(self, job: Job, on_epoch: Callable[[Job, Epoch], None]) -> SleepingExecutor:  # noqa: ARG002
+        """Take the job."""
+        self.job = job
+        return self
+
+    def wait(self, timeout: float) -> Sequence[Outcome]:  # noqa: ARG002
+        """Its outcome, after its time."""
+        time.sleep(self._seconds)
+        accuracy = 0.5 + 0.5 * (self.job.seed % 1000) / 1000
+        row = partial(Epoch, train_loss=1.0, val_loss=1.0, val_accuracy=accuracy, val_balanced_accuracy=accuracy)
+        return [Outcome(self.job, tuple(row(epoch=n + 1, seconds=0.1) for n in range(EPOCHS)), None)]
+
+    def close(self) -> None:
+        """Nothing runs."""
+
+
+class BadServer(BaseHTTPRequestHandler):
+    """Never answers, or answers 500."""
+
+    mode = "hang"
+
+    def do_POST(self) -> None:
+        """As `mode` says."""
+        if self.mode == "hang":
+            threading.Event().wait()
+        self.send_error(500)
+
+    do_GET = do_PUT = do_POST  # noqa: N815 - named by the base class
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+@contextmanager
+def bad_server() -> Iterator[None]:
+    """A server on the loopback address, and a key for it."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), BadServer)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    os.environ |= {"WANDB_BASE_URL": f"http://127.0.0.1:{server.server_port}", "WANDB_API_KEY": "k" * 40}
+    yield
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--trials", type=int, default=40)
+    parser.add_argument("--seconds", type=float, default=0.5, help="of a trial")
+    options = parser.parse_args()
+    runs: dict[str, list[Measured]] = {arm: [] for arm in ARMS}
+    with bad_server():
+        for _ in range(options.rounds):
+            for arm, (spec, mode) in ARMS.items():
+                BadServer.mode = mode
+                runs[arm].append(_timed(spec, options.trials, options.seconds))
+    _print(runs, f"{options.trials} trials of {options.seconds} s, n = {options.rounds} rounds, intervals of 95 %")
+
+
+def _timed(spec: TrackingSpec, trials: int, seconds: float) -> Measured:
+    """Seconds of one search in a folder of its own, of all with start and end of tracking, and of the processor."""
+    config = compose("search", ["sampler=random", f"budget.trials={trials}", f"training.epochs={EPOCHS}"])
+    info, space = assembly.prepare(config)
+    with tempfile.TemporaryDirectory() as folder:
+        study = assembly.open_or_create(Path(folder), config, info, space)
+        sampler = optuna_sampler(config.sampler.optuna_class, config.sampler.options)
+        view = View(space, study.axes, sampler, seed=0, worst=False)
+        burnt, began = _processor_of_children(), time.perf_counter()
+        with open_tracker(spec, study, assembly.environment()) as tracker:
+            parts = Parts(
+                study=study,
+                view=view,
+                proposer=Proposer(view, config.limits, seed=0, max_idle_asks=config.budget.max_idle_asks),
+                policy=assembly.Full(EPOCHS),
+                executor=SleepingExecutor(seconds),
+                values=partial(objective_values, config.objective),
+                latest=lambda _: None,
+                observers=[tracker],
+            )
+            search = Search(parts, config.budget, epochs=EPOCHS)
+            started = time.perf_counter()
+            search.run()
+            ended = time.perf_counter()
+        whole = time.perf_counter() - began
+    return {"search": ended - started, "whole": whole, "processor": _processor_of_children() - burnt}
+
+
+def _processor_of_children() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+def ratio(values: Sequence[float], base: Sequence[float]) -> str:
+    """Geometric mean of paired ratios with its 95 % interval.
+
+    >>> ratio([2.0, 2.0], [1.0, 1.0])
+    '2.000 [2.000, 2.000]'
+    """
+    logs = [math.log(value / other) for value, other in zip(values, base, strict=True)]
+    mean, half = statistics.fmean(logs), math.inf
+    if len(logs) > 1:
+        half = float(student.ppf(0.975, len(logs) - 1)) * statistics.stdev(logs) / math.sqrt(len(logs))
+    return f"{math.exp(mean):.3f} [{math.exp(mean - half):.3f}, {math.exp(mean + half):.3f}]"
+
+
+def _print(runs: Mapping[str, Sequence[Measured]], title: str) -> None:
+    table = Table(title=title)
+    table.add_column("tracking")
+    for heading in COLUMNS.values():
+        table.add_column(heading, justify="right")
+        table.add_column("ratio to none", justify="right")
+    table.add_column("processor (s)", justify="right")
+    for arm, measured in runs.items():
+        cells = [arm]
+        for what in COLUMNS:
+            seconds = [run[what] for run in measured]
+            cells += [f"{statistics.fmean(seconds):.2f}", ratio(seconds, [run[what] for run in runs["none"]])]
+        table.add_row(*cells, f"{statistics.fmean([run['processor'] for run in measured]):.2f}")
+    console = Console(width=140)
+    console.print(table)
+    console.print(
+        f"Python {platform.python_version()}, W&B {version('wandb')}, {platform.machine()}, {os.cpu_count()} cores, "
+        f"load {os.getloadavg()[0]:.1f}"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,80 @@
+"""A block of any of several families: the family is one more choice."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self, final
+
+from search_space.architecture import Block
+from search_space.blocks import BlockDomain
+from search_space.choices import Chooser, Nominal, Parameter, SpaceError, Value, assigned
+
+
+@final
+@dataclass(frozen=True)
+class AnyDomain:
+    """Blocks of several families.
+
+    Attributes:
+        families: the families' names, at least two.
+        domains: what a block of each may be.
+    """
+
+    families: tuple[str, ...]
+    domains: tuple[BlockDomain, ...]
+
+    @classmethod
+    def of(cls, alternatives: Sequence[tuple[str, BlockDomain]], path: str) -> Self:
+        """The domain of several families with their domains.
+
+        Raises:
+            SpaceError: fewer than two families, or one of them twice.
+        """
+        names = [name for name, _ in alternatives]
+        if len(names) < 2 or len(set(names)) < len(names):
+            raise SpaceError(f"alternatives must be of two or more different families, got {names} at {path}")
+        return cls(tuple(names), tuple(domain for _, domain in alternatives))
+
+    @property
+    def may_be_empty(self) -> bool:
+        """Whether a block of some family may have no branch."""
+        return any(domain.may_be_empty for domain in self.domains)
+
+    @property
+    def size(self) -> int:
+        """Number of normalised blocks, the empty one apart."""
+        return sum(domain.size for domain in self.domains)
+
+    def sample(self, chooser: Chooser, path: str) -> Block:
+        """A block, not yet normalised."""
+        name = str(Nominal(self.families).draw(chooser, f"{path}.family"))
+        return self._domain(name).sample(chooser, f"{path}.{name}")
+
+    def uniform(self, generator: random.Random) -> Block:
+        """A normalised block, each with the same chance."""
+        rest = generator.randrange(self.size)
+        for domain in self.domains:
+            if rest < domain.size:
+                return domain.uniform(generator)
+            rest -= domain.size
+        raise AssertionError("a size must be the sum of its parts")
+
+    def parameters(self, path: str) -> tuple[Parameter, ...]:
+        """Every choice that `sample` may ask for, in order."""
+        inner = (d.parameters(f"{path}.{name}") for name, d in zip(self.families, self.domains, strict=True))
+        return (Parameter(f"{path}.family", Nominal(self.families)), *(p for ps in inner for p in ps))
+
+    def assignments(self, block: Block | None, path: str) -> dict[str, Value]:
+        """The choices that make a normalised block, None for the empty one; SpaceError where there are none."""
+        if block is not None:
+            chosen = assigned(f"{path}.family", block.family, self.families)
+            return chosen | self._domain(block.family).assignments(block, f"{path}.{block.family}")
+        for name, domain in zip(self.families, self.domains, strict=True):
+            if domain.may_be_empty:
+                return {f"{path}.family": name, **domain.assignments(None, f"{path}.{name}")}
+        raise SpaceError(f"a block must have a branch, got none at {path}")
+
+    def _domain(self, name: str) -> BlockDomain:
+        return self.domains[self.families.index(name)]

@@ -1,0 +1,267 @@
+"""What stems and stages may be: the parts of a space, each with its choices, its size and its uniform draw."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, final
+
+from search_space.architecture import AUXILIARIES, GRID, REDUCTIONS, STEMS, Block, Stage, Stem
+from search_space.blocks import FAMILIES, BlockDomain
+from search_space.blocks.alternatives import AnyDomain
+from search_space.choices import (
+    Chooser,
+    Nominal,
+    Ordinal,
+    Parameter,
+    SpaceError,
+    Value,
+    assigned,
+    parse_fields,
+    parse_nominal,
+    parse_ordinal,
+)
+
+CONV = "conv"
+
+
+def _offered(path: str, value: Value, options: tuple[Value, ...]) -> dict[str, Value]:
+    """`value` under its path where there is a choice; SpaceError where it is not offered."""
+    chosen = assigned(path, value, options)
+    return chosen if len(options) > 1 else {}
+
+
+@final
+@dataclass(frozen=True)
+class StemDomain:
+    """What the stem may be."""
+
+    width: Ordinal
+    kernel: Ordinal
+    stride: Ordinal
+    kind: Nominal = Nominal((CONV,))  # noqa: RUF009 - a frozen value
+
+    @property
+    def size(self) -> int:
+        """Number of normalised stems: kernel and stride are choices of a single convolution alone."""
+        ways = len(self.kernel.options) * len(self.stride.options)
+        return len(self.width.options) * sum(ways if kind == CONV else 1 for kind in self.kind.options)
+
+    def sample(self, chooser: Chooser) -> Stem:
+        """A normalised stem."""
+        kind = str(self.kind.draw(chooser, "stem.kind"))
+        width = self.width.draw(chooser, "stem.width")
+        if kind != CONV:
+            return Stem(width, kind=kind)
+        return Stem(width, self.kernel.draw(chooser, "stem.kernel"), self.stride.draw(chooser, "stem.stride"))
+
+    def uniform(self, generator: random.Random) -> Stem:
+        """A normalised stem, each with the same chance."""
+        ways = [(str(k), n, s) for k in self.kind.options for n, s in self._sweeps(str(k))]
+        kind, kernel, stride = generator.choice(ways)
+        return Stem(generator.choice(self.width.options), kernel, stride, kind)
+
+    def _sweeps(self, kind: str) -> list[tuple[int, int]]:
+        default = Stem(1)
+        if kind != CONV:
+            return [(default.kernel, default.stride)]
+        return [(kernel, stride) for kernel in self.kernel.options for stride in self.stride.options]
+
+    def parameters(self) -> tuple[Parameter, ...]:
+        """Every choice that `sample` may ask for, in order."""
+        return (
+            Parameter("stem.kind", self.kind),
+            Parameter("stem.width", self.width),
+            Parameter("stem.kernel", self.kernel),
+            Parameter("stem.stride", self.stride),
+        )
+
+    def assignments(self, stem: Stem) -> dict[str, Value]:
+        """The choices that make `stem`; SpaceError where one is not offered."""
+        chosen = _offered("stem.kind", stem.kind, self.kind.options)
+        chosen |= assigned("stem.width", stem.width, self.width.options)
+        if stem.kind == CONV:
+            chosen |= assigned("stem.kernel", stem.kernel, self.kernel.options)
+            chosen |= assigned("stem.stride", stem.stride, self.stride.options)
+        return chosen
+
+
+@final
+@dataclass(frozen=True)
+class StageDomain:
+    """What one stage may be.
+
+    Attributes:
+        depth: number of blocks.
+        reduction: grid reduction in front of them.
+        blocks: what the blocks may be: one domain for all of them alike, or one for each position.
+        grid: what a reducing block may be, where `block` is among the reductions.
+        auxiliary: auxiliary classifier behind them.
+    """
+
+    depth: Ordinal
+    reduction: Nominal
+    blocks: tuple[BlockDomain, ...]
+    grid: BlockDomain | None = None
+    auxiliary: Nominal = Nominal(("none",))  # noqa: RUF009 - a frozen value
+
+    def block(self, index: int) -> BlockDomain:
+        """What the block at that position may be."""
+        return self.blocks[index] if len(self.blocks) > 1 else self.blocks[0]
+
+    @property
+    def depths(self) -> tuple[int, ...]:
+        """Depths that a normalised stage may have: any up to the largest where a block may turn out empty."""
+        deepest = self.depth.options[-1]
+        return tuple(range(deepest + 1)) if self.blocks[0].may_be_empty else self.depth.options
+
+    def _fillings(self, depth: int) -> int:
+        """Number of normalised stages of that many blocks, reductions and auxiliary classifiers apart."""
+        product = 1
+        for index in range(depth):
+            product *= self.block(index).size
+        return product
+
+    def _reductions(self) -> int:
+        return sum(self.grid.size if r == GRID and self.grid else 1 for r in self.reduction.options)
+
+    @property
+    def size(self) -> int:
+        """Number of normalised stages."""
+        return self._reductions() * len(self.auxiliary.options) * sum(map(self._fillings, self.depths))
+
+    def sample(self, chooser: Chooser, path: str) -> Stage:
+        """A stage, not yet normalised."""
+        reduction = str(self.reduction.draw(chooser, f"{path}.reduction"))
+        grid = self.grid.sample(chooser, f"{path}.grid") if reduction == GRID and self.grid else None
+        depth = self.depth.draw(chooser, f"{path}.depth")
+        blocks = tuple(self.block(i).sample(chooser, f"{path}.block{i}") for i in range(depth))
+        return Stage(blocks, reduction, grid, str(self.auxiliary.draw(chooser, f"{path}.auxiliary")))
+
+    def uniform(self, generator: random.Random) -> Stage:
+        """A stage, each normalised one with the same chance."""
+        pick = generator.randrange(self._reductions())
+        plain = [str(r) for r in self.reduction.options if r != GRID]
+        reduction = plain[pick] if pick < len(plain) else GRID
+        grid = self.grid.uniform(generator) if reduction == GRID and self.grid else None
+        rest = generator.randrange(sum(map(self._fillings, self.depths)))
+        for depth in self.depths:
+            if rest < self._fillings(depth):
+                break
+            rest -= self._fillings(depth)
+        blocks = tuple(self.block(index).uniform(generator) for index in range(depth))
+        return Stage(blocks, reduction, grid, str(generator.choice(self.auxiliary.options)))
+
+    def parameters(self, path: str) -> tuple[Parameter, ...]:
+        """Every choice that `sample` may ask for, in order."""
+        grid = self.grid.parameters(f"{path}.grid") if self.grid else ()
+        blocks = (p for i in range(self.depth.options[-1]) for p in self.block(i).parameters(f"{path}.block{i}"))
+        return (
+            Parameter(f"{path}.reduction", self.reduction),
+            *grid,
+            Parameter(f"{path}.depth", self.depth),
+            *blocks,
+            Parameter(f"{path}.auxiliary", self.auxiliary),
+        )
+
+    def assignments(self, stage: Stage, path: str) -> dict[str, Value]:
+        """The choices that make a normalised `stage`; SpaceError where one is not offered."""
+        filled = len(stage.blocks)
+        if filled not in self.depths:
+            raise SpaceError(f"depth must be one of {list(self.depths)}, got {filled} at {path}")
+        depth = next(d for d in self.depth.options if d >= filled)
+        chosen: dict[str, Value] = {f"{path}.depth": depth}
+        chosen |= assigned(f"{path}.reduction", stage.reduction, self.reduction.options)
+        chosen |= _offered(f"{path}.auxiliary", stage.auxiliary, self.auxiliary.options)
+        if stage.grid is not None and self.grid is not None:
+            chosen |= self.grid.assignments(stage.grid, f"{path}.grid")
+        for index in range(depth):
+            block: Block | None = stage.blocks[index] if index < filled else None
+            chosen |= self.block(index).assignments(block, f"{path}.block{index}")
+        return chosen
+
+
+def parse_stem(value: object) -> StemDomain:
+    """The stems that a parsed mapping describes: `{width, kernel, stride, kind}`.
+
+    Raises:
+        SpaceError: a key or an option that there is not.
+    """
+    stem = parse_fields(value, "stem", ["width"], ["kernel", "stride", "kind"])
+    kernel = parse_ordinal(stem.get("kernel", 3), "stem.kernel", least=1)
+    if any(side % 2 == 0 for side in kernel.options):
+        raise SpaceError(f"kernel must be odd, got {list(kernel.options)} at stem.kernel")
+    return StemDomain(
+        parse_ordinal(stem["width"], "stem.width", least=1),
+        kernel,
+        parse_ordinal(stem.get("stride", 1), "stem.stride", least=1),
+        parse_nominal(stem.get("kind", CONV), "stem.kind", STEMS),
+    )
+
+
+def parse_stage(value: object, path: str) -> StageDomain:
+    """The stages that a parsed mapping describes: `{depth, block, reduction, grid, auxiliary}`, or with `blocks`.
+
+    Raises:
+        SpaceError: a key or an option that there is not; the message names the path.
+    """
+    optional = ["reduction", "grid", "auxiliary"]
+    listed = isinstance(value, Mapping) and "blocks" in value
+    fields = parse_fields(value, path, ["blocks"] if listed else ["depth", "block"], optional)
+    reduction = parse_nominal(fields.get("reduction", "none"), f"{path}.reduction", (*REDUCTIONS, GRID))
+    if (GRID in reduction.options) != ("grid" in fields):
+        raise SpaceError(f"a stage must have a grid exactly where {GRID!r} is among its reductions, at {path}")
+    return StageDomain(
+        _parse_depth(fields, path),
+        reduction,
+        _parse_blocks(fields, path),
+        parse_block(fields["grid"], f"{path}.grid", reduces=True) if "grid" in fields else None,
+        parse_nominal(fields.get("auxiliary", "none"), f"{path}.auxiliary", AUXILIARIES),
+    )
+
+
+def _parse_depth(fields: Mapping[str, Any], path: str) -> Ordinal:
+    if "depth" in fields:
+        return parse_ordinal(fields["depth"], f"{path}.depth", least=0)
+    blocks = fields["blocks"]
+    if not isinstance(blocks, list | tuple) or len(blocks) < 2:
+        raise SpaceError(f"blocks must be a list of at least two, else use depth and block, got {blocks!r} at {path}")
+    return Ordinal((len(blocks),))
+
+
+def _parse_blocks(fields: Mapping[str, Any], path: str) -> tuple[BlockDomain, ...]:
+    if "block" in fields:
+        return (parse_block(fields["block"], f"{path}.block", reduces=False),)
+    domains = tuple(parse_block(b, f"{path}.block{i}", reduces=False) for i, b in enumerate(fields["blocks"]))
+    for index, domain in enumerate(domains):
+        if domain.may_be_empty:
+            raise SpaceError(f"a block in a list must have a branch that is always there, at {path}.block{index}")
+    return domains
+
+
+def parse_block(value: Any, path: str, *, reduces: bool) -> BlockDomain:
+    """The blocks that a parsed mapping describes, `{family, ...}`, or any of several families, a list of mappings.
+
+    Args:
+        value: the mapping or list.
+        path: where it stands.
+        reduces: whether the family must halve height and width, or must not.
+
+    Raises:
+        SpaceError: a family, key or option that there is not; the message names the path.
+    """
+    if isinstance(value, list | tuple):
+        return AnyDomain.of([(_family(v, path), parse_block(v, path, reduces=reduces)) for v in value], path)
+    name = _family(value, path)
+    if FAMILIES[name].reduces != reduces:
+        fitting = sorted(known for known, family in FAMILIES.items() if family.reduces == reduces)
+        raise SpaceError(f"a family must be one of {fitting} here, got {name!r} at {path}.family")
+    return FAMILIES[name].parse(value, path)
+
+
+def _family(value: object, path: str) -> str:
+    name = value.get("family", "inception") if isinstance(value, Mapping) else "inception"
+    if not isinstance(name, str) or name not in FAMILIES:
+        raise SpaceError(f"a block family must be one of {sorted(FAMILIES)}, got {name!r} at {path}.family")
+    return name

@@ -1,0 +1,49 @@
+"""Architectures as numbers, for a surrogate: one vector of fixed length a space, absent choices masked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from search_space.architecture import Architecture
+from search_space.choices import Ordinal, Parameter, Value
+from search_space.space import Space
+
+
+def columns(space: Space) -> tuple[str, ...]:
+    """What stands in each place of an encoding, in order.
+
+    An ordered choice has two places, `PATH?` (whether it is made at all) and `PATH` (how large); an unordered one has
+    a place for every option, `PATH=OPTION`.
+    """
+    names: list[str] = []
+    for parameter in space.parameters:
+        if isinstance(parameter.choice, Ordinal):
+            names += [f"{parameter.path}?", parameter.path]
+        else:
+            names += [f"{parameter.path}={option}" for option in parameter.choice.options]
+    return tuple(names)
+
+
+def encode(space: Space, architecture: Architecture) -> tuple[float, ...]:
+    """A normalised architecture as numbers in [0, 1], as many for every architecture of the space.
+
+    An ordered choice is its option's place between the least (0) and the largest (1), an unordered one is one-hot. A
+    choice that was not asked for, as that of a block beyond the depth or of an absent branch, is zero in all its
+    places. Different architectures have different encodings.
+
+    Raises:
+        SpaceError: it is not of this space.
+    """
+    chosen = space.assignments(architecture)
+    return tuple(number for parameter in space.parameters for number in _numbers(parameter, chosen.get(parameter.path)))
+
+
+def _numbers(parameter: Parameter, value: Value | None) -> Iterator[float]:
+    options = parameter.choice.options
+    if not isinstance(parameter.choice, Ordinal):
+        yield from (float(option == value) for option in options)
+    elif value is None:
+        yield from (0.0, 0.0)
+    else:
+        low, high = parameter.choice.options[0], parameter.choice.options[-1]
+        yield from (1.0, (float(value) - low) / (high - low))

@@ -1,0 +1,38 @@
+"""Xception (Chollet 2017, Deep Learning with Depthwise Separable Convolutions, figure 5)."""
+
+from __future__ import annotations
+
+from search_space.blocks.fields import BlockFields
+from search_space.blocks.units import Units
+from search_space.blocks.xception import Xception, XceptionGrid, separable
+from search_space.graph import Dropout, GlobalPool, Graph, Linear, Node, Seq, Shape
+
+INPUT = Shape(3, 299, 299)
+BLOCKS: tuple[BlockFields, ...] = (
+    XceptionGrid(128, first="none"),
+    XceptionGrid(256),
+    XceptionGrid(728),
+    *[Xception(728)] * 8,
+    XceptionGrid(1024, middle="in"),
+)
+
+
+def xception(input_shape: Shape = INPUT, classes: int = 1000) -> Graph:
+    """Xception.
+
+    Args:
+        input_shape: shape of one image, at least 7 pixels a side (the publication says 71).
+        classes: number of logits.
+    """
+    units = Units(border="valid")
+    shape = input_shape
+    nodes: list[Node] = [units.edge_conv(32, 3, stride=2, name="conv1"), units.edge_conv(64, 3, name="conv2")]
+    for node in nodes:
+        shape = node.output_shape(shape, node.name)
+    for index, fields in enumerate(BLOCKS, start=1):
+        nodes.append(fields.lower(shape.channels, units, f"block{index}"))
+        shape = nodes[-1].output_shape(shape, nodes[-1].name)
+    nodes.append(separable(shape.channels, 1536, units, activation="relu", name="separable1"))
+    nodes.append(separable(1536, 2048, units, activation="relu", name="separable2"))
+    end = (GlobalPool(name="mean"), Dropout(0.5, name="dropout"), Linear(classes, name="classifier"))
+    return Graph(Seq((*nodes, *end)), input_shape)

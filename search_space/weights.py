@@ -1,0 +1,150 @@
+"""Carries weights: from a published checkpoint, and across a rewrite."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import torch
+from torch import Tensor, nn
+
+from search_space.graph import Graph
+from search_space.network import Network, build
+from search_space.references import LAYOUTS, REFERENCES
+from search_space.references.layout import modules
+from search_space.rewrite import Rewritten, below
+
+SHOWN = 5  # names in an error, so that it stays readable
+
+
+class WeightsError(ValueError):
+    """Weights that do not fit a network; the message names the parameter."""
+
+
+def load_reference_weights(name: str, state_dict: Mapping[str, Tensor]) -> Network:
+    """The published network with the weights of a published checkpoint, in torchvision's or timm's names.
+
+    The number of classes, and whether there are auxiliary classifiers, are the checkpoint's.
+
+    Args:
+        name: a reference with a known layout: `googlenet` (torchvision), `inception_v3` (torchvision and timm),
+            `inception_v4`, `inception_resnet_v2`, `inception_next_atto`, `inception_next_tiny` (timm).
+        state_dict: the checkpoint, read with `weights_only=True` or from safetensors.
+
+    Raises:
+        WeightsError: a parameter is missing, unknown or of the wrong shape; the message names it as published.
+        ValueError: there is no layout of that name.
+    """
+    if name not in LAYOUTS:
+        raise ValueError(f"a published layout must be one of {sorted(LAYOUTS)}, got {name!r}")
+    table = dict(modules(LAYOUTS[name]))
+    ours = {_renamed(key, table): (key, tensor) for key, tensor in state_dict.items()}
+    network = build(_reference(name, ours))
+    expected = network.state_dict()
+    _check_names(expected, ours, {our: their for their, our in table.items()})
+    for key, (published, tensor) in ours.items():
+        if tensor.shape != expected[key].shape:
+            raise WeightsError(
+                f"{published} must have the shape {tuple(expected[key].shape)}, got {tuple(tensor.shape)}"
+            )
+    network.load_state_dict({**expected, **{key: tensor for key, (_, tensor) in ours.items()}})
+    return network
+
+
+def _renamed(key: str, table: Mapping[str, str]) -> str:
+    """A parameter's name through a table of modules; a bare parameter stands in the table itself."""
+    if key in table:
+        return f"body.{table[key]}"
+    module, _, leaf = key.rpartition(".")
+    if module not in table:
+        raise WeightsError(f"a checkpoint must have parameters of its network alone, got also {key}")
+    return f"body.{table[module]}.{leaf}"
+
+
+def _reference(name: str, ours: Mapping[str, tuple[str, Tensor]]) -> Graph:
+    """The reference with the checkpoint's classes, and with auxiliary classifiers where it has them."""
+    bias = ours.get("body.classifier.bias")
+    if bias is None:
+        raise WeightsError("a checkpoint must have its classifier's bias, it is missing")
+    options: dict[str, bool] = {}
+    if name in {"googlenet", "inception_v3"}:
+        options["auxiliaries"] = any(key.startswith("body.aux") for key in ours)
+    return REFERENCES[name](classes=bias[1].shape[0], **options)
+
+
+def _check_names(
+    expected: Mapping[str, Tensor], ours: Mapping[str, tuple[str, Tensor]], published: Mapping[str, str]
+) -> None:
+    """Counters of seen batches may be missing, as old checkpoints lack them; nothing else may."""
+    foreign = [theirs for key, (theirs, _) in ours.items() if key not in expected]
+    if foreign:
+        raise WeightsError(f"a checkpoint must have parameters of its network alone, got also {_some(foreign)}")
+    lacking = [key for key in expected if key not in ours and not key.endswith("num_batches_tracked")]
+    if lacking:
+        names = [_renamed(key.removeprefix("body."), published).removeprefix("body.") for key in lacking]
+        raise WeightsError(f"a checkpoint must have every parameter of its network, lacks {_some(names)}")
+
+
+def _some(names: Iterable[str]) -> str:
+    every = list(names)
+    rest = len(every) - SHOWN
+    return ", ".join(every[:SHOWN]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def carry(network: Network, rewritten: Rewritten) -> Network:
+    """The rewritten network with the weights of the one before; what a rule made anew or resized starts fresh.
+
+    After `merge` and `fold` the outputs are those of `network`, for `fold` in evaluation mode.
+
+    Args:
+        network: the built network that was rewritten.
+        rewritten: what `rewrite` made of its graph.
+
+    Raises:
+        WeightsError: the network was not built from the graph that was rewritten.
+    """
+    old = network.state_dict()
+    after = build(rewritten.graph)
+    state = after.state_dict()
+    eps = {name: module.eps for name, module in network.named_modules() if isinstance(module, nn.BatchNorm2d)}
+    for path, source in rewritten.sources.items():
+        parts = [_leaf_state(old, path_before) for path_before in source.paths]
+        norm = f"{below('body', source.paths[0])}.norm"
+        carried = _folded(parts[0], eps[norm]) if source.how == "fold" else _joined(parts)
+        for name, tensor in carried.items():
+            key = f"{below('body', path)}.{name}"
+            if key in state and state[key].shape == tensor.shape:
+                state[key] = tensor
+            elif rewritten.keeps_outputs:
+                raise WeightsError(f"a network must be the one that was rewritten, its {key} does not fit")
+    after.load_state_dict(state)
+    like = next(iter(old.values()))
+    return after.to(like.device).train(network.training)
+
+
+def _leaf_state(state: Mapping[str, Tensor], path: str) -> dict[str, Tensor]:
+    """The parameters and statistics of one leaf; none for a leaf without any."""
+    prefix = f"{below('body', path)}."
+    return {key.removeprefix(prefix): tensor for key, tensor in state.items() if key.startswith(prefix)}
+
+
+def _joined(parts: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """One leaf's state, or several along the output channels; they share the count of seen batches."""
+    if len(parts) == 1:
+        return parts[0]
+    return {
+        name: torch.cat([part[name] for part in parts]) if tensor.dim() else tensor for name, tensor in parts[0].items()
+    }
+
+
+def _folded(part: Mapping[str, Tensor], eps: float) -> dict[str, Tensor]:
+    """Filters and bias of a convolution that does what it and its batch norm did.
+
+    With scale g, shift b, mean m and variance v, computed in double precision: filters w·g/√(v+eps), bias
+    (c−m)·g/√(v+eps)+b, where c is the convolution's own bias or 0.
+    """
+    exact = {name: tensor.double() for name, tensor in part.items()}
+    gain = exact["norm.weight"] / (exact["norm.running_var"] + eps).sqrt()  # (channels,)
+    shift = exact.get("conv.bias", torch.zeros_like(gain)) - exact["norm.running_mean"]
+    weight = exact["conv.weight"] * gain.reshape(-1, 1, 1, 1)  # (out, in / groups, h, w)
+    like = part["conv.weight"].dtype
+    return {"conv.weight": weight.to(like), "conv.bias": (shift * gain + exact["norm.bias"]).to(like)}

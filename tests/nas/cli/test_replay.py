@@ -1,0 +1,73 @@
+"""The command that a stored configuration came from leads to that configuration again."""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+
+import pytest
+import yaml
+from omegaconf import OmegaConf
+
+from nas.cli.overrides import fit
+from nas.cli.replay import search_command
+from nas.config import compose
+from nas.settings import SearchConfig
+
+
+def stored(words):
+    """What config.yaml holds after `nas search` with these words."""
+    config = compose("search", fit(words, SearchConfig))
+    return config, yaml.safe_load(OmegaConf.to_yaml(OmegaConf.create(dataclasses.asdict(config))))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["study=mine"],
+        ["study=mine", "seed=7", "outputs=/data/my runs", "budget.trials=100", "limits.max_macs=2e6"],
+        ["study=mine", "data=cifar10", "data.path=/images/[new]=a,b", "data.resolution=16", "objective=[macs]"],
+        ["study=mine", "experiment=cifar_quick", "data.path=somewhere", "sampler=nsga2"],
+        ["study=mine", "objective=[params,val_balanced_accuracy]", "+sampler.options.n_startup_trials=6"],
+        ["study=mine", "space.stem.width.high=48", "space.stages=[]", "training=long", "training.epochs=3"],
+        ["study=2024_01", "data=hub", "data.name=it's/null", "training.gradient_clip=1.5", "data.flip=false"],
+        ["study=null_", "+space.note=true", "~space.stem.stride", "workers.slots=2"],
+        ["study=mine", "sampler=random", "data.name='null'"],
+    ],
+)
+def test_the_command_composes_to_what_is_stored(words):
+    config, plain = stored(words)
+    command, exact = search_command(plain)
+    program, name, *again = shlex.split(command)
+    assert (program, name) == ("nas", "search")
+    assert compose("search", fit(again, SearchConfig)) == config
+    assert exact
+
+
+def test_the_command_is_no_longer_than_what_was_typed():
+    words = ["study=mine", "seed=3", "data=cifar10", "data.path=images", "sampler=nsga2", "budget.trials=80"]
+    command, _ = search_command(stored(words)[1])
+    assert sorted(shlex.split(command)[2:]) == sorted(words)
+
+
+def test_how_the_front_was_printed_is_no_part_of_it():
+    assert search_command(stored(["study=mine", "format=json"])[1]) == ("nas search study=mine", True)
+
+
+def test_a_field_that_there_was_not_yet_has_its_default():
+    plain = stored(["study=mine"])[1]
+    del plain["data"]["crop_padding"]
+    del plain["workers"]
+    assert search_command(plain) == ("nas search study=mine", True)
+
+
+def test_what_cannot_be_said_is_not_claimed():
+    plain = stored(["study=mine"])[1]
+    plain["training"]["of_another_version"] = 3
+    assert search_command(plain)[1] is False
+
+
+def test_an_objective_of_ones_own_is_not_claimed():
+    plain = stored(["study=mine"])[1]
+    plain["objective"].append({**plain["objective"][0], "name": "mine"})
+    assert search_command(plain)[1] is False

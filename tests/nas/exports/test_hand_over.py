@@ -1,0 +1,158 @@
+"""From a search to files that need nothing of this program: the whole way, on real trainings."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from nas.data import DataSpec, load, load_test
+from nas.exports.outside import WALL
+from nas.handover import newest_weights, preprocessing
+from nas.picks import pick_records
+from nas.reader import open_for_reading
+from nas.specs import Limits
+
+ALONE = WALL + "import runpy; sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')"
+
+
+def classify(bundle: Path, *images: Path) -> list[tuple[str, float]]:
+    """What `python model.py image.png ...` prints of each image first, in a process that can't import this project."""
+    command = [sys.executable, "-I", "-B", "-c", ALONE, str(bundle / "model.py"), *map(str, images)]
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
+    done = subprocess.run(
+        command, cwd=bundle, env=environment, capture_output=True, text=True, encoding="utf-8", timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    first = lines if len(images) == 1 else [lines[lines.index(str(image)) + 1] for image in images]
+    pairs = [line.split(maxsplit=1) for line in first[: len(images)]]
+    return [(name, float(share.rstrip("%")) / 100) for share, name in pairs]
+
+
+def save(pixels: np.ndarray[Any, Any], path: Path) -> Path:
+    Image.fromarray(pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0)).save(path)
+    return path
+
+
+def assert_files_agree(study: Path, bundle: Path, spec: DataSpec, scratch: Path) -> None:
+    """`model.py` on PNG files, `model.onnx` on arrays and the torch module give one answer for test images."""
+    import onnxruntime  # noqa: PLC0415 - an extra
+
+    reader = open_for_reading(study)
+    trial = json.loads((bundle / "checks.json").read_text())["trial"]
+    (record,) = pick_records(reader.records, reader.study.axes, str(trial), Limits())
+    network = newest_weights(reader.study, record).trained.network
+    data, test = load(spec), load_test(spec)
+    rule = json.loads((bundle / "preprocessing.json").read_text())
+    assert rule == preprocessing(data)
+    mean, std = (torch.tensor(rule[key])[:, None, None] for key in ("mean", "std"))
+    inputs = (test.images[:9] / 255 - mean) / std
+    with torch.inference_mode():
+        logits = network(inputs)
+    session = onnxruntime.InferenceSession(bundle / "model.onnx", providers=["CPUExecutionProvider"])
+    for part in (slice(0, 1), slice(0, 9)):
+        (found,) = session.run(None, {"images": inputs[part].numpy()})
+        np.testing.assert_allclose(found, logits[part].numpy(), rtol=0, atol=1e-5)
+    paths = [save(image.numpy(), scratch / f"{row}.png") for row, image in enumerate(test.images[:9])]
+    probabilities, classes = logits.softmax(1).max(1)
+    expected = [
+        (data.classes[label], pytest.approx(p, abs=6e-5))
+        for label, p in zip(classes, probabilities.tolist(), strict=True)
+    ]
+    assert classify(bundle, *paths) == expected
+
+
+def test_search_retrain_export_and_use_on_digits(nas: Any, tmp_path: Path) -> None:
+    retrained = nas.json("retrain", "seeds=2")
+    (network,) = retrained["networks"]
+    assert [seed["seed"] for seed in network["seeds"]] == [0, 1]
+    assert {seed["test_images"] for seed in network["seeds"]} == {359}
+    accuracies = [seed["test_accuracy"] for seed in network["seeds"]]
+    assert network["test_accuracy"]["mean"] == pytest.approx(sum(accuracies) / 2)
+    assert network["test_accuracy"]["n"] == 2
+    stored = json.loads((nas.study / "retrain" / str(network["trial"]) / "result.json").read_text())
+    assert {**stored, "study": 0, "environment": 0} == {**network, "study": 0, "environment": 0}
+    exported = nas.json("export", f"output={tmp_path / 'bundle'}")
+    (bundle,) = exported["exported"]
+    assert bundle["trial"] == network["trial"]
+    files = {"architecture.json", "weights.safetensors", "model.py", "model.onnx", "preprocessing.json", "checks.json"}
+    assert set(bundle["files"]) == files
+    best = max(network["seeds"], key=lambda seed: (seed["val_accuracy"], -seed["seed"]))
+    assert bundle["weights"]["from"] == "retrain"
+    assert {key: bundle["weights"][key] for key in ("seed", "val_accuracy", "test_accuracy")} == {
+        key: best[key] for key in ("seed", "val_accuracy", "test_accuracy")
+    }
+    assert all(check["max_difference"] <= 1e-5 for check in bundle["checks"].values())
+    assert bundle["checks"]["weights.safetensors"]["max_difference"] == 0
+    assert_files_agree(nas.study, tmp_path / "bundle", DataSpec(crop_padding=1), tmp_path)
+
+
+def test_the_same_command_again_measures_nothing_again(nas: Any) -> None:
+    first = nas.json("retrain", "seeds=1", "pick=1")
+    result = nas.study / "retrain" / "1" / "seed0" / "result.json"
+    result.write_text(result.read_text().replace('"test_images": 359', '"test_images": 1'))
+    again = nas.json("retrain", "seeds=2", "pick=1")
+    (seed0, seed1) = again["networks"][0]["seeds"]
+    assert seed0 == {**first["networks"][0]["seeds"][0], "test_images": 1}
+    assert seed1["test_images"] == 359
+
+
+def test_the_recipe_is_the_studys_unless_said_otherwise(nas: Any) -> None:
+    document = nas.json("retrain", "seeds=1", "training=long", "training.epochs=1", "pick=0", "data.train_fraction=0.5")
+    training = document["training"]
+    assert (training["epochs"], training["ema_decay"], training["schedule"]) == (1, 0.995, "cosine")
+    (network,) = document["networks"]
+    assert (network["seeds"][0]["weights"], network["data"]["train_fraction"]) == ("average", 0.5)
+    code, _, err = nas("retrain", "seeds=1", "pick=0")
+    assert code == 2
+    assert "training.epochs is 1 there and 2 here" in err
+    assert "replace=true" in err
+    replaced = nas.json("retrain", "seeds=1", "pick=0", "replace=true")
+    assert (replaced["training"]["epochs"], replaced["training"]["learning_rate"]) == (2, 0.3)
+    assert replaced["networks"][0]["seeds"][0]["weights"] == "network"
+
+
+def test_averaged_weights_and_another_share_reach_the_bundle(nas: Any) -> None:
+    nas.json("retrain", "seeds=1", "pick=0", "training.ema_decay=0.9", "training.epochs=1", "data.train_fraction=0.5")
+    (bundle,) = nas.json("export", "pick=0", "formats=[source]")["exported"]
+    assert bundle["weights"]["weights"] == "average"
+    assert set(bundle["checks"]) == {"weights.safetensors", "model.py"}
+    rule = json.loads((Path(bundle["output"]) / "preprocessing.json").read_text())
+    assert rule == preprocessing(load(DataSpec(train_fraction=0.5)))
+    assert rule["mean"] != preprocessing(load(DataSpec()))["mean"]
+
+
+@pytest.mark.slow
+def test_a_killed_retraining_goes_on_from_its_checkpoints(nas: Any, searched: Path) -> None:
+    words = ["retrain", f"study={nas.study}", "pick=0", "seeds=1", "training.epochs=20", "format=json"]
+    program = f"import sys; from nas.cli import main; sys.exit(main({words!r}))"
+    folder = nas.study / "retrain" / "0" / "seed0"
+    for end, code in ((signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 130)):
+        driver = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        before = {path.name for path in folder.glob("attempt*.pt")}
+        until = time.monotonic() + 120
+        while {path.name for path in folder.glob("attempt*.pt")} == before and time.monotonic() < until:
+            time.sleep(0.01)
+        driver.send_signal(end)
+        assert driver.wait(60) == code
+    assert not (folder / "result.json").exists()
+    (network,) = nas.json(words[0], *words[2:-1])["networks"]
+    other = nas.study.parent / "unbroken"
+    other.mkdir()
+    for name in ("study.db", "config.yaml"):
+        (other / name).write_bytes((searched / name).read_bytes())
+    nas.study = other
+    (unbroken,) = nas.json(words[0], *words[2:-1])["networks"]
+    untimed = {"seconds": 0, "checkpoint": ""}
+    assert {**network["seeds"][0], **untimed} == {**unbroken["seeds"][0], **untimed}

@@ -1,0 +1,186 @@
+"""The dashboard: a copy that follows the study, drawings and notes, for readers on this machine alone."""
+
+from __future__ import annotations
+
+import json
+import socket
+import sqlite3
+import sys
+import threading
+import urllib.error
+import urllib.request
+from importlib.util import find_spec
+
+import pytest
+from optuna.artifacts.exceptions import ArtifactNotFound
+from optuna.trial import TrialState
+
+import nas.reports.dashboard
+from nas.cli import main
+from nas.reports.dashboard import Copy, dashboard_server, guarded
+
+needs_dashboard = pytest.mark.skipif(
+    find_spec("optuna_dashboard") is None, reason="needs the extra: pip install 'inception-nas[dashboard]'"
+)
+
+
+@pytest.fixture
+def study(make_study):
+    return make_study(trials=8, message="no `memory`\n# left")
+
+
+def content(folder):
+    with sqlite3.connect(f"file:{folder / 'study.db'}?mode=ro", uri=True) as connection:
+        return list(connection.iterdump())
+
+
+def trials(copy):
+    return copy.storage.get_all_trials(copy.storage.get_study_id_from_name("invented"))
+
+
+def test_the_copy_is_the_study(study):
+    before = content(study.folder)
+    copied = trials(Copy(study.folder, "study=invented"))
+    assert content(study.folder) == before
+    assert [trial.state.name for trial in copied] == [
+        {"complete": "COMPLETE", "pruned": "PRUNED", "failed": "FAIL", "running": "RUNNING"}[record.state]
+        for record in study.records()
+    ]
+    for trial, record in zip(copied, study.records(), strict=True):
+        assert trial.params == record.candidate.params
+        assert trial.user_attrs["network"] == record.candidate.summary
+        if record.values:
+            assert trial.values == [record.values["val_accuracy"], record.values["macs"]]
+            assert trial.datetime_complete is not None
+    assert copied[4].user_attrs["failure"].startswith("out_of_memory: ")
+
+
+def test_every_trial_has_its_drawing(study):
+    copy = Copy(study.folder, "study=invented")
+    for trial in trials(copy):
+        (meta,) = [json.loads(value) for key, value in trial.system_attrs.items() if key.startswith("artifacts:")]
+        assert meta["mimetype"] == "image/svg+xml"
+        assert copy.drawings.open_reader(meta["artifact_id"]).read().startswith(b"<svg")
+    with pytest.raises(ArtifactNotFound, match="must be the drawing of a trial"):
+        copy.drawings.open_reader("0")
+    with pytest.raises(PermissionError, match="takes nothing in"):
+        copy.drawings.write("0", None)
+    with pytest.raises(PermissionError, match="gives nothing up"):
+        copy.drawings.remove("0")
+
+
+def test_it_follows_the_study(study):
+    copy = Copy(study.folder, "study=invented")
+    assert trials(copy)[7].state == TrialState.RUNNING
+    record = study.records()[7]
+    study.tell(7, {"val_accuracy": 0.875, "macs": record.candidate.costs["macs"]})
+    number = study.add(record.candidate)
+    copy.follow()
+    assert trials(copy)[7].state == TrialState.COMPLETE
+    assert trials(copy)[7].values[0] == 0.875
+    assert (len(trials(copy)), trials(copy)[number].state) == (9, TrialState.RUNNING)
+    copy.follow()
+    assert len(trials(copy)) == 9
+
+
+def test_a_note_reads_and_holds_no_markup_of_the_study(study):
+    copied = Copy(study.folder, "study=invented")
+    notes = copied.storage.get_study_system_attrs(0)
+    assert f"`{study.records()[0].candidate.summary}`" in notes["dashboard:0:note_str:0"]
+    assert "`nas export study=invented pick=0`" in notes["dashboard:0:note_str:0"]
+    assert "failure: `out_of_memory: no 'memory' # left`" in notes["dashboard:4:note_str:0"]
+    assert "nas retrain" not in notes["dashboard:4:note_str:0"]
+    assert "nas report has them" in notes["dashboard:note_str:0"]
+
+
+def answered(application, **environ):
+    status = []
+    asked = {"REQUEST_METHOD": "GET", "HTTP_HOST": "127.0.0.1:80", "PATH_INFO": "/api/studies", **environ}
+    body = b"".join(application(asked, lambda line, headers: status.append(line)))
+    return status[0], body
+
+
+@pytest.mark.parametrize(
+    ("environ", "status"),
+    [
+        ({}, "200 OK"),
+        ({"HTTP_HOST": "localhost:80", "REQUEST_METHOD": "HEAD"}, "200 OK"),
+        ({"HTTP_HOST": "evil.example"}, "403 Forbidden"),
+        ({"HTTP_HOST": "127.0.0.1:81"}, "403 Forbidden"),
+        ({"REQUEST_METHOD": "DELETE"}, "405 Method Not Allowed"),
+        ({"REQUEST_METHOD": "PUT"}, "405 Method Not Allowed"),
+        ({"REQUEST_METHOD": "POST"}, "405 Method Not Allowed"),
+    ],
+)
+def test_only_readers_on_this_machine_are_answered(environ, status):
+    def application(_, start_response):
+        start_response("200 OK", [])
+        return [b"yes"]
+
+    assert answered(guarded(application, 80, lambda: None), **environ)[0] == status
+
+
+def test_it_looks_at_the_study_now_and_then(monkeypatch):
+    now, looked = [100.0], []
+    monkeypatch.setattr(nas.reports.dashboard.time, "monotonic", lambda: now[0])
+
+    def application(_, start_response):
+        start_response("200 OK", [])
+        return []
+
+    guard = guarded(application, 80, lambda: looked.append(now[0]))
+    for now[0] in (101.0, 103.5, 104.0, 107.0):
+        answered(guard)
+    answered(guard, PATH_INFO="/static/x.js")
+    assert looked == [103.5, 107.0]
+
+
+def test_without_the_extra_one_line_says_what_to_install(study, monkeypatch, capsys):
+    monkeypatch.setattr(nas.reports.dashboard, "find_spec", lambda name: None)
+    assert main(["dashboard", f"study={study.folder}"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith("pip install 'inception-nas[dashboard]'")
+
+
+def test_a_port_out_of_range_is_one_line(capsys):
+    assert main(["dashboard", "study=x", "port=70000"]) == 2
+    assert "port must be from 1 to 65535, or 0 for a free one, got 70000" in capsys.readouterr().err
+
+
+def test_a_taken_port_is_named(study, monkeypatch):
+    monkeypatch.setattr(nas.reports.dashboard, "find_spec", lambda name: True)
+    monkeypatch.setitem(sys.modules, "optuna_dashboard", type("fake", (), {"wsgi": None}))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(ValueError, match=f"port must be free on 127.0.0.1, {port} is not"):
+            dashboard_server(study.folder, "study=invented", port)
+
+
+@needs_dashboard
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:bottle")
+def test_optuna_dashboard_serves_it(study):
+    with dashboard_server(study.folder, "study=invented", 0) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            base = f"http://127.0.0.1:{server.server_port}"
+
+            def get(path):
+                with urllib.request.urlopen(base + path) as answer:
+                    return answer.headers, answer.read()
+
+            detail = json.loads(get("/api/studies/0")[1])
+            assert detail["name"] == "invented"
+            assert detail["objective_names"] == ["val_accuracy", "macs"]
+            assert len(detail["trials"]) == 8
+            assert "nas report has them" in detail["note"]["body"]
+            first = detail["trials"][0]
+            assert study.records()[0].candidate.summary in first["note"]["body"]
+            headers, drawing = get(f"/artifacts/0/0/{first['artifacts'][0]['artifact_id']}")
+            assert headers["Content-Type"] == "image/svg+xml"
+            assert drawing.startswith(b"<svg")
+            request = urllib.request.Request(f"{base}/api/studies/0", method="DELETE")
+            with pytest.raises(urllib.error.HTTPError, match="405"):
+                urllib.request.urlopen(request)
+            assert server.server_address[0] == "127.0.0.1"
+        finally:
+            server.shutdown()

@@ -1,0 +1,94 @@
+"""`nas report`: where the file goes, what is printed, and what stands beside the study in it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+
+import pytest
+import yaml
+
+from nas.cli import main
+from nas.cli.report import study_words
+
+
+@pytest.fixture(scope="module")
+def searched(make_study):
+    """A study's folder as a search leaves it."""
+    folder = make_study(trials=6).folder
+    settings = {
+        "study": None,
+        "outputs": "outputs",
+        "seed": 5,
+        "format": "table",
+        "sampler": {"name": "tpe", "optuna_class": "TPESampler", "options": {}, "rejected_as": "pruned"},
+        "limits": {"max_params": None, "max_macs": 1500000, "max_memory_mib": None},
+    }
+    (folder / "config.yaml").write_text(yaml.safe_dump(settings, sort_keys=False))
+    (folder / "environment.json").write_text(json.dumps({"processor": "Abacus 9000", "cores": 2, "gpus": []}))
+    return folder
+
+
+def content(folder):
+    """Everything that the study's database holds."""
+    with sqlite3.connect(f"file:{folder / 'study.db'}?mode=ro", uri=True) as connection:
+        return list(connection.iterdump())
+
+
+def test_it_writes_beside_the_study_and_prints_the_path(searched, capsys):
+    before = content(searched)
+    assert main(["report", f"study={searched.name}", f"outputs={searched.parent}"]) == 0
+    path = searched / "report.html"
+    assert capsys.readouterr().out == f"{path}\n"
+    html = path.read_text(encoding="utf-8")
+    assert "Abacus 9000, 2 cores, no GPU" in html
+    assert "tpe, seed 5" in html
+    command = f"nas search study={searched.name} outputs={searched.parent} seed=5 limits.max_macs=1500000"
+    assert f"<code>{command}</code>" in html
+    assert f"<code>nas retrain study={searched.name} outputs={searched.parent} pick=knee</code>" in html
+    assert content(searched) == before
+
+
+def test_the_path_can_be_chosen_and_is_one_json_document(searched, tmp_path, capsys):
+    path = tmp_path / "new" / "mine.html"
+    assert main(["report", f"study={searched}", f"output={path}", "format=json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"study": searched.name, "report": str(path)}
+    assert path.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+
+
+def test_it_opens_where_asked_to(searched, tmp_path, monkeypatch, capsys):
+    opened = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    path = tmp_path / "r.html"
+    assert main(["report", f"study={searched}", f"output={path}", "open=true"]) == 0
+    assert opened == [path.as_uri()]
+
+
+def test_a_study_alone_is_enough(searched, tmp_path, capsys):
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    for name in ("study.db", "study.db-wal", "study.db-shm"):
+        if (searched / name).exists():
+            shutil.copy(searched / name, copy)
+    assert main(["report", f"study={copy}"]) == 0
+    assert "nas search" not in (copy / "report.html").read_text(encoding="utf-8")
+
+
+def test_no_such_study_is_one_line(tmp_path, capsys):
+    assert main(["report", "study=none", f"outputs={tmp_path}"]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert lines[0].startswith("nas report: no study 'none'")
+
+
+@pytest.mark.parametrize(
+    ("study", "outputs", "words"),
+    [
+        ("mine", "outputs", "study=mine"),
+        ("my own", "/data", "'study=my own' outputs=/data"),
+        ("$(x)", "outputs", "'study=$(x)'"),
+    ],
+)
+def test_words_are_quoted_for_a_shell(study, outputs, words):
+    assert study_words(study, outputs) == words

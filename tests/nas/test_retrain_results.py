@@ -1,0 +1,97 @@
+"""What a retraining comes to: means, spreads, the seed that is handed over, and what it goes on with."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from engine import candidate
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, log_loss
+
+from nas.records import Record
+from nas.retrain.files import read_json, seed_folder, trial_folder, write_json
+from nas.retrain.results import best_seed, check_settings, measured_seeds, network_document, spread
+from nas.retrain.runner import measure
+from nas.study import StudyMismatchError
+
+
+def seed(number: int, val: float, test: float) -> dict[str, Any]:
+    return {"seed": number, "val_accuracy": val, "test_accuracy": test, "test_balanced_accuracy": test / 2}
+
+
+def leave(study: Path, *results: dict[str, Any]) -> Path:
+    folder = trial_folder(study, 7)
+    for result in results:
+        seed_folder(folder, result["seed"]).mkdir(parents=True)
+        write_json(seed_folder(folder, result["seed"]) / "result.json", result)
+    return folder
+
+
+def test_mean_and_spread() -> None:
+    found = spread([0.9, 0.92, 0.97])
+    assert found == {"mean": pytest.approx(0.93), "sd": pytest.approx(math.sqrt(0.0026 / 2)), "n": 3}
+    assert spread([0.9]) == {"mean": 0.9, "sd": None, "n": 1}
+    assert spread([]) == {"mean": None, "sd": None, "n": 0}
+
+
+def test_a_document_has_every_seed_and_the_spread_over_them(tmp_path: Path) -> None:
+    folder = leave(tmp_path, seed(10, 0.8, 0.7), seed(2, 0.6, 0.9))
+    record = Record(7, "complete", candidate(7), (), {}, {"val_accuracy": 0.5}, None)
+    document = network_document(record, {"training": {"epochs": 3}}, measured_seeds(folder))
+    assert [found["seed"] for found in document["seeds"]] == [2, 10]
+    assert document["test_accuracy"] == {"mean": pytest.approx(0.8), "sd": pytest.approx(math.sqrt(0.02)), "n": 2}
+    assert document["test_balanced_accuracy"]["mean"] == pytest.approx(0.4)
+    assert (document["trial"], document["id"], document["training"]) == (7, "id7", {"epochs": 3})
+
+
+def test_validation_chooses_the_seed_and_never_the_test(tmp_path: Path) -> None:
+    assert best_seed(tmp_path, 7) is None
+    folder = leave(tmp_path, seed(0, 0.7, 0.99), seed(1, 0.8, 0.1), seed(2, 0.8, 0.5))
+    assert best_seed(tmp_path, 7) == (seed_folder(folder, 1), seed(1, 0.8, 0.1))
+
+
+def test_a_retraining_goes_on_with_what_it_was_begun_with(tmp_path: Path) -> None:
+    settings = {"training": {"epochs": 3, "ema_decay": None}, "data": {"train_fraction": 0.5, "content": "abc"}}
+    check_settings(tmp_path, settings)
+    write_json(tmp_path / "result.json", {"trial": 7, **settings})
+    check_settings(tmp_path, settings)
+    message = r"data.train_fraction is 0.5 there and 1.0 here; training.epochs is 3 there and 9 here. replace=true"
+    with pytest.raises(StudyMismatchError, match=message):
+        check_settings(
+            tmp_path, {"training": {"epochs": 9, "ema_decay": None}, "data": {"train_fraction": 1.0, "content": "abc"}}
+        )
+
+
+def test_a_file_that_holds_something_else_is_named(tmp_path: Path) -> None:
+    assert read_json(tmp_path / "none.json") is None
+    for text in ("{", "[1, 2]", "3"):
+        (tmp_path / "result.json").write_text(text)
+        with pytest.raises(ValueError, match=r"result\.json must hold a JSON object"):
+            read_json(tmp_path / "result.json")
+
+
+def test_the_measurement_is_what_scikit_learn_says() -> None:
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(57, 4, generator=generator)
+    labels = torch.randint(0, 3, (57,), generator=generator)  # the last class never occurs
+    batches = [
+        (part[:, :, None, None], target) for part, target in zip(logits.split(20), labels.split(20), strict=True)
+    ]
+    found = measure(torch.nn.Flatten().eval(), batches)
+    predicted = logits.argmax(1)
+    assert found == {
+        "test_accuracy": pytest.approx(accuracy_score(labels, predicted)),
+        "test_balanced_accuracy": pytest.approx(
+            sum(float((predicted[labels == c] == c).float().mean()) for c in range(3)) / 3
+        ),
+        "test_loss": pytest.approx(log_loss(labels, logits.double().softmax(1), labels=[0, 1, 2, 3]), abs=1e-6),
+        "test_images": 57,
+    }
+    whole = predicted < 3
+    assert whole.sum() < 57
+    both = measure(torch.nn.Flatten().eval(), [(logits[whole][:, :, None, None], labels[whole])])
+    expected = balanced_accuracy_score(labels[whole], predicted[whole])
+    assert both["test_balanced_accuracy"] == pytest.approx(expected)
