@@ -23,6 +23,7 @@ from nas.retention import Retention
 from nas.samplers.view import View
 from nas.specs import Budget
 from nas.study import Study
+from nas.writing import StorageError
 
 POLL_SECONDS = 0.5
 NOTE_SECONDS = 30.0
@@ -90,6 +91,7 @@ class Search:
         self._reason = ""
         self._exhausted = False
         self._at_once = False
+        self._broken = False
 
     def run(self) -> str:
         """Search until there is nothing left to do or somebody stops it.
@@ -99,7 +101,8 @@ class Search:
             a request in the study's folder), or what `stop` was given.
 
         Raises:
-            SearchStoppedError: the data cannot be read, or trial after trial fails.
+            SearchStoppedError: the data cannot be read, no checkpoint can be written, or trial after trial fails.
+            StorageError: the study cannot be written to.
         """
         try:
             while self._fill_slots() or self._handles:
@@ -108,8 +111,8 @@ class Search:
                 self._tell(lambda observer, progress: observer.on_progress(progress))
                 if self._at_once:
                     break
-        except SearchStoppedError as error:
-            self._reason = str(error)
+        except (SearchStoppedError, StorageError) as error:
+            self._reason, self._broken = str(error), True
             raise
         finally:
             self._wind_up()
@@ -268,10 +271,15 @@ class Search:
     def _wind_up(self) -> None:
         """Kill what still runs, and store how far it came."""
         self._parts.executor.close()
-        for number in self._handles:
-            self._book.note(number, self._book.records[number].curve, frozen=True)
+        running = list(self._handles)
         self._handles.clear()
-        self._parts.study.set_attribute("tail", self._parts.proposer.tail())
+        try:
+            for number in running:
+                self._book.note(number, self._book.records[number].curve, frozen=True)
+            self._parts.study.set_attribute("tail", self._parts.proposer.tail())
+        except StorageError:
+            if not self._broken:  # otherwise a like error is on its way already, and the checkpoints tell the next run
+                raise
 
     def _tell(self, say: Callable[[Observer, Progress], None]) -> None:
         if self._parts.observers:
