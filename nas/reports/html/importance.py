@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 import optuna
 from optuna.distributions import CategoricalDistribution
-from optuna.importance import PedAnovaImportanceEvaluator
 from optuna.trial import create_trial
 
 from nas.pareto import Axis
@@ -99,6 +98,8 @@ def _study(records: Sequence[Record]) -> optuna.Study:
 
 def _divergences(study: optuna.Study, values: Sequence[float], best: int) -> dict[str, float]:
     """Importance of every choice, at least 0, for losses that are better when lower."""
+    from optuna.importance import PedAnovaImportanceEvaluator  # noqa: PLC0415 - brings scikit-learn: a second or more
+
     evaluator = PedAnovaImportanceEvaluator(target_quantile=best / len(values))
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Some regimes for parameter .* have less than")  # shown as `active`
