@@ -1,13 +1,14 @@
 # make search   a first Pareto front on this machine, from nothing but Python 3.11
 # make test     lint, types, imports, tests        make test-all   the slow ones too
-# make check    lint, types and imports alone      make clean      forget the environment
+# make check    lint, types and imports alone      make clean      forget the environments
+# make oracles  our published networks against torchvision's and timm's, in an environment of its own
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: search check test test-all clean
+.PHONY: search check test test-all oracles clean
 .DELETE_ON_ERROR:
 
 search: $(VENV)/ready
@@ -25,6 +26,14 @@ test: check
 test-all: check
 	$(BIN)/pytest
 
+oracles: $(VENV)-oracles/ready
+	$(VENV)-oracles/bin/python tests/oracles/published.py
+
+$(VENV)-oracles/ready: tests/oracles/requirements.txt
+	$(PYTHON) -m venv $(VENV)-oracles
+	$(VENV)-oracles/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r $<
+	touch $@
+
 $(VENV)/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) --editable .
@@ -35,4 +44,4 @@ $(VENV)/ready-dev: $(VENV)/ready
 	touch $@
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-oracles build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

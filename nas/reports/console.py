@@ -38,7 +38,7 @@ def short(value: float) -> str:
     ('1.23M', '0.9123', '42')
     """
     for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
-        if abs(value) >= size:
+        if abs(float(f"{value:.3g}")) >= size:  # what rounds up to a thousand takes the next unit
             return f"{value / size:.3g}{unit}"
     return f"{value:.4f}" if abs(value) < 1 else f"{value:.4g}"
 

@@ -44,7 +44,7 @@ def draw_front(records: Sequence[Record], axes: Sequence[Axis], title: str, path
         plane.set_xscale("log" if across.log and members else "linear")
     plane.set_xlabel(LABELS.get(across.name, across.name) if across else "trial")
     plane.set_ylabel(LABELS.get(upright.name, upright.name))
-    plane.set_title(title)
+    plane.set_title(title, parse_math=False)
     plane.grid(alpha=0.3, which="both")
     plane.legend(loc="lower right")
     figure.savefig(path, dpi=130)

@@ -21,7 +21,8 @@ class TrackingSpec:
             is configured (WANDB_API_KEY, WANDB_IDENTITY_TOKEN_FILE, or what `wandb login` wrote).
         trials: whether every trial gets a run of its own, with its learning curve, beside the study's run.
         plot_seconds: least seconds between two pictures of the front, at least 0.
-        finish_seconds: seconds that an unfinished upload is waited for at the end of a search, at least 0.
+        finish_seconds: seconds that an unfinished upload is waited for at the end of a search, at least 0; a server
+            that was not reached for as long is not waited for.
 
     Raises:
         ValueError: a word that there is not, or a number out of range.

@@ -59,15 +59,21 @@ class Uploader:
         self._current = current
         self._attempts: dict[str, Attempt] = {}
         self._tried: set[Path] = set()
+        self._first = time.monotonic()
+        self._log_start = self._log.stat().st_size
 
     def tick(self) -> None:
         """Start what should be running and is not."""
         self._advance(RETRY_SECONDS, live=True)
 
     def finish(self, seconds: float) -> bool:
-        """Wait for what is not uploaded yet, and kill what then still runs; whether everything is uploaded."""
+        """Wait for what is not uploaded yet, and kill what then still runs; whether everything is uploaded.
+
+        Args:
+            seconds: how long; not at all for a server that has not been reached for as long already.
+        """
         deadline = time.monotonic() + seconds
-        while self._waiting() and time.monotonic() < deadline:
+        while self._waiting() and time.monotonic() < (deadline if self._reached() else self._first + seconds):
             self._advance(LAST_RETRY_SECONDS, live=False)
             time.sleep(POLL_SECONDS)
         for attempt in self._attempts.values():
@@ -117,6 +123,9 @@ class Uploader:
                 [*COMMAND, *words, *map(str, folders)], stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
             )
         self._attempts[lane] = Attempt(process, tuple(folders), start, time.monotonic())
+
+    def _reached(self) -> bool:
+        return REACHED in self._said(self._log_start)
 
     def _waiting(self) -> list[Path]:
         return [folder for folder in self._unsynced() if folder not in self._tried]

@@ -3,56 +3,30 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from engine import EPOCHS, ONE, SAMPLERS, SMALL, TINY, FakeExecutor, Setting, snapshot, told
+from engine import (
+    DIED,
+    EPOCHS,
+    NAN,
+    ONE,
+    TINY,
+    FakeExecutor,
+    Setting,
+    Watcher,
+    counts,
+    failing,
+    told,
+)
 
 from nas.jobs import Failure, Job
-from nas.progress import Progress
 from nas.reader import open_for_reading
-from nas.records import Record
-from nas.search import MAX_FAILURES_IN_A_ROW, Search, SearchStoppedError
+from nas.search import MAX_FAILURES_IN_A_ROW, SearchStoppedError
 from nas.specs import Budget, Limits
-from nas.study import Study, open_study
+from nas.study import open_study
 from nas.training.checkpoint import latest
-
-NAN = Failure("nan", "the training loss must stay finite, got nan")
-DIED = Failure("died", "the process ended with signal 9 and without an outcome")
-OUTCOMES = ("complete", "pruned", "failed", "running")
-
-
-def counts(folder: Path) -> tuple[int, ...]:
-    states = [record.state for record in open_study(folder).records()]
-    return tuple(states.count(state) for state in OUTCOMES)
-
-
-def failing(
-    *pairs: tuple[int, int], failure: Failure = NAN, attempts: int = 99
-) -> Callable[[Job, int], Failure | None]:
-    """Fails the trials at the epochs of `pairs`, in their first `attempts` attempts."""
-    return lambda job, epoch: failure if (job.trial, epoch) in pairs and job.attempt <= attempts else None
-
-
-class Watcher:
-    """An observer that remembers."""
-
-    def __init__(self) -> None:
-        self.progress: list[Progress] = []
-        self.trials: list[tuple[int, str]] = []
-        self.ends: list[str] = []
-
-    def on_progress(self, progress: Progress) -> None:
-        self.progress.append(progress)
-
-    def on_trial(self, record: Record, progress: Progress) -> None:
-        self.trials.append((record.number, record.state))
-
-    def on_end(self, progress: Progress, reason: str) -> None:
-        self.ends.append(reason)
-        self.progress.append(progress)
 
 
 @pytest.mark.parametrize("slots", [1, 3, 10])
@@ -325,159 +299,6 @@ def test_failures_between_complete_trials_do_not_add_up(tmp_path: Path) -> None:
     executor = FakeExecutor(fails=lambda job, epoch: NAN if job.trial % 3 else None)
     assert Setting(budget=Budget(trials=8)).run(tmp_path, executor) == "budget"
     assert counts(tmp_path)[2] > MAX_FAILURES_IN_A_ROW
-
-
-def stopping(setting: Setting, folder: Path, executor: FakeExecutor, when: int, **how: bool) -> Search:
-    """A search that somebody stops during the wait of number `when`."""
-    search = setting.search(folder, executor)
-
-    def stop(waits: int) -> None:
-        if waits == when:
-            search.stop("interrupted", **how)
-
-    executor.before_wait = stop
-    return search
-
-
-@pytest.mark.parametrize("sampler", ["random", "tpe"])
-@pytest.mark.parametrize("at_once", [False, True])
-def test_a_stopped_search_is_frozen_and_ends_like_an_unbroken_one(tmp_path: Path, at_once: bool, sampler: str) -> None:
-    setting = Setting(sampler=sampler, budget=Budget(trials=4), observers=[Watcher()])
-    executor = FakeExecutor()
-    assert stopping(setting, tmp_path / "a", executor, 4, at_once=at_once).run() == "interrupted"
-    frozen = open_study(tmp_path / "a").records()[-1]
-    assert counts(tmp_path / "a") == (1, 0, 0, 1)
-    assert (frozen.training["frozen"], len(frozen.curve)) == (True, 2)
-    assert open_for_reading(tmp_path / "a").status_document()["trials"]["frozen"] == 1
-    resumed = FakeExecutor()
-    assert setting.run(tmp_path / "a", resumed) == "budget"
-    assert (resumed.jobs[0].trial, resumed.jobs[0].from_epoch, resumed.jobs[0].attempt) == (1, 2, 2)
-    setting.run(tmp_path / "b")
-    assert told(tmp_path / "a") == told(tmp_path / "b")
-
-
-def test_a_stop_that_comes_while_a_job_is_on_its_way_reaches_it(tmp_path: Path) -> None:
-    """A signal handler calls `stop` at any moment, the seconds in which the first process starts included."""
-    executor = FakeExecutor()
-    search = Setting().search(tmp_path, executor)
-    submit = executor.submit
-
-    def interrupted(job: Job, on_epoch: Callable[..., None]) -> object:
-        handle = submit(job, on_epoch)
-        search.stop("interrupted")
-        return handle
-
-    executor.submit = interrupted  # type: ignore[assignment,method-assign]  # a signal in the midst of it
-    assert search.run() == "interrupted"
-    assert executor.waits == 1
-    assert counts(tmp_path) == (0, 0, 0, 1)
-
-
-def test_a_stop_ends_a_long_series_of_asks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    setting = Setting(limits=Limits(max_params=1), idle=10**6)
-    search = setting.search(tmp_path, FakeExecutor())
-    proposer = search._parts.proposer
-    examined = []
-
-    def passed_over(*_: object) -> str:
-        examined.append(1)
-        if len(examined) == 7:
-            search.stop("interrupted")
-        return "rejected"
-
-    monkeypatch.setattr(proposer, "_passed_over", passed_over)
-    assert search.run() == "interrupted"
-    assert len(examined) == 7
-    assert open_for_reading(tmp_path).status_document()["trials"]["rejected"] == 7
-
-
-def test_an_interrupt_counts_although_the_search_was_ending_anyway(tmp_path: Path) -> None:
-    setting = Setting(space=TINY, budget=Budget(trials=20))
-    search = stopping(setting, tmp_path, FakeExecutor(9), 1)
-    assert search.run() == "interrupted"
-    assert counts(tmp_path) == (0, 0, 0, 8)
-    assert setting.run(tmp_path, FakeExecutor(9)) == "exhausted"
-    assert counts(tmp_path) == (8, 0, 0, 0)
-
-
-@pytest.mark.parametrize("sampler", SAMPLERS)
-def test_a_search_whose_driver_is_killed_goes_on_as_if_nothing_had_happened(tmp_path: Path, sampler: str) -> None:
-    """What a killed driver leaves at some moments, resumed, ends like the unbroken search, rejected asks and all."""
-    setting = Setting(
-        SMALL,
-        sampler,
-        seed=3,
-        budget=Budget(trials=14),
-        limits=Limits(max_macs=15_000),
-        objectives=("val_accuracy", "macs"),
-    )
-    moments = (1, 34)
-
-    def keep(waits: int) -> None:
-        if waits in moments:
-            snapshot(tmp_path / "unbroken", tmp_path / str(waits))
-
-    setting.run(tmp_path / "unbroken", FakeExecutor(before_wait=keep, fails=failing((2, 2), (5, 1))))
-    whole = told(tmp_path / "unbroken")
-    assert len(whole) == 16
-    skipped = open_for_reading(tmp_path / "unbroken").status_document()["trials"]
-    assert skipped["rejected"] > 0
-    for moment in moments:
-        folder = tmp_path / str(moment)
-        assert counts(folder)[3] == 1
-        assert setting.run(folder, FakeExecutor(fails=failing((2, 2), (5, 1)))) == "budget"
-        assert told(folder) == whole
-        assert open_for_reading(folder).status_document()["trials"] == skipped
-
-
-def test_a_driver_killed_between_training_and_telling_loses_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    class Killed(BaseException):
-        pass
-
-    setting = Setting(budget=Budget(trials=2))
-    with monkeypatch.context() as patch:
-
-        def killed(*_: object) -> None:
-            raise Killed
-
-        patch.setattr(Study, "tell", killed)
-        with pytest.raises(Killed):
-            setting.run(tmp_path / "a")
-    executor = FakeExecutor()
-    assert setting.run(tmp_path / "a", executor) == "budget"
-    assert (executor.jobs[0].from_epoch, executor.jobs[0].to_epoch) == (EPOCHS, EPOCHS)
-    setting.run(tmp_path / "b")
-    assert told(tmp_path / "a") == told(tmp_path / "b")
-
-
-def test_killed_again_and_again_nothing_is_counted_twice(tmp_path: Path) -> None:
-    """Each driver is killed after two epochs: three attempts a trial at most, and never a retry lost for it."""
-
-    class Killed(BaseException):
-        pass
-
-    def kill(waits: int) -> None:
-        if waits == 2:
-            raise Killed
-
-    setting = Setting(budget=Budget(trials=4), retries=0)
-    folder = tmp_path / "0"
-    for run in range(12):
-        executor = FakeExecutor(before_wait=kill)
-        monkey = setting.search(folder, executor)
-        monkey._wind_up = lambda: None  # type: ignore[method-assign]  # a killed process winds nothing up
-        try:
-            monkey.run()
-        except Killed:
-            snapshot(folder, tmp_path / str(run + 1))
-            folder = tmp_path / str(run + 1)
-        else:
-            break
-    setting.run(tmp_path / "unbroken")
-    assert told(folder) == told(tmp_path / "unbroken")
-    assert run >= 5
 
 
 def test_observers_hear_of_progress_trials_and_the_end(tmp_path: Path) -> None:

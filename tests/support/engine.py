@@ -17,15 +17,15 @@ from nas.jobs import Curve, Epoch, Failure, Job, Outcome
 from nas.objectives import Objective
 from nas.objectives.values import objective_values
 from nas.pareto import Axis
-from nas.progress import Observer
+from nas.progress import Observer, Progress
 from nas.proposer import Proposer
-from nas.records import Candidate, Rejected
+from nas.records import Candidate, Record, Rejected
 from nas.samplers.optuna_samplers import optuna_sampler
 from nas.samplers.spec import SamplerSpec
 from nas.samplers.view import View
 from nas.search import Parts, Search
 from nas.specs import Budget, Limits
-from nas.study import STUDY_FILE, Study, create_study, resume_study
+from nas.study import STUDY_FILE, Study, create_study, open_study, resume_study
 from nas.training.checkpoint import latest
 from search_space.graph import Shape
 from search_space.space import Space, parse_space
@@ -280,9 +280,43 @@ def snapshot(folder: Path, where: Path) -> None:
 
 def told(folder: Path) -> list[tuple[Any, ...]]:
     """What came of every trial, without what a clock says."""
-    from nas.study import open_study  # noqa: PLC0415 - beside its use
-
     return [
         (r.number, r.state, r.candidate.ask, dict(r.candidate.params), r.candidate.network_id, r.values, r.curve)
         for r in open_study(folder).records()
     ]
+
+
+NAN = Failure("nan", "the training loss must stay finite, got nan")
+DIED = Failure("died", "the process ended with signal 9 and without an outcome")
+OUTCOMES = ("complete", "pruned", "failed", "running")
+
+
+def counts(folder: Path) -> tuple[int, ...]:
+    states = [record.state for record in open_study(folder).records()]
+    return tuple(states.count(state) for state in OUTCOMES)
+
+
+def failing(
+    *pairs: tuple[int, int], failure: Failure = NAN, attempts: int = 99
+) -> Callable[[Job, int], Failure | None]:
+    """Fails the trials at the epochs of `pairs`, in their first `attempts` attempts."""
+    return lambda job, epoch: failure if (job.trial, epoch) in pairs and job.attempt <= attempts else None
+
+
+class Watcher:
+    """An observer that remembers."""
+
+    def __init__(self) -> None:
+        self.progress: list[Progress] = []
+        self.trials: list[tuple[int, str]] = []
+        self.ends: list[str] = []
+
+    def on_progress(self, progress: Progress) -> None:
+        self.progress.append(progress)
+
+    def on_trial(self, record: Record, progress: Progress) -> None:
+        self.trials.append((record.number, record.state))
+
+    def on_end(self, progress: Progress, reason: str) -> None:
+        self.ends.append(reason)
+        self.progress.append(progress)

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 import optuna
 from optuna.distributions import CategoricalDistribution
-from optuna.importance import PedAnovaImportanceEvaluator
 from optuna.trial import create_trial
 
 from nas.pareto import Axis
@@ -75,8 +74,8 @@ def importance(records: Sequence[Record], axis: Axis) -> Importance:
     if len(complete) < MIN_TRIALS:
         return Importance(axis, len(complete), min(best, len(complete)), ())
     values = [axis.loss(record.values[axis.name]) for record in complete if record.values]
-    found = _divergences(complete, values, best)
-    chance = _chance(complete, values, best)
+    study = _study(complete)
+    found, chance = _divergences(study, values, best), _chance(study, values, best)
     total = sum(found.values()) or 1.0
     counts = Counter(path for record in complete for path in record.candidate.params)
     choices = [
@@ -86,30 +85,36 @@ def importance(records: Sequence[Record], axis: Axis) -> Importance:
     return Importance(axis, len(complete), best, tuple(choices))
 
 
-def _divergences(records: Sequence[Record], values: Sequence[float], best: int) -> dict[str, float]:
-    """Importance of every choice, at least 0, for losses that are better when lower."""
+def _study(records: Sequence[Record]) -> optuna.Study:
+    """The choices of the records as an Optuna study; its values don't matter."""
+    trials = [
+        create_trial(params=dict(r.candidate.params), distributions=dict(r.candidate.distributions), value=0.0)
+        for r in records
+    ]
     study = optuna.create_study()
-    study.add_trials(
-        [
-            create_trial(
-                params=dict(record.candidate.params), distributions=dict(record.candidate.distributions), value=value
-            )
-            for record, value in zip(records, values, strict=True)
-        ]
-    )
-    evaluator = PedAnovaImportanceEvaluator(target_quantile=best / len(records))
+    study.add_trials(trials)
+    return study
+
+
+def _divergences(study: optuna.Study, values: Sequence[float], best: int) -> dict[str, float]:
+    """Importance of every choice, at least 0, for losses that are better when lower."""
+    from optuna.importance import PedAnovaImportanceEvaluator  # noqa: PLC0415 - brings scikit-learn: a second or more
+
+    evaluator = PedAnovaImportanceEvaluator(target_quantile=best / len(values))
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Some regimes for parameter .* have less than")  # shown as `active`
-        return {path: float(value) for path, value in evaluator.evaluate(study).items()}
+        warnings.filterwarnings("ignore", message=".* computes the importances of params to achieve low `target`")
+        found = evaluator.evaluate(study, target=lambda trial: values[trial.number])
+    return {path: float(value) for path, value in found.items()}
 
 
-def _chance(records: Sequence[Record], values: Sequence[float], best: int) -> dict[str, float]:
+def _chance(study: optuna.Study, values: Sequence[float], best: int) -> dict[str, float]:
     """The highest importance of each choice over shuffles of the values: a permutation test at 1 in `SHUFFLES` + 1."""
     generator, shuffled = random.Random(0), list(values)
     reached: dict[str, float] = {}
     for _ in range(SHUFFLES):
         generator.shuffle(shuffled)
-        for path, value in _divergences(records, shuffled, best).items():
+        for path, value in _divergences(study, shuffled, best).items():
             reached[path] = max(value, reached.get(path, 0.0))
     return reached
 

@@ -63,7 +63,7 @@ def _sections(
     if not records:
         return [sections.commands_section(around, None)]
     made = [
-        sections.front_section(figures, len(axes) == 1),
+        sections.front_section(figures, axes),
         sections.progress_section(figures["progress"]["measure"], axes),
         sections.curves_section(),
         sections.importance_section(importance(records, _studied(axes, figures["up"]))),

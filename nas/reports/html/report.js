@@ -322,7 +322,6 @@
     document.documentElement.dataset.print = "true";
     drawAll();
     for (const id of ids) Plotly.relayout(id, { width: 680, autosize: false });
-    for (const one of document.querySelectorAll("details")) one.open = true;
   });
   addEventListener("afterprint", () => {
     delete document.documentElement.dataset.print;

@@ -32,7 +32,8 @@ def lede(records: Sequence[Record], axes: Sequence[Axis], figures: Mapping[str, 
     complete = [record for record in records if record.values]
     if not complete:
         return f"No trial is complete yet; {len(records)} were begun."
-    what = " and ".join(map(axis_text, axes))
+    *some, last = map(axis_text, axes)
+    what = f"{', '.join(some)} and {last}" if some else last
     first = next(record for record in complete if record.number == figures["first"])
     values = {**first.candidate.costs, **(first.values or {})}
     shown = [
@@ -44,8 +45,9 @@ def lede(records: Sequence[Record], axes: Sequence[Axis], figures: Mapping[str, 
     return f"{share}The best reaches {' at '.join(shown)} (trial {first.number})."
 
 
-def front_section(figures: Mapping[str, Any], single: bool) -> Markup:
+def front_section(figures: Mapping[str, Any], axes: Sequence[Axis]) -> Markup:
     """The interactive front: the picture, what is selected, and its drawing."""
+    single = len(axes) == 1
     menus = tag(
         "div",
         tag("label", "Upright ", tag("select", id="up")),
@@ -63,11 +65,13 @@ def front_section(figures: Mapping[str, Any], single: bool) -> Markup:
         tag("div", id="front-plot", class_="plot tall", role="img", aria_label=label),
         tag("div", id="selected", aria_live="polite", class_="selected"),
     )
-    note = tag("p", "Click a point, or a number in the tables, and its network is drawn here.", class_="note")
+    note = "Click a point, or a number in the tables, and its network is drawn here."
+    if len(axes) > 2:
+        note += f" The front is that of all {len(axes)} objectives: in one plane, members can seem to be dominated."
     return section(
         "front",
         "The networks" if single else "The front",
-        note,
+        tag("p", note, class_="note"),
         tag("div", left, drawing, class_="pair"),
     )
 

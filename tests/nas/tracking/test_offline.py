@@ -250,13 +250,6 @@ def test_a_recorder_that_dies_costs_the_search_one_line(
         assert setting.run(folder) == "budget"
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert caplog.messages[0].startswith("W&B tracking stopped, the search does not: it was killed")
-    caplog.clear()
-    searched_again = Setting(budget=Budget(trials=3))
-    with open_tracker(TrackingSpec(), searched_again.study(folder), {}) as again:
-        searched_again.observers = [again]
-        searched_again.run(folder)
-    (only,) = run_folders(folder, run_id(folder))
-    assert [row["trial"] for row in history(inspect(only)) if "trial" in row] == [0, 1, 2]
 
 
 def test_none_tracks_nothing(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,14 @@ def test_an_upload_that_reached_the_server_is_not(tmp_path: Path, monkeypatch: p
     sync(monkeypatch, REACHES)
     assert not Uploader(tmp_path, run_folder(tmp_path, "s")).finish(20.0)
     assert attempts(tmp_path) == ["sync --yes run-s"]
+
+
+def test_a_server_that_was_never_reached_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sync(monkeypatch, SUCCEEDS)
+    uploader = Uploader(tmp_path, run_folder(tmp_path, "s"))
+    monkeypatch.setattr(time, "monotonic", lambda before=time.monotonic: before() + 60.0)
+    assert not uploader.finish(60.0)
+    assert not (tmp_path / "attempts").exists()
 
 
 def test_what_a_killed_writer_left_counts_as_uploaded_once_it_is_sent(
