@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,25 +23,6 @@ from nas.study import STUDY_FILE, create_study
 from nas.writing import StorageError, write
 
 Mount = Callable[[str], Path]
-
-
-@pytest.fixture
-def mount(tmp_path: Path) -> Iterator[Mount]:
-    """Mounts a small file system of its own, where that is allowed."""
-    mounted: list[Path] = []
-
-    def make(size: str) -> Path:
-        folder = tmp_path / "small"
-        folder.mkdir()
-        asked = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
-        if os.geteuid() != 0 or subprocess.run(asked, capture_output=True, check=False).returncode != 0:
-            pytest.skip("mounting a small file system is not allowed here")
-        mounted.append(folder)
-        return folder
-
-    yield make
-    for folder in mounted:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 def test_a_study_locked_for_a_moment_is_written_in_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,7 +96,7 @@ def void(_: object) -> None:
 def test_a_full_disk_ends_a_search_in_order_and_it_goes_on_once_there_is_room(
     mount: Mount, tmp_path: Path, spare: int
 ) -> None:
-    folder = mount("4m")
+    folder = mount("size=4m")
     setting = Setting(budget=Budget(trials=8))
     executor = DiskExecutor(2, before_wait=at(7, lambda: fill(folder, spare)))
     with pytest.raises(ValueError, match=r"the disk must have room for (the study|checkpoints while a search runs)"):
@@ -130,7 +111,7 @@ def test_a_full_disk_ends_a_search_in_order_and_it_goes_on_once_there_is_room(
 
 
 def test_a_folder_that_turns_read_only_ends_a_search_in_order(mount: Mount, tmp_path: Path) -> None:
-    folder = mount("16m")
+    folder = mount("size=16m")
     setting = Setting(budget=Budget(trials=8))
 
     def protect() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import signal
 import subprocess
@@ -95,6 +96,16 @@ def test_an_error_of_the_runner_is_told_and_its_traceback_logged(
     (outcome,) = drain(running)
     assert outcome.failure == Failure("error", "LookupError: no such thing")
     assert "Traceback" in (tmp_path / "0" / LOG_FILE).read_text()
+
+
+def test_a_log_that_cannot_be_written_is_told_as_what_it_is(
+    executor: MakeExecutor, job: Callable[..., Job], mount: Callable[[str], Path]
+) -> None:
+    folder = mount("ro")
+    running = executor()
+    running.submit(dataclasses.replace(job(), folder=folder / "0"), unheard)
+    (outcome,) = drain(running)
+    assert outcome.failure == Failure("read_only", f"Read-only file system: {folder / '0'}")
 
 
 @pytest.mark.parametrize(("does", "how"), [("leave", "exit code 7"), ("kill", "signal 9")])
