@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from nas.specs import Limits
 from search_space.architecture import Architecture
 from search_space.cost import Cost, cost
+from search_space.graph import Graph
 from search_space.identity import network_id
 from search_space.lowering import lower, summary
 from search_space.space import Space
@@ -41,7 +42,12 @@ class Examined:
 
 def costs_of(architecture: Architecture) -> dict[str, float]:
     """Exact costs of a network by name: `params`, `macs`, `memory_mib` (peak of activation memory at batch 1)."""
-    return _named(cost(lower(architecture)))
+    return graph_costs(lower(architecture))
+
+
+def graph_costs(graph: Graph) -> dict[str, float]:
+    """Exact costs of a graph by name."""
+    return _named(cost(graph))
 
 
 def _named(exact: Cost) -> dict[str, float]:
