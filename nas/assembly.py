@@ -16,7 +16,7 @@ import torch
 
 from nas.data import DataInfo, DataSpec, describe
 from nas.fidelity.policy import Full, Policy
-from nas.gate import check_reachable, costs_of
+from nas.gate import StepMemory, check_fits, check_reachable, costs_of
 from nas.jobs import Runner
 from nas.objectives import Objective
 from nas.objectives.values import objective_values
@@ -32,7 +32,9 @@ from nas.settings import SearchConfig
 from nas.study import STUDY_FILE, Study, create_study, resume_study
 from nas.tracking.tracker import Tracker, open_tracker
 from nas.training.checkpoint import latest
-from nas.workers.devices import slot_devices, visible_gpus
+from nas.training.optimizer import state_slots
+from nas.training.recipe import Recipe
+from nas.workers.devices import machine_memory, slot_devices, smallest_share, visible_gpus
 from nas.workers.local import LocalExecutor
 from nas.workers.spec import WorkersSpec
 from search_space.graph import Shape
@@ -121,6 +123,7 @@ def assemble(config: SearchConfig, study: Study, space: Space, observers: Sequen
         config.limits,
         seed=config.seed,
         max_idle_asks=config.budget.max_idle_asks,
+        memory=step_memory(config.training, config.workers),
         starts=[start.architecture for start in starts_of(config.start, space).values()],
     )
     runner = TrialRunner(config.data, config.training, config.workers.threads_per_slot)
@@ -143,10 +146,30 @@ def local_executor(runner: Runner, workers: WorkersSpec) -> LocalExecutor:
     deadline = workers.deadline_minutes
     return LocalExecutor(
         runner,
-        slot_devices(workers, visible_gpus(torch.cuda.device_count())),
+        slot_devices(workers, _gpus_by_name()),
         preload=PRELOADED,
         deadline_seconds=None if deadline is None else 60 * deadline,
     )
+
+
+def step_memory(recipe: Recipe, workers: WorkersSpec) -> StepMemory:
+    """What a training step of a recipe may take in the smallest slot."""
+    return StepMemory(slot_bytes(workers), recipe.batch_size, state_slots(recipe), recipe.ema_decay is not None)
+
+
+def slot_bytes(workers: WorkersSpec) -> int:
+    """Memory that a training may take, whichever slot it gets."""
+    if workers.slot_memory_gib is not None:
+        return int(workers.slot_memory_gib * 2**30)
+    gpus = _gpus_by_name()
+    memory: dict[str | None, int] = {
+        name: torch.cuda.get_device_properties(index).total_memory for index, name in enumerate(gpus)
+    }
+    return smallest_share(slot_devices(workers, gpus), memory | {None: machine_memory()})
+
+
+def _gpus_by_name() -> tuple[str, ...]:
+    return visible_gpus(torch.cuda.device_count())
 
 
 def tracker_of(config: SearchConfig, study: Study) -> Tracker:
@@ -165,6 +188,7 @@ def prepare(config: SearchConfig) -> tuple[DataInfo, Space]:
     info = describe(config.data)
     space = space_for(config.space, info)
     check_reachable(space, config.limits)
+    check_fits(space, step_memory(config.training, config.workers))
     return info, space
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -43,16 +44,31 @@ class Book:
         """
         attempt = int(self.records[number].training.get("attempt", 1)) + 1
         if attempt > 1:
-            self.note(number, self.records[number].curve, attempt=attempt)
+            self.note(number, self.records[number].curve, attempt=attempt, frozen=False)
         else:
             self._remember(number, training={"attempt": attempt})
         return attempt
+
+    def micro_batches(self, number: int) -> int:
+        """Parts that the batches of a trial are cut into."""
+        return int(self.records[number].training.get("micro_batches", 1))
+
+    def halve_batches(self, number: int) -> None:
+        """Cut the batches of a trial into twice as many parts from now on, and mark the trial: batch norm notices."""
+        training = self.records[number].training
+        self._remember(number, training={**training, "micro_batches": 2 * self.micro_batches(number)})
+
+    def retry(self, number: int, kind: str) -> None:
+        """Store that a trial is tried again after a failure of this kind."""
+        retries = Counter(self.records[number].training.get("retries", {}))
+        retries[kind] += 1
+        self.note(number, self.records[number].curve, retries=dict(retries))
 
     def see(self, number: int, curve: Curve) -> None:
         """Keep a running trial's curve in mind, without storing it."""
         self._remember(number, curve=curve)
 
-    def note(self, number: int, curve: Curve, *, checkpoint: Path | None = None, **fields: int) -> None:
+    def note(self, number: int, curve: Curve, *, checkpoint: Path | None = None, **fields: object) -> None:
         """Store how far a trial has come."""
         training = {**self.records[number].training, **fields, "epochs": len(curve), "clock": self.clock()}
         training["seconds"] = sum(row.seconds for row in curve)

@@ -7,13 +7,46 @@ from dataclasses import dataclass
 
 from nas.specs import Limits
 from search_space.architecture import Architecture
-from search_space.cost import Cost, cost
+from search_space.cost import MIB, Cost, cost, training_bytes
 from search_space.graph import Graph
 from search_space.identity import network_id
 from search_space.lowering import lower, summary
 from search_space.space import Space
 
 COSTS = ("params", "macs", "memory_mib")
+SLOT_MEMORY = "slot_memory_mib"
+
+
+@dataclass(frozen=True)
+class StepMemory:
+    """The memory that a training step may take.
+
+    What a step takes is an upper estimate, see `search_space.cost.training_bytes`: a network that is let through may
+    still run out of memory by what kernels need to work, and one that is refused might just have fitted.
+
+    Attributes:
+        available: bytes of memory of the smallest slot, positive.
+        batch_size: images in a step.
+        optimizer_slots: values that the optimizer keeps a parameter.
+        ema: whether averaged weights are kept.
+    """
+
+    available: int
+    batch_size: int
+    optimizer_slots: int
+    ema: bool
+
+    def needed(self, graph: Graph) -> int:
+        """Bytes that a step of the network takes at most."""
+        return training_bytes(graph, self.batch_size, optimizer_slots=self.optimizer_slots, ema=self.ema)
+
+    def exceeded(self, graph: Graph) -> dict[str, float]:
+        """By how many MiB a step is too large for a slot, under the constraint's name; empty where it fits.
+
+        Nothing is said where it fits, so that what a sampler is told does not depend on the machine.
+        """
+        excess = self.needed(graph) - self.available
+        return {SLOT_MEMORY: excess / MIB} if excess > 0 else {}
 
 
 @dataclass(frozen=True)
@@ -54,8 +87,14 @@ def _named(exact: Cost) -> dict[str, float]:
     return {"params": exact.params, "macs": exact.macs, "memory_mib": exact.memory_mib}
 
 
-def examine(architecture: Architecture, limits: Limits) -> Examined:
-    """Everything about an architecture that needs no training."""
+def examine(architecture: Architecture, limits: Limits, memory: StepMemory | None = None) -> Examined:
+    """Everything about an architecture that needs no training.
+
+    Args:
+        architecture: the architecture.
+        limits: what it may cost.
+        memory: what a training step may take; None for any amount.
+    """
     graph = lower(architecture)
     exact = cost(graph)
     return Examined(
@@ -63,8 +102,25 @@ def examine(architecture: Architecture, limits: Limits) -> Examined:
         network_id=network_id(graph),
         summary=summary(architecture),
         costs=_named(exact),
-        constraints=limits.exceeded(exact.params, exact.macs, exact.memory_mib),
+        constraints=limits.exceeded(exact.params, exact.macs, exact.memory_mib)
+        | (memory.exceeded(graph) if memory else {}),
     )
+
+
+def check_fits(space: Space, memory: StepMemory) -> None:
+    """Refuse a slot in which no architecture of the space could be trained.
+
+    Raises:
+        ValueError: with what the smallest training step takes.
+    """
+    smallest = space.minimise(lambda architecture: memory.needed(lower(architecture)))
+    needed = memory.needed(lower(smallest))
+    if needed > memory.available:
+        raise ValueError(
+            f"a slot must have memory for a training step, the smallest of {space.name} at batch size "
+            f"{memory.batch_size} takes up to {needed / MIB:,.4g} MiB ({summary(smallest)}), "
+            f"got {memory.available / MIB:,.4g} MiB"
+        )
 
 
 def check_reachable(space: Space, limits: Limits) -> None:

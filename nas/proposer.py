@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from nas.gate import Examined, examine
+from nas.gate import Examined, StepMemory, examine
 from nas.reader import skipped_totals
 from nas.records import Candidate, Record, Rejected
 from nas.samplers.view import Ask, View
@@ -24,7 +24,14 @@ class Proposer:
     """Asks the sampler until it names a new network within the limits; counts what it passes over."""
 
     def __init__(
-        self, view: View, limits: Limits, *, seed: int, max_idle_asks: int, starts: Sequence[Architecture] = ()
+        self,
+        view: View,
+        limits: Limits,
+        *,
+        seed: int,
+        max_idle_asks: int,
+        memory: StepMemory | None = None,
+        starts: Sequence[Architecture] = (),
     ) -> None:
         """Start with an empty study.
 
@@ -33,11 +40,13 @@ class Proposer:
             limits: what a network may cost.
             seed: of the search; with a network's identity it seeds that network's training.
             max_idle_asks: duplicates in a row, or ten times as many rejected asks, after which nothing new is expected.
+            memory: what a training step may take; None for any amount.
             starts: architectures of the space that the first asks of a study name, before the sampler draws.
         """
         self._starts = tuple(starts)
         self._view = view
         self._limits = limits
+        self._memory = memory
         self._seed = seed
         self._max_idle = max_idle_asks
         self._known: set[str] = set()
@@ -82,7 +91,7 @@ class Proposer:
         known: Architecture | None = None
         while idle["duplicates"] < self._max_idle and idle["rejected"] < self._max_idle * REJECTED_PER_DUPLICATE:
             ask = self._ask(known)
-            examined = examine(ask.architecture, self._limits)
+            examined = examine(ask.architecture, self._limits, self._memory)
             why = self._passed_over(ask, examined)
             if why is None:
                 return self._candidate(ask, examined), ask

@@ -87,6 +87,9 @@ def status_document(study: Study, records: Sequence[Record]) -> dict[str, Any]:
     states = [_shown_state(record, driven) for record in records]
     kinds = [record.failure.kind for record in records if record.state == "failed" and record.failure]
     complete = [record.values for record in records if record.values]
+    retries: Counter[str] = Counter()
+    for record in records:
+        retries.update(record.training.get("retries", {}))
     skipped = skipped_totals(records, study.attribute("tail"))
     return {
         "study": study.name,
@@ -94,6 +97,7 @@ def status_document(study: Study, records: Sequence[Record]) -> dict[str, Any]:
         "trials": {name: states.count(name) for name in ("complete", "pruned", "failed", "running", "frozen")}
         | skipped,
         "failures": {kind: kinds.count(kind) for kind in sorted(set(kinds))},
+        "retries": dict(sorted(retries.items())),
         "hypervolume": hypervolume(losses(study.axes, complete)),
         "front": len(front_records(records, study.axes)),
         "seconds": sum(record.seconds for record in records),

@@ -7,7 +7,9 @@ the seed, so a killed search that is started again goes on as if nothing had hap
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -16,15 +18,16 @@ from nas.fidelity.policy import Policy, Prune, Start, Thaw
 from nas.jobs import Curve, Epoch, Executor, Failure, Handle, Job, Outcome
 from nas.progress import Observer, Progress, Running
 from nas.proposer import Proposer
+from nas.recovery import STOPPING, Verdict, verdict
 from nas.retention import Retention
 from nas.samplers.view import View
 from nas.specs import Budget
 from nas.study import Study
+from nas.writing import StorageError
 
 POLL_SECONDS = 0.5
 NOTE_SECONDS = 30.0
 MAX_FAILURES_IN_A_ROW = 10
-TRIED_AGAIN = ("died", "deadline")
 
 Values = Callable[[Curve, Mapping[str, float]], dict[str, float]]
 Latest = Callable[[Path], tuple[Path, int] | None]
@@ -71,7 +74,7 @@ class Search:
             parts: what the search is made of.
             budget: where it ends; totals over all runs of the study.
             epochs: the full horizon of a training.
-            retries: how often a trial whose process died or hung is tried again in this run.
+            retries: how often a trial whose process died is tried again in this run; one that hung, once at most.
         """
         self._parts = parts
         self._epochs = epochs
@@ -83,11 +86,12 @@ class Search:
         self._handles: dict[int, Handle] = {}
         self._reached: dict[int, int] = {}
         self._noted: dict[int, float] = {}
-        self._tried: dict[int, int] = {}
+        self._again: dict[int, Counter[str]] = {}
         self._failures = 0
         self._reason = ""
         self._exhausted = False
         self._at_once = False
+        self._broken = False
 
     def run(self) -> str:
         """Search until there is nothing left to do or somebody stops it.
@@ -97,7 +101,8 @@ class Search:
             a request in the study's folder), or what `stop` was given.
 
         Raises:
-            SearchStoppedError: the data cannot be read, or trial after trial fails.
+            SearchStoppedError: the data cannot be read, no checkpoint can be written, or trial after trial fails.
+            StorageError: the study cannot be written to.
         """
         try:
             while self._fill_slots() or self._handles:
@@ -106,8 +111,8 @@ class Search:
                 self._tell(lambda observer, progress: observer.on_progress(progress))
                 if self._at_once:
                     break
-        except SearchStoppedError as error:
-            self._reason = str(error)
+        except (SearchStoppedError, StorageError) as error:
+            self._reason, self._broken = str(error), True
             raise
         finally:
             self._wind_up()
@@ -185,6 +190,7 @@ class Search:
             to_epoch=max(epoch, to_epoch),
             folder=folder,
             checkpoint=checkpoint,
+            micro_batches=self._book.micro_batches(number),
         )
         self._handles[number] = self._parts.executor.submit(job, self._on_epoch)
         self._reached[number], self._noted[number] = epoch, time.monotonic()
@@ -227,17 +233,25 @@ class Search:
 
     def _settle_failure(self, outcome: Outcome, failure: Failure) -> None:
         """Try again what may go well the next time, stop at what every trial would meet, and give up the rest."""
+        job = outcome.job
+        again = self._again.setdefault(job.trial, Counter())
+        match verdict(failure, job, again, self._retries):
+            case Verdict.STOP:
+                self._book.note(job.trial, self._book.records[job.trial].curve, frozen=True)
+                raise SearchStoppedError(f"{STOPPING[failure.kind]}: {failure.message}")
+            case Verdict.FAIL:
+                self._give_up(outcome, failure)
+                return
+            case Verdict.ANEW:
+                _set_aside(job)
+                self._book.see(job.trial, ())
+            case Verdict.SMALLER:
+                self._book.halve_batches(job.trial)
+        again[failure.kind] += 1
+        self._book.retry(job.trial, failure.kind)
+
+    def _give_up(self, outcome: Outcome, failure: Failure) -> None:
         number = outcome.job.trial
-        tries = self._tried[number] = self._tried.get(number, 0) + 1
-        if failure.kind == "data":
-            self._book.note(number, self._book.records[number].curve, frozen=True)
-            raise SearchStoppedError(f"data must stay readable while a search runs: {failure.message}")
-        if failure.kind == "checkpoint" and outcome.job.checkpoint and tries <= self._retries:
-            outcome.job.checkpoint.replace(outcome.job.checkpoint.with_suffix(".unreadable"))
-            self._book.see(number, ())
-            return
-        if failure.kind in TRIED_AGAIN and tries <= self._retries:
-            return
         whole = outcome.curve[:1] and outcome.curve[0].epoch == 1  # a process that died told of its own epochs only
         self._book.note(number, max(self._book.records[number].curve, outcome.curve if whole else (), key=len))
         self._book.fail(number, failure)
@@ -257,13 +271,25 @@ class Search:
     def _wind_up(self) -> None:
         """Kill what still runs, and store how far it came."""
         self._parts.executor.close()
-        for number in self._handles:
-            self._book.note(number, self._book.records[number].curve, frozen=True)
+        running = list(self._handles)
         self._handles.clear()
-        self._parts.study.set_attribute("tail", self._parts.proposer.tail())
+        try:
+            for number in running:
+                self._book.note(number, self._book.records[number].curve, frozen=True)
+            self._parts.study.set_attribute("tail", self._parts.proposer.tail())
+        except StorageError:
+            if not self._broken:  # otherwise a like error is on its way already, and the checkpoints tell the next run
+                raise
 
     def _tell(self, say: Callable[[Observer, Progress], None]) -> None:
         if self._parts.observers:
             progress = self.progress()
             for observer in self._parts.observers:
                 say(observer, progress)
+
+
+def _set_aside(job: Job) -> None:
+    """Keep an unreadable checkpoint under another name; one that somebody deleted needs none."""
+    if job.checkpoint:
+        with suppress(FileNotFoundError):
+            job.checkpoint.replace(job.checkpoint.with_suffix(".unreadable"))

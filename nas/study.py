@@ -18,10 +18,10 @@ from __future__ import annotations
 import json
 import sqlite3
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import optuna
 from optuna.exceptions import ExperimentalWarning
@@ -31,12 +31,15 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from nas.jobs import Curve, Epoch, Failure
 from nas.pareto import Axis
 from nas.records import Candidate, Record, Rejected
+from nas.writing import write
 
 FORMAT_VERSION = 1
 STUDY_FILE = "study.db"
 STUDY_NAME = "study"
 STOP_FILE = "stop"
 LOCK_TIMEOUT = 30.0
+
+T = TypeVar("T")
 
 
 class StudyMismatchError(ValueError):
@@ -119,9 +122,10 @@ class Study:
     def take_stop_request(self) -> bool:
         """Whether somebody has asked for an end since the last time."""
         path = self.folder / STOP_FILE
-        asked = path.exists()
-        path.unlink(missing_ok=True)
-        return asked
+        if not path.exists():
+            return False
+        path.unlink()
+        return True
 
     def attribute(self, key: str) -> Any:
         """A study attribute that `set_attribute` stored, None where there is none."""
@@ -129,7 +133,7 @@ class Study:
 
     def set_attribute(self, key: str, value: object) -> None:
         """Store a JSON value with the study."""
-        self._storage.set_study_user_attr(self._id, key, value)
+        self._write(lambda: self._storage.set_study_user_attr(self._id, key, value))
 
     def add(self, candidate: Candidate) -> int:
         """Store a new trial as running, in one call; its number."""
@@ -152,7 +156,7 @@ class Study:
             system_attrs=dict(candidate.sampler_attrs),
             constraints=dict(candidate.constraints) or None,
         )
-        trial_id = self._storage.create_new_trial(self._id, template_trial=template)
+        trial_id = self._write(lambda: self._storage.create_new_trial(self._id, template_trial=template))
         number = self._storage.get_trial_number_from_id(trial_id)
         self._trial_ids[number] = trial_id
         return number
@@ -160,8 +164,8 @@ class Study:
     def note(self, number: int, curve: Curve, training: Mapping[str, Any]) -> None:
         """Store how far a running trial has come."""
         trial_id = self._trial_id(number)
-        self._storage.set_trial_user_attr(trial_id, "curve", [row.to_json() for row in curve])
-        self._storage.set_trial_user_attr(trial_id, "training", dict(training))
+        self._set(trial_id, "curve", [row.to_json() for row in curve])
+        self._set(trial_id, "training", dict(training))
 
     def tell(self, number: int, values: Mapping[str, float]) -> None:
         """End a trial as complete with its objectives.
@@ -172,21 +176,30 @@ class Study:
         ordered = [float(values[axis.name]) for axis in self.axes]
         if any(value != value for value in ordered):  # noqa: PLR0124 - NaN alone differs from itself
             raise ValueError(f"an objective must be a number, got {dict(values)} for trial {number}")
-        self._storage.set_trial_state_values(self._trial_id(number), TrialState.COMPLETE, ordered)
+        self._end(number, TrialState.COMPLETE, ordered)
 
     def prune(self, number: int) -> None:
         """End a trial that is given up."""
-        self._storage.set_trial_state_values(self._trial_id(number), TrialState.PRUNED)
+        self._end(number, TrialState.PRUNED)
 
     def fail(self, number: int, failure: Failure) -> None:
         """End a trial as failed, with the reason."""
-        trial_id = self._trial_id(number)
-        self._storage.set_trial_user_attr(trial_id, "failure", {"kind": failure.kind, "message": failure.message})
-        self._storage.set_trial_state_values(trial_id, TrialState.FAIL)
+        self._set(self._trial_id(number), "failure", {"kind": failure.kind, "message": failure.message})
+        self._end(number, TrialState.FAIL)
 
     def records(self) -> list[Record]:
         """All stored trials in order of their numbers."""
         return [self._record(trial) for trial in self._storage.get_all_trials(self._id, deepcopy=False)]
+
+    def _set(self, trial_id: int, key: str, value: object) -> None:
+        self._write(lambda: self._storage.set_trial_user_attr(trial_id, key, value))
+
+    def _end(self, number: int, state: TrialState, values: Sequence[float] | None = None) -> None:
+        trial_id = self._trial_id(number)
+        self._write(lambda: self._storage.set_trial_state_values(trial_id, state, values))
+
+    def _write(self, act: Callable[[], T]) -> T:
+        return write(act, self.folder / STUDY_FILE)
 
     def _trial_id(self, number: int) -> int:
         if number not in self._trial_ids:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pytorch_lightning.utilities.memory import is_oom_error
 
 from nas.jobs import Failure
+from nas.recovery import disk_failure
 from nas.training.checkpoint import CheckpointError
 from nas.training.module import NotFiniteError
 
@@ -26,7 +27,7 @@ def failure_of(error: Exception) -> Failure:
         return Failure("checkpoint", message)
     if any(kind.__name__ == "DataError" for kind in type(error).__mro__):
         return Failure("data", message)
-    return Failure("error", f"{type(error).__name__}: {message}")
+    return disk_failure(error) or Failure("error", f"{type(error).__name__}: {message}")
 
 
 def is_out_of_memory(error: Exception) -> bool:

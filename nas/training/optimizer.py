@@ -32,6 +32,11 @@ def make_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     return torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=(recipe.momentum, 0.999), fused=fused)
 
 
+def state_slots(recipe: Recipe) -> int:
+    """Values that the recipe's optimizer keeps a parameter."""
+    return 2 if recipe.optimizer == "adamw" else 1
+
+
 def _can_fuse(network: nn.Module, recipe: Recipe) -> bool:
     """Whether one kernel can update all parameters.
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import final
 
 from nas.jobs import Epoch, Failure, Job, Outcome, Runner
+from nas.recovery import disk_failure
 
 STOP = "stop"
 LOG_FILE = "log.txt"
@@ -64,12 +65,12 @@ def run_child(runner: Runner, job: Job, connection: Connection, visible_device: 
     """
     if visible_device is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = visible_device
-    _log_to(job.folder / LOG_FILE)
     control = PipeControl(connection)
     signal.signal(signal.SIGTERM, lambda *_: control.stop())
     outcome = _outcome(runner, job, control)
-    sys.stdout.flush()
-    sys.stderr.flush()
+    with suppress(OSError):  # the log is on a full disk, and the outcome says so
+        sys.stdout.flush()
+        sys.stderr.flush()
     with suppress(BrokenPipeError, ConnectionResetError):  # the driver is dead; the checkpoint tells its successor
         connection.send(outcome)
     os._exit(0)  # the outcome is with the driver: tearing torch down would only keep the slot busy
@@ -78,10 +79,12 @@ def run_child(runner: Runner, job: Job, connection: Connection, visible_device: 
 def _outcome(runner: Runner, job: Job, control: PipeControl) -> Outcome:
     """What the runner makes of the job; an error that it lets out would only be met again by another try."""
     try:
+        _log_to(job.folder / LOG_FILE)
         return runner(job, control)
     except Exception as error:  # the boundary of the process: the driver hears of it, the log has the traceback
         traceback.print_exc()
-        return Outcome(job, (), None, Failure("error", " ".join(f"{type(error).__name__}: {error}".split())))
+        other = Failure("error", " ".join(f"{type(error).__name__}: {error}".split()))
+        return Outcome(job, (), None, disk_failure(error) or other)
 
 
 def _log_to(path: Path) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from nas.workers.spec import AUTO, WorkersSpec
+
+MEMORY_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 
 
 def cores() -> int:
@@ -32,3 +35,29 @@ def slot_devices(spec: WorkersSpec, gpus: Sequence[str]) -> tuple[str | None, ..
     on_cpu = max(1, cores() // spec.threads_per_slot)
     slots = (len(gpus) or on_cpu) if spec.slots == AUTO else int(spec.slots)
     return tuple(gpus[index % len(gpus)] if gpus else None for index in range(slots))
+
+
+def smallest_share(slots: Sequence[str | None], memory: Mapping[str | None, int]) -> int:
+    """Bytes of memory that a training may take, whichever slot it gets.
+
+    Args:
+        slots: the device of each slot, as `slot_devices` gives them.
+        memory: bytes of memory by device.
+
+    >>> smallest_share(("0", "1", "0"), {"0": 80, "1": 48})
+    40
+    """
+    return min(memory[device] // slots.count(device) for device in slots)
+
+
+def machine_memory(limits: Sequence[Path] = MEMORY_LIMITS) -> int:
+    """Bytes of memory that this machine has, or that a container leaves of it.
+
+    Args:
+        limits: files in which the system may state a limit.
+    """
+    found = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
+    for path in limits:
+        text = path.read_text(encoding="ascii").strip() if path.is_file() else ""
+        found += [int(text)] if text.isdigit() else []
+    return min(found)

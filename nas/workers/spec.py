@@ -21,6 +21,8 @@ class WorkersSpec:
             two threads that wait for each other on a busy machine are many times slower than one.
         retries: how often a training whose process died is tried again, at least 0.
         keep: which checkpoints stay once their trial has ended: `front` those of the front, `all`, or `none`.
+        slot_memory_gib: memory that a training may take in GiB, positive; null for the share of a slot in its GPU's
+            memory, or in the machine's. Networks whose training step might take more are not started.
         deadline_minutes: minutes after which a training is killed; null for no deadline.
 
     Raises:
@@ -32,6 +34,7 @@ class WorkersSpec:
     threads_per_slot: int = 1
     retries: int = 2
     keep: str = "front"
+    slot_memory_gib: float | None = None
     deadline_minutes: float | None = None
 
     def __post_init__(self) -> None:
@@ -45,5 +48,7 @@ class WorkersSpec:
             raise ValueError(f"workers.retries must be at least 0, got {self.retries}")
         if self.keep not in KEEP:
             raise ValueError(f"workers.keep must be one of {', '.join(KEEP)}, got {self.keep!r}")
+        if self.slot_memory_gib is not None and not self.slot_memory_gib > 0:
+            raise ValueError(f"workers.slot_memory_gib must be positive, got {self.slot_memory_gib}")
         if self.deadline_minutes is not None and not self.deadline_minutes > 0:
             raise ValueError(f"workers.deadline_minutes must be positive, got {self.deadline_minutes}")

@@ -8,10 +8,10 @@ import random
 import pytest
 from engine import ONE, SMALL, TINY, space_of
 
-from nas.gate import check_reachable, costs_of, examine
+from nas.gate import SLOT_MEMORY, StepMemory, check_fits, check_reachable, costs_of, examine
 from nas.specs import Limits
 from search_space.choices import ReplayChooser
-from search_space.cost import cost
+from search_space.cost import MIB, cost, training_bytes
 from search_space.identity import network_id
 from search_space.lowering import lower, summary
 
@@ -58,3 +58,23 @@ class NoOne:
         raise AssertionError(path)
 
     option = integer
+
+
+def test_a_network_too_large_for_a_slot_breaks_a_constraint_of_its_own() -> None:
+    architecture = space_of(SMALL).draw(random.Random(1))
+    needed = training_bytes(lower(architecture), 64, optimizer_slots=2, ema=True)
+    small = examine(architecture, Limits(max_params=10**9), StepMemory(needed - MIB, 64, 2, True))
+    assert small.constraints[SLOT_MEMORY] == pytest.approx(1.0)
+    assert not small.feasible
+    enough = examine(architecture, Limits(max_params=10**9), StepMemory(needed, 64, 2, True))
+    assert list(enough.constraints) == ["max_params"]
+    assert enough.feasible
+
+
+def test_a_slot_without_memory_for_any_network_is_refused() -> None:
+    least = min(
+        training_bytes(lower(space_of(TINY).draw(random.Random(seed))), 32, optimizer_slots=1) for seed in range(99)
+    )
+    check_fits(space_of(TINY), StepMemory(least, 32, 1, False))
+    with pytest.raises(ValueError, match="a slot must have memory for a training step, the smallest of tiny at batch"):
+        check_fits(space_of(TINY), StepMemory(least - 1, 32, 1, False))

@@ -11,12 +11,16 @@ import pytest
 from engine import ONE, SAMPLERS, SMALL, TINY, candidate, fingerprint, space_of, view_of
 from optuna.trial import TrialState
 
+from nas.gate import StepMemory
 from nas.jobs import Failure
 from nas.proposer import REJECTED_TOLD, Proposer, training_seed
 from nas.records import Candidate, Record
 from nas.samplers.view import View
 from nas.specs import Limits
 from nas.study import create_study, open_study
+from search_space.architecture import Architecture
+from search_space.cost import training_bytes
+from search_space.lowering import lower
 
 LIMITS = Limits(max_macs=15_000)
 
@@ -50,6 +54,20 @@ def test_candidates_are_new_within_the_limits_and_seeded_by_their_network(sample
     assert skipped == asks[-1] + 1 - 25 == sum(proposer.totals.values())
     assert sum(c.skipped.get("rejected", 0) for c in made) == proposer.totals["rejected"] > 0
     assert all(r.constraints["max_macs"] > 0 for c in made for r in c.rejected)
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_networks_that_a_slot_could_not_train_are_rejected_by_their_own_name(sampler: str) -> None:
+    memory = StepMemory(available=700_000, batch_size=16, optimizer_slots=1, ema=False)
+    view = view_of(space_of(SMALL), sampler, 0)
+    proposer = Proposer(view, Limits(), seed=0, max_idle_asks=300, memory=memory)
+    made = [propose(proposer, view, number) for number in range(10)]
+    graphs = [lower(Architecture.from_json(candidate.architecture)) for candidate in made]
+    assert all(training_bytes(graph, 16) <= memory.available for graph in graphs)
+    assert all(candidate.constraints == {} for candidate in made)
+    rejected = [r for candidate in made for r in candidate.rejected]
+    assert len(rejected) == proposer.totals["rejected"] > 0
+    assert all(set(r.constraints) == {"slot_memory_mib"} and min(r.constraints.values()) > 0 for r in rejected)
 
 
 def test_training_seeds_follow_from_the_network_alone() -> None:

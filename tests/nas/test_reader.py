@@ -87,6 +87,7 @@ def test_the_status_document_has_the_agreed_shape(study: Study) -> None:
             "duplicates": 4,
         },
         "failures": {"died": 1, "nan": 1},
+        "retries": {},
         "front": 2,
         "seconds": 9.0,
         "clock_seconds": 77.0,

@@ -141,15 +141,71 @@ def test_a_failed_trial_costs_no_budget_and_the_search_goes_on(tmp_path: Path) -
     assert watcher.trials == [(n, "failed" if n in {1, 3} else "complete") for n in range(6)]
 
 
-@pytest.mark.parametrize("kind", ["died", "deadline"])
-def test_a_process_that_died_is_tried_again_from_its_last_checkpoint(tmp_path: Path, kind: str) -> None:
-    executor = FakeExecutor(fails=failing((1, 3), failure=Failure(kind, "gone"), attempts=2))
+def test_a_process_that_died_is_tried_again_from_its_last_checkpoint(tmp_path: Path) -> None:
+    executor = FakeExecutor(fails=failing((1, 3), failure=DIED, attempts=2))
     assert Setting(budget=Budget(trials=3), retries=2).run(tmp_path, executor) == "budget"
     assert counts(tmp_path) == (3, 0, 0, 0)
     assert [(job.attempt, job.from_epoch) for job in executor.jobs if job.trial == 1] == [(1, 0), (2, 2), (3, 2)]
     unbroken = tmp_path / "unbroken"
     Setting(budget=Budget(trials=3)).run(unbroken)
     assert told(tmp_path) == told(unbroken)
+
+
+def test_a_process_that_hung_is_tried_again_once_however_many_retries_there_are(tmp_path: Path) -> None:
+    hung = Failure("deadline", "trial 1 took longer than its deadline and was killed")
+    once = FakeExecutor(fails=failing((1, 3), failure=hung, attempts=1))
+    assert Setting(budget=Budget(trials=3), retries=5).run(tmp_path / "once", once) == "budget"
+    assert [(job.attempt, job.from_epoch) for job in once.jobs if job.trial == 1] == [(1, 0), (2, 2)]
+    Setting(budget=Budget(trials=3)).run(tmp_path / "unbroken")
+    assert told(tmp_path / "once") == told(tmp_path / "unbroken")
+    always = FakeExecutor(fails=failing((1, 3), failure=hung))
+    assert Setting(budget=Budget(trials=3), retries=5).run(tmp_path / "always", always) == "budget"
+    assert [job.attempt for job in always.jobs if job.trial == 1] == [1, 2]
+    status = open_for_reading(tmp_path / "always").status_document()
+    assert (status["failures"], status["retries"]) == ({"deadline": 1}, {"deadline": 1})
+
+
+def test_out_of_memory_is_tried_once_more_with_half_the_micro_batch_and_marked(tmp_path: Path) -> None:
+    full = Failure("out_of_memory", "CUDA out of memory")
+    executor = FakeExecutor(
+        fails=lambda job, epoch: full if (job.trial, epoch, job.micro_batches) == (1, 3, 1) else None
+    )
+    assert Setting(budget=Budget(trials=3), retries=0).run(tmp_path, executor) == "budget"
+    assert counts(tmp_path) == (3, 0, 0, 0)
+    jobs = [(job.attempt, job.from_epoch, job.micro_batches) for job in executor.jobs if job.trial == 1]
+    assert jobs == [(1, 0, 1), (2, 2, 2)]
+    marks = [record.training.get("micro_batches") for record in open_study(tmp_path).records()]
+    assert marks == [None, 2, None]
+    assert open_for_reading(tmp_path).status_document()["retries"] == {"out_of_memory": 1}
+
+
+def test_what_does_not_fit_in_halves_either_is_given_up(tmp_path: Path) -> None:
+    full = Failure("out_of_memory", "CUDA out of memory")
+    executor = FakeExecutor(fails=failing((0, 1), failure=full))
+    assert Setting(budget=Budget(trials=2)).run(tmp_path, executor) == "budget"
+    assert [job.micro_batches for job in executor.jobs if job.trial == 0] == [1, 2]
+    given_up = open_study(tmp_path).records()[0]
+    assert (given_up.state, given_up.failure, given_up.training["micro_batches"]) == ("failed", full, 2)
+
+
+def test_a_training_in_halves_stays_one_after_a_restart(tmp_path: Path) -> None:
+    full = Failure("out_of_memory", "CUDA out of memory")
+    executor = FakeExecutor(fails=failing((0, 2), failure=full, attempts=1))
+    setting = Setting(budget=Budget(trials=1))
+    assert stopping(setting, tmp_path, executor, 2, at_once=True).run() == "interrupted"
+    resumed = FakeExecutor()
+    assert setting.run(tmp_path, resumed) == "budget"
+    assert [(job.attempt, job.micro_batches) for job in resumed.jobs] == [(3, 2)]
+
+
+def test_a_trial_that_goes_on_is_no_longer_shown_as_frozen(tmp_path: Path) -> None:
+    setting = Setting(budget=Budget(trials=1))
+    stopping(setting, tmp_path, FakeExecutor(), 0).run()
+    assert open_study(tmp_path).records()[0].training["frozen"] is True
+    seen = []
+    again = FakeExecutor(before_wait=lambda _: seen.append(open_study(tmp_path).records()[0].training["frozen"]))
+    setting.run(tmp_path, again)
+    assert seen[0] is False
 
 
 def test_a_process_that_dies_again_and_again_is_given_up(tmp_path: Path) -> None:
@@ -178,6 +234,44 @@ def test_a_damaged_checkpoint_is_set_aside_and_the_trial_starts_anew(tmp_path: P
     assert min(path.name for path in folder.iterdir()) == "attempt1-epoch002.unreadable"
     assert latest(folder) == (folder / "attempt3-epoch003.pt", 3)
     Setting(budget=Budget(trials=1)).run(tmp_path / "unbroken")
+    assert told(tmp_path) == told(tmp_path / "unbroken")
+
+
+def test_a_deleted_checkpoint_costs_its_trial_the_epochs_and_no_more(tmp_path: Path) -> None:
+    absent = Failure("checkpoint", "a checkpoint must be a readable file, got FileNotFoundError")
+
+    def fails(job: Job, epoch: int) -> Failure | None:
+        if job.attempt == 1 and epoch == 3:
+            return DIED
+        if job.attempt == 2:
+            for path in job.folder.glob("*.pt"):
+                path.unlink()
+            return absent
+        return None
+
+    executor = FakeExecutor(fails=fails)
+    assert Setting(budget=Budget(trials=1)).run(tmp_path, executor) == "budget"
+    assert [(job.attempt, job.from_epoch) for job in executor.jobs] == [(1, 0), (2, 2), (3, 0)]
+    Setting(budget=Budget(trials=1)).run(tmp_path / "unbroken")
+    assert told(tmp_path) == told(tmp_path / "unbroken")
+
+
+@pytest.mark.parametrize(
+    ("kind", "law"),
+    [
+        ("disk_full", "the disk must have room for checkpoints while a search runs"),
+        ("read_only", "the study's folder must stay writable while a search runs"),
+    ],
+)
+def test_a_disk_that_takes_no_checkpoint_stops_the_search_and_not_the_study(
+    tmp_path: Path, kind: str, law: str
+) -> None:
+    executor = FakeExecutor(2, fails=failing((1, 2), failure=Failure(kind, "No space left on device")))
+    with pytest.raises(SearchStoppedError, match=f"{law}: No space left on device"):
+        Setting(budget=Budget(trials=4)).run(tmp_path, executor)
+    assert counts(tmp_path) == (0, 0, 0, 2)
+    assert Setting(budget=Budget(trials=4)).run(tmp_path, FakeExecutor(2)) == "budget"
+    Setting(budget=Budget(trials=4)).run(tmp_path / "unbroken", FakeExecutor(2))
     assert told(tmp_path) == told(tmp_path / "unbroken")
 
 

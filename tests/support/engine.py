@@ -213,8 +213,9 @@ class FakeExecutor:
 def _save(job: Job, rows: list[Epoch]) -> Path:
     job.folder.mkdir(parents=True, exist_ok=True)
     path = job.folder / f"attempt{job.attempt}-epoch{len(rows):03d}.pt"
-    path.write_text(json.dumps([r.to_json() for r in rows]))
-    return path
+    part = path.with_name(f".{path.name}.part")
+    part.write_text(json.dumps([r.to_json() for r in rows]))
+    return part.replace(path)
 
 
 @cache

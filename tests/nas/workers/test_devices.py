@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 
 from nas.workers import devices
-from nas.workers.devices import cores, slot_devices, visible_gpus
+from nas.workers.devices import cores, machine_memory, slot_devices, smallest_share, visible_gpus
 from nas.workers.spec import WorkersSpec
 
 
@@ -33,6 +36,22 @@ def test_gpus_are_named_as_the_environment_names_them(monkeypatch: pytest.Monkey
     assert visible_gpus(0) == ()
 
 
+def test_a_slot_has_its_share_of_its_device() -> None:
+    assert smallest_share((None,) * 4, {None: 16}) == 4
+    assert smallest_share(("0", "3"), {"0": 80, "3": 48, None: 1}) == 48
+    assert smallest_share(("0", "3", "0"), {"0": 80, "3": 48}) == 40
+
+
+def test_the_memory_is_the_machines_or_what_a_container_leaves_of_it(tmp_path: Path) -> None:
+    whole = machine_memory(())
+    assert 2**28 < whole == os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    limit, none, absent = tmp_path / "memory.max", tmp_path / "none", tmp_path / "absent"
+    limit.write_text("1048576\n")
+    none.write_text("max\n")
+    assert machine_memory((none, absent)) == whole
+    assert machine_memory((none, limit, absent)) == 2**20
+
+
 def test_there_is_a_core() -> None:
     assert cores() >= 1
 
@@ -45,6 +64,7 @@ def test_there_is_a_core() -> None:
         ({"slots": "many"}, "workers.slots must be auto or at least 1, got many"),
         ({"threads_per_slot": 0}, "workers.threads_per_slot must be at least 1, got 0"),
         ({"retries": -1}, "workers.retries must be at least 0, got -1"),
+        ({"slot_memory_gib": 0.0}, "workers.slot_memory_gib must be positive, got 0.0"),
         ({"deadline_minutes": 0.0}, "workers.deadline_minutes must be positive, got 0.0"),
     ],
 )

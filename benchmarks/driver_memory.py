@@ -1,0 +1,83 @@
+"""What trials leave behind in the driver: resident memory and file descriptors, over a real search with real children.
+
+Two slots train small shares of the embedded digits for one epoch a trial, with the default sampler. Memory is read
+after every tenth trial.
+
+    python benchmarks/driver_memory.py [--trials 200] [--from 20]
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import platform
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from nas import assembly
+from nas.config import compose
+from nas.progress import Progress
+from nas.records import Record
+from nas.reports.console import LineObserver
+
+EVERY = 10
+KIB_A_MIB = 1024
+
+
+class Gauge(LineObserver):  # type: ignore[misc]  # a measuring twin of the observer that logs
+    """Resident memory in MiB and open descriptors by the count of trials that have ended."""
+
+    def __init__(self) -> None:
+        super().__init__(Console(file=io.StringIO()))
+        self.readings: dict[int, tuple[float, int]] = {}
+        self._ended = 0
+
+    def on_trial(self, record: Record, progress: Progress) -> None:
+        """Log, then read."""
+        super().on_trial(record, progress)
+        self._ended += 1
+        if self._ended % EVERY == 0:
+            self.readings[self._ended] = _resident(), len(os.listdir("/proc/self/fd")) - len(progress.running)
+
+
+def _resident() -> float:
+    text = Path("/proc/self/status").read_text(encoding="ascii")
+    return int(text.split("VmRSS:")[1].split()[0]) / KIB_A_MIB
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--trials", type=int, default=200)
+    parser.add_argument("--from", type=int, default=20, dest="first")
+    arguments = parser.parse_args()
+    gauge = Gauge()
+    words = ["tracking=none", "workers.slots=2", "training.epochs=1", "data.train_fraction=0.1"]
+    config: Any = compose("search", [*words, f"budget.trials={arguments.trials}"])
+    info, space = assembly.prepare(config)
+    with tempfile.TemporaryDirectory() as folder:
+        assembly.assemble(config, assembly.open_or_create(Path(folder), config, info, space), space, [gauge]).run()
+    table = Table(title="The driver, by trials that have ended")
+    for heading in ("trials", "resident (MiB)", "descriptors beside those of running jobs"):
+        table.add_column(heading, justify="right")
+    for ended, (resident, descriptors) in gauge.readings.items():
+        table.add_row(str(ended), f"{resident:.1f}", str(descriptors))
+    console = Console()
+    console.print(table)
+    (before, open_before), (after, open_after) = gauge.readings[arguments.first], gauge.readings[max(gauge.readings)]
+    console.print(
+        f"from trial {arguments.first} to {max(gauge.readings)}: {after - before:+.1f} MiB, "
+        f"{open_after - open_before:+d} descriptors; load {os.getloadavg()[0]:.1f}"
+    )
+    console.print(
+        f"Python {platform.python_version()}, Optuna {version('optuna')}, {platform.machine()}, {os.cpu_count()} cores"
+    )
+
+
+if __name__ == "__main__":
+    main()

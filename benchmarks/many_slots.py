@@ -1,0 +1,193 @@
+"""One driver over many slots: how long slots wait for it, with simulated jobs and a real study in SQLite.
+
+Jobs take ten seconds of the clock and no processor; asks, gate, storage and log are real. A slot is idle from the end
+of its job to the start of the next one, and counted is the time in which trials remain to be handed out. The first
+round, in which the driver fills all slots one after the other, is told apart.
+
+    python benchmarks/many_slots.py [--slots 64] [--sampler tpe] [--rounds 5] [--seconds 10]
+"""
+
+from __future__ import annotations
+
+import argparse
+import heapq
+import io
+import itertools
+import os
+import platform
+import random
+import resource
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from nas import assembly
+from nas.config import compose
+from nas.jobs import Epoch, Job, Outcome
+from nas.objectives.values import objective_values
+from nas.proposer import Proposer
+from nas.reports.console import LineObserver
+from nas.samplers.optuna_samplers import optuna_sampler
+from nas.samplers.view import View
+from nas.search import Parts, Search
+
+EPOCHS = 10
+SPREAD = 0.2
+
+
+@dataclass(frozen=True)
+class Stay:
+    """A job on a slot, in seconds of the clock."""
+
+    began: float
+    due: float
+
+
+@dataclass
+class Simulated:
+    """A job that runs."""
+
+    job: Job
+
+    def stop_after_epoch(self) -> None:
+        """It ends by itself."""
+
+    def kill(self) -> None:
+        """Nothing runs."""
+
+
+class SimulatedExecutor:
+    """Slots whose jobs take about `seconds` each, and tell of every epoch."""
+
+    def __init__(self, slots: int, seconds: float) -> None:
+        self.slots = slots
+        self.stays: list[Stay] = []
+        self._seconds = seconds
+        self._generator = random.Random(0)
+        self._events: list[tuple[float, int, Job, int, Callable[[Job, Epoch], None]]] = []
+        self._order = itertools.count()
+
+    def submit(self, job: Job, on_epoch: Callable[[Job, Epoch], None]) -> Simulated:
+        """Start a job."""
+        now = time.perf_counter()
+        took = self._seconds * self._generator.uniform(1 - SPREAD, 1 + SPREAD)
+        self.stays.append(Stay(now, now + took))
+        for epoch in range(1, EPOCHS + 1):
+            heapq.heappush(self._events, (now + took * epoch / EPOCHS, next(self._order), job, epoch, on_epoch))
+        return Simulated(job)
+
+    def wait(self, timeout: float) -> Sequence[Outcome]:
+        """Outcomes of the jobs that are due within `timeout` seconds, at the first that is."""
+        until = time.perf_counter() + timeout
+        while self._events:
+            time.sleep(max(0.0, min(self._events[0][0], until) - time.perf_counter()))
+            outcomes = self._due(time.perf_counter())
+            if outcomes or time.perf_counter() >= until:
+                return outcomes
+        return []
+
+    def _due(self, now: float) -> list[Outcome]:
+        outcomes = []
+        while self._events and self._events[0][0] <= now:
+            _, _, job, epoch, on_epoch = heapq.heappop(self._events)
+            on_epoch(job, _row(job, epoch))
+            if epoch == EPOCHS:
+                outcomes.append(Outcome(job, tuple(_row(job, n) for n in range(1, EPOCHS + 1)), None))
+        return outcomes
+
+    def close(self) -> None:
+        """Nothing runs."""
+
+
+def _row(job: Job, epoch: int) -> Epoch:
+    accuracy = 0.5 + 0.4 * random.Random(job.seed).random() + 0.01 * epoch
+    return Epoch(epoch, 1.0, 1.0, accuracy, accuracy, 1.0)
+
+
+def idle_share(stays: Sequence[Stay], slots: int, begin: float) -> float:
+    """Share of the slots' time that no job filled, from `begin` to the start of the last job."""
+    end = max(stay.began for stay in stays)
+    busy = sum(max(0.0, min(stay.due, end) - max(stay.began, begin)) for stay in stays)
+    return 1.0 - busy / (slots * (end - begin))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--slots", type=int, nargs="+", default=[64])
+    parser.add_argument("--sampler", nargs="+", default=["random", "tpe"])
+    parser.add_argument("--rounds", type=int, default=5, help="trials a slot")
+    parser.add_argument("--seconds", type=float, default=10.0, help="of a job")
+    arguments = parser.parse_args()
+    table = Table(title=f"Simulated jobs of {arguments.seconds:g} s ± {SPREAD:.0%}, {arguments.rounds} a slot, SQLite")
+    for heading in (
+        "sampler",
+        "slots",
+        "idle, whole",
+        "idle after the first round",
+        "trials/s",
+        "driver ms/trial",
+        "load",
+    ):
+        table.add_column(heading, justify="right")
+    for sampler, slots in itertools.product(arguments.sampler, arguments.slots):
+        table.add_row(*_measure(sampler, slots, slots * arguments.rounds, arguments.seconds))
+    console = Console()
+    console.print(table)
+    console.print(
+        f"Python {platform.python_version()}, Optuna {version('optuna')}, {platform.machine()}, {os.cpu_count()} cores"
+    )
+
+
+def _measure(sampler: str, slots: int, trials: int, seconds: float) -> list[str]:
+    executor = SimulatedExecutor(slots, seconds)
+    with tempfile.TemporaryDirectory() as folder:
+        search = _search(Path(folder), sampler, trials, executor)
+        before, began = _processor_seconds(), time.perf_counter()
+        search.run()
+    processor = _processor_seconds() - before
+    last = max(stay.began for stay in executor.stays)
+    filled = executor.stays[min(slots, len(executor.stays)) - 1].began
+    return [
+        sampler,
+        str(slots),
+        f"{idle_share(executor.stays, slots, began):.1%}",
+        f"{idle_share(executor.stays, slots, filled):.1%}",
+        f"{len(executor.stays) / (last - began):.2f}",
+        f"{1e3 * processor / trials:.0f}",
+        f"{os.getloadavg()[0]:.1f}",
+    ]
+
+
+def _processor_seconds() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+def _search(folder: Path, sampler_name: str, trials: int, executor: SimulatedExecutor) -> Search:
+    config = compose("search", [f"sampler={sampler_name}", f"budget.trials={trials}", f"training.epochs={EPOCHS}"])
+    info, space = assembly.prepare(config)
+    study = assembly.open_or_create(folder, config, info, space)
+    sampler = optuna_sampler(config.sampler.optuna_class, config.sampler.options)
+    view = View(space, study.axes, sampler, seed=0, worst=config.sampler.rejected_as == "worst")
+    parts = Parts(
+        study=study,
+        view=view,
+        proposer=Proposer(view, config.limits, seed=0, max_idle_asks=config.budget.max_idle_asks),
+        policy=assembly.Full(EPOCHS),
+        executor=executor,
+        values=partial(objective_values, config.objective),
+        latest=lambda _: None,
+        observers=[LineObserver(Console(file=io.StringIO()))],
+    )
+    return Search(parts, config.budget, epochs=EPOCHS)
+
+
+if __name__ == "__main__":
+    main()

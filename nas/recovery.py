@@ -1,0 +1,83 @@
+"""What becomes of a trial whose job failed: by the kind of its failure, and by how often that kind was met before."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator, Mapping
+from enum import Enum, auto
+
+from nas.jobs import Failure, Job
+
+STOPPING = {
+    "data": "data must stay readable while a search runs",
+    "disk_full": "the disk must have room for checkpoints while a search runs",
+    "read_only": "the study's folder must stay writable while a search runs",
+}
+"""What every further trial would meet too, with the law that it breaks."""
+
+HANG_RETRIES = 1
+_DISK = {
+    errno.ENOSPC: "disk_full",
+    errno.EDQUOT: "disk_full",
+    errno.EROFS: "read_only",
+    errno.EACCES: "read_only",
+    errno.EPERM: "read_only",
+}
+
+
+class Verdict(Enum):
+    """What to do about a failed job."""
+
+    AGAIN = auto()
+    """Hand the trial out once more, from its last checkpoint."""
+    ANEW = auto()
+    """Set the checkpoint aside, and go on from what is left."""
+    SMALLER = auto()
+    """Hand it out once more with every batch in twice as many parts."""
+    STOP = auto()
+    """End the search in order; the trial stays resumable."""
+    FAIL = auto()
+    """Give the trial up."""
+
+
+def verdict(failure: Failure, job: Job, earlier: Mapping[str, int], retries: int) -> Verdict:
+    """What to do about a failed job.
+
+    Args:
+        failure: why it failed.
+        job: the job.
+        earlier: how often the search has tried the trial again in this run, by kind of failure.
+        retries: how often it may be tried again in all; a hang is tried again once at most.
+    """
+    left = retries - sum(count for kind, count in earlier.items() if kind != "out_of_memory")
+    match failure.kind:
+        case kind if kind in STOPPING:
+            return Verdict.STOP
+        case "out_of_memory" if job.micro_batches == 1:
+            return Verdict.SMALLER
+        case "checkpoint" if job.checkpoint is not None and left > 0:
+            return Verdict.ANEW
+        case "died" if left > 0:
+            return Verdict.AGAIN
+        case "deadline" if left > 0 and earlier.get("deadline", 0) < HANG_RETRIES:
+            return Verdict.AGAIN
+    return Verdict.FAIL
+
+
+def disk_failure(error: BaseException) -> Failure | None:
+    """The failure that `error` is when a file could not be written, None for any other error.
+
+    torch's writer of archives raises an error of its own after the system's, so that one is looked for behind it.
+    """
+    for link in _chain(error):
+        if isinstance(link, OSError) and link.errno in _DISK:
+            named = "" if link.filename is None else f": {link.filename}"
+            return Failure(_DISK[link.errno], f"{link.strerror}{named}")
+    return None
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    link: BaseException | None = error
+    while link is not None:
+        yield link
+        link = link.__cause__ or link.__context__

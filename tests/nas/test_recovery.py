@@ -1,0 +1,70 @@
+"""What becomes of a failed job, and which errors mean that a file could not be written."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from nas.jobs import Failure, Job
+from nas.recovery import STOPPING, Verdict, disk_failure, verdict
+
+
+def job(begin: int = 0, micro_batches: int = 1) -> Job:
+    start = Path("checkpoint") if begin else None
+    return Job(0, 1, {}, 0, begin, 5, Path("folder"), start, micro_batches)
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "earlier", "retries", "expected"),
+    [
+        ("nan", job(), {}, 2, Verdict.FAIL),
+        ("error", job(), {}, 2, Verdict.FAIL),
+        ("died", job(), {}, 2, Verdict.AGAIN),
+        ("died", job(), {"died": 1}, 2, Verdict.AGAIN),
+        ("died", job(), {"died": 1, "deadline": 1}, 2, Verdict.FAIL),
+        ("died", job(), {"out_of_memory": 1}, 1, Verdict.AGAIN),
+        ("died", job(), {}, 0, Verdict.FAIL),
+        ("deadline", job(), {}, 2, Verdict.AGAIN),
+        ("deadline", job(), {"died": 1}, 2, Verdict.AGAIN),
+        ("deadline", job(), {"deadline": 1}, 9, Verdict.FAIL),
+        ("deadline", job(), {}, 0, Verdict.FAIL),
+        ("checkpoint", job(2), {}, 1, Verdict.ANEW),
+        ("checkpoint", job(2), {"checkpoint": 1}, 1, Verdict.FAIL),
+        ("checkpoint", job(0), {}, 1, Verdict.FAIL),
+        ("out_of_memory", job(), {}, 0, Verdict.SMALLER),
+        ("out_of_memory", job(micro_batches=2), {}, 2, Verdict.FAIL),
+        *((kind, job(), {}, 0, Verdict.STOP) for kind in STOPPING),
+    ],
+)
+def test_the_kind_and_what_was_tried_decide(
+    kind: str, given: Job, earlier: dict[str, int], retries: int, expected: Verdict
+) -> None:
+    assert verdict(Failure(kind, "why"), given, earlier, retries) is expected
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        (errno.ENOSPC, "disk_full"),
+        (errno.EDQUOT, "disk_full"),
+        (errno.EROFS, "read_only"),
+        (errno.EACCES, "read_only"),
+    ],
+)
+def test_an_error_of_the_disk_is_known_by_its_number(code: int, kind: str) -> None:
+    assert disk_failure(OSError(code, os.strerror(code))) == Failure(kind, os.strerror(code))
+    assert disk_failure(OSError(code, os.strerror(code), "a.pt")) == Failure(kind, f"{os.strerror(code)}: a.pt")
+
+
+def test_an_error_of_the_disk_is_found_behind_another_one() -> None:
+    error = RuntimeError("unexpected pos 704 vs 598")  # as torch's writer raises it
+    error.__context__ = OSError(errno.ENOSPC, "No space left on device")
+    assert disk_failure(error) == Failure("disk_full", "No space left on device")
+
+
+@pytest.mark.parametrize("error", [ValueError("no"), FileNotFoundError(errno.ENOENT, "none"), OSError("no number")])
+def test_other_errors_are_none_of_the_disk(error: Exception) -> None:
+    assert disk_failure(error) is None

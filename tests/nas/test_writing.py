@@ -1,0 +1,167 @@
+"""A database that is locked for a moment, for good, on a full disk, or read-only; and what a search makes of it."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from engine import FakeExecutor, FakeHandle, Setting, candidate, fingerprint, told
+from optuna.exceptions import StorageInternalError
+
+from nas import study as study_module
+from nas import writing
+from nas.jobs import Outcome
+from nas.recovery import disk_failure
+from nas.specs import Budget
+from nas.study import STUDY_FILE, create_study
+from nas.writing import StorageError, write
+
+Mount = Callable[[str], Path]
+
+
+@pytest.fixture
+def mount(tmp_path: Path) -> Iterator[Mount]:
+    """Mounts a small file system of its own, where that is allowed."""
+    mounted: list[Path] = []
+
+    def make(size: str) -> Path:
+        folder = tmp_path / "small"
+        folder.mkdir()
+        asked = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
+        if os.geteuid() != 0 or subprocess.run(asked, capture_output=True, check=False).returncode != 0:
+            pytest.skip("mounting a small file system is not allowed here")
+        mounted.append(folder)
+        return folder
+
+    yield make
+    for folder in mounted:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_a_study_locked_for_a_moment_is_written_in_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(study_module, "LOCK_TIMEOUT", 0.01)
+    tries: list[float] = []
+    with closing(create_study(tmp_path, fingerprint())) as study:
+        study.add(candidate())
+        with closing(sqlite3.connect(tmp_path / STUDY_FILE, check_same_thread=False)) as other:
+            other.execute("BEGIN EXCLUSIVE")
+
+            def pause(seconds: float) -> None:
+                tries.append(seconds)
+                if len(tries) == 3:
+                    other.rollback()
+
+            monkeypatch.setattr(writing.time, "sleep", pause)
+            study.set_attribute("budget", 7)
+        assert study.attribute("budget") == 7
+    assert tries == [0.5, 1.0, 2.0]
+
+
+def test_a_study_locked_for_good_is_told_of_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(study_module, "LOCK_TIMEOUT", 0.01)
+    monkeypatch.setattr(writing, "PAUSES", (0.0, 0.0))
+    with closing(create_study(tmp_path, fingerprint())) as study:
+        with closing(sqlite3.connect(tmp_path / STUDY_FILE)) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            law = "the study must be free for its search to write, another process held it through every try"
+            with pytest.raises(StorageError, match=rf"{law}, got database is locked for .*study\.db"):
+                study.set_attribute("budget", 7)
+        study.set_attribute("budget", 8)
+        assert study.attribute("budget") == 8
+
+
+def test_an_error_that_is_not_the_disks_passes() -> None:
+    def wrong() -> None:
+        raise StorageInternalError("a value too long")
+
+    with pytest.raises(StorageInternalError, match="a value too long"):
+        write(wrong, "study.db")
+
+
+def fill(folder: Path, spare: int) -> Path:
+    """A file that leaves about `spare` bytes of its file system."""
+    path = folder / "ballast"
+    space = os.statvfs(folder)
+    path.write_bytes(b"\0" * (space.f_bavail * space.f_frsize - spare))
+    return path
+
+
+@dataclass
+class DiskExecutor(FakeExecutor):
+    """One whose trainings end, as real ones do, with what the disk said to their checkpoint."""
+
+    def _step(self, handle: FakeHandle) -> Outcome | None:
+        try:
+            return super()._step(handle)
+        except OSError as error:
+            return Outcome(handle.job, tuple(handle.rows[:-1]), None, disk_failure(error))
+
+
+def at(moment: int, act: Callable[[], object]) -> Callable[[int], None]:
+    return lambda waits: None if waits != moment else void(act())
+
+
+def void(_: object) -> None:
+    """Nothing, whatever it is given."""
+
+
+@pytest.mark.parametrize("spare", [0, 8192])
+def test_a_full_disk_ends_a_search_in_order_and_it_goes_on_once_there_is_room(
+    mount: Mount, tmp_path: Path, spare: int
+) -> None:
+    folder = mount("4m")
+    setting = Setting(budget=Budget(trials=8))
+    executor = DiskExecutor(2, before_wait=at(7, lambda: fill(folder, spare)))
+    with pytest.raises(ValueError, match=r"the disk must have room for (the study|checkpoints while a search runs)"):
+        setting.run(folder / "study", executor)
+    assert executor.closed
+    (folder / "ballast").unlink()
+    with closing(sqlite3.connect(folder / "study" / STUDY_FILE)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    assert setting.run(folder / "study", FakeExecutor(2)) == "budget"
+    setting.run(tmp_path / "unbroken", FakeExecutor(2))
+    assert told(folder / "study") == told(tmp_path / "unbroken")
+
+
+def test_a_folder_that_turns_read_only_ends_a_search_in_order(mount: Mount, tmp_path: Path) -> None:
+    folder = mount("16m")
+    setting = Setting(budget=Budget(trials=8))
+
+    def protect() -> None:
+        """What is open stays so; nothing new can be opened for writing."""
+        subprocess.run(["mount", "--bind", str(folder), str(folder)], check=True)
+        subprocess.run(["mount", "-o", "remount,ro,bind", str(folder)], check=True)
+
+    executor = DiskExecutor(2, before_wait=at(7, protect))
+    with pytest.raises(ValueError, match=r"must stay writable while a search runs"):
+        setting.run(folder / "study", executor)
+    assert executor.closed
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+    assert setting.run(folder / "study", FakeExecutor(2)) == "budget"
+    setting.run(tmp_path / "unbroken", FakeExecutor(2))
+    assert told(folder / "study") == told(tmp_path / "unbroken")
+
+
+def test_a_study_that_takes_no_writes_ends_a_search_in_order(tmp_path: Path) -> None:
+    setting = Setting(budget=Budget(trials=4))
+    executor = FakeExecutor()
+    search = setting.search(tmp_path / "study", executor)
+
+    def protect() -> None:
+        storage = search._parts.study._storage
+        with storage.engine.connect() as connection:
+            connection.exec_driver_sql("PRAGMA query_only=ON")
+
+    executor.before_wait = at(4, protect)
+    with pytest.raises(StorageError, match="the study must stay writable while a search runs, got attempt to write"):
+        search.run()
+    assert executor.closed
+    assert setting.run(tmp_path / "study", FakeExecutor()) == "budget"
+    setting.run(tmp_path / "unbroken")
+    assert told(tmp_path / "study") == told(tmp_path / "unbroken")
