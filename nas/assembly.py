@@ -38,6 +38,8 @@ from nas.workers.devices import machine_memory, slot_devices, smallest_share, vi
 from nas.workers.local import LocalExecutor
 from nas.workers.spec import WorkersSpec
 from search_space.graph import Shape
+from search_space.projection import Projection, project
+from search_space.references.architectures import ARCHITECTURES
 from search_space.space import Space, parse_space
 
 REFERENCE_SAMPLES = 512
@@ -100,12 +102,30 @@ def open_or_create(folder: Path, config: SearchConfig, info: DataInfo, space: Sp
     return resume_study(folder, made_with) if (folder / STUDY_FILE).exists() else create_study(folder, made_with)
 
 
+def starts_of(names: Sequence[str], space: Space) -> dict[str, Projection]:
+    """Published networks, scaled to the images and brought onto the space, by name.
+
+    Raises:
+        ValueError: a network that there is not.
+    """
+    unknown = [name for name in names if name not in ARCHITECTURES]
+    if unknown:
+        raise ValueError(f"start may name {', '.join(ARCHITECTURES)}, got {unknown[0]!r}")
+    return {name: project(space, ARCHITECTURES[name](space.input, space.classes)) for name in names}
+
+
 def assemble(config: SearchConfig, study: Study, space: Space, observers: Sequence[Observer]) -> Search:
     """A search over `study`, ready to run."""
     sampler = optuna_sampler(config.sampler.optuna_class, config.sampler.options)
     view = View(space, study.axes, sampler, seed=config.seed, worst=config.sampler.rejected_as == "worst")
-    idle, memory = config.budget.max_idle_asks, step_memory(config.training, config.workers)
-    proposer = Proposer(view, config.limits, seed=config.seed, max_idle_asks=idle, memory=memory)
+    proposer = Proposer(
+        view,
+        config.limits,
+        seed=config.seed,
+        max_idle_asks=config.budget.max_idle_asks,
+        memory=step_memory(config.training, config.workers),
+        starts=[start.architecture for start in starts_of(config.start, space).values()],
+    )
     runner = TrialRunner(config.data, config.training, config.workers.threads_per_slot)
     parts = Parts(
         study=study,

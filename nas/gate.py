@@ -75,7 +75,12 @@ class Examined:
 
 def costs_of(architecture: Architecture) -> dict[str, float]:
     """Exact costs of a network by name: `params`, `macs`, `memory_mib` (peak of activation memory at batch 1)."""
-    return _named(cost(lower(architecture)))
+    return graph_costs(lower(architecture))
+
+
+def graph_costs(graph: Graph) -> dict[str, float]:
+    """Exact costs of a graph by name."""
+    return _named(cost(graph))
 
 
 def _named(exact: Cost) -> dict[str, float]:

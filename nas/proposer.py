@@ -24,7 +24,14 @@ class Proposer:
     """Asks the sampler until it names a new network within the limits; counts what it passes over."""
 
     def __init__(
-        self, view: View, limits: Limits, *, seed: int, max_idle_asks: int, memory: StepMemory | None = None
+        self,
+        view: View,
+        limits: Limits,
+        *,
+        seed: int,
+        max_idle_asks: int,
+        memory: StepMemory | None = None,
+        starts: Sequence[Architecture] = (),
     ) -> None:
         """Start with an empty study.
 
@@ -34,7 +41,9 @@ class Proposer:
             seed: of the search; with a network's identity it seeds that network's training.
             max_idle_asks: duplicates in a row, or ten times as many rejected asks, after which nothing new is expected.
             memory: what a training step may take; None for any amount.
+            starts: architectures of the space that the first asks of a study name, before the sampler draws.
         """
+        self._starts = tuple(starts)
         self._view = view
         self._limits = limits
         self._memory = memory
@@ -101,6 +110,8 @@ class Proposer:
         duplicates there were since the last candidate, the farther away the neighbour.
         """
         self._asks += 1
+        if self._asks <= len(self._starts):
+            return self._view.ask_near(self._asks - 1, self._starts[self._asks - 1], 0)
         beyond = self._skipped["duplicates"] - DUPLICATES_TRUSTED
         if known is None or beyond < 0:
             return self._view.ask(self._asks - 1)

@@ -37,6 +37,7 @@ class SearchConfig:
         outputs: folder of the studies.
         seed: seeds the sampler and every training, at least 0.
         format: how the front is printed at the end: table, json or csv.
+        start: published networks to begin with, scaled and brought onto the space, e.g. [googlenet].
         data: the images.
         space: the architectures that may be drawn.
         objective: the axes of the front, in order.
@@ -57,6 +58,7 @@ class SearchConfig:
     outputs: str = "outputs"
     seed: int = 0
     format: str = "table"
+    start: tuple[str, ...] = ()
     data: DataSpec
     space: dict[str, Any]
     objective: tuple[Objective, ...]
@@ -181,7 +183,10 @@ class DescribeConfig(SearchConfig):
     """What a search would be made of, or one architecture.
 
     Attributes:
-        architecture: a JSON file, or a trial of a study as STUDY:NUMBER; null describes the space.
+        architecture: a JSON file, or a trial of a study as STUDY:NUMBER.
+        reference: a published network, e.g. googlenet; with neither of the two, the space is described.
+        rewrite: a rule to apply to that network: reduce, stack, factorize, expand, separate, merge or fold.
+        svg: a file to draw that network into.
         samples: how many architectures are drawn from the space, at least 1.
 
     Raises:
@@ -189,12 +194,19 @@ class DescribeConfig(SearchConfig):
     """
 
     architecture: str | None = None
+    reference: str | None = None
+    rewrite: str | None = None
+    svg: str | None = None
     samples: int = 1000
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.samples < 1:
             raise ValueError(f"samples must be at least 1, got {self.samples}")
+        if self.architecture is not None and self.reference is not None:
+            raise ValueError("either architecture or reference may be described, got both")
+        if self.architecture is None and self.reference is None and (self.rewrite or self.svg):
+            raise ValueError("rewrite and svg are of one network: name an architecture or a reference")
 
 
 @dataclass(frozen=True)

@@ -13,14 +13,18 @@ from typing import Any
 
 from nas.cli.printing import Row, print_document
 from nas.cli.studies import existing_study
-from nas.gate import COSTS, costs_of, examine
+from nas.gate import COSTS, costs_of, examine, graph_costs
 from nas.reports.tables import architecture_table, space_table
 from nas.settings import DescribeConfig
 from nas.specs import Limits
 from search_space.architecture import Architecture
 from search_space.cost import rows
-from search_space.graph import Shape
+from search_space.drawing import draw
+from search_space.graph import Graph, Shape
+from search_space.identity import network_id
 from search_space.lowering import lower, normalise
+from search_space.references import REFERENCES
+from search_space.rewrite import Rewritten, rewrite
 from search_space.space import Space, parse_space
 
 
@@ -30,9 +34,14 @@ def run(config: DescribeConfig) -> int:
     Raises:
         ValueError: there is no such architecture, or the data or the space can't be.
     """
-    if config.architecture is not None:
-        architecture = named_architecture(config.architecture, config.outputs)
-        print_document(architecture_document(architecture), config.format, architecture_table, architecture_rows)
+    if config.architecture is not None or config.reference is not None:
+        document, graph = _network(config)
+        if config.rewrite is not None:
+            rewritten = rewrite(graph, config.rewrite)
+            document, graph = rewritten_document(document, rewritten), rewritten.graph
+        if config.svg is not None:
+            Path(config.svg).expanduser().write_text(draw(graph, document["summary"]), encoding="utf-8")
+        print_document(document, config.format, architecture_table, architecture_rows)
         return 0
     from nas.data import describe  # noqa: PLC0415 - imports torch, which an architecture needn't wait for
 
@@ -41,6 +50,26 @@ def run(config: DescribeConfig) -> int:
     document = space_document(space, config.limits, config.samples, config.seed)
     print_document(document, config.format, space_table, space_rows)
     return 0
+
+
+def _network(config: DescribeConfig) -> tuple[dict[str, Any], Graph]:
+    """What there is to say of the named network, and its graph."""
+    if config.architecture is not None:
+        architecture = named_architecture(config.architecture, config.outputs)
+        return architecture_document(architecture), lower(architecture)
+    name = config.reference or ""
+    if name not in REFERENCES:
+        raise ValueError(f"reference must be one of {', '.join(REFERENCES)}, got {name!r}")
+    graph = REFERENCES[name]()
+    identity = network_id(graph)
+    classes = graph.output.channels
+    document = {
+        "id": identity,
+        "network_id": identity,
+        "summary": f"{name} for {graph.input} images and {classes} classes",
+        **costs_and_blocks(graph),
+    }
+    return document, graph
 
 
 def named_architecture(name: str, outputs: str) -> Architecture:
@@ -75,11 +104,37 @@ def architecture_document(architecture: Architecture) -> dict[str, Any]:
         "id": architecture.id,
         "network_id": known.network_id,
         "summary": known.summary,
-        "costs": dict(known.costs),
+        **costs_and_blocks(lower(architecture)),
+    }
+
+
+def costs_and_blocks(graph: Graph) -> dict[str, Any]:
+    """The exact costs of a network, whole and by block."""
+    return {
+        "costs": graph_costs(graph),
         "blocks": [
             {"path": row.path, "params": row.params, "macs": row.macs, "output_shape": list(row.output)}
-            for row in rows(lower(architecture))
+            for row in rows(graph)
         ],
+    }
+
+
+def rewritten_document(before: Mapping[str, Any], rewritten: Rewritten) -> dict[str, Any]:
+    """The network after a rewrite, with what it was before."""
+    identity = network_id(rewritten.graph)
+    fields = {"before": rewritten.before.receptive_field, "after": rewritten.after.receptive_field}
+    return {
+        "id": identity,
+        "network_id": identity,
+        "summary": f"{before['summary']}, {rewritten.rule} at {len(rewritten.at)} places",
+        **costs_and_blocks(rewritten.graph),
+        "rewrite": {
+            "rule": rewritten.rule,
+            "at": list(rewritten.at),
+            "keeps_outputs": rewritten.keeps_outputs,
+            "before": dict(before["costs"]),
+            "receptive_field": {when: list(field) for when, field in fields.items()},
+        },
     }
 
 

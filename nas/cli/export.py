@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
@@ -52,7 +53,7 @@ def run(config: ExportConfig) -> int:
     document = {"study": study.name, "pick": config.pick, "exported": exported}
     print_document(document, config.format, export_table, export_rows)
     if (Path(exported[0]["output"]) / "model.py").exists():
-        sys.stderr.write(f"Try it: python {Path(exported[0]['output']) / 'model.py'} image.png\n")
+        sys.stderr.write(f"Try it: python {shlex.quote(str(Path(exported[0]['output']) / 'model.py'))} image.png\n")
     return 0
 
 

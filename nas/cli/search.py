@@ -10,7 +10,7 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
-from nas.assembly import assemble, environment, open_or_create, prepare, tracker_of
+from nas.assembly import assemble, environment, open_or_create, prepare, starts_of, tracker_of
 from nas.cli.front import print_front
 from nas.cli.signals import CODES, obeying_signals
 from nas.cli.studies import study_folder
@@ -50,6 +50,8 @@ def conduct(config: SearchConfig) -> tuple[Study, str, list[Path]]:
         study = open_or_create(folder, config, info, space)
         _write_circumstances(folder, config)
         with tracker_of(config, study) as tracker:
+            for start, projection in starts_of(config.start, space).items():
+                log.info("start %s: widths × %.3g, at distance %.2f", start, projection.multiplier, projection.distance)
             search = assemble(config, study, space, [observer_for(sys.stderr), tracker])
             with obeying_signals(search):
                 reason = search.run()

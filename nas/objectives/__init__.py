@@ -47,3 +47,5 @@ class Objective:
             )
         if self.direction not in DIRECTIONS:
             raise ValueError(f"{path}.direction must be one of {', '.join(DIRECTIONS)}, got {self.direction!r}")
+        if self.source == "cost" and self.direction != "minimize":
+            raise ValueError(f"{path}.direction must be minimize for a cost, got {self.direction!r}")

@@ -64,7 +64,24 @@ def architecture_table(document: Document) -> RenderableType:
     table.add_row("sum", number(costs["params"]), number(costs["macs"]), "")
     memory = f"activation memory at batch 1: {number(costs['memory_mib'])} MiB"
     identity = f"architecture {document['id']}, network {document['network_id']}"
-    return Group(Text(document["summary"]), Text(identity), table, Text(memory))
+    lines: list[RenderableType] = [Text(document["summary"]), Text(identity), table, Text(memory)]
+    if "rewrite" in document:
+        lines.append(_rewrite_table(document))
+    return Group(*lines)
+
+
+def _rewrite_table(document: Document) -> RenderableType:
+    """What a rewrite did: costs and receptive field before and after."""
+    done = document["rewrite"]
+    table = _table(f"{done['rule']}: outputs {'stay as they are' if done['keeps_outputs'] else 'change'}")
+    table.add_column("")
+    for name in ("before", "after"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for cost, after in document["costs"].items():
+        table.add_row(_title(cost), number(done["before"][cost]), number(after))
+    fields = done["receptive_field"]
+    table.add_row("receptive field", *("×".join(map(str, fields[when])) for when in ("before", "after")))
+    return table
 
 
 def space_table(document: Document) -> RenderableType:

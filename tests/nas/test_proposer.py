@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -212,3 +213,13 @@ def test_known_networks_are_known_whatever_became_of_them() -> None:
     others = {propose(fresh, restored, number).network_id for number in range(4, 8)}
     assert len(others | {c.network_id for c in made}) == 8
     assert fresh.propose() is None
+
+
+def test_the_first_asks_name_the_starts() -> None:
+    space, view = space_of(SMALL), view_of(space_of(SMALL), "random", 0)
+    starts = [space.draw(random.Random(seed)) for seed in (1, 2)]
+    proposer = Proposer(view, Limits(), seed=0, max_idle_asks=50, starts=starts)
+    made = [propose(proposer, view, number) for number in range(3)]
+    assert [one.id for one in made[:2]] == [start.id for start in starts]
+    assert [one.ask for one in made[:2]] == [0, 1]
+    assert made[2].id not in {start.id for start in starts}

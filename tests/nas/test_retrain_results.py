@@ -11,6 +11,7 @@ import torch
 from engine import candidate
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, log_loss
 
+import nas
 from nas.records import Record
 from nas.retrain.files import read_json, seed_folder, trial_folder, write_json
 from nas.retrain.results import best_seed, check_settings, measured_seeds, network_document, spread
@@ -71,6 +72,16 @@ def test_a_file_that_holds_something_else_is_named(tmp_path: Path) -> None:
         (tmp_path / "result.json").write_text(text)
         with pytest.raises(ValueError, match=r"result\.json must hold a JSON object"):
             read_json(tmp_path / "result.json")
+
+
+def test_the_test_part_has_one_reader() -> None:
+    package = Path(nas.__file__).parent
+    readers = {
+        path.relative_to(package).as_posix()
+        for path in package.rglob("*.py")
+        if "load_test" in path.read_text(encoding="utf-8")
+    }
+    assert {name for name in readers if not name.startswith("data/")} == {"retrain/runner.py"}
 
 
 def test_the_measurement_is_what_scikit_learn_says() -> None:

@@ -5,6 +5,7 @@
   const byId = (id) => document.getElementById(id);
   const data = JSON.parse(byId("data").textContent);
   const trials = data.trials;
+  const LOST = 0.015; // height, as a share of the picture, of trials that have a cost and nothing else
   let chosen = data.first;
   if (!trials.length) {
     document.documentElement.dataset.ready = "true";
@@ -96,10 +97,10 @@
     if (lost.length) {
       const rug = points(lost, "failed, at its cost",
         { color: colour("failed"), size: 9, symbol: "x-thin", line: { color: colour("failed"), width: 1.5 } }, along, up);
-      traces.push({ ...rug, y: lost.map(() => 0.015), yaxis: "y2" });
+      traces.push({ ...rug, y: lost.map(() => LOST), yaxis: "y2" });
     }
     const line = steps(drawn, along, up);
-    return [...line, ...traces, ring(drawn, along, up)];
+    return [...line, ...traces, ring(along, up)];
   }
 
   // The staircase of what is reached, where the two measures shown are all objectives and less of the one along is better.
@@ -114,10 +115,11 @@
     }];
   }
 
-  function ring(drawn, along, up) {
-    const one = drawn.filter((trial) => trial.n === chosen);
+  function ring(along, up) {
+    const one = trials.filter((trial) => trial.n === chosen && has(trial, along));
+    const place = one.some((trial) => has(trial, up)) ? { y: one.map((t) => t.values[up]) } : { y: one.map(() => LOST), yaxis: "y2" };
     return {
-      type: "scatter", mode: "markers", x: one.map((t) => t.values[along]), y: one.map((t) => t.values[up]),
+      type: "scatter", mode: "markers", x: one.map((t) => t.values[along]), ...place,
       marker: { symbol: "circle-open", size: 17, color: colour("chosen"), line: { width: 2.5 } }, hoverinfo: "skip",
       showlegend: false, cliponaxis: false,
     };
