@@ -188,26 +188,6 @@ def test_what_does_not_fit_in_halves_either_is_given_up(tmp_path: Path) -> None:
     assert (given_up.state, given_up.failure, given_up.training["micro_batches"]) == ("failed", full, 2)
 
 
-def test_a_training_in_halves_stays_one_after_a_restart(tmp_path: Path) -> None:
-    full = Failure("out_of_memory", "CUDA out of memory")
-    executor = FakeExecutor(fails=failing((0, 2), failure=full, attempts=1))
-    setting = Setting(budget=Budget(trials=1))
-    assert stopping(setting, tmp_path, executor, 2, at_once=True).run() == "interrupted"
-    resumed = FakeExecutor()
-    assert setting.run(tmp_path, resumed) == "budget"
-    assert [(job.attempt, job.micro_batches) for job in resumed.jobs] == [(3, 2)]
-
-
-def test_a_trial_that_goes_on_is_no_longer_shown_as_frozen(tmp_path: Path) -> None:
-    setting = Setting(budget=Budget(trials=1))
-    stopping(setting, tmp_path, FakeExecutor(), 0).run()
-    assert open_study(tmp_path).records()[0].training["frozen"] is True
-    seen = []
-    again = FakeExecutor(before_wait=lambda _: seen.append(open_study(tmp_path).records()[0].training["frozen"]))
-    setting.run(tmp_path, again)
-    assert seen[0] is False
-
-
 def test_a_process_that_dies_again_and_again_is_given_up(tmp_path: Path) -> None:
     executor = FakeExecutor(fails=failing((0, 2), failure=DIED))
     assert Setting(budget=Budget(trials=2), retries=1).run(tmp_path, executor) == "budget"

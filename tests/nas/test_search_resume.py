@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from engine import EPOCHS, SAMPLERS, SMALL, TINY, FakeExecutor, Setting, Watcher, counts, failing, snapshot, told
 
-from nas.jobs import Job
+from nas.jobs import Failure, Job
 from nas.reader import open_for_reading
 from nas.search import Search
 from nas.specs import Budget, Limits
@@ -166,3 +166,23 @@ def test_killed_again_and_again_nothing_is_counted_twice(tmp_path: Path) -> None
     setting.run(tmp_path / "unbroken")
     assert told(folder) == told(tmp_path / "unbroken")
     assert run >= 5
+
+
+def test_a_training_in_halves_stays_one_after_a_restart(tmp_path: Path) -> None:
+    full = Failure("out_of_memory", "CUDA out of memory")
+    executor = FakeExecutor(fails=failing((0, 2), failure=full, attempts=1))
+    setting = Setting(budget=Budget(trials=1))
+    assert stopping(setting, tmp_path, executor, 2, at_once=True).run() == "interrupted"
+    resumed = FakeExecutor()
+    assert setting.run(tmp_path, resumed) == "budget"
+    assert [(job.attempt, job.micro_batches) for job in resumed.jobs] == [(3, 2)]
+
+
+def test_a_trial_that_goes_on_is_no_longer_shown_as_frozen(tmp_path: Path) -> None:
+    setting = Setting(budget=Budget(trials=1))
+    stopping(setting, tmp_path, FakeExecutor(), 0).run()
+    assert open_study(tmp_path).records()[0].training["frozen"] is True
+    seen = []
+    again = FakeExecutor(before_wait=lambda _: seen.append(open_study(tmp_path).records()[0].training["frozen"]))
+    setting.run(tmp_path, again)
+    assert seen[0] is False
