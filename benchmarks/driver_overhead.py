@@ -150,7 +150,8 @@ def _print(trials: Sequence[Counter[str]], title: str) -> None:
     console = Console()
     console.print(table)
     console.print(
-        f"Python {platform.python_version()}, Optuna {version('optuna')}, {platform.machine()}, {os.cpu_count()} cores, "
+        f"Python {platform.python_version()}, Optuna {version('optuna')}, {platform.machine()}, "
+        f"{os.cpu_count()} cores, "
         f"load {os.getloadavg()[0]:.1f}"
     )
 
