@@ -78,6 +78,7 @@ class LocalExecutor:
         self._devices = tuple(devices)
         self._deadline = deadline_seconds
         self._handles: list[LocalHandle] = []
+        self._leaving: list[tuple[ForkServerProcess, float]] = []
 
     @property
     def slots(self) -> int:
@@ -91,6 +92,7 @@ class LocalExecutor:
 
     def submit(self, job: Job, on_epoch: OnEpoch) -> LocalHandle:
         """Start `job` on a free slot, of which there must be one, in a child of its own."""
+        self._reap()
         slot = min(set(range(self.slots)) - {handle.slot for handle in self._handles})
         ours, theirs = self._context.Pipe()
         arguments = (self._runner, job, theirs, self._devices[slot])
@@ -106,6 +108,7 @@ class LocalExecutor:
         """Outcomes of the jobs that end within `timeout` seconds, at the first that does."""
         until = time.monotonic() + timeout
         while True:
+            self._reap()
             self._kill_overdue()
             left = max(0.0, until - time.monotonic())
             ready = wait([handle.connection for handle in self._handles], left)
@@ -117,11 +120,10 @@ class LocalExecutor:
         """Kill every child and wait for its end."""
         for handle in self._handles:
             handle.kill()
-        for handle in self._handles:
-            handle.process.join()
-            handle.process.close()
             handle.connection.close()
+        self._leaving += [(handle.process, 0.0) for handle in self._handles]
         self._handles.clear()
+        self._reap(patient=True)
 
     def _receive(self, handle: LocalHandle) -> Outcome | None:
         """Take one message of a child; its outcome, once there is one."""
@@ -133,19 +135,31 @@ class LocalExecutor:
             handle.rows.append(message)
             handle.on_epoch(handle.job, message)
             return None
-        outcome = message if isinstance(message, Outcome) else None
-        self._retire(handle)
-        outcome = outcome or Outcome(handle.job, tuple(handle.rows), None, _death(handle))
-        handle.process.close()
-        return outcome
-
-    def _retire(self, handle: LocalHandle) -> None:
         self._handles.remove(handle)
         handle.connection.close()
-        handle.process.join(GRACE_SECONDS)
-        if handle.process.is_alive():
-            handle.kill()
-            handle.process.join()
+        if not isinstance(message, Outcome):
+            handle.process.join(GRACE_SECONDS)
+            message = Outcome(handle.job, tuple(handle.rows), None, _death(handle))
+        self._leaving.append((handle.process, time.monotonic() + GRACE_SECONDS))
+        return message
+
+    def _reap(self, *, patient: bool = False) -> None:
+        """Let go of children that have ended; a slot does not wait for its last child's memory to be given back.
+
+        Args:
+            patient: wait for the end of every one of them.
+        """
+        staying = []
+        for process, until in self._leaving:
+            if process.is_alive() and time.monotonic() > until:
+                process.kill()
+            if patient:
+                process.join()
+            if process.is_alive():
+                staying.append((process, until))
+            else:
+                process.close()
+        self._leaving = staying
 
     def _kill_overdue(self) -> None:
         if self._deadline is None:
