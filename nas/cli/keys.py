@@ -30,7 +30,7 @@ def is_group(annotation: Any) -> bool:
     """Whether a field is a config group: a spec, several specs by name, or a free mapping."""
     return (
         dataclasses.is_dataclass(annotation)
-        or items_of(annotation) is not None
+        or dataclasses.is_dataclass(items_of(annotation))
         or typing.get_origin(annotation) is dict
     )
 

@@ -59,6 +59,8 @@ def _fit(word: str, root: type, parser: OverridesParser, multirun: bool) -> list
     value = override.value()
     if _misread(annotation, value):
         return [as_text]
+    if items_of(annotation) is str and isinstance(value, str):
+        return [f"{key}=[{value}]"]
     if takes(annotation, int) and isinstance(value, float) and value.is_integer():
         return [f"{key}={int(value)}"]
     if isinstance(value, list) and key[0].isalpha() and "." in key and is_free(root, key):
