@@ -50,7 +50,8 @@ def distance(before: Network, after: Network, shape: Shape) -> float:
         expected, got = before(images), after(images)
     assert isinstance(expected, Tensor)
     assert isinstance(got, Tensor)
-    return float((expected - got).abs().max() / expected.abs().max())
+    largest = expected.abs().max().clamp(min=1e-3)  # a narrow block may answer with nothing but zeros
+    return float((expected - got).abs().max() / largest)
 
 
 @pytest.mark.parametrize(("side", "links"), [(5, 2), (7, 3), (9, 4)])

@@ -206,7 +206,7 @@ def test_thirty_jobs_leave_nothing_behind(executor: MakeExecutor, job: Callable[
     until = time.monotonic() + 20.0
     while len(os.listdir("/proc/self/fd")) > len(before) and time.monotonic() < until:
         running.wait(0.05)  # the last children are let go of once they have ended
-    assert len(os.listdir("/proc/self/fd")) == len(before)
+    assert len(os.listdir("/proc/self/fd")) <= len(before)
 
 
 def test_close_kills_what_runs(executor: MakeExecutor, job: Callable[..., Job]) -> None:
