@@ -194,19 +194,25 @@ def test_an_interrupt_to_the_driver_is_not_lost(executor: MakeExecutor, job: Cal
     drain(running)
 
 
+def await_leaving(running: LocalExecutor) -> None:
+    """Wait until the children whose outcomes are there have ended and are let go of."""
+    until = time.monotonic() + 20.0
+    while running._leaving and time.monotonic() < until:
+        running.wait(0.05)
+
+
 def test_thirty_jobs_leave_nothing_behind(executor: MakeExecutor, job: Callable[..., Job]) -> None:
     running = executor(None, None)
     running.submit(job(), unheard)
     drain(running)
+    await_leaving(running)
     before = sorted(os.listdir("/proc/self/fd"))
     for trial in range(0, 30, 2):
         running.submit(job("kill" if trial % 6 == 0 else "nothing", trial=trial), unheard)
         running.submit(job(trial=trial + 1), unheard)
         drain(running, 2)
-    until = time.monotonic() + 20.0
-    while len(os.listdir("/proc/self/fd")) > len(before) and time.monotonic() < until:
-        running.wait(0.05)  # the last children are let go of once they have ended
-    assert len(os.listdir("/proc/self/fd")) <= len(before)
+    await_leaving(running)
+    assert len(os.listdir("/proc/self/fd")) == len(before)
 
 
 def test_close_kills_what_runs(executor: MakeExecutor, job: Callable[..., Job]) -> None:
