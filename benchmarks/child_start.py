@@ -22,6 +22,7 @@ from typing import Any
 
 from nas import assembly
 from nas.config import compose
+from nas.executing import executor_for
 from nas.jobs import Control, Job, Outcome
 from nas.proposer import training_seed
 from nas.runner import TrialRunner
@@ -51,7 +52,7 @@ def main() -> None:
     arguments = parser.parse_args()
     config: Any = compose("search", [f"training.epochs={arguments.epochs}", "workers.slots=1"])
     _, space = assembly.prepare(config)
-    executor = assembly.local_executor(Twice(TrialRunner(config.data, config.training, 1)), config.workers)
+    executor = executor_for(Twice(TrialRunner(config.data, config.training, 1)), config.workers)
     generator, pairs = random.Random(0), []
     with tempfile.TemporaryDirectory() as name:
         for number in range(arguments.trials + 1):  # the first child copies what the fork server has not yet settled

@@ -15,9 +15,9 @@ from typing import Any
 import torch
 
 from nas.data import DataInfo, DataSpec, describe
+from nas.executing import executor_for, step_memory
 from nas.fidelity.policy import Full, Policy
-from nas.gate import StepMemory, check_fits, check_reachable, costs_of
-from nas.jobs import Runner
+from nas.gate import check_fits, check_reachable, costs_of
 from nas.objectives import Objective
 from nas.objectives.values import objective_values
 from nas.pareto import Axis
@@ -32,18 +32,12 @@ from nas.settings import SearchConfig
 from nas.study import STUDY_FILE, Study, create_study, resume_study
 from nas.tracking.tracker import Tracker, open_tracker
 from nas.training.checkpoint import latest
-from nas.training.optimizer import state_slots
-from nas.training.recipe import Recipe
-from nas.workers.devices import machine_memory, slot_devices, smallest_share, visible_gpus
-from nas.workers.local import LocalExecutor
-from nas.workers.spec import WorkersSpec
 from search_space.graph import Shape
 from search_space.projection import Projection, project
 from search_space.references.architectures import ARCHITECTURES
 from search_space.space import Space, parse_space
 
 REFERENCE_SAMPLES = 512
-PRELOADED = ("nas.runner", "kornia", "torchmetrics", "pytorch_lightning", "torch", "nas.workers.settle")
 PACKAGES = ("torch", "pytorch-lightning", "torchmetrics", "optuna", "hydra-core", "numpy", "kornia", "datasets")
 NOT_TRACKED = ("outputs", "format", "storage", "tracking")
 NOT_IN_FINGERPRINT = ("path", "cache")
@@ -132,44 +126,13 @@ def assemble(config: SearchConfig, study: Study, space: Space, observers: Sequen
         view=view,
         proposer=proposer,
         policy=_policy(config),
-        executor=local_executor(runner, config.workers),
+        executor=executor_for(runner, config.workers),
         values=partial(objective_values, config.objective),
         latest=latest,
         observers=observers,
         retention=Retention(config.workers.keep, study.trial_folder),
     )
     return Search(parts, config.budget, epochs=config.training.epochs, retries=config.workers.retries)
-
-
-def local_executor(runner: Runner, workers: WorkersSpec) -> LocalExecutor:
-    """Slots on this machine that carry jobs out with `runner`."""
-    deadline = workers.deadline_minutes
-    return LocalExecutor(
-        runner,
-        slot_devices(workers, _gpus_by_name()),
-        preload=PRELOADED,
-        deadline_seconds=None if deadline is None else 60 * deadline,
-    )
-
-
-def step_memory(recipe: Recipe, workers: WorkersSpec) -> StepMemory:
-    """What a training step of a recipe may take in the smallest slot."""
-    return StepMemory(slot_bytes(workers), recipe.batch_size, state_slots(recipe), recipe.ema_decay is not None)
-
-
-def slot_bytes(workers: WorkersSpec) -> int:
-    """Memory that a training may take, whichever slot it gets."""
-    if workers.slot_memory_gib is not None:
-        return int(workers.slot_memory_gib * 2**30)
-    gpus = _gpus_by_name()
-    memory: dict[str | None, int] = {
-        name: torch.cuda.get_device_properties(index).total_memory for index, name in enumerate(gpus)
-    }
-    return smallest_share(slot_devices(workers, gpus), memory | {None: machine_memory()})
-
-
-def _gpus_by_name() -> tuple[str, ...]:
-    return visible_gpus(torch.cuda.device_count())
 
 
 def tracker_of(config: SearchConfig, study: Study) -> Tracker:

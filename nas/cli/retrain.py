@@ -10,12 +10,13 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from nas.assembly import data_fingerprint, environment, local_executor
+from nas.assembly import data_fingerprint, environment
 from nas.cli.printing import Row, print_document
 from nas.cli.signals import CODES, obeying_signals
 from nas.cli.studies import existing_study
 from nas.config import changed, read_yaml
 from nas.data import DataSpec
+from nas.executing import executor_for
 from nas.lock import StudyLock
 from nas.picks import pick_records
 from nas.reader import StudyReader, open_for_reading
@@ -79,7 +80,7 @@ def run(config: RetrainConfig) -> int:
         tasks = plan.tasks(config.seeds)
         runner = FullRunner(TrialRunner(plan.data, plan.recipe, config.workers.threads_per_slot))
         retraining = Retraining(
-            local_executor(runner, config.workers),
+            executor_for(runner, config.workers),
             tasks,
             epochs=plan.recipe.epochs,
             retries=config.workers.retries,
