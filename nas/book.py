@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from nas.clock import Clock
 from nas.jobs import Curve, Failure
 from nas.pareto import hypervolume, losses
 from nas.progress import Progress, Running
@@ -23,13 +23,15 @@ ENDED = ("complete", "pruned")
 class Book:
     """The trials of a study as its one driver knows them, and what of the budget they have used up."""
 
-    def __init__(self, study: Study, budget: Budget) -> None:
+    def __init__(self, study: Study, budget: Budget, clock: Clock) -> None:
         """Read the study once; from here on only the driver changes it."""
         self.study = study
         self._budget = budget
         self.records = {record.number: record for record in study.records()}
         self._clock_before = spent_clock(list(self.records.values()))
-        self._started = time.monotonic()
+        self._front = front_records(list(self.records.values()), study.axes)
+        self._now = clock.now
+        self._started = self._now()
 
     def add(self, candidate: Candidate) -> int:
         """Store a new trial; its number."""
@@ -81,6 +83,7 @@ class Book:
         """End a trial that was trained in full."""
         self.study.tell(number, values)
         self._remember(number, state="complete", values=values)
+        self._front = front_records([*self._front, self.records[number]], self.study.axes)
 
     def prune(self, number: int) -> None:
         """End a trial that is given up."""
@@ -115,7 +118,7 @@ class Book:
 
     def clock(self) -> float:
         """Seconds that the study has been searched, earlier runs included."""
-        return self._clock_before + time.monotonic() - self._started
+        return self._clock_before + self._now() - self._started
 
     def time_is_up(self) -> bool:
         """Whether the budget's minutes are over."""
@@ -131,9 +134,9 @@ class Book:
         return Progress(
             counts=counts | dict(skipped),
             trials=self._budget.trials,
-            front=front_records(records, axes),
+            front=self._front,
             axes=axes,
-            hypervolume=hypervolume(losses(axes, [r.values for r in records if r.values])),
+            hypervolume=hypervolume(losses(axes, [r.values for r in self._front if r.values])),
             running=running,
             training_seconds=sum(record.seconds for record in records),
             clock_seconds=self.clock(),

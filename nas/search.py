@@ -6,14 +6,14 @@ the seed, so a killed search that is started again goes on as if nothing had hap
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from nas.book import Book
+from nas.clock import Clock, WallClock
 from nas.fidelity.policy import Policy, Prune, Start, Thaw
 from nas.jobs import Curve, Epoch, Executor, Failure, Handle, Job, Outcome
 from nas.progress import Observer, Progress, Running
@@ -51,6 +51,8 @@ class Parts:
         latest: the newest checkpoint in a trial's folder, and its epoch.
         observers: who is told how the search stands.
         retention: drops checkpoints of trials that have ended; None keeps them all.
+        clock: what the budget's minutes are counted by.
+        poll_seconds: how long the executor is waited for before the driver looks up again, positive.
     """
 
     study: Study
@@ -62,6 +64,8 @@ class Parts:
     latest: Latest
     observers: Sequence[Observer] = ()
     retention: Retention | None = None
+    clock: Clock = field(default_factory=WallClock)
+    poll_seconds: float = POLL_SECONDS
 
 
 class Search:
@@ -79,7 +83,7 @@ class Search:
         self._parts = parts
         self._epochs = epochs
         self._retries = retries
-        self._book = Book(parts.study, budget)
+        self._book = Book(parts.study, budget, parts.clock)
         parts.study.take_stop_request()  # one that nobody took belongs to an earlier run
         parts.study.set_attribute("budget", asdict(budget))
         parts.proposer.restore(list(self._book.records.values()), parts.study.attribute("tail"))
@@ -106,7 +110,7 @@ class Search:
         """
         try:
             while self._fill_slots() or self._handles:
-                for outcome in self._parts.executor.wait(POLL_SECONDS):
+                for outcome in self._parts.executor.wait(self._parts.poll_seconds):
                     self._settle(outcome)
                 self._tell(lambda observer, progress: observer.on_progress(progress))
                 if self._at_once:
@@ -193,7 +197,7 @@ class Search:
             micro_batches=self._book.micro_batches(number),
         )
         self._handles[number] = self._parts.executor.submit(job, self._on_epoch)
-        self._reached[number], self._noted[number] = epoch, time.monotonic()
+        self._reached[number], self._noted[number] = epoch, self._parts.clock.now()
         if self._reason:  # `stop` came, in a signal, while the job was on its way and had no handle yet
             self._handles[number].stop_after_epoch()
 
@@ -203,9 +207,11 @@ class Search:
         if row.epoch != len(curve) + 1:  # epochs before it were trained under another driver: the outcome brings them
             return
         self._book.see(number, (*curve, row))
-        if time.monotonic() - self._noted[number] > NOTE_SECONDS:  # writing each epoch would cost short trials too much
+        if (
+            self._parts.clock.now() - self._noted[number] > NOTE_SECONDS
+        ):  # writing each epoch would cost short trials too much
             self._book.note(number, (*curve, row))
-            self._noted[number] = time.monotonic()
+            self._noted[number] = self._parts.clock.now()
 
     def _settle(self, outcome: Outcome) -> None:
         """Take in what came of a job."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from engine import (
@@ -13,6 +12,7 @@ from engine import (
     NAN,
     ONE,
     TINY,
+    FakeClock,
     FakeExecutor,
     Setting,
     Watcher,
@@ -107,14 +107,13 @@ def test_the_budget_in_trainings_counts_all_seconds(tmp_path: Path) -> None:
     assert complete == 3  # two failures at the last epoch cost more than a third of a training each
 
 
-def test_minutes_are_those_of_the_clock_over_all_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    now = [0.0]
-    monkeypatch.setattr("nas.book.time", SimpleNamespace(monotonic=lambda: now[0]))
+def test_minutes_are_those_of_the_clock_over_all_runs(tmp_path: Path) -> None:
+    clock = FakeClock()
 
     def tick(_: int) -> None:
-        now[0] += 10.0
+        clock.seconds += 10.0
 
-    setting = Setting(budget=Budget(trials=None, minutes=2))
+    setting = Setting(budget=Budget(trials=None, minutes=2), clock=clock)
     executor = FakeExecutor(before_wait=tick)
     assert setting.run(tmp_path, executor) == "minutes"
     assert executor.waits in {12, 13}  # an epoch each, 10 seconds each
@@ -125,7 +124,7 @@ def test_minutes_are_those_of_the_clock_over_all_runs(tmp_path: Path, monkeypatc
     assert setting.run(tmp_path, idle) == "minutes"
     assert idle.jobs == []
     later = FakeExecutor(before_wait=tick)
-    assert Setting(budget=Budget(trials=None, minutes=3)).run(tmp_path, later) == "minutes"
+    assert dataclasses.replace(setting, budget=Budget(trials=None, minutes=3)).run(tmp_path, later) == "minutes"
     assert 5 <= later.waits <= 7
 
 

@@ -11,6 +11,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
+from nas.clock import Clock, WallClock
 from nas.config import compose
 from nas.fidelity.policy import Full
 from nas.jobs import Curve, Epoch, Failure, Job, Outcome
@@ -218,6 +219,16 @@ def _save(job: Job, rows: list[Epoch]) -> Path:
     return part.replace(path)
 
 
+@dataclass
+class FakeClock:
+    """A clock that stands still until it is moved."""
+
+    seconds: float = 0.0
+
+    def now(self) -> float:
+        return self.seconds
+
+
 @cache
 def spec_of(sampler: str) -> SamplerSpec:
     """An option of conf/sampler."""
@@ -249,6 +260,7 @@ class Setting:
     idle: int = 300
     retries: int = 2
     observers: Sequence[Observer] = ()
+    clock: Clock = field(default_factory=WallClock)
 
     def study(self, folder: Path) -> Study:
         folder.mkdir(parents=True, exist_ok=True)
@@ -266,6 +278,7 @@ class Setting:
             values=partial(objective_values, [OBJECTIVES[name] for name in self.objectives]),
             latest=latest,
             observers=self.observers,
+            clock=self.clock,
         )
         return Search(parts, self.budget, epochs=EPOCHS, retries=self.retries)
 
