@@ -188,3 +188,42 @@ class FirstChooser:
     def option(self, path: str, options: tuple[Value, ...]) -> Value:  # noqa: ARG002 - the path plays no part
         """The first of `options`."""
         return options[0]
+
+
+@final
+class CountingChooser:
+    """Goes through all ways to choose, one a pass, like the wheels of a counter: the last choice turns fastest.
+
+    Which choices a pass meets may hang on the ones before them. `begin` starts a pass, `advance` ends it.
+    """
+
+    def __init__(self) -> None:
+        self._wheels: list[int] = []
+        self._sides: list[int] = []
+
+    def begin(self) -> None:
+        """Start a pass."""
+        self._sides = []
+
+    def advance(self) -> bool:
+        """Turn to the next way; whether there is one."""
+        self._wheels += [0] * (len(self._sides) - len(self._wheels))
+        while self._wheels and self._wheels[-1] == self._sides[len(self._wheels) - 1] - 1:
+            self._wheels.pop()
+        if not self._wheels:
+            return False
+        self._wheels[-1] += 1
+        return True
+
+    def integer(self, path: str, options: tuple[int, ...]) -> int:  # noqa: ARG002 - the order of the choices is enough
+        """The option of this pass."""
+        return options[self._turn(len(options))]
+
+    def option(self, path: str, options: tuple[Value, ...]) -> Value:  # noqa: ARG002 - the order of the choices is enough
+        """The option of this pass."""
+        return options[self._turn(len(options))]
+
+    def _turn(self, sides: int) -> int:
+        self._sides.append(sides)
+        turn = len(self._sides) - 1
+        return self._wheels[turn] if turn < len(self._wheels) else 0

@@ -14,6 +14,7 @@ from typing import Any, final
 from search_space.architecture import Architecture
 from search_space.choices import (
     Chooser,
+    CountingChooser,
     FirstChooser,
     Parameter,
     RandomChooser,
@@ -76,6 +77,18 @@ class Space:
         """A random normalised architecture, each with the same chance."""
         stages = tuple(stage.uniform(generator) for stage in self.stages)
         return normalise(Architecture(self.input, self.classes, self.stem.uniform(generator), stages, self.dropout))
+
+    def architectures(self) -> Iterator[Architecture]:
+        """Every normalised architecture once, `size` of them in a fixed order: for spaces that are small enough."""
+        chooser, seen = CountingChooser(), set()
+        more = True
+        while more:
+            chooser.begin()
+            architecture = self.sample(chooser)
+            if architecture not in seen:  # several ways to choose may have one normal form
+                seen.add(architecture)
+                yield architecture
+            more = chooser.advance()
 
     @cached_property
     def parameters(self) -> tuple[Parameter, ...]:

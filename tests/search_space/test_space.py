@@ -98,6 +98,15 @@ def test_size_is_what_enumeration_counts(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SMALL)
+def test_architectures_are_every_one_once_in_one_order(name: str) -> None:
+    space = parse_space(SMALL[name], INPUT, 2)
+    listed = list(space.architectures())
+    assert len(listed) == space.size
+    assert {architecture.id for architecture in listed} == {architecture.id for architecture in every_sample(space)}
+    assert listed == list(space.architectures())
+
+
+@pytest.mark.parametrize("name", SMALL)
 @pytest.mark.parametrize("measure", ["params", "macs", "activation_bytes"])
 def test_minimise_finds_the_enumerated_minimum(name: str, measure: str) -> None:
     def value(architecture: Architecture) -> int:

@@ -1,0 +1,122 @@
+"""What a table must hold before anybody relies on it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from nas.tables.columns import ATTRIBUTES, COLUMNS, FORMAT, KEY, TableError, row_name
+from search_space.architecture import Architecture
+from search_space.graph import Shape
+from search_space.identity import canonical_json
+from search_space.lowering import summary
+from search_space.space import Space, parse_space
+
+
+def space_of(attributes: Mapping[str, Any]) -> Space:
+    """The space that a table's metadata describe.
+
+    Raises:
+        SpaceError: they describe none.
+    """
+    mapping = dict(attributes["space"])
+    shape, classes = Shape(*mapping.pop("input")), int(mapping.pop("classes"))
+    return parse_space(mapping, shape, classes)
+
+
+def check(frame: pd.DataFrame, attributes: Mapping[str, Any]) -> Space:
+    """Refuse a table with a missing or foreign architecture, seed or epoch, a duplicate, or a value that is no number.
+
+    Args:
+        frame: the rows.
+        attributes: the metadata.
+
+    Returns:
+        The space that it enumerates.
+
+    Raises:
+        TableError: the message names the first row that is wrong.
+    """
+    _check_attributes(attributes)
+    _check_columns(frame)
+    _check_numbers(frame)
+    _check_duplicates(frame)
+    space = space_of(attributes)
+    _check_complete(frame, attributes, space)
+    _check_identities(frame)
+    _check_order(frame)
+    return space
+
+
+def _check_attributes(attributes: Mapping[str, Any]) -> None:
+    missing = [name for name in ATTRIBUTES if name not in attributes]
+    if missing:
+        raise TableError(f"a table's metadata must have {', '.join(ATTRIBUTES)}, lacks {', '.join(missing)}")
+    if attributes["format"] != FORMAT:
+        raise TableError(f"a table must be of format {FORMAT}, got format {attributes['format']!r}")
+
+
+def _check_columns(frame: pd.DataFrame) -> None:
+    if list(frame.columns) != list(COLUMNS):
+        raise TableError(f"a table must have the columns {list(COLUMNS)}, got {list(frame.columns)}")
+    for name, kind in COLUMNS.items():
+        found = "str" if pd.api.types.is_string_dtype(frame[name]) else str(frame[name].dtype)
+        if found != kind:
+            raise TableError(f"column {name} must be of kind {kind}, got {frame[name].dtype}")
+
+
+def _check_numbers(frame: pd.DataFrame) -> None:
+    for name, kind in COLUMNS.items():
+        column = frame[name]
+        wrong = ~np.isfinite(column.to_numpy()) if kind == "float64" else column.isna().to_numpy()
+        if wrong.any():
+            row = frame.iloc[int(wrong.argmax())]
+            raise TableError(f"every value must be there and finite, {row_name(row)} has {name} {row[name]}")
+
+
+def _check_duplicates(frame: pd.DataFrame) -> None:
+    again = frame.duplicated(list(KEY)).to_numpy()
+    if again.any():
+        raise TableError(f"every row must be there once, {row_name(frame.iloc[int(again.argmax())])} is there again")
+
+
+def _check_complete(frame: pd.DataFrame, attributes: Mapping[str, Any], space: Space) -> None:
+    """Every architecture of the space, each seed and each epoch, and nothing else."""
+    seeds, epochs = list(attributes["seeds"]), int(attributes["epochs"])
+    held = dict(iter(frame.groupby("architecture", sort=False)))
+    expected = {canonical_json(architecture.to_json()): architecture for architecture in space.architectures()}
+    foreign = next((text for text in held if text not in expected), None)
+    if foreign is not None:
+        row = held[foreign].iloc[0]
+        raise TableError(f"a row must be of an architecture of the space {space.name}, {row_name(row)} is of another")
+    wanted = {(seed, epoch) for seed in seeds for epoch in range(1, epochs + 1)}
+    for text, architecture in expected.items():
+        found = set(zip(held[text]["seed"], held[text]["epoch"], strict=True)) if text in held else set()
+        _check_rows(architecture, found, wanted)
+
+
+def _check_rows(architecture: Architecture, found: set[tuple[int, int]], wanted: set[tuple[int, int]]) -> None:
+    for law, wrong in (("be there", wanted - found), ("not be there", found - wanted)):
+        if wrong:
+            seed, epoch = min(wrong)
+            name = row_name({"id": architecture.id, "seed": seed, "epoch": epoch})
+            raise TableError(f"a table holds its whole space and no more, {name} must {law} ({summary(architecture)})")
+
+
+def _check_identities(frame: pd.DataFrame) -> None:
+    for row in frame.drop_duplicates("architecture").to_dict("records"):
+        identity = Architecture.from_json(json.loads(row["architecture"])).id
+        if identity != row["id"]:
+            raise TableError(f"an id must be its architecture's, {row_name(row)} is of architecture {identity}")
+
+
+def _check_order(frame: pd.DataFrame) -> None:
+    ordered = frame.sort_values(list(KEY), kind="stable").index.to_numpy()
+    late = ordered != np.arange(len(frame))
+    if late.any():
+        row = frame.iloc[int(late.argmax())]
+        raise TableError(f"rows must be sorted by {', '.join(KEY)}, {row_name(row)} is out of place")

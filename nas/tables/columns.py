@@ -1,0 +1,53 @@
+"""What stands in a table: its columns, its metadata, and how a row is named."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+FORMAT = 1
+"""Version of the file's content; a reader refuses any other."""
+
+NETWORK_COLUMNS: Mapping[str, str] = {
+    "architecture": "str",
+    "id": "str",
+    "network_id": "str",
+    "summary": "str",
+    "params": "int64",
+    "macs": "int64",
+    "memory_mib": "float64",
+}
+"""What is known of an architecture before any training, with the kind of each column."""
+
+SCORES = ("train_loss", "val_loss", "val_accuracy", "val_balanced_accuracy", "test_accuracy", "seconds", "cpu_seconds")
+"""What an epoch came to, all float64."""
+
+COLUMNS: Mapping[str, str] = {
+    **NETWORK_COLUMNS,
+    "seed": "int64",
+    "epoch": "int64",
+    **dict.fromkeys(SCORES, "float64"),
+}
+"""All columns in their order, with the kind of each."""
+
+KEY = ("architecture", "seed", "epoch")
+"""What names a row, and what the rows are sorted by."""
+
+RECIPE = ("data", "split", "training", "space", "test_images")
+"""Metadata that all rows of a table must share: rows of another recipe can't be compared."""
+
+ATTRIBUTES = ("format", *RECIPE, "val_images", "seeds", "epochs", "device", "environment")
+"""Metadata that every table has."""
+
+
+class TableError(ValueError):
+    """A table that can't be relied on; the message names the file and the row."""
+
+
+def row_name(row: Mapping[str, Any]) -> str:
+    """A row as a message names it.
+
+    >>> row_name({"id": "0123456789abcdef", "seed": 1, "epoch": 3, "macs": 12})
+    'the row of architecture 0123456789abcdef, seed 1, epoch 3'
+    """
+    return f"the row of architecture {row['id']}, seed {row['seed']}, epoch {row['epoch']}"
