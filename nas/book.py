@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from nas.clock import Clock
+from nas.fidelity.policy import Standing
 from nas.jobs import Curve, Failure
 from nas.pareto import hypervolume, losses
 from nas.progress import Progress, Running
@@ -39,16 +40,16 @@ class Book:
         self.records[number] = Record(number, "running", candidate, (), {"attempt": 0}, None, None)
         return number
 
-    def next_attempt(self, number: int) -> int:
-        """Number of the next attempt at a trial, stored where an earlier one may have left files.
+    def next_attempt(self, number: int, to_epoch: int) -> int:
+        """Number of the next attempt at a trial and where it ends, stored where an earlier one may have left files.
 
         A stored trial without a word about its training had a first attempt whose driver was killed.
         """
         attempt = int(self.records[number].training.get("attempt", 1)) + 1
         if attempt > 1:
-            self.note(number, self.records[number].curve, attempt=attempt, frozen=False)
+            self.note(number, self.records[number].curve, attempt=attempt, to_epoch=to_epoch, frozen=False)
         else:
-            self._remember(number, training={"attempt": attempt})
+            self._remember(number, training={"attempt": attempt, "to_epoch": to_epoch})
         return attempt
 
     def micro_batches(self, number: int) -> int:
@@ -95,9 +96,21 @@ class Book:
         self.study.fail(number, failure)
         self._remember(number, state="failed", failure=failure)
 
-    def unfinished(self, running: Mapping[int, object]) -> list[Record]:
-        """The trials that have not ended and are not among `running`, in order of their numbers."""
-        return [r for r in self.records.values() if r.state == "running" and r.number not in running]
+    def standing(self, running: Mapping[int, object], *, exhausted: bool) -> Standing:
+        """Where the search stands.
+
+        Args:
+            running: the trials that are trained now, by number.
+            exhausted: whether nothing new is found any more.
+        """
+        budget = self._budget
+        return Standing(
+            records=self.records,
+            waiting=[r for r in self.records.values() if r.state == "running" and r.number not in running],
+            may_start=not exhausted and self.may_start(),
+            trainings_left=None if budget.trainings is None else max(0.0, budget.trainings - self.trainings()),
+            seconds_left=None if budget.minutes is None else max(0.0, 60 * budget.minutes - self.clock()),
+        )
 
     def folder(self, number: int) -> Path:
         """Where a trial's checkpoints and log are."""

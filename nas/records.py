@@ -116,3 +116,24 @@ class Record:
     def seconds(self) -> float:
         """Training seconds spent on it."""
         return sum(row.seconds for row in self.curve)
+
+    @property
+    def goal(self) -> int | None:
+        """The epoch that its last job was to reach; None for a first job, whose goal is not stored."""
+        goal = self.training.get("to_epoch")
+        return None if goal is None else int(goal)
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What a full training of a trial that had none is predicted to come to.
+
+    Attributes:
+        values: its objectives by name; costs among them are exact.
+        deviation: standard deviation of the objectives that are predicted, positive.
+        seconds: that a full training takes in all, positive.
+    """
+
+    values: Mapping[str, float]
+    deviation: float
+    seconds: float

@@ -142,8 +142,7 @@ class Search:
         """Hand out jobs while slots are free and there is something to do; whether any was handed out."""
         started = False
         while not self._must_end() and len(self._handles) < self._parts.executor.slots:
-            may_start = self._book.may_start() and not self._exhausted
-            match self._parts.policy.decide(self._book.unfinished(self._handles), may_start):
+            match self._parts.policy.decide(self._book.standing(self._handles, exhausted=self._exhausted)):
                 case Start(to_epoch):
                     number = self._new_trial()
                     if number is None:
@@ -163,6 +162,7 @@ class Search:
 
     def _new_trial(self) -> int | None:
         """Ask for a network and store it as a new trial; None where nothing new is found, or time is up before."""
+        self._parts.view.expect(self._parts.policy.expected(self._book.records))
         proposed = self._parts.proposer.propose(self._must_end)
         if proposed is None:
             self._exhausted = not self._must_end()
@@ -183,7 +183,7 @@ class Search:
     def _submit(self, number: int, to_epoch: int) -> None:
         """Hand out a job for a trial, from its newest checkpoint."""
         candidate, folder = self._book.records[number].candidate, self._book.folder(number)
-        attempt = self._book.next_attempt(number)
+        attempt = self._book.next_attempt(number, to_epoch)
         checkpoint, epoch = self._parts.latest(folder) or (None, 0)
         job = Job(
             trial=number,
@@ -228,7 +228,7 @@ class Search:
     def _complete(self, number: int, curve: Curve) -> None:
         values = self._parts.values(curve, self._book.records[number].candidate.costs)
         self._book.complete(number, values)
-        self._parts.view.tell(number, values)
+        self._parts.view.tell(number, values, self._book.records[number].seconds)
         self._failures = 0
         self._ended(number)
 

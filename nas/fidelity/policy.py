@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, final
 
-from nas.records import Record
+from nas.records import Expected, Record
 
 
 @dataclass(frozen=True)
@@ -34,18 +34,40 @@ class Prune:
 Decision = Start | Thaw | Prune
 
 
-class Policy(Protocol):
-    """Decides about trials between jobs."""
+@dataclass(frozen=True)
+class Standing:
+    """Where a search stands when a slot is free.
 
-    def decide(self, frozen: Sequence[Record], may_start: bool) -> Decision | None:
-        """The next job for a free slot.
+    Attributes:
+        records: all trials by number, in ascending order.
+        waiting: those that have not ended and that nobody trains now, in order of their numbers.
+        may_start: whether the budget allows another trial.
+        trainings_left: full-training equivalents that the budget has left, None for no such end.
+        seconds_left: seconds of the clock that the budget has left, None for no such end.
+    """
+
+    records: Mapping[int, Record]
+    waiting: Sequence[Record]
+    may_start: bool
+    trainings_left: float | None = None
+    seconds_left: float | None = None
+
+
+class Policy(Protocol):
+    """Decides about trials between jobs.
+
+    What it decides follows from where the search stands alone, so that a resumed one decides as an unbroken one would.
+    """
+
+    def decide(self, standing: Standing) -> Decision | None:
+        """The next job for a free slot, None when nothing is left to do."""
+        ...
+
+    def expected(self, records: Mapping[int, Record]) -> Mapping[int, Expected]:
+        """What full trainings of trials that had none would come to, by number; the sampler is told.
 
         Args:
-            frozen: the trials that wait for a decision, in order of their numbers.
-            may_start: whether the budget allows another trial.
-
-        Returns:
-            What to do, None when nothing is left to do.
+            records: all trials by number.
         """
         ...
 
@@ -57,8 +79,12 @@ class Full:
     def __init__(self, epochs: int) -> None:
         self._epochs = epochs
 
-    def decide(self, frozen: Sequence[Record], may_start: bool) -> Decision | None:
+    def decide(self, standing: Standing) -> Decision | None:
         """The oldest unfinished trial, then a new one."""
-        if frozen:
-            return Thaw(frozen[0].number, self._epochs)
-        return Start(self._epochs) if may_start else None
+        if standing.waiting:
+            return Thaw(standing.waiting[0].number, self._epochs)
+        return Start(self._epochs) if standing.may_start else None
+
+    def expected(self, records: Mapping[int, Record]) -> Mapping[int, Expected]:  # noqa: ARG002 - none is left half trained
+        """Nothing."""
+        return {}

@@ -1,7 +1,8 @@
 """What the sampler sees: an Optuna study in memory, kept in step with the stored one.
 
 Asking is fast here, however many trials are stored, and the view holds what the stored study should not:
-architectures that broke a limit, so that the sampler learns where the limits are. Costs on a logarithmic axis are
+architectures that broke a limit, so that the sampler learns where the limits are, and trials that wait half trained or
+were given up, as complete with what they are expected to come to. Costs on a logarithmic axis are
 told as logarithms, since samplers weigh trials by hypervolume. An ask is a function of the view, the seed and the
 ask's running number alone: a fresh sampler is made for each, so a resumed search asks what an unbroken one would have
 asked.
@@ -24,8 +25,9 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 from nas.pareto import Axis
-from nas.records import Candidate, Constraints, Record, Rejected
+from nas.records import Candidate, Constraints, Expected, Record, Rejected
 from nas.samplers.chooser import ParameterNotes, TrialChooser
+from nas.samplers.foresight import DEVIATION, SECONDS, ForeseeingStorage, foreseen
 from search_space.architecture import Architecture
 from search_space.choices import SpaceError
 from search_space.space import Space
@@ -81,7 +83,10 @@ class View:
         self._seed = seed
         self._worst = worst
         self._trials: dict[int, int] = {}
-        self.study = optuna.create_study(directions=[_DIRECTIONS[axis.direction] for axis in axes])
+        self._storage = ForeseeingStorage()
+        self.study = optuna.create_study(
+            storage=self._storage, directions=[_DIRECTIONS[axis.direction] for axis in axes]
+        )
 
     def ask(self, number: int) -> Ask:
         """Draw an architecture; `number` counts the asks of this study and seeds this one."""
@@ -125,17 +130,31 @@ class View:
         """The ask led to nothing that the sampler could learn from, such as a network that is known already."""
         self.study.tell(ask.trial.number, state=TrialState.FAIL)
 
-    def tell(self, number: int, values: Mapping[str, float]) -> None:
-        """The stored trial `number` is complete."""
-        self.study.tell(self._trials.pop(number), [axis.scaled(values[axis.name]) for axis in self._axes])
+    def expect(self, expected: Mapping[int, Expected]) -> None:
+        """From now on the sampler sees these stored trials, none of them complete, with what is expected of them."""
+        self._storage.foreseen = {}
+        trials = self.study.get_trials(deepcopy=False)
+        for number, outlook in expected.items():
+            trial = trials[self._trials[number]]
+            attributes = {DEVIATION: outlook.deviation, SECONDS: outlook.seconds}
+            self._storage.foreseen[trial.number] = foreseen(trial, self._scaled(outlook.values), attributes)
+
+    def tell(self, number: int, values: Mapping[str, float], seconds: float | None = None) -> None:
+        """The stored trial `number` is complete; `seconds` is what its training took."""
+        trial = self._trials[number]
+        if seconds:
+            study = self._storage.get_study_id_from_name(self.study.study_name)
+            identity = self._storage.get_trial_id_from_study_id_trial_number(study, trial)
+            self._storage.set_trial_user_attr(identity, SECONDS, seconds)
+        self.study.tell(trial, self._scaled(values))
 
     def prune(self, number: int) -> None:
         """The stored trial `number` was given up."""
-        self.study.tell(self._trials.pop(number), state=TrialState.PRUNED)
+        self.study.tell(self._trials[number], state=TrialState.PRUNED)
 
     def fail(self, number: int) -> None:
         """The stored trial `number` failed."""
-        self.study.tell(self._trials.pop(number), state=TrialState.FAIL)
+        self.study.tell(self._trials[number], state=TrialState.FAIL)
 
     def restore(self, records: Sequence[Record], tail: Sequence[Rejected]) -> None:
         """Fill an empty view with what a stored study knows, in the order in which it was asked for.
@@ -160,17 +179,20 @@ class View:
         self.study.add_trial(
             create_trial(
                 state=TrialState.COMPLETE if values else states[record.state],
-                values=[axis.scaled(values[axis.name]) for axis in self._axes] if values else None,
+                values=self._scaled(values) if values else None,
+                user_attrs={SECONDS: record.seconds} if values and record.seconds else None,
                 **_choices(record.candidate),
             )
         )
-        if record.state == "running":
-            self._trials[record.number] = len(self.study.get_trials(deepcopy=False)) - 1
+        self._trials[record.number] = len(self.study.get_trials(deepcopy=False)) - 1
 
     def _rejected_trial(self, rejected: Rejected) -> FrozenTrial:
         if self._worst:
             return create_trial(state=TrialState.COMPLETE, values=self._worst_values(), **_choices(rejected))
         return create_trial(state=TrialState.PRUNED, **_choices(rejected))
+
+    def _scaled(self, values: Mapping[str, float]) -> list[float]:
+        return [axis.scaled(values[axis.name]) for axis in self._axes]
 
     def _worst_values(self) -> list[float]:
         return [WORST_SCALED if axis.direction == "minimize" else -WORST_SCALED for axis in self._axes]

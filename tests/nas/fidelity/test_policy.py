@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from engine import candidate
 
-from nas.fidelity.policy import Full, Start, Thaw
+from nas.fidelity.policy import Full, Standing, Start, Thaw
 from nas.fidelity.spec import FidelitySpec
 from nas.records import Record
 
@@ -14,17 +14,26 @@ def frozen(*numbers: int) -> list[Record]:
     return [Record(number, "running", candidate(number), (), {}, None, None) for number in numbers]
 
 
+def standing(*numbers: int, may_start: bool = True) -> Standing:
+    waiting = frozen(*numbers)
+    return Standing({record.number: record for record in waiting}, waiting, may_start)
+
+
 def test_every_trial_is_trained_in_full() -> None:
-    assert Full(12).decide([], may_start=True) == Start(12)
+    assert Full(12).decide(standing()) == Start(12)
 
 
 @pytest.mark.parametrize("may_start", [True, False])
 def test_what_is_unfinished_comes_first_the_oldest_of_it(may_start: bool) -> None:
-    assert Full(12).decide(frozen(3, 5), may_start) == Thaw(3, 12)
+    assert Full(12).decide(standing(3, 5, may_start=may_start)) == Thaw(3, 12)
 
 
 def test_without_a_budget_and_with_nothing_unfinished_there_is_nothing_to_do() -> None:
-    assert Full(12).decide([], may_start=False) is None
+    assert Full(12).decide(standing(may_start=False)) is None
+
+
+def test_nothing_is_expected_of_trials_that_are_trained_in_full_anyway() -> None:
+    assert Full(12).expected(standing(3, 5).records) == {}
 
 
 def test_a_fidelity_that_there_is_not_is_refused() -> None:

@@ -8,7 +8,9 @@ import pytest
 from engine import AXES, ONE, SAMPLERS, SMALL, TINY, space_of, view_of
 from optuna.trial import TrialState
 
+from nas.records import Expected
 from nas.samplers.chooser import ParameterNotes
+from nas.samplers.foresight import DEVIATION, SECONDS
 from nas.samplers.view import WORST_SCALED, View, ask_seed
 from search_space.space import Space
 
@@ -46,6 +48,25 @@ def test_an_accepted_ask_runs_until_it_is_told_by_its_trials_number(space: Space
     told = view.study.get_trials()[1]
     assert told.values == [0.75, 4.0]  # the logarithm of the MACs
     assert told.constraints == {"max_macs": -5.0}
+
+
+def test_what_is_expected_of_a_trial_is_seen_as_if_it_were_complete_until_it_is(space: Space) -> None:
+    view = view_of(space)
+    for number in range(3):
+        view.accept(view.ask(number), number, {})
+    view.prune(2)
+    outlook = Expected({"val_accuracy": 0.5, "macs": 1e4}, 0.02, 12.0)
+    view.expect({1: outlook, 2: outlook})
+    assert states(view) == [TrialState.RUNNING, TrialState.COMPLETE, TrialState.COMPLETE]
+    seen = view.study.get_trials(states=[TrialState.COMPLETE])
+    assert [trial.values for trial in seen] == [[0.5, 4.0]] * 2
+    assert seen[0].user_attrs == {DEVIATION: 0.02, SECONDS: 12.0}
+    view.tell(1, {"val_accuracy": 0.6, "macs": 1e4}, 15.0)
+    view.expect({2: outlook})
+    assert view.study.get_trials()[1].values == [0.6, 4.0]
+    assert view.study.get_trials()[1].user_attrs == {SECONDS: 15.0}
+    view.expect({})
+    assert states(view) == [TrialState.RUNNING, TrialState.COMPLETE, TrialState.PRUNED]
 
 
 def test_a_rejected_ask_is_pruned_with_its_constraints(space: Space) -> None:
