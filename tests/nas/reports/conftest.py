@@ -102,10 +102,16 @@ class Browser:
 
     def until(self, expression: str, seconds: float = 60.0) -> None:
         """Wait until the expression is true."""
+        assert self.becomes(expression, seconds), f"{expression} never came true; {self.complaints}"
+
+    def becomes(self, expression: str, seconds: float) -> bool:
+        """Whether the expression comes true in time."""
         deadline = time.monotonic() + seconds
         while not self.evaluate(f"Boolean({expression})"):
-            assert time.monotonic() < deadline, f"{expression} never came true; {self.complaints}"
+            if time.monotonic() > deadline:
+                return False
             time.sleep(0.05)
+        return True
 
     def click(self, x: float, y: float) -> None:
         """Move the mouse to a place of the window and click."""
