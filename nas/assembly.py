@@ -32,6 +32,7 @@ from nas.settings import SearchConfig
 from nas.study import STUDY_FILE, Study, create_study, resume_study
 from nas.tracking.tracker import Tracker, open_tracker
 from nas.training.checkpoint import latest
+from search_space.choices import RandomChooser
 from search_space.graph import Shape
 from search_space.projection import Projection, project
 from search_space.references.architectures import ARCHITECTURES
@@ -54,8 +55,8 @@ def axes_of(objectives: Sequence[Objective], space: Space) -> tuple[Axis, ...]:
     Accuracies go from 1 to what guessing gives. Costs go from the least that the space can cost to the largest of a
     seeded sample of it, so that the hypervolume is a share of what there is to gain.
     """
-    generator = random.Random(0)
-    sample = [costs_of(space.draw(generator)) for _ in range(REFERENCE_SAMPLES)]
+    chooser = RandomChooser(random.Random(0))
+    sample = [costs_of(space.sample(chooser)) for _ in range(REFERENCE_SAMPLES)]
     return tuple(_axis(objective, space, sample) for objective in objectives)
 
 

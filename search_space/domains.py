@@ -15,8 +15,10 @@ from search_space.choices import (
     Nominal,
     Ordinal,
     Parameter,
+    RandomChooser,
     SpaceError,
     Value,
+    any_of,
     assigned,
     parse_fields,
     parse_nominal,
@@ -55,6 +57,10 @@ class StemDomain:
         if kind != CONV:
             return Stem(width, kind=kind)
         return Stem(width, self.kernel.draw(chooser, "stem.kernel"), self.stride.draw(chooser, "stem.stride"))
+
+    def draw(self, generator: random.Random) -> Stem:
+        """A normalised stem, every choice uniform among its options."""
+        return self.sample(RandomChooser(generator))
 
     def uniform(self, generator: random.Random) -> Stem:
         """A normalised stem, each with the same chance."""
@@ -138,6 +144,14 @@ class StageDomain:
         depth = self.depth.draw(chooser, f"{path}.depth")
         blocks = tuple(self.block(i).sample(chooser, f"{path}.block{i}") for i in range(depth))
         return Stage(blocks, reduction, grid, str(self.auxiliary.draw(chooser, f"{path}.auxiliary")))
+
+    def draw(self, generator: random.Random) -> Stage:
+        """A normalised stage, every choice uniform among its options."""
+        reduction = str(any_of(generator, self.reduction.options))
+        grid = self.grid.draw(generator) if reduction == GRID and self.grid else None
+        domains = (self.block(index) for index in range(any_of(generator, self.depth.options)))
+        blocks = tuple(block for domain in domains if (block := domain.draw(generator)) is not None)
+        return Stage(blocks, reduction, grid, str(any_of(generator, self.auxiliary.options)))
 
     def uniform(self, generator: random.Random) -> Stage:
         """A stage, each normalised one with the same chance."""

@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import keyword
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
+from functools import lru_cache
 from typing import final
 
 from search_space.leaves import (
@@ -83,14 +84,29 @@ def _join(path: str, step: str) -> str:
     return f"{path}.{step}" if path else step
 
 
+def _fitted(node: Node, shape: Shape, path: str, index: int) -> Shape:
+    """The output of the `index`-th child at `path`; the child is asked once more, with its path, where it does not fit.
+
+    Putting every path together beforehand takes as long as all the arithmetic of shapes.
+    """
+    try:
+        return node.output_shape(shape)
+    except ShapeError:
+        return node.output_shape(shape, child_path(path, node, index))
+
+
 def _check_names(children: tuple[Node, ...]) -> None:
     """A path must lead to one node, in a module's attributes and in source code too."""
-    names = [child.name for child in children if child.name]
+    _check_siblings(tuple([child.name for child in children if child.name]))
+
+
+@lru_cache(maxsize=4096)  # few kinds of block, and very many of each
+def _check_siblings(names: tuple[str, ...]) -> None:
     for name in names:
         if not (name.isascii() and name.isidentifier()) or keyword.iskeyword(name):
             raise ValueError(f"a name must be an ASCII identifier and no keyword, got {name!r}")
     if len(set(names)) < len(names):
-        raise ValueError(f"names of siblings must differ, got {names}")
+        raise ValueError(f"names of siblings must differ, got {list(names)}")
 
 
 @final
@@ -111,7 +127,7 @@ class Seq(Node):
     def output_shape(self, shape: Shape, path: str = "") -> Shape:
         """The last node's output shape."""
         for index, node in enumerate(self.nodes):
-            shape = node.output_shape(shape, child_path(path, node, index))
+            shape = _fitted(node, shape, path, index)
         return shape
 
 
@@ -133,15 +149,18 @@ class Concat(Node):
 
     def output_shape(self, shape: Shape, path: str = "") -> Shape:
         """The branches' channels added up; they must agree in height and width."""
-        outputs = [b.output_shape(shape, child_path(path, b, i)) for i, b in enumerate(self.branches)]
-        first = outputs[0]
-        for index, output in enumerate(outputs):
-            if output[1:] != first[1:]:
+        first = _fitted(self.branches[0], shape, path, 0)
+        channels, height, width = first
+        for index, branch in enumerate(self.branches[1:], 1):
+            output = _fitted(branch, shape, path, index)
+            more, high, wide = output
+            if high != height or wide != width:
                 raise ShapeError(
                     f"branches must agree in height and width, got {first} and {output}"
-                    f"{at(child_path(path, self.branches[index], index))}"
+                    f"{at(child_path(path, branch, index))}"
                 )
-        return Shape(sum(output.channels for output in outputs), first.height, first.width)
+            channels += more
+        return Shape(channels, height, width)
 
 
 @final
@@ -221,6 +240,7 @@ class Graph:
     Attributes:
         root: the expression.
         input: shape of one image.
+        fits: says that every node is known to fit its input, so that it need not be looked at again.
 
     Raises:
         ShapeError: a node does not fit its input.
@@ -228,10 +248,12 @@ class Graph:
 
     root: Node
     input: Shape
+    fits: InitVar[bool] = False
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, fits: bool) -> None:
         check(min(self.input) >= 1, f"an input needs at least one channel, row and column, got {self.input}")
-        self.root.output_shape(self.input)
+        if not fits:
+            self.root.output_shape(self.input)
 
     @property
     def output(self) -> Shape:

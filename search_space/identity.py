@@ -10,9 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
-from typing import Any, final
+from typing import Any
 
 from search_space.graph import (
     LRN,
@@ -26,6 +25,7 @@ from search_space.graph import (
     Linear,
     Node,
     Norm,
+    Pair,
     Pool,
     Residual,
     Scale,
@@ -67,52 +67,40 @@ def canonical(graph: Graph) -> str:
     convolution that is not depthwise, or a sum of two sides that are both joined of branches or passed through, keeps
     its order: the identity may then be finer than need be, never coarser.
     """
-    ordered = _sees_order(graph.root, graph.input.channels)[0]
-    return _joined(graph.input, [_text(_parts(graph.root, ordered))])
+    ordered = sees_order(graph.root, graph.input)
+    return joined(graph.input, [text_of(graph.root, ordered=ordered)])
 
 
-@final
-@dataclass(frozen=True, slots=True)
-class Fragment:
+def text_of(node: Node, *, ordered: bool) -> str:
     """What one node of a sequence adds to the canonical text of its network.
 
-    Attributes:
+    Args:
         node: the node.
-        free: its text where the order of branches plays no part.
-        ordered: whether it makes the order play a part, in the whole network.
+        ordered: whether the order of branches plays a part in the network.
     """
-
-    node: Node
-    free: str
-    ordered: bool
-
-    @property
-    def kept(self) -> str:
-        """Its text where the order of branches plays a part."""
-        return _text(_parts(self.node, True))
+    return _text(_parts(node, ordered))
 
 
-def fragment(node: Node, shape: Shape) -> Fragment:
-    """What a node on an input of `shape` adds to the canonical text."""
-    ordered = _sees_order(node, shape.channels)[0]
-    return Fragment(node, _text(_parts(node, False)), ordered)
+def sees_order(node: Node, shape: Shape) -> bool:
+    """Whether a node on an input of `shape` makes the order of branches play a part, in its whole network."""
+    return _sees_order(node, shape.channels)[0]
 
 
-def joined(shape: Shape, fragments: Sequence[Fragment]) -> str:
-    """The canonical text of a network for images of `shape`, from the fragments of its nodes in sequence."""
-    ordered = any(part.ordered for part in fragments)
-    return _joined(shape, [part.kept if ordered else part.free for part in fragments])
+def side_by_side(texts: Sequence[str], *, ordered: bool) -> str:
+    """The text of a concatenation of two or more branches that are no concatenations themselves, from their texts."""
+    return f"concat({'|'.join(texts if ordered else sorted(texts))})"
 
 
-def _joined(shape: Shape, texts: Sequence[str]) -> str:
+def joined(shape: Shape, texts: Sequence[str]) -> str:
+    """The canonical text of a network for images of `shape`, from the texts of its nodes in sequence."""
     return f"{','.join(str(extent) for extent in shape)}:{';'.join(text for text in texts if text)}"
 
 
 def _sees_order(node: Node, channels: int) -> tuple[bool, int]:
     """Whether a node treats channels by their position, here or below; and its output channels."""
+    if type(node) is Conv:  # most nodes are, and asking for the type alone is cheaper than matching it
+        return node.groups > 1 and not node.groups == node.channels == channels, node.channels
     match node:
-        case Conv(groups=groups, channels=out):
-            return groups > 1 and not groups == out == channels, out
         case Seq():
             sees = False
             for child in node.nodes:
@@ -156,7 +144,7 @@ def _is_free(node: Node) -> bool | None:
     return None
 
 
-def _pair(pair: tuple[int, int]) -> str:
+def _pair(pair: Pair) -> str:
     return f"{pair[0]}x{pair[1]}"
 
 
@@ -171,9 +159,9 @@ def _text(parts: Sequence[_Part]) -> str:
 
 def _parts(node: Node, ordered: bool) -> list[_Part]:
     """The node as a sequence of parts, none for what does nothing."""
+    if type(node) is Conv:
+        return _conv_parts(node)
     match node:
-        case Conv():
-            return [*_conv_parts(node)]
         case Seq():
             return [part for child in node.nodes for part in _parts(child, ordered)]
         case Concat(branches=(only,)):
@@ -203,16 +191,20 @@ def _activation_parts(activation: str | None) -> list[str]:
 
 
 @cache
-def _norm_part(norm: Norm) -> str:
-    return f"{norm.kind}norm({_number(norm.eps)})"
+def _norm_part(kind: str, eps: float) -> str:
+    return f"{kind}norm({_number(eps)})"
 
 
-def _conv_parts(node: Conv) -> list[str]:
-    (height, width), (down, right), (above, beside) = node.kernel, node.stride, node.padding
-    sweep = f"{height}x{width}/{down}x{right}+{above}x{beside}"
-    parts = [f"conv({node.channels},{sweep},g{node.groups}{'+b' if node.bias else ''})"]
+@cache
+def _sweep(kernel: Pair, stride: Pair, padding: Pair) -> str:
+    return f"{_pair(kernel)}/{_pair(stride)}+{_pair(padding)}"
+
+
+def _conv_parts(node: Conv) -> list[_Part]:
+    sweep = _sweep(node.kernel, node.stride, node.padding)
+    parts: list[_Part] = [f"conv({node.channels},{sweep},g{node.groups}{'+b' if node.bias else ''})"]
     if node.norm is not None:
-        parts.append(_norm_part(node.norm))
+        parts.append(_norm_part(node.norm.kind, node.norm.eps))
     if node.activation is not None:
         parts.append(node.activation)
     return parts
@@ -221,7 +213,7 @@ def _conv_parts(node: Conv) -> list[str]:
 def _leaf_parts(node: Node) -> list[str]:
     match node:
         case Norm():
-            return [_norm_part(node)]
+            return [_norm_part(node.kind, node.eps)]
         case Activation():
             return [node.kind]
         case Linear():

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import NamedTuple, final
 
 ACTIVATIONS = ("relu", "gelu")
@@ -55,8 +56,15 @@ def _check_pair(what: str, pair: Pair, least: int) -> None:
     raise ValueError(f"{what} must be two integers >= {least}, got {pair}")
 
 
+@lru_cache(maxsize=4096)  # networks are made of few kinds of window, and of very many of each
+def _check_sweep(kernel: Pair, stride: Pair, padding: Pair) -> None:
+    _check_pair("kernel", kernel, 1)
+    _check_pair("stride", stride, 1)
+    _check_pair("padding", padding, 0)
+
+
 def _check_count(what: str, count: int) -> None:
-    if not (isinstance(count, int) and count >= 1):
+    if type(count) is not int or count < 1:
         raise ValueError(f"{what} must be an integer >= 1, got {count}")
 
 
@@ -176,23 +184,23 @@ class Conv(Node):
     def __post_init__(self) -> None:
         _check_count("channels", self.channels)
         _check_count("groups", self.groups)
-        _check_pair("kernel", self.kernel, 1)
-        _check_pair("stride", self.stride, 1)
-        _check_pair("padding", self.padding, 0)
-        check_activation(self.activation)
-        if self.channels % self.groups:
+        _check_sweep(self.kernel, self.stride, self.padding)
+        if self.activation is not None:
+            check_activation(self.activation)
+        if self.groups != 1 and self.channels % self.groups:
             raise ValueError(
                 f"groups must divide the output channels, got {self.groups} groups and {self.channels} channels"
             )
 
     def output_shape(self, shape: Shape, path: str = "") -> Shape:
         """`channels` maps, each side swept by the kernel."""
-        if shape.channels % self.groups:
+        channels, height, width = shape
+        if channels % self.groups:
             raise ShapeError(
-                f"groups must divide the input channels, got {self.groups} groups, {shape.channels} channels{at(path)}"
+                f"groups must divide the input channels, got {self.groups} groups, {channels} channels{at(path)}"
             )
-        height = (shape.height + 2 * self.padding[0] - self.kernel[0]) // self.stride[0] + 1
-        width = (shape.width + 2 * self.padding[1] - self.kernel[1]) // self.stride[1] + 1
+        height = (height + 2 * self.padding[0] - self.kernel[0]) // self.stride[0] + 1
+        width = (width + 2 * self.padding[1] - self.kernel[1]) // self.stride[1] + 1
         if height < 1 or width < 1:
             raise ShapeError(f"kernel must fit into the padded input, got {self.kernel} over {shape}{at(path)}")
         return Shape(self.channels, height, width)
@@ -221,9 +229,7 @@ class Pool(Node):
 
     def __post_init__(self) -> None:
         check(self.kind in POOLS, f"pool must be one of {POOLS}, got {self.kind!r}")
-        _check_pair("kernel", self.kernel, 1)
-        _check_pair("stride", self.stride, 1)
-        _check_pair("padding", self.padding, 0)
+        _check_sweep(self.kernel, self.stride, self.padding)
         if 2 * self.padding[0] > self.kernel[0] or 2 * self.padding[1] > self.kernel[1]:
             raise ValueError(f"padding of a pool must be at most half its kernel, got {self.padding} for {self.kernel}")
 

@@ -104,7 +104,8 @@ def lower(architecture: Architecture) -> Graph:
             shape = inner[-1].output_shape(shape, f"{name}.{step}")
         nodes.append(Seq(tuple(inner), name=name))
     end = lower_piece(End(architecture.dropout, architecture.classes), shape, "end")
-    return Graph(Seq((*nodes, *end.children)), architecture.input)
+    end.output_shape(shape)
+    return Graph(Seq((*nodes, *end.children)), architecture.input, fits=True)
 
 
 def summary(architecture: Architecture) -> str:

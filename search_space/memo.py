@@ -1,36 +1,65 @@
-"""Identity and cost of architectures that share blocks: each block is lowered and measured once.
+"""Identity and cost of architectures that share parts: each branch and each other piece is measured once.
 
-What a block adds to its network's canonical text and cost depends on nothing but the block and its input's shape. A
-search that mutates, or that draws from few kinds of block, meets the same ones over and over.
+What a branch adds to its network's canonical text and cost depends on nothing but the branch and its input's shape, and
+a space has few kinds of branch: a search that draws new blocks all the time meets the same branches over and over.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import final
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, final
 
-from search_space.architecture import Architecture
-from search_space.cost import FLOAT_BYTES, Cost, Part, measure
-from search_space.graph import Shape
-from search_space.identity import Fragment, digest, fragment, joined
+from search_space.architecture import Architecture, Block, Branch
+from search_space.blocks import inception
+from search_space.cost import FLOAT_BYTES, Cost, measure
+from search_space.graph import Node, Shape
+from search_space.identity import digest, joined, sees_order, side_by_side, text_of
 from search_space.lowering import End, Piece, lower_piece, pieces
 
 DEFAULT_CAPACITY = 100_000
 
 
+class _Known(NamedTuple):
+    """What is remembered of a branch, or of a whole piece, on an input of one shape.
+
+    Attributes:
+        output: shape of its output.
+        params: its trained parameters.
+        macs: its multiply–accumulates for one image.
+        peak: most values alive at one moment while it runs, if nobody reads its input after it.
+        peak_kept: the same if somebody does.
+        sees_order: whether it makes the order of branches play a part, in the whole network.
+        free: its canonical text where the order plays no part.
+        ordered: its canonical text where it does.
+    """
+
+    output: Shape
+    params: int
+    macs: int
+    peak: int
+    peak_kept: int
+    sees_order: bool
+    free: str
+    ordered: str
+
+
+_At = dict[Branch | Piece, _Known]
+
+
 @final
 class Memo:
-    """Network ids and inference costs, by way of what is known of the pieces.
+    """Network ids and inference costs, by way of what is known of the parts.
 
     Args:
-        capacity: pieces kept, at least 1; once there are as many, the memory starts anew.
+        capacity: parts kept, at least 1; once there are as many, the memory starts anew.
     """
 
     def __init__(self, capacity: int = DEFAULT_CAPACITY) -> None:
         if capacity < 1:
             raise ValueError(f"capacity must be >= 1, got {capacity}")
         self._capacity = capacity
-        self._known: dict[tuple[Piece, Shape], tuple[Fragment, Part]] = {}
+        self._known: dict[Shape, _At] = {}
+        self._count = 0
 
     def examine(self, architecture: Architecture) -> tuple[str, Cost]:
         """Network id and inference cost of a normalised architecture, as of its graph.
@@ -39,25 +68,69 @@ class Memo:
             ShapeError: a node does not fit its input.
         """
         shape = architecture.input
-        fragments: list[Fragment] = []
+        sides: list[list[_Known]] = []
         params = macs = peak = 0
         for piece in _pieces(architecture):
-            text, part = self._look_up(piece, shape)
-            fragments.append(text)
-            params, macs, peak = params + part.params, macs + part.macs, max(peak, part.peak)
-            shape = part.output
-        return digest(joined(architecture.input, fragments)), Cost(params, macs, FLOAT_BYTES * peak)
+            known = self._look_up(piece, shape)
+            shape, more_params, more_macs, inner = _joint(known)
+            params, macs, peak = params + more_params, macs + more_macs, max(peak, inner)
+            sides.append(known)
+        ordered = any(part.sees_order for parts in sides for part in parts)
+        text = joined(architecture.input, [_text(parts, ordered) for parts in sides])
+        return digest(text), Cost(params, macs, FLOAT_BYTES * peak)
 
-    def _look_up(self, piece: Piece, shape: Shape) -> tuple[Fragment, Part]:
-        key = (piece, shape)
-        known = self._known.get(key)
-        if known is None:
-            if len(self._known) >= self._capacity:
-                self._known.clear()
-            node = lower_piece(piece, shape, "")
-            node.output_shape(shape)
-            known = self._known[key] = (fragment(node, shape), measure(node, shape))
+    def _look_up(self, piece: Piece, shape: Shape) -> list[_Known]:
+        """What is known of a piece: of each branch where it is put together from branches, of the whole otherwise."""
+        at = self._known.get(shape)
+        if at is None:
+            at = self._known[shape] = {}
+        if type(piece) is Block and piece.branches:
+            return [at.get(branch) or self._learn_branch(branch, shape) for branch in piece.branches]
+        return [at.get(piece) or self._learn(piece, lower_piece(piece, shape, ""), shape)]
+
+    def _learn_branch(self, branch: Branch, shape: Shape) -> _Known:
+        return self._learn(branch, inception.lower_branch(branch, shape.channels), shape)
+
+    def _learn(self, key: Branch | Piece, node: Node, shape: Shape) -> _Known:
+        if self._count >= self._capacity:
+            self._known.clear()
+            self._count = 0
+        node.output_shape(shape)
+        part, kept = measure(node, shape), measure(node, shape, keep=True)
+        self._known.setdefault(shape, {})[key] = known = _Known(
+            part.output,
+            part.params,
+            part.macs,
+            part.peak,
+            kept.peak,
+            sees_order(node, shape),
+            text_of(node, ordered=False),
+            text_of(node, ordered=True),
+        )
+        self._count += 1
         return known
+
+
+def _joint(parts: Sequence[_Known]) -> tuple[Shape, int, int, int]:
+    """Output, parameters, MACs and peak of branches side by side, none of which hands its input on.
+
+    All but the last run while the input is still wanted; the outputs of all are held while they are joined.
+    """
+    if len(parts) == 1:
+        return parts[0][:4]
+    channels = params = macs = held = peak = 0
+    for output, more_params, more_macs, _, kept, *_ in parts:
+        channels, params, macs = channels + output[0], params + more_params, macs + more_macs
+        before, peak_before = held, peak
+        peak = max(peak, held + kept)
+        held += output[0] * output[1] * output[2]
+    peak = max(peak_before, before + parts[-1].peak, 2 * held)
+    return Shape(channels, output[1], output[2]), params, macs, peak
+
+
+def _text(parts: Sequence[_Known], ordered: bool) -> str:
+    texts = [part.ordered for part in parts] if ordered else [part.free for part in parts]
+    return texts[0] if len(texts) == 1 else side_by_side(texts, ordered=ordered)
 
 
 def _pieces(architecture: Architecture) -> Iterator[Piece]:

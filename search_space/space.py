@@ -71,7 +71,8 @@ class Space:
 
     def draw(self, generator: random.Random) -> Architecture:
         """A random normalised architecture: every choice uniform among its options."""
-        return self.sample(RandomChooser(generator))
+        stages = tuple(stage.draw(generator) for stage in self.stages)
+        return Architecture(self.input, self.classes, self.stem.draw(generator), stages, self.dropout)
 
     def uniform(self, generator: random.Random) -> Architecture:
         """A random normalised architecture, each with the same chance."""

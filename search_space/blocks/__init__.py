@@ -40,6 +40,10 @@ class BlockDomain(Protocol):
         """A block, not yet normalised."""
         ...
 
+    def draw(self, generator: random.Random) -> Block | None:
+        """A normalised block, every choice uniform among its options; None for the empty one."""
+        ...
+
     def uniform(self, generator: random.Random) -> Block:
         """A normalised block that is not empty, each with the same chance."""
         ...

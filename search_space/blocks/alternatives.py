@@ -9,7 +9,7 @@ from typing import Self, final
 
 from search_space.architecture import Block
 from search_space.blocks import BlockDomain
-from search_space.choices import Chooser, Nominal, Parameter, SpaceError, Value, assigned
+from search_space.choices import Chooser, Nominal, Parameter, SpaceError, Value, any_of, assigned
 
 
 @final
@@ -51,6 +51,10 @@ class AnyDomain:
         """A block, not yet normalised."""
         name = str(Nominal(self.families).draw(chooser, f"{path}.family"))
         return self._domain(name).sample(chooser, f"{path}.{name}")
+
+    def draw(self, generator: random.Random) -> Block | None:
+        """A normalised block, the family and every choice uniform among their options; None for the empty one."""
+        return any_of(generator, self.domains).draw(generator)
 
     def uniform(self, generator: random.Random) -> Block:
         """A normalised block, each with the same chance."""

@@ -148,6 +148,10 @@ class FieldsDomain:
         """A block, not yet normalised."""
         return Block(self.kind.NAME, (), tuple((n, c.draw(chooser, f"{path}.{n}")) for n, c in self.choices))
 
+    def draw(self, generator: random.Random) -> Block:
+        """A normalised block, each with the same chance: no choice hangs on another one."""
+        return normalise(self.kind, self.uniform(generator))
+
     def uniform(self, generator: random.Random) -> Block:
         """A block, each with the same chance."""
         return Block(self.kind.NAME, (), tuple((n, generator.choice(c.options)) for n, c in self.choices))

@@ -9,6 +9,7 @@ section 3. Every convolution but a depthwise one is followed by batch norm and R
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
 from collections.abc import Mapping
@@ -24,6 +25,7 @@ from search_space.choices import (
     Parameter,
     SpaceError,
     Value,
+    any_of,
     assigned,
     parse_fields,
     parse_nominal,
@@ -66,10 +68,11 @@ def _normalise_branch(branch: Branch) -> Branch:
 
 def lower(block: Block, in_channels: int, name: str) -> Node:
     """The block on `in_channels` channels as an expression of the algebra."""
-    return Concat(tuple(_lower_branch(branch, in_channels) for branch in block.branches), name=name)
+    return Concat(tuple(lower_branch(branch, in_channels) for branch in block.branches), name=name)
 
 
-def _lower_branch(branch: Branch, in_channels: int) -> Node:
+def lower_branch(branch: Branch, in_channels: int) -> Node:
+    """One branch of a block on `in_channels` channels, its place in the concatenation."""
     if branch.name == POOL:
         pool = Pool(branch.pool or "max", (3, 3), (1, 1), (1, 1), count_padding=False, name="pool")
         return Seq((pool, conv(branch.width, 1, name="project")), name=POOL)
@@ -149,6 +152,22 @@ class BranchDomain:
         groups = 1 if factorization == "separable" else self.groups.draw(chooser, f"{path}.groups")
         return Branch(self.name, width, None if ratio == NO_REDUCTION else float(ratio), factorization, groups=groups)
 
+    @cached_property
+    def _draws(self) -> tuple[Branch | None, ...]:
+        """What every way of choosing comes to, all ways alike: a normalised branch, None for an absent one."""
+        kinds = self.pool.options if self.pool else (None,)
+        choices = (self.reduction.options, self.factorization.options, self.groups.options, kinds)
+        return tuple(self._made(*chosen) for chosen in itertools.product(self.width.options, *choices))
+
+    def _made(self, width: int, ratio: Value, factorization: Value, groups: int, pool: Value | None) -> Branch | None:
+        reduction = None if ratio == NO_REDUCTION else float(ratio)
+        branch = Branch(self.name, width, reduction, str(factorization), None if pool is None else str(pool), groups)
+        return _normalise_branch(branch) if width else None
+
+    def draw(self, generator: random.Random) -> Branch | None:
+        """A normalised branch, every choice uniform among its options; None for an absent one."""
+        return any_of(generator, self._draws)
+
     def uniform(self, generator: random.Random) -> Branch:
         """A normalised branch, each with the same chance, absence being one of them where it is offered."""
         if self.may_be_absent and generator.randrange(self.size + 1) == 0:
@@ -215,6 +234,11 @@ class InceptionDomain:
     def sample(self, chooser: Chooser, path: str) -> Block:
         """A block, not yet normalised."""
         return Block(FAMILY, tuple(b.sample(chooser, f"{path}.{b.name}") for b in self.branches))
+
+    def draw(self, generator: random.Random) -> Block | None:
+        """A normalised block, every choice uniform among its options; None for the empty one."""
+        present = tuple(branch for domain in self.branches if (branch := domain.draw(generator)) is not None)
+        return Block(FAMILY, present) if present else None
 
     def uniform(self, generator: random.Random) -> Block:
         """A normalised block that has a branch, each with the same chance."""

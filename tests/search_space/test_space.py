@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import itertools
+import math
 import random
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -41,13 +43,19 @@ def every_sample(space: Space) -> Iterator[Architecture]:
     while True:
         chooser = ScriptedChooser(script)
         yield space.sample(chooser)
-        arities = [len(options) for _, options in chooser.met]
-        script = [script[i] if i < len(script) else 0 for i in range(len(arities))]
-        while script and script[-1] == arities[len(script) - 1] - 1:
-            script.pop()
+        script = following(script, [len(options) for _, options in chooser.met])
         if not script:
             return
+
+
+def following(script: list[int], arities: list[int]) -> list[int]:
+    """The next way to choose after `script`, which met choices of so many options; none after the last."""
+    script = [script[i] if i < len(script) else 0 for i in range(len(arities))]
+    while script and script[-1] == arities[len(script) - 1] - 1:
+        script.pop()
+    if script:
         script[-1] += 1
+    return script
 
 
 def mapping(*blocks: dict[str, Any], depth: object = 1, reduction: object = "none", stem: object = 4) -> dict[str, Any]:
@@ -364,3 +372,27 @@ def test_every_option_is_drawn_about_equally_often() -> None:
     generator = random.Random(1)
     widths = [space.draw(generator).stages[0].blocks[0].branches[0].width for _ in range(900)]
     assert all(240 < len(list(group)) < 360 for _, group in itertools.groupby(sorted(widths)))
+
+
+def likelihoods(space: Space) -> dict[Architecture, float]:
+    """How likely each architecture is where every choice that is asked for is uniform among its options."""
+    script: list[int] = []
+    found: dict[Architecture, float] = {}
+    while True:
+        chooser = ScriptedChooser(script)
+        architecture = space.sample(chooser)
+        arities = [len(options) for _, options in chooser.met]
+        found[architecture] = found.get(architecture, 0.0) + 1 / math.prod(arities)
+        script = following(script, arities)
+        if not script:
+            return found
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_a_draw_is_as_likely_as_its_choices(name: str) -> None:
+    space, generator, count = parse_space(SMALL[name], INPUT, 2), random.Random(2), 4000
+    drawn = Counter(space.draw(generator) for _ in range(count))
+    likely = likelihoods(space)
+    assert set(drawn) <= set(likely)
+    for architecture, share in likely.items():
+        assert abs(drawn[architecture] - count * share) <= 5 * math.sqrt(count * share) + 3
