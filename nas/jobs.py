@@ -75,6 +75,7 @@ class Job:
         checkpoint: the checkpoint to start from; None exactly when `from_epoch` is 0.
         micro_batches: parts that each batch is cut into, their gradients added up, so that a step needs less memory;
             batch norm then sees the parts one by one. 1 for whole batches.
+        devices: how many devices train it together, each on its share of every batch, in a process of its own.
     """
 
     trial: int
@@ -86,8 +87,11 @@ class Job:
     folder: Path
     checkpoint: Path | None = None
     micro_batches: int = 1
+    devices: int = 1
 
     def __post_init__(self) -> None:
+        if self.devices < 1:
+            raise ValueError(f"devices must be >= 1, got {self.devices}")
         if self.micro_batches < 1:
             raise ValueError(f"micro_batches must be >= 1, got {self.micro_batches}")
         if not 0 <= self.from_epoch <= self.to_epoch:

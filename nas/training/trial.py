@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import time
 import traceback
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
 import pytorch_lightning as pl
-import torch
 from torch import nn
 
 from nas.jobs import Control, Curve, Epoch, Job, Outcome
 from nas.training import checkpoint as checkpoints
-from nas.training.batches import Batch, ImageData, TrainLoader, ValLoader
+from nas.training.batches import ImageData
 from nas.training.checkpoint import Checkpoint, CheckpointError
+from nas.training.epochs import SeededEpochs, ValidationShare
 from nas.training.failures import failure_of
 from nas.training.module import Classifier, Horizon
+from nas.training.ranks import Ranks
 from nas.training.recipe import Recipe
 
 # Lightning announces devices and advertises at every fit. Its import sets this level, so it is set here, after it.
@@ -35,6 +34,9 @@ def train(
     Training to epoch a, stopping and going on to epoch b ends, on a CPU, bit for bit like an unbroken run to b: the
     learning rate is a function of the step in the full horizon; optimizer, average and batch-norm statistics come from
     the checkpoint; and torch's generator is seeded from the job's seed and the epoch's number where an epoch starts.
+    Where this process has a torch process group, it trains together with the others of it: every rank calls this with
+    the same job and data, which work on their shares of each batch; rank 0 alone writes checkpoints and tells the
+    control of epochs, and all stop at the end of an epoch in which any of their controls wants it.
     Nothing a training does raises: what goes wrong is the outcome's `failure` (the traceback goes to standard error).
     KeyboardInterrupt and SystemExit pass.
 
@@ -60,12 +62,6 @@ def train(
     return Outcome(job, trial.curve, trial.checkpoint)
 
 
-def epoch_seed(seed: int, epoch: int) -> int:
-    """The seed of all that torch draws in epoch `epoch` (0-based) of the trial seeded by `seed`, below 2**63."""
-    digest = hashlib.sha256(f"{seed}/{epoch}".encode()).digest()
-    return int.from_bytes(digest[:8], "big") >> 1
-
-
 class _Trial:
     """What a job has come to so far; it outlives a failure."""
 
@@ -74,11 +70,14 @@ class _Trial:
         self.control = control
         self.curve: Curve = ()
         self.checkpoint: Path | None = None
+        self.ranks = Ranks.here()
 
     def run(self, network: nn.Module, data: ImageData, recipe: Recipe, accelerator: str) -> None:
         job = self.job
         if job.to_epoch > recipe.epochs:
             raise ValueError(f"a job must end within the recipe's {recipe.epochs} epochs, got to_epoch {job.to_epoch}")
+        if job.devices != self.ranks.count:
+            raise ValueError(f"a job over {job.devices} devices must have as many processes, got {self.ranks.count}")
         horizon = Horizon(job.from_epoch, len(data.train_loader), recipe.epochs, job.micro_batches)
         identity = checkpoints.identity(job, recipe, horizon.steps_per_epoch)
         start = None if job.checkpoint is None else checkpoints.load(job.checkpoint, identity)
@@ -86,14 +85,20 @@ class _Trial:
             self._take_up(start)
         if job.from_epoch == job.to_epoch:
             return
-        classifier = Classifier(network, data.classes, recipe, horizon)
-        trainer = _trainer(recipe, job, accelerator, _EpochEnds(self, identity))
+        classifier = Classifier(network, data.classes, recipe, horizon, self.ranks)
+        trainer = _trainer(recipe, job, accelerator, _EpochEnds(self, identity), self.ranks)
         if start is not None:
             _restore(start, classifier, trainer)
         with warnings.catch_warnings():
             # Lightning 2.6 asks torch's tree specs for their kind in a way that torch 2.13 calls outdated.
             warnings.filterwarnings("ignore", message=r"`isinstance\(treespec, LeafSpec\)` is deprecated")
-            trainer.fit(classifier, _SeededEpochs(data.train_loader, job), _Batches(data.val_loader))
+            # torch 2.13 has another name for this option of DDP, which torch 2.6 doesn't know.
+            warnings.filterwarnings("ignore", message="`broadcast_buffers` is deprecated")
+            trainer.fit(
+                classifier,
+                SeededEpochs(data.train_loader, job.seed, job.from_epoch, job.micro_batches, self.ranks),
+                ValidationShare(data.val_loader, self.ranks),
+            )
 
     def _take_up(self, start: Checkpoint) -> None:
         if start.epoch != self.job.from_epoch:
@@ -105,7 +110,7 @@ class _Trial:
         self.checkpoint = self.job.checkpoint
 
 
-def _trainer(recipe: Recipe, job: Job, accelerator: str, epoch_ends: pl.Callback) -> pl.Trainer:
+def _trainer(recipe: Recipe, job: Job, accelerator: str, epoch_ends: pl.Callback, ranks: Ranks) -> pl.Trainer:
     """A Trainer without all that a trial has no use for; it counts only this job's own epochs."""
     return pl.Trainer(
         accelerator=accelerator,
@@ -122,6 +127,7 @@ def _trainer(recipe: Recipe, job: Job, accelerator: str, epoch_ends: pl.Callback
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
         default_root_dir=job.folder,
+        **ranks.trainer_options(),
     )
 
 
@@ -134,41 +140,6 @@ def _restore(start: Checkpoint, classifier: Classifier, trainer: pl.Trainer) -> 
         raise CheckpointError(f"a checkpoint must fit the network that goes on: {error}") from error
     classifier.optimizer_state = start.optimizer
     trainer.precision_plugin.load_state_dict(start.precision)
-
-
-class _SeededEpochs:
-    """The training batches, with everything random about an epoch set where its first batch is asked for."""
-
-    def __init__(self, loader: TrainLoader, job: Job) -> None:
-        self._loader = loader
-        self._parts = job.micro_batches
-        self._seed = job.seed
-        self._epoch = job.from_epoch
-
-    def __len__(self) -> int:
-        return len(self._loader) * self._parts
-
-    def __iter__(self) -> Iterator[Batch]:
-        # Lightning asks for the first epoch's iterator before the training starts. As a generator, this one does
-        # nothing until the first batch is wanted, so that the first epoch of a job is like any other.
-        torch.manual_seed(epoch_seed(self._seed, self._epoch))
-        self._loader.set_epoch(self._epoch)
-        self._epoch += 1
-        for images, labels in self._loader:
-            yield from zip(images.tensor_split(self._parts), labels.tensor_split(self._parts), strict=True)
-
-
-class _Batches:
-    """Validation batches as one loader: Lightning would take a list of batches for several loaders."""
-
-    def __init__(self, loader: ValLoader) -> None:
-        self._loader = loader
-
-    def __len__(self) -> int:
-        return len(self._loader)
-
-    def __iter__(self) -> Iterator[Batch]:
-        return iter(self._loader)
 
 
 class _EpochEnds(pl.Callback):
@@ -194,16 +165,22 @@ class _EpochEnds(pl.Callback):
             val_balanced_accuracy=scores.val_balanced_accuracy,
             seconds=time.perf_counter() - self._began,
         )
+        if trial.ranks.first:
+            self._save(trainer, pl_module, row)
+        trial.curve = (*trial.curve, row)
+        if trial.ranks.first:
+            trial.control.epoch_done(row)
+        if trial.ranks.any(trial.control.should_stop(), pl_module.device):
+            trainer.should_stop = True
+
+    def _save(self, trainer: pl.Trainer, classifier: Classifier, row: Epoch) -> None:
+        trial = self._trial
         state = Checkpoint(
             identity=self._identity,
-            network=pl_module.network.state_dict(),
+            network=classifier.network.state_dict(),
             optimizer=trainer.optimizers[0].state_dict()["state"],
-            average=None if pl_module.average is None else pl_module.average.module.state_dict(),
+            average=None if classifier.average is None else classifier.average.module.state_dict(),
             precision=trainer.precision_plugin.state_dict(),
             curve=(*trial.curve, row),
         )
         trial.checkpoint = checkpoints.save(state, trial.job.folder, trial.job.attempt)
-        trial.curve = state.curve
-        trial.control.epoch_done(row)
-        if trial.control.should_stop():
-            trainer.should_stop = True

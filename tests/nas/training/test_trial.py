@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from nas.jobs import Epoch, Failure, Job, Outcome
 from nas.training.checkpoint import latest
+from nas.training.epochs import epoch_seed
 from nas.training.recipe import Recipe
-from nas.training.trial import epoch_seed, train
+from nas.training.trial import train
 
 RECIPES = {
     "sgd one-cycle": Recipe(epochs=6, batch_size=8, label_smoothing=0.1),

@@ -1,0 +1,104 @@
+"""Tiny networks by name, trained by any number of processes together; child processes import this module by name."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn, randn
+
+from nas.jobs import Control, Epoch, Job, Outcome
+from nas.training.recipe import Recipe
+from nas.training.trial import train
+from nas.workers.group import join_group
+
+CLASSES = 3
+
+
+@dataclass
+class ShortLoader:
+    """Shuffles and augments by (seed, epoch) alone; every `batch_size` images are a batch, and the rest is one too."""
+
+    images: Tensor
+    labels: Tensor
+    batch_size: int
+    seed: int
+    epoch: int = -1
+
+    def __len__(self) -> int:
+        return math.ceil(len(self.images) / self.batch_size)
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        generator = torch.Generator().manual_seed(1000 * self.seed + self.epoch)
+        order = torch.randperm(len(self.images), generator=generator)
+        for batch in order.split(self.batch_size):
+            noise = torch.randn(self.images[batch].shape, generator=generator)
+            yield self.images[batch] + 0.1 * noise, self.labels[batch]
+
+
+@dataclass
+class ColumnData:
+    """Each class lights another column of a 6 x 6 image, in noise: 39 images to train on, 24 + 1 to validate."""
+
+    seed: int
+    batch_size: int
+    classes: int = CLASSES
+    train_loader: ShortLoader = field(init=False)
+    val_loader: list[tuple[Tensor, Tensor]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        generator = torch.Generator().manual_seed(7)
+        labels = torch.arange(64) % CLASSES
+        images = 0.5 * randn(64, 1, 6, 6, generator=generator)
+        images[torch.arange(64), 0, :, 2 * labels] += 1.5
+        self.train_loader = ShortLoader(images[:39], labels[:39], self.batch_size, self.seed)
+        self.val_loader = [(images[39:63], labels[39:63]), (images[63:], labels[63:])]
+
+
+def network(norm: bool, dropout: float) -> nn.Module:
+    # In front of a batch norm a bias has no gradient but rounding, which AdamW would blow up to whole steps.
+    first = nn.Conv2d(1, 4, 3, padding=1, bias=not norm)
+    middle = [nn.BatchNorm2d(4)] if norm else []
+    end = [nn.Dropout(dropout)] if dropout else []
+    return nn.Sequential(first, *middle, nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), *end, nn.Linear(36, CLASSES))
+
+
+@dataclass(frozen=True)
+class ColumnRunner:
+    """Trains the network that the architecture names by `norm` and `dropout`."""
+
+    recipe: Recipe
+
+    def __call__(self, job: Job, control: Control) -> Outcome:
+        torch.set_num_threads(1)
+        torch.manual_seed(job.seed)
+        built = network(bool(job.architecture["norm"]), float(job.architecture["dropout"]))
+        return train(built, ColumnData(job.seed, self.recipe.batch_size), self.recipe, job, control, "cpu")
+
+
+@dataclass
+class RankControl:
+    """Asks to stop after the epoch `stop_after`; no rank but the first may tell it of epochs."""
+
+    index: int
+    stop_after: int | None
+    asked: int = 0
+
+    def epoch_done(self, row: Epoch) -> None:
+        assert self.index == 0
+
+    def should_stop(self) -> bool:
+        self.asked += 1
+        return self.asked == self.stop_after
+
+
+def run_rank(runner: ColumnRunner, job: Job, index: int, meeting: Path, stop_after: int | None) -> Outcome:
+    """One rank of a job, of which the last is asked to stop; for a process of its own."""
+    join_group(index, job.devices, meeting)
+    return runner(job, RankControl(index, stop_after if index == job.devices - 1 else None))
