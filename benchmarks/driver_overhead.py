@@ -29,13 +29,14 @@ from rich.table import Table
 
 from nas import assembly, proposer
 from nas.config import compose
+from nas.fidelity.full import Full
 from nas.jobs import Epoch, Job, Outcome
 from nas.objectives.values import objective_values
 from nas.progress import Progress
 from nas.proposer import Proposer
 from nas.records import Record
 from nas.reports.console import LineObserver
-from nas.samplers.optuna_samplers import optuna_sampler
+from nas.samplers.making import Domain, sampler_factory
 from nas.samplers.view import View
 from nas.search import Parts, Search
 from nas.study import Study
@@ -121,7 +122,7 @@ def _search(folder: Path, sampler_name: str, trials: int, watch: Stopwatch) -> S
     config = compose("search", [f"sampler={sampler_name}", f"budget.trials={trials}", f"training.epochs={EPOCHS}"])
     info, space = assembly.prepare(config)
     study: Study = assembly.open_or_create(folder, config, info, space)
-    sampler = optuna_sampler(config.sampler.optuna_class, config.sampler.options)
+    sampler = sampler_factory(config.sampler, Domain(space, study.axes))
     view = View(space, study.axes, sampler, seed=0, worst=config.sampler.rejected_as == "worst")
     watch.watch(view, ask="ask", accept="tell the sampler", tell="tell the sampler")
     watch.watch(study, add="store", note="store", tell="store")
@@ -130,7 +131,7 @@ def _search(folder: Path, sampler_name: str, trials: int, watch: Stopwatch) -> S
         study=study,
         view=view,
         proposer=Proposer(view, config.limits, seed=0, max_idle_asks=config.budget.max_idle_asks),
-        policy=assembly.Full(EPOCHS),
+        policy=Full(EPOCHS),
         executor=InstantExecutor(),
         values=partial(objective_values, config.objective),
         latest=lambda _: None,

@@ -31,10 +31,11 @@ from scipy.stats import t as student
 
 from nas import assembly
 from nas.config import compose
+from nas.fidelity.full import Full
 from nas.jobs import Epoch, Job, Outcome
 from nas.objectives.values import objective_values
 from nas.proposer import Proposer
-from nas.samplers.optuna_samplers import optuna_sampler
+from nas.samplers.making import Domain, sampler_factory
 from nas.samplers.view import View
 from nas.search import Parts, Search
 from nas.tracking.spec import TrackingSpec
@@ -129,7 +130,7 @@ def _timed(spec: TrackingSpec, trials: int, seconds: float) -> Measured:
     info, space = assembly.prepare(config)
     with tempfile.TemporaryDirectory() as folder:
         study = assembly.open_or_create(Path(folder), config, info, space)
-        sampler = optuna_sampler(config.sampler.optuna_class, config.sampler.options)
+        sampler = sampler_factory(config.sampler, Domain(space, study.axes))
         view = View(space, study.axes, sampler, seed=0, worst=False)
         burnt, began = _processor_of_children(), time.perf_counter()
         with open_tracker(spec, study, assembly.environment()) as tracker:
@@ -137,7 +138,7 @@ def _timed(spec: TrackingSpec, trials: int, seconds: float) -> Measured:
                 study=study,
                 view=view,
                 proposer=Proposer(view, config.limits, seed=0, max_idle_asks=config.budget.max_idle_asks),
-                policy=assembly.Full(EPOCHS),
+                policy=Full(EPOCHS),
                 executor=SleepingExecutor(seconds),
                 values=partial(objective_values, config.objective),
                 latest=lambda _: None,

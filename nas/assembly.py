@@ -7,7 +7,7 @@ import platform
 import random
 from collections.abc import Sequence
 from dataclasses import asdict
-from functools import partial
+from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ import torch
 
 from nas.data import DataInfo, DataSpec, describe
 from nas.executing import executor_for, step_memory
-from nas.fidelity.policy import Full, Policy
+from nas.fidelity.making import Horizon, policy_of
 from nas.gate import check_fits, check_reachable, costs_of
 from nas.objectives import Objective
 from nas.objectives.values import objective_values
@@ -25,7 +25,7 @@ from nas.progress import Observer
 from nas.proposer import Proposer
 from nas.retention import Retention
 from nas.runner import TrialRunner
-from nas.samplers.optuna_samplers import optuna_sampler
+from nas.samplers.making import Domain, sampler_factory
 from nas.samplers.view import View
 from nas.search import Parts, Search
 from nas.settings import SearchConfig
@@ -49,7 +49,8 @@ def space_for(config_space: dict[str, Any], info: DataInfo) -> Space:
     return parse_space(config_space, Shape(*info.shape), len(info.classes))
 
 
-def axes_of(objectives: Sequence[Objective], space: Space) -> tuple[Axis, ...]:
+@cache
+def axes_of(objectives: tuple[Objective, ...], space: Space) -> tuple[Axis, ...]:
     """The objectives as axes with fixed ends, which a study keeps.
 
     Accuracies go from 1 to what guessing gives. Costs go from the least that the space can cost to the largest of a
@@ -111,7 +112,7 @@ def starts_of(names: Sequence[str], space: Space) -> dict[str, Projection]:
 
 def assemble(config: SearchConfig, study: Study, space: Space, observers: Sequence[Observer]) -> Search:
     """A search over `study`, ready to run."""
-    sampler = optuna_sampler(config.sampler.optuna_class, config.sampler.options)
+    sampler = sampler_factory(config.sampler, Domain(space, study.axes, config.limits))
     view = View(space, study.axes, sampler, seed=config.seed, worst=config.sampler.rejected_as == "worst")
     proposer = Proposer(
         view,
@@ -126,7 +127,7 @@ def assemble(config: SearchConfig, study: Study, space: Space, observers: Sequen
         study=study,
         view=view,
         proposer=proposer,
-        policy=_policy(config),
+        policy=policy_of(config.fidelity, _horizon(config, study.axes)),
         executor=executor_for(runner, config.workers),
         values=partial(objective_values, config.objective),
         latest=latest,
@@ -134,6 +135,10 @@ def assemble(config: SearchConfig, study: Study, space: Space, observers: Sequen
         retention=Retention(config.workers.keep, study.trial_folder),
     )
     return Search(parts, config.budget, epochs=config.training.epochs, retries=config.workers.retries)
+
+
+def _horizon(config: SearchConfig, axes: Sequence[Axis]) -> Horizon:
+    return Horizon(config.training.epochs, axes, partial(objective_values, config.objective))
 
 
 def tracker_of(config: SearchConfig, study: Study) -> Tracker:
@@ -146,11 +151,13 @@ def prepare(config: SearchConfig) -> tuple[DataInfo, Space]:
     """Read the data and the space, and refuse what cannot be searched before anything is written.
 
     Raises:
-        ValueError: no such sampler, unreadable data, an impossible space, or limits that nothing meets.
+        ValueError: no such sampler or fidelity, unreadable data, an impossible space, or limits that nothing meets.
     """
-    optuna_sampler(config.sampler.optuna_class, config.sampler.options)
     info = describe(config.data)
     space = space_for(config.space, info)
+    axes = axes_of(config.objective, space)
+    sampler_factory(config.sampler, Domain(space, axes, config.limits))
+    policy_of(config.fidelity, _horizon(config, axes))
     check_reachable(space, config.limits)
     check_fits(space, step_memory(config.training, config.workers))
     return info, space
@@ -167,12 +174,6 @@ def environment() -> dict[str, Any]:
         "gpus": _gpus(),
         "packages": {name: version(name) for name in PACKAGES},
     }
-
-
-def _policy(config: SearchConfig) -> Policy:
-    if config.fidelity.name != "full":
-        raise ValueError(f"fidelity must be full, got {config.fidelity.name!r}")
-    return Full(config.training.epochs)
 
 
 def _processor() -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, final
+from typing import Protocol
 
 from nas.records import Expected, Record
 
@@ -70,21 +70,3 @@ class Policy(Protocol):
             records: all trials by number.
         """
         ...
-
-
-@final
-class Full:
-    """Every trial is trained over the full horizon; what an earlier run left unfinished is finished first."""
-
-    def __init__(self, epochs: int) -> None:
-        self._epochs = epochs
-
-    def decide(self, standing: Standing) -> Decision | None:
-        """The oldest unfinished trial, then a new one."""
-        if standing.waiting:
-            return Thaw(standing.waiting[0].number, self._epochs)
-        return Start(self._epochs) if standing.may_start else None
-
-    def expected(self, records: Mapping[int, Record]) -> Mapping[int, Expected]:  # noqa: ARG002 - none is left half trained
-        """Nothing."""
-        return {}

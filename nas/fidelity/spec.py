@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-FIDELITIES = ("full",)
+from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -12,14 +11,16 @@ class FidelitySpec:
     """How far a trial is trained before the next decision about it.
 
     Attributes:
-        name: `full`, every trial to the recipe's last epoch.
+        name: `full`, every trial to the recipe's last epoch, or another module of nas/fidelity.
+        options: settings of that policy.
 
     Raises:
-        ValueError: a name that there is not.
+        ValueError: a name that cannot be a module's.
     """
 
     name: str = "full"
+    options: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.name not in FIDELITIES:
-            raise ValueError(f"fidelity.name must be one of {', '.join(FIDELITIES)}, got {self.name!r}")
+        if not self.name.isidentifier():
+            raise ValueError(f"fidelity.name must be the name of a module of nas/fidelity, got {self.name!r}")

@@ -14,22 +14,27 @@ class SamplerSpec:
 
     Attributes:
         name: names the sampler.
-        optuna_class: class in `optuna.samplers`.
-        options: arguments of that class, the seed apart.
+        optuna_class: class in `optuna.samplers`; null for a sampler of our own.
+        options: arguments of that sampler, the seed apart.
         rejected_as: how the sampler sees an architecture that breaks a limit: `pruned`, a pruned trial with its
             constraints, or `worst`, a complete trial with the worst values.
 
     Raises:
-        ValueError: a word that there is not, or a seed among the options.
+        ValueError: a word that there is not, none or two samplers, or a seed among the options.
     """
 
     name: str
-    optuna_class: str
+    optuna_class: str | None = None
     options: dict[str, Any] = field(default_factory=dict)
     rejected_as: str = "pruned"
+    module: str | None = None
 
     def __post_init__(self) -> None:
-        if not self.optuna_class.isidentifier():
+        if (self.optuna_class is None) == (self.module is None):
+            raise ValueError(
+                f"a sampler must have either optuna_class or module, got {self.optuna_class} and {self.module}"
+            )
+        if self.optuna_class is not None and not self.optuna_class.isidentifier():
             raise ValueError(f"sampler.optuna_class must be the name of a class, got {self.optuna_class!r}")
         if self.rejected_as not in REJECTED_AS:
             raise ValueError(f"sampler.rejected_as must be one of {', '.join(REJECTED_AS)}, got {self.rejected_as!r}")

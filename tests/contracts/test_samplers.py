@@ -11,7 +11,7 @@ from engine import AXES, ONE, SMALL, space_of, spec_of
 from nas.config import conf_dir
 from nas.proposer import Proposer
 from nas.records import Candidate
-from nas.samplers.optuna_samplers import optuna_sampler
+from nas.samplers.making import Domain, sampler_factory
 from nas.samplers.view import View
 from nas.specs import Limits
 
@@ -22,9 +22,9 @@ FREE = Limits()
 
 def view_of(option: str, objectives: tuple[str, ...], seed: int, space: Any = None) -> View:
     spec = spec_of(option)
-    factory = optuna_sampler(spec.optuna_class, spec.options)
     axes = [AXES[name] for name in objectives]
-    return View(space_of(space or SMALL), axes, factory, seed=seed, worst=spec.rejected_as == "worst")
+    domain = Domain(space_of(space or SMALL), axes)
+    return View(domain.space, axes, sampler_factory(spec, domain), seed=seed, worst=spec.rejected_as == "worst")
 
 
 def value(name: str, candidate: Candidate) -> float:

@@ -13,7 +13,7 @@ from typing import Any
 
 from nas.clock import Clock, WallClock
 from nas.config import compose
-from nas.fidelity.policy import Full
+from nas.fidelity.full import Full
 from nas.jobs import Curve, Epoch, Failure, Job, Outcome
 from nas.objectives import Objective
 from nas.objectives.values import objective_values
@@ -21,7 +21,7 @@ from nas.pareto import Axis
 from nas.progress import Observer, Progress
 from nas.proposer import Proposer
 from nas.records import Candidate, Record, Rejected
-from nas.samplers.optuna_samplers import optuna_sampler
+from nas.samplers.making import Domain, sampler_factory
 from nas.samplers.spec import SamplerSpec
 from nas.samplers.view import View
 from nas.search import Parts, Search
@@ -243,8 +243,8 @@ def view_of(
     """An empty view with a sampler of conf/sampler."""
     spec = spec_of(sampler)
     told_as_worst = spec.rejected_as == "worst" if worst is None else worst
-    factory = optuna_sampler(spec.optuna_class, spec.options)
-    return View(space, [AXES[name] for name in objectives], factory, seed=seed, worst=told_as_worst)
+    axes = [AXES[name] for name in objectives]
+    return View(space, axes, sampler_factory(spec, Domain(space, axes)), seed=seed, worst=told_as_worst)
 
 
 @dataclass

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import pytest
-from engine import candidate
+from engine import AXES, candidate
 
-from nas.fidelity.policy import Full, Standing, Start, Thaw
+from nas.fidelity.full import Full
+from nas.fidelity.making import Horizon, policy_of
+from nas.fidelity.policy import Standing, Start, Thaw
 from nas.fidelity.spec import FidelitySpec
 from nas.records import Record
+
+HORIZON = Horizon(12, [AXES["val_accuracy"], AXES["macs"]], lambda curve, costs: {})
 
 
 def frozen(*numbers: int) -> list[Record]:
@@ -36,7 +40,15 @@ def test_nothing_is_expected_of_trials_that_are_trained_in_full_anyway() -> None
     assert Full(12).expected(standing(3, 5).records) == {}
 
 
-def test_a_fidelity_that_there_is_not_is_refused() -> None:
-    assert FidelitySpec("full").name == "full"
-    with pytest.raises(ValueError, match=r"fidelity.name must be one of full, got 'hyperband'"):
-        FidelitySpec("hyperband")
+def test_a_fidelity_is_found_by_its_name() -> None:
+    assert isinstance(policy_of(FidelitySpec("full"), HORIZON), Full)
+    for name in ("hyperband", "policy"):
+        with pytest.raises(ValueError, match=rf"fidelity.name must be one of .*full.*, got '{name}'"):
+            policy_of(FidelitySpec(name), HORIZON)
+
+
+def test_an_option_that_there_is_not_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"full takes \[\], got \['rung'\]"):
+        policy_of(FidelitySpec("full", {"rung": 3}), HORIZON)
+    with pytest.raises(ValueError, match=r"fidelity.name must be the name of a module of nas/fidelity, got 'a.b'"):
+        FidelitySpec("a.b")

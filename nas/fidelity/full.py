@@ -1,0 +1,33 @@
+"""Every trial over the full horizon."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import final
+
+from nas.fidelity.making import Horizon
+from nas.fidelity.policy import Decision, Standing, Start, Thaw
+from nas.records import Expected, Record
+
+
+@final
+class Full:
+    """Every trial is trained over the full horizon; what an earlier run left unfinished is finished first."""
+
+    def __init__(self, epochs: int) -> None:
+        self._epochs = epochs
+
+    def decide(self, standing: Standing) -> Decision | None:
+        """The oldest unfinished trial, then a new one."""
+        if standing.waiting:
+            return Thaw(standing.waiting[0].number, self._epochs)
+        return Start(self._epochs) if standing.may_start else None
+
+    def expected(self, records: Mapping[int, Record]) -> Mapping[int, Expected]:  # noqa: ARG002 - none is left half trained
+        """Nothing."""
+        return {}
+
+
+def make(horizon: Horizon) -> Full:
+    """The policy."""
+    return Full(horizon.epochs)

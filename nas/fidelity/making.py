@@ -1,0 +1,37 @@
+"""From a fidelity's specification to the policy: what the module of that name in this room makes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from nas.fidelity.policy import Policy
+from nas.fidelity.spec import FidelitySpec
+from nas.jobs import Curve
+from nas.pareto import Axis
+from nas.plugins import make_plugin
+
+
+@dataclass(frozen=True)
+class Horizon:
+    """What a policy is made for.
+
+    Attributes:
+        epochs: the full horizon of a training, at least 1.
+        axes: the objectives.
+        values: the objectives, by name, that a learning curve stands at, given the network's costs.
+    """
+
+    epochs: int
+    axes: Sequence[Axis]
+    values: Callable[[Curve, Mapping[str, float]], Mapping[str, float]]
+
+
+def policy_of(spec: FidelitySpec, horizon: Horizon) -> Policy:
+    """The policy that a configuration names.
+
+    Raises:
+        ValueError: there is none, or an option that it doesn't have or that is out of range.
+    """
+    return cast(Policy, make_plugin(__package__ or "", spec.name, "fidelity.name", horizon, spec.options))

@@ -1,0 +1,42 @@
+"""From a sampler's specification to what makes it anew for every ask: a class of Optuna's, or a module of this room."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import cast
+
+from nas.pareto import Axis
+from nas.plugins import make_plugin
+from nas.samplers.optuna_samplers import optuna_sampler
+from nas.samplers.spec import SamplerSpec
+from nas.samplers.view import SamplerFactory
+from nas.specs import Limits
+from search_space.space import Space
+
+
+@dataclass(frozen=True)
+class Domain:
+    """What a sampler of our own is made for.
+
+    Attributes:
+        space: what to draw from.
+        axes: the objectives, in the order in which the view tells them, with costs on their own scale.
+        limits: what a network may cost.
+    """
+
+    space: Space
+    axes: Sequence[Axis]
+    limits: Limits = field(default_factory=Limits)
+
+
+def sampler_factory(spec: SamplerSpec, domain: Domain) -> SamplerFactory:
+    """Makes the sampler of one ask from its seed.
+
+    Raises:
+        ValueError: there is no such sampler, or it takes no such option.
+    """
+    if spec.optuna_class is not None:
+        return optuna_sampler(spec.optuna_class, spec.options)
+    made = make_plugin(__package__ or "", spec.module or "", "sampler.module", domain, spec.options)
+    return cast(SamplerFactory, made)
