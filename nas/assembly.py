@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import platform
-import random
 from collections.abc import Sequence
 from dataclasses import asdict
-from functools import cache, partial
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -16,26 +15,18 @@ import torch
 
 from nas.data import DataInfo, DataSpec, describe
 from nas.executing import executor_for, step_memory
-from nas.fidelity.making import Horizon, policy_of
-from nas.gate import check_fits, check_reachable, costs_of
-from nas.objectives import Objective
+from nas.gate import check_fits, check_reachable
 from nas.objectives.values import objective_values
-from nas.pareto import Axis
 from nas.progress import Observer
-from nas.proposer import Proposer
 from nas.retention import Retention
 from nas.runner import TrialRunner
-from nas.samplers.making import Domain, sampler_factory
-from nas.samplers.view import View
 from nas.search import Parts, Search
 from nas.settings import SearchConfig
+from nas.strategy import asking, axes_of, policy
 from nas.study import STUDY_FILE, Study, create_study, resume_study
 from nas.tracking.tracker import Tracker, open_tracker
 from nas.training.checkpoint import latest
-from search_space.choices import RandomChooser
 from search_space.graph import Shape
-from search_space.projection import Projection, project
-from search_space.references.architectures import ARCHITECTURES
 from search_space.space import Space, parse_space
 
 REFERENCE_SAMPLES = 512
@@ -47,28 +38,6 @@ NOT_IN_FINGERPRINT = ("path", "cache")
 def space_for(config_space: dict[str, Any], info: DataInfo) -> Space:
     """The space that a configuration describes, for the images of a data set."""
     return parse_space(config_space, Shape(*info.shape), len(info.classes))
-
-
-@cache
-def axes_of(objectives: tuple[Objective, ...], space: Space) -> tuple[Axis, ...]:
-    """The objectives as axes with fixed ends, which a study keeps.
-
-    Accuracies go from 1 to what guessing gives. Costs go from the least that the space can cost to the largest of a
-    seeded sample of it, so that the hypervolume is a share of what there is to gain.
-    """
-    chooser = RandomChooser(random.Random(0))
-    sample = [costs_of(space.sample(chooser)) for _ in range(REFERENCE_SAMPLES)]
-    return tuple(_axis(objective, space, sample) for objective in objectives)
-
-
-def _axis(objective: Objective, space: Space, sample: Sequence[dict[str, float]]) -> Axis:
-    if objective.source == "cost":
-        cheapest = space.minimise(lambda architecture: costs_of(architecture)[objective.key])
-        least, most = costs_of(cheapest)[objective.key], max(costs[objective.key] for costs in sample)
-        return Axis(objective.name, "minimize", objective.log, least, max(most, least * 1.001))
-    if "accuracy" in objective.key:
-        return Axis(objective.name, "maximize", objective.log, 1.0, 1.0 / space.classes)
-    return Axis(objective.name, "minimize", objective.log, 0.0, 3.0)
 
 
 def fingerprint(config: SearchConfig, info: DataInfo, space: Space) -> dict[str, Any]:
@@ -98,36 +67,15 @@ def open_or_create(folder: Path, config: SearchConfig, info: DataInfo, space: Sp
     return resume_study(folder, made_with) if (folder / STUDY_FILE).exists() else create_study(folder, made_with)
 
 
-def starts_of(names: Sequence[str], space: Space) -> dict[str, Projection]:
-    """Published networks, scaled to the images and brought onto the space, by name.
-
-    Raises:
-        ValueError: a network that there is not.
-    """
-    unknown = [name for name in names if name not in ARCHITECTURES]
-    if unknown:
-        raise ValueError(f"start may name {', '.join(ARCHITECTURES)}, got {unknown[0]!r}")
-    return {name: project(space, ARCHITECTURES[name](space.input, space.classes)) for name in names}
-
-
 def assemble(config: SearchConfig, study: Study, space: Space, observers: Sequence[Observer]) -> Search:
     """A search over `study`, ready to run."""
-    sampler = sampler_factory(config.sampler, Domain(space, study.axes, config.limits))
-    view = View(space, study.axes, sampler, seed=config.seed, worst=config.sampler.rejected_as == "worst")
-    proposer = Proposer(
-        view,
-        config.limits,
-        seed=config.seed,
-        max_idle_asks=config.budget.max_idle_asks,
-        memory=step_memory(config.training, config.workers),
-        starts=[start.architecture for start in starts_of(config.start, space).values()],
-    )
+    view, proposer = asking(config, space, study.axes, step_memory(config.training, config.workers))
     runner = TrialRunner(config.data, config.training, config.workers.threads_per_slot)
     parts = Parts(
         study=study,
         view=view,
         proposer=proposer,
-        policy=policy_of(config.fidelity, _horizon(config, study.axes)),
+        policy=policy(config, study.axes, config.training.epochs),
         executor=executor_for(runner, config.workers),
         values=partial(objective_values, config.objective),
         latest=latest,
@@ -135,10 +83,6 @@ def assemble(config: SearchConfig, study: Study, space: Space, observers: Sequen
         retention=Retention(config.workers.keep, study.trial_folder),
     )
     return Search(parts, config.budget, epochs=config.training.epochs, retries=config.workers.retries)
-
-
-def _horizon(config: SearchConfig, axes: Sequence[Axis]) -> Horizon:
-    return Horizon(config.training.epochs, axes, partial(objective_values, config.objective))
 
 
 def tracker_of(config: SearchConfig, study: Study) -> Tracker:
@@ -156,8 +100,8 @@ def prepare(config: SearchConfig) -> tuple[DataInfo, Space]:
     info = describe(config.data)
     space = space_for(config.space, info)
     axes = axes_of(config.objective, space)
-    sampler_factory(config.sampler, Domain(space, axes, config.limits))
-    policy_of(config.fidelity, _horizon(config, axes))
+    asking(config, space, axes, None)
+    policy(config, axes, config.training.epochs)
     check_reachable(space, config.limits)
     check_fits(space, step_memory(config.training, config.workers))
     return info, space

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
-from nas.assembly import assemble, environment, open_or_create, prepare, starts_of, tracker_of
+from nas.assembly import assemble, environment, open_or_create, prepare, tracker_of
 from nas.cli.front import print_front
 from nas.cli.signals import CODES, obeying_signals
 from nas.cli.studies import study_folder
@@ -19,6 +19,7 @@ from nas.reader import StudyReader
 from nas.reports.console import observer_for
 from nas.reports.figures import draw_front
 from nas.settings import SearchConfig
+from nas.strategy import starts_of
 from nas.study import Study
 
 log = logging.getLogger(__name__)

@@ -9,8 +9,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from nas.assembly import starts_of
 from nas.cli import main
+from nas.strategy import starts_of
 from search_space.graph import Shape
 from search_space.space import parse_space
 

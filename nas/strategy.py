@@ -1,0 +1,139 @@
+"""How networks are asked for and how far they are trained: what a search and its rehearsal have in common."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from functools import cache, partial
+from typing import Protocol
+
+from nas.fidelity.making import Horizon, policy_of
+from nas.fidelity.policy import Policy
+from nas.fidelity.spec import FidelitySpec
+from nas.gate import StepMemory, costs_of
+from nas.objectives import Objective
+from nas.objectives.values import objective_values
+from nas.pareto import Axis
+from nas.proposer import Proposer
+from nas.samplers.making import Domain, sampler_factory
+from nas.samplers.spec import SamplerSpec
+from nas.samplers.view import View
+from nas.specs import Budget, Limits
+from search_space.choices import RandomChooser
+from search_space.projection import Projection, project
+from search_space.references.architectures import ARCHITECTURES
+from search_space.space import Space
+
+REFERENCE_SAMPLES = 512
+
+
+class Strategy(Protocol):
+    """What decides which networks are trained, and how far; the settings of a search are one."""
+
+    @property
+    def seed(self) -> int:
+        """Seeds the sampler."""
+        ...
+
+    @property
+    def start(self) -> Sequence[str]:
+        """Published networks to begin with."""
+        ...
+
+    @property
+    def objective(self) -> tuple[Objective, ...]:
+        """The axes of the front."""
+        ...
+
+    @property
+    def limits(self) -> Limits:
+        """What a network may cost."""
+        ...
+
+    @property
+    def sampler(self) -> SamplerSpec:
+        """Who draws the architectures."""
+        ...
+
+    @property
+    def fidelity(self) -> FidelitySpec:
+        """How far each is trained."""
+        ...
+
+    @property
+    def budget(self) -> Budget:
+        """When the search ends."""
+        ...
+
+
+@cache
+def axes_of(objectives: tuple[Objective, ...], space: Space) -> tuple[Axis, ...]:
+    """The objectives as axes with fixed ends, which a study keeps.
+
+    Accuracies go from 1 to what guessing gives. Costs go from the least that the space can cost to the largest of a
+    seeded sample of it, so that the hypervolume is a share of what there is to gain.
+    """
+    chooser = RandomChooser(random.Random(0))
+    sample = [costs_of(space.sample(chooser)) for _ in range(REFERENCE_SAMPLES)]
+    return tuple(_axis(objective, space, sample) for objective in objectives)
+
+
+def _axis(objective: Objective, space: Space, sample: Sequence[dict[str, float]]) -> Axis:
+    if objective.source == "cost":
+        cheapest = space.minimise(lambda architecture: costs_of(architecture)[objective.key])
+        least, most = costs_of(cheapest)[objective.key], max(costs[objective.key] for costs in sample)
+        return Axis(objective.name, "minimize", objective.log, least, max(most, least * 1.001))
+    if "accuracy" in objective.key:
+        return Axis(objective.name, "maximize", objective.log, 1.0, 1.0 / space.classes)
+    return Axis(objective.name, "minimize", objective.log, 0.0, 3.0)
+
+
+def starts_of(names: Sequence[str], space: Space) -> dict[str, Projection]:
+    """Published networks, scaled to the images and brought onto the space, by name.
+
+    Raises:
+        ValueError: a network that there is not.
+    """
+    unknown = [name for name in names if name not in ARCHITECTURES]
+    if unknown:
+        raise ValueError(f"start may name {', '.join(ARCHITECTURES)}, got {unknown[0]!r}")
+    return {name: project(space, ARCHITECTURES[name](space.input, space.classes)) for name in names}
+
+
+def asking(strategy: Strategy, space: Space, axes: Sequence[Axis], memory: StepMemory | None) -> tuple[View, Proposer]:
+    """What the sampler sees, empty, and who asks it for the next network.
+
+    Args:
+        strategy: what is searched with.
+        space: what to draw from.
+        axes: the objectives, as the study has them.
+        memory: what a training step may take; None for any amount.
+
+    Raises:
+        ValueError: no such sampler, or an option that it doesn't have.
+    """
+    sampler = sampler_factory(strategy.sampler, Domain(space, axes, strategy.limits))
+    view = View(space, axes, sampler, seed=strategy.seed, worst=strategy.sampler.rejected_as == "worst")
+    proposer = Proposer(
+        view,
+        strategy.limits,
+        seed=strategy.seed,
+        max_idle_asks=strategy.budget.max_idle_asks,
+        memory=memory,
+        starts=[start.architecture for start in starts_of(strategy.start, space).values()],
+    )
+    return view, proposer
+
+
+def policy(strategy: Strategy, axes: Sequence[Axis], epochs: int) -> Policy:
+    """How far trials are trained before the next decision about them.
+
+    Args:
+        strategy: what is searched with.
+        axes: the objectives, as the study has them.
+        epochs: the full horizon of a training, at least 1.
+
+    Raises:
+        ValueError: no such fidelity, or an option that it doesn't have.
+    """
+    return policy_of(strategy.fidelity, Horizon(epochs, axes, partial(objective_values, strategy.objective)))
