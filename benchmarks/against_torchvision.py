@@ -5,12 +5,15 @@ Runs in the environment of tests/oracles/published.py:
     .venv-oracles/bin/python benchmarks/against_torchvision.py [--batch 8] [--pairs 15] [--threads 1]
 
 Each pair times both, in turns of changing order, so that a drift of the machine meets both alike. Printed is the
-median over pairs of theirs / ours (above 1: ours is faster) with a bootstrap interval of 95 %.
+median over pairs of theirs / ours (above 1: ours is faster) with a bootstrap interval of 95 %. Beside it stands theirs
+over a copy of itself: how far from 1 two equal networks come by where their weights happen to lie.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
+import itertools
 import os
 import platform
 import random
@@ -36,6 +39,7 @@ CASES: tuple[tuple[str, Callable[[], nn.Module], int], ...] = (
     ("inception_v3", lambda: models.inception_v3(aux_logits=True, init_weights=False), 299),
 )
 Outputs = Callable[[nn.Module, Tensor], list[Tensor]]
+Run = tuple[nn.Module, Outputs]
 
 
 def seconds(network: nn.Module, outputs: Outputs, images: Tensor, *, backward: bool) -> float:
@@ -50,16 +54,15 @@ def seconds(network: nn.Module, outputs: Outputs, images: Tensor, *, backward: b
     return time.perf_counter() - start
 
 
-def ratios(pair: tuple[nn.Module, nn.Module], images: Tensor, pairs: int, *, backward: bool) -> list[float]:
-    """Theirs over ours, once a pair; the first pair warms up and does not count."""
+def ratios(pair: tuple[Run, Run], images: Tensor, pairs: int, *, backward: bool) -> list[float]:
+    """Seconds of the first over seconds of the second, once a pair; the first pair warms up and does not count."""
     found = []
     for index in range(pairs + 1):
-        runs = [("theirs", pair[0], published.theirs), ("ours", pair[1], published.ours)]
-        times = {
-            name: seconds(network, outputs, images, backward=backward)
-            for name, network, outputs in (runs if index % 2 else reversed(runs))
-        }
-        found.append(times["theirs"] / times["ours"])
+        times = [0.0, 0.0]
+        for turn in (0, 1) if index % 2 else (1, 0):
+            network, outputs = pair[turn]
+            times[turn] = seconds(network, outputs, images, backward=backward)
+        found.append(times[0] / times[1])
     return found[1:]
 
 
@@ -78,18 +81,19 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     print(f"{platform.machine()}, {os.cpu_count()} cores, {options.threads} used; torch {torch.__version__}")
-    print(f"batch {options.batch}, {options.pairs} pairs; theirs / ours")
+    print(f"batch {options.batch}, {options.pairs} pairs; seconds of theirs / of the other")
     for name, make, side in CASES:
         torch.manual_seed(0)
         theirs = make()
         ours = load_reference_weights(name, theirs.state_dict())
         images = torch.randn(options.batch, 3, side, side)  # (N, C, H, W)
-        for backward in (False, True):
-            pair = (theirs.train(backward), ours.train(backward))
+        peers = (("ours", ours, published.ours), ("their copy", copy.deepcopy(theirs), published.theirs))
+        for backward, (who, network, outputs) in itertools.product((False, True), peers):
+            pair = ((theirs.train(backward), published.theirs), (network.train(backward), outputs))
             found = ratios(pair, images, options.pairs, backward=backward)
             low, high = interval(found)
-            label = "forward and backward" if backward else "forward"
-            print(f"{name:14}{label:22}{median(found):6.3f}  [{low:.3f}, {high:.3f}]")
+            label = f"{'forward and backward' if backward else 'forward':22}{who:12}"
+            print(f"{name:14}{label}{median(found):6.3f}  [{low:.3f}, {high:.3f}]", flush=True)
 
 
 if __name__ == "__main__":
