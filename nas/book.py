@@ -40,16 +40,18 @@ class Book:
         self.records[number] = Record(number, "running", candidate, (), {"attempt": 0}, None, None)
         return number
 
-    def next_attempt(self, number: int, to_epoch: int) -> int:
-        """Number of the next attempt at a trial and where it ends, stored where an earlier one may have left files.
+    def next_attempt(self, number: int, to_epoch: int, devices: int) -> int:
+        """Number of the next attempt at a trial, stored where an earlier one may have left files.
 
-        A stored trial without a word about its training had a first attempt whose driver was killed.
+        With it goes where it is to end and over how many devices it is trained. A stored trial without a word about its
+        training had a first attempt whose driver was killed.
         """
-        attempt = int(self.records[number].training.get("attempt", 1)) + 1
+        training = self.records[number].training
+        attempt = int(training.get("attempt", 1)) + 1
+        words = {"attempt": attempt, "to_epoch": to_epoch, "devices": devices}
+        self._remember(number, training=words if attempt == 1 else {**training, **words})
         if attempt > 1:
-            self.note(number, self.records[number].curve, attempt=attempt, to_epoch=to_epoch, frozen=False)
-        else:
-            self._remember(number, training={"attempt": attempt, "to_epoch": to_epoch})
+            self.note(number, self.records[number].curve, frozen=False)
         return attempt
 
     def micro_batches(self, number: int) -> int:

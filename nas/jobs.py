@@ -170,15 +170,15 @@ class Handle(Protocol):
 
 
 class Executor(Protocol):
-    """Runs jobs on slots, each slot one job at a time."""
+    """Runs jobs on slots, each slot one job at a time; a job over several devices takes as many slots."""
 
     @property
     def slots(self) -> int:
-        """How many jobs can run at once."""
+        """How many jobs over one device can run at once."""
         ...
 
     def submit(self, job: Job, on_epoch: Callable[[Job, Epoch], None]) -> Handle:
-        """Start `job` on a free slot; `on_epoch` is called from `wait` for every epoch that it ends."""
+        """Start `job` on `job.devices` free slots; `on_epoch` is called from `wait` for every epoch that it ends."""
         ...
 
     def wait(self, timeout: float) -> Sequence[Outcome]:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from nas.book import Book
 from nas.clock import Clock, WallClock
@@ -31,6 +32,12 @@ MAX_FAILURES_IN_A_ROW = 10
 
 Values = Callable[[Curve, Mapping[str, float]], dict[str, float]]
 Latest = Callable[[Path], tuple[Path, int] | None]
+Devices = Callable[[Mapping[str, Any]], int]
+
+
+def one_device(_: Mapping[str, Any]) -> int:
+    """Trains every network over one device."""
+    return 1
 
 
 class SearchStoppedError(ValueError):
@@ -51,6 +58,7 @@ class Parts:
         latest: the newest checkpoint in a trial's folder, and its epoch.
         observers: who is told how the search stands.
         retention: drops checkpoints of trials that have ended; None keeps them all.
+        devices: over how many devices a network is trained; more than there are slots is all of them.
         clock: what the budget's minutes are counted by.
         poll_seconds: how long the executor is waited for before the driver looks up again, positive.
     """
@@ -66,6 +74,7 @@ class Parts:
     retention: Retention | None = None
     clock: Clock = field(default_factory=WallClock)
     poll_seconds: float = POLL_SECONDS
+    devices: Devices = one_device
 
 
 class Search:
@@ -88,6 +97,7 @@ class Search:
         parts.study.set_attribute("budget", asdict(budget))
         parts.proposer.restore(list(self._book.records.values()), parts.study.attribute("tail"))
         self._handles: dict[int, Handle] = {}
+        self._due: Thaw | None = None
         self._reached: dict[int, int] = {}
         self._noted: dict[int, float] = {}
         self._again: dict[int, Counter[str]] = {}
@@ -140,16 +150,16 @@ class Search:
 
     def _fill_slots(self) -> bool:
         """Hand out jobs while slots are free and there is something to do; whether any was handed out."""
-        started = False
-        while not self._must_end() and len(self._handles) < self._parts.executor.slots:
+        started = self._submit_due()
+        while self._due is None and not self._must_end() and self._free_slots() > 0:
             match self._parts.policy.decide(self._book.standing(self._handles, exhausted=self._exhausted)):
                 case Start(to_epoch):
                     number = self._new_trial()
                     if number is None:
                         continue
-                    self._submit(number, to_epoch)
-                case Thaw(number, to_epoch):
-                    self._submit(number, to_epoch)
+                    self._due = Thaw(number, to_epoch)
+                case Thaw() as thaw:
+                    self._due = thaw
                 case Prune(number):
                     self._prune(number)
                     continue
@@ -157,8 +167,26 @@ class Search:
                     if not self._handles:
                         self._reason = "exhausted" if self._exhausted else "budget"
                     break
-            started = True
+            started = self._submit_due() or started
         return started
+
+    def _submit_due(self) -> bool:
+        """Hand out the job that is due, once it has all of its devices; whether it was.
+
+        No other job overtakes it: the devices drain, and it waits for the running jobs alone.
+        """
+        if self._due is None or self._reason:
+            return False
+        architecture = self._book.records[self._due.trial].candidate.architecture
+        devices = min(self._parts.devices(architecture), self._parts.executor.slots)
+        if devices > self._free_slots():
+            return False
+        due, self._due = self._due, None
+        self._submit(due, devices)
+        return True
+
+    def _free_slots(self) -> int:
+        return self._parts.executor.slots - sum(handle.job.devices for handle in self._handles.values())
 
     def _new_trial(self) -> int | None:
         """Ask for a network and store it as a new trial; None where nothing new is found, or time is up before."""
@@ -180,10 +208,11 @@ class Search:
             self.stop("stopped")
         return bool(self._reason)
 
-    def _submit(self, number: int, to_epoch: int) -> None:
+    def _submit(self, due: Thaw, devices: int) -> None:
         """Hand out a job for a trial, from its newest checkpoint."""
+        number = due.trial
         candidate, folder = self._book.records[number].candidate, self._book.folder(number)
-        attempt = self._book.next_attempt(number, to_epoch)
+        attempt = self._book.next_attempt(number, due.to_epoch, devices)
         checkpoint, epoch = self._parts.latest(folder) or (None, 0)
         job = Job(
             trial=number,
@@ -191,10 +220,11 @@ class Search:
             architecture=candidate.architecture,
             seed=candidate.seed,
             from_epoch=epoch,
-            to_epoch=max(epoch, to_epoch),
+            to_epoch=max(epoch, due.to_epoch),
             folder=folder,
             checkpoint=checkpoint,
             micro_batches=self._book.micro_batches(number),
+            devices=devices,
         )
         self._handles[number] = self._parts.executor.submit(job, self._on_epoch)
         self._reached[number], self._noted[number] = epoch, self._parts.clock.now()
@@ -277,7 +307,7 @@ class Search:
     def _wind_up(self) -> None:
         """Kill what still runs, and store how far it came."""
         self._parts.executor.close()
-        running = list(self._handles)
+        running = [*self._handles, *([self._due.trial] if self._due else [])]
         self._handles.clear()
         try:
             for number in running:

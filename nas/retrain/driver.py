@@ -30,11 +30,13 @@ class Task:
         record: the trial that is retrained.
         seed: seeds the initial weights, the batch order and the augmentation.
         folder: where its checkpoints, its log and its result go.
+        devices: over how many devices it is trained; more than there are slots is all of them.
     """
 
     record: Record
     seed: int
     folder: Path
+    devices: int = 1
 
     @property
     def done(self) -> bool:
@@ -90,15 +92,18 @@ class Retraining:
 
     def _fill_slots(self) -> bool:
         """Hand out jobs while slots are free; whether any job runs."""
-        while self._waiting and not self._reason and len(self._running) < self._executor.slots:
+        while self._waiting and not self._reason:
+            devices = min(self._waiting[0].devices, self._executor.slots)
+            if devices > self._executor.slots - sum(handle.job.devices for _, handle in self._running.values()):
+                break  # nothing overtakes it: its devices drain
             task = self._waiting.pop(0)
-            handle = self._executor.submit(self._job(task), self._on_epoch)
+            handle = self._executor.submit(self._job(task, devices), self._on_epoch)
             self._running[task.folder] = task, handle
             if self._reason:  # `stop` came, in a signal, while the job was on its way and had no handle yet
                 handle.stop_after_epoch()
         return bool(self._running)
 
-    def _job(self, task: Task) -> Job:
+    def _job(self, task: Task, devices: int) -> Job:
         checkpoint, epoch = self._latest(task.folder) or (None, 0)
         return Job(
             trial=task.record.number,
@@ -109,6 +114,7 @@ class Retraining:
             to_epoch=max(epoch, self._epochs),
             folder=task.folder,
             checkpoint=checkpoint,
+            devices=devices,
         )
 
     def _on_epoch(self, job: Job, row: Epoch) -> None:

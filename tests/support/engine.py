@@ -24,7 +24,7 @@ from nas.records import Candidate, Record, Rejected
 from nas.samplers.making import Domain, sampler_factory
 from nas.samplers.spec import SamplerSpec
 from nas.samplers.view import View
-from nas.search import Parts, Search
+from nas.search import Devices, Parts, Search, one_device
 from nas.specs import Budget, Limits
 from nas.study import STUDY_FILE, Study, create_study, open_study, resume_study
 from nas.training.checkpoint import latest
@@ -172,14 +172,15 @@ class FakeExecutor:
     most: int = 0
 
     def submit(self, job: Job, on_epoch: Callable[[Job, Epoch], None]) -> FakeHandle:
-        assert len(self.running) < self.slots, "a job without a free slot"
+        taken = job.devices + sum(handle.job.devices for handle in self.running)
+        assert taken <= self.slots, "a job without free slots"
         assert job.trial not in [handle.job.trial for handle in self.running], "two jobs of one trial"
         rows = [] if job.checkpoint is None else [Epoch.from_json(r) for r in json.loads(job.checkpoint.read_text())]
         assert len(rows) == job.from_epoch
         handle = FakeHandle(job, on_epoch, rows, len(rows))
         self.jobs.append(job)
         self.running.append(handle)
-        self.most = max(self.most, len(self.running))
+        self.most = max(self.most, taken)
         return handle
 
     def wait(self, timeout: float) -> list[Outcome]:
@@ -261,6 +262,7 @@ class Setting:
     retries: int = 2
     observers: Sequence[Observer] = ()
     clock: Clock = field(default_factory=WallClock)
+    devices: Devices = one_device
 
     def study(self, folder: Path) -> Study:
         folder.mkdir(parents=True, exist_ok=True)
@@ -278,6 +280,7 @@ class Setting:
             values=partial(objective_values, [OBJECTIVES[name] for name in self.objectives]),
             latest=latest,
             observers=self.observers,
+            devices=self.devices,
             clock=self.clock,
         )
         return Search(parts, self.budget, epochs=EPOCHS, retries=self.retries)
