@@ -10,7 +10,8 @@ from nas.training.optimizer import state_slots
 from nas.training.recipe import Recipe
 from nas.workers.devices import machine_memory, slot_devices, smallest_share, visible_gpus
 from nas.workers.local import LocalExecutor
-from nas.workers.spec import WorkersSpec
+from nas.workers.spec import AUTO, WorkersSpec
+from nas.workers.tenure import AUTO_JOBS, Tenure
 
 PRELOADED = ("nas.runner", "kornia", "torchmetrics", "pytorch_lightning", "torch", "nas.workers.settle")
 
@@ -41,9 +42,17 @@ def _local(runner: Runner, workers: WorkersSpec) -> LocalExecutor:
     return LocalExecutor(
         runner,
         slot_devices(workers, _gpus_by_name()),
+        tenure=tenure_of(workers),
         preload=PRELOADED,
         deadline_seconds=None if deadline is None else 60 * deadline,
     )
+
+
+def tenure_of(workers: WorkersSpec) -> Tenure:
+    """How many jobs a child process serves."""
+    if workers.jobs_per_child == AUTO:
+        return Tenure(AUTO_JOBS, if_worth=True)
+    return Tenure(int(workers.jobs_per_child))
 
 
 def _gpus_by_name() -> tuple[str, ...]:

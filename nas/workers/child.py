@@ -1,4 +1,4 @@
-"""One job in a process of its own: what runs in the child.
+"""Jobs in a process of its own: what runs in the child.
 
 The child obeys its driver through a pipe and ends when the driver is gone: children of a forkserver survive their
 driver's SIGKILL, so nobody else would end them.
@@ -6,78 +6,145 @@ driver's SIGKILL, so nobody else would end them.
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
 import threading
+import time
 import traceback
+from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
+from itertools import pairwise
 from multiprocessing.connection import Connection
 from pathlib import Path
+from queue import SimpleQueue
 from typing import final
 
-from nas.jobs import Epoch, Failure, Job, Outcome, Runner
+from nas.jobs import Control, Epoch, Failure, Job, Outcome, Runner
 from nas.recovery import disk_failure
+from nas.workers.tenure import Tenure, start_seconds
 
 STOP = "stop"
 LOG_FILE = "log.txt"
 DRIVER_GONE = 70
 
 
+@dataclass(frozen=True)
+class Report:
+    """The last word on a job.
+
+    Attributes:
+        outcome: what came of it.
+        stays: whether the child waits for another job.
+    """
+
+    outcome: Outcome
+    stays: bool
+
+
 @final
 class PipeControl:
-    """Reports epochs to the driver, and hears from it."""
+    """Reports the epochs of one job to the driver, and knows whether it is to stop."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._stop = threading.Event()
-        threading.Thread(target=self._listen, daemon=True).start()
+        self._moments = [time.perf_counter()]
+
+    @property
+    def epochs(self) -> Sequence[float]:
+        """Seconds to the end of the first epoch, then from each to the next."""
+        return [after - before for before, after in pairwise(self._moments)]
 
     def epoch_done(self, row: Epoch) -> None:
         """Send the row to the driver."""
+        self._moments.append(time.perf_counter())
         self._connection.send(row)
 
     def should_stop(self) -> bool:
-        """Whether the driver has asked the job to end after its epoch."""
+        """Whether the job has been asked to end after its epoch."""
         return self._stop.is_set()
 
     def stop(self) -> None:
         """Ask the job to end after its epoch."""
         self._stop.set()
 
+
+@final
+class Orders:
+    """What the driver says: jobs one after the other, and to stop one. The child ends when the driver is gone."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._waiting: SimpleQueue[tuple[Job, PipeControl] | None] = SimpleQueue()
+        self._newest = PipeControl(connection)
+        self.leaving = False
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def next(self) -> tuple[Job, PipeControl] | None:
+        """The next job, when it comes; None once the child has been asked to leave."""
+        return self._waiting.get()
+
+    def leave(self, *_: object) -> None:
+        """End the running job after its epoch, and the child with it; a handler of signals."""
+        self.leaving = True
+        self._newest.stop()
+        self._waiting.put(None)
+
     def _listen(self) -> None:
         try:
             while True:
-                if self._connection.recv() == STOP:
-                    self._stop.set()
+                self._take(self._connection.recv())
         except (EOFError, OSError):
             os._exit(DRIVER_GONE)  # the driver is dead: nobody waits for this job, and it must not outlive it
 
+    def _take(self, order: Job | str) -> None:
+        if order == STOP:
+            self._newest.stop()  # orders come in order: it is for the last job that came, even where that has ended
+            return
+        assert isinstance(order, Job)
+        self._newest = PipeControl(self._connection)
+        if self.leaving:
+            self._newest.stop()
+        self._waiting.put((order, self._newest))
 
-def run_child(runner: Runner, job: Job, connection: Connection, visible_device: str | None) -> None:
-    """Run `job` and send its outcome; entry point of the child process.
+
+def serve(runner: Runner, connection: Connection, visible_device: str | None, tenure: Tenure) -> None:
+    """Run the jobs that come and send their outcomes; entry point of the child process.
 
     Args:
-        runner: carries out the job.
-        job: what to do.
+        runner: carries out the jobs.
         connection: the child's end of the pipe to its driver.
-        visible_device: the one GPU that the job may see, as CUDA_VISIBLE_DEVICES takes it; None leaves that as it is.
+        visible_device: the GPU that the jobs may see, as CUDA_VISIBLE_DEVICES takes it; None leaves that as it is.
+        tenure: when the child leaves. After a failure it does so whatever this says: nobody knows what that has left.
     """
     if visible_device is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = visible_device
-    control = PipeControl(connection)
-    signal.signal(signal.SIGTERM, lambda *_: control.stop())
-    outcome = _outcome(runner, job, control)
-    with suppress(OSError):  # the log is on a full disk, and the outcome says so
-        sys.stdout.flush()
-        sys.stderr.flush()
-    with suppress(BrokenPipeError, ConnectionResetError):  # the driver is dead; the checkpoint tells its successor
-        connection.send(outcome)
-    os._exit(0)  # the outcome is with the driver: tearing torch down would only keep the slot busy
+    orders = Orders(connection)
+    signal.signal(signal.SIGTERM, orders.leave)
+    served, start, stays = 0, None, True
+    while stays and (order := orders.next()) is not None:
+        job, control = order
+        began = time.perf_counter()
+        outcome = carry_out(runner, job, control)
+        served += 1
+        start = start_seconds(control.epochs) if served == 1 else start
+        lasts = tenure.goes_on(served, start, time.perf_counter() - began)
+        stays = lasts and outcome.failure is None and not orders.leaving
+        with suppress(BrokenPipeError, ConnectionResetError):  # the driver is dead; the checkpoint tells its successor
+            connection.send(Report(outcome, stays))
+        if stays:
+            gc.collect()  # trainers refer to themselves, so networks stay until they are looked for
+    os._exit(0)  # the outcome is with the driver: tearing torch down would only keep memory
 
 
-def _outcome(runner: Runner, job: Job, control: PipeControl) -> Outcome:
-    """What the runner makes of the job; an error that it lets out would only be met again by another try."""
+def carry_out(runner: Runner, job: Job, control: Control) -> Outcome:
+    """What the runner makes of the job, with all that it prints in the job's log.
+
+    An error that the runner lets out would only be met again by another try, so it is the outcome's failure.
+    """
     try:
         _log_to(job.folder / LOG_FILE)
         return runner(job, control)
@@ -85,6 +152,10 @@ def _outcome(runner: Runner, job: Job, control: PipeControl) -> Outcome:
         traceback.print_exc()
         other = Failure("error", " ".join(f"{type(error).__name__}: {error}".split()))
         return Outcome(job, (), None, disk_failure(error) or other)
+    finally:
+        with suppress(OSError):  # the log is on a full disk, and the outcome says so
+            sys.stdout.flush()
+            sys.stderr.flush()
 
 
 def _log_to(path: Path) -> None:

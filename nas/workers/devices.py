@@ -31,9 +31,11 @@ def slot_devices(spec: WorkersSpec, gpus: Sequence[str]) -> tuple[str | None, ..
 
     >>> slot_devices(WorkersSpec(slots=3), ["0", "1"])
     ('0', '1', '0')
+    >>> slot_devices(WorkersSpec(slots_per_device=2), ["0", "1"])
+    ('0', '1', '0', '1')
     """
     on_cpu = max(1, cores() // spec.threads_per_slot)
-    slots = (len(gpus) or on_cpu) if spec.slots == AUTO else int(spec.slots)
+    slots = (len(gpus) * spec.slots_per_device or on_cpu) if spec.slots == AUTO else int(spec.slots)
     return tuple(gpus[index % len(gpus)] if gpus else None for index in range(slots))
 
 

@@ -1,26 +1,22 @@
-"""Jobs on this machine: each in a fresh child of a fork server that has the heavy libraries loaded.
+"""Jobs on this machine: each slot has a child of a fork server that has the heavy libraries loaded.
 
-A fresh process a job makes a crash, a leak or an out-of-memory kill a matter of that job alone, and costs 0.08 s where
-spawning costs 4.4 s.
+Processes of their own make a crash, a leak or an out-of-memory kill a matter of one job alone. A fresh one costs 0.08 s
+where spawning costs 4.4 s; where that and what follows from it still counts, a child serves several jobs.
 """
 
 from __future__ import annotations
 
-import multiprocessing
-import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from multiprocessing import resource_tracker
-from multiprocessing.connection import Connection, wait
-from multiprocessing.context import ForkServerProcess
+from multiprocessing.connection import wait
 from typing import final
 
 from nas.jobs import Epoch, Failure, Job, Outcome, Runner
-from nas.workers.child import STOP, run_child
+from nas.workers.child import STOP, Report
+from nas.workers.family import GRACE_SECONDS, Child, Family
+from nas.workers.tenure import ONE_JOB, Tenure
 
-GRACE_SECONDS = 5.0
 OnEpoch = Callable[[Job, Epoch], None]
 
 
@@ -30,24 +26,23 @@ class LocalHandle:
     """A job that runs in a child process."""
 
     job: Job
-    process: ForkServerProcess
-    connection: Connection
+    child: Child
     on_epoch: OnEpoch
     slot: int
     started: float
     rows: list[Epoch] = field(default_factory=list)
     overdue: bool = False
+    ended: bool = False
 
     def stop_after_epoch(self) -> None:
-        """Ask the child to end after its current epoch."""
-        try:
-            self.connection.send(STOP)
-        except OSError:
-            return  # the child is gone already; `wait` will find that out
+        """Ask the child to end the job after its current epoch."""
+        if not self.ended:  # the child may have another job by now
+            self.child.send(STOP)  # where it is gone already, `wait` will find that out
 
     def kill(self) -> None:
-        """End the child at once."""
-        self.process.kill()
+        """End the job at once, and the child with it."""
+        if not self.ended:
+            self.child.kill()
 
 
 @final
@@ -59,6 +54,7 @@ class LocalExecutor:
         runner: Runner,
         devices: Sequence[str | None],
         *,
+        tenure: Tenure = ONE_JOB,
         preload: Sequence[str] = (),
         deadline_seconds: float | None = None,
     ) -> None:
@@ -67,18 +63,17 @@ class LocalExecutor:
         Args:
             runner: carries out a job; picklable.
             devices: one entry a slot, at least one: the GPU that its jobs may see, None for the CPU.
+            tenure: how many jobs a child serves.
             preload: modules that the fork server imports once for all children.
             deadline_seconds: how long a job may take before it is killed; None for no limit.
         """
         if not devices:
             raise ValueError("an executor needs at least one slot, got none")
-        self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(list(preload))
-        self._runner = runner
+        self._family = Family(runner, tenure, preload)
         self._devices = tuple(devices)
         self._deadline = deadline_seconds
         self._handles: list[LocalHandle] = []
-        self._leaving: list[tuple[ForkServerProcess, float]] = []
+        self._idle: dict[int, Child] = {}
 
     @property
     def slots(self) -> int:
@@ -91,16 +86,10 @@ class LocalExecutor:
         return tuple(self._handles)
 
     def submit(self, job: Job, on_epoch: OnEpoch) -> LocalHandle:
-        """Start `job` on a free slot, of which there must be one, in a child of its own."""
-        self._reap()
+        """Start `job` on a free slot, of which there must be one."""
+        self._family.reap()
         slot = min(set(range(self.slots)) - {handle.slot for handle in self._handles})
-        ours, theirs = self._context.Pipe()
-        arguments = (self._runner, job, theirs, self._devices[slot])
-        process = self._context.Process(target=run_child, args=arguments, name=f"trial {job.trial}", daemon=True)
-        with _deaf_to_interrupts():
-            process.start()
-        theirs.close()  # so that the child's death shows as the end of the pipe
-        handle = LocalHandle(job, process, ours, on_epoch, slot, time.monotonic())
+        handle = LocalHandle(job, self._give(job, slot), on_epoch, slot, time.monotonic())
         self._handles.append(handle)
         return handle
 
@@ -108,11 +97,11 @@ class LocalExecutor:
         """Outcomes of the jobs that end within `timeout` seconds, at the first that does."""
         until = time.monotonic() + timeout
         while True:
-            self._reap()
+            self._family.reap()
             self._kill_overdue()
             left = max(0.0, until - time.monotonic())
-            ready = wait([handle.connection for handle in self._handles], left)
-            outcomes = [o for h in list(self._handles) if h.connection in ready and (o := self._receive(h))]
+            ready = wait([handle.child.connection for handle in self._handles], left)
+            outcomes = [o for h in list(self._handles) if h.child.connection in ready and (o := self._receive(h))]
             if outcomes or left == 0.0:
                 return outcomes
 
@@ -120,46 +109,41 @@ class LocalExecutor:
         """Kill every child and wait for its end."""
         for handle in self._handles:
             handle.kill()
-            handle.connection.close()
-        self._leaving += [(handle.process, 0.0) for handle in self._handles]
+            handle.ended = True
+        for child in [*(handle.child for handle in self._handles), *self._idle.values()]:
+            self._family.let_go(child, patience=0.0)
         self._handles.clear()
-        self._reap(patient=True)
+        self._idle.clear()
+        self._family.reap(patient=True)
+
+    def _give(self, job: Job, slot: int) -> Child:
+        """Give the job to the slot's child where it has one that waits, or else to a fresh one."""
+        child = self._idle.pop(slot, None)
+        if child is not None:
+            if child.ready and child.send(job):
+                return child
+            self._family.let_go(child)
+        child = self._family.start(self._devices[slot])
+        child.send(job)
+        return child
 
     def _receive(self, handle: LocalHandle) -> Outcome | None:
         """Take one message of a child; its outcome, once there is one."""
-        try:
-            message = handle.connection.recv()
-        except (EOFError, OSError):
-            message = None
+        message = handle.child.receive()
         if isinstance(message, Epoch):
             handle.rows.append(message)
             handle.on_epoch(handle.job, message)
             return None
         self._handles.remove(handle)
-        handle.connection.close()
-        if not isinstance(message, Outcome):
-            handle.process.join(GRACE_SECONDS)
-            message = Outcome(handle.job, tuple(handle.rows), None, _death(handle))
-        self._leaving.append((handle.process, time.monotonic() + GRACE_SECONDS))
-        return message
-
-    def _reap(self, *, patient: bool = False) -> None:
-        """Let go of children that have ended; a slot does not wait for its last child's memory to be given back.
-
-        Args:
-            patient: wait for the end of every one of them.
-        """
-        staying = []
-        for process, until in self._leaving:
-            if process.is_alive() and time.monotonic() > until:
-                process.kill()
-            if patient:
-                process.join()
-            if process.is_alive():
-                staying.append((process, until))
-            else:
-                process.close()
-        self._leaving = staying
+        handle.ended = True
+        if isinstance(message, Report) and message.stays:
+            self._idle[handle.slot] = handle.child
+            return message.outcome
+        if not isinstance(message, Report):
+            handle.child.process.join(GRACE_SECONDS)
+            message = Report(Outcome(handle.job, tuple(handle.rows), None, _death(handle)), stays=False)
+        self._family.let_go(handle.child)
+        return message.outcome
 
     def _kill_overdue(self) -> None:
         if self._deadline is None:
@@ -170,24 +154,9 @@ class LocalExecutor:
                 handle.kill()
 
 
-@contextmanager
-def _deaf_to_interrupts() -> Iterator[None]:
-    """Start processes that Ctrl-C does not reach: it goes to the whole group, and the driver decides what it means.
-
-    What is blocked stays blocked in the fork server and in all of its children. For the driver itself an interrupt is
-    put off to the end of the block.
-    """
-    resource_tracker.ensure_running()  # starting it lifts the block, so it is started before
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
 def _death(handle: LocalHandle) -> Failure:
     if handle.overdue:
         return Failure("deadline", f"trial {handle.job.trial} took longer than its deadline and was killed")
-    code = handle.process.exitcode
+    code = handle.child.process.exitcode
     how = f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
     return Failure("died", f"the process of trial {handle.job.trial} ended with {how} and without an outcome")

@@ -16,7 +16,13 @@ class WorkersSpec:
 
     Attributes:
         name: `local`, child processes on this machine.
-        slots: trainings at once, at least 1; `auto` is one a visible GPU, and without a GPU as many as the cores give.
+        slots: trainings at once, at least 1; `auto` is `slots_per_device` a visible GPU, and without a GPU as many as
+            the cores give. GPUs are given to the slots in turn.
+        slots_per_device: trainings that share a GPU where `slots` is `auto`, at least 1: small networks leave most of
+            one idle. Without a GPU it says nothing.
+        jobs_per_child: trainings that a child process serves before a fresh one takes its place, at least 1; `auto` is
+            up to 50 where the start of a child costs more than 5 % of a training, which it measures, and else 1. After
+            a failure there is a fresh one in any case.
         threads_per_slot: CPU threads of one training, at least 1. Small networks are bound by the cost of calls, and
             two threads that wait for each other on a busy machine are many times slower than one.
         retries: how often a training whose process died is tried again, at least 0.
@@ -31,6 +37,8 @@ class WorkersSpec:
 
     name: str = "local"
     slots: int | str = AUTO
+    slots_per_device: int = 1
+    jobs_per_child: int | str = AUTO
     threads_per_slot: int = 1
     retries: int = 2
     keep: str = "front"
@@ -40,8 +48,12 @@ class WorkersSpec:
     def __post_init__(self) -> None:
         if self.name not in WORKERS:
             raise ValueError(f"workers.name must be one of {', '.join(WORKERS)}, got {self.name!r}")
-        if self.slots != AUTO and (isinstance(self.slots, str) or self.slots < 1):
-            raise ValueError(f"workers.slots must be {AUTO} or at least 1, got {self.slots}")
+        for name in ("slots", "jobs_per_child"):
+            given = getattr(self, name)
+            if given != AUTO and (isinstance(given, str) or given < 1):
+                raise ValueError(f"workers.{name} must be {AUTO} or at least 1, got {given}")
+        if self.slots_per_device < 1:
+            raise ValueError(f"workers.slots_per_device must be at least 1, got {self.slots_per_device}")
         if self.threads_per_slot < 1:
             raise ValueError(f"workers.threads_per_slot must be at least 1, got {self.threads_per_slot}")
         if self.retries < 0:

@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 from nas.jobs import Control, Epoch, Job, Outcome
 
@@ -64,4 +65,20 @@ def tell(job: Job) -> None:
     print("pid", os.getpid(), flush=True)
 
 
-ACTIONS = {f.__name__: f for f in (nothing, fail, leave, kill, hang, tell)}
+def litter(job: Job) -> None:
+    """Leaves 8 MiB behind that only a garbage collector finds, and says what the process holds."""
+    knot: list[object] = [bytearray(2**23)]
+    knot.append(knot)
+    resident = int(Path("/proc/self/status").read_text(encoding="ascii").split("VmRSS:")[1].split()[0])
+    print("held", os.getpid(), len(os.listdir("/proc/self/fd")), resident)
+
+
+def dawdle(job: Job) -> None:
+    """Takes its time the first time that a process comes here, as libraries do."""
+    time.sleep(0.0 if DAWDLED else 0.5)
+    DAWDLED.append(job.trial)
+    tell(job)
+
+
+DAWDLED: list[int] = []
+ACTIONS = {f.__name__: f for f in (nothing, fail, leave, kill, hang, tell, litter, dawdle)}

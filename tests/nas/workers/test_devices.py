@@ -18,12 +18,21 @@ def test_a_slot_a_gpu_or_as_many_as_are_asked_for_in_turn() -> None:
     assert slot_devices(WorkersSpec(slots=1), ("0", "3")) == ("0",)
 
 
+def test_a_gpu_is_shared_among_as_many_slots_as_are_asked_for() -> None:
+    shared = slot_devices(WorkersSpec(slots_per_device=3), ("4", "GPU-a"))
+    assert shared == ("4", "GPU-a") * 3
+    assert smallest_share(shared, {"4": 81, "GPU-a": 48, None: 1}) == 16
+    assert slot_devices(WorkersSpec(slots_per_device=3, slots=2), ("4",)) == ("4", "4")
+    assert slot_devices(WorkersSpec(slots_per_device=3, slots=2), ()) == (None, None)
+
+
 @pytest.mark.parametrize(("number", "threads", "slots"), [(8, 1, 8), (8, 3, 2), (2, 4, 1), (1, 1, 1)])
 def test_without_a_gpu_the_cores_give_the_slots(
     monkeypatch: pytest.MonkeyPatch, number: int, threads: int, slots: int
 ) -> None:
     monkeypatch.setattr(devices, "cores", lambda: number)
     assert slot_devices(WorkersSpec(threads_per_slot=threads), ()) == (None,) * slots
+    assert slot_devices(WorkersSpec(slots_per_device=4, threads_per_slot=threads), ()) == (None,) * slots
     assert slot_devices(WorkersSpec(slots=3, threads_per_slot=threads), ()) == (None,) * 3
 
 
@@ -62,6 +71,9 @@ def test_there_is_a_core() -> None:
         ({"name": "ray"}, "workers.name must be one of local, got 'ray'"),
         ({"slots": 0}, "workers.slots must be auto or at least 1, got 0"),
         ({"slots": "many"}, "workers.slots must be auto or at least 1, got many"),
+        ({"jobs_per_child": 0}, "workers.jobs_per_child must be auto or at least 1, got 0"),
+        ({"jobs_per_child": "few"}, "workers.jobs_per_child must be auto or at least 1, got few"),
+        ({"slots_per_device": 0}, "workers.slots_per_device must be at least 1, got 0"),
         ({"threads_per_slot": 0}, "workers.threads_per_slot must be at least 1, got 0"),
         ({"retries": -1}, "workers.retries must be at least 0, got -1"),
         ({"slot_memory_gib": 0.0}, "workers.slot_memory_gib must be positive, got 0.0"),
