@@ -14,6 +14,7 @@ from rich.text import Text
 from nas.cli.printing import Row, print_document
 from nas.cli.studies import existing_study
 from nas.config import read_yaml
+from nas.retrain.files import written_results
 from nas.settings import ReportConfig
 
 REPORT_FILE = "report.html"
@@ -66,6 +67,7 @@ def circumstances(folder: Path, study: str, outputs: str) -> Any:
         config=stored,
         settings=settings.read_text(encoding="utf-8") if stored else "",
         environment=json.loads(environment.read_text(encoding="utf-8")) if environment.is_file() else {},
+        retrained=[result for result in written_results(folder) if result["seeds"]],
     )
 
 

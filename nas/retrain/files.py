@@ -32,6 +32,16 @@ def measured(folder: Path) -> dict[str, Any] | None:
     return result if result is not None and (folder / str(result.get("checkpoint"))).is_file() else None
 
 
+def written_results(study: Path) -> list[dict[str, Any]]:
+    """The results of all retrained trials in a study's folder, in order of the trials.
+
+    Raises:
+        ValueError: a file there holds something else.
+    """
+    found = [read_json(path) for path in (study / FOLDER).glob(f"*/{TRIAL_FILE}")]
+    return sorted((result for result in found if result is not None), key=lambda result: int(result["trial"]))
+
+
 def write_json(path: Path, document: Mapping[str, Any]) -> None:
     """Write a document, which is whole before it bears its name."""
     part = path.with_name(f".{path.name}.part")

@@ -25,6 +25,7 @@ class Circumstances:
         config: the settings of the latest search of it; empty where they are not known.
         settings: the same as text, as they stand in its folder.
         environment: machine and versions of the latest search of it; empty where they are not known.
+        retrained: the results of networks that were trained again after the search, as `nas retrain` writes them.
     """
 
     reference: str
@@ -33,6 +34,7 @@ class Circumstances:
     config: Mapping[str, Any] = field(default_factory=dict)
     settings: str = ""
     environment: Mapping[str, Any] = field(default_factory=dict)
+    retrained: Sequence[Mapping[str, Any]] = ()
 
 
 def value_text(name: str, value: float | None) -> str:

@@ -68,6 +68,7 @@ def _sections(
         sections.curves_section(),
         sections.importance_section(importance(records, _studied(axes, figures["up"]))),
         sections.gallery_section(members, drawings, names),
+        sections.retrained_section(around.retrained),
         sections.trials_section(records, figures["front"], axes),
         sections.outcome_section(records, reader.status_document()),
         sections.commands_section(around, figures["first"] if members else None),

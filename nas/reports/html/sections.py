@@ -12,6 +12,7 @@ from nas.reports.html.facts import Circumstances, axis_text, value_text
 from nas.reports.html.figures import COSTS, title
 from nas.reports.html.importance import METHOD, SHUFFLES, Importance
 from nas.reports.html.markup import Child, Markup, tag
+from nas.reports.trained import mean_and_spread
 
 CHOICES_SHOWN = 15
 GALLERY = 24
@@ -153,6 +154,28 @@ def gallery_section(members: Sequence[Record], drawings: Mapping[int, str], name
     return section(
         "gallery", heading, tag("p", note, class_="note") if note else None, tag("div", *cards, class_="gallery")
     )
+
+
+def retrained_section(results: Sequence[Mapping[str, Any]]) -> Markup | None:
+    """Networks that were trained again in full over seeds, with their accuracy on the test part; None without any."""
+    if not results:
+        return None
+    head = ("trial", "test accuracy", "validation accuracy", "in the search", "epochs", "params", "MACs", "network")
+    rows = [_retrained_row(result) for result in results]
+    table = tag("table", tag("caption", "Retrained networks", class_="hidden"), _head(head), tag("tbody", *rows))
+    note = "Trained again after the search, mean ± standard deviation over seeds. The search never saw the test part; "
+    note += "the accuracy in the search, of one training, is the best of many and so too high on average."
+    return section("retrained", "Retrained networks", tag("p", note, class_="note"), _scroll(table))
+
+
+def _retrained_row(result: Mapping[str, Any]) -> Markup:
+    button = tag("button", str(result["trial"]), type="button", class_="pick", data_trial=result["trial"])
+    texts = [mean_and_spread(result[name]) for name in ("test_accuracy", "val_accuracy")]
+    texts.append(value_text("val_accuracy", result["values"].get("val_accuracy")))
+    texts.append(str(result["training"]["epochs"]))
+    texts += [value_text(name, result["costs"][name]) for name in ("params", "macs")]
+    cells = [tag("td", text, class_="number") for text in texts]
+    return tag("tr", tag("th", button, scope="row"), *cells, tag("td", result["summary"], class_="code"))
 
 
 def _drawing(svg: str, record: Record) -> Markup:

@@ -65,6 +65,33 @@ def test_it_opens_where_asked_to(searched, tmp_path, monkeypatch, capsys):
     assert opened == [path.as_uri()]
 
 
+def test_retrained_networks_are_told_with_their_spread(searched, tmp_path):
+    folder = tmp_path / "retrained"
+    shutil.copytree(searched, folder)
+    seeds = [{"seed": 0}, {"seed": 1}, {"seed": 2}]
+    result = {
+        "trial": 3,
+        "summary": "conv:8 <b>[5:16]</b>",
+        "costs": {"params": 12345, "macs": 678901},
+        "values": {"val_accuracy": 0.75},
+        "training": {"epochs": 40},
+        "test_accuracy": {"mean": 0.8125, "sd": 0.0125, "n": 3},
+        "val_accuracy": {"mean": 0.8, "sd": None, "n": 1},
+        "seeds": seeds,
+    }
+    for trial, done in ((3, seeds), (4, [])):
+        (folder / "retrain" / str(trial)).mkdir(parents=True)
+        (folder / "retrain" / str(trial) / "result.json").write_text(
+            json.dumps({**result, "trial": trial, "seeds": done})
+        )
+    assert main(["report", f"study={folder}"]) == 0
+    html = (folder / "report.html").read_text(encoding="utf-8")
+    section = html.partition('<section id="retrained">')[2].partition("</section>")[0]
+    assert section.count("<tr") == 2
+    cells = ("0.8125 ± 0.0125 (n = 3)", "0.8000 (n = 1)", "75.0 %", "40", "12,345", "678,901", "conv:8 &lt;b&gt;")
+    assert [cell for cell in cells if cell not in section] == []
+
+
 def test_a_study_alone_is_enough(searched, tmp_path, capsys):
     copy = tmp_path / "copy"
     copy.mkdir()
