@@ -126,9 +126,11 @@ class Book:
         return self._budget.trainings is None or self.trainings() < self._budget.trainings
 
     def trainings(self) -> float:
-        """Training so far in full-training equivalents: all seconds by the mean seconds of a complete trial."""
+        """Training so far in full-training equivalents: all seconds by those of a full training."""
         complete = [record.seconds for record in self.records.values() if record.state == "complete"]
         spent = sum(record.seconds for record in self.records.values())
+        if self._budget.training_seconds is not None:
+            return spent / self._budget.training_seconds
         return spent * len(complete) / sum(complete) if complete else 0.0
 
     def clock(self) -> float:

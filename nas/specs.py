@@ -36,6 +36,7 @@ class Budget:
         trials: trials that are complete or pruned; null for no such end.
         minutes: minutes of the clock, over all runs of the study; null for no such end.
         trainings: seconds of training, counted in full trainings; null for no such end.
+        training_seconds: seconds that count as one full training; null for the mean of the trials trained in full.
         max_idle_asks: asks in a row that were all rejected or known already, after which the space counts as exhausted.
 
     Raises:
@@ -45,12 +46,14 @@ class Budget:
     trials: int | None = 100
     minutes: float | None = None
     trainings: float | None = None
+    training_seconds: float | None = None
     max_idle_asks: int = 300
 
     def __post_init__(self) -> None:
         check_positive("budget.trials", self.trials)
         check_positive("budget.minutes", self.minutes)
         check_positive("budget.trainings", self.trainings)
+        check_positive("budget.training_seconds", self.training_seconds)
         check_positive("budget.max_idle_asks", self.max_idle_asks)
         if self.trials is None and self.minutes is None and self.trainings is None:
             raise ValueError("a budget must set at least one of trials, minutes and trainings, got none")

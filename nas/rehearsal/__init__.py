@@ -1,0 +1,1 @@
+"""Searches over a table of learning curves: the same driver, samplers and policies, against a simulated clock."""

@@ -1,0 +1,38 @@
+"""A strategy to rehearse, with the samplers and fidelities of conf/."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+from nas.config import compose
+from nas.fidelity.spec import FidelitySpec
+from nas.objectives import Objective
+from nas.samplers.spec import SamplerSpec
+from nas.specs import Budget, Limits
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Keeps the protocol of a strategy."""
+
+    sampler: SamplerSpec
+    fidelity: FidelitySpec
+    objective: tuple[Objective, ...]
+    seed: int = 0
+    start: Sequence[str] = ()
+    limits: Limits = field(default_factory=Limits)
+    budget: Budget = field(default_factory=lambda: Budget(trials=None, trainings=8.0))
+
+
+@cache
+def composed(sampler: str, fidelity: str) -> Any:
+    return compose("search", [f"sampler={sampler}", f"fidelity={fidelity}"])
+
+
+def plan(sampler: str = "random", fidelity: str = "full", **changes: Any) -> Plan:
+    config = composed(sampler, fidelity)
+    given = {"sampler": config.sampler, "fidelity": config.fidelity, "objective": config.objective, **changes}
+    return Plan(**given)
