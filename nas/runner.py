@@ -9,13 +9,15 @@ import torch
 from nas.data import DataError, DataSpec, load, plain_loader, train_loader
 from nas.data.loader import TensorLoader
 from nas.jobs import Control, Failure, Job, Outcome
+from nas.training.batches import ImageData
 from nas.training.recipe import Recipe
 from nas.training.trial import train
 from search_space.architecture import Architecture
 from search_space.lowering import lower
 from search_space.network import build
 
-VALIDATION_BATCH = 1024
+VALIDATION_BATCH = {"cuda": 1024, "cpu": 256}
+"""Images a batch without gradients: on one core 5,000 images of 16×16 took 0.195 s in batches of 256, 0.337 of 1024."""
 
 
 @dataclass(frozen=True)
@@ -53,9 +55,13 @@ class TrialRunner:
         """Run `job`; whatever goes wrong is its outcome's failure."""
         torch.set_num_threads(self.threads)
         try:
-            data = self._load(job.seed)
+            data = self.load(job.seed)
         except DataError as error:
             return Outcome(job, (), None, Failure("data", str(error)))
+        return self.train_on(data, job, control)
+
+    def train_on(self, data: ImageData, job: Job, control: Control) -> Outcome:
+        """Run `job` on loaders that are there already."""
         torch.manual_seed(job.seed)
         network = build(lower(Architecture.from_json(job.architecture)))
         return train(network, data, self.recipe, job, control, self.accelerator)
@@ -65,11 +71,16 @@ class TrialRunner:
         """Where this process keeps its images, as torch names it."""
         return "cuda" if self.accelerator != "cpu" and torch.cuda.is_available() else "cpu"
 
-    def _load(self, seed: int) -> TrialData:
+    def load(self, seed: int) -> TrialData:
+        """The loaders of a training seeded by `seed`.
+
+        Raises:
+            DataError: the images can't be had.
+        """
         device = self.device
         images = load(self.data)
         return TrialData(
             train_loader(images, self.data, self.recipe.batch_size, seed=seed, device=device),
-            plain_loader(images, VALIDATION_BATCH, device=device),
+            plain_loader(images, VALIDATION_BATCH[device], device=device),
             len(images.classes),
         )

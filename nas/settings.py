@@ -14,18 +14,13 @@ from nas.data.spec import DataSpec
 from nas.fidelity.spec import FidelitySpec
 from nas.objectives import Objective
 from nas.samplers.spec import SamplerSpec
-from nas.specs import Budget, Limits, StorageSpec, check_pick, check_positive
+from nas.settings_tables import TabulateConfig
+from nas.specs import Budget, Limits, StorageSpec, check_format, check_pick, check_positive
 from nas.tracking.spec import TrackingSpec
 from nas.training.recipe import Recipe
 from nas.workers.spec import WorkersSpec
 
-FORMATS = ("table", "json", "csv")
 AS_STUDIED = "study"
-
-
-def _check_format(given: str) -> None:
-    if given not in FORMATS:
-        raise ValueError(f"format must be one of {', '.join(FORMATS)}, got {given!r}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +67,7 @@ class SearchConfig:
     tracking: TrackingSpec
 
     def __post_init__(self) -> None:
-        _check_format(self.format)
+        check_format(self.format)
         if self.seed < 0:
             raise ValueError(f"seed must be at least 0, got {self.seed}")
         if not self.objective:
@@ -99,7 +94,7 @@ class ReadConfig:
     storage: StorageSpec
 
     def __post_init__(self) -> None:
-        _check_format(self.format)
+        check_format(self.format)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -338,4 +333,5 @@ ROOTS: Mapping[str, type] = {
     "describe": DescribeConfig,
     "retrain": RetrainConfig,
     "export": ExportConfig,
+    "tabulate": TabulateConfig,
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 STORAGES = ("sqlite",)
+FORMATS = ("table", "json", "csv")
 PICKS = ("best", "knee", "front")
 
 
@@ -16,6 +17,16 @@ def check_positive(name: str, value: float | None) -> None:
     """
     if value is not None and not value > 0:
         raise ValueError(f"{name} must be positive, got {value}")
+
+
+def check_format(given: str) -> None:
+    """Nothing for a form in which a result can be printed.
+
+    Raises:
+        ValueError: anything else.
+    """
+    if given not in FORMATS:
+        raise ValueError(f"format must be one of {', '.join(FORMATS)}, got {given!r}")
 
 
 def check_pick(pick: str) -> None:

@@ -46,6 +46,9 @@ COMMANDS: Mapping[str, Command] = {
     "retrain": Command(
         "nas.cli.retrain", "train picked networks in full over several seeds, and measure them on the test part"
     ),
+    "tabulate": Command(
+        "nas.cli.tabulate", "train every architecture of a small space over seeds, into a table of learning curves"
+    ),
     "export": Command("nas.cli.export", "hand picked networks over as files: weights, source, ONNX, checked"),
 }
 

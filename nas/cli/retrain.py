@@ -22,16 +22,17 @@ from nas.picks import pick_records
 from nas.reader import StudyReader, open_for_reading
 from nas.records import Record
 from nas.reports.trained import retrain_table
-from nas.retrain.driver import Retraining, Task
 from nas.retrain.files import FOLDER, TRIAL_FILE, seed_folder, trial_folder, write_json
 from nas.retrain.results import check_settings, failed_clause, measured_seeds, network_document
 from nas.retrain.runner import FullRunner
+from nas.retrain.task import Task
 from nas.runner import TrialRunner
 from nas.settings import RetrainConfig
 from nas.studied import study_data, study_recipe
 from nas.study import StudyMismatchError
 from nas.training.checkpoint import latest
 from nas.training.recipe import Recipe
+from nas.trainings import Trainings
 
 log = logging.getLogger(__name__)
 
@@ -79,12 +80,13 @@ def run(config: RetrainConfig) -> int:
         _prepare(plan, replace_other=config.replace)
         tasks = plan.tasks(config.seeds)
         runner = FullRunner(TrialRunner(plan.data, plan.recipe, config.workers.threads_per_slot))
-        retraining = Retraining(
+        retraining = Trainings(
             executor_for(runner, config.workers),
             tasks,
             epochs=plan.recipe.epochs,
             retries=config.workers.retries,
             latest=latest,
+            on_done=lambda task, outcome: log.info("%s: trained and measured, %.1f s", task.label, outcome.seconds),
         )
         log.info("retraining %d networks with %d seeds each", len(plan.records), config.seeds)
         with obeying_signals(retraining):

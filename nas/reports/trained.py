@@ -62,3 +62,17 @@ def _table(title: str, numbers: tuple[str, ...]) -> Table:
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("network", overflow="fold", ratio=1)
     return table
+
+
+def tabulated_table(document: Document) -> RenderableType:
+    """A table of learning curves, in figures."""
+    found = document["test_accuracy"]
+    title = Text(f"Table {document['table']}")
+    table = Table(title=title, title_justify="left", pad_edge=False, box=None, show_header=False)
+    table.add_row("space", str(document["space"]))
+    table.add_row("architectures", str(document["architectures"]))
+    table.add_row("networks, equal ones once", str(document["networks"]))
+    table.add_row("seeds × epochs", f"{len(document['seeds'])} × {document['epochs']}")
+    table.add_row("mean full training", f"{document['mean_seconds']:.2f} s")
+    table.add_row("mean test accuracy", f"{found['min']:.4f} to {found['max']:.4f}")
+    return table

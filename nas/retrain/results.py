@@ -10,8 +10,8 @@ from typing import Any
 
 from nas.jobs import Failure
 from nas.records import Record
-from nas.retrain.driver import Task
 from nas.retrain.files import SEED_FILE, TRIAL_FILE, read_json, seed_folder, trial_folder
+from nas.retrain.task import Task
 from nas.study import StudyMismatchError, differences
 
 SPREAD = ("test_accuracy", "test_balanced_accuracy", "val_accuracy")

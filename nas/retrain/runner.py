@@ -50,7 +50,8 @@ class FullRunner:
         """What came of one seed; the test part is normalised like the training part was."""
         device = self.trial.device
         trained = read_trained(checkpoint, outcome.job.architecture)
-        loader = plain_loader(load(self.trial.data), VALIDATION_BATCH, part=load_test(self.trial.data), device=device)
+        images, test = load(self.trial.data), load_test(self.trial.data)
+        loader = plain_loader(images, VALIDATION_BATCH[device], part=test, device=device)
         last = outcome.curve[-1]
         return {
             "seed": outcome.job.seed,

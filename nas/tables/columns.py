@@ -33,7 +33,7 @@ COLUMNS: Mapping[str, str] = {
 KEY = ("architecture", "seed", "epoch")
 """What names a row, and what the rows are sorted by."""
 
-RECIPE = ("data", "split", "training", "space", "test_images")
+RECIPE = ("data", "split", "training", "space", "test_images", "early_test_images")
 """Metadata that all rows of a table must share: rows of another recipe can't be compared."""
 
 ATTRIBUTES = ("format", *RECIPE, "val_images", "seeds", "epochs", "device", "environment")

@@ -60,7 +60,17 @@ def test_every_option_composes_and_says_what_its_file_says(option):
 @pytest.mark.parametrize("experiment", sorted(path.stem for path in (CONF / "experiment").glob("*.yaml")))
 @pytest.mark.parametrize("command", ["search", "describe"])
 def test_every_experiment_composes(command, experiment):
-    assert compose(command, [f"experiment={experiment}", "data.path=somewhere"]).data.path == "somewhere"
+    embedded = experiment == "table_digits"
+    config = compose(command, [f"experiment={experiment}", *([] if embedded else ["data.path=somewhere"])])
+    assert config.data.path == (None if embedded else "somewhere")
+
+
+@pytest.mark.parametrize("name", ["digits", "cifar16"])
+def test_a_table_and_a_search_are_made_of_the_same(name):
+    words = [f"experiment=table_{name}", *(["data.path=somewhere"] if name == "cifar16" else [])]
+    table, search = compose("tabulate", words), compose("search", words)
+    assert (table.data, table.space, table.training) == (search.data, search.space, search.training)
+    assert table.space["name"] == f"tabulated_{name}"
 
 
 @pytest.mark.parametrize("path", sorted(CONF.glob("*/*.yaml")), ids=lambda path: f"{path.parent.name}/{path.stem}")

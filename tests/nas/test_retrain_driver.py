@@ -10,9 +10,10 @@ from engine import EPOCHS, FakeExecutor, FakeHandle, candidate
 
 from nas.jobs import Failure, Job, Outcome
 from nas.records import Record
-from nas.retrain.driver import Retraining, Task, next_attempt
 from nas.retrain.files import SEED_FILE, seed_folder, trial_folder, write_json
+from nas.retrain.task import Task
 from nas.training.checkpoint import latest
+from nas.trainings import Trainings, next_attempt
 
 DIED = Failure("died", "the process ended with signal 9")
 
@@ -38,8 +39,8 @@ def tasks(study: Path, trials: int = 2, seeds: int = 2) -> list[Task]:
     ]
 
 
-def retraining(executor: FakeExecutor, todo: list[Task], retries: int = 2) -> Retraining:
-    return Retraining(executor, todo, epochs=EPOCHS, retries=retries, latest=latest)
+def retraining(executor: FakeExecutor, todo: list[Task], retries: int = 2) -> Trainings:
+    return Trainings(executor, todo, epochs=EPOCHS, retries=retries, latest=latest)
 
 
 def failing(failure: Failure, times: int = 99) -> Callable[[Job, int], Failure | None]:

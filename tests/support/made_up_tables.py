@@ -37,6 +37,7 @@ def attributes(
         "training": {"epochs": epochs, "batch_size": 64},
         "space": {**MAPPING, "input": list(IMAGE), "classes": 10},
         "test_images": 359,
+        "early_test_images": 359,
         "val_images": 288,
         "seeds": list(seeds),
         "epochs": epochs,

@@ -1,53 +1,78 @@
-"""The driver of a retraining: every picked network with every seed, on the slots there are."""
+"""The driver of trainings that are known beforehand: every one of them, on the slots there are."""
 
 from __future__ import annotations
 
 import logging
 import re
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any, Protocol
 
 from nas.jobs import Epoch, Executor, Failure, Handle, Job, Outcome
-from nas.records import Record
-from nas.retrain.files import measured
 
 POLL_SECONDS = 0.5
 SAY_SECONDS = 20.0
 TRIED_AGAIN = ("died", "deadline")
 
 Latest = Callable[[Path], tuple[Path, int] | None]
+OnDone = Callable[["Task", Outcome], None]
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Task:
-    """One network with one seed.
+class Task(Protocol):
+    """One network with one seed, trained in full and measured."""
 
-    Attributes:
-        record: the trial that is retrained.
-        seed: seeds the initial weights, the batch order and the augmentation.
-        folder: where its checkpoints, its log and its result go.
-        devices: over how many devices it is trained; more than there are slots is all of them.
-    """
+    @property
+    def number(self) -> int:
+        """Names the training's process."""
+        ...
 
-    record: Record
-    seed: int
-    folder: Path
-    devices: int = 1
+    @property
+    def label(self) -> str:
+        """Names it in a log."""
+        ...
+
+    @property
+    def architecture(self) -> Mapping[str, Any]:
+        """The architecture's JSON form."""
+        ...
+
+    @property
+    def seed(self) -> int:
+        """Seeds the initial weights, the batch order and the augmentation."""
+        ...
+
+    @property
+    def folder(self) -> Path:
+        """Where its checkpoints, its log and its result go."""
+        ...
+
+    @property
+    def devices(self) -> int:
+        """Over how many devices it is trained; more than there are slots is all of them."""
+        ...
 
     @property
     def done(self) -> bool:
-        """Whether it is trained in full and measured, and its weights are there."""
-        return measured(self.folder) is not None
+        """Whether it is trained in full and measured."""
+        ...
 
 
-class Retraining:
+class Trainings:
     """One run of the driver; what is on disk already is not done again, so that the next run goes on from there."""
 
-    def __init__(self, executor: Executor, tasks: Sequence[Task], *, epochs: int, retries: int, latest: Latest) -> None:
+    def __init__(
+        self,
+        executor: Executor,
+        tasks: Sequence[Task],
+        *,
+        epochs: int,
+        retries: int,
+        latest: Latest,
+        on_done: OnDone = lambda _task, _outcome: None,
+    ) -> None:
         """Prepare.
 
         Args:
@@ -56,12 +81,14 @@ class Retraining:
             epochs: the full horizon of a training.
             retries: how often a training whose process died or hung, or whose checkpoint can't be read, is tried again.
             latest: the newest checkpoint in a folder, and its epoch.
+            on_done: called for each task that this run has done.
         """
         self._executor = executor
         self._waiting = [task for task in tasks if not task.done]
         self._epochs = epochs
         self._retries = retries
         self._latest = latest
+        self._on_done = on_done
         self._running: dict[Path, tuple[Task, Handle]] = {}
         self._tried: dict[Path, int] = {}
         self._said: dict[Path, float] = {}
@@ -70,7 +97,7 @@ class Retraining:
         self.failures: dict[Path, Failure] = {}
 
     def run(self) -> str:
-        """Retrain until everything is done or somebody stops it.
+        """Train until everything is done or somebody stops it.
 
         Returns:
             Why it ended: `done`, or what `stop` was given. What failed for good stands in `failures`.
@@ -106,9 +133,9 @@ class Retraining:
     def _job(self, task: Task, devices: int) -> Job:
         checkpoint, epoch = self._latest(task.folder) or (None, 0)
         return Job(
-            trial=task.record.number,
+            trial=task.number,
             attempt=next_attempt(task.folder),
-            architecture=task.record.candidate.architecture,
+            architecture=task.architecture,
             seed=task.seed,
             from_epoch=epoch,
             to_epoch=max(epoch, self._epochs),
@@ -121,8 +148,8 @@ class Retraining:
         if time.monotonic() - self._said.setdefault(job.folder, time.monotonic()) > SAY_SECONDS:
             self._said[job.folder] = time.monotonic()
             log.info(
-                "trial %d seed %d: epoch %d/%d, val_accuracy %.4f",
-                job.trial, job.seed, row.epoch, self._epochs, row.val_accuracy,
+                "%s: epoch %d/%d, val_accuracy %.4f",
+                self._running[job.folder][0].label, row.epoch, self._epochs, row.val_accuracy,
             )  # fmt: skip
 
     def _settle(self, outcome: Outcome) -> None:
@@ -130,7 +157,7 @@ class Retraining:
         job = outcome.job
         task, _ = self._running.pop(job.folder)
         if outcome.failure is None and task.done:
-            log.info("trial %d seed %d: trained and measured, %.1f s", job.trial, job.seed, outcome.seconds)
+            self._on_done(task, outcome)
             return
         if outcome.failure is None and self._reason:
             return
@@ -139,10 +166,10 @@ class Retraining:
         again = failure.kind in TRIED_AGAIN or (failure.kind == "checkpoint" and job.checkpoint is not None)
         if not again or tries > self._retries:
             self.failures[job.folder] = failure
-            log.info("trial %d seed %d: failed, %s", job.trial, job.seed, failure.message)
+            log.info("%s: failed, %s", task.label, failure.message)
             return
         if failure.kind == "checkpoint" and job.checkpoint is not None:
-            log.info("trial %d seed %d: begins anew, %s", job.trial, job.seed, failure.message)
+            log.info("%s: begins anew, %s", task.label, failure.message)
             job.checkpoint.replace(job.checkpoint.with_suffix(".unreadable"))
         self._waiting.insert(0, task)
 

@@ -1,0 +1,186 @@
+"""`nas tabulate`: every architecture of a small space trained over seeds, into one Parquet file."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nas.assembly import data_fingerprint, environment, space_for
+from nas.cli.printing import Row, print_document
+from nas.cli.signals import CODES, obeying_signals
+from nas.data import DataInfo, describe
+from nas.executing import executor_for
+from nas.gate import Examined
+from nas.lock import StudyLock
+from nas.reports.trained import tabulated_table
+from nas.runner import TrialRunner
+from nas.settings_tables import TabulateConfig
+from nas.tables.columns import FORMAT
+from nas.tables.table import Table, read_table, write_table
+from nas.tabulate.packing import Packing
+from nas.tabulate.plan import every_architecture, joined, tasks_of
+from nas.tabulate.runner import TableRunner
+from nas.tabulate.shards import Shards
+from nas.tabulate.task import NetworkTask
+from nas.training.checkpoint import latest
+from nas.trainings import Trainings
+
+log = logging.getLogger(__name__)
+
+
+def run(config: TabulateConfig) -> int:
+    """Train what is not trained yet, join the table once all is, and print what it holds.
+
+    Returns:
+        0, or 130 after Ctrl-C and 143 after SIGTERM; the same command goes on from there.
+
+    Raises:
+        ValueError: the space is too large, there is no test part, shards of another recipe, or a training failed.
+    """
+    making = _making(config)
+    making.parts.mkdir(parents=True, exist_ok=True)
+    with StudyLock(making.parts):
+        shards = Shards(making.parts / "shards", making.recipe, _circumstances())
+        tasks = tasks_of(making.known, config.seeds, config.training.epochs, making.parts / "trainings")
+        reason, failed = _train(config, making, tasks, shards)
+        if failed:
+            raise ValueError(f"every training must end for a table, {failed}")
+        if reason in CODES:
+            sys.stderr.write("Stopped; the same command goes on from here\n")
+            return CODES[reason]
+        write_table(joined(making.known, shards.frame, config.seeds), making.attributes(config, shards), making.output)
+    print_document(_document(read_table(making.output)), config.format, tabulated_table, tabulated_rows)
+    sys.stderr.write(f"Left behind:\n  {making.output}\n  {making.parts} (needed for more seeds only)\n")
+    return 0
+
+
+@dataclass(frozen=True)
+class _Making:
+    """A table in the making.
+
+    Attributes:
+        output: the file that it becomes.
+        known: every architecture.
+        recipe: what all of its rows share.
+        val_images: images to validate on.
+    """
+
+    output: Path
+    known: Sequence[Examined]
+    recipe: Mapping[str, Any]
+    val_images: int
+
+    @property
+    def parts(self) -> Path:
+        """The folder of what is finished so far."""
+        return self.output.with_name(f"{self.output.name}.parts")
+
+    def attributes(self, config: TabulateConfig, shards: Shards) -> dict[str, Any]:
+        """The table's metadata."""
+        made_on = shards.made_on
+        devices = sorted({str(each["device"]) for each in made_on})
+        return {
+            "format": FORMAT,
+            **self.recipe,
+            "val_images": self.val_images,
+            "seeds": list(range(config.seeds)),
+            "epochs": config.training.epochs,
+            "device": ", ".join(devices),
+            "environment": made_on[0]["environment"]
+            if len(made_on) == 1
+            else [each["environment"] for each in made_on],
+        }
+
+
+def _making(config: TabulateConfig) -> _Making:
+    info = describe(config.data)
+    if not info.test:
+        raise ValueError(f"data must have a test part to measure on, {config.data.name} has none")
+    space = space_for(config.space, info)
+    known = every_architecture(space)
+    test_images, early = _test_images(config, info)
+    recipe = {
+        "data": {**data_fingerprint(config.data, info), "test_content": info.test_fingerprint},
+        "split": {
+            "train": info.train,
+            "validation": info.validation,
+            "test": info.test,
+            "split_seed": config.data.split_seed,
+        },
+        "training": asdict(config.training),
+        "space": {**config.space, "input": list(space.input), "classes": space.classes},
+        "test_images": test_images,
+        "early_test_images": early,
+    }
+    output = Path(config.output or f"{config.data.slug}-{space.name}.parquet").expanduser()
+    return _Making(output, known, recipe, info.validation)
+
+
+def _test_images(config: TabulateConfig, info: DataInfo) -> tuple[int, int]:
+    last = min(config.test_images or info.test, info.test)
+    return last, min(config.early_test_images or last, info.test)
+
+
+def _circumstances() -> dict[str, Any]:
+    made_on = environment()
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else str(made_on["processor"])
+    return {"device": device, "environment": made_on}
+
+
+def _train(config: TabulateConfig, making: _Making, tasks: Sequence[NetworkTask], shards: Shards) -> tuple[str, str]:
+    """Do the trainings that no shard has; why it ended, and what failed for good."""
+    finished = shards.finished(config.training.epochs)
+    left = [task for task in tasks if (task.network_id, task.table_seed) not in finished]
+    packing = Packing(shards, [task for task in left if task.done], left=len(left), total=len(tasks))
+    trial = TrialRunner(config.data, config.training, config.workers.threads_per_slot)
+    runner = TableRunner(trial, making.recipe["test_images"], making.recipe["early_test_images"])
+    trainings = Trainings(
+        executor_for(runner, config.workers),
+        left,
+        epochs=config.training.epochs,
+        retries=config.workers.retries,
+        latest=latest,
+        on_done=packing.on_done,
+    )
+    log.info(
+        "tabulating %d architectures, %d networks with %d seeds: %d of %d trainings are done",
+        len(making.known), len(tasks) // config.seeds, config.seeds, len(tasks) - len(left), len(tasks),
+    )  # fmt: skip
+    with obeying_signals(trainings):
+        reason = trainings.run()
+    packing.pack()
+    failures = (
+        f"{task.label} failed ({failure.kind}): {failure.message}"
+        for task in left
+        if (failure := trainings.failures.get(task.folder)) is not None
+    )
+    return reason, "; ".join(failures)
+
+
+def _document(table: Table) -> dict[str, Any]:
+    entries = table.entries.values()
+    accuracies = [entry.test_accuracy for entry in entries]
+    return {
+        "table": str(table.path),
+        "hash": table.hash,
+        "space": table.space.name,
+        "architectures": len(table.entries),
+        "networks": len({entry.network_id for entry in entries}),
+        "seeds": list(table.seeds),
+        "epochs": table.epochs,
+        "mean_seconds": table.mean_seconds,
+        "test_accuracy": {"min": min(accuracies), "max": max(accuracies)},
+    }
+
+
+def tabulated_rows(document: Mapping[str, Any]) -> list[Row]:
+    """Header and one row."""
+    names = [name for name in document if name not in {"seeds", "test_accuracy"}]
+    row = [document[name] for name in names]
+    return [[*names, "seeds"], [*row, len(document["seeds"])]]

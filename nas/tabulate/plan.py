@@ -1,0 +1,83 @@
+"""What a table is made of: every architecture of a space, the trainings that they need, and the joined rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from nas.gate import Examined, examine
+from nas.proposer import training_seed
+from nas.specs import Limits
+from nas.tables.columns import COLUMNS, NETWORK_COLUMNS, TableError
+from nas.tabulate.task import NetworkTask
+from search_space.identity import canonical_json
+from search_space.space import Space
+
+LARGEST = 20_000
+"""Architectures of the largest space that is tabulated: a mistaken space should not begin weeks of training."""
+
+
+def every_architecture(space: Space) -> list[Examined]:
+    """All architectures of a space, with what is known of them before any training.
+
+    Raises:
+        TableError: they are too many.
+    """
+    if space.size > LARGEST:
+        raise TableError(
+            f"a space to tabulate must have at most {LARGEST:,} architectures, {space.name} has {space.size:,}"
+        )
+    return [examine(architecture, Limits()) for architecture in space.architectures()]
+
+
+def tasks_of(known: Sequence[Examined], seeds: int, epochs: int, folder: Path) -> list[NetworkTask]:
+    """The trainings that a table needs: each network once a seed, whichever architectures it has.
+
+    Seed by seed, so that a table cut short would know every network with as many seeds.
+
+    Args:
+        known: the architectures.
+        seeds: trainings of each network.
+        epochs: the full horizon.
+        folder: holds the folders of the trainings.
+    """
+    networks = {each.network_id: each.architecture.to_json() for each in reversed(known)}  # the first of equals stays
+    order = list(dict.fromkeys(each.network_id for each in known))
+    pairs = [(seed, network) for seed in range(seeds) for network in order]
+    return [
+        NetworkTask(
+            number=number,
+            network_id=network,
+            architecture=networks[network],
+            table_seed=seed,
+            seed=training_seed(seed, network),
+            epochs=epochs,
+            folder=folder / f"{network}-{seed}",
+        )
+        for number, (seed, network) in enumerate(pairs)
+    ]
+
+
+def joined(known: Sequence[Examined], rows: pd.DataFrame, seeds: int) -> pd.DataFrame:
+    """The rows of a table: every architecture with the trainings of its network.
+
+    Args:
+        known: the architectures.
+        rows: the rows of all shards.
+        seeds: how many seeds the table has; others are left out.
+    """
+    described = pd.DataFrame([_described(each) for each in known], columns=list(NETWORK_COLUMNS))
+    described = described.astype(dict(NETWORK_COLUMNS))
+    return described.merge(rows[rows["seed"] < seeds], on="network_id", how="inner")[list(COLUMNS)]
+
+
+def _described(known: Examined) -> dict[str, object]:
+    return {
+        "architecture": canonical_json(known.architecture.to_json()),
+        "id": known.architecture.id,
+        "network_id": known.network_id,
+        "summary": known.summary,
+        **known.costs,
+    }
