@@ -1,0 +1,134 @@
+"""Whether searching well can matter in a table of learning curves: what cost explains, and what it leaves.
+
+Run: python benchmarks/table_quality.py benchmarks/tables/digits.parquet [...]
+
+The truth about an architecture is the mean over seeds of its test accuracy at the full horizon. For each cost
+(parameters, MACs) a row tells how much of the truth's variance its logarithm explains (R² of the straight line) and,
+inside ten bins of equal cost with as many architectures each, the spread of the truth between architectures: the
+standard deviation around the bin's own straight line, less what the seeds' noise adds to it. It is given in standard
+errors of the mean over seeds too. Below, the rank correlation (Spearman) of what one seed shows after some epochs with
+the truth: over all architectures, and the mean over the bins of MACs.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import spearmanr
+
+from nas.tables.table import Table, read_table
+
+BINS = 10
+Values = NDArray[np.float64]  # (architectures,)
+
+
+@dataclass(frozen=True)
+class Bin:
+    """Architectures of about one cost.
+
+    Attributes:
+        low: least cost.
+        high: largest cost.
+        spread: standard deviation of the truth between them.
+        error: standard error of an architecture's mean over seeds.
+    """
+
+    low: float
+    high: float
+    spread: float
+    error: float
+
+    @property
+    def ratio(self) -> float:
+        """The spread in standard errors."""
+        return self.spread / self.error
+
+
+def residuals(x: Values, y: Values) -> Values:
+    """What is left of `y` around its straight line on `x`."""
+    slope, offset = np.polyfit(x, y, 1) if np.ptp(x) else (0.0, float(y.mean()))
+    return y - slope * x - offset
+
+
+def explained(x: Values, y: Values) -> float:
+    """R² of the straight line of `y` on `x`."""
+    return 1 - float(residuals(x, y).var() / y.var())
+
+
+def bins_of(cost: Values, truth: Values, noise: Values) -> list[Bin]:
+    """Bins of equal size along the cost.
+
+    Args:
+        cost: of each architecture.
+        truth: mean test accuracy of each.
+        noise: squared standard error of each mean.
+    """
+    found = []
+    for members in np.array_split(np.argsort(cost, kind="stable"), BINS):
+        left = residuals(np.log10(cost[members]), truth[members])
+        variance, error = float((left**2).sum()) / (len(members) - 2), float(noise[members].mean())
+        spread = math.sqrt(max(0.0, variance - error))
+        found.append(Bin(float(cost[members].min()), float(cost[members].max()), spread, math.sqrt(error)))
+    return found
+
+
+def main(paths: Sequence[str]) -> None:
+    for path in paths:
+        describe(read_table(Path(path)))
+
+
+def describe(table: Table) -> None:
+    entries = list(table.entries.values())
+    last = np.array([[entry.test[seed][-1] for seed in table.seeds] for entry in entries])  # (architectures, seeds)
+    truth, noise = last.mean(axis=1), last.var(axis=1, ddof=1) / len(table.seeds)
+    cpu = statistics.fmean(sum(entry.cpu_seconds[seed]) for entry in entries for seed in table.seeds)
+    print(
+        f"\n{table.path.name}: {len(entries)} architectures, {len({e.network_id for e in entries})} networks, "
+        f"{len(table.seeds)} seeds, {table.epochs} epochs; a full training takes {table.mean_seconds:.2f} s "
+        f"({cpu:.2f} processor s); {table.attrs['device']}"
+    )
+    print(
+        f"truth {truth.min():.4f} to {truth.max():.4f}, mean {truth.mean():.4f}; "
+        f"sd over seeds {math.sqrt(noise.mean() * len(table.seeds)):.4f}"
+    )
+    head = f"{'cost':<8} {'range':>22} {'R² of log':>10} {'spread in bins':>22} {'error':>8}"
+    print(f"{head} {'in errors, least':>17} {'median':>7}")
+    for name in ("params", "macs"):
+        cost = np.array([entry.costs[name] for entry in entries], dtype=np.float64)
+        bins = bins_of(cost, truth, noise)
+        spreads, ratios = [b.spread for b in bins], [b.ratio for b in bins]
+        print(
+            f"{name:<8} {f'{cost.min():,.0f} to {cost.max():,.0f}':>22} {explained(np.log10(cost), truth):>10.3f} "
+            f"{f'{min(spreads):.4f} to {max(spreads):.4f}':>22} {math.sqrt(noise.mean()):>8.4f} {min(ratios):>17.1f} "
+            f"{statistics.median(ratios):>7.1f}"
+        )
+    foresight(table, truth)
+
+
+def foresight(table: Table, truth: Values) -> None:
+    """Rank correlation of what a search sees after some epochs with the truth."""
+    entries = list(table.entries.values())
+    macs = np.array([entry.costs["macs"] for entry in entries], dtype=np.float64)
+    members = np.array_split(np.argsort(macs, kind="stable"), BINS)
+    print(
+        f"{'after epoch':<12} {'validation accuracy':>20} {'within bins':>12} {'training loss':>14} {'within bins':>12}"
+    )
+    for epoch in sorted({1, 2, math.ceil(table.epochs / 3), table.epochs}):
+        cells = []
+        for field, sign in (("val_accuracy", 1), ("train_loss", -1)):
+            seen = np.array([[getattr(e.curves[seed][epoch - 1], field) for seed in table.seeds] for e in entries])
+            whole = [sign * spearmanr(column, truth).statistic for column in seen.T]
+            inside = [sign * spearmanr(column[m], truth[m]).statistic for column in seen.T for m in members]
+            cells += [statistics.fmean(whole), statistics.fmean(inside)]
+        print(f"{epoch:<12} {cells[0]:>20.3f} {cells[1]:>12.3f} {cells[2]:>14.3f} {cells[3]:>12.3f}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
