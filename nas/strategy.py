@@ -112,7 +112,8 @@ def asking(strategy: Strategy, space: Space, axes: Sequence[Axis], memory: StepM
     Raises:
         ValueError: no such sampler, or an option that it doesn't have.
     """
-    sampler = sampler_factory(strategy.sampler, Domain(space, axes, strategy.limits))
+    costs = {objective.name: objective.key for objective in strategy.objective if objective.source == "cost"}
+    sampler = sampler_factory(strategy.sampler, Domain(space, axes, strategy.limits, costs))
     view = View(space, axes, sampler, seed=strategy.seed, worst=strategy.sampler.rejected_as == "worst")
     proposer = Proposer(
         view,

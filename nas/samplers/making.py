@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
+from nas.gate import COSTS
 from nas.pareto import Axis
 from nas.plugins import make_plugin
 from nas.samplers.optuna_samplers import optuna_sampler
@@ -23,11 +24,13 @@ class Domain:
         space: what to draw from.
         axes: the objectives, in the order in which the view tells them, with costs on their own scale.
         limits: what a network may cost.
+        costs: the cost that an objective is, by the objective's name, for those that are costs.
     """
 
     space: Space
     axes: Sequence[Axis]
     limits: Limits = field(default_factory=Limits)
+    costs: Mapping[str, str] = field(default_factory=lambda: {name: name for name in COSTS})
 
 
 def sampler_factory(spec: SamplerSpec, domain: Domain) -> SamplerFactory:
