@@ -14,6 +14,7 @@ from typing import Any
 from nas.clock import Clock, WallClock
 from nas.config import compose
 from nas.fidelity.full import Full
+from nas.fidelity.policy import Policy
 from nas.jobs import Curve, Epoch, Failure, Job, Outcome
 from nas.objectives import Objective
 from nas.objectives.values import objective_values
@@ -262,6 +263,7 @@ class Setting:
     retries: int = 2
     observers: Sequence[Observer] = ()
     clock: Clock = field(default_factory=WallClock)
+    policy: Policy = field(default_factory=lambda: Full(EPOCHS))
     devices: Devices = one_device
 
     def study(self, folder: Path) -> Study:
@@ -275,7 +277,7 @@ class Setting:
             study=self.study(folder),
             view=view,
             proposer=Proposer(view, self.limits, seed=self.seed, max_idle_asks=self.idle),
-            policy=Full(EPOCHS),
+            policy=self.policy,
             executor=executor,
             values=partial(objective_values, [OBJECTIVES[name] for name in self.objectives]),
             latest=latest,
