@@ -27,7 +27,8 @@ from nas.samplers.spec import SamplerSpec
 from nas.samplers.view import View
 from nas.search import Devices, Parts, Search, one_device
 from nas.specs import Budget, Limits
-from nas.study import STUDY_FILE, Study, create_study, open_study, resume_study
+from nas.stores.sqlite import STUDY_FILE
+from nas.study import Study, create_study, open_study, resume_study
 from nas.training.checkpoint import latest
 from search_space.graph import Shape
 from search_space.space import Space, parse_space
