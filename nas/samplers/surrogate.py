@@ -146,7 +146,7 @@ class Process:
     def _covariance(self, a: Floats, b: Floats) -> Floats:
         squares = np.tensordot(self.hyper.weights, self.layout.distances(a, b), 1)
         trend = TREND_VARIANCE * self.layout.basis(a) @ self.layout.basis(b).T
-        return trend + self.hyper.signal * _matern(squares)[0]  # type: ignore[no-any-return]
+        return trend + self.hyper.signal * _matern(squares)[0]
 
 
 def condition(layout: Layout, hyper: Hyper, seen: Observations, scale: tuple[float, float]) -> Process:
