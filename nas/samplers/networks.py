@@ -168,13 +168,13 @@ class Source:
         names = list(of(space.sample(FirstChooser())).costs)
         for name in names:
             cheapest = of(space.minimise(lambda a, name=name: of(a).costs[name]))  # type: ignore[misc]
-            for _ in range(FEW // len(names)):
-                here = cheapest
-                for _ in range(WALK):
-                    there = self.changed(here, self._generator)
-                    if there is not None and self._within(there.costs):
-                        here = there
-                yield here
+            if self._within(cheapest.costs):
+                yield from (self._walk(cheapest) for _ in range(FEW // len(names)))
+
+    def _walk(self, here: Network) -> Network:
+        for _ in range(WALK):
+            here = self.changed(here, self._generator) or here
+        return here
 
     def changed(self, network: Network, generator: random.Random) -> Network | None:
         """A network that differs in one choice and in what hangs on it; None where it is beyond the limits."""
