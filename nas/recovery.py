@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from enum import Enum, auto
 
 from nas.jobs import Failure, Job
 
 STOPPING = {
-    "data": "data must stay readable while a search runs",
-    "disk_full": "the disk must have room for checkpoints while a search runs",
-    "read_only": "the study's folder must stay writable while a search runs",
+    "data": "data must stay readable while networks are trained",
+    "disk_full": "the disk must have room for checkpoints while networks are trained",
+    "read_only": "the study's folder must stay writable while networks are trained",
 }
 """What every further trial would meet too, with the law that it breaks."""
 
@@ -46,7 +47,7 @@ def verdict(failure: Failure, job: Job, earlier: Mapping[str, int], retries: int
     Args:
         failure: why it failed.
         job: the job.
-        earlier: how often the search has tried the trial again in this run, by kind of failure.
+        earlier: how often the trial was tried again in this run, by kind of failure.
         retries: how often it may be tried again in all; a hang is tried again once at most.
     """
     left = retries - sum(count for kind, count in earlier.items() if kind != "out_of_memory")
@@ -62,6 +63,13 @@ def verdict(failure: Failure, job: Job, earlier: Mapping[str, int], retries: int
         case "deadline" if left > 0 and earlier.get("deadline", 0) < HANG_RETRIES:
             return Verdict.AGAIN
     return Verdict.FAIL
+
+
+def set_aside(job: Job) -> None:
+    """Keep an unreadable checkpoint under another name; one that somebody deleted needs none."""
+    if job.checkpoint:
+        with suppress(FileNotFoundError):
+            job.checkpoint.replace(job.checkpoint.with_suffix(".unreadable"))
 
 
 def disk_failure(error: BaseException) -> Failure | None:

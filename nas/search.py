@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from nas.fidelity.policy import Policy, Prune, Start, Thaw
 from nas.jobs import Curve, Epoch, Executor, Failure, Handle, Job, Outcome
 from nas.progress import Observer, Progress, Running
 from nas.proposer import Proposer
-from nas.recovery import STOPPING, Verdict, verdict
+from nas.recovery import STOPPING, Verdict, set_aside, verdict
 from nas.retention import Retention
 from nas.samplers.view import View
 from nas.specs import Budget
@@ -281,7 +280,7 @@ class Search:
                 self._give_up(outcome, failure)
                 return
             case Verdict.ANEW:
-                _set_aside(job)
+                set_aside(job)
                 self._book.see(job.trial, ())
             case Verdict.SMALLER:
                 self._book.halve_batches(job.trial)
@@ -324,10 +323,3 @@ class Search:
             progress = self.progress()
             for observer in self._parts.observers:
                 say(observer, progress)
-
-
-def _set_aside(job: Job) -> None:
-    """Keep an unreadable checkpoint under another name; one that somebody deleted needs none."""
-    if job.checkpoint:
-        with suppress(FileNotFoundError):
-            job.checkpoint.replace(job.checkpoint.with_suffix(".unreadable"))

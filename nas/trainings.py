@@ -5,15 +5,19 @@ from __future__ import annotations
 import logging
 import re
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from nas.jobs import Epoch, Executor, Failure, Handle, Job, Outcome
+from nas.recovery import STOPPING, Verdict, set_aside, verdict
 
 POLL_SECONDS = 0.5
 SAY_SECONDS = 20.0
-TRIED_AGAIN = ("died", "deadline")
+HALVES = "halves"
+"""Marks the folder of a training whose batches are cut in two, since it ran out of memory."""
 
 Latest = Callable[[Path], tuple[Path, int] | None]
 OnDone = Callable[["Task", Outcome], None]
@@ -60,6 +64,26 @@ class Task(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Rules:
+    """How far trainings go, and when they are tried again.
+
+    Attributes:
+        epochs: the full horizon of a training.
+        retries: how often one whose process died, or whose checkpoint can't be read, is tried again in a run of the
+            driver; one that hung, once at most.
+        halves: whether one that runs out of memory is tried once more with its batches cut in two.
+    """
+
+    epochs: int
+    retries: int
+    halves: bool = True
+
+
+class TrainingsStoppedError(ValueError):
+    """Something that every further training would meet too; what is done stays done."""
+
+
 class Trainings:
     """One run of the driver; what is on disk already is not done again, so that the next run goes on from there."""
 
@@ -67,9 +91,8 @@ class Trainings:
         self,
         executor: Executor,
         tasks: Sequence[Task],
+        rules: Rules,
         *,
-        epochs: int,
-        retries: int,
         latest: Latest,
         on_done: OnDone = lambda _task, _outcome: None,
     ) -> None:
@@ -78,19 +101,17 @@ class Trainings:
         Args:
             executor: runs the jobs.
             tasks: what to do, in this order.
-            epochs: the full horizon of a training.
-            retries: how often a training whose process died or hung, or whose checkpoint can't be read, is tried again.
+            rules: how far each is trained, and when it is tried again.
             latest: the newest checkpoint in a folder, and its epoch.
             on_done: called for each task that this run has done.
         """
         self._executor = executor
         self._waiting = [task for task in tasks if not task.done]
-        self._epochs = epochs
-        self._retries = retries
+        self._rules = rules
         self._latest = latest
         self._on_done = on_done
         self._running: dict[Path, tuple[Task, Handle]] = {}
-        self._tried: dict[Path, int] = {}
+        self._again: dict[Path, Counter[str]] = {}
         self._said: dict[Path, float] = {}
         self._reason = ""
         self._at_once = False
@@ -101,6 +122,9 @@ class Trainings:
 
         Returns:
             Why it ended: `done`, or what `stop` was given. What failed for good stands in `failures`.
+
+        Raises:
+            TrainingsStoppedError: the data cannot be read, or no checkpoint can be written.
         """
         try:
             while self._fill_slots() and not self._at_once:
@@ -138,9 +162,10 @@ class Trainings:
             architecture=task.architecture,
             seed=task.seed,
             from_epoch=epoch,
-            to_epoch=max(epoch, self._epochs),
+            to_epoch=max(epoch, self._rules.epochs),
             folder=task.folder,
             checkpoint=checkpoint,
+            micro_batches=2 if (task.folder / HALVES).exists() else 1,
             devices=devices,
         )
 
@@ -149,7 +174,7 @@ class Trainings:
             self._said[job.folder] = time.monotonic()
             log.info(
                 "%s: epoch %d/%d, val_accuracy %.4f",
-                self._running[job.folder][0].label, row.epoch, self._epochs, row.val_accuracy,
+                self._running[job.folder][0].label, row.epoch, self._rules.epochs, row.val_accuracy,
             )  # fmt: skip
 
     def _settle(self, outcome: Outcome) -> None:
@@ -162,16 +187,25 @@ class Trainings:
         if outcome.failure is None and self._reason:
             return
         failure = outcome.failure or Failure("died", "the training was ended from outside")
-        tries = self._tried[job.folder] = self._tried.get(job.folder, 0) + 1
-        again = failure.kind in TRIED_AGAIN or (failure.kind == "checkpoint" and job.checkpoint is not None)
-        if not again or tries > self._retries:
-            self.failures[job.folder] = failure
-            log.info("%s: failed, %s", task.label, failure.message)
-            return
-        if failure.kind == "checkpoint" and job.checkpoint is not None:
-            log.info("%s: begins anew, %s", task.label, failure.message)
-            job.checkpoint.replace(job.checkpoint.with_suffix(".unreadable"))
+        match self._verdict(failure, job):
+            case Verdict.STOP:
+                raise TrainingsStoppedError(f"{STOPPING[failure.kind]}: {failure.message}")
+            case Verdict.FAIL:
+                self.failures[job.folder] = failure
+                log.info("%s: failed, %s", task.label, failure.message)
+                return
+            case Verdict.ANEW:
+                log.info("%s: begins anew, %s", task.label, failure.message)
+                set_aside(job)
+            case Verdict.SMALLER:
+                log.info("%s: goes on with half batches, %s", task.label, failure.message)
+                (job.folder / HALVES).touch()
+        self._again[job.folder][failure.kind] += 1
         self._waiting.insert(0, task)
+
+    def _verdict(self, failure: Failure, job: Job) -> Verdict:
+        found = verdict(failure, job, self._again.setdefault(job.folder, Counter()), self._rules.retries)
+        return Verdict.FAIL if found is Verdict.SMALLER and not self._rules.halves else found
 
 
 def next_attempt(folder: Path) -> int:

@@ -32,7 +32,7 @@ from nas.studied import study_data, study_recipe
 from nas.study import StudyMismatchError
 from nas.training.checkpoint import latest
 from nas.training.recipe import Recipe
-from nas.trainings import Trainings
+from nas.trainings import Rules, Trainings
 
 log = logging.getLogger(__name__)
 
@@ -83,8 +83,7 @@ def run(config: RetrainConfig) -> int:
         retraining = Trainings(
             executor_for(runner, config.workers),
             tasks,
-            epochs=plan.recipe.epochs,
-            retries=config.workers.retries,
+            Rules(plan.recipe.epochs, config.workers.retries),
             latest=latest,
             on_done=lambda task, outcome: log.info("%s: trained and measured, %.1f s", task.label, outcome.seconds),
         )

@@ -30,7 +30,7 @@ from nas.tabulate.runner import TableRunner
 from nas.tabulate.shards import Shards
 from nas.tabulate.task import NetworkTask
 from nas.training.checkpoint import latest
-from nas.trainings import Trainings
+from nas.trainings import Rules, Trainings
 
 log = logging.getLogger(__name__)
 
@@ -150,8 +150,7 @@ def _train(config: TabulateConfig, making: _Making, tasks: Sequence[NetworkTask]
     trainings = Trainings(
         executor_for(runner, config.workers),
         left,
-        epochs=config.training.epochs,
-        retries=config.workers.retries,
+        Rules(config.training.epochs, config.workers.retries, halves=False),  # rows of one table share one recipe
         latest=latest,
         on_done=packing.on_done,
     )

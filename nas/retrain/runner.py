@@ -58,6 +58,7 @@ class FullRunner:
             "epochs": outcome.epoch,
             "seconds": outcome.seconds,
             "checkpoint": checkpoint.name,
+            "micro_batches": outcome.job.micro_batches,
             "weights": "average" if trained.averaged else "network",
             "val_accuracy": last.val_accuracy,
             "val_balanced_accuracy": last.val_balanced_accuracy,

@@ -13,7 +13,7 @@ from nas.records import Record
 from nas.retrain.files import SEED_FILE, seed_folder, trial_folder, write_json
 from nas.retrain.task import Task
 from nas.training.checkpoint import latest
-from nas.trainings import Trainings, next_attempt
+from nas.trainings import Rules, Trainings, TrainingsStoppedError, next_attempt
 
 DIED = Failure("died", "the process ended with signal 9")
 
@@ -40,7 +40,7 @@ def tasks(study: Path, trials: int = 2, seeds: int = 2) -> list[Task]:
 
 
 def retraining(executor: FakeExecutor, todo: list[Task], retries: int = 2) -> Trainings:
-    return Trainings(executor, todo, epochs=EPOCHS, retries=retries, latest=latest)
+    return Trainings(executor, todo, Rules(EPOCHS, retries), latest=latest)
 
 
 def failing(failure: Failure, times: int = 99) -> Callable[[Job, int], Failure | None]:
@@ -127,6 +127,70 @@ def test_a_checkpoint_that_can_not_be_read_is_set_aside_and_the_training_begins_
     assert retraining(executor, todo).run() == "done"
     assert [(job.attempt, job.from_epoch) for job in executor.jobs] == [(2, 1), (2, 0)]
     assert (todo[0].folder / "attempt1-epoch001.unreadable").is_file()
+
+
+def test_a_deleted_checkpoint_costs_its_epochs_and_no_more(tmp_path: Path) -> None:
+    todo = tasks(tmp_path, trials=1, seeds=1)
+    retraining(MeasuringExecutor(fails=failing(DIED)), todo, retries=0).run()
+
+    def fails(job: Job, epoch: int) -> Failure | None:
+        if job.from_epoch:
+            for path in job.folder.glob("*.pt"):
+                path.unlink()
+            return Failure("checkpoint", "a checkpoint must be a readable file, got FileNotFoundError")
+        return None
+
+    executor = MeasuringExecutor(fails=fails)
+    assert retraining(executor, todo).run() == "done"
+    assert [job.from_epoch for job in executor.jobs] == [1, 0]
+
+
+def test_a_training_that_hangs_is_tried_again_once(tmp_path: Path) -> None:
+    hung = Failure("deadline", "trial 0 took longer than its deadline and was killed")
+    executor, todo = MeasuringExecutor(fails=failing(hung)), tasks(tmp_path, trials=1, seeds=1)
+    driver = retraining(executor, todo, retries=5)
+    assert driver.run() == "done"
+    assert len(executor.jobs) == 2
+    assert driver.failures == {todo[0].folder: hung}
+
+
+def test_out_of_memory_is_tried_once_more_in_halves_also_after_a_restart(tmp_path: Path) -> None:
+    full = Failure("out_of_memory", "CUDA out of memory")
+
+    def fails(job: Job, epoch: int) -> Failure | None:
+        return full if epoch == 2 and job.micro_batches == 1 else None
+
+    executor, todo = MeasuringExecutor(fails=fails), tasks(tmp_path, trials=1, seeds=1)
+    first = retraining(executor, todo, retries=0)
+    executor.before_wait = lambda waits: first.stop("interrupted", at_once=True) if waits == 2 else None
+    assert first.run() == "interrupted"
+    assert [(job.from_epoch, job.micro_batches) for job in executor.jobs] == [(0, 1), (1, 2)]
+    again = MeasuringExecutor(fails=fails)
+    assert retraining(again, todo, retries=0).run() == "done"
+    assert [job.micro_batches for job in again.jobs] == [2]
+    assert todo[0].done
+
+
+def test_where_batches_must_stay_whole_out_of_memory_is_a_failure(tmp_path: Path) -> None:
+    full = Failure("out_of_memory", "CUDA out of memory")
+    executor, todo = MeasuringExecutor(fails=failing(full)), tasks(tmp_path, trials=1, seeds=1)
+    driver = Trainings(executor, todo, Rules(EPOCHS, 2, halves=False), latest=latest)
+    assert driver.run() == "done"
+    assert driver.failures == {todo[0].folder: full}
+    assert len(executor.jobs) == 1
+
+
+def test_what_every_training_would_meet_stops_them_all_and_loses_none(tmp_path: Path) -> None:
+    todo = tasks(tmp_path)
+    gone = Failure("data", "no images in /mnt/gone")
+    executor = MeasuringExecutor(2, fails=failing(gone))
+    law = "data must stay readable while networks are trained: no images in /mnt/gone"
+    with pytest.raises(TrainingsStoppedError, match=law):
+        retraining(executor, todo).run()
+    assert executor.closed
+    assert len(executor.jobs) == 2
+    assert retraining(MeasuringExecutor(), todo).run() == "done"
+    assert all(task.done for task in todo)
 
 
 def test_an_attempt_is_one_more_than_any_that_left_a_file(tmp_path: Path) -> None:

@@ -238,8 +238,8 @@ def test_a_deleted_checkpoint_costs_its_trial_the_epochs_and_no_more(tmp_path: P
 @pytest.mark.parametrize(
     ("kind", "law"),
     [
-        ("disk_full", "the disk must have room for checkpoints while a search runs"),
-        ("read_only", "the study's folder must stay writable while a search runs"),
+        ("disk_full", "the disk must have room for checkpoints while networks are trained"),
+        ("read_only", "the study's folder must stay writable while networks are trained"),
     ],
 )
 def test_a_disk_that_takes_no_checkpoint_stops_the_search_and_not_the_study(
@@ -258,7 +258,7 @@ def test_data_that_cannot_be_read_stops_the_search_and_not_the_study(tmp_path: P
     watcher = Watcher()
     gone = failing((1, 2), failure=Failure("data", "no images in /mnt/gone"))
     executor = FakeExecutor(2, fails=gone)
-    message = "data must stay readable while a search runs: no images in /mnt/gone"
+    message = "data must stay readable while networks are trained: no images in /mnt/gone"
     with pytest.raises(SearchStoppedError, match=message):
         Setting(budget=Budget(trials=4), observers=[watcher]).run(tmp_path, executor)
     assert executor.closed
