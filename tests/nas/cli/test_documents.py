@@ -83,8 +83,7 @@ def study(tmp_path, monkeypatch):
     (tmp_path / "mine").mkdir()
     opened = []
 
-    def open_for_reading(folder, kind):
-        assert kind == "sqlite"
+    def open_for_reading(folder):
         opened.append(folder)
         return FakeReader()
 
