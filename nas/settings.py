@@ -14,7 +14,7 @@ from nas.data.spec import DataSpec
 from nas.fidelity.spec import FidelitySpec
 from nas.objectives import Objective
 from nas.samplers.spec import SamplerSpec
-from nas.settings_tables import TabulateConfig
+from nas.settings_tables import RehearseConfig, TabulateConfig
 from nas.specs import Budget, Limits, StorageSpec, check_format, check_pick, check_positive
 from nas.tracking.spec import TrackingSpec
 from nas.training.recipe import Recipe
@@ -334,4 +334,5 @@ ROOTS: Mapping[str, type] = {
     "retrain": RetrainConfig,
     "export": ExportConfig,
     "tabulate": TabulateConfig,
+    "rehearse": RehearseConfig,
 }

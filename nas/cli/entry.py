@@ -49,6 +49,9 @@ COMMANDS: Mapping[str, Command] = {
     "tabulate": Command(
         "nas.cli.tabulate", "train every architecture of a small space over seeds, into a table of learning curves"
     ),
+    "rehearse": Command(
+        "nas.cli.rehearse", "play a search strategy on a table of learning curves, in seconds, and score it"
+    ),
     "export": Command("nas.cli.export", "hand picked networks over as files: weights, source, ONNX, checked"),
 }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -120,8 +120,3 @@ def _stairs(steps: Iterable[tuple[float, float]], horizon: float) -> Steps:
         if spent <= horizon and (not kept or kept[-1][1] != share):
             kept.append((spent, share))
     return tuple(kept)
-
-
-def mean_curve(scores: Sequence[Score], at: Sequence[float]) -> list[list[float]]:
-    """The share of each score (row) at each moment (column)."""
-    return [[score.at(spent) for spent in at] for score in scores]

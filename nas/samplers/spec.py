@@ -18,6 +18,7 @@ class SamplerSpec:
         options: arguments of that sampler, the seed apart.
         rejected_as: how the sampler sees an architecture that breaks a limit: `pruned`, a pruned trial with its
             constraints, or `worst`, a complete trial with the worst values.
+        module: a sampler of our own, by its module in nas/samplers; null for one of Optuna's.
 
     Raises:
         ValueError: a word that there is not, none or two samplers, or a seed among the options.

@@ -1,0 +1,88 @@
+"""`nas rehearse`: a search strategy played on a table of learning curves, and scored."""
+
+from __future__ import annotations
+
+import logging
+import statistics
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from nas.cli.printing import Row, print_document
+from nas.rehearsal.bands import band
+from nas.rehearsal.document import document, horizon_of
+from nas.rehearsal.many import Troupe
+from nas.rehearsal.play import Stage, Trace
+from nas.rehearsal.scores import GOALS, score
+from nas.rehearsal.truth import truth_of
+from nas.reports.rehearsals import draw_rehearsals, rehearsal_table
+from nas.settings_tables import RehearseConfig
+from nas.tables.table import Table, read_table
+from nas.workers.devices import slot_devices
+
+log = logging.getLogger(__name__)
+
+
+def run(config: RehearseConfig) -> int:
+    """Rehearse, print what came of it, and draw it.
+
+    Returns:
+        0.
+
+    Raises:
+        ValueError: no table, or none that can be relied on; no such sampler or fidelity.
+    """
+    if config.table is None:
+        raise ValueError("table=FILE must say which table; nas tabulate makes one")
+    stage = Stage(_read(Path(config.table).expanduser()), config.slots, config.charge)
+    truth, horizon = truth_of(stage, config.limits), horizon_of(config.budget, stage)
+    traces = _traces(config, stage)
+    scores = [score(trace, truth, horizon, thinking=config.thinking) for trace in traces]
+    result = {"strategy": _strategy(config), **document(traces, scores, truth, stage)}
+    name = f"{config.sampler.name}, {config.fidelity.name}"
+    if config.plot is not None:
+        bands, title = [band(name, scores, horizon)], f"{stage.table.path.name}, {len(scores)} seeds"
+        draw_rehearsals({title: bands}, {title: result}, Path(config.plot).expanduser())
+    table = partial(rehearsal_table, name=name, thinking=_thinking(traces))
+    print_document(result, config.format, table, rehearsal_rows)
+    if config.plot is not None:
+        sys.stderr.write(f"Left behind:\n  {config.plot}\n")
+    return 0
+
+
+def _read(path: Path) -> Table:
+    try:
+        return read_table(path)
+    except OSError as error:
+        raise ValueError(f"table must be a file that can be read, got {path}: {error.strerror}") from error
+
+
+def _traces(config: RehearseConfig, stage: Stage) -> list[Trace]:
+    """One rehearsal a seed, in order of the seeds."""
+    strategies = [replace(config, seed=config.seed + offset) for offset in range(config.seeds)]
+    log.info("rehearsing %d searches over %d architectures", config.seeds, len(stage.table.entries))
+    found = dict(Troupe(len(slot_devices(config.workers, ()))).rehearse(strategies, stage))
+    return [found[index] for index in range(config.seeds)]
+
+
+def _strategy(config: RehearseConfig) -> dict[str, Any]:
+    told = asdict(config)
+    return {name: told[name] for name in ("sampler", "fidelity", "objective", "limits", "budget", "start")}
+
+
+def _thinking(traces: Sequence[Trace]) -> float:
+    """Median processor seconds of thought in one rehearsal."""
+    return statistics.median(trace.steps[-1].thinking if trace.steps else 0.0 for trace in traces)
+
+
+def rehearsal_rows(document: Mapping[str, Any]) -> list[Row]:
+    """Header and one row a rehearsal."""
+    goals = [f"{goal:g}" for goal in GOALS]
+    rows: list[Row] = [["seed", "table_seed", *(f"reached_{goal}" for goal in goals), "area", "share"]]
+    for played in document["rehearsals"]:
+        reached = [played["reached"][goal] for goal in goals]
+        rows.append([played["seed"], played["table_seed"], *reached, played["area"], played["share"]])
+    return rows

@@ -1,0 +1,27 @@
+"""Medians over rehearsals along the way, for a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from nas.rehearsal.intervals import estimate
+from nas.rehearsal.scores import Score
+from nas.reports.rehearsals import Band
+
+POINTS = 80
+RESAMPLES = 1_000
+
+
+def band(name: str, scores: Sequence[Score], horizon: float) -> Band:
+    """The share of the true front's hypervolume of some rehearsals, from one full training on.
+
+    Args:
+        name: of their strategy.
+        scores: at least one.
+        horizon: the last moment, above 1.
+    """
+    spent = [float(moment) for moment in np.geomspace(1.0, horizon, POINTS)]
+    found = [estimate([score.at(moment) for score in scores], RESAMPLES) for moment in spent]
+    return Band(name, spent, [e.median for e in found], [e.low for e in found], [e.high for e in found])

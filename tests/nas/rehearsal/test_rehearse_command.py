@@ -1,0 +1,155 @@
+"""`nas rehearse` from the outside, rehearsals in processes of their own, and those that were played before."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from made_up_tables import made_up_table
+from rehearsing import plan
+
+from nas.cli import main
+from nas.rehearsal import cache, many
+from nas.rehearsal.cache import Cache
+from nas.rehearsal.document import horizon_of
+from nas.rehearsal.many import Troupe
+from nas.rehearsal.play import Stage
+from nas.specs import Budget
+from nas.tables.table import read_table
+
+Rehearse = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return made_up_table(tmp_path_factory.mktemp("table") / "made_up.parquet")
+
+
+@pytest.fixture
+def said(table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """What a rehearsal of three searches prints."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words: str) -> str:
+        assert main(["rehearse", f"table={table}", "seeds=3", "budget.trainings=8", "workers.slots=1", *words]) == 0
+        return capsys.readouterr().out
+
+    return run
+
+
+@pytest.fixture
+def document(said: Callable[..., str]) -> Rehearse:
+    return lambda *words: json.loads(said("format=json", "plot=null", *words))
+
+
+@pytest.mark.parametrize("sampler", ["random", "evolution", "tpe"])
+def test_one_seed_gives_equal_documents_and_two_seeds_different_ones(said: Callable[..., str], sampler: str) -> None:
+    words = ["format=json", "plot=null", f"sampler={sampler}"]
+    first, again = said(*words, "seed=7"), said(*words, "seed=7")
+    assert first == again
+    other = json.loads(said(*words, "seed=8"))
+    assert [r["trained"] for r in other["rehearsals"]] != [r["trained"] for r in json.loads(first)["rehearsals"]]
+    assert other["rehearsals"][0] == json.loads(first)["rehearsals"][1]
+
+
+def test_a_document_holds_what_the_table_says_of_it(document: Rehearse, table: Path) -> None:
+    found = document("sampler=random", "fidelity=first_epoch", "fidelity.options={cohort: 4, best: 1}")
+    assert found["table"]["architectures"] == 16
+    assert found["horizon"] == 8.0
+    assert found["oracle"]["share"] == pytest.approx(1.0)
+    assert 0.5 < found["ceiling"] <= 1.0
+    truth = {point["id"]: point for point in found["true_front"]}
+    entries = read_table(table).entries
+    assert all(point["error"] == 1 - entries[name].test_accuracy for name, point in truth.items())
+    for played in found["rehearsals"]:
+        assert played["table_seed"] == played["seed"] % 3
+        assert {epochs for _, epochs in played["trained"]} == {1, 3}
+        assert played["trials"]["pruned"] > played["trials"]["complete"] > 0
+        assert set(played["returned"]) <= {name for name, epochs in played["trained"] if epochs == 3}
+        assert played["share"] == played["curve"][-1][1]
+    median = sorted(played["share"] for played in found["rehearsals"])[1]
+    assert found["summary"]["share"]["median"] == median
+
+
+def test_a_table_a_picture_and_rows(said: Callable[..., str], tmp_path: Path) -> None:
+    shown = said("sampler=random", "thinking=true")
+    assert "random, full" in shown
+    assert "oracle" in shown
+    assert (tmp_path / "rehearsal.png").stat().st_size > 10_000
+    rows = list(csv.DictReader(io.StringIO(said("sampler=random", "format=csv", "plot=null"))))
+    assert [row["seed"] for row in rows] == ["0", "1", "2"]
+    assert all(0 < float(row["share"]) <= 1 for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["table=null"], "table=FILE must say which table"),
+        (["table=absent.parquet"], "table must be a file that can be read, got absent.parquet: No such file"),
+        (["thinking=true", "format=json"], "format=json holds nothing that a real clock says"),
+        (["seeds=0"], "seed must be at least 0 and seeds at least 1, got 0 and 0"),
+        (["slots=0"], "slots must be at least 1, got 0"),
+        (["charge=money"], "charge must be one of seconds, cpu_seconds, got 'money'"),
+        (["limits.max_macs=1"], "limits must leave a network of the table"),
+        (["fidelity=first_epoch", "fidelity.options={epochs: 3}"], "below training.epochs=3, got 3"),
+    ],
+)
+def test_a_mistake_is_explained_in_one_line(
+    table: Path, words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = [f"table={table}", "plot=null", "workers.slots=1", *words]
+    assert main(["rehearse", *given]) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert message in error
+
+
+def test_processes_play_what_one_would(table: Path) -> None:
+    stage = Stage(read_table(table))
+    plans = [plan(seed=seed) for seed in range(4)]
+    apart, alone = (dict(Troupe(processes).rehearse(plans, stage)) for processes in (2, 1))
+    assert [apart[i].trials for i in range(4)] == [alone[i].trials for i in range(4)]
+    assert [apart[i].steps[-1].front for i in range(4)] == [alone[i].steps[-1].front for i in range(4)]
+
+
+def test_what_was_rehearsed_before_is_not_played_again(
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage, played = Stage(read_table(table)), []
+    real = many.play
+
+    def counted(strategy: Any, stage: Stage) -> Any:
+        played.append(strategy.seed)
+        return real(strategy, stage)
+
+    monkeypatch.setattr(many, "play", counted)
+    troupe = Troupe(1, Cache(tmp_path / "cache"))
+    plans = [plan(seed=seed) for seed in range(3)]
+    first = dict(troupe.rehearse(plans[:2], stage))
+    again = dict(troupe.rehearse(plans, stage))
+    assert played == [0, 1, 2]
+    assert {index: again[index] for index in first} == first
+    dict(troupe.rehearse([replace(plans[0], budget=Budget(trials=2))], stage))
+    dict(troupe.rehearse(plans[:1], replace(stage, slots=2)))
+    assert played == [0, 1, 2, 0, 0]
+    monkeypatch.setattr(cache, "version", lambda: "another")
+    dict(troupe.rehearse(plans[:1], stage))
+    assert played == [0, 1, 2, 0, 0, 0]
+
+
+def test_every_file_that_decides_is_part_of_the_version() -> None:
+    room = Path(cache.nas.__file__).parent
+    assert [name for name in cache.DECIDING if not (room / name).exists()] == []
+
+
+def test_a_search_is_judged_until_the_first_of_its_ends(table: Path) -> None:
+    stage = Stage(read_table(table), slots=2)
+    minutes = 5 * stage.full_training() / 60 / 2
+    assert horizon_of(Budget(trials=9, trainings=7.0), stage) == 7.0
+    assert horizon_of(Budget(trials=4, trainings=7.0), stage) == 4.0
+    assert horizon_of(Budget(trials=9, minutes=minutes), stage) == pytest.approx(5.0)
