@@ -1,7 +1,8 @@
-"""What a fresh child costs a trial: the same training first and second in one child, in processor seconds.
+"""What a fresh child a trial costs, against children that serve several: the same trainings in turns.
 
-The first is as every trial of a search is; the second is as it would be if a child served several jobs. Processor time
-is counted from the child's fork, so that other programs on the machine don't count.
+Counted are processor seconds, so that other programs on the machine matter less: of each training from the end of the
+one before it in its child, or from the child's fork. So the fork, what it copies, and the tidying up between two
+trainings all count. The third arm is the default, in which a child stays where its start has cost more than 5 %.
 
     python benchmarks/child_start.py [--trials 10] [--epochs 12]
 """
@@ -15,34 +16,64 @@ import random
 import statistics
 import tempfile
 import time
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from nas import assembly
+from rich.console import Console
+from rich.table import Table
+
+from nas import assembly, executing
 from nas.config import compose
-from nas.executing import executor_for
-from nas.jobs import Control, Job, Outcome
+from nas.jobs import Control, Executor, Job, Outcome
 from nas.proposer import training_seed
 from nas.runner import TrialRunner
 
-TIMES = "times"
+ARMS = ("1", "50", "auto")
+NOTE = "times"
+
+# Children import the main program once more. That of `nas` is light, and this one shall not cost them anything either.
+executing.PRELOADED = ("nas.assembly", "nas.config", "rich.table", *executing.PRELOADED)
 
 
 @dataclass(frozen=True)
-class Twice:
-    """Carries a job out twice and writes down when each ended, in the process's own seconds."""
+class Timed:
+    """Carries a job out and writes down which process did, and its processor seconds up to then."""
 
     runner: TrialRunner
 
     def __call__(self, job: Job, control: Control) -> Outcome:
-        """Run `job`, and run it again."""
+        """Run `job`."""
         outcome = self.runner(job, control)
-        first = time.process_time()
-        self.runner(replace(job, folder=job.folder / "again"), control)
-        (job.folder / TIMES).write_text(f"{first} {time.process_time() - first}", encoding="ascii")
+        (job.folder / NOTE).write_text(f"{os.getpid()} {time.process_time()}", encoding="ascii")
         return outcome
+
+
+@dataclass
+class Arm:
+    """Trainings with one setting of `workers.jobs_per_child`."""
+
+    executor: Executor
+    folder: Path
+    spent: list[tuple[int, float]]
+
+    def train(self, job: Job) -> None:
+        """Run a job and note its child and the child's processor seconds at its end."""
+        self.executor.submit(job, lambda _, __: None)
+        while not self.executor.wait(1.0):
+            pass
+        pid, seconds = (job.folder / NOTE).read_text(encoding="ascii").split()
+        self.spent.append((int(pid), float(seconds)))
+
+    @property
+    def seconds(self) -> list[float]:
+        """Processor seconds of each training."""
+        before = [(0, 0.0), *self.spent]
+        return [
+            now - (then if pid == last else 0.0) for (last, then), (pid, now) in zip(before, self.spent, strict=False)
+        ]
 
 
 def main() -> None:
@@ -50,31 +81,50 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=10)
     parser.add_argument("--epochs", type=int, default=12)
     arguments = parser.parse_args()
-    config: Any = compose("search", [f"training.epochs={arguments.epochs}", "workers.slots=1"])
-    _, space = assembly.prepare(config)
-    executor = executor_for(Twice(TrialRunner(config.data, config.training, 1)), config.workers)
-    generator, pairs = random.Random(0), []
     with tempfile.TemporaryDirectory() as name:
-        for number in range(arguments.trials + 1):  # the first child copies what the fork server has not yet settled
-            architecture, folder = space.draw(generator), Path(name) / str(number)
-            seed = training_seed(0, architecture.id)
-            executor.submit(
-                Job(number, 1, architecture.to_json(), seed, 0, arguments.epochs, folder), lambda _, __: None
-            )
-            while not executor.wait(1.0):
-                pass
-            first, second = map(float, (folder / TIMES).read_text(encoding="ascii").split())
-            pairs.append((first, second))
-    executor.close()
-    costs = [first - second for first, second in pairs[1:]]
-    shares = [(first - second) / first for first, second in pairs[1:]]
-    print(
-        f"a fresh child costs {statistics.median(costs):.3f} s [{min(costs):.3f}, {max(costs):.3f}], "
-        f"{statistics.median(shares):.1%} [{min(shares):.1%}, {max(shares):.1%}] of a trial of "
-        f"{statistics.median(first for first, _ in pairs[1:]):.2f} s "
-        f"(processor, n={len(costs)}, {arguments.epochs} epochs)"
+        arms = _measure(Path(name), arguments.trials, arguments.epochs)
+    table = Table(
+        title=f"{arguments.trials} trainings of {arguments.epochs} epochs of digits, one thread, processor seconds"
     )
-    print(f"Python {platform.python_version()}, torch {version('torch')}, {platform.machine()}, {os.cpu_count()} cores")
+    for heading in ("jobs a child", "children", "a training", "more than with 50"):
+        table.add_column(heading, justify="right")
+    for name, arm in arms.items():
+        more = [a / b - 1 for a, b in zip(arm.seconds[1:], arms["50"].seconds[1:], strict=True)]
+        table.add_row(
+            name, str(len({pid for pid, _ in arm.spent})), _spread(arm.seconds[1:], ".2f"), _spread(more, ".1%")
+        )
+    console = Console()
+    console.print(table)
+    console.print(
+        f"median [least, most], n={arguments.trials - 1}: the first training of each arm is left out", markup=False
+    )
+    console.print(
+        f"Python {platform.python_version()}, torch {version('torch')}, {platform.machine()}, {os.cpu_count()} cores, "
+        f"load {os.getloadavg()[0]:.1f}"
+    )
+
+
+def _measure(folder: Path, trials: int, epochs: int) -> dict[str, Arm]:
+    arms = {}
+    for name in ARMS:
+        words = [f"training.epochs={epochs}", "workers.slots=1", f"workers.jobs_per_child={name}"]
+        config: Any = compose("search", words)
+        runner: Any = Timed(TrialRunner(config.data, config.training, 1))
+        arms[name] = Arm(executing.executor_for(runner, config.workers), folder / name, [])
+    _, space = assembly.prepare(config)
+    generator = random.Random(0)
+    for number in range(trials):
+        architecture = space.draw(generator)
+        seed = training_seed(0, architecture.id)
+        for arm in random.Random(number).sample(list(arms.values()), len(arms)):
+            arm.train(Job(number, 1, architecture.to_json(), seed, 0, epochs, arm.folder / str(number)))
+    for arm in arms.values():
+        arm.executor.close()
+    return arms
+
+
+def _spread(values: Sequence[float], form: str) -> str:
+    return f"{statistics.median(values):{form}} [{min(values):{form}}, {max(values):{form}}]"
 
 
 if __name__ == "__main__":

@@ -24,13 +24,16 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from nas import assembly
+from nas import assembly, executing
 from nas.config import compose
 from nas.jobs import Job, Outcome
 from nas.workers.local import LocalExecutor, LocalHandle, OnEpoch
 
 ARMS = (1, 2)
 RESAMPLES = 10_000
+
+# Children import the main program once more. That of `nas` is light, and this one shall not cost them anything either.
+executing.PRELOADED = ("nas.assembly", "nas.config", "rich.table", *executing.PRELOADED)
 
 
 class Clock:

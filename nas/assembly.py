@@ -22,8 +22,10 @@ from nas.retention import Retention
 from nas.runner import TrialRunner
 from nas.search import Parts, Search
 from nas.settings import SearchConfig
+from nas.stores.opening import store_of
+from nas.stores.store import Store
 from nas.strategy import asking, axes_of, policy
-from nas.study import STUDY_FILE, Study, create_study, resume_study
+from nas.study import Study, create_study, resume_study
 from nas.tracking.tracker import Tracker, open_tracker
 from nas.training.checkpoint import latest
 from search_space.graph import Shape
@@ -57,14 +59,24 @@ def data_fingerprint(spec: DataSpec, info: DataInfo) -> dict[str, Any]:
     return {**plain, "content": info.fingerprint}
 
 
-def open_or_create(folder: Path, config: SearchConfig, info: DataInfo, space: Space) -> Study:
-    """The study in `folder`: resumed where there is one, made otherwise.
+def open_or_create(
+    folder: Path, config: SearchConfig, info: DataInfo, space: Space, store: Store | None = None
+) -> Study:
+    """The study of a folder: resumed where there is one, made otherwise.
+
+    Args:
+        folder: the study's folder.
+        config: what is searched with.
+        info: the images.
+        space: the architectures.
+        store: where the study is kept; None for a file in the folder.
 
     Raises:
         ValueError: it was made with something else; the message says what.
     """
+    store = store or store_of(folder, "sqlite")
     made_with = fingerprint(config, info, space)
-    return resume_study(folder, made_with) if (folder / STUDY_FILE).exists() else create_study(folder, made_with)
+    return resume_study(folder, made_with, store) if store.exists() else create_study(folder, made_with, store)
 
 
 def assemble(config: SearchConfig, study: Study, space: Space, observers: Sequence[Observer]) -> Search:

@@ -75,6 +75,11 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return cast("dict[str, Any]", plain)
 
 
+def yaml_text(plain: Mapping[str, Any]) -> str:
+    """A mapping as YAML."""
+    return OmegaConf.to_yaml(OmegaConf.create(dict(plain)))
+
+
 def changed(value: T, changes: Mapping[str, Any]) -> T:
     """`value` with some fields set anew, checked as if they had been given in the first place.
 

@@ -53,7 +53,7 @@ def newest_weights(study: Study, record: Record) -> Weights:
     try:
         return _retrained(study, record) or _searched(study, record)
     except CheckpointError as error:
-        again = f"nas retrain study={study.folder} pick={record.number}"
+        again = f"nas retrain {study.words} pick={record.number}"
         raise ValueError(f"{error}; remove the file and train it again: {again}") from error
 
 
@@ -74,7 +74,7 @@ def _searched(study: Study, record: Record) -> Weights:
     if record.state != "complete" or named is None:
         raise ValueError(
             f"trial {record.number} must be trained in full to be handed over, it is {record.state} after "
-            f"{len(record.curve)} epochs: nas retrain study={study.folder} pick={record.number}"
+            f"{len(record.curve)} epochs: nas retrain {study.words} pick={record.number}"
         )
     checkpoint = study.folder / str(named)
     trained = _read(study, record, checkpoint)
@@ -95,7 +95,7 @@ def _read(study: Study, record: Record, checkpoint: Path) -> Trained:
     if not checkpoint.is_file():
         raise ValueError(
             f"the weights of trial {record.number} must lie in {checkpoint}, they are gone: "
-            f"nas retrain study={study.folder} pick={record.number} trains it again"
+            f"nas retrain {study.words} pick={record.number} trains it again"
         )
     return read_trained(checkpoint, record.candidate.architecture)
 

@@ -61,8 +61,12 @@ class Axis:
         >>> Axis("macs", "minimize", True, 1e3, 1e6).loss(1e5)
         0.6666666666666666
         """
+        return self.loss_of_scaled(self.scaled(value))
+
+    def loss_of_scaled(self, scaled: float) -> float:
+        """The loss of what is a value on the axis' own scale already."""
         best, worst = self.scaled(self.best), self.scaled(self.worst)
-        return (self.scaled(value) - best) / (worst - best)
+        return (scaled - best) / (worst - best)
 
     def to_json(self) -> dict[str, Any]:
         """The axis as a JSON object."""

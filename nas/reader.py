@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nas.lock import is_held
 from nas.pareto import Axis, front, hypervolume, losses
 from nas.records import Record
+from nas.stores.opening import store_of
 from nas.study import Study, open_study
 
 
@@ -19,6 +19,10 @@ class StudyReader:
     def __init__(self, study: Study) -> None:
         self.study = study
         self.records = study.records()
+
+    def again(self) -> StudyReader:
+        """The study as it is now."""
+        return StudyReader(self.study)
 
     def front_document(self) -> dict[str, Any]:
         """The Pareto front as a JSON document."""
@@ -39,13 +43,13 @@ class StudyReader:
         return self.records[number].candidate.architecture
 
 
-def open_for_reading(folder: Path) -> StudyReader:
-    """The study in `folder`.
+def open_for_reading(folder: Path, kind: str = "sqlite") -> StudyReader:
+    """The study of a folder, kept in a database of this kind.
 
     Raises:
         ValueError: there is none.
     """
-    return StudyReader(open_study(folder))
+    return StudyReader(open_study(folder, store_of(folder, kind)))
 
 
 def front_records(records: Sequence[Record], axes: Sequence[Axis]) -> list[Record]:
@@ -83,7 +87,7 @@ def _exact(record: Record) -> dict[str, float]:
 
 def status_document(study: Study, records: Sequence[Record]) -> dict[str, Any]:
     """What the study has done so far, as a JSON document."""
-    driven = is_held(study.folder)
+    driven = study.is_driven()
     states = [_shown_state(record, driven) for record in records]
     kinds = [record.failure.kind for record in records if record.state == "failed" and record.failure]
     complete = [record.values for record in records if record.values]

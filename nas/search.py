@@ -22,8 +22,8 @@ from nas.recovery import STOPPING, Verdict, set_aside, verdict
 from nas.retention import Retention
 from nas.samplers.view import View
 from nas.specs import Budget
+from nas.stores.writing import StorageError
 from nas.study import Study
-from nas.writing import StorageError
 
 POLL_SECONDS = 0.5
 NOTE_SECONDS = 30.0
@@ -136,6 +136,8 @@ class Search:
         """End: running jobs stop at the end of their epoch, or are killed `at_once`; either way they can be resumed."""
         self._at_once = self._at_once or at_once
         self._reason = reason
+        if at_once:
+            self._parts.study.stop_waiting()
         for handle in self._handles.values():
             handle.stop_after_epoch()
 

@@ -129,10 +129,12 @@ class StopConfig:
     Attributes:
         study: the study, a folder under `outputs`, or a path.
         outputs: folder of the studies.
+        storage: where the study is kept.
     """
 
     study: str | None = None
     outputs: str = "outputs"
+    storage: StorageSpec
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -98,12 +98,13 @@ class Limits:
         >>> Limits(max_params=100, max_memory_mib=2.0).exceeded(130, 10**6, 1.5)
         {'max_params': 30, 'max_memory_mib': -0.5}
         """
-        pairs = {
-            "max_params": (params, self.max_params),
-            "max_macs": (macs, self.max_macs),
-            "max_memory_mib": (memory_mib, self.max_memory_mib),
-        }
-        return {name: value - limit for name, (value, limit) in pairs.items() if limit is not None}
+        costs = {"params": params, "macs": macs, "memory_mib": memory_mib}
+        return {f"max_{name}": costs[name] - limit for name, limit in self.by_cost().items()}
+
+    def by_cost(self) -> dict[str, float]:
+        """The limits that are set, by the cost that they are on."""
+        limits = {"params": self.max_params, "macs": self.max_macs, "memory_mib": self.max_memory_mib}
+        return {name: limit for name, limit in limits.items() if limit is not None}
 
 
 @dataclass(frozen=True)

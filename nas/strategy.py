@@ -19,7 +19,9 @@ from nas.samplers.making import Domain, sampler_factory
 from nas.samplers.spec import SamplerSpec
 from nas.samplers.view import View
 from nas.specs import Budget, Limits
+from search_space.architecture import Architecture
 from search_space.choices import RandomChooser
+from search_space.lowering import lower
 from search_space.projection import Projection, project
 from search_space.references.architectures import ARCHITECTURES
 from search_space.space import Space
@@ -112,7 +114,9 @@ def asking(strategy: Strategy, space: Space, axes: Sequence[Axis], memory: StepM
     Raises:
         ValueError: no such sampler, or an option that it doesn't have.
     """
-    sampler = sampler_factory(strategy.sampler, Domain(space, axes, strategy.limits))
+    costs = {objective.name: objective.key for objective in strategy.objective if objective.source == "cost"}
+    domain = Domain(space, axes, strategy.limits, costs, partial(_fits, memory))
+    sampler = sampler_factory(strategy.sampler, domain)
     view = View(space, axes, sampler, seed=strategy.seed, worst=strategy.sampler.rejected_as == "worst")
     proposer = Proposer(
         view,
@@ -123,6 +127,10 @@ def asking(strategy: Strategy, space: Space, axes: Sequence[Axis], memory: StepM
         starts=[start.architecture for start in starts_of(strategy.start, space).values()],
     )
     return view, proposer
+
+
+def _fits(memory: StepMemory | None, architecture: Architecture) -> bool:
+    return memory is None or not memory.exceeded(lower(architecture))
 
 
 def policy(strategy: Strategy, axes: Sequence[Axis], epochs: int) -> Policy:

@@ -16,30 +16,24 @@ What the study was searched with stands in the study's own attribute `fingerprin
 from __future__ import annotations
 
 import json
-import sqlite3
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import optuna
 from optuna.exceptions import ExperimentalWarning
-from optuna.storages import RDBStorage
+from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from nas.jobs import Curve, Epoch, Failure
 from nas.pareto import Axis
 from nas.records import Candidate, Record, Rejected
-from nas.writing import write
+from nas.stores.sqlite import SqliteStore
+from nas.stores.store import Store
 
 FORMAT_VERSION = 1
-STUDY_FILE = "study.db"
-STUDY_NAME = "study"
-STOP_FILE = "stop"
-LOCK_TIMEOUT = 30.0
-
-T = TypeVar("T")
 
 
 class StudyMismatchError(ValueError):
@@ -78,27 +72,17 @@ def _short(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def _connect(path: Path) -> RDBStorage:
-    def connection() -> sqlite3.Connection:
-        made = sqlite3.connect(path, timeout=LOCK_TIMEOUT, check_same_thread=False)
-        made.execute("PRAGMA synchronous=NORMAL")  # with WAL: safe against any process dying, a third faster
-        return made
-
-    # The path goes past the URL, where `?` and braces would have a meaning.
-    return RDBStorage(f"sqlite:///{STUDY_FILE}", engine_kwargs={"creator": connection})
-
-
 class Study:
     """The stored study, as its one driver and as any reader see it."""
 
-    def __init__(self, storage: RDBStorage, folder: Path) -> None:
-        """Open what `create` or `open_study` made."""
-        self._storage = storage
-        self._id = storage.get_study_id_from_name(STUDY_NAME)
+    def __init__(self, store: Store, folder: Path) -> None:
+        """Open what `create_study` made."""
+        self._store = store
+        self._storage = store.storage
+        self._id = store.attempt(lambda: self._storage.get_study_id_from_name(store.study))
         self._trial_ids: dict[int, int] = {}
         self.folder = folder
-        attrs = storage.get_study_user_attrs(self._id)
-        self.fingerprint: Mapping[str, Any] = attrs["fingerprint"]
+        self.fingerprint: Mapping[str, Any] = self.attribute("fingerprint")
         self.axes = tuple(Axis(**axis) for axis in self.fingerprint["objectives"])
 
     @property
@@ -106,34 +90,56 @@ class Study:
         """Name of the study: that of its folder."""
         return self.folder.resolve().name
 
+    @property
+    def place(self) -> str:
+        """Where it is kept, as messages name it."""
+        return self._store.place
+
+    @property
+    def kept(self) -> str:
+        """The file or the database that it is kept in."""
+        return self._store.kept
+
+    @property
+    def words(self) -> str:
+        """The words that name it on a command line."""
+        return f"study={self.folder}" + ("" if self._store.kind == "sqlite" else f" storage={self._store.kind}")
+
     def close(self) -> None:
         """Give the database's connections back."""
-        self._storage.remove_session()
-        self._storage.engine.dispose()
+        self._store.close()
+
+    def as_optuna(self) -> optuna.Study:
+        """The stored study as Optuna sees it, for programs that read such studies."""
+        return optuna.load_study(study_name=self._store.study, storage=self._storage)
+
+    def is_driven(self) -> bool:
+        """Whether some process drives the study now."""
+        return self._store.is_driven()
 
     def trial_folder(self, number: int) -> Path:
         """Where a trial's checkpoints and log are."""
         return self.folder / "trials" / f"{number:05d}"
 
     def request_stop(self) -> None:
-        """Ask whoever drives the study to end in order, by a file in its folder."""
-        (self.folder / STOP_FILE).touch()
+        """Ask whoever drives the study to end in order."""
+        self._store.request_stop()
 
     def take_stop_request(self) -> bool:
         """Whether somebody has asked for an end since the last time."""
-        path = self.folder / STOP_FILE
-        if not path.exists():
-            return False
-        path.unlink()
-        return True
+        return self._store.take_stop_request()
+
+    def stop_waiting(self) -> None:
+        """Give up on a database that is away sooner than usual, since the search is to end at once."""
+        self._store.hurry()
 
     def attribute(self, key: str) -> Any:
         """A study attribute that `set_attribute` stored, None where there is none."""
-        return self._storage.get_study_user_attrs(self._id).get(key)
+        return self._store.attempt(lambda: self._storage.get_study_user_attrs(self._id)).get(key)
 
     def set_attribute(self, key: str, value: object) -> None:
         """Store a JSON value with the study."""
-        self._write(lambda: self._storage.set_study_user_attr(self._id, key, value))
+        self._store.attempt(lambda: self._storage.set_study_user_attr(self._id, key, value))
 
     def add(self, candidate: Candidate) -> int:
         """Store a new trial as running, in one call; its number."""
@@ -156,7 +162,7 @@ class Study:
             system_attrs=dict(candidate.sampler_attrs),
             constraints=dict(candidate.constraints) or None,
         )
-        trial_id = self._write(lambda: self._storage.create_new_trial(self._id, template_trial=template))
+        trial_id = self._store.attempt(lambda: self._storage.create_new_trial(self._id, template_trial=template))
         number = self._storage.get_trial_number_from_id(trial_id)
         self._trial_ids[number] = trial_id
         return number
@@ -189,17 +195,15 @@ class Study:
 
     def records(self) -> list[Record]:
         """All stored trials in order of their numbers."""
-        return [self._record(trial) for trial in self._storage.get_all_trials(self._id, deepcopy=False)]
+        trials = self._store.attempt(lambda: self._storage.get_all_trials(self._id, deepcopy=False))
+        return [self._record(trial) for trial in trials]
 
     def _set(self, trial_id: int, key: str, value: object) -> None:
-        self._write(lambda: self._storage.set_trial_user_attr(trial_id, key, value))
+        self._store.attempt(lambda: self._storage.set_trial_user_attr(trial_id, key, value))
 
     def _end(self, number: int, state: TrialState, values: Sequence[float] | None = None) -> None:
         trial_id = self._trial_id(number)
-        self._write(lambda: self._storage.set_trial_state_values(trial_id, state, values))
-
-    def _write(self, act: Callable[[], T]) -> T:
-        return write(act, self.folder / STUDY_FILE)
+        self._store.attempt(lambda: self._storage.set_trial_state_values(trial_id, state, values))
 
     def _trial_id(self, number: int) -> int:
         if number not in self._trial_ids:
@@ -237,81 +241,71 @@ class Study:
         )
 
 
-def create_study(folder: Path, fingerprint: Mapping[str, Any]) -> Study:
-    """A new study in `folder`.
-
-    The file bears its name once it is whole, so that a process killed on the way leaves no half study behind.
+def create_study(folder: Path, fingerprint: Mapping[str, Any], store: Store | None = None) -> Study:
+    """A new study.
 
     Args:
-        folder: the study's folder, which exists and holds no study.
+        folder: the study's folder, which exists.
         fingerprint: what the study is searched with; `objectives` are axes in JSON form.
+        store: where it is kept, which holds no study yet; None for a file in the folder.
 
     Raises:
-        ValueError: the folder holds a study.
+        ValueError: there is a study already.
     """
-    path, part = folder / STUDY_FILE, folder / f".{STUDY_FILE}.part"
-    if path.exists():
-        raise ValueError(f"a new study needs a folder without one, {folder} has one")
-    for left in folder.glob(f"{part.name}*"):
-        left.unlink()
-    with closing(sqlite3.connect(part, timeout=LOCK_TIMEOUT)) as connection:
-        connection.execute("PRAGMA journal_mode=WAL")  # a property of the file: once is enough
+    store = store or SqliteStore(folder)
+    if store.exists():
+        raise ValueError(f"a new study needs a place without one, {store.place} has one")
+    store.create(partial(_fill, fingerprint={**fingerprint, "format": FORMAT_VERSION}))
+    store.sign()
+    return Study(store, folder)
+
+
+def _fill(storage: BaseStorage, name: str, fingerprint: Mapping[str, Any]) -> None:
     axes = fingerprint["objectives"]
-    storage = _connect(part)
-    study = optuna.create_study(storage=storage, study_name=STUDY_NAME, directions=[axis["direction"] for axis in axes])
+    study = optuna.create_study(storage=storage, study_name=name, directions=[axis["direction"] for axis in axes])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         study.set_metric_names([axis["name"] for axis in axes])
-    study.set_user_attr("fingerprint", {**fingerprint, "format": FORMAT_VERSION})
-    storage.remove_session()
-    storage.engine.dispose()  # the last connection takes the write-ahead log into the file
-    part.replace(path)
-    return Study(_connect(path), folder)
+    study.set_user_attr("fingerprint", fingerprint)
 
 
-def open_study(folder: Path) -> Study:
-    """The study in `folder`.
+def open_study(folder: Path, store: Store | None = None) -> Study:
+    """The study of a folder.
+
+    Args:
+        folder: the study's folder.
+        store: where it is kept; None for a file in the folder.
 
     Raises:
-        ValueError: there is none, or the file is not one that this version reads.
+        ValueError: there is none, or it is not one that this version reads.
     """
-    path = folder / STUDY_FILE
-    if not path.is_file():
-        raise ValueError(f"a study must be a folder with {STUDY_FILE}, there is none in {folder}")
-    _check_file(path)
-    study = Study(_connect(path), folder)
+    store = store or SqliteStore(folder)
+    store.check()
+    study = Study(store, folder)
     if study.fingerprint.get("format") != FORMAT_VERSION:
-        raise StudyMismatchError(f"format must be {FORMAT_VERSION}, got {study.fingerprint.get('format')} in {path}")
+        raise StudyMismatchError(
+            f"format must be {FORMAT_VERSION}, got {study.fingerprint.get('format')} in {store.place}"
+        )
     return study
 
 
-def _check_file(path: Path) -> None:
-    """Refuse what is no study before Optuna opens it: Optuna would make its tables in any database."""
-    marked = (
-        "SELECT 1 FROM studies JOIN study_user_attributes USING (study_id) WHERE study_name = ? AND key = 'fingerprint'"
-    )
-    try:
-        with closing(sqlite3.connect(path, timeout=LOCK_TIMEOUT)) as connection:
-            damage = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-            ours = damage == "ok" and connection.execute(marked, (STUDY_NAME,)).fetchone()
-    except sqlite3.DatabaseError as error:
-        raise ValueError(f"a study must be a database made by nas search, got {path}: {error}") from None
-    if damage != "ok":
-        raise ValueError(f"a study must be an undamaged database, got {path}: {' '.join(damage.split())}")
-    if not ours:
-        raise ValueError(f"a study must have been made by nas search, {path} was not")
+def resume_study(folder: Path, fingerprint: Mapping[str, Any], store: Store | None = None) -> Study:
+    """The study of a folder, made with the same things.
 
-
-def resume_study(folder: Path, fingerprint: Mapping[str, Any]) -> Study:
-    """The study in `folder`, made with the same things.
+    Args:
+        folder: the study's folder.
+        fingerprint: what the study is searched with now.
+        store: where it is kept; None for a file in the folder.
 
     Raises:
         StudyMismatchError: it was made with something else.
     """
-    study = open_study(folder)
+    store = store or SqliteStore(folder)
+    study = open_study(folder, store)
     found = differences(study.fingerprint, {**json.loads(json.dumps(fingerprint)), "format": FORMAT_VERSION})
     if found:
         raise StudyMismatchError(
-            f"a study goes on with what it was made with; in {folder} {'; '.join(found)}. Take another study=NAME"
+            f"a study goes on with what it was made with; in {store.place} {'; '.join(found)}. Take another study=NAME"
         )
+    store.sign()
     return study

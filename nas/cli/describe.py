@@ -7,12 +7,13 @@ import random
 import re
 import statistics
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from nas.cli.printing import Row, print_document
-from nas.cli.studies import existing_study
+from nas.cli.studies import reading
 from nas.gate import COSTS, costs_of, examine, graph_costs
 from nas.reports.tables import architecture_table, space_table
 from nas.settings import DescribeConfig
@@ -55,7 +56,7 @@ def run(config: DescribeConfig) -> int:
 def _network(config: DescribeConfig) -> tuple[dict[str, Any], Graph]:
     """What there is to say of the named network, and its graph."""
     if config.architecture is not None:
-        architecture = named_architecture(config.architecture, config.outputs)
+        architecture = named_architecture(config.architecture, config)
         return architecture_document(architecture), lower(architecture)
     name = config.reference or ""
     if name not in REFERENCES:
@@ -72,7 +73,7 @@ def _network(config: DescribeConfig) -> tuple[dict[str, Any], Graph]:
     return document, graph
 
 
-def named_architecture(name: str, outputs: str) -> Architecture:
+def named_architecture(name: str, config: DescribeConfig) -> Architecture:
     """The normalised architecture of a JSON file, or of a study's trial as `STUDY:NUMBER`.
 
     Raises:
@@ -84,9 +85,7 @@ def named_architecture(name: str, outputs: str) -> Architecture:
         return _from_file(path)
     if trial is None:
         raise ValueError(f"architecture must be a JSON file or a trial as STUDY:NUMBER, got {name!r}")
-    from nas.reader import open_for_reading  # noqa: PLC0415 - imports Optuna, which a file needn't wait for
-
-    reader = open_for_reading(existing_study(trial[1], outputs))
+    reader = reading(replace(config, study=trial[1]))
     return normalise(Architecture.from_json(reader.architecture(int(trial[2]))))
 
 

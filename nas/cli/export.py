@@ -12,14 +12,12 @@ from typing import Any
 
 from nas.assembly import environment
 from nas.cli.printing import Row, print_document
-from nas.cli.studies import existing_study
-from nas.config import read_yaml
+from nas.cli.studies import reading, stored_settings
 from nas.data import DataSpec
 from nas.exports import Format, chosen
 from nas.exports.bundle import write_bundle
 from nas.handover import Weights, newest_weights, subject_of
 from nas.picks import pick_records
-from nas.reader import open_for_reading
 from nas.records import Record
 from nas.reports.trained import export_table
 from nas.settings import ExportConfig
@@ -37,7 +35,7 @@ def run(config: ExportConfig) -> int:
     Raises:
         ValueError: there is nothing to pick or no weights, the data are others, or a form fails its check.
     """
-    reader = open_for_reading(existing_study(config.study, config.outputs))
+    reader = reading(config)
     study = reader.study
     records = pick_records(reader.records, study.axes, config.pick, config.limits)
     formats, left_out = chosen(config.formats)
@@ -45,7 +43,7 @@ def run(config: ExportConfig) -> int:
         log.info("left out: %s", line)
     # All weights are looked for before the first is handed over: a mistake shows at once.
     weights = [newest_weights(study, record) for record in records]
-    data, _ = study_data(study, read_yaml(study.folder / "config.yaml").get("data", {}), config.data.path)
+    data, _ = study_data(study, stored_settings(study).get("data", {}), config.data.path)
     exported = []
     for record, found in zip(records, weights, strict=True):
         output = _output(config, study, record, several=len(records) > 1)

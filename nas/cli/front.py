@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nas.cli.printing import Row, print_document
-from nas.cli.studies import existing_study
+from nas.cli.studies import reading
 from nas.reports.tables import front_columns, front_table
 from nas.settings import FrontConfig
 
@@ -17,9 +17,7 @@ def run(config: FrontConfig) -> int:
     Raises:
         ValueError: there is no such study.
     """
-    from nas.reader import open_for_reading  # noqa: PLC0415 - imports Optuna, which a mistake needn't wait for
-
-    print_front(open_for_reading(existing_study(config.study, config.outputs)).front_document(), config.format)
+    print_front(reading(config).front_document(), config.format)
     return 0
 
 

@@ -13,13 +13,13 @@ from typing import Any
 from nas.assembly import data_fingerprint, environment
 from nas.cli.printing import Row, print_document
 from nas.cli.signals import CODES, obeying_signals
-from nas.cli.studies import existing_study
-from nas.config import changed, read_yaml
+from nas.cli.studies import reading, stored_settings
+from nas.config import changed
 from nas.data import DataSpec
 from nas.executing import executor_for
 from nas.lock import StudyLock
 from nas.picks import pick_records
-from nas.reader import StudyReader, open_for_reading
+from nas.reader import StudyReader
 from nas.records import Record
 from nas.reports.trained import retrain_table
 from nas.retrain.files import FOLDER, TRIAL_FILE, seed_folder, trial_folder, write_json
@@ -75,7 +75,7 @@ def run(config: RetrainConfig) -> int:
     """
     plan = _plan(config)
     study = plan.reader.study
-    (study.folder / FOLDER).mkdir(exist_ok=True)
+    (study.folder / FOLDER).mkdir(parents=True, exist_ok=True)
     with StudyLock(study.folder / FOLDER):
         _prepare(plan, replace_other=config.replace)
         tasks = plan.tasks(config.seeds)
@@ -101,12 +101,11 @@ def run(config: RetrainConfig) -> int:
 
 
 def _plan(config: RetrainConfig) -> _Plan:
-    reader = open_for_reading(existing_study(config.study, config.outputs))
+    reader = reading(config)
     study = reader.study
     records = pick_records(reader.records, study.axes, config.pick, config.limits)
     recipe = changed(study_recipe(study), config.training.changes())
-    written = read_yaml(study.folder / "config.yaml").get("data", {})
-    data, info = study_data(study, written, config.data.path)
+    data, info = study_data(study, stored_settings(study).get("data", {}), config.data.path)
     if config.data.train_fraction is not None:
         data = replace(data, train_fraction=config.data.train_fraction)
     if not info.test:
@@ -147,10 +146,9 @@ def retrain_rows(document: Mapping[str, Any]) -> list[Row]:
 
 
 def _say_what_is_next(plan: _Plan, reason: str) -> None:
-    folder = plan.reader.study.folder
     if reason in CODES:
         sys.stderr.write("Stopped; the same command goes on from here\n")
         return
     left = "\n".join(f"  {plan.folder(record) / TRIAL_FILE}" for record in plan.records)
     first = plan.records[0].number
-    sys.stderr.write(f"Left behind:\n{left}\nHand one over: nas export study={folder} pick={first}\n")
+    sys.stderr.write(f"Left behind:\n{left}\nHand one over: nas export {plan.reader.study.words} pick={first}\n")

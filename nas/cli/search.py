@@ -8,17 +8,16 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from omegaconf import OmegaConf
-
 from nas.assembly import assemble, environment, open_or_create, prepare, tracker_of
 from nas.cli.front import print_front
 from nas.cli.signals import CODES, obeying_signals
 from nas.cli.studies import study_folder
-from nas.lock import StudyLock
+from nas.config import yaml_text
 from nas.reader import StudyReader
 from nas.reports.console import observer_for
 from nas.reports.figures import draw_front
 from nas.settings import SearchConfig
+from nas.stores.opening import driving
 from nas.strategy import starts_of
 from nas.study import Study
 
@@ -47,9 +46,9 @@ def conduct(config: SearchConfig) -> tuple[Study, str, list[Path]]:
     name = f"{config.data.slug}-{space.name}" if config.study is None else config.study
     folder = study_folder(name, config.outputs)
     folder.mkdir(parents=True, exist_ok=True)
-    with StudyLock(folder):
-        study = open_or_create(folder, config, info, space)
-        _write_circumstances(folder, config)
+    with driving(folder, config.storage.kind) as store:
+        study = open_or_create(folder, config, info, space, store)
+        _write_circumstances(study, config)
         with tracker_of(config, study) as tracker:
             for start, projection in starts_of(config.start, space).items():
                 log.info("start %s: widths × %.3g, at distance %.2f", start, projection.multiplier, projection.distance)
@@ -60,10 +59,13 @@ def conduct(config: SearchConfig) -> tuple[Study, str, list[Path]]:
     return study, reason, left
 
 
-def _write_circumstances(folder: Path, config: SearchConfig) -> None:
-    text = OmegaConf.to_yaml(OmegaConf.create(asdict(config)))
-    (folder / "config.yaml").write_text(text, encoding="utf-8")
-    (folder / "environment.json").write_text(json.dumps(environment(), indent=2) + "\n", encoding="utf-8")
+def _write_circumstances(study: Study, config: SearchConfig) -> None:
+    """Settings and machine, in files for people and in the study for readers that have not its folder."""
+    settings, machine = json.loads(json.dumps(asdict(config))), environment()
+    (study.folder / "config.yaml").write_text(yaml_text(settings), encoding="utf-8")
+    (study.folder / "environment.json").write_text(json.dumps(machine, indent=2) + "\n", encoding="utf-8")
+    study.set_attribute("config", settings)
+    study.set_attribute("environment", machine)
 
 
 def _write_results(study: Study) -> list[Path]:
@@ -76,5 +78,5 @@ def _write_results(study: Study) -> list[Path]:
 
 def _say_what_is_left(study: Study, paths: list[Path]) -> None:
     """Name the files on standard error, where a JSON document on standard output is not disturbed."""
-    lines = [f"  {path}" for path in (study.folder / "study.db", *paths)]
-    sys.stderr.write("Left behind:\n" + "\n".join(lines) + f"\nSee nas status study={study.folder}\n")
+    lines = [f"  {path}" for path in (study.kept, *paths)]
+    sys.stderr.write("Left behind:\n" + "\n".join(lines) + f"\nSee nas status {study.words}\n")

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nas.cli.printing import Row, print_document
-from nas.cli.studies import existing_study
+from nas.cli.studies import reading
 from nas.reports.tables import status_table
 from nas.settings import StatusConfig
 
@@ -19,17 +19,16 @@ def run(config: StatusConfig) -> int:
     Raises:
         ValueError: there is no such study.
     """
-    from nas.reader import open_for_reading  # noqa: PLC0415 - imports Optuna, which a mistake needn't wait for
-
-    folder = existing_study(config.study, config.outputs)
+    reader = reading(config)
     clear = "\x1b[H\x1b[2J" if config.watch and config.format == "table" and sys.stdout.isatty() else ""
     while True:
-        document = open_for_reading(folder).status_document()
+        document = reader.status_document()
         sys.stdout.write(clear)
         print_document(document, config.format, status_table, status_rows)
         if not (config.watch and document["driven"]):
             return 0
         time.sleep(config.interval)
+        reader = reader.again()
 
 
 def status_rows(document: Mapping[str, Any]) -> list[Row]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -137,6 +138,12 @@ def _train(config: TabulateConfig, making: _Making, tasks: Sequence[NetworkTask]
     """Do the trainings that no shard has; why it ended, and what failed for good."""
     finished = shards.finished(config.training.epochs)
     left = [task for task in tasks if (task.network_id, task.table_seed) not in finished]
+    for task in tasks:
+        if (
+            task.network_id,
+            task.table_seed,
+        ) in finished and task.folder.exists():  # a run died between writing a shard and clearing up
+            shutil.rmtree(task.folder)
     packing = Packing(shards, [task for task in left if task.done], left=len(left), total=len(tasks))
     trial = TrialRunner(config.data, config.training, config.workers.threads_per_slot)
     runner = TableRunner(trial, making.recipe["test_images"], making.recipe["early_test_images"])

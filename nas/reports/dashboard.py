@@ -15,18 +15,16 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from importlib.util import find_spec
-from pathlib import Path
 from socketserver import ThreadingMixIn
 from typing import Any, BinaryIO, final
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
-import optuna
 from optuna.artifacts import ArtifactMeta
 from optuna.artifacts.exceptions import ArtifactNotFound
 from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from nas.study import STUDY_FILE, STUDY_NAME
+from nas.study import Study
 from search_space.architecture import Architecture
 from search_space.drawing import draw
 from search_space.lowering import lower
@@ -80,19 +78,19 @@ class Drawings:
 class Copy:
     """A study in memory that follows the stored one, with a drawing and a readable note for every trial."""
 
-    def __init__(self, folder: Path, reference: str) -> None:
-        """Copy the study in `folder`, which commands call `reference`; what is stored there is only read."""
+    def __init__(self, study: Study, reference: str) -> None:
+        """Copy the study, which commands call `reference`; what is stored there is only read."""
         self.drawings = Drawings()
         self.storage = InMemoryStorage()
         self._reference = reference
-        self._source = optuna.load_study(study_name=STUDY_NAME, storage=f"sqlite:///{folder / STUDY_FILE}")
-        self._study = self.storage.create_new_study(self._source.directions, folder.name)
+        self._source = study.as_optuna()
+        self._study = self.storage.create_new_study(self._source.directions, study.name)
         self._states: list[TrialState] = []
         self._lock = threading.Lock()
         names = self._source.metric_names
         if names:
             self.storage.set_study_system_attr(self._study, "study:metric_names", names)
-        self._set_note(None, f"A read-only copy of the study `{folder.name}`, which follows it. {LACKS}")
+        self._set_note(None, f"A read-only copy of the study `{study.name}`, which follows it. {LACKS}")
         self.follow()
 
     def follow(self) -> None:
@@ -207,11 +205,11 @@ class _Handler(WSGIRequestHandler):
         """Nothing: a line a request helps nobody."""
 
 
-def dashboard_server(folder: Path, reference: str, port: int) -> WSGIServer:
-    """A server of the study in `folder` on 127.0.0.1, ready to serve.
+def dashboard_server(study: Study, reference: str, port: int) -> WSGIServer:
+    """A server of a study on 127.0.0.1, ready to serve.
 
     Args:
-        folder: the study's folder.
+        study: the study.
         reference: the words that name the study in a command.
         port: to listen on; 0 takes a free one.
 
@@ -228,7 +226,7 @@ def dashboard_server(folder: Path, reference: str, port: int) -> WSGIServer:
         raise ValueError(
             f"port must be free on {HOST}, {port} is not ({error.strerror}); take another port="
         ) from error
-    copy = Copy(folder, reference)
+    copy = Copy(study, reference)
     application: Wsgi = wsgi(copy.storage, artifact_store=copy.drawings)
     server.set_app(guarded(application, server.server_port, copy.follow))
     return server

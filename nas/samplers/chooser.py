@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import cast, final
+from typing import Any, cast, final
 
+from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 from optuna.trial import Trial
 
 from search_space.choices import Value
@@ -34,22 +35,51 @@ class TrialChooser:
 
 @final
 class ParameterNotes:
-    """Makes recorded choices, and notes the parameters of a trial that would make them too."""
+    """Makes recorded choices, and notes the parameters of a trial that would make them too.
+
+    Attributes:
+        params: the parameters by path.
+        distributions: what could be chosen, by path, as `TrialChooser` suggests it.
+    """
 
     def __init__(self, chosen: Mapping[str, Value]) -> None:
         self._chosen = chosen
         self.params: dict[str, Value] = {}
+        self.distributions: dict[str, BaseDistribution] = {}
 
     def integer(self, path: str, options: tuple[int, ...]) -> int:
         """The recorded one of `options`."""
         value = int(self._chosen[path])
-        self.params[path] = value if _evenly_spaced(options) else options.index(value)
+        if _evenly_spaced(options):
+            self.params[path] = value
+            self.distributions[path] = IntDistribution(options[0], options[-1], step=options[1] - options[0])
+        else:
+            self.params[path] = options.index(value)
+            self.distributions[path] = IntDistribution(0, len(options) - 1)
         return value
 
-    def option(self, path: str, options: tuple[Value, ...]) -> Value:  # noqa: ARG002 - any of them is its own parameter
+    def option(self, path: str, options: tuple[Value, ...]) -> Value:
         """The recorded one of `options`."""
         self.params[path] = self._chosen[path]
+        self.distributions[path] = CategoricalDistribution(options)
         return self._chosen[path]
+
+
+@final
+class ParameterChooser:
+    """Makes the choices that the parameters of an earlier trial made; a KeyError where one of them is missing."""
+
+    def __init__(self, params: Mapping[str, Any]) -> None:
+        self._params = params
+
+    def integer(self, path: str, options: tuple[int, ...]) -> int:
+        """The one of `options` that the parameter stands for."""
+        value = int(self._params[path])
+        return value if _evenly_spaced(options) else options[value]
+
+    def option(self, path: str, options: tuple[Value, ...]) -> Value:  # noqa: ARG002 - any of them is its own parameter
+        """The parameter itself."""
+        return cast(Value, self._params[path])
 
 
 def _evenly_spaced(options: tuple[int, ...]) -> bool:

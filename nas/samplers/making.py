@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
+from nas.gate import COSTS
 from nas.pareto import Axis
 from nas.plugins import make_plugin
 from nas.samplers.optuna_samplers import optuna_sampler
 from nas.samplers.spec import SamplerSpec
 from nas.samplers.view import SamplerFactory
 from nas.specs import Limits
+from search_space.architecture import Architecture
 from search_space.space import Space
 
 
@@ -23,11 +25,15 @@ class Domain:
         space: what to draw from.
         axes: the objectives, in the order in which the view tells them, with costs on their own scale.
         limits: what a network may cost.
+        costs: the cost that an objective is, by the objective's name, for those that are costs.
+        fits: whether a network can be trained on the slots that there are.
     """
 
     space: Space
     axes: Sequence[Axis]
     limits: Limits = field(default_factory=Limits)
+    costs: Mapping[str, str] = field(default_factory=lambda: {name: name for name in COSTS})
+    fits: Callable[[Architecture], bool] = lambda architecture: True  # noqa: ARG005 - wherever nobody says otherwise
 
 
 def sampler_factory(spec: SamplerSpec, domain: Domain) -> SamplerFactory:

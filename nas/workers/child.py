@@ -125,12 +125,13 @@ def serve(runner: Runner, connection: Connection, visible_device: str | None, te
     orders = Orders(connection)
     signal.signal(signal.SIGTERM, orders.leave)
     served, start, stays = 0, None, True
+    ready = time.process_time()
     while stays and (order := orders.next()) is not None:
         job, control = order
         began = time.perf_counter()
         outcome = carry_out(runner, job, control)
         served += 1
-        start = start_seconds(control.epochs) if served == 1 else start
+        start = start_seconds(ready, control.epochs) if served == 1 else start
         lasts = tenure.goes_on(served, start, time.perf_counter() - began)
         stays = lasts and outcome.failure is None and not orders.leaving
         with suppress(BrokenPipeError, ConnectionResetError):  # the driver is dead; the checkpoint tells its successor

@@ -47,16 +47,18 @@ class Tenure:
 ONE_JOB = Tenure()
 
 
-def start_seconds(epochs: Sequence[float]) -> float | None:
-    """What a child's start has cost its first job: by how much the first epoch took longer than the later ones.
+def start_seconds(ready: float, epochs: Sequence[float]) -> float | None:
+    """What a child's start has cost: until it was ready, and by how much its first epoch took longer.
 
     Args:
-        epochs: seconds from the job's start to the end of its first epoch, then from each epoch's end to the next.
+        ready: processor seconds from the child's fork until it could take its first job; the clock's would count the
+            start of the fork server too.
+        epochs: seconds from that job's start to the end of its first epoch, then from each epoch's end to the next.
 
     Returns:
-        Seconds, at least 0; None where a single epoch has nothing to be compared with.
+        Seconds; None where a single epoch has nothing to be compared with.
 
-    >>> start_seconds([1.75, 0.5, 0.5, 0.5])
-    1.25
+    >>> start_seconds(0.25, [1.75, 0.5, 0.5, 0.5])
+    1.5
     """
-    return max(0.0, epochs[0] - statistics.median(epochs[1:])) if len(epochs) > 1 else None
+    return ready + max(0.0, epochs[0] - statistics.median(epochs[1:])) if len(epochs) > 1 else None

@@ -16,7 +16,8 @@ from optuna.trial import TrialState
 
 from nas.jobs import Failure
 from nas.pareto import Axis
-from nas.study import STUDY_FILE, STUDY_NAME, Study, StudyMismatchError, create_study, open_study, resume_study
+from nas.stores.sqlite import STUDY_FILE, STUDY_NAME
+from nas.study import Study, StudyMismatchError, create_study, open_study, resume_study
 
 TRAINING = {"attempt": 2, "checkpoint": "trials/00000/attempt2-epoch003.pt", "seconds": 3.0, "clock": 4.5, "frozen": 1}
 
@@ -154,7 +155,7 @@ def test_tuples_and_lists_are_the_same_to_a_resume(tmp_path: Path) -> None:
 
 
 def test_a_second_study_in_a_folder_is_refused(study: Study) -> None:
-    with pytest.raises(ValueError, match="a new study needs a folder without one"):
+    with pytest.raises(ValueError, match="a new study needs a place without one"):
         create_study(study.folder, fingerprint())
 
 

@@ -14,19 +14,20 @@ import pytest
 from engine import FakeExecutor, FakeHandle, Setting, candidate, fingerprint, told
 from optuna.exceptions import StorageInternalError
 
-from nas import study as study_module
-from nas import writing
 from nas.jobs import Outcome
 from nas.recovery import disk_failure
 from nas.specs import Budget
-from nas.study import STUDY_FILE, create_study
-from nas.writing import StorageError, write
+from nas.stores import sqlite as sqlite_module
+from nas.stores import writing
+from nas.stores.sqlite import STUDY_FILE
+from nas.stores.writing import StorageError, write
+from nas.study import create_study
 
 Mount = Callable[[str], Path]
 
 
 def test_a_study_locked_for_a_moment_is_written_in_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(study_module, "LOCK_TIMEOUT", 0.01)
+    monkeypatch.setattr(sqlite_module, "LOCK_TIMEOUT", 0.01)
     tries: list[float] = []
     with closing(create_study(tmp_path, fingerprint())) as study:
         study.add(candidate())
@@ -45,7 +46,7 @@ def test_a_study_locked_for_a_moment_is_written_in_the_end(tmp_path: Path, monke
 
 
 def test_a_study_locked_for_good_is_told_of_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(study_module, "LOCK_TIMEOUT", 0.01)
+    monkeypatch.setattr(sqlite_module, "LOCK_TIMEOUT", 0.01)
     monkeypatch.setattr(writing, "PAUSES", (0.0, 0.0))
     with closing(create_study(tmp_path, fingerprint())) as study:
         with closing(sqlite3.connect(tmp_path / STUDY_FILE)) as other:

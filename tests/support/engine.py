@@ -14,6 +14,7 @@ from typing import Any
 from nas.clock import Clock, WallClock
 from nas.config import compose
 from nas.fidelity.full import Full
+from nas.fidelity.policy import Policy
 from nas.jobs import Curve, Epoch, Failure, Job, Outcome
 from nas.objectives import Objective
 from nas.objectives.values import objective_values
@@ -26,7 +27,8 @@ from nas.samplers.spec import SamplerSpec
 from nas.samplers.view import View
 from nas.search import Devices, Parts, Search, one_device
 from nas.specs import Budget, Limits
-from nas.study import STUDY_FILE, Study, create_study, open_study, resume_study
+from nas.stores.sqlite import STUDY_FILE
+from nas.study import Study, create_study, open_study, resume_study
 from nas.training.checkpoint import latest
 from search_space.graph import Shape
 from search_space.space import Space, parse_space
@@ -262,6 +264,7 @@ class Setting:
     retries: int = 2
     observers: Sequence[Observer] = ()
     clock: Clock = field(default_factory=WallClock)
+    policy: Policy = field(default_factory=lambda: Full(EPOCHS))
     devices: Devices = one_device
 
     def study(self, folder: Path) -> Study:
@@ -275,7 +278,7 @@ class Setting:
             study=self.study(folder),
             view=view,
             proposer=Proposer(view, self.limits, seed=self.seed, max_idle_asks=self.idle),
-            policy=Full(EPOCHS),
+            policy=self.policy,
             executor=executor,
             values=partial(objective_values, [OBJECTIVES[name] for name in self.objectives]),
             latest=latest,

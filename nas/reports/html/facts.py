@@ -26,6 +26,7 @@ class Circumstances:
         settings: the same as text, as they stand in its folder.
         environment: machine and versions of the latest search of it; empty where they are not known.
         retrained: the results of networks that were trained again after the search, as `nas retrain` writes them.
+        named: the first of the words of `reference`, which says the name; empty where it is the only one.
     """
 
     reference: str
@@ -35,6 +36,7 @@ class Circumstances:
     settings: str = ""
     environment: Mapping[str, Any] = field(default_factory=dict)
     retrained: Sequence[Mapping[str, Any]] = ()
+    named: str = ""
 
 
 def value_text(name: str, value: float | None) -> str:

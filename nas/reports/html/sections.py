@@ -291,7 +291,7 @@ def commands_section(around: Circumstances, first: int | None) -> Markup:
 def _renamed(around: Circumstances) -> str | None:
     if around.search is None:
         return None
-    return around.search.replace(around.reference, "study=again", 1)
+    return around.search.replace(around.named or around.reference, "study=again", 1)
 
 
 def _lines(mapping: Mapping[str, Any], indent: str = "") -> str:

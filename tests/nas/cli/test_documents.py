@@ -83,7 +83,8 @@ def study(tmp_path, monkeypatch):
     (tmp_path / "mine").mkdir()
     opened = []
 
-    def open_for_reading(folder):
+    def open_for_reading(folder, kind):
+        assert kind == "sqlite"
         opened.append(folder)
         return FakeReader()
 

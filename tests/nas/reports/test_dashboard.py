@@ -40,7 +40,7 @@ def trials(copy):
 
 def test_the_copy_is_the_study(study):
     before = content(study.folder)
-    copied = trials(Copy(study.folder, "study=invented"))
+    copied = trials(Copy(study, "study=invented"))
     assert content(study.folder) == before
     assert [trial.state.name for trial in copied] == [
         {"complete": "COMPLETE", "pruned": "PRUNED", "failed": "FAIL", "running": "RUNNING"}[record.state]
@@ -56,7 +56,7 @@ def test_the_copy_is_the_study(study):
 
 
 def test_every_trial_has_its_drawing(study):
-    copy = Copy(study.folder, "study=invented")
+    copy = Copy(study, "study=invented")
     for trial in trials(copy):
         (meta,) = [json.loads(value) for key, value in trial.system_attrs.items() if key.startswith("artifacts:")]
         assert meta["mimetype"] == "image/svg+xml"
@@ -70,7 +70,7 @@ def test_every_trial_has_its_drawing(study):
 
 
 def test_it_follows_the_study(study):
-    copy = Copy(study.folder, "study=invented")
+    copy = Copy(study, "study=invented")
     assert trials(copy)[7].state == TrialState.RUNNING
     record = study.records()[7]
     study.tell(7, {"val_accuracy": 0.875, "macs": record.candidate.costs["macs"]})
@@ -84,7 +84,7 @@ def test_it_follows_the_study(study):
 
 
 def test_a_note_reads_and_holds_no_markup_of_the_study(study):
-    copied = Copy(study.folder, "study=invented")
+    copied = Copy(study, "study=invented")
     notes = copied.storage.get_study_system_attrs(0)
     assert f"`{study.records()[0].candidate.summary}`" in notes["dashboard:0:note_str:0"]
     assert "`nas export study=invented pick=0`" in notes["dashboard:0:note_str:0"]
@@ -153,13 +153,13 @@ def test_a_taken_port_is_named(study, monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(ValueError, match=f"port must be free on 127.0.0.1, {port} is not"):
-            dashboard_server(study.folder, "study=invented", port)
+            dashboard_server(study, "study=invented", port)
 
 
 @needs_dashboard
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:bottle")
 def test_optuna_dashboard_serves_it(study):
-    with dashboard_server(study.folder, "study=invented", 0) as server:
+    with dashboard_server(study, "study=invented", 0) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:
             base = f"http://127.0.0.1:{server.server_port}"

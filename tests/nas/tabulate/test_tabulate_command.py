@@ -88,8 +88,13 @@ def test_more_seeds_are_added_and_another_recipe_is_refused(tmp_path: Path, capf
     assert document["architectures"] == 6
     assert document["networks"] == 4
     first = finished(tmp_path / "few.parquet.parts")
+    network, seed = next(iter(first))
+    left = tmp_path / "few.parquet.parts" / "trainings" / f"{network}-{seed}"
+    left.mkdir()  # as if a run had died between writing a shard and clearing up
+    (left / "rows.json").write_text('{"rows": []}')
     assert main(words(tmp_path)) == 0
     later = finished(tmp_path / "few.parquet.parts")
+    assert list((tmp_path / "few.parquet.parts" / "trainings").iterdir()) == []
     assert len(first) == 4
     assert len(later) == 8
     assert {training: later[training] for training in first} == first

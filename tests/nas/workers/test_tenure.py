@@ -267,12 +267,12 @@ def test_a_child_goes_where_a_fresh_one_costs_a_twentieth_at_most(
     assert tenure.goes_on(served, start, took) is goes_on
 
 
-def test_a_start_costs_what_the_first_epoch_took_longer() -> None:
-    assert start_seconds([3.5, 1.5]) == 2.0
-    assert start_seconds([3.5, 1.0, 9.0, 1.5]) == 2.0
-    assert start_seconds([1.0, 1.5]) == 0.0
-    assert start_seconds([3.5]) is None
-    assert start_seconds([]) is None
+def test_a_start_costs_the_wait_for_it_and_what_the_first_epoch_took_longer() -> None:
+    assert start_seconds(0.25, [3.5, 1.5]) == 2.25
+    assert start_seconds(0.25, [3.5, 1.0, 9.0, 1.5]) == 2.25
+    assert start_seconds(0.25, [1.0, 1.5]) == 0.25
+    assert start_seconds(0.25, [3.5]) is None
+    assert start_seconds(0.25, []) is None
 
 
 def test_the_settings_say_how_long_a_child_serves() -> None:

@@ -1,0 +1,211 @@
+"""The networks of a space as rows of numbers, each lowered and measured once, and whence new ones come."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+
+from nas.samplers.chooser import ParameterChooser
+from nas.samplers.surrogate import Floats, Layout, grouped
+from search_space.architecture import Architecture
+from search_space.choices import FirstChooser, RandomChooser, ReplayChooser, Value
+from search_space.encoding import columns, encode
+from search_space.memo import Memo
+from search_space.space import POSITION, Space
+
+Measure = Callable[[Architecture], tuple[str, Mapping[str, float]]]
+"""The identity of an architecture's network, and its costs by name, all positive."""
+
+Within = Callable[[Mapping[str, float]], bool]
+"""Whether costs are within the limits."""
+
+CAPACITY = 50_000
+WALK = 20
+FEW = 100
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Network:
+    """An architecture with what is known of it before training.
+
+    Attributes:
+        architecture: the architecture, normalised.
+        network_id: identity of its network.
+        costs: exact costs by name.
+        row: what a surrogate sees of it, but for the costs' scale: encoding, then encodings alike in every block,
+            then logarithms of costs to base 10.
+    """
+
+    architecture: Architecture
+    network_id: str
+    costs: Mapping[str, float]
+    row: Floats
+
+
+def exact_measure() -> Measure:
+    """Network id and `params`, `macs` and `memory_mib`, each block measured once."""
+    memo = Memo()
+
+    def measure(architecture: Architecture) -> tuple[str, Mapping[str, float]]:
+        name, cost = memo.examine(architecture)
+        return name, {"params": cost.params, "macs": cost.macs, "memory_mib": cost.memory_mib}
+
+    return measure
+
+
+@final
+class Networks:
+    """Networks of one space by architecture, and by the parameters of an Optuna trial that chose them."""
+
+    def __init__(self, space: Space, measure: Measure) -> None:
+        """Know nothing yet.
+
+        Args:
+            space: whose architectures they are.
+            measure: tells identity and costs; the same costs for each.
+        """
+        self.space = space
+        self._measure = measure
+        self._known: dict[Architecture, Network] = {}
+        self._by_params: dict[frozenset[tuple[str, Any]], Network | None] = {}
+        names = columns(space)
+        alike = [POSITION.sub("", name) for name in names]
+        self._alike = grouped(alike)
+        self._names = [_kind(name) for name in names] + [f"alike {_kind(alike[group[0]])}" for group in self._alike]
+
+    def of(self, architecture: Architecture) -> Network:
+        """The network of a normalised architecture of the space."""
+        known = self._known.get(architecture)
+        if known is None:
+            if len(self._known) >= CAPACITY:
+                self._known.clear()
+            name, costs = self._measure(architecture)
+            code = np.array(encode(self.space, architecture))
+            alike = [code[list(group)].mean() for group in self._alike]
+            logs = np.log10(np.maximum(list(costs.values()), 1e-9))
+            known = Network(architecture, name, costs, np.concatenate([code, alike, logs]))
+            self._known[architecture] = known
+        return known
+
+    def of_params(self, params: Mapping[str, Any]) -> Network | None:
+        """The network that a trial with these parameters is of; None for one of another space."""
+        key = frozenset(params.items())
+        if key not in self._by_params:
+            try:
+                found: Network | None = self.of(self.space.sample(ParameterChooser(params)))
+            except (KeyError, IndexError, ValueError):  # no such choice, or one that the space has no option for
+                found = None
+            self._by_params[key] = found
+        return self._by_params[key]
+
+    def layout(self, costs: int) -> Layout:
+        """What the columns of a matrix of rows are, for this number of costs."""
+        trend = range(len(self._names), len(self._names) + costs)
+        return Layout(grouped([*self._names, *["costs"] * costs]), tuple(trend))
+
+
+def _kind(name: str) -> str:
+    """What a column of an encoding is about: the last word of its path.
+
+    >>> _kind("stage0.block1.k5.factorization=stacked")
+    'factorization'
+    """
+    return re.split(r"[?=]", name)[0].rpartition(".")[2]
+
+
+@final
+class Source:
+    """Where candidates come from: a stream of random networks within the limits, and changes of given networks."""
+
+    def __init__(self, networks: Networks, within: Within) -> None:
+        """Nothing is drawn yet.
+
+        Args:
+            networks: of the space to draw from.
+            within: whether costs are within the limits.
+        """
+        self._networks = networks
+        self._within = within
+        self._generator = random.Random(0)
+        self._drawn: dict[str, Network] = {}
+        self._first: list[Network] = []
+        self._options: dict[Architecture, tuple[Mapping[str, Value], Mapping[str, tuple[Value, ...]]]] = {}
+
+    def stream(self, draws: int) -> Sequence[Network]:
+        """Different networks within the limits among the first `draws` random ones of the space; always the same.
+
+        Where limits leave few, networks that walks from the cheapest ones come by are added.
+        """
+        space = self._networks.space
+        while len(self._first) < draws:
+            even = len(self._first) % 2 == 0
+            architecture = space.draw(self._generator) if even else space.uniform(self._generator)
+            self._first.append(self._networks.of(architecture))
+            self._keep(self._first[-1])
+            if len(self._first) == FEW and len(self._drawn) < FEW // 10:
+                for found in self._walks():
+                    self._keep(found)
+        return list(self._drawn.values())
+
+    def first(self, draws: int) -> Sequence[Network]:
+        """The first random networks of the space themselves, within the limits or not."""
+        self.stream(draws)
+        return self._first[:draws]
+
+    def _keep(self, network: Network) -> None:
+        if self._within(network.costs):
+            self._drawn.setdefault(network.network_id, network)
+
+    def _walks(self) -> Iterator[Network]:
+        """Networks on random walks within the limits that begin at those that cost least."""
+        space, of = self._networks.space, self._networks.of
+        names = list(of(space.sample(FirstChooser())).costs)
+        for name in names:
+            cheapest = of(space.minimise(lambda a, name=name: of(a).costs[name]))  # type: ignore[misc]
+            if self._within(cheapest.costs):
+                yield from (self._walk(cheapest) for _ in range(FEW // len(names)))
+
+    def _walk(self, here: Network) -> Network:
+        for _ in range(WALK):
+            here = self.changed(here, self._generator) or here
+        return here
+
+    def changed(self, network: Network, generator: random.Random) -> Network | None:
+        """A network that differs in one choice and in what hangs on it; None where it is beyond the limits."""
+        chosen, options = self._choices(network.architecture)
+        if not options:
+            return None
+        path = generator.choice(list(options))
+        replay = ReplayChooser({**chosen, path: generator.choice(options[path])}, RandomChooser(generator))
+        found = self._networks.of(self._networks.space.sample(replay))
+        return found if found is not network and self._within(found.costs) else None
+
+    def crossed(self, mother: Network, father: Network, generator: random.Random) -> Network | None:
+        """A network that has each stage's choices from one of two; None where it is beyond the limits."""
+        ours, theirs = self._choices(mother.architecture)[0], self._choices(father.architecture)[0]
+        heads = sorted({path.partition(".")[0] for path in (*ours, *theirs)})
+        taken = {head for head in heads if generator.random() < 0.5}
+        mixed = {path: value for path, value in theirs.items() if path.partition(".")[0] in taken}
+        mixed |= {path: value for path, value in ours.items() if path.partition(".")[0] not in taken}
+        found = self._networks.of(self._networks.space.sample(ReplayChooser(mixed, RandomChooser(generator))))
+        return found if self._within(found.costs) else None
+
+    def _choices(self, architecture: Architecture) -> tuple[Mapping[str, Value], Mapping[str, tuple[Value, ...]]]:
+        """What makes an architecture, and the other options at every path on the way."""
+        if architecture not in self._options:
+            space = self._networks.space
+            chosen = space.assignments(architecture)
+            replay = ReplayChooser(chosen, FirstChooser())
+            space.sample(replay)
+            others = {
+                path: tuple(option for option in options if option != chosen[path])
+                for path, options in replay.met.items()
+            }
+            self._options[architecture] = (chosen, others)
+        return self._options[architecture]

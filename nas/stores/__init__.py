@@ -1,0 +1,1 @@
+"""Where studies are kept: one file a kind of database, each behind the same Protocol."""

@@ -1,0 +1,170 @@
+"""The known-cost sampler in plain Optuna studies, outside of a search."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+import optuna
+import pytest
+from engine import AXES, ONE, SMALL, TINY, space_of
+from optuna.samplers import BaseSampler, RandomSampler
+from optuna.trial import TrialState
+
+from nas.pareto import Axis, hypervolume
+from nas.samplers.adviser import Tuning, radical_inverse
+from nas.samplers.chooser import TrialChooser
+from nas.samplers.known_cost import KnownCostSampler
+from nas.samplers.networks import Measure, exact_measure
+from search_space.architecture import Architecture
+from search_space.space import Space
+
+SPACE = space_of(SMALL)
+LIGHT = Tuning(start=6, pool=150, changes=40)
+ACCURACY = Axis("accuracy", "maximize", False, 1.0, 0.1)
+
+
+def four_costs() -> Measure:
+    """Network id and as many costs as a study may have here."""
+    exact = exact_measure()
+
+    def measure(architecture: Architecture) -> tuple[str, Mapping[str, float]]:
+        name, costs = exact(architecture)
+        return name, {**costs, "blocks": 1.0 + len(architecture.stages[0].blocks)}
+
+    return measure
+
+
+COST_AXES = [
+    Axis("macs", "minimize", True, 1e3, 1e6),
+    Axis("params", "minimize", True, 1e1, 1e5),
+    Axis("memory_mib", "minimize", True, 1e-4, 1e-1),
+    Axis("blocks", "minimize", False, 0.0, 4.0),
+]
+
+
+def accuracy(architecture: Architecture, costs: Mapping[str, float]) -> float:
+    """Grows with the logarithm of MACs, and with the width of the stem beyond that."""
+    return 0.2 + 0.1 * math.log10(costs["macs"]) + 0.01 * architecture.stem.width
+
+
+def run(
+    sampler: BaseSampler, axes: list[Axis], trials: int, space: Space = SPACE
+) -> tuple[optuna.Study, list[Architecture]]:
+    measure, asked = four_costs(), []
+
+    def objective(trial: optuna.Trial) -> tuple[float, ...]:
+        architecture = space.sample(TrialChooser(trial))
+        asked.append(architecture)
+        costs = measure(architecture)[1]
+        return tuple(axis.scaled(costs.get(axis.name, accuracy(architecture, costs))) for axis in axes)
+
+    study = optuna.create_study(directions=[axis.direction for axis in axes], sampler=sampler)
+    study.optimize(objective, n_trials=trials)
+    return study, asked
+
+
+@pytest.mark.parametrize("costs", range(5))
+def test_it_takes_any_number_of_costs(costs: int) -> None:
+    axes = [*COST_AXES[:costs], ACCURACY]
+    _, asked = run(KnownCostSampler(SPACE, axes, tuning=LIGHT, measure=four_costs(), seed=0), axes, 10)
+    assert len({four_costs()(architecture)[0] for architecture in asked}) == 10
+
+
+def test_the_same_seed_asks_the_same() -> None:
+    axes = [ACCURACY, COST_AXES[0]]
+    first, again, other = (run(KnownCostSampler(SPACE, axes, tuning=LIGHT, seed=s), axes, 9)[1] for s in (1, 1, 2))
+    assert first == again != other
+
+
+def test_it_finds_more_of_the_front_than_chance_does() -> None:
+    axes = [ACCURACY, COST_AXES[0]]
+
+    def covered(sampler: BaseSampler) -> float:
+        study, _ = run(sampler, axes, 16)
+        points = [[axis.loss_of_scaled(v) for axis, v in zip(axes, t.values, strict=True)] for t in study.trials]
+        return hypervolume(np.array(points))
+
+    ours = [covered(KnownCostSampler(SPACE, axes, tuning=LIGHT, seed=seed)) for seed in range(3)]
+    assert np.mean(ours) > np.mean([covered(RandomSampler(seed=seed)) for seed in range(3)]) + 0.02
+
+
+def test_the_first_draws_are_spread_over_the_cost() -> None:
+    axes = [ACCURACY, COST_AXES[0]]
+    _, asked = run(KnownCostSampler(SPACE, axes, tuning=Tuning(start=8, pool=150), seed=4), axes, 8)
+    logs = np.sort([math.log10(exact_measure()(architecture)[1]["macs"]) for architecture in asked])
+    assert np.diff(logs).max() < 0.5 * (logs[-1] - logs[0])
+    assert logs[-1] - logs[0] > 1.0
+    assert sorted(radical_inverse(number) for number in range(1, 8)) == [k / 8 for k in range(1, 8)]
+
+
+def test_limits_are_never_asked_against() -> None:
+    axes = [ACCURACY, COST_AXES[0]]
+    limits = {"macs": 9000.0, "params": 500.0}
+    _, asked = run(KnownCostSampler(SPACE, axes, limits=limits, tuning=LIGHT, seed=5), axes, 14)
+    costs = [exact_measure()(architecture)[1] for architecture in asked]
+    assert all(c["macs"] <= 9000 and c["params"] <= 500 for c in costs)
+
+
+def test_failed_pruned_and_running_trials_are_no_trouble_and_a_nan_is_never_taken() -> None:
+    axes = [ACCURACY, COST_AXES[0]]
+    study = optuna.create_study(
+        directions=["maximize", "minimize"], sampler=KnownCostSampler(SPACE, axes, tuning=LIGHT, seed=6)
+    )
+    asked = []
+    for number in range(24):
+        trial = study.ask()
+        architecture = SPACE.sample(TrialChooser(trial))
+        asked.append(exact_measure()(architecture)[0])
+        if number % 4 == 0:
+            study.tell(trial, state=TrialState.FAIL)
+        elif number % 4 == 1:
+            study.tell(trial, state=TrialState.PRUNED)
+        elif number % 4 == 2:
+            costs = exact_measure()(architecture)[1]
+            value = math.inf if number == 10 else accuracy(architecture, costs)
+            study.tell(trial, [value, math.log10(costs["macs"])])
+    assert len(set(asked)) == 24
+    study.optimize(lambda trial: (SPACE.sample(TrialChooser(trial)).stem.width * math.nan, 1.0), n_trials=1)
+    assert study.trials[-1].state == TrialState.FAIL
+    study.ask()
+
+
+def test_running_trials_are_taken_into_account() -> None:
+    """Eight asks at once spread, where an ask that knew of none of the others would name much the same."""
+    axes = [ACCURACY, COST_AXES[0]]
+    study, _ = run(KnownCostSampler(SPACE, axes, tuning=LIGHT, seed=7), axes, 8)
+    measure = exact_measure()
+    macs = [measure(SPACE.sample(TrialChooser(study.ask())))[1]["macs"] for _ in range(8)]
+    assert max(macs) / min(macs) > 2
+
+
+@pytest.mark.parametrize(("mapping", "size"), [(ONE, 1), (TINY, 8)])
+def test_a_space_that_is_used_up_is_no_trouble(mapping: Mapping[str, object], size: int) -> None:
+    space, axes = space_of(mapping), [ACCURACY, COST_AXES[0]]
+    _, asked = run(KnownCostSampler(space, axes, tuning=LIGHT, seed=8), axes, size + 3, space)
+    assert len(set(asked[:size])) == size == len(set(asked))
+
+
+def test_enqueued_and_foreign_trials_are_no_trouble() -> None:
+    axes = [ACCURACY, COST_AXES[0]]
+    study = optuna.create_study(
+        directions=["maximize", "minimize"], sampler=KnownCostSampler(SPACE, axes, tuning=LIGHT, seed=9)
+    )
+    study.add_trial(optuna.create_trial(values=[0.5, 3.0], params={}, distributions={}))
+    study.enqueue_trial({"stem.width": 12})
+    assert SPACE.sample(TrialChooser(study.ask())).stem.width == 12
+    assert SPACE.contains(SPACE.sample(TrialChooser(study.ask())))
+
+
+@pytest.mark.parametrize("axes", [[COST_AXES[0]], [ACCURACY, AXES["val_accuracy"], COST_AXES[0]]], ids=len)
+def test_one_objective_must_be_told_by_training(axes: list[Axis]) -> None:
+    with pytest.raises(ValueError, match="known_cost needs exactly one objective that training tells, got"):
+        KnownCostSampler(SPACE, axes)
+
+
+@pytest.mark.parametrize("wrong", [{"start": 0}, {"pool": 0}, {"changes": -1}, {"seconds_power": -0.5}], ids=str)
+def test_settings_are_checked(wrong: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match=f"{next(iter(wrong))} must be"):
+        Tuning(**wrong)

@@ -1,0 +1,97 @@
+"""Evolution and stratified draws: what each is for."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+import numpy as np
+import optuna
+import pytest
+from engine import AXES, SMALL, TWO, space_of, view_of
+
+from nas.gate import costs_of
+from nas.samplers.chooser import ParameterChooser
+from nas.samplers.evolution import layers
+from nas.samplers.making import Domain, sampler_factory
+from nas.samplers.spec import SamplerSpec
+from nas.samplers.view import View
+from nas.specs import Limits
+from search_space.architecture import Architecture
+
+SPACE = space_of(SMALL)
+DOMAIN = Domain(SPACE, [AXES[name] for name in TWO])
+
+
+def drawn(view: View, count: int) -> list[Architecture]:
+    return [view.ask(number).architecture for number in range(count)]
+
+
+def test_stratified_costs_lie_evenly_on_the_logarithm_where_random_ones_crowd() -> None:
+    low, high = math.log10(2344), math.log10(268570)  # the space's least and most MACs
+
+    def unevenness(sampler: str) -> float:
+        """Largest distance between the distribution of log MACs and the uniform one."""
+        logs = np.sort([math.log10(costs_of(a)["macs"]) for a in drawn(view_of(SPACE, sampler), 64)])
+        return float(np.abs((logs - low) / (high - low) - (np.arange(64) + 0.5) / 64).max())
+
+    assert unevenness("stratified") < 0.2 < unevenness("random")
+
+
+def test_stratified_draws_keep_within_limits_where_they_can() -> None:
+    domain = Domain(SPACE, DOMAIN.axes, Limits(max_macs=20_000))
+    factory = sampler_factory(SamplerSpec("s", module="stratified", options={"draws": 16}), domain)
+    view = View(SPACE, domain.axes, factory, seed=0, worst=False)
+    costs = [costs_of(architecture)["macs"] for architecture in drawn(view, 30)]
+    assert sum(macs <= 20_000 for macs in costs) >= 28
+
+
+def told(study: optuna.Study, view: View, count: int) -> None:
+    """Complete trials whose accuracy grows with the width of the stem."""
+    for number in range(count):
+        ask = view.ask(number)
+        view.accept(ask, number, {})
+        view.tell(number, {"val_accuracy": 0.01 * ask.architecture.stem.width, "macs": 1e4})
+
+
+def test_evolution_draws_mutants_of_the_newest_alone() -> None:
+    factory = sampler_factory(SamplerSpec("e", module="evolution", options={"population": 4, "tournament": 4}), DOMAIN)
+    view = View(SPACE, DOMAIN.axes, factory, seed=3, worst=False)
+    told(view.study, view, 9)
+    newest = [SPACE.sample(ParameterChooser(trial.params)) for trial in view.study.get_trials()[-4:]]
+    best = max(newest, key=lambda architecture: architecture.stem.width).stem.width
+    parents = [architecture for architecture in newest if architecture.stem.width == best]
+    child = view.ask(99).architecture
+    changes = [_changes(parent, child) for parent in parents]
+    assert min(changes) == 1
+
+
+def _changes(parent: Architecture, child: Architecture) -> int:
+    """Choices that both have and that differ."""
+    ours, theirs = SPACE.assignments(parent), SPACE.assignments(child)
+    differing = [path for path in ours if path in theirs and ours[path] != theirs[path]]
+    return max(len(differing), 1) if ours != theirs else 0
+
+
+def test_layers_are_those_of_a_non_dominated_sorting() -> None:
+    generator = np.random.default_rng(0)
+    points = generator.integers(0, 6, size=(60, 2)).astype(float)
+    ranks = layers(points)
+    for i, point in enumerate(points):
+        above = [ranks[j] for j, other in enumerate(points) if (other <= point).all() and (other < point).any()]
+        assert ranks[i] == (max(above) + 1 if above else 0)
+
+
+@pytest.mark.parametrize(
+    ("module", "options", "message"),
+    [
+        ("evolution", {"tournament": 30}, "tournament must lie between 1 and population, got 30 and 20"),
+        ("evolution", {"size": 3}, "evolution takes ['population', 'tournament'], got ['size']"),
+        ("stratified", {"draws": 0}, "sampler.options.draws must be at least 1, got 0"),
+        ("revolution", {}, "sampler.module must be one of evolution,"),
+    ],
+)
+def test_what_cannot_be_is_refused(module: str, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        sampler_factory(SamplerSpec("x", module=module, options=options), DOMAIN)

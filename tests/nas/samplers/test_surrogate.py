@@ -1,0 +1,103 @@
+"""The Gaussian process against its definition, its gradient, and functions that it ought to learn."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.optimize import check_grad
+from sklearn.gaussian_process.kernels import Matern
+
+from nas.samplers.surrogate import (
+    JITTER,
+    TREND_VARIANCE,
+    Hyper,
+    Layout,
+    Observations,
+    _Problem,
+    condition,
+    grouped,
+    learn,
+)
+
+LAYOUT = Layout(((0, 1), (2,), (3, 4, 5)), (2,))
+HYPER = Hyper(0.7, 0.02, np.array([1.5, 0.5, 3.0]))
+
+
+def seen(count: int, seed: int = 0) -> Observations:
+    generator = np.random.default_rng(seed)
+    x = generator.uniform(0, 1, (count, 6))
+    y = 0.3 + 0.4 * x[:, 2] - 0.3 * x[:, 0] ** 2 + 0.02 * generator.normal(size=count)
+    return Observations(x, y, generator.choice([0.0, 0.03], count))
+
+
+def covariance(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """The kernel written out with scikit-learn's Matérn kernel on scaled features."""
+    scale = np.zeros(6)
+    for weight, group in zip(HYPER.weights, LAYOUT.groups, strict=True):
+        scale[list(group)] = np.sqrt(weight / len(group))
+    basis_a, basis_b = (np.column_stack([np.ones(len(m)), m[:, 2], m[:, 2] ** 2]) for m in (a, b))
+    return TREND_VARIANCE * basis_a @ basis_b.T + HYPER.signal * Matern(nu=2.5)(a * scale, b * scale)
+
+
+def test_predictions_are_those_of_the_definition() -> None:
+    some, x = seen(12), np.random.default_rng(5).uniform(0, 1, (7, 6))
+    means, deviations = condition(LAYOUT, HYPER, some, (0.4, 0.2)).predict(x)
+    noisy = covariance(some.x, some.x) + np.diag(HYPER.noise + (some.deviations / 0.2) ** 2 + JITTER)
+    cross = covariance(x, some.x)
+    expected = 0.4 + 0.2 * cross @ np.linalg.solve(noisy, (some.y - 0.4) / 0.2)
+    variances = np.diag(covariance(x, x) - cross @ np.linalg.solve(noisy, cross.T))
+    assert means == pytest.approx(expected, rel=1e-6)
+    assert deviations == pytest.approx(0.2 * np.sqrt(variances), rel=1e-5)
+
+
+def test_the_gradient_is_that_of_the_density() -> None:
+    problem = _Problem(LAYOUT, seen(15), (0.4, 0.2))
+    for seed in range(3):
+        logs = problem.centres + np.random.default_rng(seed).normal(size=5)
+        error = check_grad(lambda p: problem(p)[0], lambda p: problem(p)[1], logs)
+        assert error < 1e-4 * max(1.0, float(np.abs(problem(logs)[1]).max()))
+
+
+def test_it_learns_a_function_and_knows_how_well() -> None:
+    some, fresh = seen(60), seen(400, 1)
+    process = condition(LAYOUT, learn(LAYOUT, some), some, some.scale)
+    means, deviations = process.predict(fresh.x)
+    truth = 0.3 + 0.4 * fresh.x[:, 2] - 0.3 * fresh.x[:, 0] ** 2
+    assert np.sqrt(((means - truth) ** 2).mean()) < 0.1 * truth.std()
+    assert np.mean(np.abs(means - truth) < 2 * deviations) > 0.8
+
+
+def test_it_learns_which_features_count() -> None:
+    generator = np.random.default_rng(2)
+    x = generator.uniform(0, 1, (80, 6))
+    y = np.sin(6 * x[:, 0])
+    weights = learn(LAYOUT, Observations(x, y, np.zeros(80))).weights
+    assert weights[0] > 10 * weights[2]
+
+
+def test_a_doubtful_observation_weighs_less() -> None:
+    x = np.full((2, 6), 0.5)
+    both = Observations(x, np.array([0.2, 0.6]), np.array([0.0, 1.0]))
+    mean, _ = condition(LAYOUT, HYPER, both, (0.4, 0.2)).predict(x[:1])
+    assert mean[0] == pytest.approx(0.2, abs=0.02)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_few_observations_that_are_all_the_same_are_no_trouble(count: int) -> None:
+    same = Observations(np.full((count, 6), 0.3), np.full(count, 0.5), np.zeros(count))
+    mean, deviation = condition(LAYOUT, learn(LAYOUT, same), same, same.scale).predict(np.full((1, 6), 0.3))
+    assert mean[0] == pytest.approx(0.5)
+    assert 0 < deviation[0] < 1
+
+
+def test_hyper_parameters_of_many_observations_are_learnt_from_some_of_them_in_order() -> None:
+    many = seen(500)
+    some = many.every(100)
+    assert len(some.y) == 100
+    assert (some.y[0], some.y[-1]) == (many.y[0], many.y[-1])
+    assert many.every(500) is many
+    assert len(some.joined(many).y) == 600
+
+
+def test_columns_are_grouped_by_name() -> None:
+    assert grouped(["a", "b", "a", "c", "b"]) == ((0, 2), (1, 4), (3,))
