@@ -2,23 +2,42 @@
 
 from __future__ import annotations
 
+import sys
+from typing import Protocol, runtime_checkable
+
 import torch
 
+from nas.data import DataSpec
+from nas.data.shipment import Shipment
 from nas.gate import StepMemory
 from nas.jobs import Executor, Runner
 from nas.training.optimizer import state_slots
 from nas.training.recipe import Recipe
 from nas.workers.devices import machine_memory, slot_devices, smallest_share, visible_gpus
 from nas.workers.local import LocalExecutor
-from nas.workers.spec import AUTO, WorkersSpec
+from nas.workers.spec import AUTO, RAY, WorkersSpec
 from nas.workers.tenure import AUTO_JOBS, Tenure
 
 PRELOADED = ("nas.runner", "kornia", "torchmetrics", "pytorch_lightning", "torch", "nas.workers.settle")
 
 
+@runtime_checkable
+class WithImages(Protocol):
+    """A runner that reads images."""
+
+    @property
+    def images(self) -> DataSpec:
+        """The images."""
+        ...
+
+
 def executor_for(runner: Runner, workers: WorkersSpec) -> Executor:
-    """Slots that carry jobs out with `runner`."""
-    return _local(runner, workers)
+    """Slots that carry jobs out with `runner`.
+
+    Raises:
+        ValueError: there is no such cluster, or it can't do what a training asks for.
+    """
+    return _ray(runner, workers) if workers.name == RAY else _local(runner, workers)
 
 
 def step_memory(recipe: Recipe, workers: WorkersSpec) -> StepMemory:
@@ -27,9 +46,11 @@ def step_memory(recipe: Recipe, workers: WorkersSpec) -> StepMemory:
 
 
 def slot_bytes(workers: WorkersSpec) -> int:
-    """Memory that a training may take, whichever slot it gets."""
+    """Memory that a training may take, whichever slot it gets; on the machines of a cluster nobody knows beforehand."""
     if workers.slot_memory_gib is not None:
         return int(workers.slot_memory_gib * 2**30)
+    if workers.name == RAY:
+        return sys.maxsize
     gpus = _gpus_by_name()
     memory: dict[str | None, int] = {
         name: torch.cuda.get_device_properties(index).total_memory for index, name in enumerate(gpus)
@@ -38,14 +59,30 @@ def slot_bytes(workers: WorkersSpec) -> int:
 
 
 def _local(runner: Runner, workers: WorkersSpec) -> LocalExecutor:
-    deadline = workers.deadline_minutes
     return LocalExecutor(
         runner,
         slot_devices(workers, _gpus_by_name()),
         tenure=tenure_of(workers),
         preload=PRELOADED,
-        deadline_seconds=None if deadline is None else 60 * deadline,
+        deadline_seconds=_deadline_seconds(workers),
     )
+
+
+def _ray(runner: Runner, workers: WorkersSpec) -> Executor:
+    try:
+        from nas.workers.ray_executor import RayExecutor  # noqa: PLC0415 - half a second, and an extra
+    except ModuleNotFoundError as error:
+        if error.name != "ray":
+            raise
+        raise ValueError("workers=ray needs Ray: pip install 'inception-nas[ray]'") from error
+    supplies = Shipment.of(runner.images) if isinstance(runner, WithImages) else None
+    return RayExecutor(
+        runner, workers, supplies=supplies, preload=PRELOADED, deadline_seconds=_deadline_seconds(workers)
+    )
+
+
+def _deadline_seconds(workers: WorkersSpec) -> float | None:
+    return None if workers.deadline_minutes is None else 60 * workers.deadline_minutes
 
 
 def tenure_of(workers: WorkersSpec) -> Tenure:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
 
@@ -65,6 +66,15 @@ class TrialRunner:
         torch.manual_seed(job.seed)
         network = build(lower(Architecture.from_json(job.architecture)))
         return train(network, data, self.recipe, job, control, self.accelerator)
+
+    @property
+    def images(self) -> DataSpec:
+        """The images that it reads."""
+        return self.data
+
+    def reading(self, folder: Path) -> TrialRunner:
+        """The same runner on a machine that keeps the decoded images in `folder`."""
+        return replace(self, data=self.data.stored_in(folder))
 
     @property
     def device(self) -> str:

@@ -25,6 +25,7 @@ from nas.data.readers import Source, SourcePart, open_source
 from nas.data.spec import DataSpec
 
 CACHE_VARIABLE = "NAS_CACHE_DIR"
+RECORD = "meta.json"
 STALE_SECONDS = 24 * 3600
 HASHED_AT_ONCE = 1024
 
@@ -76,6 +77,14 @@ def cache_root(spec: DataSpec) -> Path:
     return Path(named).expanduser() if named else platformdirs.user_cache_path("inception-nas")
 
 
+def stored_folder(spec: DataSpec) -> Path:
+    """Where the decoded images of `spec` lie, once they are decoded."""
+    if spec.source == "tensors":
+        assert spec.path is not None
+        return Path(spec.path).expanduser()
+    return cache_root(spec) / f"{spec.slug}-{cache_key(spec)}"
+
+
 def decoded(spec: DataSpec) -> Decoded:
     """The decoded source of `spec`, built where the cache has no whole copy.
 
@@ -86,7 +95,7 @@ def decoded(spec: DataSpec) -> Decoded:
     """
     if spec.source == "tensors":
         return _handed_in(spec)
-    folder = cache_root(spec) / f"{spec.slug}-{cache_key(spec)}"
+    folder = stored_folder(spec)
     return open_folder(folder) or _build(spec, folder)
 
 
@@ -102,7 +111,7 @@ def _handed_in(spec: DataSpec) -> Decoded:
 def open_folder(folder: Path) -> Decoded | None:
     """The copy in `folder`; None where there is none, or one that is cut short or otherwise not as its record says."""
     try:
-        record = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
         train = _open_part(folder, "train", record)
         optional = {
             part: _open_part(folder, part, record) for part in ("test", "validation") if record.get(part) is not None
@@ -173,7 +182,7 @@ def _write(source: Source, look: Look, folder: Path) -> None:
                 f"got {train.shape[3]}x{train.shape[2]} to train on and {test.shape[3]}x{test.shape[2]} to test on"
             )
     record = {"classes": source.classes, "train": asdict(train), "test": asdict(test) if test else None}
-    (folder / "meta.json").write_text(json.dumps(record, indent=1), encoding="utf-8")
+    (folder / RECORD).write_text(json.dumps(record, indent=1), encoding="utf-8")
 
 
 def _write_part(part: SourcePart, classes: tuple[str, ...], look: Look, stem: Path) -> _PartMeta:

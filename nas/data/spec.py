@@ -6,7 +6,9 @@ Imports nothing heavy, so that a command line can be checked in milliseconds.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 SOURCES = ("digits", "parquet", "image_folder", "hub", "tensors")
 
@@ -110,6 +112,17 @@ class DataSpec:
             raise ValueError(f"data.split_seed must be at least 0, got {self.split_seed}")
         if self.crop_padding < 0:
             raise ValueError(f"data.crop_padding must be at least 0 pixels, got {self.crop_padding}")
+
+    def stored_in(self, folder: Path) -> DataSpec:
+        """The same images and splits, read from a folder that holds the decoded source."""
+        plain: dict[str, Any] = {
+            "source": "tensors",
+            "path": str(folder),
+            "hub_name": None,
+            "resolution": None,
+            "channels": None,
+        }
+        return replace(self, **plain)
 
     @property
     def slug(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nas.data import DataError, load, load_test, plain_loader
+from nas.data import DataError, DataSpec, load, load_test, plain_loader
 from nas.jobs import Control, Failure, Job, Outcome
 from nas.retrain.files import SEED_FILE, measured, write_json
 from nas.runner import VALIDATION_BATCH, TrialRunner
@@ -31,6 +31,15 @@ class FullRunner:
     """
 
     trial: TrialRunner
+
+    @property
+    def images(self) -> DataSpec:
+        """The images that it reads."""
+        return self.trial.data
+
+    def reading(self, folder: Path) -> FullRunner:
+        """The same runner on a machine that keeps the decoded images in `folder`."""
+        return replace(self, trial=self.trial.reading(folder))
 
     def __call__(self, job: Job, control: Control) -> Outcome:
         """Run `job`; where it ends the training in full, leave `result.json` in its folder."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import final
 
 import torch
 
-from nas.data import DataError, ImageSet, load, load_test, plain_loader
+from nas.data import DataError, DataSpec, ImageSet, load, load_test, plain_loader
 from nas.data.loader import TensorLoader
 from nas.jobs import Control, Epoch, Failure, Job, Outcome
 from nas.retrain.runner import measure
@@ -109,6 +110,15 @@ class TableRunner:
     trial: TrialRunner
     test_images: int
     early_test_images: int
+
+    @property
+    def images(self) -> DataSpec:
+        """The images that it reads."""
+        return self.trial.data
+
+    def reading(self, folder: Path) -> TableRunner:
+        """The same runner on a machine that keeps the decoded images in `folder`."""
+        return replace(self, trial=self.trial.reading(folder))
 
     def __call__(self, job: Job, control: Control) -> Outcome:
         """Run `job`; its folder then has a row for every epoch trained so far."""

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from nas.retention import KEEP
 
-WORKERS = ("local",)
+LOCAL, RAY = "local", "ray"
+WORKERS = (LOCAL, RAY)
 AUTO = "auto"
 
 
@@ -15,9 +16,9 @@ class WorkersSpec:
     """How many trainings run at once, and where.
 
     Attributes:
-        name: `local`, child processes on this machine.
+        name: `local`, child processes on this machine; `ray`, on the machines of a Ray cluster.
         slots: trainings at once, at least 1; `auto` is `slots_per_device` a visible GPU, and without a GPU as many as
-            the cores give. GPUs are given to the slots in turn.
+            the cores give. GPUs are given to the slots in turn. With `ray`, `auto` is as many as its machines can run.
         slots_per_device: trainings that share a GPU where `slots` is `auto`, at least 1: small networks leave most of
             one idle. Without a GPU it says nothing.
         jobs_per_child: trainings that a child process serves before a fresh one takes its place, at least 1; `auto` is
@@ -30,6 +31,11 @@ class WorkersSpec:
         slot_memory_gib: memory that a training may take in GiB, positive; null for the share of a slot in its GPU's
             memory, or in the machine's. Networks whose training step might take more are not started.
         deadline_minutes: minutes after which a training is killed; null for no deadline.
+        address: with `ray`, HOST:PORT of the cluster's head; `auto`, the cluster that $RAY_ADDRESS names or that runs
+            on this machine, and where there is none a cluster of this machine alone; `local`, always that. Else null.
+        cpus_per_trial: with `ray`, CPUs that a training asks of a machine, at least 0; null for `threads_per_slot`.
+        gpus_per_trial: with `ray`, GPUs that a training asks of a machine, a share of one or a whole number; null for 1
+            where the cluster has any and else 0.
 
     Raises:
         ValueError: a name that there is not, or a number out of range.
@@ -44,6 +50,9 @@ class WorkersSpec:
     keep: str = "front"
     slot_memory_gib: float | None = None
     deadline_minutes: float | None = None
+    address: str | None = None
+    cpus_per_trial: float | None = None
+    gpus_per_trial: float | None = None
 
     def __post_init__(self) -> None:
         if self.name not in WORKERS:
@@ -64,3 +73,16 @@ class WorkersSpec:
             raise ValueError(f"workers.slot_memory_gib must be positive, got {self.slot_memory_gib}")
         if self.deadline_minutes is not None and not self.deadline_minutes > 0:
             raise ValueError(f"workers.deadline_minutes must be positive, got {self.deadline_minutes}")
+        self._check_ray()
+
+    def _check_ray(self) -> None:
+        given = [name for name in ("address", "cpus_per_trial", "gpus_per_trial") if getattr(self, name) is not None]
+        if self.name != RAY and given:
+            raise ValueError(f"workers.{given[0]} is for workers=ray alone, got it with {self.name}")
+        cpus, gpus = self.cpus_per_trial, self.gpus_per_trial
+        if cpus is not None and cpus < 0:
+            raise ValueError(f"workers.cpus_per_trial must be at least 0, got {cpus}")
+        if gpus is not None and (gpus < 0 or (gpus > 1 and gpus != int(gpus))):
+            raise ValueError(f"workers.gpus_per_trial must be a share of one GPU or a whole number, got {gpus}")
+        if cpus == 0 and not gpus:
+            raise ValueError("a training must ask for something of a machine, got workers.cpus_per_trial=0 and no GPU")

@@ -68,7 +68,7 @@ def test_there_is_a_core() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"name": "ray"}, "workers.name must be one of local, got 'ray'"),
+        ({"name": "slurm"}, "workers.name must be one of local, ray, got 'slurm'"),
         ({"slots": 0}, "workers.slots must be auto or at least 1, got 0"),
         ({"slots": "many"}, "workers.slots must be auto or at least 1, got many"),
         ({"jobs_per_child": 0}, "workers.jobs_per_child must be auto or at least 1, got 0"),
@@ -78,6 +78,11 @@ def test_there_is_a_core() -> None:
         ({"retries": -1}, "workers.retries must be at least 0, got -1"),
         ({"slot_memory_gib": 0.0}, "workers.slot_memory_gib must be positive, got 0.0"),
         ({"deadline_minutes": 0.0}, "workers.deadline_minutes must be positive, got 0.0"),
+        ({"address": "auto"}, "workers.address is for workers=ray alone, got it with local"),
+        ({"gpus_per_trial": 1.0}, "workers.gpus_per_trial is for workers=ray alone, got it with local"),
+        ({"name": "ray", "cpus_per_trial": -1.0}, "workers.cpus_per_trial must be at least 0, got -1.0"),
+        ({"name": "ray", "gpus_per_trial": 1.5}, "workers.gpus_per_trial must be a share of one GPU or a whole number"),
+        ({"name": "ray", "cpus_per_trial": 0.0}, "a training must ask for something of a machine"),
     ],
 )
 def test_impossible_workers_are_refused(changes: dict[str, object], message: str) -> None:

@@ -1,0 +1,94 @@
+"""Decoded images that another machine fetches once: the same images, splits and fingerprint there."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from nas.data import DataError, DataSpec, load, load_test
+from nas.data.shipment import Shipment
+
+
+@pytest.fixture
+def shipment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Shipment]:
+    """The digits as one machine keeps them; `elsewhere` is another one that doesn't see its folder."""
+
+    def of(*, elsewhere: bool = True, **fields: object) -> Shipment:
+        monkeypatch.setenv("NAS_CACHE_DIR", str(tmp_path / "here"))
+        made = Shipment.of(DataSpec(**fields))  # type: ignore[arg-type]  # fields of DataSpec
+        if elsewhere:
+            monkeypatch.setenv("NAS_CACHE_DIR", str(tmp_path / "there"))
+        return made
+
+    return of
+
+
+def far(made: Shipment) -> Shipment:
+    """As it is known where the first machine's folder can't be seen."""
+    return replace(made, folder=Path("/nowhere/at/all"))
+
+
+def test_where_the_folder_is_seen_nothing_is_fetched(shipment: Callable[..., Shipment]) -> None:
+    made = shipment()
+    assert made.here() == made.folder
+
+
+def test_images_and_splits_are_the_same_there(shipment: Callable[..., Shipment]) -> None:
+    made = shipment(flip=True, val_fraction=0.3, split_seed=4, train_fraction=0.5, resolution=6)
+    assert far(made).here() is None
+    asked: list[tuple[str, int]] = []
+
+    def fetch(name: str, offset: int) -> bytes:
+        asked.append((name, offset))
+        return made.read(name, offset)
+
+    place = far(made).lay_out(fetch)
+    assert far(made).here() == place
+    assert {name for name, _ in asked} == set(made.sizes)
+    there = made.spec.stored_in(place)
+    near, away = load(replace(made.spec, cache=str(made.folder.parent))), load(there)
+    for part in ("train", "validation"):
+        assert torch.equal(getattr(near, part).images, getattr(away, part).images)
+        assert torch.equal(getattr(near, part).labels, getattr(away, part).labels)
+    assert (near.mean, near.std, near.fingerprint, near.classes) == (
+        away.mean,
+        away.std,
+        away.fingerprint,
+        away.classes,
+    )
+    test = load_test(replace(made.spec, cache=str(made.folder.parent)))
+    assert torch.equal(test.images, load_test(there).images)
+
+
+def test_many_at_once_fetch_once(shipment: Callable[..., Shipment]) -> None:
+    made = shipment()
+    asked: list[str] = []
+
+    def fetch(name: str, offset: int) -> bytes:
+        asked.append(name)
+        return made.read(name, offset)
+
+    threads = [threading.Thread(target=lambda: far(made).lay_out(fetch)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(set(asked)) == sorted(made.sizes)
+    assert len(asked) == 2 * len(made.sizes)  # each file, and the end of it
+
+
+def test_what_arrives_cut_short_is_not_taken(shipment: Callable[..., Shipment]) -> None:
+    made = shipment()
+    with pytest.raises(DataError, match="images must arrive as they were sent"):
+        far(made).lay_out(lambda name, offset: b"" if offset else made.read(name, offset)[:10])
+    assert far(made).here() is None
+
+
+def test_no_other_file_is_read(shipment: Callable[..., Shipment]) -> None:
+    with pytest.raises(DataError, match=r"a shipment has the files .*, got '../secret'"):
+        shipment().read("../secret", 0)

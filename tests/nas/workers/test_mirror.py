@@ -1,0 +1,99 @@
+"""A folder is kept like another one: what comes, goes and is printed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nas.workers.mirror import Changes, Mirror, apply, lay
+
+LOG = "log.txt"
+
+
+@pytest.fixture
+def far(tmp_path: Path) -> Path:
+    (tmp_path / "far").mkdir()
+    return tmp_path / "far"
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_what_comes_goes_and_is_printed_far_away_does_so_here(far: Path, tmp_path: Path) -> None:
+    near = tmp_path / "near"
+    (far / "start.pt").write_bytes(b"0")
+    mirror = Mirror(far, LOG)
+    lay(near_made(near) / "start.pt", b"0")
+    (near / LOG).write_bytes(b"before\n")
+
+    (far / LOG).write_bytes(b"one\n")
+    (far / "1.pt").write_bytes(b"1")
+    (far / "start.pt").unlink()
+    (far / ".2.pt.part").write_bytes(b"half")
+    changes = mirror.changes()
+    assert changes == Changes({"1.pt": b"1"}, ("start.pt",), b"one\n")
+    apply(changes, near, LOG)
+    assert content(near) == {"1.pt": b"1", LOG: b"before\none\n"}
+
+    assert mirror.changes() == Changes()
+    with (far / LOG).open("ab") as log:
+        log.write(b"two\n")
+    lay(far / "1.pt", b"other")
+    apply(mirror.changes(), near, LOG)
+    assert content(near) == {"1.pt": b"other", LOG: b"before\none\ntwo\n"}
+
+
+def near_made(near: Path) -> Path:
+    near.mkdir()
+    return near
+
+
+def test_what_is_mirrored_before_a_loss_stays(far: Path, tmp_path: Path) -> None:
+    """A file takes the place of the one before it only when it is complete."""
+    near = tmp_path / "near"
+    mirror = Mirror(far, LOG)
+    (far / "1.pt").write_bytes(b"1")
+    apply(mirror.changes(), near, LOG)
+    (far / "1.pt").unlink()
+    assert content(near) == {"1.pt": b"1"}
+
+
+@pytest.mark.parametrize("name", ["../outside", "a/b", ".hidden", "/etc/passwd"])
+def test_a_name_that_leads_out_of_the_folder_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ValueError, match="a mirrored file must have a plain name, got"):
+        apply(Changes({name: b""}), tmp_path / "near", LOG)
+    with pytest.raises(ValueError, match="a mirrored file must have a plain name, got"):
+        apply(Changes(gone=(name,)), tmp_path / "near", LOG)
+
+
+def test_a_missing_folder_is_made_and_what_is_gone_already_is_no_error(tmp_path: Path) -> None:
+    apply(Changes({"a": b"1"}, ("b",)), tmp_path / "x" / "y", LOG)
+    assert content(tmp_path / "x" / "y") == {"a": b"1"}
+
+
+STEPS = st.lists(
+    st.lists(st.tuples(st.sampled_from(["a", "b", LOG]), st.one_of(st.none(), st.binary(max_size=8))), max_size=4),
+    max_size=6,
+)
+
+
+@settings(max_examples=50, deadline=None)
+@given(STEPS)
+def test_after_every_look_both_folders_are_alike(tmp_path_factory: pytest.TempPathFactory, steps: list) -> None:  # type: ignore[type-arg]  # as drawn
+    far, near = tmp_path_factory.mktemp("far"), tmp_path_factory.mktemp("near")
+    mirror = Mirror(far, LOG)
+    for step in steps:
+        for name, data in step:
+            if name == LOG:
+                with (far / LOG).open("ab") as log:
+                    log.write(data or b"-")
+            elif data is None:
+                (far / name).unlink(missing_ok=True)
+            else:
+                lay(far / name, data)
+        apply(mirror.changes(), near, LOG)
+        assert content(near) == content(far)
