@@ -168,7 +168,7 @@ def bash(tmp_path_factory):
     ("line", "expected"),
     [
         ("nas se", {"search"}),
-        ("nas search budget.tr", {"budget.trials=", "budget.trainings="}),
+        ("nas search budget.tri", {"budget.trials="}),
         ("nas describe data=di", {"data=digits"}),
         ("nas front outputs=a=b st", set()),
     ],
