@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from nas.data import DataInfo, DataSpec, describe
-from nas.executing import executor_for, step_memory
+from nas.executing import executor_for, spread_of, step_memory
 from nas.gate import check_fits, check_reachable
 from nas.objectives.values import objective_values
 from nas.progress import Observer
@@ -89,6 +89,7 @@ def assemble(config: SearchConfig, study: Study, space: Space, observers: Sequen
         proposer=proposer,
         policy=policy(config, study.axes, config.training.epochs),
         executor=executor_for(runner, config.workers),
+        devices=spread_of(config.training, config.workers),
         values=partial(objective_values, config.objective),
         latest=latest,
         observers=observers,

@@ -16,6 +16,7 @@ from nas.training.recipe import Recipe
 from nas.workers.devices import machine_memory, slot_devices, smallest_share, visible_gpus
 from nas.workers.local import LocalExecutor
 from nas.workers.spec import AUTO, RAY, WorkersSpec
+from nas.workers.spread import Spread, most_devices
 from nas.workers.tenure import AUTO_JOBS, Tenure
 
 PRELOADED = ("nas.runner", "kornia", "torchmetrics", "pytorch_lightning", "torch", "nas.workers.settle")
@@ -40,9 +41,41 @@ def executor_for(runner: Runner, workers: WorkersSpec) -> Executor:
     return _ray(runner, workers) if workers.name == RAY else _local(runner, workers)
 
 
+def spread_of(recipe: Recipe, workers: WorkersSpec) -> Spread:
+    """Over how many of the slots each network is trained.
+
+    Raises:
+        ValueError: the slots are too few for it or share GPUs, or a batch is too small for so many devices.
+    """
+    memory = StepMemory(slot_bytes(workers), recipe.batch_size, state_slots(recipe), recipe.ema_decay is not None)
+    asked = workers.devices_per_trial
+    if asked == 1:
+        return Spread(1, 1, memory)
+    slots = slot_devices(workers, _gpus_by_name())
+    if slots[0] is not None and len(set(slots)) < len(slots):
+        raise ValueError(
+            f"workers.devices_per_trial may be {asked} only where each slot has a GPU of its own, "
+            f"got {len(slots)} slots on {len(set(slots))}"
+        )
+    if asked == AUTO:
+        return Spread(1, most_devices(len(slots), recipe.batch_size), memory, workers.device_gmacs)
+    devices = int(asked)
+    if devices > len(slots):
+        raise ValueError(f"workers.devices_per_trial must be at most the number of slots, {len(slots)}, got {devices}")
+    if 2 * devices > recipe.batch_size:
+        raise ValueError(
+            f"training.batch_size must be at least 2 a device, {2 * devices} over {devices}, got {recipe.batch_size}"
+        )
+    return Spread(devices, devices, memory)
+
+
 def step_memory(recipe: Recipe, workers: WorkersSpec) -> StepMemory:
-    """What a training step of a recipe may take in the smallest slot."""
-    return StepMemory(slot_bytes(workers), recipe.batch_size, state_slots(recipe), recipe.ema_decay is not None)
+    """What a training step of a recipe may take in the smallest slot, over as many devices as a trial may have.
+
+    Raises:
+        ValueError: a trial can't have that many.
+    """
+    return spread_of(recipe, workers).smallest
 
 
 def slot_bytes(workers: WorkersSpec) -> int:

@@ -16,7 +16,7 @@ from nas.cli.signals import CODES, obeying_signals
 from nas.cli.studies import reading, stored_settings
 from nas.config import changed
 from nas.data import DataSpec
-from nas.executing import executor_for
+from nas.executing import executor_for, spread_of
 from nas.lock import StudyLock
 from nas.picks import pick_records
 from nas.reader import StudyReader
@@ -33,6 +33,7 @@ from nas.study import StudyMismatchError
 from nas.training.checkpoint import latest
 from nas.training.recipe import Recipe
 from nas.trainings import Rules, Trainings
+from nas.workers.spread import Spread
 
 log = logging.getLogger(__name__)
 
@@ -58,10 +59,14 @@ class _Plan:
     def folder(self, record: Record) -> Path:
         return trial_folder(self.reader.study.folder, record.number)
 
-    def tasks(self, seeds: int) -> list[Task]:
+    def tasks(self, seeds: int, spread: Spread) -> list[Task]:
         """Seed by seed, so that a run cut short has measured every network on as many seeds."""
-        folders = [(record, self.folder(record)) for record in self.records]
-        return [Task(record, seed, seed_folder(folder, seed)) for seed in range(seeds) for record, folder in folders]
+        found = [(record, self.folder(record), spread(record.candidate.architecture)) for record in self.records]
+        return [
+            Task(record, seed, seed_folder(folder, seed), devices)
+            for seed in range(seeds)
+            for record, folder, devices in found
+        ]
 
 
 def run(config: RetrainConfig) -> int:
@@ -78,7 +83,7 @@ def run(config: RetrainConfig) -> int:
     (study.folder / FOLDER).mkdir(parents=True, exist_ok=True)
     with StudyLock(study.folder / FOLDER):
         _prepare(plan, replace_other=config.replace)
-        tasks = plan.tasks(config.seeds)
+        tasks = plan.tasks(config.seeds, spread_of(plan.recipe, config.workers))
         runner = FullRunner(TrialRunner(plan.data, plan.recipe, config.workers.threads_per_slot))
         retraining = Trainings(
             executor_for(runner, config.workers),

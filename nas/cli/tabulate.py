@@ -100,6 +100,8 @@ class _Making:
 
 
 def _making(config: TabulateConfig) -> _Making:
+    if config.workers.devices_per_trial != 1:
+        raise ValueError(f"workers.devices_per_trial must be 1 for a table, got {config.workers.devices_per_trial}")
     info = describe(config.data)
     if not info.test:
         raise ValueError(f"data must have a test part to measure on, {config.data.name} has none")

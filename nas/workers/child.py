@@ -15,7 +15,7 @@ import time
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -38,10 +38,12 @@ class Report:
     Attributes:
         outcome: what came of it.
         stays: whether the child waits for another job.
+        moment: when it was given, by the clock that all processes of a machine share.
     """
 
     outcome: Outcome
     stays: bool
+    moment: float = field(default_factory=time.monotonic)
 
 
 @final

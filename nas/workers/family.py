@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
+from pathlib import Path
 from typing import Any, final
 
 from nas.jobs import Job, Runner
 from nas.workers.child import serve
-from nas.workers.tenure import Tenure
+from nas.workers.group import Rank
+from nas.workers.tenure import ONE_JOB, Tenure
 
 GRACE_SECONDS = 5.0
 
@@ -78,8 +80,21 @@ class Family:
 
     def start(self, device: str | None) -> Child:
         """A fresh child that sees `device`, every device for None, and waits for its first job."""
+        return self._start(self._runner, device, self._tenure)
+
+    def start_ranks(self, devices: Sequence[str | None], meeting: Path) -> tuple[Child, ...]:
+        """A fresh child a device, which wait for one job that they carry out together.
+
+        Args:
+            devices: what each sees, as for `start`.
+            meeting: a file by which they find each other; it does not exist yet.
+        """
+        ranks = [Rank(self._runner, index, meeting) for index in range(len(devices))]
+        return tuple(self._start(rank, device, ONE_JOB) for rank, device in zip(ranks, devices, strict=True))
+
+    def _start(self, runner: Runner, device: str | None, tenure: Tenure) -> Child:
         ours, theirs = self._context.Pipe()
-        arguments = (self._runner, theirs, device, self._tenure)
+        arguments = (runner, theirs, device, tenure)
         process = self._context.Process(target=serve, args=arguments, name="nas slot", daemon=True)
         with _deaf_to_interrupts():
             process.start()

@@ -1,12 +1,37 @@
-"""How the processes of one job find each other: a torch process group over the loopback of this machine alone."""
+"""A job over several devices: its processes find each other, and form a torch process group over the loopback alone."""
 
 from __future__ import annotations
 
 import os
 import socket
+from dataclasses import dataclass
 from pathlib import Path
+from typing import final
 
 from torch import cuda, distributed
+
+from nas.jobs import Control, Job, Outcome, Runner
+
+
+@final
+@dataclass(frozen=True)
+class Rank:
+    """Carries out a job as one of its processes.
+
+    Attributes:
+        runner: carries it out together with the other processes, once there is a process group.
+        index: which of the processes this is, from 0.
+        meeting: a file that does not exist yet, known to these processes alone.
+    """
+
+    runner: Runner
+    index: int
+    meeting: Path
+
+    def __call__(self, job: Job, control: Control) -> Outcome:
+        """Run `job` when all of its processes are there."""
+        join_group(self.index, job.devices, self.meeting)
+        return self.runner(job, control)
 
 
 def join_group(index: int, count: int, meeting: Path) -> None:

@@ -1,7 +1,8 @@
 """Jobs on this machine: each slot has a child of a fork server that has the heavy libraries loaded.
 
 Processes of their own make a crash, a leak or an out-of-memory kill a matter of one job alone. A fresh one costs 0.08 s
-where spawning costs 4.4 s; where that and what follows from it still counts, a child serves several jobs.
+where spawning costs 4.4 s; where that and what follows from it still counts, a child serves several jobs. A job over
+several devices takes a slot and a fresh child for each of them, and ends with the first that fails or dies.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import wait
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import final
 
 from nas.jobs import Epoch, Failure, Job, Outcome, Runner
@@ -17,32 +20,69 @@ from nas.workers.child import STOP, Report
 from nas.workers.family import GRACE_SECONDS, Child, Family
 from nas.workers.tenure import ONE_JOB, Tenure
 
+LAST_WORDS_SECONDS = 2.0
 OnEpoch = Callable[[Job, Epoch], None]
 
 
 @final
 @dataclass
 class LocalHandle:
-    """A job that runs in a child process."""
+    """A job that runs in child processes, one a device; the first speaks for all while all goes well."""
 
     job: Job
-    child: Child
+    children: tuple[Child, ...]
     on_epoch: OnEpoch
-    slot: int
+    slots: tuple[int, ...]
     started: float
     rows: list[Epoch] = field(default_factory=list)
+    words: dict[Child, Report | None] = field(default_factory=dict)
+    failing: float | None = None
     overdue: bool = False
     ended: bool = False
 
+    @property
+    def first(self) -> Child:
+        """The child that tells of epochs, and whose outcome is the job's."""
+        return self.children[0]
+
+    @property
+    def speaking(self) -> tuple[Child, ...]:
+        """The children whose last word has not come."""
+        return tuple(child for child in self.children if child not in self.words)
+
     def stop_after_epoch(self) -> None:
-        """Ask the child to end the job after its current epoch."""
+        """Ask the children to end the job after its current epoch; the others go by the first."""
         if not self.ended:  # the child may have another job by now
-            self.child.send(STOP)  # where it is gone already, `wait` will find that out
+            self.first.send(STOP)  # where it is gone already, `wait` will find that out
 
     def kill(self) -> None:
-        """End the job at once, and the child with it."""
-        if not self.ended:
-            self.child.kill()
+        """End the job at once, and its children with it."""
+        for child in () if self.ended else self.children:
+            child.kill()
+
+    def hear(self, child: Child) -> None:
+        """Take one message of a child: an epoch, or its last word, which is None where it died without any."""
+        message = child.receive()
+        if isinstance(message, Epoch):
+            self.rows.append(message)
+            self.on_epoch(self.job, message)
+        else:
+            self.words[child] = message if isinstance(message, Report) else None
+
+    def over(self) -> bool:
+        """Whether the job's end is clear: the first has done it, or why a child failed is known.
+
+        A child's error may come of another's death, and reach the driver earlier, so that is waited for a little.
+        """
+        word = self.words.get(self.first)
+        if word is not None and word.outcome.failure is None:
+            return True
+        failed = [word for word in self.words.values() if word is None or word.outcome.failure]
+        if not failed:
+            return False
+        self.failing = self.failing or time.monotonic()
+        clear = any(word is None or (word.outcome.failure and word.outcome.failure.kind != "error") for word in failed)
+        return clear or not self.speaking or time.monotonic() > self.failing + LAST_WORDS_SECONDS
 
 
 @final
@@ -74,10 +114,12 @@ class LocalExecutor:
         self._deadline = deadline_seconds
         self._handles: list[LocalHandle] = []
         self._idle: dict[int, Child] = {}
+        self._meetings: TemporaryDirectory[str] | None = None
+        self._met = 0
 
     @property
     def slots(self) -> int:
-        """Jobs that can run at once."""
+        """Jobs over one device that can run at once."""
         return len(self._devices)
 
     @property
@@ -86,10 +128,14 @@ class LocalExecutor:
         return tuple(self._handles)
 
     def submit(self, job: Job, on_epoch: OnEpoch) -> LocalHandle:
-        """Start `job` on a free slot, of which there must be one."""
+        """Start `job` on as many free slots as it takes devices, of which there must be enough."""
         self._family.reap()
-        slot = min(set(range(self.slots)) - {handle.slot for handle in self._handles})
-        handle = LocalHandle(job, self._give(job, slot), on_epoch, slot, time.monotonic())
+        free = sorted(set(range(self.slots)) - {slot for handle in self._handles for slot in handle.slots})
+        if job.devices > len(free):
+            raise ValueError(f"a job over {job.devices} devices needs as many free slots, got {len(free)}")
+        slots = tuple(free[: job.devices])
+        children = (self._give(job, slots[0]),) if job.devices == 1 else self._spread(job, slots)
+        handle = LocalHandle(job, children, on_epoch, slots, time.monotonic())
         self._handles.append(handle)
         return handle
 
@@ -100,8 +146,8 @@ class LocalExecutor:
             self._family.reap()
             self._kill_overdue()
             left = max(0.0, until - time.monotonic())
-            ready = wait([handle.child.connection for handle in self._handles], left)
-            outcomes = [o for h in list(self._handles) if h.child.connection in ready and (o := self._receive(h))]
+            ready = wait([child.connection for handle in self._handles for child in handle.speaking], left)
+            outcomes = [outcome for handle in list(self._handles) if (outcome := self._listen(handle, ready))]
             if outcomes or left == 0.0:
                 return outcomes
 
@@ -110,11 +156,14 @@ class LocalExecutor:
         for handle in self._handles:
             handle.kill()
             handle.ended = True
-        for child in [*(handle.child for handle in self._handles), *self._idle.values()]:
+        for child in [*(child for handle in self._handles for child in handle.children), *self._idle.values()]:
             self._family.let_go(child, patience=0.0)
         self._handles.clear()
         self._idle.clear()
         self._family.reap(patient=True)
+        if self._meetings is not None:
+            self._meetings.cleanup()
+            self._meetings = None
 
     def _give(self, job: Job, slot: int) -> Child:
         """Give the job to the slot's child where it has one that waits, or else to a fresh one."""
@@ -127,23 +176,50 @@ class LocalExecutor:
         child.send(job)
         return child
 
-    def _receive(self, handle: LocalHandle) -> Outcome | None:
-        """Take one message of a child; its outcome, once there is one."""
-        message = handle.child.receive()
-        if isinstance(message, Epoch):
-            handle.rows.append(message)
-            handle.on_epoch(handle.job, message)
+    def _spread(self, job: Job, slots: Sequence[int]) -> tuple[Child, ...]:
+        """Give the job to a fresh child on each of the slots."""
+        for slot in slots:
+            if slot in self._idle:
+                self._family.let_go(self._idle.pop(slot))
+        self._meetings = self._meetings or TemporaryDirectory(prefix="nas-")
+        self._met += 1
+        meeting = Path(self._meetings.name) / str(self._met)
+        children = self._family.start_ranks([self._devices[slot] for slot in slots], meeting)
+        for child in children:
+            child.send(job)
+        return children
+
+    def _listen(self, handle: LocalHandle, ready: Sequence[object]) -> Outcome | None:
+        """Take a message of each child of a job that has one; the job's outcome, once there is one."""
+        for child in handle.speaking:
+            if child.connection in ready:
+                handle.hear(child)
+        if not handle.over():
             return None
         self._handles.remove(handle)
         handle.ended = True
-        if isinstance(message, Report) and message.stays:
-            self._idle[handle.slot] = handle.child
-            return message.outcome
-        if not isinstance(message, Report):
-            handle.child.process.join(GRACE_SECONDS)
-            message = Report(Outcome(handle.job, tuple(handle.rows), None, _death(handle)), stays=False)
-        self._family.let_go(handle.child)
-        return message.outcome
+        word = handle.words.get(handle.first)
+        if word is not None and word.stays:
+            self._idle[handle.slots[0]] = handle.first
+            return word.outcome
+        outcome = word.outcome if word is not None and word.outcome.failure is None else self._failure(handle)
+        for child in handle.children:
+            self._family.let_go(child)
+        return outcome
+
+    def _failure(self, handle: LocalHandle) -> Outcome:
+        """What a job came to of which a child failed or died; the others are killed.
+
+        One that died takes the others' exchange of gradients with it, and so is what their failures come from.
+        """
+        for child in handle.speaking:
+            while child not in handle.words and child.connection.poll():
+                handle.hear(child)  # epochs that the first has told of, or a death at the same time
+        for child in handle.speaking:
+            child.kill()
+        word = handle.words.get(handle.first)
+        curve, checkpoint = (word.outcome.curve, word.outcome.checkpoint) if word else (tuple(handle.rows), None)
+        return Outcome(handle.job, curve, checkpoint, _why(handle))
 
     def _kill_overdue(self) -> None:
         if self._deadline is None:
@@ -154,9 +230,21 @@ class LocalExecutor:
                 handle.kill()
 
 
-def _death(handle: LocalHandle) -> Failure:
+def _why(handle: LocalHandle) -> Failure:
+    """Why a job failed: its deadline, a death, a failure of a kind of its own, or the first error, in this order."""
     if handle.overdue:
         return Failure("deadline", f"trial {handle.job.trial} took longer than its deadline and was killed")
-    code = handle.child.process.exitcode
+    dead = [child for child, word in handle.words.items() if word is None]
+    if dead:
+        return _death(handle, dead[0])
+    failures = [(w.moment, w.outcome.failure) for w in handle.words.values() if w and w.outcome.failure]
+    return min(failures, key=lambda failed: (failed[1].kind == "error", failed[0]))[1]
+
+
+def _death(handle: LocalHandle, child: Child) -> Failure:
+    child.process.join(GRACE_SECONDS)
+    code = child.process.exitcode
     how = f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
-    return Failure("died", f"the process of trial {handle.job.trial} ended with {how} and without an outcome")
+    index, count = handle.children.index(child), len(handle.children)
+    which = "the process" if count == 1 else f"process {index + 1} of {count}"
+    return Failure("died", f"{which} of trial {handle.job.trial} ended with {how} and without an outcome")

@@ -21,6 +21,10 @@ class WorkersSpec:
             the cores give. GPUs are given to the slots in turn. With `ray`, `auto` is as many as its machines can run.
         slots_per_device: trainings that share a GPU where `slots` is `auto`, at least 1: small networks leave most of
             one idle. Without a GPU it says nothing.
+        devices_per_trial: devices that train one network together, at least 1, each of which is a slot; `auto` goes by
+            the memory that a step takes and by `device_gmacs`, see docs/several_devices.md. The recipe stays as it is.
+        device_gmacs: with `devices_per_trial=auto`, networks get more devices than their memory needs as long as each
+            device has this many 10⁹ multiply–accumulates in a step (forward), positive; null to go by memory alone.
         jobs_per_child: trainings that a child process serves before a fresh one takes its place, at least 1; `auto` is
             up to 50 where the start of a child costs more than 5 % of a training, which it measures, and else 1. After
             a failure there is a fresh one in any case.
@@ -44,6 +48,8 @@ class WorkersSpec:
     name: str = "local"
     slots: int | str = AUTO
     slots_per_device: int = 1
+    devices_per_trial: int | str = 1
+    device_gmacs: float | None = None
     jobs_per_child: int | str = AUTO
     threads_per_slot: int = 1
     retries: int = 2
@@ -57,7 +63,7 @@ class WorkersSpec:
     def __post_init__(self) -> None:
         if self.name not in WORKERS:
             raise ValueError(f"workers.name must be one of {', '.join(WORKERS)}, got {self.name!r}")
-        for name in ("slots", "jobs_per_child"):
+        for name in ("slots", "devices_per_trial", "jobs_per_child"):
             given = getattr(self, name)
             if given != AUTO and (isinstance(given, str) or given < 1):
                 raise ValueError(f"workers.{name} must be {AUTO} or at least 1, got {given}")
@@ -69,16 +75,18 @@ class WorkersSpec:
             raise ValueError(f"workers.retries must be at least 0, got {self.retries}")
         if self.keep not in KEEP:
             raise ValueError(f"workers.keep must be one of {', '.join(KEEP)}, got {self.keep!r}")
-        if self.slot_memory_gib is not None and not self.slot_memory_gib > 0:
-            raise ValueError(f"workers.slot_memory_gib must be positive, got {self.slot_memory_gib}")
-        if self.deadline_minutes is not None and not self.deadline_minutes > 0:
-            raise ValueError(f"workers.deadline_minutes must be positive, got {self.deadline_minutes}")
+        for name in ("device_gmacs", "slot_memory_gib", "deadline_minutes"):
+            given = getattr(self, name)
+            if given is not None and not given > 0:
+                raise ValueError(f"workers.{name} must be positive, got {given}")
         self._check_ray()
 
     def _check_ray(self) -> None:
         given = [name for name in ("address", "cpus_per_trial", "gpus_per_trial") if getattr(self, name) is not None]
         if self.name != RAY and given:
             raise ValueError(f"workers.{given[0]} is for workers=ray alone, got it with {self.name}")
+        if self.name == RAY and self.devices_per_trial != 1:
+            raise ValueError(f"workers.devices_per_trial must be 1 with workers=ray, got {self.devices_per_trial}")
         cpus, gpus = self.cpus_per_trial, self.gpus_per_trial
         if cpus is not None and cpus < 0:
             raise ValueError(f"workers.cpus_per_trial must be at least 0, got {cpus}")

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
+import os
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn, randn
+from toy_runners import ACTIONS, toy_row
 
-from nas.jobs import Control, Epoch, Job, Outcome
+from nas.jobs import Control, Epoch, Failure, Job, Outcome
+from nas.training.ranks import Ranks
 from nas.training.recipe import Recipe
 from nas.training.trial import train
 from nas.workers.group import join_group
@@ -102,3 +106,36 @@ def run_rank(runner: ColumnRunner, job: Job, index: int, meeting: Path, stop_aft
     """One rank of a job, of which the last is asked to stop; for a process of its own."""
     join_group(index, job.devices, meeting)
     return runner(job, RankControl(index, stop_after if index == job.devices - 1 else None))
+
+
+@dataclass(frozen=True)
+class ToyRanks:
+    """Ranks that add numbers instead of gradients; the rank and the epoch in the architecture do what that says."""
+
+    def __call__(self, job: Job, control: Control) -> Outcome:
+        ranks = Ranks.here()
+        assert ranks.count == job.devices
+        print(f"rank {ranks.index} of {ranks.count} sees {os.environ.get('CUDA_VISIBLE_DEVICES')}", flush=True)
+        print("listens", *listening(), flush=True)
+        rows: list[Epoch] = []
+        for epoch in range(1, job.to_epoch + 1):
+            if (ranks.index, epoch) == (job.architecture.get("rank"), job.architecture.get("at")):
+                if job.architecture["does"] == "run_out":
+                    return Outcome(job, tuple(rows), None, Failure("out_of_memory", "no memory for rank 1"))
+                ACTIONS[job.architecture["does"]](job)
+            time.sleep(float(job.architecture.get("pause", 0)))
+            rows.append(toy_row(epoch))
+            assert ranks.total(torch.ones(())).item() == ranks.count
+            if ranks.first:
+                control.epoch_done(rows[-1])
+            if ranks.any(control.should_stop(), torch.device("cpu")):
+                break
+        return Outcome(job, tuple(rows), None)
+
+
+def listening() -> list[str]:
+    """The addresses, in hexadecimal, at which this process waits for connections."""
+    links = [os.readlink(entry) for entry in Path("/proc/self/fd").iterdir() if entry.is_symlink()]
+    tables = [Path(f"/proc/self/net/{name}").read_text() for name in ("tcp", "tcp6")]
+    rows = [line.split() for table in tables for line in table.splitlines()[1:]]
+    return [row[1].split(":")[0] for row in rows if row[3] == "0A" and f"socket:[{row[9]}]" in links]
