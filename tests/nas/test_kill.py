@@ -8,11 +8,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from processes import session, wait_until
 
 from nas.cli import main
 from nas.reader import open_for_reading
@@ -38,26 +38,6 @@ def start(outputs: Path, *words: str) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "nas", *WORDS, f"outputs={outputs}", "study=s", *words]
     with (outputs / "stderr.txt").open("ab") as log:
         return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=log, start_new_session=True)
-
-
-def wait_until(condition: Callable[[], bool], what: str) -> None:
-    until = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < until, what
-        time.sleep(0.02)
-
-
-def session(leader: int) -> list[int]:
-    """Living processes of the session that `leader` started, itself included."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = path.read_text().rpartition(")")[2].split()
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if int(fields[3]) == leader and fields[0] != "Z":
-            found.append(int(path.parent.name))
-    return found
 
 
 def checkpoints(outputs: Path) -> set[str]:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from processes import gone, wait_until
 from toy_runners import ToyRunner
 
 from nas.executing import tenure_of
@@ -63,20 +64,6 @@ def served_by(folder: Path, trial: int) -> int:
     """The process that wrote the log of a job that told; nobody else wrote there."""
     (pid,) = [line.split()[1] for line in log(folder, trial).splitlines() if line.startswith("pid")]
     return int(pid)
-
-
-def gone(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except FileNotFoundError:
-        return True
-
-
-def wait_until(condition: Callable[[], bool], what: str) -> None:
-    until = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < until, what
-        time.sleep(0.02)
 
 
 def test_a_child_serves_so_many_jobs_each_with_its_log_and_outcome(

@@ -1,0 +1,39 @@
+"""What the system says of processes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+
+def stat(pid: int) -> list[str]:
+    """State, parent, group, session and more of a process; empty where there is none."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+
+
+def gone(pid: int) -> bool:
+    """Whether there is no such process any more, one that is dead but not yet reaped apart."""
+    return stat(pid)[:1] in ([], ["Z"])
+
+
+def session(leader: int) -> list[int]:
+    """Living processes of the session that `leader` started, itself included."""
+    pids = [int(path.name) for path in Path("/proc").glob("[0-9]*")]
+    return [pid for pid in pids if (fields := stat(pid)) and int(fields[3]) == leader and fields[0] != "Z"]
+
+
+def children(driver: int) -> list[int]:
+    """Processes that run jobs: children of the fork server, which is a child of the driver."""
+    parents = {pid: int(fields[1]) for pid in session(driver) if (fields := stat(pid))}
+    return [pid for pid, parent in parents.items() if parents.get(parent) == driver]
+
+
+def wait_until(condition: Callable[[], object], what: str, patience: float = 120.0) -> None:
+    until = time.monotonic() + patience
+    while not condition():
+        assert time.monotonic() < until, what
+        time.sleep(0.02)
