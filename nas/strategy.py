@@ -114,8 +114,7 @@ def asking(strategy: Strategy, space: Space, axes: Sequence[Axis], memory: StepM
     Raises:
         ValueError: no such sampler, or an option that it doesn't have.
     """
-    costs = {objective.name: objective.key for objective in strategy.objective if objective.source == "cost"}
-    domain = Domain(space, axes, strategy.limits, costs, partial(_fits, memory))
+    domain = Domain(space, axes, strategy.limits, _cost_objectives(strategy), partial(_fits, memory))
     sampler = sampler_factory(strategy.sampler, domain)
     view = View(space, axes, sampler, seed=strategy.seed, worst=strategy.sampler.rejected_as == "worst")
     proposer = Proposer(
@@ -127,6 +126,11 @@ def asking(strategy: Strategy, space: Space, axes: Sequence[Axis], memory: StepM
         starts=[start.architecture for start in starts_of(strategy.start, space).values()],
     )
     return view, proposer
+
+
+def _cost_objectives(strategy: Strategy) -> dict[str, str]:
+    """The cost that an objective is, by the objective's name."""
+    return {objective.name: objective.key for objective in strategy.objective if objective.source == "cost"}
 
 
 def _fits(memory: StepMemory | None, architecture: Architecture) -> bool:
@@ -144,4 +148,5 @@ def policy(strategy: Strategy, axes: Sequence[Axis], epochs: int) -> Policy:
     Raises:
         ValueError: no such fidelity, or an option that it doesn't have.
     """
-    return policy_of(strategy.fidelity, Horizon(epochs, axes, partial(objective_values, strategy.objective)))
+    values = partial(objective_values, strategy.objective)
+    return policy_of(strategy.fidelity, Horizon(epochs, axes, values, _cost_objectives(strategy)))

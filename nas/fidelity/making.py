@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 from nas.fidelity.policy import Policy
 from nas.fidelity.spec import FidelitySpec
+from nas.gate import COSTS
 from nas.jobs import Curve
 from nas.pareto import Axis
 from nas.plugins import make_plugin
@@ -21,11 +22,13 @@ class Horizon:
         epochs: the full horizon of a training, at least 1.
         axes: the objectives.
         values: the objectives, by name, that a learning curve stands at, given the network's costs.
+        costs: the cost that an objective is, by the objective's name, for those that are costs.
     """
 
     epochs: int
     axes: Sequence[Axis]
     values: Callable[[Curve, Mapping[str, float]], Mapping[str, float]]
+    costs: Mapping[str, str] = field(default_factory=lambda: {name: name for name in COSTS})
 
 
 def policy_of(spec: FidelitySpec, horizon: Horizon) -> Policy:

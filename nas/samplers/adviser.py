@@ -80,13 +80,13 @@ class Adviser:
 
     def advise(self, seen: Seen, generator: random.Random) -> Network:
         """The network to train next: a new one within the limits, where one is found."""
-        draws = min(self._tuning.pool, FIRST_DRAWS + DRAWS_A_TRIAL * seen.count)
+        draws = min(self._tuning.pool, FIRST_DRAWS + DRAWS_A_TRIAL * len(seen.drawn))
         stream = self._source.stream(draws)
         fresh = [network for network in stream if network.network_id not in seen.drawn]
         if not fresh:
             return self._anything(seen, generator)
-        if seen.count < self._tuning.start or not seen.networks:
-            return self._spread(stream, fresh, seen.count, generator)
+        if len(seen.drawn) < self._tuning.start or not seen.networks:
+            return self._spread(stream, fresh, len(seen.drawn), generator)
         return self._most_promising(fresh, seen, generator)
 
     def _anything(self, seen: Seen, generator: random.Random) -> Network:

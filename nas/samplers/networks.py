@@ -133,7 +133,7 @@ class Source:
         self._networks = networks
         self._within = within
         self._generator = random.Random(0)
-        self._drawn: dict[str, Network] = {}
+        self._drawn: dict[str, tuple[int, Network]] = {}
         self._first: list[Network] = []
         self._options: dict[Architecture, tuple[Mapping[str, Value], Mapping[str, tuple[Value, ...]]]] = {}
 
@@ -151,7 +151,7 @@ class Source:
             if len(self._first) == FEW and len(self._drawn) < FEW // 10:
                 for found in self._walks():
                     self._keep(found)
-        return list(self._drawn.values())
+        return [network for draw, network in self._drawn.values() if draw <= draws]
 
     def first(self, draws: int) -> Sequence[Network]:
         """The first random networks of the space themselves, within the limits or not."""
@@ -160,7 +160,7 @@ class Source:
 
     def _keep(self, network: Network) -> None:
         if self._within(network.costs):
-            self._drawn.setdefault(network.network_id, network)
+            self._drawn.setdefault(network.network_id, (len(self._first), network))
 
     def _walks(self) -> Iterator[Network]:
         """Networks on random walks within the limits that begin at those that cost least."""

@@ -61,11 +61,6 @@ class Seen:
     running: Sequence[Network]
     drawn: frozenset[str]
 
-    @property
-    def count(self) -> int:
-        """Trials that tell something, or will."""
-        return len(self.networks) + len(self.running)
-
 
 @dataclass(frozen=True)
 class Scale:

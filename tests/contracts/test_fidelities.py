@@ -1,0 +1,109 @@
+"""What every option of conf/fidelity must do, whichever sampler draws."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import pytest
+from engine import AXES, DIED, EPOCHS, OBJECTIVES, TINY, TWO, FakeExecutor, Setting, counts, failing, snapshot, told
+
+from nas.config import compose, conf_dir
+from nas.fidelity.making import Horizon, policy_of
+from nas.fidelity.policy import Policy
+from nas.fidelity.spec import FidelitySpec
+from nas.objectives.values import objective_values
+from nas.specs import Budget
+from nas.study import open_study
+
+OPTIONS = sorted(path.stem for path in (conf_dir() / "fidelity").glob("*.yaml"))
+PARTIAL = [option for option in OPTIONS if option != "full"]
+SMALLER = {"freeze_thaw": {"start": 4, "finished": 2}, "first_epoch": {"cohort": 4, "best": 2}}
+TRIALS = 12
+
+
+def spec_of(option: str) -> FidelitySpec:
+    spec = compose("search", [f"fidelity={option}"]).fidelity
+    assert isinstance(spec, FidelitySpec)
+    return spec
+
+
+def policy(option: str, epochs: int = EPOCHS, objectives: tuple[str, ...] = TWO) -> Policy:
+    """The option, with cohorts that a test can fill."""
+    spec = spec_of(option)
+    values = partial(objective_values, [OBJECTIVES[name] for name in objectives])
+    horizon = Horizon(epochs, [AXES[name] for name in objectives], values)
+    return policy_of(FidelitySpec(spec.name, {**spec.options, **SMALLER.get(option, {})}), horizon)
+
+
+def setting(option: str, sampler: str = "random", trials: int = TRIALS) -> Setting:
+    return Setting(sampler=sampler, seed=2, budget=Budget(trials=trials), policy=policy(option))
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_an_option_is_named_like_its_file(option: str) -> None:
+    assert spec_of(option).name == option
+
+
+@pytest.mark.parametrize("slots", [1, 3])
+@pytest.mark.parametrize("option", OPTIONS)
+def test_a_search_leaves_nothing_undecided_and_completes_only_what_was_trained_in_full(
+    tmp_path: Path, option: str, slots: int
+) -> None:
+    assert setting(option).run(tmp_path, FakeExecutor(slots)) == "budget"
+    complete, pruned, failed, running = counts(tmp_path)
+    assert (complete + pruned, failed, running) == (TRIALS, 0, 0)
+    assert complete >= 1
+    for record in open_study(tmp_path).records():
+        assert (len(record.curve) == EPOCHS) == (record.state == "complete")
+        assert len(record.curve) >= 1
+
+
+@pytest.mark.parametrize("option", PARTIAL)
+def test_some_are_trained_in_part_only(tmp_path: Path, option: str) -> None:
+    setting(option).run(tmp_path)
+    assert counts(tmp_path)[1] >= 3
+
+
+@pytest.mark.parametrize(
+    ("option", "sampler"),
+    [(option, "known_cost") for option in PARTIAL]
+    + [("freeze_thaw", sampler) for sampler in ("random", "tpe", "nsga2")],
+)
+def test_a_search_whose_driver_is_killed_decides_as_an_unbroken_one(tmp_path: Path, option: str, sampler: str) -> None:
+    moments = (2, 5, 9, 14)
+
+    def keep(waits: int) -> None:
+        if waits in moments:
+            snapshot(tmp_path / "unbroken", tmp_path / str(waits))
+
+    wanted = setting(option, sampler, trials=8)
+    wanted.run(tmp_path / "unbroken", FakeExecutor(before_wait=keep, fails=failing((3, 1))))
+    whole = told(tmp_path / "unbroken")
+    for moment in moments:
+        wanted.run(tmp_path / str(moment), FakeExecutor(fails=failing((3, 1))))
+        assert told(tmp_path / str(moment)) == whole, f"resumed from wait {moment}"
+
+
+@pytest.mark.parametrize("option", PARTIAL)
+def test_a_process_that_dies_between_rungs_changes_no_decision(tmp_path: Path, option: str) -> None:
+    dying = failing((0, 1), (1, EPOCHS), (4, 2), failure=DIED, attempts=2)
+    setting(option).run(tmp_path / "a", FakeExecutor(fails=dying))
+    setting(option).run(tmp_path / "b")
+    assert [row[1:] for row in told(tmp_path / "a")] == [row[1:] for row in told(tmp_path / "b")]
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_a_space_that_is_used_up_ends_the_search(tmp_path: Path, option: str) -> None:
+    wanted = Setting(space=TINY, budget=Budget(trials=100), policy=policy(option), idle=20)
+    assert wanted.run(tmp_path, FakeExecutor(2)) == "exhausted"
+    complete, pruned, failed, running = counts(tmp_path)
+    assert (complete + pruned, failed, running) == (8, 0, 0)
+
+
+@pytest.mark.parametrize("option", PARTIAL)
+@pytest.mark.parametrize("objectives", [("val_accuracy",), ("val_accuracy", "macs", "params")], ids=len)
+def test_it_takes_any_number_of_costs(tmp_path: Path, option: str, objectives: tuple[str, ...]) -> None:
+    wanted = Setting(objectives=objectives, budget=Budget(trials=8), policy=policy(option, objectives=objectives))
+    assert wanted.run(tmp_path) == "budget"
+    assert sum(counts(tmp_path)[:2]) == 8

@@ -1,0 +1,84 @@
+"""Predicted ends of learning curves."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+
+import numpy as np
+import pytest
+from engine import AXES, OBJECTIVES, TWO, candidate
+
+from nas.fidelity.making import Horizon
+from nas.fidelity.prediction import NOISE, USUAL_GAIN, Prediction, full_seconds, regress
+from nas.jobs import Curve, Epoch
+from nas.objectives.values import objective_values
+from nas.records import Record
+
+HORIZON = Horizon(9, [AXES[name] for name in TWO], partial(objective_values, [OBJECTIVES[name] for name in TWO]))
+
+
+def learnt(skill: float, epochs: int, noise: float = 0.0) -> Curve:
+    """A learning curve whose training loss tells the end, while its accuracy so far is noisy."""
+    return tuple(
+        Epoch(e, math.exp(1 - skill) / e, 1.0, 0.5 + 0.2 * skill - 0.3 / e + noise / e, 0.5, 2.0)
+        for e in range(1, epochs + 1)
+    )
+
+
+def record(number: int, skill: float, *, complete: bool, noise: float = 0.0) -> Record:
+    curve = learnt(skill, 9 if complete else 3, noise)
+    costs = {"params": 1000 * math.exp(skill), "macs": 50_000 * math.exp(skill), "memory_mib": 0.1}
+    values = {"val_accuracy": curve[-1].val_accuracy, "macs": costs["macs"]} if complete else None
+    state = "complete" if complete else "running"
+    return Record(number, state, candidate(number, costs=costs), curve, {}, values, None)
+
+
+def test_ends_are_predicted_from_what_complete_trials_did() -> None:
+    generator = np.random.default_rng(0)
+    skills, noise = generator.uniform(0, 1, 30), generator.normal(0, 0.1, 30)
+    records = [record(i, skills[i], complete=i < 20, noise=noise[i]) for i in range(30)]
+    expected = Prediction(HORIZON, records).of(records[20:])
+    ends = [learnt(skills[i], 9, noise[i])[-1].val_accuracy for i in range(20, 30)]
+    errors = [expected[20 + i].values["val_accuracy"] - end for i, end in enumerate(ends)]
+    assert np.std(errors) < 0.2 * np.std(ends)
+    assert all(abs(e) < 4 * expected[20 + i].deviation for i, e in enumerate(errors))
+    assert expected[20].values["macs"] == records[20].candidate.costs["macs"]
+    assert expected[20].seconds == pytest.approx(18.0)
+
+
+def test_before_anything_is_complete_networks_keep_their_rank_and_gain_what_networks_do() -> None:
+    records = [record(i, skill, complete=False) for i, skill in enumerate((0.1, 0.5, 0.9))]
+    expected = Prediction(HORIZON, records).of(records)
+    now = np.array([r.curve[-1].val_accuracy for r in records])
+    ends = [expected[i].values["val_accuracy"] for i in range(3)]
+    assert ends == pytest.approx(list(now + USUAL_GAIN * now.std()))
+    assert all(outlook.deviation > NOISE * now.std() for outlook in expected.values())
+
+
+def test_a_trial_without_a_curve_is_not_predicted_and_one_alone_is_no_trouble() -> None:
+    blank = Record(4, "running", candidate(4), (), {}, None, None)
+    alone = record(5, 0.5, complete=False)
+    expected = Prediction(HORIZON, [blank, alone]).of([blank, alone])
+    assert list(expected) == [5]
+    assert math.isfinite(expected[5].values["val_accuracy"])
+    assert full_seconds(alone, 9) == pytest.approx(18.0)
+
+
+def test_a_loss_that_is_not_finite_is_no_trouble() -> None:
+    odd = record(0, 0.5, complete=False)
+    rows = tuple(Epoch(e.epoch, math.nan, 1.0, e.val_accuracy, 0.5, 1.0) for e in odd.curve)
+    records = [Record(0, "running", odd.candidate, rows, {}, None, None), record(1, 0.6, complete=True)]
+    assert math.isfinite(Prediction(HORIZON, records).of(records[:1])[0].values["val_accuracy"])
+
+
+def test_the_regression_is_the_ridge_and_doubts_more_where_nothing_was_seen() -> None:
+    generator = np.random.default_rng(1)
+    x = generator.normal(size=(50, 2))
+    y = 0.7 + x @ [0.4, -0.3] + 0.1 * generator.normal(size=50)
+    means, deviations = regress(x, y, np.array([[0.0, 0.0], [1.0, 1.0], [30.0, 0.0]]))
+    assert means[:2] == pytest.approx([0.7, 0.8], abs=0.07)
+    assert deviations[2] > 2 * deviations[0]
+    none, wide = regress(np.zeros((0, 2)), np.zeros(0), np.zeros((1, 2)))
+    assert none == pytest.approx([USUAL_GAIN])
+    assert wide == pytest.approx([math.sqrt(NOISE**2 + 1.0)])
