@@ -34,7 +34,8 @@ from search_space.space import Space, parse_space
 REFERENCE_SAMPLES = 512
 PACKAGES = ("torch", "pytorch-lightning", "torchmetrics", "optuna", "hydra-core", "numpy", "kornia", "datasets")
 NOT_TRACKED = ("outputs", "format", "storage", "tracking")
-NOT_IN_FINGERPRINT = ("path", "cache")
+WHERE_DATA_LIES = ("path", "cache", "cache_gib", "streaming", "decode_workers")
+"""What a study's data may differ in from run to run: nothing that a curve depends on."""
 
 
 def space_for(config_space: dict[str, Any], info: DataInfo) -> Space:
@@ -55,7 +56,7 @@ def fingerprint(config: SearchConfig, info: DataInfo, space: Space) -> dict[str,
 
 def data_fingerprint(spec: DataSpec, info: DataInfo) -> dict[str, Any]:
     """What a study's data are: the images themselves and how they are split, wherever they lie."""
-    plain = {key: value for key, value in asdict(spec).items() if key not in NOT_IN_FINGERPRINT}
+    plain = {key: value for key, value in asdict(spec).items() if key not in WHERE_DATA_LIES}
     return {**plain, "content": info.fingerprint}
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from nas.data import DataSpec, ImageData, ImageSet, load, plain_loader
+from nas.data import DataSpec, ImageData, ImageSet, Part, load, plain_loader
 from nas.exports import Subject
 from nas.records import Record
 from nas.retrain.files import TRIAL_FILE, read_json, trial_folder
@@ -113,7 +113,7 @@ def subject_of(record: Record, trained: Trained, spec: DataSpec, images: int) ->
         spec: the images, with the share to train on that the weights were trained on.
         images: validation images to check on, at most; spread evenly over the validation part.
     """
-    data = load(spec)
+    data = load(replace(spec, streaming="always"))  # a few images are looked at, whatever the set's size
     sample = evenly(data.validation, images)
     architecture = dict(record.candidate.architecture)
     return Subject(
@@ -140,10 +140,10 @@ def preprocessing(data: ImageData) -> dict[str, Any]:
     }
 
 
-def evenly(part: ImageSet, count: int) -> ImageSet:
+def evenly(part: Part, count: int) -> ImageSet:
     """At most `count` images, spread evenly over a part."""
     rows = np.unique(np.linspace(0, len(part) - 1, min(count, len(part))).round().astype(np.int64))
-    return ImageSet(part.images[rows], part.labels[rows])
+    return part.take(rows)
 
 
 def _logits(trained: Trained, data: ImageData, sample: ImageSet) -> Any:

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from nas.data import DataError, DataSpec, load, plain_loader, train_loader
-from nas.data.loader import TensorLoader
+from nas.data.loader import TensorLoader, chunk_size
 from nas.jobs import Control, Failure, Job, Outcome
 from nas.training.batches import ImageData
 from nas.training.recipe import Recipe
@@ -91,6 +91,15 @@ class TrialRunner:
         images = load(self.data)
         return TrialData(
             train_loader(images, self.data, self.recipe.batch_size, seed=seed, device=device),
-            plain_loader(images, VALIDATION_BATCH[device], device=device),
+            plain_loader(images, validation_batch(images.shape, self.recipe.batch_size, device), device=device),
             len(images.classes),
         )
+
+
+def validation_batch(shape: tuple[int, int, int], batch_size: int, device: str) -> int:
+    """Images of (C, H, W) to take at once without gradients; of large ones no more than a training step takes.
+
+    >>> validation_batch((3, 32, 32), 128, "cpu"), validation_batch((3, 224, 224), 128, "cpu")
+    (256, 128)
+    """
+    return min(VALIDATION_BATCH[device], chunk_size(shape, batch_size))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from nas.assembly import data_fingerprint
+from nas.assembly import WHERE_DATA_LIES, data_fingerprint
 from nas.data import DataInfo, DataSpec, describe
 from nas.study import Study, StudyMismatchError, differences
 from nas.training.recipe import Recipe
@@ -21,7 +21,7 @@ def study_data(study: Study, written: Mapping[str, Any], path: str | None) -> tu
 
     Args:
         study: the study.
-        written: the `data` of its config.yaml: where the images lay and where they were cached.
+        written: the `data` of its config.yaml: where the images lay and where they were cached and how they were read.
         path: where the images lie now, None for where they lay then.
 
     Raises:
@@ -30,14 +30,14 @@ def study_data(study: Study, written: Mapping[str, Any], path: str | None) -> tu
     """
     stored = dict(study.fingerprint["data"])
     content = stored.pop("content")
-    cache = written.get("cache")
-    spec = DataSpec(**stored, path=path or written.get("path"), cache=cache)
+    where = {name: written[name] for name in WHERE_DATA_LIES if name in written}
+    spec = DataSpec(**stored, **(where | {"path": path or written.get("path")}))
     info = describe(spec)
     found = differences({**stored, "content": content}, data_fingerprint(spec, info), "data.")
     if found:
-        where = f" at {spec.path}" if spec.path else ""
+        place = f" at {spec.path}" if spec.path else ""
         raise StudyMismatchError(
-            f"data must be what {study.name} was searched on, it is not{where}: {'; '.join(found)}. "
+            f"data must be what {study.name} was searched on, it is not{place}: {'; '.join(found)}. "
             f"Set data.path to where the study's images are"
         )
     return spec, info

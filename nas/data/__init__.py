@@ -1,4 +1,4 @@
-"""Image sets as device-resident tensors, their splits and augmentation.
+"""Image sets, held on the device or streamed from disk; their splits and augmentation.
 
 The names below are this room's surface. They are imported when first used: a spec is checked without loading torch, and
 a warm cache is read without `datasets` or scikit-learn.
@@ -14,9 +14,11 @@ from nas.data.spec import DataSpec
 
 if TYPE_CHECKING:
     from nas.data.handed_in import hand_in
-    from nas.data.images import DataInfo, ImageData, ImageSet, describe, load, load_test
+    from nas.data.holding import settle
+    from nas.data.images import DataInfo, ImageData, describe, load, load_test
     from nas.data.loader import TensorLoader, plain_loader, train_loader
     from nas.data.own import from_datamodule, from_tensors, image_set
+    from nas.data.parts import ImageSet, Part, StreamedSet
 
 __all__ = [
     "DataError",
@@ -24,6 +26,8 @@ __all__ = [
     "DataSpec",
     "ImageData",
     "ImageSet",
+    "Part",
+    "StreamedSet",
     "TensorLoader",
     "describe",
     "from_datamodule",
@@ -33,14 +37,17 @@ __all__ = [
     "load",
     "load_test",
     "plain_loader",
+    "settle",
     "train_loader",
 ]
 
 _HOMES = {
-    **dict.fromkeys(("DataInfo", "ImageData", "ImageSet", "describe", "load", "load_test"), "nas.data.images"),
+    **dict.fromkeys(("DataInfo", "ImageData", "describe", "load", "load_test"), "nas.data.images"),
     **dict.fromkeys(("TensorLoader", "plain_loader", "train_loader"), "nas.data.loader"),
     **dict.fromkeys(("from_datamodule", "from_tensors", "image_set"), "nas.data.own"),
+    **dict.fromkeys(("ImageSet", "Part", "StreamedSet"), "nas.data.parts"),
     "hand_in": "nas.data.handed_in",
+    "settle": "nas.data.holding",
 }
 
 

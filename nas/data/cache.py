@@ -1,16 +1,16 @@
-"""Decoded images on disk: built once, opened in milliseconds, never seen half-written."""
+"""What is kept of a source on disk: built once, opened in milliseconds, never seen half-written."""
 
 from __future__ import annotations
 
-import hashlib
 import json
+import math
 import os
 import shutil
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,75 +18,77 @@ import numpy as np
 import platformdirs
 from numpy.typing import NDArray
 
-from nas.data.decode import Look, decode_all
+from nas.data.build import RECORD, write_source
+from nas.data.decode import Look
 from nas.data.errors import DataError
 from nas.data.identity import cache_key
-from nas.data.readers import Source, SourcePart, open_source
+from nas.data.readers import open_source
 from nas.data.spec import DataSpec
+from nas.data.stores import DecodedStore, EncodedStore, Store
 
 CACHE_VARIABLE = "NAS_CACHE_DIR"
-RECORD = "meta.json"
 STALE_SECONDS = 24 * 3600
-HASHED_AT_ONCE = 1024
+ENCODED = "-encoded"
+FREE_SHARE = 2
+"""Decoded images may take one part in so many of what is free on the cache's disk, unless data.cache_gib is set."""
 
 
 @dataclass(frozen=True)
 class Stored:
-    """One part of a source, decoded; the arrays are read from disk as they are used.
+    """One part of a source.
 
     Attributes:
-        images: (N, C, H, W) uint8.
+        pixels: the images, read from disk as they are used.
         labels: (N,) int64.
         moments: (N, C, 2) int64: for each image and channel the sum of its pixels and of their squares, so that mean
             and deviation of any subset are exact and cost nothing.
         fingerprint: SHA-256 of pixels, labels and class names.
     """
 
-    images: NDArray[np.uint8]
+    pixels: Store
     labels: NDArray[np.int64]
     moments: NDArray[np.int64]
     fingerprint: str
 
 
 @dataclass(frozen=True)
-class Decoded:
-    """A source, decoded.
+class Kept:
+    """What is kept of a source.
 
     Attributes:
+        folder: where.
+        decoded: whether the decoded images are kept, and not the encoded ones or their paths.
         classes: names of the classes.
         train: the training part.
         test: the test part, where the source has one.
         validation: the validation part, where the source has one; else it comes out of the training part.
     """
 
+    folder: Path
+    decoded: bool
     classes: tuple[str, ...]
     train: Stored
     test: Stored | None
     validation: Stored | None = None
 
-
-@dataclass(frozen=True)
-class _PartMeta:
-    shape: tuple[int, int, int, int]
-    fingerprint: str
+    @property
+    def complete(self) -> bool:
+        """Whether the folder holds the images themselves, and not a list of files elsewhere."""
+        return not (isinstance(self.train.pixels, EncodedStore) and self.train.pixels.origin is None)
 
 
 def cache_root(spec: DataSpec) -> Path:
-    """The folder that holds decoded images: `spec.cache`, else $NAS_CACHE_DIR, else the user's cache folder."""
+    """The folder that holds what is kept: `spec.cache`, else $NAS_CACHE_DIR, else the user's cache folder."""
     named = spec.cache or os.environ.get(CACHE_VARIABLE)
     return Path(named).expanduser() if named else platformdirs.user_cache_path("inception-nas")
 
 
-def stored_folder(spec: DataSpec) -> Path:
-    """Where the decoded images of `spec` lie, once they are decoded."""
-    if spec.source == "tensors":
-        assert spec.path is not None
-        return Path(spec.path).expanduser()
-    return cache_root(spec) / f"{spec.slug}-{cache_key(spec)}"
+def kept(spec: DataSpec) -> Kept:
+    """What is kept of the source of `spec`, built where the cache has no whole copy.
 
-
-def decoded(spec: DataSpec) -> Decoded:
-    """The decoded source of `spec`, built where the cache has no whole copy.
+    The decoded images are kept where they take no more than `spec.cache_gib`, or half of what is free on the disk; else
+    the encoded ones, or the paths of image files. Either copy is taken where it is there already; a `cache_gib` that
+    the decoded images fit in asks for those.
 
     Processes may ask at the same time: each builds aside and one of them puts its copy in place, in one step.
 
@@ -95,11 +97,11 @@ def decoded(spec: DataSpec) -> Decoded:
     """
     if spec.source == "tensors":
         return _handed_in(spec)
-    folder = stored_folder(spec)
-    return open_folder(folder) or _build(spec, folder)
+    folder = cache_root(spec) / f"{spec.slug}-{cache_key(spec)}"
+    return open_folder(folder) or _encoded(spec, folder) or _build(spec, folder)
 
 
-def _handed_in(spec: DataSpec) -> Decoded:
+def _handed_in(spec: DataSpec) -> Kept:
     assert spec.path is not None
     folder = Path(spec.path).expanduser()
     found = open_folder(folder)
@@ -108,7 +110,19 @@ def _handed_in(spec: DataSpec) -> Decoded:
     return found
 
 
-def open_folder(folder: Path) -> Decoded | None:
+def _encoded(spec: DataSpec, folder: Path) -> Kept | None:
+    found = open_folder(_beside(folder))
+    if found is None or spec.cache_gib is None:
+        return found
+    size = sum(math.prod(part.pixels.shape) for part in (found.train, found.test) if part is not None)
+    return None if size <= spec.cache_gib * 2**30 else found
+
+
+def _beside(folder: Path) -> Path:
+    return folder.with_name(folder.name + ENCODED)
+
+
+def open_folder(folder: Path) -> Kept | None:
     """The copy in `folder`; None where there is none, or one that is cut short or otherwise not as its record says."""
     try:
         record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
@@ -116,31 +130,55 @@ def open_folder(folder: Path) -> Decoded | None:
         optional = {
             part: _open_part(folder, part, record) for part in ("test", "validation") if record.get(part) is not None
         }
-        return Decoded(tuple(record["classes"]), train, optional.get("test"), optional.get("validation"))
+        classes = tuple(record["classes"])
+        return Kept(folder, _is_decoded(record), classes, train, optional.get("test"), optional.get("validation"))
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
+def _is_decoded(record: dict[str, Any]) -> bool:
+    return bool(record["train"].get("decoded", True))
+
+
 def _open_part(folder: Path, part: str, record: dict[str, Any]) -> Stored:
     shape = tuple(record[part]["shape"])
-    images = np.load(folder / f"{part}_images.npy", mmap_mode="r", allow_pickle=False)
     labels = np.load(folder / f"{part}_labels.npy", allow_pickle=False)
     moments = np.load(folder / f"{part}_moments.npy", allow_pickle=False)
-    if (images.shape, labels.shape, moments.shape) != (shape, shape[:1], (*shape[:2], 2)):
-        raise ValueError(f"a cached array must have the recorded shape {shape}, got {images.shape}")
-    return Stored(images, labels, moments, record[part]["fingerprint"])
+    pixels = _open_pixels(folder, part, record, moments)
+    if (pixels.shape, labels.shape, moments.shape) != (shape, shape[:1], (*shape[:2], 2)):
+        raise ValueError(f"a cached array must have the recorded shape {shape}, got {pixels.shape}")
+    return Stored(pixels, labels, moments, record[part]["fingerprint"])
 
 
-def _build(spec: DataSpec, folder: Path) -> Decoded:
+def _open_pixels(folder: Path, part: str, record: dict[str, Any], moments: NDArray[np.int64]) -> Store:
+    if _is_decoded(record):
+        return DecodedStore.open(folder / f"{part}_images.npy")
+    entries = folder / f"{part}_entries.bin"
+    ends = np.load(folder / f"{part}_ends.npy", allow_pickle=False)
+    shape, origin = tuple(record[part]["shape"]), record[part]["origin"]
+    if ends.shape != (shape[0] + 1,) or ends[-1] != entries.stat().st_size:
+        raise ValueError(f"{entries} must hold what is recorded of it")
+    return EncodedStore(entries, ends, origin, shape, record["resolution"], moments[..., 0])
+
+
+def _build(spec: DataSpec, folder: Path) -> Kept:
     with open_source(spec) as source, aside(folder) as partial:
-        _write(source, Look(spec.resolution, spec.channels), partial)
-        put_in_place(partial, folder)
-    result = open_folder(folder)
+        decoded = write_source(source, Look(spec.resolution, spec.channels), partial, _room(spec, partial))
+        target = folder if decoded else _beside(folder)
+        put_in_place(partial, target)
+    result = open_folder(target)
     if result is None:
         raise DataError(
-            f"the image cache must be readable once written, {folder} is not; set data.cache=FOLDER to move it"
+            f"the image cache must be readable once written, {target} is not; set data.cache=FOLDER to move it"
         )
     return result
+
+
+def _room(spec: DataSpec, folder: Path) -> int:
+    """Bytes that the decoded images may take."""
+    if spec.cache_gib is not None:
+        return int(spec.cache_gib * 2**30)
+    return shutil.disk_usage(folder).free // FREE_SHARE
 
 
 @contextmanager
@@ -169,38 +207,6 @@ def _sweep(root: Path) -> None:
         with suppress(FileNotFoundError):  # another process sweeps too
             if time.time() - old.stat().st_mtime > STALE_SECONDS:
                 shutil.rmtree(old, ignore_errors=True)
-
-
-def _write(source: Source, look: Look, folder: Path) -> None:
-    train = _write_part(source.train, source.classes, look, folder / "train")
-    test = None
-    if source.test is not None and len(source.test.labels):
-        test = _write_part(source.test, source.classes, Look(look.resolution, train.shape[1]), folder / "test")
-        if test.shape[1:] != train.shape[1:]:
-            raise DataError(
-                f"images must be of one size unless data.resolution is set, "
-                f"got {train.shape[3]}x{train.shape[2]} to train on and {test.shape[3]}x{test.shape[2]} to test on"
-            )
-    record = {"classes": source.classes, "train": asdict(train), "test": asdict(test) if test else None}
-    (folder / RECORD).write_text(json.dumps(record, indent=1), encoding="utf-8")
-
-
-def _write_part(part: SourcePart, classes: tuple[str, ...], look: Look, stem: Path) -> _PartMeta:
-    count = len(part.labels)
-    images_file = stem.with_name(f"{stem.name}_images.npy")
-    size = decode_all(part.entries, count, look, images_file)
-    images = np.load(images_file, mmap_mode="r", allow_pickle=False)
-    digest = hashlib.sha256(json.dumps([images.shape, classes]).encode())
-    digest.update(part.labels.astype("<i8").tobytes())
-    moments = np.empty((count, size[0], 2), dtype=np.int64)
-    for start in range(0, count, HASHED_AT_ONCE):
-        pixels = images[start : start + HASHED_AT_ONCE]
-        digest.update(pixels.tobytes())
-        wide = pixels.astype(np.int64)
-        moments[start : start + HASHED_AT_ONCE] = np.stack([wide.sum((2, 3)), (wide * wide).sum((2, 3))], axis=-1)
-    np.save(stem.with_name(f"{stem.name}_labels.npy"), part.labels)
-    np.save(stem.with_name(f"{stem.name}_moments.npy"), moments)
-    return _PartMeta((count, *size), digest.hexdigest())
 
 
 def put_in_place(partial: Path, folder: Path) -> None:

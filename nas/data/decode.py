@@ -1,32 +1,39 @@
-"""From encoded pictures to one uint8 array: colour, alpha, depth and size settled for each picture with Pillow."""
+"""From encoded pictures to uint8 arrays: colour, alpha, depth and size settled for each picture with Pillow."""
 
 from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from nas.data.errors import DataError
+from nas.data.statistics import Shape
 
 Pixels = NDArray[np.uint8]  # (C, H, W)
 GREY_MODES = frozenset({"1", "L", "LA", "La"})
-AT_ONCE = 256
+AHEAD = 4
+"""Pictures that are being decoded, or wait to be taken, for each thread."""
+BLOCK, BLOCK_BYTES = 1024, 4 * 2**20
+"""Pictures, and bytes of them, that are handed on at once; one picture at least."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One encoded picture: the bytes of a file, the path of one, or a decoded image; `where` names it in an error."""
+    """One encoded picture: the bytes of a file, or the path of one; `where` names it in an error."""
 
     where: str
-    content: bytes | Path | Image.Image
+    content: bytes | Path
 
 
 @dataclass(frozen=True)
@@ -42,63 +49,98 @@ class Look:
     channels: int | None = None
 
 
-def decode_all(entries: Iterable[Entry], count: int, look: Look, target: Path) -> tuple[int, int, int]:
-    """Decode `count` entries into the .npy file `target`, (count, C, H, W) uint8, and say (C, H, W).
+class Sink(Protocol):
+    """Takes decoded pictures in, a block after the other."""
 
-    A few hundred pictures are in memory at a time, so a set may be larger than the memory.
+    def begin(self, shape: Shape) -> None:
+        """Pictures of (C, H, W) will come; called again, for all from the first on, where colour turned up late."""
+        ...
+
+    def add(self, entries: Sequence[Entry], images: NDArray[np.uint8]) -> None:
+        """Take the next pictures: encoded, and decoded (n, C, H, W)."""
+        ...
+
+
+def decode_all(entries: Iterable[Entry], look: Look, sink: Sink) -> None:
+    """Decode all entries into `sink`, in their order.
+
+    A few pictures for each thread and a block of `BLOCK_BYTES` are in memory at a time, so a set may be larger than the
+    memory.
 
     Args:
-        entries: the pictures; gone through twice where colour turns up after grey ones, so not a one-time iterator.
-        count: how many there are, at least 1.
+        entries: the pictures, at least one; gone through twice where colour turns up after grey ones, so not a one-time
+            iterator.
         look: the size and channels to bring them to.
-        target: file to write.
+        sink: where they go.
 
     Raises:
         DataError: a picture that can't be decoded, or of another size than the first with no resolution set.
     """
-    shape = _write(entries, count, look, target) or _write(entries, count, Look(look.resolution, channels=3), target)
-    assert shape is not None
-    return shape
+    if not _pass(entries, look, sink):
+        _pass(entries, Look(look.resolution, channels=3), sink)
 
 
-def _write(entries: Iterable[Entry], count: int, look: Look, target: Path) -> tuple[int, int, int] | None:
-    """One pass; None where colour turned up after grey pictures had been written."""
-    first: tuple[Entry, tuple[int, ...]] | None = None
-    # Written as a stream: a full disk then raises, where a memory map would end the process.
-    with target.open("wb") as file:
-        for entry, pixels in _decoded(entries, look):
+def _pass(entries: Iterable[Entry], look: Look, sink: Sink) -> bool:
+    """One pass; False where colour turned up after grey pictures had been taken in."""
+    first: tuple[str, Shape] | None = None
+    # Closed at once where the pass is given up, so that no thread decodes for nobody.
+    with closing(_decoded(entries, look)) as decoded:
+        for block in _blocks(decoded):
             if first is None:
-                first = entry, pixels.shape
-                header = {"descr": "|u1", "fortran_order": False, "shape": (count, *pixels.shape)}
-                np.lib.format.write_array_header_1_0(file, header)
-            if pixels.shape[1:] != first[1][1:]:
-                raise DataError(
-                    f"images must be of one size unless data.resolution is set, "
-                    f"got {_size(first[1])} at {first[0].where} and {_size(pixels.shape)} at {entry.where}"
-                )
-            if pixels.shape[0] > first[1][0]:
-                return None
-            file.write(pixels.tobytes())
+                first = block[0][0].where, _shape(block[0][1])
+                sink.begin(first[1])
+            for entry, pixels in block:
+                _check_size(first, entry.where, _shape(pixels))
+            if any(len(pixels) > first[1][0] for _, pixels in block):
+                return False
+            sink.add([entry for entry, _ in block], np.stack([pixels for _, pixels in block]))
     assert first is not None
-    channels, height, width = first[1]
+    return True
+
+
+def _blocks(decoded: Iterator[tuple[Entry, Pixels]]) -> Iterator[list[tuple[Entry, Pixels]]]:
+    for pair in decoded:
+        more = max(0, min(BLOCK, BLOCK_BYTES // pair[1].nbytes) - 1)
+        yield [pair, *islice(decoded, more)]
+
+
+def _shape(pixels: Pixels) -> Shape:
+    channels, height, width = pixels.shape
     return channels, height, width
 
 
-def _size(shape: tuple[int, ...]) -> str:
+def _check_size(first: tuple[str, Shape], where: str, shape: Shape) -> None:
+    if shape[1:] != first[1][1:]:
+        raise DataError(
+            f"images must be of one size unless data.resolution is set, "
+            f"got {_size(first[1])} at {first[0]} and {_size(shape)} at {where}"
+        )
+
+
+def _size(shape: Shape) -> str:
     return f"{shape[2]}x{shape[1]}"
 
 
-def _decoded(entries: Iterable[Entry], look: Look) -> Iterator[tuple[Entry, Pixels]]:
+def _decoded(entries: Iterable[Entry], look: Look) -> Generator[tuple[Entry, Pixels]]:
     """Every entry with its pixels, in order; Pillow decodes outside Python's lock, so a thread for each core pays."""
-    todo = iter(entries)
     channels = look.channels
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        while batch := list(islice(todo, AT_ONCE)):
-            looks = [Look(look.resolution, channels)] * len(batch)
-            for entry, pixels in zip(batch, pool.map(decode, batch, looks), strict=True):
-                # Once a picture has colour, all after it are RGB.
-                channels = channels or (3 if pixels.shape[0] == 3 else None)
-                yield entry, pixels if channels in {None, pixels.shape[0]} else np.repeat(pixels, 3, axis=0)
+    threads = os.cpu_count() or 1
+    begun: deque[tuple[Entry, Future[Pixels]]] = deque()
+    todo = iter(entries)
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="images")
+    try:
+        while True:
+            for entry in islice(todo, AHEAD * threads - len(begun)):
+                begun.append((entry, pool.submit(decode, entry, Look(look.resolution, channels))))
+            if not begun:
+                return
+            entry, future = begun.popleft()
+            pixels = future.result()
+            # Once a picture has colour, all after it are RGB.
+            channels = channels or (3 if len(pixels) == 3 else None)
+            yield entry, pixels if channels in {None, len(pixels)} else np.repeat(pixels, 3, axis=0)
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def decode(entry: Entry, look: Look) -> Pixels:
@@ -127,9 +169,7 @@ def decode(entry: Entry, look: Look) -> Pixels:
     return pixels[None] if pixels.ndim == 2 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
 
-def _open(content: bytes | Path | Image.Image) -> Image.Image:
-    if isinstance(content, Image.Image):
-        return content
+def _open(content: bytes | Path) -> Image.Image:
     return Image.open(io.BytesIO(content) if isinstance(content, bytes) else content)
 
 

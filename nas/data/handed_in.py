@@ -9,11 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from nas.data.cache import Decoded, aside, open_folder, put_in_place
+from nas.data.build import RECORD
+from nas.data.cache import Kept, aside, open_folder, put_in_place
 from nas.data.errors import DataError
-from nas.data.images import ImageData, ImageSet
-
-AT_ONCE = 1024
+from nas.data.images import ImageData
+from nas.data.parts import ImageSet, Part, blocks
+from nas.data.statistics import moments
 
 
 def hand_in(data: ImageData, folder: Path, test: ImageSet | None = None) -> None:
@@ -30,12 +31,9 @@ def hand_in(data: ImageData, folder: Path, test: ImageSet | None = None) -> None
     Raises:
         DataError: the folder holds other images, or can't be written; or the test images are of another shape.
     """
-    if test is not None and test.images.shape[1:] != data.train.images.shape[1:]:
-        raise DataError(
-            f"test images must have the shape {tuple(data.train.images.shape[1:])} of the others, "
-            f"got {tuple(test.images.shape[1:])}"
-        )
-    parts = {"train": data.train, "validation": data.validation} | ({"test": test} if test else {})
+    if test is not None and test.shape != data.shape:
+        raise DataError(f"test images must have the shape {data.shape} of the others, got {test.shape}")
+    parts: dict[str, Part] = {"train": data.train, "validation": data.validation} | ({"test": test} if test else {})
     prints = {name: _fingerprint(data.classes, part) for name, part in parts.items()}
     # Training and validation are one fingerprint: a study goes on with the same split alone.
     prints["train"] = hashlib.sha256(f"{prints['train']}/{prints['validation']}".encode()).hexdigest()
@@ -48,30 +46,37 @@ def hand_in(data: ImageData, folder: Path, test: ImageSet | None = None) -> None
     with aside(folder) as partial:
         for name, part in parts.items():
             _write_part(part, partial / name)
-        shapes = {name: {"shape": list(part.images.shape), "fingerprint": prints[name]} for name, part in parts.items()}
+        shapes = {name: {"shape": _shape(part), "fingerprint": prints[name]} for name, part in parts.items()}
         record = {"classes": list(data.classes), "test": None, **shapes}
-        (partial / "meta.json").write_text(json.dumps(record, indent=1), encoding="utf-8")
+        (partial / RECORD).write_text(json.dumps(record, indent=1), encoding="utf-8")
         if existing is not None:
             shutil.rmtree(folder)
         put_in_place(partial, folder)
 
 
-def _test_fingerprint(existing: Decoded) -> str | None:
+def _test_fingerprint(existing: Kept) -> str | None:
     return None if existing.test is None else existing.test.fingerprint
 
 
-def _fingerprint(classes: tuple[str, ...], part: ImageSet) -> str:
-    digest = hashlib.sha256(json.dumps([list(part.images.shape), classes]).encode())
+def _fingerprint(classes: tuple[str, ...], part: Part) -> str:
+    digest = hashlib.sha256(json.dumps([_shape(part), classes]).encode())
     digest.update(part.labels.numpy().astype("<i8").tobytes())
-    digest.update(part.images.contiguous().numpy().tobytes())
+    for images in blocks(part):
+        digest.update(images.data.cast("B"))
     return digest.hexdigest()
 
 
-def _write_part(part: ImageSet, stem: Path) -> None:
-    images = part.images.contiguous().numpy()
-    moments = np.empty((*images.shape[:2], 2), dtype=np.int64)
-    for start in range(0, len(images), AT_ONCE):
-        wide = images[start : start + AT_ONCE].astype(np.int64)
-        moments[start : start + AT_ONCE] = np.stack([wide.sum((2, 3)), (wide * wide).sum((2, 3))], axis=-1)
-    for name, array in (("images", images), ("labels", part.labels.numpy()), ("moments", moments)):
+def _shape(part: Part) -> list[int]:
+    return [len(part), *part.shape]
+
+
+def _write_part(part: Part, stem: Path) -> None:
+    sums = []
+    with stem.with_name(f"{stem.name}_images.npy").open("wb") as file:
+        header = {"descr": "|u1", "fortran_order": False, "shape": tuple(_shape(part))}
+        np.lib.format.write_array_header_1_0(file, header)
+        for images in blocks(part):
+            file.write(images.data.cast("B"))
+            sums.append(moments(images))
+    for name, array in (("labels", part.labels.numpy()), ("moments", np.concatenate(sums))):
         np.save(stem.with_name(f"{stem.name}_{name}.npy"), array, allow_pickle=False)

@@ -1,44 +1,21 @@
-"""Images in memory: the training and validation parts of a source, and its test part by a door of its own."""
+"""What a search trains and validates on, and the test part by a door of its own."""
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from nas.data.cache import Decoded, Stored, decoded
+from nas.data.cache import Kept, Stored, kept
 from nas.data.errors import DataError
-from nas.data.spec import DataSpec
+from nas.data.parts import Part, StreamedSet
+from nas.data.spec import ALWAYS, DataSpec
 from nas.data.split import Parts, share, split
-
-Shape = tuple[int, int, int]
-
-
-@dataclass(frozen=True, eq=False)
-class ImageSet:
-    """Labelled images of one part.
-
-    Attributes:
-        images: (N, C, H, W) uint8.
-        labels: (N,) int64.
-    """
-
-    images: torch.Tensor
-    labels: torch.Tensor
-
-    def __post_init__(self) -> None:
-        if self.images.dtype != torch.uint8 or self.images.ndim != 4:
-            raise DataError(f"images must be uint8 (N, C, H, W), got {self.images.dtype} {tuple(self.images.shape)}")
-        if self.labels.dtype != torch.int64 or self.labels.shape != self.images.shape[:1]:
-            raise DataError(
-                f"labels must be int64, one an image ({len(self.images)}), "
-                f"got {self.labels.dtype} {tuple(self.labels.shape)}"
-            )
-
-    def __len__(self) -> int:
-        return len(self.images)
+from nas.data.statistics import Shape, mean_and_std
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,8 +33,8 @@ class ImageData:
         shape: (C, H, W) of every image.
     """
 
-    train: ImageSet
-    validation: ImageSet
+    train: Part
+    validation: Part
     classes: tuple[str, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]
@@ -78,6 +55,8 @@ class DataInfo:
         test: number of images to test on.
         fingerprint: as in `ImageData`.
         test_fingerprint: the same of the source's own test part, None where the test part is cut off.
+        folder: what is kept of the source on this machine.
+        decoded: whether that holds the decoded images, and not the encoded ones or their paths.
     """
 
     name: str
@@ -88,20 +67,27 @@ class DataInfo:
     test: int
     fingerprint: str
     test_fingerprint: str | None
+    folder: Path
+    decoded: bool
 
 
 def load(spec: DataSpec) -> ImageData:
     """The training and validation parts of `spec`, decoded at the first call and from the cache afterwards.
 
+    They are streamed where `spec.streaming` is `always`, and held in memory otherwise: `auto` is settled by those who
+    know the devices (`settle`).
+
     Raises:
         DataError: the source or the cache can't be had, or the source can't be split.
     """
-    source = decoded(spec)
+    source = kept(spec)
     parts = _parts(source, spec)
     mean, std = mean_and_std(source.train.moments[parts.train], _shape(source))
     return ImageData(
-        train=_take(source.train, parts.train),
-        validation=_whole(source.validation) if source.validation else _take(source.train, parts.validation),
+        train=_part(source.train, parts.train, spec),
+        validation=(
+            _whole(source.validation, spec) if source.validation else _part(source.train, parts.validation, spec)
+        ),
         classes=source.classes,
         mean=mean,
         std=std,
@@ -110,20 +96,20 @@ def load(spec: DataSpec) -> ImageData:
     )
 
 
-def load_test(spec: DataSpec) -> ImageSet:
+def load_test(spec: DataSpec) -> Part:
     """The test part of `spec`, for networks that were retrained after a search and for nothing else.
 
     Raises:
         DataError: as `load`, or there is no test part.
     """
-    source = decoded(spec)
+    source = kept(spec)
     if source.test is not None:
-        return _whole(source.test)
+        return _whole(source.test, spec)
     if source.validation is not None:
         raise DataError(f"{spec.name} has no test part: none was handed in with the images from Python")
     if spec.test_fraction == 0:
         raise DataError(f"{spec.name} has no test part of its own, and data.test_fraction is 0: no images to test on")
-    return _take(source.train, _parts(source, spec).test)
+    return _part(source.train, _parts(source, spec).test, spec)
 
 
 def describe(spec: DataSpec) -> DataInfo:
@@ -132,7 +118,7 @@ def describe(spec: DataSpec) -> DataInfo:
     Raises:
         DataError: as `load`.
     """
-    source = decoded(spec)
+    source = kept(spec)
     parts = _parts(source, spec)
     return DataInfo(
         name=spec.name,
@@ -143,28 +129,12 @@ def describe(spec: DataSpec) -> DataInfo:
         test=len(parts.test) if source.test is None else len(source.test.labels),
         fingerprint=source.train.fingerprint,
         test_fingerprint=None if source.test is None else source.test.fingerprint,
+        folder=source.folder,
+        decoded=source.decoded,
     )
 
 
-def mean_and_std(moments: NDArray[np.int64], shape: Shape) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation of each channel, of pixels scaled to [0, 1].
-
-    Args:
-        moments: (N, C, 2), for each image and channel the sum of its pixels and of their squares.
-        shape: (C, H, W) of the images.
-
-    Returns:
-        The means and the deviations; a deviation is at least 1/255, so that a constant channel can be divided by it.
-    """
-    count = len(moments) * shape[1] * shape[2]
-    totals = moments.sum(axis=0)  # (C, 2)
-    # Exact in integers: n·Σx² - (Σx)² loses nothing to cancellation.
-    variances = [count * int(squares) - int(total) ** 2 for total, squares in totals]
-    mean = tuple(int(total) / count / 255 for total, _ in totals)
-    return mean, tuple(max(variance**0.5 / count, 1.0) / 255 for variance in variances)
-
-
-def _parts(source: Decoded, spec: DataSpec) -> Parts:
+def _parts(source: Kept, spec: DataSpec) -> Parts:
     if source.validation is not None:
         none = np.arange(0)
         return Parts(train=share(source.train.labels, spec), validation=none, test=none)
@@ -172,14 +142,15 @@ def _parts(source: Decoded, spec: DataSpec) -> Parts:
     return split(source.train.labels, source.classes, spec, cut_test=cut_test)
 
 
-def _shape(source: Decoded) -> Shape:
-    _, channels, height, width = source.train.images.shape
-    return channels, height, width
+def _shape(source: Kept) -> Shape:
+    return source.train.pixels.shape[1:]
 
 
-def _whole(stored: Stored) -> ImageSet:
-    return _take(stored, np.arange(len(stored.labels)))
+def _whole(stored: Stored, spec: DataSpec) -> Part:
+    return _part(stored, np.arange(len(stored.labels)), spec)
 
 
-def _take(stored: Stored, indices: NDArray[np.int64]) -> ImageSet:
-    return ImageSet(torch.from_numpy(stored.images[indices]), torch.from_numpy(stored.labels[indices]))
+def _part(stored: Stored, rows: NDArray[np.int64], spec: DataSpec) -> Part:
+    threads = spec.decode_workers or os.cpu_count() or 1
+    streamed = StreamedSet(stored.pixels, rows, torch.from_numpy(stored.labels[rows]), threads)
+    return streamed if spec.streaming == ALWAYS else streamed.take(np.arange(len(rows)))

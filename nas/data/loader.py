@@ -1,7 +1,8 @@
-"""Batches from a set of images that lives on the device as a whole: no worker processes, no per-image work."""
+"""Batches from a set of images, whether it lives on the device as a whole or is streamed there: the very same ones."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -10,11 +11,14 @@ from torch import Tensor
 
 from nas.data.augment import augmentation, seeded
 from nas.data.errors import DataError
-from nas.data.images import ImageData, ImageSet
+from nas.data.images import ImageData
+from nas.data.parts import Part
 from nas.data.spec import DataSpec
+from nas.data.statistics import Shape
 
 Batch = tuple[Tensor, Tensor]
-CHUNK = 2048
+CHUNK, CHUNK_VALUES = 2048, 2048 * 3 * 32 * 32
+"""Images that are prepared at once, and entries of them: 24 MiB as float32."""
 
 
 class TensorLoader:
@@ -24,21 +28,21 @@ class TensorLoader:
     resumed at epoch e sees the same batches, bit for bit, as one that was never stopped. torch's global random state is
     left as it was.
 
-    Images are normalised and augmented about 2,048 at a time and then cut into batches, since for small images the
-    calls cost more than the work.
+    Small images are normalised and augmented about 2,048 at a time and then cut into batches, since the calls cost more
+    than the work; large ones batch by batch.
 
     Training batches (with an augmentation, even an empty one) all have `batch_size` images: the incomplete last one is
     left out, as batch normalisation fails on a single image. A set smaller than `batch_size` is one batch. Without an
     augmentation, every image comes once, in order.
 
     Args:
-        part: the images and labels, moved to `device` at once.
+        part: the images and labels; what is held in memory is moved to `device` at once.
         batch_size: images a batch, at least 1.
         statistics: mean and standard deviation of each channel, of pixels scaled to [0, 1].
         augment: maps normalised (B, C, H, W) float32 to the same shape, drawing from torch's global generators; None to
             validate.
         seed: at least 0.
-        device: where the images live and the batches come out.
+        device: where the batches come out.
 
     Raises:
         DataError: a batch size below 1, a negative seed, or no images.
@@ -46,7 +50,7 @@ class TensorLoader:
 
     def __init__(
         self,
-        part: ImageSet,
+        part: Part,
         batch_size: int,
         statistics: tuple[tuple[float, ...], tuple[float, ...]],
         *,
@@ -65,15 +69,14 @@ class TensorLoader:
         self._seed = seed
         self._augment = augment
         self._device = torch.device(device)
-        self._images = part.images.to(self._device)
-        self._labels = part.labels.to(self._device)
+        self._part = part.on(self._device)
         mean, std = (torch.tensor(values, device=self._device)[:, None, None] for values in statistics)  # (C, 1, 1)
         # (x / 255 - mean) / std as one multiplication and one addition.
         self._scale, self._offset = 1 / (255 * std), -mean / std
 
     def __len__(self) -> int:
         """Batches an epoch."""
-        whole, rest = divmod(len(self._labels), self.batch_size)
+        whole, rest = divmod(len(self._part), self.batch_size)
         dropped = self._augment is not None and whole > 0
         return whole if dropped or not rest else whole + 1
 
@@ -84,25 +87,29 @@ class TensorLoader:
         self.epoch = epoch
 
     def __iter__(self) -> Iterator[Batch]:
-        """The batches of the chosen epoch: images (B, C, H, W) float32 and labels (B,) int64."""
+        """The batches of the chosen epoch: images (B, C, H, W) float32 and labels (B,) int64.
+
+        Raises:
+            DataError: an image that can't be read any more; names it.
+        """
         epoch = self.epoch
         order = self._order(epoch)[: len(self) * self.batch_size]
-        per_chunk = max(1, CHUNK // self.batch_size) * self.batch_size
-        for number, chunk in enumerate(torch.split(order, per_chunk)):
-            images, labels = self._prepare(chunk, epoch, number), self._labels[chunk]
+        chunks = self._part.chunks(order, chunk_size(self._part.shape, self.batch_size))
+        for number, (pixels, labels) in enumerate(chunks):
+            images = self._prepare(pixels, epoch, number)
             yield from zip(torch.split(images, self.batch_size), torch.split(labels, self.batch_size), strict=True)
 
     def _order(self, epoch: int) -> Tensor:
-        count = len(self._labels)
+        count = len(self._part)
         if self._augment is None:
-            return torch.arange(count, device=self._device)
+            return torch.arange(count)
         generator = torch.Generator().manual_seed(_mix(self._seed, epoch, 0))
-        return torch.randperm(count, generator=generator).to(self._device)
+        return torch.randperm(count, generator=generator)
 
     @torch.no_grad()
-    def _prepare(self, chunk: Tensor, epoch: int, number: int) -> Tensor:
-        """The images at `chunk` (B,), normalised and augmented: (B, C, H, W) float32."""
-        images = torch.addcmul(self._offset, self._images[chunk], self._scale)
+    def _prepare(self, pixels: Tensor, epoch: int, number: int) -> Tensor:
+        """(B, C, H, W) uint8 normalised and augmented: float32 of the same shape."""
+        images = torch.addcmul(self._offset, pixels, self._scale)
         if self._augment is None:
             return images
         with seeded(_mix(self._seed, epoch, 1 + number), self._device):
@@ -119,10 +126,20 @@ def train_loader(
 
 
 def plain_loader(
-    data: ImageData, batch_size: int, *, part: ImageSet | None = None, device: torch.device | str = "cpu"
+    data: ImageData, batch_size: int, *, part: Part | None = None, device: torch.device | str = "cpu"
 ) -> TensorLoader:
     """Every image once, in order: of `data.validation`, or of `part` (a test part) normalised like the training was."""
     return TensorLoader(data.validation if part is None else part, batch_size, (data.mean, data.std), device=device)
+
+
+def chunk_size(shape: Shape, batch_size: int) -> int:
+    """Images of (C, H, W) that are prepared at once: whole batches, at least one.
+
+    >>> chunk_size((3, 32, 32), 128), chunk_size((3, 224, 224), 128)
+    (2048, 128)
+    """
+    images = min(CHUNK, CHUNK_VALUES // math.prod(shape))
+    return max(1, images // batch_size) * batch_size
 
 
 def _mix(seed: int, epoch: int, draw: int) -> int:

@@ -19,9 +19,11 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
 from nas.data.errors import DataError
-from nas.data.images import ImageData, ImageSet, mean_and_std
+from nas.data.images import ImageData
+from nas.data.parts import ImageSet, blocks
 from nas.data.spec import DataSpec
 from nas.data.split import split
+from nas.data.statistics import mean_and_std, moments
 
 
 def from_tensors(images: Tensor, labels: Tensor, classes: Sequence[str], *, spec: DataSpec | None = None) -> ImageData:
@@ -69,16 +71,14 @@ def from_datamodule(module: Any, classes: Sequence[str]) -> ImageData:
 
 
 def _data(train: ImageSet, validation: ImageSet, classes: tuple[str, ...], *hashed: ImageSet) -> ImageData:
-    channels, height, width = train.images.shape[1:]
-    wide = train.images.long()
-    moments = torch.stack([wide.sum((2, 3)), (wide * wide).sum((2, 3))], dim=-1)  # (N, C, 2)
-    mean, std = mean_and_std(moments.numpy(), (channels, height, width))
+    mean, std = mean_and_std(np.concatenate([moments(images) for images in blocks(train)]), train.shape)
     digest = hashlib.sha256(json.dumps(classes).encode())
     for part in hashed:
         digest.update(json.dumps(part.images.shape).encode())
         digest.update(part.labels.numpy().astype("<i8").tobytes())
-        digest.update(part.images.contiguous().numpy().tobytes())
-    return ImageData(train, validation, classes, mean, std, digest.hexdigest(), (channels, height, width))
+        for images in blocks(part):
+            digest.update(images.data.cast("B"))
+    return ImageData(train, validation, classes, mean, std, digest.hexdigest(), train.shape)
 
 
 def _drain(loader: Any, classes: Sequence[str]) -> ImageSet:
@@ -91,11 +91,10 @@ def _drain(loader: Any, classes: Sequence[str]) -> ImageSet:
             num_workers=loader.num_workers,
             collate_fn=loader.collate_fn if loader.batch_size else None,
         )
-    pairs = [_pair(batch) for batch in batches]
-    if not pairs:
+    parts = [image_set(*_pair(batch), classes) for batch in batches]
+    if not parts:
         raise DataError("a data module must hold images, its loader yields no batch")
-    images, labels = (torch.cat(column) for column in zip(*pairs, strict=True))
-    return image_set(images, labels, classes)
+    return ImageSet(torch.cat([part.images for part in parts]), torch.cat([part.labels for part in parts]))
 
 
 def _pair(batch: Any) -> tuple[Tensor, Tensor]:

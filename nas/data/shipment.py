@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from nas.data.cache import RECORD, aside, cache_root, decoded, put_in_place, stored_folder
+from nas.data.build import RECORD
+from nas.data.cache import aside, cache_root, kept, put_in_place
 from nas.data.errors import DataError
 from nas.data.spec import DataSpec
 
@@ -27,24 +28,26 @@ class Shipment:
         folder: where they lie on the machine that this was made on.
         record: content of the folder's record, which holds the hashes of the images.
         sizes: bytes of every file of the folder, by name.
+        complete: whether the images are in these files, and not listed in them.
     """
 
     spec: DataSpec
     folder: Path
     record: bytes
     sizes: Mapping[str, int]
+    complete: bool
 
     @classmethod
     def of(cls, spec: DataSpec) -> Shipment:
-        """The images of `spec`, decoded first where that has not been done yet.
+        """The images of `spec`, read first where that has not been done yet.
 
         Raises:
             DataError: they can't be had.
         """
-        decoded(spec)
-        folder = stored_folder(spec).resolve()
+        found = kept(spec)
+        folder = found.folder.resolve()
         sizes = {path.name: path.stat().st_size for path in folder.iterdir() if path.is_file()}
-        return cls(spec, folder, (folder / RECORD).read_bytes(), sizes)
+        return cls(spec, folder, (folder / RECORD).read_bytes(), sizes, found.complete)
 
     @property
     def place(self) -> Path:
@@ -79,8 +82,13 @@ class Shipment:
             fetch: `read` of the machine that has them.
 
         Raises:
-            DataError: the cache of this machine can't be written.
+            DataError: the cache of this machine can't be written, or the images are not in what would be fetched.
         """
+        if not self.complete:
+            raise DataError(
+                f"images that are decoded anew in every epoch must lie where all machines see them, {self.folder} only "
+                f"lists them: share that folder and theirs, or keep them decoded with data.cache_gib"
+            )
         place = self.place
         with aside(place) as partial, _alone(place.with_name(f".{place.name}.lock")):
             if not self._whole(place):

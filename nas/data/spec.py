@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+AUTO, ALWAYS, NEVER = "auto", "always", "never"
 SOURCES = ("digits", "parquet", "image_folder", "hub", "tensors")
 
 
@@ -43,6 +44,11 @@ class DataSpec:
         flip: mirror half of the training images left to right.
         crop_padding: shift training images by up to this many pixels each way, at least 0; the border shows the mean.
         cache: folder of decoded images; None is $NAS_CACHE_DIR or else the user's cache folder.
+        cache_gib: decoded images are kept there where they take at most so many GiB, at least 0; larger sets are
+            decoded anew in every epoch. None allows half of what is free on the disk.
+        streaming: `always` reads images from disk in batches, `never` holds them in the memory of the device, `auto`
+            streams sets that would take more than a quarter of what a training has. Curves don't depend on it.
+        decode_workers: threads of one training that read or decode images ahead, at least 1; None shares the cores out.
 
     Raises:
         ValueError: a value outside its range, or a source without what it needs.
@@ -67,6 +73,9 @@ class DataSpec:
     flip: bool = False
     crop_padding: int = 0
     cache: str | None = None
+    cache_gib: float | None = None
+    streaming: str = AUTO
+    decode_workers: int | None = None
 
     def __post_init__(self) -> None:
         self._check_source()
@@ -112,6 +121,15 @@ class DataSpec:
             raise ValueError(f"data.split_seed must be at least 0, got {self.split_seed}")
         if self.crop_padding < 0:
             raise ValueError(f"data.crop_padding must be at least 0 pixels, got {self.crop_padding}")
+        self._check_reading()
+
+    def _check_reading(self) -> None:
+        if self.cache_gib is not None and not self.cache_gib >= 0:
+            raise ValueError(f"data.cache_gib must be at least 0 GiB, got {self.cache_gib}")
+        if self.streaming not in {AUTO, ALWAYS, NEVER}:
+            raise ValueError(f"data.streaming must be {AUTO}, {ALWAYS} or {NEVER}, got {self.streaming!r}")
+        if self.decode_workers is not None and self.decode_workers < 1:
+            raise ValueError(f"data.decode_workers must be at least 1, got {self.decode_workers}")
 
     def stored_in(self, folder: Path) -> DataSpec:
         """The same images and splits, read from a folder that holds the decoded source."""

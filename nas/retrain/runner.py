@@ -14,7 +14,7 @@ from torch.nn import functional
 from nas.data import DataError, DataSpec, load, load_test, plain_loader
 from nas.jobs import Control, Failure, Job, Outcome
 from nas.retrain.files import SEED_FILE, measured, write_json
-from nas.runner import VALIDATION_BATCH, TrialRunner
+from nas.runner import TrialRunner, validation_batch
 from nas.trained import read_trained
 from nas.training.checkpoint import CheckpointError
 from nas.training.module import accuracies
@@ -60,7 +60,8 @@ class FullRunner:
         device = self.trial.device
         trained = read_trained(checkpoint, outcome.job.architecture)
         images, test = load(self.trial.data), load_test(self.trial.data)
-        loader = plain_loader(images, VALIDATION_BATCH[device], part=test, device=device)
+        batch = validation_batch(images.shape, self.trial.recipe.batch_size, device)
+        loader = plain_loader(images, batch, part=test, device=device)
         last = outcome.curve[-1]
         return {
             "seed": outcome.job.seed,

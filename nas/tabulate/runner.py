@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import final
 
+import numpy as np
 import torch
 
-from nas.data import DataError, DataSpec, ImageSet, load, load_test, plain_loader
+from nas.data import DataError, DataSpec, Part, load, load_test, plain_loader
 from nas.data.loader import TensorLoader
 from nas.jobs import Control, Epoch, Failure, Job, Outcome
 from nas.retrain.runner import measure
-from nas.runner import VALIDATION_BATCH, TrialRunner
+from nas.runner import TrialRunner, validation_batch
 from nas.tabulate.task import Row, read_rows, write_rows
 from nas.trained import read_trained
 from nas.training.batches import Batch
@@ -139,19 +140,19 @@ class TableRunner:
         """What to measure on, normalised like the training part."""
         device = self.trial.device
         images, part = load(self.trial.data), load_test(self.trial.data)
+        batch = validation_batch(images.shape, self.trial.recipe.batch_size, device)
         early, last = (
-            plain_loader(images, VALIDATION_BATCH[device], part=spread_over(part, count), device=device)
+            plain_loader(images, batch, part=spread_over(part, count), device=device)
             for count in (self.early_test_images, self.test_images)
         )
         return Test(early, last, self.trial.recipe.epochs, device)
 
 
-def spread_over(part: ImageSet, count: int) -> ImageSet:
+def spread_over(part: Part, count: int) -> Part:
     """`count` images of a part, spread evenly over its order; all of them where it has no more."""
     if count >= len(part):
         return part
-    taken = torch.arange(count) * len(part) // count
-    return ImageSet(part.images[taken], part.labels[taken])
+    return part.take(np.arange(count) * len(part) // count)
 
 
 @final

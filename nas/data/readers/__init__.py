@@ -22,10 +22,12 @@ class SourcePart:
     Attributes:
         labels: (N,) int64, each in [0, number of classes).
         entries: the N pictures in the same order; can be gone through again.
+        origin: names where pictures come from that have no file of their own; None where each has.
     """
 
     labels: NDArray[np.int64]
     entries: Iterable[Entry]
+    origin: str | None = None
 
 
 @dataclass(frozen=True)

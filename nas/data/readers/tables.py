@@ -139,7 +139,7 @@ def _part(table: Any, columns: tuple[str, str], classes: list[Any], where: str) 
             f"every row must have one of the training part's labels, row {unknown} of {where} has {values[unknown]}"
         )
     labels = np.asarray([number[value] for value in values], dtype=np.int64)
-    return SourcePart(labels, Rows(table.cast_column(image, datasets.Image(decode=False)), image, where))
+    return SourcePart(labels, Rows(table.cast_column(image, datasets.Image(decode=False)), image, where), where)
 
 
 def _classes(feature: Any, values: list[Any]) -> list[Any]:

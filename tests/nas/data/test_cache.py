@@ -105,9 +105,9 @@ def test_what_a_killed_build_left_is_swept_up_a_day_later(cache: Path) -> None:
 
 def test_processes_may_build_at_once(cache: Path) -> None:
     code = (
-        "import sys, nas.data.readers.digits; from nas.data import DataSpec; from nas.data.cache import decoded; "
-        "print('ready', flush=True); sys.stdin.readline(); train = decoded(DataSpec()).train; "
-        "print(train.fingerprint, train.images.sum())"
+        "import sys, nas.data.readers.digits; from nas.data import DataSpec; from nas.data.cache import kept; "
+        "print('ready', flush=True); sys.stdin.readline(); train = kept(DataSpec()).train; "
+        "print(train.fingerprint, train.moments.sum())"
     )
     pipe = subprocess.PIPE
     children = [
@@ -121,23 +121,24 @@ def test_processes_may_build_at_once(cache: Path) -> None:
         child.stdin.write("go\n")
         child.stdin.flush()
     shown = {child.communicate()[0] for child in children}
-    train = cache_module.decoded(DataSpec()).train
-    assert shown == {f"{train.fingerprint} {train.images.sum()}\n"}
+    train = cache_module.kept(DataSpec()).train
+    assert shown == {f"{train.fingerprint} {train.moments.sum()}\n"}
     assert len(list(cache.iterdir())) == 1
 
 
 def test_a_copy_that_came_first_is_kept(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write = cache_module._write
+    write = cache_module.write_source
     numbers = []
 
-    def overtaken(source: Any, look: Any, folder: Path) -> None:
-        write(source, look, folder)
-        monkeypatch.setattr(cache_module, "_write", write)
+    def overtaken(source: Any, look: Any, folder: Path, limit: int) -> bool:
+        decoded = write(source, look, folder, limit)
+        monkeypatch.setattr(cache_module, "write_source", write)
         load(DataSpec())  # as another process would
         (theirs,) = {file.parent for file in cache.glob("*/meta.json")} - {folder}
         numbers.append((theirs / "meta.json").stat().st_ino)
+        return decoded
 
-    monkeypatch.setattr(cache_module, "_write", overtaken)
+    monkeypatch.setattr(cache_module, "write_source", overtaken)
     load(DataSpec())
     (record,) = cache.glob("*/meta.json")
     assert [record.stat().st_ino] == numbers

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,7 @@ from PIL import Image
 
 from nas.data import DataError
 from nas.data.decode import Entry, Look, Pixels, decode, decode_all
+from nas.data.statistics import Shape
 
 
 def png(image: Image.Image) -> bytes:
@@ -22,12 +23,24 @@ def one(image: Image.Image, look: Look | None = None) -> Pixels:
     return decode(Entry("it", png(image)), look or Look())
 
 
-def all_of(images: list[Image.Image], look: Look, folder: Path) -> Pixels:
-    target = folder / "a.npy"
-    shape = decode_all([Entry(f"image {i}", png(im)) for i, im in enumerate(images)], len(images), look, target)
-    array: Pixels = np.load(target, allow_pickle=False)
-    assert array.shape == (len(images), *shape)
+class Collected:
+    def begin(self, shape: Shape) -> None:
+        self.shape = shape
+        self.blocks: list[Pixels] = []
+        self.names: list[str] = []
+
+    def add(self, entries: Sequence[Entry], images: Pixels) -> None:
+        self.blocks.append(images)
+        self.names += [entry.where for entry in entries]
+
+
+def all_of(images: list[Image.Image], look: Look) -> Pixels:
+    sink = Collected()
+    decode_all([Entry(f"image {i}", png(im)) for i, im in enumerate(images)], look, sink)
+    array = np.concatenate(sink.blocks)
+    assert array.shape == (len(images), *sink.shape)
     assert array.dtype == np.uint8
+    assert sink.names == [f"image {i}" for i in range(len(images))]
     return array
 
 
@@ -100,27 +113,27 @@ def test_enlarging_keeps_a_constant() -> None:
     assert np.unique(one(Image.new("L", (8, 8), 77), Look(resolution=16))).tolist() == [77]
 
 
-def test_grey_images_alone_stay_grey(tmp_path: Path) -> None:
+def test_grey_images_alone_stay_grey() -> None:
     images = [Image.new("L", (4, 4), 9), Image.new("1", (4, 4), 1), Image.new("LA", (4, 4), (7, 255))]
-    assert all_of(images, Look(), tmp_path)[:, :, 0, 0].tolist() == [[9], [255], [7]]
+    assert all_of(images, Look())[:, :, 0, 0].tolist() == [[9], [255], [7]]
 
 
 @pytest.mark.parametrize("colour_at", [0, 1, 300, 399])
-def test_one_coloured_image_makes_all_rgb(colour_at: int, tmp_path: Path) -> None:
+def test_one_coloured_image_makes_all_rgb(colour_at: int) -> None:
     images = [Image.new("L", (2, 2), i % 256) for i in range(400)]
     images[colour_at] = Image.new("RGB", (2, 2), (1, 2, 3))
-    array = all_of(images, Look(), tmp_path)
+    array = all_of(images, Look())
     assert array.shape == (400, 3, 2, 2)
     assert array[colour_at, :, 0, 0].tolist() == [1, 2, 3]
     other = (colour_at + 7) % 400
     assert array[other, :, 0, 0].tolist() == [other % 256] * 3
 
 
-def test_mixed_sizes_need_a_resolution(tmp_path: Path) -> None:
+def test_mixed_sizes_need_a_resolution() -> None:
     images = [Image.new("L", (4, 4)), Image.new("L", (6, 5))]
     with pytest.raises(DataError, match=r"unless data.resolution is set, got 4x4 at image 0 and 6x5 at image 1"):
-        all_of(images, Look(), tmp_path)
-    assert all_of(images, Look(resolution=3), tmp_path).shape == (2, 1, 3, 3)
+        all_of(images, Look())
+    assert all_of(images, Look(resolution=3)).shape == (2, 1, 3, 3)
 
 
 def damaged() -> Iterator[tuple[bytes | Path, str]]:
@@ -132,7 +145,7 @@ def damaged() -> Iterator[tuple[bytes | Path, str]]:
 
 
 @pytest.mark.parametrize(("content", "message"), list(damaged()))
-def test_a_damaged_image_is_named(content: bytes | Path, message: str, tmp_path: Path) -> None:
+def test_a_damaged_image_is_named(content: bytes | Path, message: str) -> None:
     good = Entry("good", png(Image.new("RGB", (32, 32))))
     with pytest.raises(DataError, match=message):
-        decode_all([good, Entry("that one", content)], 2, Look(), tmp_path / "a.npy")
+        decode_all([good, Entry("that one", content)], Look(), Collected())

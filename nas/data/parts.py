@@ -1,0 +1,213 @@
+"""The labelled images of one part: held in memory, or streamed from disk in batches."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Protocol, final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from nas.data.decode import BLOCK, BLOCK_BYTES
+from nas.data.errors import DataError
+from nas.data.statistics import Shape
+from nas.data.stores import Store
+
+CPU = torch.device("cpu")
+AHEAD = 2
+"""Chunks that are read or decoded beside the one in use."""
+SLABS = 2
+"""Pieces that a chunk is cut into for each thread, so that none waits long for the slowest."""
+LARGEST_SLAB = 64
+"""Images in one of them, at most."""
+
+Indices = NDArray[np.int64]  # (n,)
+RawBatch = tuple[Tensor, Tensor]
+"""Images (B, C, H, W) uint8 and labels (B,) int64, on one device."""
+
+
+def blocks(part: Part) -> Iterator[NDArray[np.uint8]]:
+    """All images of a part in their order, a few megabytes at a time: (n, C, H, W)."""
+    size = max(1, min(BLOCK, BLOCK_BYTES // math.prod(part.shape)))
+    for images, _ in part.on(CPU).chunks(torch.arange(len(part)), size):
+        yield images.numpy()
+
+
+class Part(Protocol):
+    """Labelled images of one part, wherever they are."""
+
+    @property
+    def labels(self) -> Tensor:
+        """(N,) int64."""
+        ...
+
+    @property
+    def shape(self) -> Shape:
+        """(C, H, W) of every image."""
+        ...
+
+    def __len__(self) -> int:
+        """Number of images, N."""
+        ...
+
+    def take(self, rows: Indices) -> ImageSet:
+        """The images at `rows`, in memory."""
+        ...
+
+    def on(self, device: torch.device) -> Part:
+        """The same part, whose chunks come out on `device`."""
+        ...
+
+    def chunks(self, order: Tensor, size: int) -> Iterator[RawBatch]:
+        """The images at `order` (n,), `size` at a time.
+
+        Raises:
+            DataError: an image that can't be read any more; names it.
+        """
+        ...
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class ImageSet:
+    """Labelled images in the memory of one device.
+
+    Attributes:
+        images: (N, C, H, W) uint8.
+        labels: (N,) int64.
+    """
+
+    images: Tensor
+    labels: Tensor
+
+    def __post_init__(self) -> None:
+        if self.images.dtype != torch.uint8 or self.images.ndim != 4:
+            raise DataError(f"images must be uint8 (N, C, H, W), got {self.images.dtype} {tuple(self.images.shape)}")
+        if self.labels.dtype != torch.int64 or self.labels.shape != self.images.shape[:1]:
+            raise DataError(
+                f"labels must be int64, one an image ({len(self.images)}), "
+                f"got {self.labels.dtype} {tuple(self.labels.shape)}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def shape(self) -> Shape:
+        """(C, H, W) of every image."""
+        channels, height, width = self.images.shape[1:]
+        return channels, height, width
+
+    def take(self, rows: Indices) -> ImageSet:
+        """The images at `rows`."""
+        return ImageSet(self.images[rows], self.labels[rows])
+
+    def on(self, device: torch.device) -> ImageSet:
+        """The same images in the memory of `device`."""
+        return ImageSet(self.images.to(device), self.labels.to(device))
+
+    def chunks(self, order: Tensor, size: int) -> Iterator[RawBatch]:
+        """The images at `order` (n,), `size` at a time."""
+        for chunk in torch.split(order.to(self.images.device), size):
+            yield self.images[chunk], self.labels[chunk]
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class StreamedSet:
+    """Labelled images on disk, read or decoded by threads a few chunks ahead of their use.
+
+    Threads, not processes: Pillow decodes and the system reads outside Python's lock, and a training's process may have
+    no children. At any moment `AHEAD` + 1 chunks are in memory, and a picture in its full size for each thread.
+
+    Attributes:
+        store: where the pixels lie.
+        rows: (N,) which of its images are this part's.
+        labels: (N,) int64, of those.
+        threads: how many read, at least 1.
+        device: where the chunks come out.
+    """
+
+    store: Store
+    rows: Indices
+    labels: Tensor
+    threads: int = 1
+    device: torch.device = CPU
+
+    def __post_init__(self) -> None:
+        if self.threads < 1:
+            raise DataError(f"at least one thread must read, got {self.threads}")
+        if len(self.labels) != len(self.rows):
+            raise DataError(f"every image needs a label, got {len(self.rows)} and {len(self.labels)}")
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def shape(self) -> Shape:
+        """(C, H, W) of every image."""
+        return self.store.shape[1:]
+
+    def take(self, rows: Indices) -> ImageSet:
+        """The images at `rows`, in memory."""
+        with _reading(self.threads) as pool:
+            images = self._begin(pool, self.rows[rows]).whole()
+        return ImageSet(images.to(self.device), self.labels[torch.from_numpy(np.asarray(rows))].to(self.device))
+
+    def on(self, device: torch.device) -> StreamedSet:
+        """The same images, whose chunks come out on `device`."""
+        return replace(self, labels=self.labels.to(device), device=device)
+
+    def chunks(self, order: Tensor, size: int) -> Iterator[RawBatch]:
+        """The images at `order` (n,), `size` at a time."""
+        begun: deque[tuple[_Chunk, Tensor]] = deque()
+        with _reading(self.threads) as pool:
+            for indices in torch.split(order, size):
+                begun.append((self._begin(pool, self.rows[indices.numpy()]), indices))
+                if len(begun) > AHEAD:
+                    yield self._finish(*begun.popleft())
+            while begun:
+                yield self._finish(*begun.popleft())
+
+    def _begin(self, pool: ThreadPoolExecutor, rows: Indices) -> _Chunk:
+        images = torch.empty((len(rows), *self.shape), dtype=torch.uint8, pin_memory=self.device.type == "cuda")
+        out = images.numpy()
+        length = max(1, min(LARGEST_SLAB, math.ceil(len(rows) / (SLABS * self.threads))))
+        slabs = [slice(start, start + length) for start in range(0, len(rows), length)]
+        return _Chunk(images, [pool.submit(self.store.read, rows[slab], out[slab]) for slab in slabs])
+
+    def _finish(self, chunk: _Chunk, indices: Tensor) -> RawBatch:
+        # From pinned memory the copy runs beside what the device is doing.
+        images = chunk.whole().to(self.device, non_blocking=True)
+        return images, self.labels[indices.to(self.device)]
+
+
+@dataclass(frozen=True, eq=False)
+class _Chunk:
+    """Images that threads are writing to, slab by slab."""
+
+    images: Tensor
+    slabs: list[Future[None]]
+
+    def whole(self) -> Tensor:
+        """The images, once they are all there; the first error in their order, if there was one."""
+        for slab in self.slabs:
+            slab.result()
+        return self.images
+
+
+@contextmanager
+def _reading(threads: int) -> Iterator[ThreadPoolExecutor]:
+    """Threads that read; at the end, also after an error or a pass given up midway, nothing is read any more."""
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="images")
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
