@@ -7,13 +7,13 @@ from typing import Protocol, runtime_checkable
 
 import torch
 
-from nas.data import DataSpec
+from nas.data import DataInfo, DataSpec, settle
 from nas.data.shipment import Shipment
 from nas.gate import StepMemory
 from nas.jobs import Executor, Runner
 from nas.training.optimizer import state_slots
 from nas.training.recipe import Recipe
-from nas.workers.devices import machine_memory, slot_devices, smallest_share, visible_gpus
+from nas.workers.devices import cores, machine_memory, slot_devices, smallest_share, visible_gpus
 from nas.workers.local import LocalExecutor
 from nas.workers.spec import AUTO, RAY, WorkersSpec
 from nas.workers.spread import Spread, most_devices
@@ -76,6 +76,20 @@ def step_memory(recipe: Recipe, workers: WorkersSpec) -> StepMemory:
         ValueError: a trial can't have that many.
     """
     return spread_of(recipe, workers).smallest
+
+
+def settled_data(spec: DataSpec, info: DataInfo, workers: WorkersSpec) -> DataSpec:
+    """`spec` with its images held or streamed, by their size and what a slot has; logs which.
+
+    Args:
+        spec: the data.
+        info: what there is of them.
+        workers: the slots that they are for, which share out memory and cores.
+    """
+    if workers.name == RAY:  # its machines may be any: this one stands for them
+        return settle(spec, info, min(slot_bytes(workers), machine_memory()), workers.threads_per_slot)
+    slots = len(slot_devices(workers, _gpus_by_name()))
+    return settle(spec, info, slot_bytes(workers), max(1, cores() // slots))
 
 
 def slot_bytes(workers: WorkersSpec) -> int:

@@ -15,8 +15,8 @@ from nas.cli.printing import Row, print_document
 from nas.cli.signals import CODES, obeying_signals
 from nas.cli.studies import reading, stored_settings
 from nas.config import changed
-from nas.data import DataSpec
-from nas.executing import executor_for, spread_of
+from nas.data import DataInfo, DataSpec, describe
+from nas.executing import executor_for, settled_data, spread_of
 from nas.lock import StudyLock
 from nas.picks import pick_records
 from nas.reader import StudyReader
@@ -46,6 +46,7 @@ class _Plan:
         reader: the study.
         records: the picked trials.
         data: the images.
+        info: what there is of them.
         recipe: the training.
         settings: what stands in each result beside its numbers.
     """
@@ -53,6 +54,7 @@ class _Plan:
     reader: StudyReader
     records: Sequence[Record]
     data: DataSpec
+    info: DataInfo
     recipe: Recipe
     settings: Mapping[str, Any]
 
@@ -84,7 +86,8 @@ def run(config: RetrainConfig) -> int:
     with StudyLock(study.folder / FOLDER):
         _prepare(plan, replace_other=config.replace)
         tasks = plan.tasks(config.seeds, spread_of(plan.recipe, config.workers))
-        runner = FullRunner(TrialRunner(plan.data, plan.recipe, config.workers.threads_per_slot))
+        data = settled_data(plan.data, plan.info, config.workers)
+        runner = FullRunner(TrialRunner(data, plan.recipe, config.workers.threads_per_slot))
         retraining = Trainings(
             executor_for(runner, config.workers),
             tasks,
@@ -113,10 +116,11 @@ def _plan(config: RetrainConfig) -> _Plan:
     data, info = study_data(study, stored_settings(study).get("data", {}), config.data.path)
     if config.data.train_fraction is not None:
         data = replace(data, train_fraction=config.data.train_fraction)
+        info = describe(data)
     if not info.test:
         raise ValueError(f"data must have a test part to measure on, {data.name} has none")
     content = {**data_fingerprint(data, info), "test_content": info.test_fingerprint}
-    return _Plan(reader, records, data, recipe, {"training": asdict(recipe), "data": content})
+    return _Plan(reader, records, data, info, recipe, {"training": asdict(recipe), "data": content})
 
 
 def _prepare(plan: _Plan, *, replace_other: bool) -> None:

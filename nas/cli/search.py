@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from nas.assembly import assemble, environment, open_or_create, prepare, tracker_of
@@ -13,6 +13,7 @@ from nas.cli.front import print_front
 from nas.cli.signals import CODES, obeying_signals
 from nas.cli.studies import study_folder
 from nas.config import yaml_text
+from nas.executing import settled_data
 from nas.reader import StudyReader
 from nas.reports.console import observer_for
 from nas.reports.figures import draw_front
@@ -52,7 +53,8 @@ def conduct(config: SearchConfig) -> tuple[Study, str, list[Path]]:
         with tracker_of(config, study) as tracker:
             for start, projection in starts_of(config.start, space).items():
                 log.info("start %s: widths × %.3g, at distance %.2f", start, projection.multiplier, projection.distance)
-            search = assemble(config, study, space, [observer_for(sys.stderr), tracker])
+            settled = replace(config, data=settled_data(config.data, info, config.workers))
+            search = assemble(settled, study, space, [observer_for(sys.stderr), tracker])
             with obeying_signals(search):
                 reason = search.run()
             left = _write_results(study)

@@ -46,8 +46,9 @@ def _choice(settled: DataSpec, info: DataInfo, *, asked: bool) -> str:
     why = f" (data.streaming={settled.streaming})" if asked else ""
     if settled.streaming == NEVER:
         return f"held{why}"
+    threads = f"{settled.decode_workers} thread{'' if settled.decode_workers == 1 else 's'} a training"
     how = "read from" if info.decoded else "decoded anew in every epoch, as listed in"
-    return f"streamed{why}, {how} {info.folder} by {settled.decode_workers} threads a training"
+    return f"streamed{why}, {how} {info.folder} by {threads}"
 
 
 def readable(size: int) -> str:

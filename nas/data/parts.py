@@ -125,7 +125,8 @@ class StreamedSet:
     """Labelled images on disk, read or decoded by threads a few chunks ahead of their use.
 
     Threads, not processes: Pillow decodes and the system reads outside Python's lock, and a training's process may have
-    no children. At any moment `AHEAD` + 1 chunks are in memory, and a picture in its full size for each thread.
+    no children. At most `AHEAD` + 2 chunks are in memory (those that are being read, and the one in use, which its user
+    lets go of after asking for the next), and beside them a picture in its full size for each thread.
 
     Attributes:
         store: where the pixels lie.
