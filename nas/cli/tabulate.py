@@ -16,7 +16,7 @@ from nas.assembly import data_fingerprint, environment, space_for
 from nas.cli.printing import Row, print_document
 from nas.cli.signals import CODES, obeying_signals
 from nas.data import DataInfo, describe
-from nas.executing import executor_for
+from nas.executing import executor_for, settled_data
 from nas.gate import Examined
 from nas.lock import StudyLock
 from nas.reports.trained import tabulated_table
@@ -69,13 +69,13 @@ class _Making:
         output: the file that it becomes.
         known: every architecture.
         recipe: what all of its rows share.
-        val_images: images to validate on.
+        info: what there is of the images.
     """
 
     output: Path
     known: Sequence[Examined]
     recipe: Mapping[str, Any]
-    val_images: int
+    info: DataInfo
 
     @property
     def parts(self) -> Path:
@@ -89,7 +89,7 @@ class _Making:
         return {
             "format": FORMAT,
             **self.recipe,
-            "val_images": self.val_images,
+            "val_images": self.info.validation,
             "seeds": list(range(config.seeds)),
             "epochs": config.training.epochs,
             "device": ", ".join(devices),
@@ -122,7 +122,7 @@ def _making(config: TabulateConfig) -> _Making:
         "early_test_images": early,
     }
     output = Path(config.output or f"{config.data.slug}-{space.name}.parquet").expanduser()
-    return _Making(output, known, recipe, info.validation)
+    return _Making(output, known, recipe, info)
 
 
 def _test_images(config: TabulateConfig, info: DataInfo) -> tuple[int, int]:
@@ -147,7 +147,8 @@ def _train(config: TabulateConfig, making: _Making, tasks: Sequence[NetworkTask]
         ) in finished and task.folder.exists():  # a run died between writing a shard and clearing up
             shutil.rmtree(task.folder)
     packing = Packing(shards, [task for task in left if task.done], left=len(left), total=len(tasks))
-    trial = TrialRunner(config.data, config.training, config.workers.threads_per_slot)
+    data = settled_data(config.data, making.info, config.workers)
+    trial = TrialRunner(data, config.training, config.workers.threads_per_slot)
     runner = TableRunner(trial, making.recipe["test_images"], making.recipe["early_test_images"])
     trainings = Trainings(
         executor_for(runner, config.workers),
