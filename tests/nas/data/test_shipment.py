@@ -92,3 +92,13 @@ def test_what_arrives_cut_short_is_not_taken(shipment: Callable[..., Shipment]) 
 def test_no_other_file_is_read(shipment: Callable[..., Shipment]) -> None:
     with pytest.raises(DataError, match=r"a shipment has the files .*, got '../secret'"):
         shipment().read("../secret", 0)
+
+
+def test_pictures_that_are_only_listed_are_not_sent(
+    paint: Callable[..., Path], shipment: Callable[..., Shipment]
+) -> None:
+    folder = paint({"a": 4, "b": 4})
+    made = shipment(name="mine", source="image_folder", path=str(folder), cache_gib=0.0)
+    assert made.here() == made.folder
+    with pytest.raises(DataError, match=r"must lie where all machines see them, .* only lists them"):
+        far(made).lay_out(made.read)
