@@ -1,0 +1,136 @@
+"""A trial over several devices against the same one on a single device, whole and in as many parts, in turns.
+
+One job is started at a time, on as many slots as the machine has devices or is told; an epoch is timed without the
+first one of each job, which warms up, and the start is what the first row of the curve takes longer than an epoch.
+
+    python benchmarks/several_devices.py [--devices 2] [--epochs 6] [--repeats 5] [HYDRA OVERRIDES of nas search]
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import random
+import statistics
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from nas import assembly, executing
+from nas.config import compose
+from nas.gate import costs_of
+from nas.jobs import Epoch, Executor, Job
+from nas.runner import TrialRunner
+from search_space.architecture import Architecture
+from search_space.space import Space
+
+# Children import the main program once more. That of `nas` is light, and this one shall not cost them anything either.
+executing.PRELOADED = ("nas.assembly", "nas.config", "rich.table", *executing.PRELOADED)
+
+
+@dataclass
+class Arm:
+    """Trainings of one kind.
+
+    Attributes:
+        devices: devices of a job.
+        parts: parts of a batch on each.
+        starts: seconds from handing a job out to its first epoch's end, less an epoch's.
+        epochs: seconds of the later epochs.
+        curves: training and validation losses.
+    """
+
+    devices: int
+    parts: int
+    starts: list[float] = field(default_factory=list)
+    epochs: list[float] = field(default_factory=list)
+    curves: list[list[float]] = field(default_factory=list)
+
+    def train(self, executor: Executor, job: Job) -> None:
+        """Run a job and note its times."""
+        ends = [time.perf_counter()]
+        executor.submit(job, lambda _, __: ends.append(time.perf_counter()))
+        while not (ended := executor.wait(1.0)):
+            pass
+        (outcome,) = ended
+        assert outcome.failure is None, outcome.failure
+        later = [after - before for before, after in pairwise(ends[1:])]
+        self.epochs += later
+        self.starts.append(ends[1] - ends[0] - statistics.median(later))
+        self.curves.append([loss for row in outcome.curve for loss in _losses(row)])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--devices", type=int, default=2)
+    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--repeats", type=int, default=5)
+    arguments, words = parser.parse_known_args()
+    count = arguments.devices
+    config: Any = compose("search", [f"training.epochs={arguments.epochs}", f"workers.slots={count}", *words])
+    _, space = assembly.prepare(config)
+    architecture = _largest(space)
+    arms = {
+        "one device": Arm(1, 1),
+        f"one device, {count} parts": Arm(1, count),
+        f"{count} devices": Arm(count, 1),
+    }
+    executor = executing.executor_for(TrialRunner(config.data, config.training, 1), config.workers)
+    with tempfile.TemporaryDirectory() as name:
+        for turn in range(-1, arguments.repeats):
+            for place, arm in enumerate(random.Random(turn).sample(list(arms.values()), len(arms))):
+                folder = Path(name) / f"{turn}-{place}"
+                plain, epochs = architecture.to_json(), arguments.epochs
+                job = Job(max(0, turn), 1, plain, 0, 0, epochs, folder, micro_batches=arm.parts, devices=arm.devices)
+                if turn < 0:  # the fork server starts with the first job
+                    Arm(1, 1).train(executor, job)
+                else:
+                    arm.train(executor, job)
+        executor.close()
+    _print(arms, f"{config.data.name}, batch {config.training.batch_size}, {costs_of(architecture)['macs']:,.0f} MACs")
+
+
+def _print(arms: dict[str, Arm], title: str) -> None:
+    table = Table(title=title)
+    for heading in ("", "ms an epoch", "s to start", "differs from parts"):
+        table.add_column(heading, justify="right")
+    parts = next(arm for arm in arms.values() if arm.parts > 1)
+    for name, arm in arms.items():
+        difference = max(abs(a - b) for a, b in zip(arm.curves[0], parts.curves[0], strict=True))
+        epochs = [1000 * seconds for seconds in arm.epochs]
+        table.add_row(name, _spread(epochs, ".0f"), _spread(arm.starts, ".2f"), f"{difference:.1e}")
+    console = Console()
+    console.print(table)
+    console.print(f"median [least, most], n={len(parts.starts)} trainings an arm, in turns", markup=False)
+    console.print("the last column is the largest difference of a training or validation loss", markup=False)
+    console.print(
+        f"Python {platform.python_version()}, torch {version('torch')}, {platform.machine()}, {os.cpu_count()} cores, "
+        f"load {os.getloadavg()[0]:.1f}"
+    )
+
+
+def _losses(row: Epoch) -> tuple[float, float]:
+    return row.train_loss, row.val_loss
+
+
+def _largest(space: Space) -> Architecture:
+    """The network of most multiply–accumulates among some."""
+    generator = random.Random(0)
+    return max((space.draw(generator) for _ in range(64)), key=lambda drawn: costs_of(drawn)["macs"])
+
+
+def _spread(values: Sequence[float], form: str) -> str:
+    return f"{statistics.median(values):{form}} [{min(values):{form}}, {max(values):{form}}]"
+
+
+if __name__ == "__main__":
+    main()
