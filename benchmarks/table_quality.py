@@ -26,6 +26,7 @@ from scipy.stats import spearmanr
 from nas.tables.table import Table, read_table
 
 BINS = 10
+LEAST = 4  # architectures in a bin: a straight line through fewer leaves nothing
 Values = NDArray[np.float64]  # (architectures,)
 
 
@@ -62,6 +63,11 @@ def explained(x: Values, y: Values) -> float:
     return 1 - float(residuals(x, y).var() / y.var())
 
 
+def members_of(cost: Values) -> list[NDArray[np.int64]]:
+    """Which architectures are of about one cost: bins of equal size, fewer of them where a table is tiny."""
+    return np.array_split(np.argsort(cost, kind="stable"), max(1, min(BINS, len(cost) // LEAST)))
+
+
 def bins_of(cost: Values, truth: Values, noise: Values) -> list[Bin]:
     """Bins of equal size along the cost.
 
@@ -71,7 +77,7 @@ def bins_of(cost: Values, truth: Values, noise: Values) -> list[Bin]:
         noise: squared standard error of each mean.
     """
     found = []
-    for members in np.array_split(np.argsort(cost, kind="stable"), BINS):
+    for members in members_of(cost):
         left = residuals(np.log10(cost[members]), truth[members])
         variance, error = float((left**2).sum()) / (len(members) - 2), float(noise[members].mean())
         spread = math.sqrt(max(0.0, variance - error))
@@ -116,7 +122,7 @@ def foresight(table: Table, truth: Values) -> None:
     """Rank correlation of what a search sees after some epochs with the truth."""
     entries = list(table.entries.values())
     macs = np.array([entry.costs["macs"] for entry in entries], dtype=np.float64)
-    members = np.array_split(np.argsort(macs, kind="stable"), BINS)
+    members = members_of(macs)
     print(
         f"{'after epoch':<12} {'validation accuracy':>20} {'within bins':>12} {'training loss':>14} {'within bins':>12}"
     )
