@@ -86,17 +86,16 @@ def _check_duplicates(frame: pd.DataFrame) -> None:
 
 def _check_complete(frame: pd.DataFrame, attributes: Mapping[str, Any], space: Space) -> None:
     """Every architecture of the space, each seed and each epoch, and nothing else."""
-    seeds, epochs = list(attributes["seeds"]), int(attributes["epochs"])
-    held = dict(iter(frame.groupby("architecture", sort=False)))
+    wanted = {(seed, epoch) for seed in attributes["seeds"] for epoch in range(1, int(attributes["epochs"]) + 1)}
     expected = {canonical_json(architecture.to_json()): architecture for architecture in space.architectures()}
-    foreign = next((text for text in held if text not in expected), None)
-    if foreign is not None:
-        row = held[foreign].iloc[0]
-        raise TableError(f"a row must be of an architecture of the space {space.name}, {row_name(row)} is of another")
-    wanted = {(seed, epoch) for seed in seeds for epoch in range(1, epochs + 1)}
+    held: dict[str, set[tuple[int, int]]] = {text: set() for text in expected}
+    for number, (text, seed, epoch) in enumerate(zip(*(frame[name].tolist() for name in KEY), strict=True)):
+        if text not in held:
+            named = row_name(frame.iloc[number])
+            raise TableError(f"a row must be of an architecture of the space {space.name}, {named} is of another")
+        held[text].add((seed, epoch))
     for text, architecture in expected.items():
-        found = set(zip(held[text]["seed"], held[text]["epoch"], strict=True)) if text in held else set()
-        _check_rows(architecture, found, wanted)
+        _check_rows(architecture, held[text], wanted)
 
 
 def _check_rows(architecture: Architecture, found: set[tuple[int, int]], wanted: set[tuple[int, int]]) -> None:

@@ -6,7 +6,7 @@ import hashlib
 import io
 import json
 import statistics
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +22,7 @@ from search_space.architecture import Architecture
 from search_space.space import Space
 
 CURVE = ("epoch", "train_loss", "val_loss", "val_accuracy", "val_balanced_accuracy", "seconds")
+COSTS = ("params", "macs", "memory_mib")
 
 
 @final
@@ -142,28 +143,27 @@ def read_table(path: Path) -> Table:
         space = check(frame, frame.attrs)
     except TableError as error:
         raise TableError(f"{error}, in {path}") from None
-    entries = (_entry(rows) for _, rows in frame.groupby("architecture", sort=False))
-    by_id = {entry.id: entry for entry in entries}
-    return Table(path, hashlib.sha256(content).hexdigest(), dict(frame.attrs), space, by_id)
+    entries = {entry.id: entry for entry in _entries(frame, len(frame.attrs["seeds"]), int(frame.attrs["epochs"]))}
+    return Table(path, hashlib.sha256(content).hexdigest(), dict(frame.attrs), space, entries)
 
 
-def _entry(rows: pd.DataFrame) -> Entry:
-    first = rows.iloc[0]
-    by_seed = {int(seed): group for seed, group in rows.groupby("seed")}
-    return Entry(
-        architecture=Architecture.from_json(json.loads(first["architecture"])),
-        id=first["id"],
-        network_id=first["network_id"],
-        summary=first["summary"],
-        costs={"params": int(first["params"]), "macs": int(first["macs"]), "memory_mib": float(first["memory_mib"])},
-        curves={seed: tuple(Epoch(*row) for row in _values(group, CURVE)) for seed, group in by_seed.items()},
-        test={seed: tuple(group["test_accuracy"].tolist()) for seed, group in by_seed.items()},
-        cpu_seconds={seed: tuple(group["cpu_seconds"].tolist()) for seed, group in by_seed.items()},
-    )
-
-
-def _values(rows: pd.DataFrame, names: tuple[str, ...]) -> list[tuple[Any, ...]]:
-    return list(zip(*(rows[name].tolist() for name in names), strict=True))
+def _entries(frame: pd.DataFrame, seeds: int, epochs: int) -> Iterator[Entry]:
+    """What there is on each architecture; the rows are complete and sorted, so that they are cut by counting."""
+    column = {name: frame[name].tolist() for name in frame.columns}
+    rows = [Epoch(*row) for row in zip(*(column[name] for name in CURVE), strict=True)]
+    for first in range(0, len(frame), seeds * epochs):
+        starts = range(first, first + seeds * epochs, epochs)
+        cuts = {column["seed"][start]: slice(start, start + epochs) for start in starts}
+        yield Entry(
+            architecture=Architecture.from_json(json.loads(column["architecture"][first])),
+            id=column["id"][first],
+            network_id=column["network_id"][first],
+            summary=column["summary"][first],
+            costs={name: column[name][first] for name in COSTS},
+            curves={seed: tuple(rows[cut]) for seed, cut in cuts.items()},
+            test={seed: tuple(column["test_accuracy"][cut]) for seed, cut in cuts.items()},
+            cpu_seconds={seed: tuple(column["cpu_seconds"][cut]) for seed, cut in cuts.items()},
+        )
 
 
 def write_table(frame: pd.DataFrame, attributes: Mapping[str, Any], path: Path) -> None:

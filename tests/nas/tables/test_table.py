@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import statistics
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pandas as pd
 import pytest
 from made_up_tables import attributes, made_up_table, rows
 
+from nas.config import compose
 from nas.tables.columns import COLUMNS
 from nas.tables.table import TableError, read_table, write_parquet, write_table
 
@@ -150,3 +152,24 @@ def test_half_a_file_is_no_table(tmp_path: Path) -> None:
         path.write_bytes(content[:share])
         with pytest.raises(TableError, match="must be a whole Parquet file"):
             read_table(path)
+
+
+SHIPPED = sorted((Path(__file__).parents[3] / "benchmarks" / "tables").glob("*.parquet"))
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_shipped_tables_are_whole_and_of_the_experiment_of_their_name(path: Path) -> None:
+    table = read_table(path)
+    words = [f"experiment=table_{path.stem}", *(["data.path=elsewhere"] if path.stem != "digits" else [])]
+    config = compose("tabulate", words)
+    assert table.attrs["training"] == asdict(config.training)
+    assert {**config.space, "input": list(table.space.input), "classes": 10} == table.attrs["space"]
+    data = asdict(config.data)
+    assert {name: value for name, value in table.attrs["data"].items() if name in data} == {
+        name: value for name, value in data.items() if name not in {"path", "cache"}
+    }
+    assert table.seeds == (0, 1, 2)
+
+
+def test_there_are_shipped_tables() -> None:
+    assert "digits" in [path.stem for path in SHIPPED]
