@@ -1,0 +1,294 @@
+"""Which strategy finds the front with the least training: rehearsals on the tables of benchmarks/tables.
+
+Every strategy is a sampler of conf/sampler with a fidelity of conf/fidelity, as a search would have it. Each is
+rehearsed with the same seeds, over the same number of full-training equivalents, and what was rehearsed before with the
+same code, table and settings is taken from the cache. Written are docs/search_efficiency.md, a picture beside it, and
+benchmarks/results/search_efficiency.json with the curve of every seed.
+
+    python benchmarks/search_efficiency.py [--seeds 30] [--horizon 100] [--tables digits cifar16]
+        [--strategies random,full tpe,first_epoch ...] [--processes 1] [--only-play]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import statistics
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from platformdirs import user_cache_path
+
+from nas.assembly import environment
+from nas.config import compose
+from nas.rehearsal.bands import band
+from nas.rehearsal.cache import Cache
+from nas.rehearsal.document import measured_by, summary
+from nas.rehearsal.intervals import Estimate, estimate
+from nas.rehearsal.many import Troupe
+from nas.rehearsal.play import Stage, Trace
+from nas.rehearsal.scores import GOALS, Score, oracle, score
+from nas.rehearsal.truth import Truth, truth_of
+from nas.reports.rehearsals import Band, draw_rehearsals, interval, spell
+from nas.specs import Budget, Limits
+from nas.tables.table import read_table
+
+ROOT = Path(__file__).resolve().parent.parent
+TABLES = ROOT / "benchmarks" / "tables"
+RESULTS = ROOT / "benchmarks" / "results" / "search_efficiency.json"
+PAGE = ROOT / "docs" / "search_efficiency.md"
+PICTURE = ROOT / "docs" / "search_efficiency.png"
+CHARGE = "cpu_seconds"  # the tables were made on machines that had other things to do
+SAMPLERS = ("random", "stratified", "evolution", "nsga2", "tpe", "tpe_multivariate")
+FIDELITIES = ("full", "first_epoch")
+STRATEGIES = tuple((sampler, fidelity) for sampler in SAMPLERS for fidelity in FIDELITIES)
+MOMENTS = (10, 30, 100)
+
+Name = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Played:
+    """The rehearsals of one strategy on one table.
+
+    Attributes:
+        traces: one a seed, in order of the seeds.
+        plain: their scores by trainings alone.
+        charged: the same with what driver and sampler thought.
+    """
+
+    traces: Sequence[Trace]
+    plain: Sequence[Score]
+    charged: Sequence[Score]
+
+    @property
+    def thinking(self) -> float:
+        """Median processor seconds of thought in one rehearsal."""
+        return statistics.median(trace.steps[-1].thinking if trace.steps else 0.0 for trace in self.traces)
+
+    def at(self, spent: float) -> Estimate:
+        """The share after some full-training equivalents."""
+        return estimate([scored.at(spent) for scored in self.plain])
+
+
+@dataclass(frozen=True)
+class Board:
+    """Everything about one table.
+
+    Attributes:
+        stage: the table, and how it is played.
+        truth: about its networks.
+        horizon: full-training equivalents.
+        strategies: what was played, by name.
+    """
+
+    stage: Stage
+    truth: Truth
+    horizon: float
+    strategies: Mapping[Name, Played]
+
+    @property
+    def ranked(self) -> list[Name]:
+        """Names, the smallest median area with thinking charged first."""
+        areas = {name: statistics.median(s.area for s in played.charged) for name, played in self.strategies.items()}
+        return sorted(areas, key=areas.__getitem__)
+
+
+def main() -> None:
+    arguments = _arguments()
+    tables = [TABLES / f"{name}.parquet" for name in arguments.tables]
+    absent = [path for path in tables if not path.is_file()]
+    if absent:
+        sys.exit(f"no table {absent[0]}; nas tabulate makes one")
+    names = [_name(text) for text in arguments.strategies]
+    boards = {path.stem: _board(path, names, arguments) for path in tables}
+    if arguments.only_play:
+        return
+    RESULTS.parent.mkdir(parents=True, exist_ok=True)
+    about = environment()
+    RESULTS.write_text(_results(boards, about), encoding="utf-8")
+    PAGE.write_text(_page(boards, about, arguments.seeds), encoding="utf-8")
+    panels = {title: _bands(board, names) for title, board in boards.items()}
+    bounds = {title: measured_by(board.truth, board.stage, board.horizon) for title, board in boards.items()}
+    draw_rehearsals(panels, bounds, PICTURE)
+    print(f"wrote {RESULTS}, {PAGE} and {PICTURE}")
+
+
+def _bands(board: Board, names: Sequence[Name]) -> list[Band]:
+    return [band(_spoken(name), board.strategies[name].plain, board.horizon) for name in names]
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
+    parser.add_argument("--tables", nargs="+", default=sorted(path.stem for path in TABLES.glob("*.parquet")))
+    parser.add_argument("--strategies", nargs="+", default=[",".join(name) for name in STRATEGIES])
+    parser.add_argument("--seeds", type=int, default=30)
+    parser.add_argument("--horizon", type=float, default=100.0, help="full-training equivalents")
+    parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--cache", type=Path, default=user_cache_path("inception-nas") / "rehearsals")
+    parser.add_argument("--only-play", action="store_true", help="fill the cache and write nothing")
+    return parser.parse_args()
+
+
+def _name(text: str) -> Name:
+    sampler, _, fidelity = text.partition(",")
+    return sampler, fidelity or "full"
+
+
+def _spoken(name: Name) -> str:
+    return ", ".join(name).replace("_", " ")
+
+
+def _board(path: Path, names: Sequence[Name], arguments: argparse.Namespace) -> Board:
+    """Play every strategy on a table."""
+    stage = Stage(read_table(path), charge=CHARGE)
+    truth = truth_of(stage, Limits())
+    troupe = Troupe(arguments.processes, Cache(arguments.cache))
+    strategies = {}
+    for name in names:
+        config = compose("rehearse", [f"sampler={name[0]}", f"fidelity={name[1]}"])
+        config = replace(config, budget=Budget(trials=None, trainings=arguments.horizon))
+        plans = [replace(config, seed=seed) for seed in range(arguments.seeds)]
+        found: dict[int, Trace] = {}
+        for index, trace in troupe.rehearse(plans, stage):
+            found[index] = trace
+            _say(f"{path.stem}: {_spoken(name)}, {len(found)} of {len(plans)}")
+        traces = [found[index] for index in range(len(plans))]
+        plain, charged = (
+            [score(trace, truth, arguments.horizon, thinking=thinking) for trace in traces]
+            for thinking in (False, True)
+        )
+        strategies[name] = Played(traces, plain, charged)
+        _say(f"{path.stem}: {_spoken(name)}, area {_cell(summary(plain)['area'], arguments.horizon)}\n")
+    return Board(stage, truth, arguments.horizon, strategies)
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"\r\033[K{text}")
+    sys.stderr.flush()
+
+
+def _results(boards: Mapping[str, Board], about: Mapping[str, Any]) -> str:
+    """One JSON document, with a line for every seed of every strategy."""
+    tables = []
+    for title, board in boards.items():
+        bounds = measured_by(board.truth, board.stage, board.horizon)
+        bounds["table"]["path"] = f"benchmarks/tables/{title}.parquet"
+        lines = [f"{json.dumps('measured_by')}: {json.dumps(bounds, separators=(',', ':'))}"]
+        lines += [_strategy(name, played) for name, played in board.strategies.items()]
+        tables.append(f"{json.dumps(title)}: {{\n" + ",\n".join(lines) + "\n}")
+    head = json.dumps({"environment": about})[1:-1]
+    return "{\n" + ",\n".join([head, *tables]) + "\n}\n"
+
+
+def _strategy(name: Name, played: Played) -> str:
+    found = {
+        "summary": summary(played.plain),
+        "summary_with_thinking": summary(played.charged),
+        "thinking_seconds": played.thinking,
+    }
+    pairs = zip(played.traces, played.plain, strict=True)
+    seeds = ",\n".join(json.dumps(_seed(trace, scored), separators=(",", ":")) for trace, scored in pairs)
+    return f'"{",".join(name)}": {{"found": {json.dumps(found)}, "seeds": [\n{seeds}\n]}}'
+
+
+def _seed(trace: Trace, scored: Score) -> dict[str, Any]:
+    curve = [[round(spent, 2), round(share, 4)] for spent, share in scored.curve]
+    document = scored.to_json() | {"seed": trace.seed, "trials": len(trace.trials), "curve": curve}
+    return {key: document[key] for key in ("seed", "trials", "reached", "area", "share", "curve")}
+
+
+def _page(boards: Mapping[str, Board], about: Mapping[str, Any], seeds: int) -> str:
+    packages = about["packages"]
+    head = f"""# Which strategy finds the front with the least training
+
+Written by `benchmarks/search_efficiency.py`; `rehearsals.md` says what is measured and how. Medians over {seeds} seeds
+with the bootstrap's interval of 95 %. `to 80%` and its like are full-training equivalents, in processor seconds.
+`× oracle` is how many times the oracle's training it takes to 80 %. `area +` charges what driver and sampler thought
+too, and strategies stand in its order: the smaller, the better.
+
+Rehearsed on {about["processor"]} with {about["cores"]} cores, Python {about["python"]}, optuna {packages["optuna"]},
+numpy {packages["numpy"]}, inception-nas {about["inception-nas"]}. Curves of all seeds:
+`benchmarks/results/search_efficiency.json`.
+
+![gap to the true front over full-training equivalents](search_efficiency.png)
+"""
+    return "\n".join([head, *(_section(title, board) for title, board in boards.items())])
+
+
+def _section(title: str, board: Board) -> str:
+    table, truth, horizon = board.stage.table, board.truth, board.horizon
+    reference, made, best = truth.reference(), table.attrs["environment"], oracle(truth, horizon)
+    goals, moments = [f"to {goal:.0%}" for goal in GOALS], [f"share at {moment}" for moment in MOMENTS]
+    columns = ["strategy", *goals, "× oracle", *moments, "area", "area +", "thinking s"]
+    rows = [_row(_spoken(name), board.strategies[name], best, horizon) for name in board.ranked]
+    found = [spell(_none(best.reached(goal)), horizon) for goal in GOALS]
+    found += ["1", *(f"{best.at(moment):.3f}" for moment in MOMENTS), f"{best.area:.3f}", f"{best.area:.3f}", "–"]
+    lines = [columns, ["---", *["---:"] * (len(columns) - 1)], *rows, ["*oracle*", *found]]
+    ceiling = measured_by(truth, board.stage, horizon)["ceiling"]
+    return f"""## {title}
+
+{len(table.entries)} architectures, {len(table.seeds)} seeds, {table.epochs} epochs; a full training takes
+{truth.full_training:.3g} processor seconds (made on {made["processor"]}, torch {made["packages"]["torch"]}). The true
+front has {len(truth.front)} networks; reference point: {reference["macs"]:,.0f} MACs, error {reference["error"]:.4f}. A
+search that had trained everything, and returned the front by one seed's validation accuracy, would have a share of
+{ceiling:.3f}.
+
+{chr(10).join(f"| {' | '.join(cells)} |" for cells in lines)}
+
+{_verdict(board, best)}
+"""
+
+
+def _row(spoken: str, played: Played, best: Score, horizon: float) -> list[str]:
+    found, charged = summary(played.plain), summary(played.charged)
+    spent = [_cell(found["reached"][f"{goal:g}"], horizon) for goal in GOALS]
+    median = found["reached"][f"{GOALS[0]:g}"]["median"]
+    ratio = f">{horizon / best.reached(GOALS[0]):.0f}" if median is None else f"{median / best.reached(GOALS[0]):.1f}"
+    shares = [_cell(asdict(played.at(moment)), horizon) for moment in MOMENTS]
+    areas = [_cell(found["area"], horizon), _cell(charged["area"], horizon)]
+    return [spoken, *spent, ratio, *shares, *areas, f"{played.thinking:.1f}"]
+
+
+def _verdict(board: Board, best: Score) -> str:
+    """Which strategy is best, by how much, and how far from the oracle; differences are paired by seed."""
+    first = board.ranked[0]
+    winner = board.strategies[first].charged
+    above = statistics.median(scored.area for scored in winner) - best.area
+    lines = [
+        f"Best by area, thinking charged: **{_spoken(first)}**, {above:.2f} decades of gap above the oracle. Below,",
+        "for each other strategy: how much smaller the winner's area is, paired by seed, and in how many times less",
+        f"training the winner has the share at which the other one ends after {board.horizon:g} full trainings.",
+        "",
+    ]
+    for name in board.ranked[1:]:
+        theirs = board.strategies[name].charged
+        ahead = estimate([b.area - a.area for a, b in zip(winner, theirs, strict=True)])
+        faster = estimate(_speedups(winner, theirs))
+        found = [_cell(asdict(each), board.horizon) for each in (ahead, faster)]
+        lines.append(f"- {_spoken(name)}: {found[0]} decades; {found[1]} times less")
+    return "\n".join(lines)
+
+
+def _speedups(ours: Sequence[Score], theirs: Sequence[Score]) -> list[float]:
+    """How many times less a strategy needs for the median share at which another one ends."""
+    target = statistics.median(scored.share for scored in theirs)
+    return [scored.horizon / spent if math.isfinite(spent := scored.reached(target)) else 0.0 for scored in ours]
+
+
+def _none(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _cell(found: Mapping[str, float | None], horizon: float) -> str:
+    return interval(found, horizon)
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    main()
