@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -11,6 +12,8 @@ from nas.data import DataError, DataSpec, load, plain_loader, train_loader
 from nas.data.loader import TensorLoader, chunk_size
 from nas.jobs import Control, Failure, Job, Outcome
 from nas.training.batches import ImageData
+from nas.training.epochs import own_rows
+from nas.training.ranks import Ranks
 from nas.training.recipe import Recipe
 from nas.training.trial import train
 from search_space.architecture import Architecture
@@ -56,7 +59,7 @@ class TrialRunner:
         """Run `job`; whatever goes wrong is its outcome's failure."""
         torch.set_num_threads(self.threads)
         try:
-            data = self.load(job.seed)
+            data = self.load(job.seed, job.micro_batches)
         except DataError as error:
             return Outcome(job, (), None, Failure("data", str(error)))
         return self.train_on(data, job, control)
@@ -81,17 +84,22 @@ class TrialRunner:
         """Where this process keeps its images, as torch names it."""
         return "cuda" if self.accelerator != "cpu" and torch.cuda.is_available() else "cpu"
 
-    def load(self, seed: int) -> TrialData:
-        """The loaders of a training seeded by `seed`.
+    def load(self, seed: int, micro_batches: int = 1) -> TrialData:
+        """The loaders of a training seeded by `seed`; one of several processes reads of images on disk its own alone.
 
         Raises:
             DataError: the images can't be had.
         """
-        device = self.device
-        images = load(self.data)
+        device, ranks = self.device, Ranks.here()
+        images, batch_size = load(self.data), self.recipe.batch_size
+        own, own_of_validation = (
+            None if ranks.count == 1 else partial(own_rows, ranks=ranks, micro_batches=parts)
+            for parts in (micro_batches, 1)
+        )
+        at_once = validation_batch(images.shape, batch_size, device)
         return TrialData(
-            train_loader(images, self.data, self.recipe.batch_size, seed=seed, device=device),
-            plain_loader(images, validation_batch(images.shape, self.recipe.batch_size, device), device=device),
+            train_loader(images, self.data, batch_size, seed=seed, device=device, share=own),
+            plain_loader(images, at_once, device=device, share=own_of_validation),
             len(images.classes),
         )
 

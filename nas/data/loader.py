@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -17,6 +17,9 @@ from nas.data.spec import DataSpec
 from nas.data.statistics import Shape
 
 Batch = tuple[Tensor, Tensor]
+Share = Callable[[int], slice]
+"""Which rows of a batch of so many images somebody will look at."""
+
 CHUNK, CHUNK_VALUES = 2048, 512 * 3 * 32 * 32
 """Images that are prepared at once, and entries of them: 6 MiB as float32, where four times as many halve the speed."""
 
@@ -118,18 +121,49 @@ class TensorLoader:
 
 
 def train_loader(
-    data: ImageData, spec: DataSpec, batch_size: int, *, seed: int, device: torch.device | str = "cpu"
+    data: ImageData,
+    spec: DataSpec,
+    batch_size: int,
+    *,
+    seed: int,
+    device: torch.device | str = "cpu",
+    share: Share | None = None,
 ) -> TensorLoader:
-    """Shuffled, augmented batches of `data.train`, as `spec` says."""
-    augment = augmentation(spec, data.shape)
-    return TensorLoader(data.train, batch_size, (data.mean, data.std), augment=augment, seed=seed, device=device)
+    """Shuffled, augmented batches of `data.train`, as `spec` says.
+
+    With a `share`, the rows of a batch that are in it are what they are without; the others may be anything.
+    """
+    augment, part = augmentation(spec, data.shape), shared(data.train, batch_size, share)
+    return TensorLoader(part, batch_size, (data.mean, data.std), augment=augment, seed=seed, device=device)
 
 
 def plain_loader(
-    data: ImageData, batch_size: int, *, part: Part | None = None, device: torch.device | str = "cpu"
+    data: ImageData,
+    batch_size: int,
+    *,
+    part: Part | None = None,
+    device: torch.device | str = "cpu",
+    share: Share | None = None,
 ) -> TensorLoader:
-    """Every image once, in order: of `data.validation`, or of `part` (a test part) normalised like the training was."""
-    return TensorLoader(data.validation if part is None else part, batch_size, (data.mean, data.std), device=device)
+    """Every image once, in order: of `data.validation`, or of `part` (a test part) normalised like the training was.
+
+    With a `share`, the rows of a batch that are in it are what they are without; the others may be anything.
+    """
+    part = shared(data.validation if part is None else part, batch_size, share)
+    return TensorLoader(part, batch_size, (data.mean, data.std), device=device)
+
+
+def shared(part: Part, batch_size: int, share: Share | None) -> Part:
+    """A part of which a loader of `batch_size` reads a share of every batch alone; all of it without a share."""
+    if share is None:
+        return part
+
+    def needed(count: int) -> list[slice]:
+        starts = range(0, count, batch_size)
+        rows = [(start, share(min(batch_size, count - start))) for start in starts]
+        return [slice(start + some.start, start + some.stop) for start, some in rows]
+
+    return part.only(needed)
 
 
 def chunk_size(shape: Shape, batch_size: int) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -27,6 +27,9 @@ SLABS = 2
 """Pieces that a chunk is cut into for each thread, so that none waits long for the slowest."""
 LARGEST_SLAB = 64
 """Images in one of them, at most."""
+
+Runs = Callable[[int], Sequence[slice]]
+"""Which rows of a chunk of so many images anyone will look at, in order."""
 
 Indices = NDArray[np.int64]  # (n,)
 RawBatch = tuple[Tensor, Tensor]
@@ -63,6 +66,10 @@ class Part(Protocol):
 
     def on(self, device: torch.device) -> Part:
         """The same part, whose chunks come out on `device`."""
+        ...
+
+    def only(self, needed: Runs) -> Part:
+        """The same part, whose chunks may have anything in the rows that are not needed."""
         ...
 
     def chunks(self, order: Tensor, size: int) -> Iterator[RawBatch]:
@@ -113,6 +120,10 @@ class ImageSet:
         """The same images in the memory of `device`."""
         return ImageSet(self.images.to(device), self.labels.to(device))
 
+    def only(self, needed: Runs) -> ImageSet:  # noqa: ARG002 - the protocol's: all of them are there anyway
+        """The same images."""
+        return self
+
     def chunks(self, order: Tensor, size: int) -> Iterator[RawBatch]:
         """The images at `order` (n,), `size` at a time."""
         for chunk in torch.split(order.to(self.images.device), size):
@@ -134,6 +145,7 @@ class StreamedSet:
         labels: (N,) int64, of those.
         threads: how many read, at least 1.
         device: where the chunks come out.
+        needed: which rows of a chunk are read, the others being zeros; None for all.
     """
 
     store: Store
@@ -141,6 +153,7 @@ class StreamedSet:
     labels: Tensor
     threads: int = 1
     device: torch.device = CPU
+    needed: Runs | None = None
 
     def __post_init__(self) -> None:
         if self.threads < 1:
@@ -159,12 +172,16 @@ class StreamedSet:
     def take(self, rows: Indices) -> ImageSet:
         """The images at `rows`, in memory."""
         with _reading(self.threads) as pool:
-            images = self._begin(pool, self.rows[rows]).whole()
+            images = replace(self, needed=None)._begin(pool, self.rows[rows]).whole()
         return ImageSet(images.to(self.device), self.labels[torch.from_numpy(np.asarray(rows))].to(self.device))
 
     def on(self, device: torch.device) -> StreamedSet:
         """The same images, whose chunks come out on `device`."""
         return replace(self, labels=self.labels.to(device), device=device)
+
+    def only(self, needed: Runs) -> StreamedSet:
+        """The same images, of whose chunks nothing else is read than what is needed."""
+        return replace(self, needed=needed)
 
     def chunks(self, order: Tensor, size: int) -> Iterator[RawBatch]:
         """The images at `order` (n,), `size` at a time."""
@@ -178,10 +195,13 @@ class StreamedSet:
                 yield self._finish(*begun.popleft())
 
     def _begin(self, pool: ThreadPoolExecutor, rows: Indices) -> _Chunk:
-        images = torch.empty((len(rows), *self.shape), dtype=torch.uint8, pin_memory=self.device.type == "cuda")
+        runs = [slice(0, len(rows))] if self.needed is None else self.needed(len(rows))
+        make = torch.empty if self.needed is None else torch.zeros
+        images = make((len(rows), *self.shape), dtype=torch.uint8, pin_memory=self.device.type == "cuda")
         out = images.numpy()
-        length = max(1, min(LARGEST_SLAB, math.ceil(len(rows) / (SLABS * self.threads))))
-        slabs = [slice(start, start + length) for start in range(0, len(rows), length)]
+        count = sum(run.stop - run.start for run in runs)
+        length = max(1, min(LARGEST_SLAB, math.ceil(count / (SLABS * self.threads))))
+        slabs = [slice(at, min(at + length, run.stop)) for run in runs for at in range(run.start, run.stop, length)]
         return _Chunk(images, [pool.submit(self.store.read, rows[slab], out[slab]) for slab in slabs])
 
     def _finish(self, chunk: _Chunk, indices: Tensor) -> RawBatch:

@@ -49,6 +49,17 @@ def cut(batch: Batch, parts: int) -> list[Part]:
     return [(some, theirs, len(theirs) / len(labels)) for some, theirs in pieces]
 
 
+def own_rows(images: int, ranks: Ranks, micro_batches: int = 1) -> slice:
+    """The rows of a batch of so many images that are in this process's parts, as `cut` makes them.
+
+    >>> own_rows(7, Ranks(1, 3)), own_rows(9, Ranks(1, 2), micro_batches=2)
+    (slice(3, 5, None), slice(5, 9, None))
+    """
+    size, larger = divmod(images, ranks.count * micro_batches)
+    first, after = ranks.index * micro_batches, (ranks.index + 1) * micro_batches
+    return slice(first * size + min(first, larger), after * size + min(after, larger))
+
+
 @dataclass
 class SeededEpochs:
     """The parts of the training batches that are this process's, epoch after epoch.
@@ -57,7 +68,7 @@ class SeededEpochs:
     part: dropout in a part is the same whichever process works on it.
 
     Attributes:
-        loader: gives whole batches, the same ones in every process.
+        loader: gives whole batches, the same ones in every process as far as each looks at them (`own_rows`).
         seed: the trial's seed.
         epoch: the epoch that the next pass yields, 0-based.
         micro_batches: parts of a batch that one process works on.
@@ -95,7 +106,7 @@ class ValidationShare:
     """The validation images that are this process's: of every batch its contiguous part, so that each counts once.
 
     Attributes:
-        loader: gives whole batches, the same ones in every process.
+        loader: gives whole batches, the same ones in every process as far as each looks at them (`own_rows`).
         ranks: the processes that share every batch.
     """
 
@@ -107,5 +118,5 @@ class ValidationShare:
 
     def __iter__(self) -> Iterator[Batch]:
         for images, labels in self.loader:
-            count, index = self.ranks.count, self.ranks.index
-            yield images.tensor_split(count)[index], labels.tensor_split(count)[index]
+            own = own_rows(len(labels), self.ranks)
+            yield images[own], labels[own]

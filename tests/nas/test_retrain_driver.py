@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,14 @@ def test_every_network_is_trained_in_full_with_every_seed(tmp_path: Path, slots:
     }
     assert executor.closed
     assert executor.most == slots
+
+
+def test_trainings_over_several_devices_take_as_many_slots_and_are_not_overtaken(tmp_path: Path) -> None:
+    running: list[list[int]] = []
+    executor = MeasuringExecutor(3, before_wait=lambda _: running.append([h.job.devices for h in executor.running]))
+    wide = [replace(task, devices=devices) for task, devices in zip(tasks(tmp_path), (2, 8, 1, 2), strict=True)]
+    assert retraining(executor, wide).run() == "done"
+    assert [some for n, some in enumerate(running) if n == 0 or some != running[n - 1]] == [[2], [3], [1, 2]]
 
 
 def test_what_is_done_is_not_done_again(tmp_path: Path) -> None:

@@ -10,12 +10,15 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from rank_runners import ColumnRunner, RankControl, run_rank
 from torch import nn
 
 from nas.jobs import Failure, Job, Outcome
-from nas.training.epochs import cut
+from nas.training.epochs import cut, own_rows
 from nas.training.module import paced
+from nas.training.ranks import Ranks
 from nas.training.recipe import Recipe
 
 RECIPE = Recipe(epochs=4, batch_size=15, learning_rate=0.05, label_smoothing=0.1)
@@ -118,6 +121,15 @@ def test_a_batch_is_cut_into_parts_that_are_its_images_in_order() -> None:
     assert sum(share for _, _, share in parts) == pytest.approx(1)
     with pytest.raises(ValueError, match="a batch must have an image for each of its 8 parts, got 7"):
         cut((images, labels), 8)
+
+
+@given(st.integers(1, 5), st.integers(1, 3), st.integers(0, 40))
+def test_a_process_has_the_rows_of_its_parts(count: int, micro_batches: int, more: int) -> None:
+    labels = torch.arange(count * micro_batches + more)
+    parts = cut((labels[:, None], labels), count * micro_batches)
+    for index in range(count):
+        own = torch.cat([part[1] for part in parts[index * micro_batches : (index + 1) * micro_batches]])
+        assert torch.equal(labels[own_rows(len(labels), Ranks(index, count), micro_batches)], own)
 
 
 @pytest.mark.parametrize("parts", [1, 2, 5])

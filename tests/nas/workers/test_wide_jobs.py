@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import re
 import signal
+import subprocess
+import sys
 import tempfile
+import textwrap
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -65,6 +68,14 @@ def gone(executor: LocalExecutor) -> bool:
     while executor._family.leaving and time.monotonic() < until:
         executor.wait(0.05)
     return executor._family.leaving == 0 and executor.handles == ()
+
+
+def lives(pid: int) -> bool:
+    """Whether there is such a process, and not only its entry that nobody has taken away yet."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 def log(tmp_path: Path, trial: int = 0) -> str:
@@ -152,6 +163,46 @@ def test_jobs_of_both_kinds_run_beside_each_other(executor: MakeExecutor, job: M
     }
     seen = [sorted(re.findall(r"sees (\d)", log(tmp_path, trial))) for trial in range(3)]
     assert seen == [["0", "1"], ["2"], ["3", "4"]]
+
+
+DRIVER = textwrap.dedent(
+    """
+    import sys
+    from pathlib import Path
+    sys.path.insert(0, sys.argv[2])
+    from nas.jobs import Job
+    from nas.workers.local import LocalExecutor
+    from rank_runners import ToyRanks
+
+    if __name__ == "__main__":
+        executor = LocalExecutor(ToyRanks(), (None, None), preload=("nas.training.ranks", "nas.workers.group"))
+        job = Job(0, 1, {"does": "hang", "rank": 1, "at": 2}, 0, 0, 9, Path(sys.argv[1]), devices=2)
+        children = []
+        def tell(*_):
+            print(*(child.process.pid for child in children), flush=True)
+        children += executor.submit(job, tell).children
+        while True:
+            executor.wait(1.0)
+    """
+)
+
+
+def test_ranks_that_wait_for_each_other_end_when_their_driver_is_killed(tmp_path: Path) -> None:
+    script = tmp_path / "driver.py"
+    script.write_text(DRIVER)
+    support = str(Path(sys.modules["rank_runners"].__file__ or "").parent)
+    command = [sys.executable, str(script), str(tmp_path / "0"), support]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": str(tmp_path)}
+    ) as driver:
+        assert driver.stdout is not None
+        pids = [int(word) for word in driver.stdout.readline().split()]
+        assert len(pids) == 2
+        driver.kill()
+        until = time.monotonic() + PATIENCE
+        while any(lives(pid) for pid in pids):
+            assert time.monotonic() < until, "a rank outlived its driver"
+            time.sleep(0.05)
 
 
 def test_a_killed_job_and_a_closed_executor_leave_nothing(
