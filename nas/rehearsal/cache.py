@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, is_dataclass
 from functools import cache
+from importlib.metadata import version as package_version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, final
 
-import nas
-import search_space
 from nas.rehearsal.play import Stage, Trace
 from nas.strategy import Strategy
 
-DECIDING = (
-    "book.py", "clock.py", "fidelity", "gate.py", "improvement.py", "jobs.py", "objectives", "pareto.py", "plugins.py",
-    "progress.py", "proposer.py", "records.py", "rehearsal/clock.py", "rehearsal/executor.py", "rehearsal/memory.py",
-    "rehearsal/play.py", "samplers", "search.py", "specs.py", "strategy.py", "study.py", "tables",
-)  # fmt: skip
-"""Where in nas/ the code is that decides what a search does; all of search_space decides too."""
+PACKAGES = ("nas", "search_space")
+PLAYS = "nas.rehearsal.play"
 
 
 @final
@@ -45,7 +43,7 @@ class Cache:
         part.replace(path)
 
     def _path(self, strategy: Strategy, stage: Stage) -> Path:
-        told = described(strategy, stage) | {"version": version()}
+        told = described(strategy, stage) | {"version": version(_modules(strategy))}
         key = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
         return self._folder / f"{key[:32]}.json"
 
@@ -66,16 +64,49 @@ def _plain(value: Any) -> Any:
     return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
 
 
+def _modules(strategy: Strategy) -> tuple[str, ...]:
+    """The modules that a rehearsal begins with: those of its plug-ins are found by name, not imported by others."""
+    own = () if strategy.sampler.module is None else (f"nas.samplers.{strategy.sampler.module}",)
+    return (PLAYS, f"nas.fidelity.{strategy.fidelity.name}", *own)
+
+
 @cache
-def version() -> str:
-    """Digest of the code that decides what a search does."""
-    room, space = Path(nas.__file__).parent, Path(search_space.__file__).parent
-    sources = [path for name in DECIDING for path in _sources(room / name)] + _sources(space)
-    digest = hashlib.sha256()
-    for path in sources:
-        digest.update(f"{path.name}\n".encode() + path.read_bytes())
+def version(modules: tuple[str, ...]) -> str:
+    """Digest of the code that decides: of these modules, of all of ours that they import, and of Optuna's version."""
+    digest = hashlib.sha256(package_version("optuna").encode())
+    for name, path in sorted(imported(modules).items()):
+        digest.update(f"\n{name}\n".encode() + path.read_bytes())
     return digest.hexdigest()
 
 
-def _sources(path: Path) -> list[Path]:
-    return [path] if path.is_file() else sorted(path.rglob("*.py"))
+def imported(modules: Iterable[str]) -> dict[str, Path]:
+    """Modules of ours that these ones import, directly or not, themselves included, with their files."""
+    found: dict[str, Path] = {}
+    waiting = list(modules)
+    while waiting:
+        name = waiting.pop()
+        path = None if name in found else _file(name)
+        if path is not None:
+            found[name] = path
+            waiting += _names(ast.parse(path.read_text(encoding="utf-8")))
+    return found
+
+
+def _names(tree: ast.Module) -> Iterator[str]:
+    """What a module imports: `from a import b` may mean the module a.b."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield from (node.module, *(f"{node.module}.{alias.name}" for alias in node.names))
+
+
+def _file(name: str) -> Path | None:
+    """The file of a module of ours; None for anything else."""
+    if name.partition(".")[0] not in PACKAGES:
+        return None
+    try:
+        spec = find_spec(name)
+    except ModuleNotFoundError:  # a name in a module, not a module
+        return None
+    return Path(spec.origin) if spec is not None and spec.origin is not None else None

@@ -137,14 +137,20 @@ def test_what_was_rehearsed_before_is_not_played_again(
     dict(troupe.rehearse([replace(plans[0], budget=Budget(trials=2))], stage))
     dict(troupe.rehearse(plans[:1], replace(stage, slots=2)))
     assert played == [0, 1, 2, 0, 0]
-    monkeypatch.setattr(cache, "version", lambda: "another")
+    monkeypatch.setattr(cache, "version", lambda modules: "another")
     dict(troupe.rehearse(plans[:1], stage))
     assert played == [0, 1, 2, 0, 0, 0]
 
 
-def test_every_file_that_decides_is_part_of_the_version() -> None:
-    room = Path(cache.nas.__file__).parent
-    assert [name for name in cache.DECIDING if not (room / name).exists()] == []
+def test_the_version_is_that_of_the_code_that_decides() -> None:
+    plain = cache.imported((cache.PLAYS, "nas.fidelity.full"))
+    assert {"nas.search", "nas.proposer", "nas.samplers.view", "nas.tables.table", "search_space.space"} <= set(plain)
+    assert not {"nas.samplers.evolution", "nas.fidelity.first_epoch", "nas.cli.rehearse"} & set(plain)
+    assert all(path.is_file() for path in plain.values())
+    evolved = cache.imported((cache.PLAYS, "nas.fidelity.full", "nas.samplers.evolution"))
+    assert set(evolved) - set(plain) == {"nas.samplers.evolution", "nas.samplers.whole"}
+    versions = {cache.version((cache.PLAYS, f"nas.fidelity.{name}")) for name in ("full", "full", "first_epoch")}
+    assert len(versions) == 2
 
 
 def test_a_search_is_judged_until_the_first_of_its_ends(table: Path) -> None:
