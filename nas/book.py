@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,8 +13,9 @@ from nas.jobs import Curve, Failure
 from nas.pareto import hypervolume, losses
 from nas.progress import Progress, Running
 from nas.reader import front_records, spent_clock
-from nas.records import Candidate, Record
+from nas.records import Candidate, Prospects, Record
 from nas.specs import Budget
+from nas.stopping import gain_an_hour
 from nas.study import Study
 
 COUNTED = ("complete", "pruned", "running")
@@ -98,11 +99,14 @@ class Book:
         self.study.fail(number, failure)
         self._remember(number, state="failed", failure=failure)
 
-    def standing(self, running: Mapping[int, object], *, exhausted: bool) -> Standing:
+    def standing(
+        self, running: Mapping[int, object], prospects: Callable[[], Prospects | None], *, exhausted: bool
+    ) -> Standing:
         """Where the search stands.
 
         Args:
             running: the trials that are trained now, by number.
+            prospects: what the sampler says of the next jobs.
             exhausted: whether nothing new is found any more.
         """
         budget = self._budget
@@ -112,14 +116,28 @@ class Book:
             may_start=not exhausted and self.may_start(),
             trainings_left=None if budget.trainings is None else max(0.0, budget.trainings - self.trainings()),
             seconds_left=None if budget.minutes is None else max(0.0, 60 * budget.minutes - self.clock()),
+            prospects=prospects,
         )
 
     def folder(self, number: int) -> Path:
         """Where a trial's checkpoints and log are."""
         return self.study.trial_folder(number)
 
+    def converged(self) -> bool:
+        """Whether an hour of training gains less than the budget asks for."""
+        if self._budget.min_gain is None:
+            return False
+        gain = gain_an_hour(list(self.records.values()), self.study.axes, self._budget.patience)
+        return gain is not None and gain < self._budget.min_gain
+
+    def ending(self) -> str:
+        """Why nothing new may start."""
+        return "converged" if self.converged() else "budget"
+
     def may_start(self) -> bool:
         """Whether the budget allows another trial."""
+        if self.converged():
+            return False
         counted = sum(record.state in COUNTED for record in self.records.values())
         if self._budget.trials is not None and counted >= self._budget.trials:
             return False

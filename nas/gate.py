@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from nas.specs import Limits
 from search_space.architecture import Architecture
+from search_space.choices import RandomChooser
 from search_space.cost import MIB, Cost, cost, training_bytes
 from search_space.graph import Graph
 from search_space.identity import network_id
@@ -140,3 +142,41 @@ def check_reachable(space: Space, limits: Limits) -> None:
                 f"limits.max_{name} must leave an architecture, the cheapest of {space.name} for {space.input} images "
                 f"costs {least:,.6g} {name} ({summary(cheapest)}), got {limit:,.6g}"
             )
+
+
+@dataclass(frozen=True)
+class Reach:
+    """What limits leave of a space.
+
+    Attributes:
+        share: of the random architectures, how many meet every limit, in [0, 1].
+        least: the least that an architecture costs, by the cost that there is a limit on.
+    """
+
+    share: float
+    least: Mapping[str, float]
+
+    def __str__(self) -> str:
+        named = ", ".join(f"{cost:,.6g} {name}" for name, cost in self.least.items())
+        return f"limits leave {self.share:.1%} of the space; the least that a network costs: {named}"
+
+
+def reach(space: Space, limits: Limits, samples: int = 500) -> Reach | None:
+    """What limits leave of a space, None where there are none.
+
+    Args:
+        space: the space.
+        limits: what a network may cost.
+        samples: random architectures that are looked at, at least 1.
+    """
+    limited = limits.by_cost()
+    if not limited:
+        return None
+    chooser = RandomChooser(random.Random(0))
+    drawn = [costs_of(space.sample(chooser)) for _ in range(samples)]
+    within = sum(all(costs[name] <= limit for name, limit in limited.items()) for costs in drawn)
+    least = {
+        name: costs_of(space.minimise(lambda architecture, name=name: costs_of(architecture)[name]))[name]  # type: ignore[misc]
+        for name in limited
+    }
+    return Reach(within / samples, least)

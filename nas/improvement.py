@@ -26,6 +26,7 @@ Box decompositions of the improvement for several unknown objectives are Yang et
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,6 +34,9 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 Floats = NDArray[np.float64]
+
+Improvement = Callable[[Floats, Floats, Floats], Floats]
+"""Expected improvements on best losses, for losses of these means and deviations; arrays that broadcast."""
 
 CHUNK = 2_000_000
 """Numbers that a step of the sum may hold at once."""
@@ -45,7 +49,7 @@ class Cells:
     Attributes:
         lower: (b, k) lower corners, −∞ where a box has no end.
         upper: (b, k) upper corners, at most 1.
-        level: (b,) best loss so far, at most 1; it never falls from one box to the next.
+        level: (b,) best loss so far, at most the reference; it never falls from one box to the next.
     """
 
     lower: Floats
@@ -53,14 +57,15 @@ class Cells:
     level: Floats
 
 
-def cells(losses: Floats, costs: Floats) -> Cells:
+def cells(losses: Floats, costs: Floats, reference: float = 1.0) -> Cells:
     """The cells that the points of a front make.
 
     Args:
         losses: (n,) the loss that training tells. Points need not be on the front.
         costs: (n, k) the losses that are known, k at least 0.
+        reference: the loss from which on a point counts for nothing.
     """
-    inside = np.flatnonzero((losses < 1) & (costs < 1).all(axis=1))
+    inside = np.flatnonzero((losses < reference) & (costs < 1).all(axis=1))
     order = inside[np.argsort(losses[inside], kind="stable")]
     dimensions = costs.shape[1]
     free = [(np.full(dimensions, -np.inf), np.ones(dimensions))]
@@ -74,7 +79,7 @@ def cells(losses: Floats, costs: Floats) -> Cells:
             found.append((np.maximum(lower, costs[point]), upper, float(losses[point])))
             left += _beyond(lower, upper, costs[point])
         free = left
-    found += [(lower, upper, 1.0) for lower, upper in free]
+    found += [(lower, upper, reference) for lower, upper in free]
     return Cells(
         np.array([lower for lower, _, _ in found]).reshape(len(found), dimensions),
         np.array([upper for _, upper, _ in found]).reshape(len(found), dimensions),
@@ -102,14 +107,34 @@ def expected_improvement(best: Floats, means: Floats, deviations: Floats) -> Flo
     return (best - means) * ndtr(z) + safe * np.exp(-0.5 * z * z) / np.sqrt(2 * np.pi)  # type: ignore[no-any-return]
 
 
-def expected_hypervolume_improvement(known: Cells, costs: Floats, means: Floats, deviations: Floats) -> Floats:
+def expected_log_improvement(shift: float) -> Improvement:
+    """As `expected_improvement`, where log(a + shift) is normal with these means and deviations.
+
+    E[max(b − a, 0)] = (b + s) Φ(d) − exp(μ + σ²/2) Φ(d − σ) with d = (log(b + s) − μ) / σ, as of an option to sell.
+
+    Args:
+        shift: s, at least 0; above minus every loss.
+    """
+
+    def improvement(best: Floats, means: Floats, deviations: Floats) -> Floats:
+        safe = np.maximum(deviations, 1e-12)
+        d = (np.log(best + shift) - means) / safe
+        return (best + shift) * ndtr(d) - np.exp(means + 0.5 * safe**2) * ndtr(d - safe)  # type: ignore[no-any-return]
+
+    return improvement
+
+
+def expected_hypervolume_improvement(
+    known: Cells, costs: Floats, means: Floats, deviations: Floats, improvement: Improvement = expected_improvement
+) -> Floats:
     """What each of n networks is expected to add to the hypervolume.
 
     Args:
         known: the cells of what is known, see `cells`.
         costs: (n, k) their known losses.
-        means: (n,) expected loss of each.
+        means: (n,) expected loss of each, or what else `improvement` takes.
         deviations: (n,) its standard deviation, at least 0.
+        improvement: expected improvement for the distribution of the losses; normal, where nothing else is said.
 
     Returns:
         (n,) expected improvements, at least 0.
@@ -122,6 +147,6 @@ def expected_hypervolume_improvement(known: Cells, costs: Floats, means: Floats,
         part = slice(start, start + step)
         sides = known.upper[None, part] - np.maximum(known.lower[None, part], costs[:, None, :])
         volumes = np.maximum(sides, 0.0).prod(axis=2)
-        gains = expected_improvement(known.level[None, part], means[:, None], deviations[:, None])
+        gains = improvement(known.level[None, part], means[:, None], deviations[:, None])
         total += (volumes * gains).sum(axis=1)
     return np.maximum(total, 0.0)

@@ -9,7 +9,7 @@ from typing import Any
 
 from nas.gate import Examined, StepMemory, examine
 from nas.reader import skipped_totals
-from nas.records import Candidate, Record, Rejected
+from nas.records import Candidate, Prospects, Record, Rejected
 from nas.samplers.view import Ask, View
 from nas.specs import Limits
 from search_space.architecture import Architecture
@@ -101,6 +101,14 @@ class Proposer:
             if known is None and must_end():
                 break
         return None
+
+    def prospects(self, left: Mapping[int, float]) -> Prospects | None:
+        """What the next jobs promise, None where the sampler says nothing of it, or the next network is given.
+
+        Args:
+            left: seconds that frozen trials still need, by their numbers.
+        """
+        return None if self._asks < len(self._starts) else self._view.prospects(self._asks, left)
 
     def _ask(self, known: Architecture | None) -> Ask:
         """The sampler's next draw or, once it insists on what is `known`, a neighbour of that.

@@ -125,6 +125,19 @@ class Record:
 
 
 @dataclass(frozen=True)
+class Prospects:
+    """What the next jobs promise, all on one scale: expected hypervolume improvement for a second, to some power.
+
+    Attributes:
+        new: of a new network, trained in full.
+        frozen: of going on with a frozen one to its end, by the trial's number.
+    """
+
+    new: float
+    frozen: Mapping[int, float]
+
+
+@dataclass(frozen=True)
 class Expected:
     """What a full training of a trial that had none is predicted to come to.
 

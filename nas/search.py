@@ -18,6 +18,7 @@ from nas.fidelity.policy import Policy, Prune, Start, Thaw
 from nas.jobs import Curve, Epoch, Executor, Failure, Handle, Job, Outcome
 from nas.progress import Observer, Progress, Running
 from nas.proposer import Proposer
+from nas.records import Prospects
 from nas.recovery import STOPPING, Verdict, set_aside, verdict
 from nas.retention import Retention
 from nas.samplers.view import View
@@ -110,8 +111,8 @@ class Search:
         """Search until there is nothing left to do or somebody stops it.
 
         Returns:
-            Why it ended: `budget`, `exhausted` (nothing new is found any more), `minutes`, `stopped` (by
-            a request in the study's folder), or what `stop` was given.
+            Why it ended: `budget`, `converged` (training gains too little), `exhausted` (nothing new is found),
+            `minutes`, `stopped` (by a request in the study's folder), or what `stop` was given.
 
         Raises:
             SearchStoppedError: the data cannot be read, no checkpoint can be written, or trial after trial fails.
@@ -153,7 +154,8 @@ class Search:
         """Hand out jobs while slots are free and there is something to do; whether any was handed out."""
         started = self._submit_due()
         while self._due is None and not self._must_end() and self._free_slots() > 0:
-            match self._parts.policy.decide(self._book.standing(self._handles, exhausted=self._exhausted)):
+            standing = self._book.standing(self._handles, self._prospects, exhausted=self._exhausted)
+            match self._parts.policy.decide(standing):
                 case Start(to_epoch):
                     number = self._new_trial()
                     if number is None:
@@ -166,7 +168,7 @@ class Search:
                     continue
                 case None:
                     if not self._handles:
-                        self._reason = "exhausted" if self._exhausted else "budget"
+                        self._reason = "exhausted" if self._exhausted else self._book.ending()
                     break
             started = self._submit_due() or started
         return started
@@ -188,6 +190,16 @@ class Search:
 
     def _free_slots(self) -> int:
         return self._parts.executor.slots - sum(handle.job.devices for handle in self._handles.values())
+
+    def _prospects(self) -> Prospects | None:
+        """What the sampler says of the next jobs."""
+        records = self._book.records
+        expected = self._parts.policy.expected(records)
+        self._parts.view.expect(expected)
+        frozen = {
+            n: outlook for n, outlook in expected.items() if records[n].state == "running" and n not in self._handles
+        }
+        return self._parts.proposer.prospects({n: o.seconds - records[n].seconds for n, o in frozen.items()})
 
     def _new_trial(self) -> int | None:
         """Ask for a network and store it as a new trial; None where nothing new is found, or time is up before."""

@@ -49,6 +49,9 @@ class Budget:
         trainings: seconds of training, counted in full trainings; null for no such end.
         training_seconds: seconds that count as one full training; null for the mean of the trials trained in full.
         max_idle_asks: asks in a row that were all rejected or known already, after which the space counts as exhausted.
+        min_gain: share of the objective space that an hour of training must still add to what the front covers, or
+            nothing new is started; null for no such end.
+        patience: complete trials over which that gain is measured, at least 1.
 
     Raises:
         ValueError: a total is not positive, or none is given.
@@ -59,8 +62,12 @@ class Budget:
     trainings: float | None = None
     training_seconds: float | None = None
     max_idle_asks: int = 300
+    min_gain: float | None = None
+    patience: int = 20
 
     def __post_init__(self) -> None:
+        check_positive("budget.min_gain", self.min_gain)
+        check_positive("budget.patience", self.patience)
         check_positive("budget.trials", self.trials)
         check_positive("budget.minutes", self.minutes)
         check_positive("budget.trainings", self.trainings)

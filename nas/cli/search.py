@@ -14,6 +14,7 @@ from nas.cli.signals import CODES, obeying_signals
 from nas.cli.studies import study_folder
 from nas.config import yaml_text
 from nas.executing import settled_data
+from nas.gate import reach
 from nas.reader import StudyReader
 from nas.reports.console import observer_for
 from nas.reports.figures import draw_front
@@ -53,6 +54,8 @@ def conduct(config: SearchConfig) -> tuple[Study, str, list[Path]]:
         with tracker_of(config, study) as tracker:
             for start, projection in starts_of(config.start, space).items():
                 log.info("start %s: widths × %.3g, at distance %.2f", start, projection.multiplier, projection.distance)
+            if (reached := reach(space, config.limits)) is not None:
+                log.info("%s", reached)
             settled = replace(config, data=settled_data(config.data, info, config.workers))
             search = assemble(settled, study, space, [observer_for(sys.stderr), tracker])
             with obeying_signals(search):

@@ -38,7 +38,9 @@ class Thawing:
         rungs: shares of a full training after which a network is frozen, each in (0, 1).
         start: networks that are trained to the first rung before any goes on, at least 1.
         finished: of those, how many are finished before the next network starts, at least 1.
-        thaws: jobs that go on with a frozen network, for each that starts a new one, positive.
+        thaws: jobs that go on with a frozen network, for each that starts a new one, where the sampler can't say what
+            a new one promises; positive.
+        eager: how many times as much as a new network a frozen one must promise a second to go on, positive.
         hope: probability of reaching the front below which a network is given up at the end, in [0, 1).
 
     Raises:
@@ -49,13 +51,15 @@ class Thawing:
     start: int = 12
     finished: int = 3
     thaws: float = 0.5
+    eager: float = 1.0
     hope: float = 0.1
 
     def __post_init__(self) -> None:
         if self.start < 1 or not 1 <= self.finished <= self.start:
             raise ValueError(f"fidelity.options must have 1 <= finished <= start, got {self.finished} and {self.start}")
-        if not self.thaws > 0:
-            raise ValueError(f"fidelity.options.thaws must be positive, got {self.thaws}")
+        for name in ("thaws", "eager"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"fidelity.options.{name} must be positive, got {getattr(self, name)}")
         if not 0 <= self.hope < 1:
             raise ValueError(f"fidelity.options.hope must lie in [0, 1), got {self.hope}")
 
@@ -83,12 +87,12 @@ class FreezeThaw:
         if standing.trainings_left == 0:
             return Prune(standing.waiting[0].number)
         late = self._is_late(standing)
-        if standing.may_start and not late and self._starts(standing):
-            return Start(self._rungs[0])
+        if standing.may_start and not late:
+            return self._by_turns(standing)
         outlook = self._outlook(standing)
         best = int(np.argmax(outlook.promise))
         record = standing.waiting[best]
-        if (late or not standing.may_start) and outlook.hope[best] < self._settings.hope:
+        if outlook.hope[best] < self._settings.hope:
             return Prune(standing.waiting[int(np.argmin(outlook.promise))].number)
         return Thaw(record.number, next_rung(record, self._rungs))
 
@@ -98,11 +102,22 @@ class FreezeThaw:
             [r for r in records.values() if r.state in ("running", "pruned") and len(r.curve) >= self._rungs[0]]
         )
 
-    def _starts(self, standing: Standing) -> bool:
-        """Whether the next job is a new network rather than a frozen one."""
+    def _by_turns(self, standing: Standing) -> Decision:
+        """A new network, or the frozen one that promises most."""
         settings, started = self._settings, len(standing.records)
-        due = settings.finished + settings.thaws * (started - settings.start)
-        return started < settings.start or promotions(standing, self._rungs) >= due
+        promoted = promotions(standing, self._rungs)
+        if started < settings.start:
+            return Start(self._rungs[0])
+        prospects = standing.prospects() if promoted >= settings.finished else None
+        if prospects is not None:
+            best = max(standing.waiting, key=lambda record: prospects.frozen.get(record.number, 0.0))
+            if prospects.frozen.get(best.number, 0.0) < settings.eager * prospects.new:
+                return Start(self._rungs[0])
+        elif promoted >= settings.finished + settings.thaws * (started - settings.start):
+            return Start(self._rungs[0])
+        else:
+            best = standing.waiting[int(np.argmax(self._outlook(standing).promise))]
+        return Thaw(best.number, next_rung(best, self._rungs))
 
     def _is_late(self, standing: Standing) -> bool:
         """Whether the time that is left is too short for a new network to be finished."""
@@ -163,13 +178,15 @@ class Outlook:
     hope: Floats
 
 
-def make(
+def make(  # noqa: PLR0913 - each is a setting that a configuration names
     horizon: Horizon,
+    *,
     rungs: Sequence[float] = Thawing.rungs,
     start: int = Thawing.start,
     finished: int = Thawing.finished,
     thaws: float = Thawing.thaws,
+    eager: float = Thawing.eager,
     hope: float = Thawing.hope,
 ) -> FreezeThaw:
     """The policy."""
-    return FreezeThaw(horizon, Thawing(tuple(rungs), start, finished, thaws, hope))
+    return FreezeThaw(horizon, Thawing(tuple(rungs), start, finished, thaws, eager, hope))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from nas.records import Expected, Record
+from nas.records import Expected, Prospects, Record
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,7 @@ class Standing:
         may_start: whether the budget allows another trial.
         trainings_left: full-training equivalents that the budget has left, None for no such end.
         seconds_left: seconds of the clock that the budget has left, None for no such end.
+        prospects: what the sampler says of the next jobs, None where it says nothing; a call takes as long as an ask.
     """
 
     records: Mapping[int, Record]
@@ -51,6 +52,7 @@ class Standing:
     may_start: bool
     trainings_left: float | None = None
     seconds_left: float | None = None
+    prospects: Callable[[], Prospects | None] = lambda: None
 
 
 class Policy(Protocol):

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import final
 
 import numpy as np
 
+from nas.records import Prospects
 from nas.samplers.networks import Measure, Network, Networks, Source
-from nas.samplers.promise import Goal, Scale, Seen, log_costs, promise
+from nas.samplers.promise import Goal, Promise, Scale, Seen, Weighing, log_costs, promise
 from nas.samplers.surrogate import Floats
 from nas.specs import check_positive
 from search_space.architecture import Architecture
@@ -35,6 +36,7 @@ class Tuning:
         changes: candidates that are changes of the best ones, at least 0.
         smooth: whether networks that are known count with what the surrogate thinks of them, instead of with what was
             measured.
+        focus: whether only networks better than the median random one count.
 
     Raises:
         ValueError: a value out of range.
@@ -45,6 +47,7 @@ class Tuning:
     pool: int = 2000
     changes: int = 200
     smooth: bool = True
+    focus: bool = True
 
     def __post_init__(self) -> None:
         check_positive("start", self.start)
@@ -77,17 +80,44 @@ class Adviser:
         self._source = Source(self.networks, goal.within)
         self._fit = fits
         self._fits: dict[str, bool] = {}
+        self._expected: tuple[object, Promise] | None = None
+        self._advice: tuple[object, Network, float] | None = None
 
     def advise(self, seen: Seen, generator: random.Random) -> Network:
         """The network to train next: a new one within the limits, where one is found."""
-        draws = min(self._tuning.pool, FIRST_DRAWS + DRAWS_A_TRIAL * len(seen.drawn))
-        stream = self._source.stream(draws)
+        stream = self._stream(seen)
         fresh = [network for network in stream if network.network_id not in seen.drawn]
         if not fresh:
             return self._anything(seen, generator)
-        if len(seen.drawn) < self._tuning.start or not seen.networks:
+        if self._begins(seen):
             return self._spread(stream, fresh, len(seen.drawn), generator)
-        return self._most_promising(fresh, seen, generator)
+        return self._most_promising(fresh, seen, generator)[0]
+
+    def prospects(self, seen: Seen, left: Mapping[int, float], generator: random.Random) -> Prospects | None:
+        """What the next advice promises, and going on with trials that wait half trained.
+
+        Args:
+            seen: the trials.
+            left: seconds that some of them still need, by their numbers.
+            generator: as for the advice, which then is given without being thought over again.
+
+        Returns:
+            None while draws are only spread, and where nothing new is left.
+        """
+        fresh = [network for network in self._stream(seen) if network.network_id not in seen.drawn]
+        if self._begins(seen) or not fresh:
+            return None
+        _, new = self._most_promising(fresh, seen, generator)
+        places = {place: left[number] for place, number in enumerate(seen.numbers) if number in left}
+        frozen = self._promise(seen).of_unfinished(places)
+        return Prospects(new, {seen.numbers[place]: value for place, value in frozen.items()})
+
+    def _begins(self, seen: Seen) -> bool:
+        return len(seen.drawn) < self._tuning.start or not seen.networks
+
+    def _stream(self, seen: Seen) -> Sequence[Network]:
+        draws = min(self._tuning.pool, FIRST_DRAWS + DRAWS_A_TRIAL * len(seen.drawn))
+        return self._source.stream(draws)
 
     def _anything(self, seen: Seen, generator: random.Random) -> Network:
         """A change of a known network or, failing that, any network at all."""
@@ -115,15 +145,29 @@ class Adviser:
             return self.goal.losses(networks).mean(axis=1)  # type: ignore[no-any-return]
         return log_costs(networks).mean(axis=1)  # type: ignore[no-any-return]
 
-    def _most_promising(self, fresh: Sequence[Network], seen: Seen, generator: random.Random) -> Network:
-        tuning = self._tuning
-        layout = self.networks.layout(len(fresh[0].costs))
-        expected = promise(self.goal, self._scale, layout, seen, power=tuning.seconds_power, smooth=tuning.smooth)
-        first = [*fresh, *self._changes(expected.front(), seen, generator)]
-        best = np.argsort(-expected.of(first), kind="stable")[:PARENTS]
-        ahead = [first[index] for index in best]
-        second = [*ahead, *self._changes(ahead, seen, generator)]
-        return self._fitting(second[index] for index in np.argsort(-expected.of(second), kind="stable"))
+    def _most_promising(self, fresh: Sequence[Network], seen: Seen, generator: random.Random) -> tuple[Network, float]:
+        """The network that promises most, and what."""
+        key = (seen.key, generator.getstate())
+        if self._advice is None or self._advice[0] != key:
+            expected = self._promise(seen)
+            first = [*fresh, *self._changes(expected.front(), seen, generator)]
+            best = np.argsort(-expected.of(first), kind="stable")[:PARENTS]
+            ahead = [first[index] for index in best]
+            second = [*ahead, *self._changes(ahead, seen, generator)]
+            scores = expected.of(second)
+            chosen = self._fitting(second[index] for index in np.argsort(-scores, kind="stable"))
+            self._advice = (key, chosen, float(scores[second.index(chosen)]))
+        return self._advice[1:]
+
+    def _promise(self, seen: Seen) -> Promise:
+        """What is expected after these trials, kept until others are asked about."""
+        if self._expected is None or self._expected[0] != seen.key:
+            tuning = self._tuning
+            weighing = Weighing(tuning.seconds_power, tuning.smooth, tuning.focus)
+            layout = self.networks.layout(len(seen.networks[0].costs))
+            usual = self._source.stream(FIRST_DRAWS)
+            self._expected = (seen.key, promise(self.goal, layout, self._scale, seen, weighing, usual))
+        return self._expected[1]
 
     def _fitting(self, ranked: Iterable[Network]) -> Network:
         """The first of some networks that fits into a slot; the last one where none does, for the gate to refuse."""

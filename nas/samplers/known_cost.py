@@ -1,6 +1,6 @@
 """Known-cost expected hypervolume improvement: draw what promises most for a second of training.
 
-One objective, such as accuracy, is told by training alone; all others are costs, known exactly beforehand. So a
+One objective, such as accuracy, is told by training alone; the others are costs, known exactly beforehand. So a
 candidate is weighed by the *exact* expected hypervolume improvement given its costs (`nas/improvement.py`), under a
 Gaussian process over networks (`surrogate.py`), divided by a power of the seconds that its training will take.
 Candidates come by the thousand, within the limits, and none of a network that was drawn before.
@@ -27,6 +27,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from nas.pareto import Axis
+from nas.records import Prospects
 from nas.samplers.adviser import Adviser, Tuning
 from nas.samplers.chooser import ParameterNotes
 from nas.samplers.foresight import DEVIATION, SECONDS
@@ -40,7 +41,7 @@ from search_space.space import Space
 
 @final
 class KnownCostSampler(BaseSampler):
-    """Draws what promises most for a second of training, in studies with one objective that training tells.
+    """Draws what promises most for a second of training.
 
     A trial's value counts as measured, unless its user attribute `deviation` says how doubtful it is. Its user
     attribute `seconds` says what a full training takes.
@@ -60,7 +61,7 @@ class KnownCostSampler(BaseSampler):
 
         Args:
             space: what to draw from; a trial makes its choices through `nas.samplers.chooser.TrialChooser`.
-            axes: the study's objectives in order. Those named like a cost are known; exactly one other is told by
+            axes: the study's objectives in order. Those named like a cost are known; the first other is told by
                 trials, on its axis' own scale (as its logarithm to base 10 where that is logarithmic).
             limits: the largest value allowed, by cost.
             tuning: settings; None for the usual ones.
@@ -68,7 +69,7 @@ class KnownCostSampler(BaseSampler):
             seed: seeds the draws; None for draws that nobody can tell.
 
         Raises:
-            ValueError: none or several of the objectives are told by training.
+            ValueError: none of the objectives is told by training.
         """
         measure = measure or exact_measure()
         _, costs = measure(space.sample(FirstChooser()))
@@ -120,14 +121,26 @@ class KnownCostSampler(BaseSampler):
         """A random value, for a parameter that the candidate does not have."""
         return self._plain.sample_independent(study, trial, param_name, param_distribution)
 
-    def _seen(self, study: Study, asked: FrozenTrial) -> Seen:
+    def prospects(self, study: Study, left: Mapping[int, float]) -> Prospects | None:
+        """What the next draw promises, and going on with trials that wait half trained.
+
+        Args:
+            study: the study.
+            left: seconds that these trials still need, by their numbers.
+
+        Returns:
+            None before enough is known to say.
+        """
+        return self._adviser.prospects(self._seen(study, None), left, self._generator)
+
+    def _seen(self, study: Study, asked: FrozenTrial | None) -> Seen:
         told = self._adviser.goal.told
         place = self._axes.index(told)
-        valued: list[tuple[Network, float, float, float]] = []
+        valued: list[tuple[Network, int, float, float, float]] = []
         running, drawn = [], set()
         for trial in study.get_trials(deepcopy=False):
-            network = None if trial.number == asked.number else self._adviser.networks.of_params(trial.params)
-            if network is None:
+            network = self._adviser.networks.of_params(trial.params)
+            if network is None or (asked is not None and trial.number == asked.number):
                 continue
             drawn.add(network.network_id)
             if trial.state == TrialState.RUNNING:
@@ -135,14 +148,16 @@ class KnownCostSampler(BaseSampler):
             elif trial.state == TrialState.COMPLETE and math.isfinite(trial.values[place]):
                 loss = told.loss_of_scaled(trial.values[place])
                 deviation = abs(told.loss_of_scaled(trial.user_attrs.get(DEVIATION, 0.0)) - told.loss_of_scaled(0.0))
-                valued.append((network, loss, deviation, trial.user_attrs.get(SECONDS, math.nan)))
-        numbers = np.array([row[1:] for row in valued], dtype=np.float64).reshape(len(valued), 3)
-        losses, deviations, seconds = numbers.T
-        return Seen([row[0] for row in valued], losses, deviations, seconds, running, frozenset(drawn))
+                seconds = trial.user_attrs.get(SECONDS, math.nan)
+                valued.append((network, trial.number, loss, deviation, seconds))
+        told_of = np.array([row[2:] for row in valued], dtype=np.float64).reshape(len(valued), 3)
+        numbers, networks = [row[1] for row in valued], [row[0] for row in valued]
+        losses, deviations, clocked = told_of.T
+        return Seen(numbers, networks, losses, deviations, clocked, running, frozenset(drawn))
 
 
 def goal_of(axes: Sequence[Axis], costs: Mapping[str, str], limits: Mapping[str, float]) -> Goal:
-    """What a study looks for.
+    """What a study looks for; of several objectives that training tells, the first one.
 
     Args:
         axes: its objectives.
@@ -150,26 +165,28 @@ def goal_of(axes: Sequence[Axis], costs: Mapping[str, str], limits: Mapping[str,
         limits: the largest value allowed, by cost.
 
     Raises:
-        ValueError: none or several of the objectives are told by training.
+        ValueError: none of the objectives is told by training.
     """
     told = [axis for axis in axes if axis.name not in costs]
-    if len(told) != 1:
-        names = ", ".join(axis.name for axis in told) or "none"
-        raise ValueError(f"known_cost needs exactly one objective that training tells, got {names}")
+    if not told:
+        names = ", ".join(axis.name for axis in axes)
+        raise ValueError(f"known_cost needs an objective that training tells, got {names}")
     return Goal(told[0], {costs[axis.name]: axis for axis in axes if axis.name in costs}, dict(limits))
 
 
-def make(
+def make(  # noqa: PLR0913 - each is a setting that a configuration names
     domain: Domain,
+    *,
     start: int = Tuning.start,
     seconds_power: float = Tuning.seconds_power,
     pool: int = Tuning.pool,
     changes: int = Tuning.changes,
     smooth: bool = Tuning.smooth,
+    focus: bool = Tuning.focus,
 ) -> SamplerFactory:
     """The sampler, made anew for each ask, all of which share what is known of networks. `Tuning` has the rest."""
     goal = goal_of(domain.axes, domain.costs, domain.limits.by_cost())
-    tuning = Tuning(start, seconds_power, pool, changes, smooth)
+    tuning = Tuning(start, seconds_power, pool, changes, smooth, focus)
     return partial(_seeded, Adviser(domain.space, exact_measure(), goal, tuning, domain.fits), domain.axes)
 
 

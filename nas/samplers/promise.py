@@ -8,13 +8,19 @@ from functools import cached_property
 
 import numpy as np
 
-from nas.improvement import Cells, cells, expected_hypervolume_improvement
+from nas.improvement import Cells, cells, expected_hypervolume_improvement, expected_log_improvement
 from nas.pareto import Axis, front
 from nas.samplers.duration import predicted_seconds
 from nas.samplers.networks import Network
 from nas.samplers.surrogate import Floats, Layout, Observations, Process, learn
 
 TIMED_BY = "macs"
+
+SHIFT = 0.02
+"""Added to a loss before its logarithm is taken, which the surrogate models: halving an error of 0.2 is about as hard
+as halving one of 0.4."""
+
+IMPROVEMENT = expected_log_improvement(SHIFT)
 
 
 @dataclass(frozen=True)
@@ -46,7 +52,8 @@ class Seen:
     """The trials of a study as the adviser understands them.
 
     Attributes:
-        networks: of the trials with a value, in order of their numbers.
+        numbers: of the trials with a value, ascending.
+        networks: theirs.
         losses: (n,) their losses on the axis that training tells.
         deviations: (n,) what is doubtful about those, 0 for nothing.
         seconds: (n,) seconds of full trainings of them, NaN where nobody clocked any.
@@ -54,12 +61,20 @@ class Seen:
         drawn: identities of all networks that were drawn, these and others.
     """
 
+    numbers: Sequence[int]
     networks: Sequence[Network]
     losses: Floats
     deviations: Floats
     seconds: Floats
     running: Sequence[Network]
     drawn: frozenset[str]
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """Equal for trials that tell the same."""
+        numbers = np.stack([self.losses, self.deviations, self.seconds]).tobytes()
+        named = [network.network_id for network in (*self.networks, *self.running)]
+        return tuple(self.numbers), numbers, tuple(named), self.drawn
 
 
 @dataclass(frozen=True)
@@ -103,6 +118,7 @@ class Promise:
         process: the surrogate of the loss that training tells, running trials included as they are expected to end.
         networks: the networks of those trials.
         losses: (n,) what they count with.
+        reference: the loss from which on a network counts for nothing.
         clocked: (m, c) logarithms of the costs of trainings that were clocked.
         seconds: (m,) what they took.
         power: power of the seconds that an improvement is divided by.
@@ -113,23 +129,40 @@ class Promise:
     process: Process
     networks: Sequence[Network]
     losses: Floats
+    reference: float
     clocked: Floats
     seconds: Floats
     power: float
 
     @cached_property
     def _cells(self) -> Cells:
-        return cells(self.losses, self.goal.losses(self.networks))
+        return cells(self.losses, self.goal.losses(self.networks), self.reference)
 
     def of(self, networks: Sequence[Network]) -> Floats:
         """Expected hypervolume improvement (n,) of networks for a second to this power."""
         means, deviations = self.process.predict(self.scale.rows(networks))
-        gains = expected_hypervolume_improvement(self._cells, self.goal.losses(networks), means, deviations)
+        costs = self.goal.losses(networks)
+        gains = expected_hypervolume_improvement(self._cells, costs, means, deviations, IMPROVEMENT)
         if self.power == 0:
             return gains
         macs = list(networks[0].costs).index(TIMED_BY) if TIMED_BY in networks[0].costs else 0
         seconds = predicted_seconds(self.clocked, self.seconds, log_costs(networks), macs)
         return gains / seconds**self.power
+
+    def of_unfinished(self, left: Mapping[int, float]) -> dict[int, float]:
+        """What going on with some of the networks to their ends promises, beside what others have come to.
+
+        Args:
+            left: seconds that they still need, by their places in `networks`.
+        """
+        places = list(left)
+        others = [place for place in range(len(self.networks)) if place not in left]
+        networks = [self.networks[place] for place in places]
+        known = cells(self.losses[others], self.goal.losses([self.networks[p] for p in others]), self.reference)
+        means, deviations = self.process.predict(self.scale.rows(networks))
+        costs = self.goal.losses(networks)
+        gains = expected_hypervolume_improvement(known, costs, means, deviations, IMPROVEMENT)
+        return {p: gain / max(left[p], 1e-9) ** self.power for p, gain in zip(places, gains.tolist(), strict=True)}
 
     def front(self) -> list[Network]:
         """The networks that no other of these dominates."""
@@ -137,26 +170,50 @@ class Promise:
         return [self.networks[index] for index in front(points)]
 
 
-def promise(goal: Goal, scale: Scale, layout: Layout, seen: Seen, *, power: float, smooth: bool) -> Promise:
+@dataclass(frozen=True)
+class Weighing:
+    """How promises are weighed.
+
+    Attributes:
+        power: power of the seconds that an improvement is divided by, at least 0.
+        smooth: whether trials count with what the surrogate thinks of them instead of with what was measured.
+        focus: whether only networks better than the median random one count.
+    """
+
+    power: float
+    smooth: bool
+    focus: bool
+
+
+def promise(
+    goal: Goal, layout: Layout, scale: Scale, seen: Seen, weighing: Weighing, usual: Sequence[Network]
+) -> Promise:
     """What is expected after the trials of `seen`, at least one with a value.
 
     Args:
         goal: what is looked for.
-        scale: makes features of networks.
         layout: what the features are.
+        scale: makes features of networks.
         seen: the trials.
-        power: power of the seconds that an improvement is divided by.
-        smooth: whether trials count with what the surrogate thinks of them instead of with what was measured.
+        weighing: how promises are weighed.
+        usual: random networks within the limits.
     """
-    told = Observations(scale.rows(seen.networks), seen.losses, seen.deviations)
+    shifted = np.maximum(seen.losses, 0.0) + SHIFT
+    told = Observations(scale.rows(seen.networks), np.log(shifted), seen.deviations / shifted)
     process = Process(layout, learn(layout, told), told, *told.scale)
-    networks, losses = list(seen.networks), process.predict(told.x)[0] if smooth else seen.losses
+    networks, losses = list(seen.networks), _median(process, told.x) if weighing.smooth else seen.losses
     if seen.running:
         rows = scale.rows(seen.running)
         expected = process.predict(rows)[0]
         joined = told.joined(Observations(rows, expected, np.zeros(len(expected))))
         process = Process(layout, process.hyper, joined, process.centre, process.spread)
-        networks, losses = [*networks, *seen.running], np.concatenate([losses, expected])
+        networks, losses = [*networks, *seen.running], np.concatenate([losses, np.exp(expected) - SHIFT])
+    reference = min(1.0, float(np.median(_median(process, scale.rows(usual))))) if weighing.focus else 1.0
     timed = np.isfinite(seen.seconds)
-    logs = log_costs(seen.networks)[timed]
-    return Promise(goal, scale, process, networks, losses, logs, seen.seconds[timed], power)
+    clocked, seconds = log_costs(seen.networks)[timed], seen.seconds[timed]
+    return Promise(goal, scale, process, networks, losses, reference, clocked, seconds, weighing.power)
+
+
+def _median(process: Process, rows: Floats) -> Floats:
+    """Medians of the losses that are expected of networks."""
+    return np.exp(process.predict(rows)[0]) - SHIFT

@@ -25,13 +25,13 @@ from scipy.optimize import minimize
 
 Floats = NDArray[np.float64]
 
-TREND_VARIANCE = 4.0
+TREND_VARIANCE = 0.25
 LEARN_FROM = 128
 STEPS = 30
 JITTER = 1e-6
-SIGNAL_PRIOR = (np.log(0.3), 1.0)
-NOISE_PRIOR = (np.log(0.05), 1.0)
-WEIGHT_PRIOR = (np.log(0.5), 1.5)
+SIGNAL_PRIOR = (np.log(1.0), 1.0)
+NOISE_PRIOR = (np.log(0.01), 1.0)
+WEIGHT_PRIOR = (np.log(0.3), 1.5)
 BOUNDS = (-9.0, 5.0)
 
 

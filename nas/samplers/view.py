@@ -14,8 +14,8 @@ import hashlib
 import random
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, runtime_checkable
 
 import optuna
 from optuna.distributions import BaseDistribution
@@ -25,7 +25,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 from nas.pareto import Axis
-from nas.records import Candidate, Constraints, Expected, Record, Rejected
+from nas.records import Candidate, Constraints, Expected, Prospects, Record, Rejected
 from nas.samplers.chooser import ParameterNotes, TrialChooser
 from nas.samplers.foresight import DEVIATION, SECONDS, ForeseeingStorage, foreseen
 from search_space.architecture import Architecture
@@ -35,6 +35,15 @@ from search_space.space import Space
 WORST_SCALED = 1e3
 _DIRECTIONS = {"maximize": StudyDirection.MAXIMIZE, "minimize": StudyDirection.MINIMIZE}
 SamplerFactory = Callable[[int], BaseSampler]
+
+
+@runtime_checkable
+class Prophet(Protocol):
+    """A sampler that can say what the next jobs promise."""
+
+    def prospects(self, study: optuna.Study, left: Mapping[int, float]) -> Prospects | None:
+        """What its next draw promises, and going on with trials of `study` that need so many seconds more."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -111,6 +120,20 @@ class View:
         self._space.sample(notes)
         self.study.enqueue_trial(notes.params)
         return self.ask(number)
+
+    def prospects(self, number: int, left: Mapping[int, float]) -> Prospects | None:
+        """What the sampler of ask `number` promises of it, and of going on with stored trials; None if it can't say.
+
+        Args:
+            number: running number of the next ask.
+            left: seconds that the trials still need, by their stored numbers.
+        """
+        sampler = self._sampler(ask_seed(self._seed, number))
+        if not isinstance(sampler, Prophet):
+            return None
+        numbers = {self._trials[trial]: trial for trial in left}
+        found = sampler.prospects(self.study, {here: left[trial] for here, trial in numbers.items()})
+        return found and replace(found, frozen={numbers[here]: value for here, value in found.frozen.items()})
 
     def accept(self, ask: Ask, number: int, constraints: Constraints) -> None:
         """The ask became the stored trial `number`, which now runs."""

@@ -8,9 +8,9 @@ import random
 import pytest
 from engine import ONE, SMALL, TINY, space_of
 
-from nas.gate import SLOT_MEMORY, StepMemory, check_fits, check_reachable, costs_of, examine
+from nas.gate import SLOT_MEMORY, StepMemory, check_fits, check_reachable, costs_of, examine, reach
 from nas.specs import Limits
-from search_space.choices import ReplayChooser
+from search_space.choices import RandomChooser, ReplayChooser
 from search_space.cost import MIB, cost, training_bytes
 from search_space.identity import network_id
 from search_space.lowering import lower, summary
@@ -78,3 +78,15 @@ def test_a_slot_without_memory_for_any_network_is_refused() -> None:
     check_fits(space_of(TINY), StepMemory(least, 32, 1, False))
     with pytest.raises(ValueError, match="a slot must have memory for a training step, the smallest of tiny at batch"):
         check_fits(space_of(TINY), StepMemory(least - 1, 32, 1, False))
+
+
+def test_what_limits_leave_is_told_with_the_least_cost() -> None:
+    space = space_of(TINY)
+    exact = [costs_of(space.sample(RandomChooser(random.Random(seed))))["macs"] for seed in range(60)]
+    limit = sorted(exact)[30]
+    found = reach(space, Limits(max_macs=int(limit)), samples=400)
+    assert found is not None
+    assert found.share == pytest.approx(sum(macs <= limit for macs in exact) / 60, abs=0.2)
+    assert found.least == {"macs": min(exact)}
+    assert f"the least that a network costs: {min(exact):,} macs" in str(found)
+    assert reach(space, Limits()) is None

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy.integrate import quad
 from scipy.stats import norm
 
-from nas.improvement import cells, expected_hypervolume_improvement, expected_improvement
+from nas.improvement import cells, expected_hypervolume_improvement, expected_improvement, expected_log_improvement
 from nas.pareto import hypervolume
 
 DIMENSIONS = [0, 1, 2, 3, 4]
@@ -86,6 +86,26 @@ def test_without_costs_it_is_the_expected_improvement() -> None:
     exact = expected_hypervolume_improvement(cells(losses, none), np.zeros((1, 0)), np.array([0.3]), np.array([0.1]))
     assert exact == pytest.approx([0.1 / math.sqrt(2 * math.pi)])  # z = 0: σ φ(0)
     assert expected_improvement(np.array([0.3]), np.array([0.3]), np.array([0.1])) == pytest.approx(exact)
+
+
+@pytest.mark.parametrize("best", [0.05, 0.3, 0.9])
+def test_the_improvement_of_a_loss_whose_logarithm_is_normal(best: float) -> None:
+    mean, deviation, shift = math.log(0.3), 0.4, 0.02
+    exact = expected_log_improvement(shift)(np.array([best]), np.array([mean]), np.array([deviation]))[0]
+
+    def integrand(log: float) -> float:
+        return max(best - (math.exp(log) - shift), 0.0) * float(norm.pdf(log, mean, deviation))
+
+    numeric = quad(integrand, mean - 8 * deviation, math.log(best + shift))[0]
+    assert exact == pytest.approx(numeric, abs=1e-9)
+
+
+def test_what_is_worse_than_the_reference_counts_for_nothing() -> None:
+    losses, costs = np.array([0.2, 0.6, 0.9]), np.array([[0.5], [0.3], [0.1]])
+    known = cells(losses, costs, reference=0.7)
+    assert sorted(known.level) == [0.2, 0.6, 0.7]
+    gain = expected_hypervolume_improvement(known, np.array([[0.1]]), np.array([0.5]), np.array([0.0]))
+    assert gain == pytest.approx([0.2 * 0.2 + 0.2 * 0.1])  # down to 0.7 from 0.1 to 0.3, then down from 0.6 to 0.5
 
 
 def test_before_the_first_network_everything_in_the_box_is_a_gain() -> None:

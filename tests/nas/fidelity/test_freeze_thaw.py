@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -17,7 +18,7 @@ from nas.fidelity.rungs import next_rung, rungs_of
 from nas.fidelity.spec import FidelitySpec
 from nas.jobs import Epoch
 from nas.objectives.values import objective_values
-from nas.records import Record
+from nas.records import Prospects, Record
 
 HORIZON = Horizon(9, [AXES[name] for name in TWO], partial(objective_values, [OBJECTIVES[name] for name in TWO]))
 SMALL = FreezeThaw(HORIZON, Thawing(start=3, finished=2))
@@ -64,6 +65,19 @@ def test_a_thaw_follows_two_starts() -> None:
     assert decide(records) == Thaw(3, 9)  # due: 2 + 0.5 for the fourth network
     records[3] = record(3, 0.5, goal=9)
     assert decide(records, running=(3,)) == Start(3)
+
+
+def test_where_the_sampler_says_what_a_new_network_promises_the_better_of_both_is_taken() -> None:
+    records = [record(n, 0.5 + n / 20, 9, state="complete") for n in range(2)] + [record(2, 0.4), record(3, 0.5)]
+
+    def says(new: float) -> Callable[[], Prospects]:
+        return lambda: Prospects(new, {2: 0.3, 3: 0.2})
+
+    assert decide(records, prospects=says(0.2)) == Thaw(2, 9)
+    assert decide(records, prospects=says(0.4)) == Start(3)
+    keen = FreezeThaw(HORIZON, Thawing(start=3, finished=2, eager=0.5))
+    assert decide(records, keen, prospects=says(0.4)) == Thaw(2, 9)
+    assert decide(records[1:], prospects=says(0.4)) == Thaw(3, 9)  # too few are finished for it to say much
 
 
 def test_what_promises_a_second_counts_not_a_job() -> None:
@@ -130,6 +144,7 @@ def test_rungs_are_epochs_and_the_last_one_is_the_whole_training() -> None:
         ("freeze_thaw", {"rungs": []}, "fidelity.options.rungs must be shares of a training in (0, 1), got []"),
         ("freeze_thaw", {"finished": 0}, "fidelity.options must have 1 <= finished <= start, got 0 and 12"),
         ("freeze_thaw", {"thaws": 0}, "fidelity.options.thaws must be positive, got 0"),
+        ("freeze_thaw", {"eager": -1}, "fidelity.options.eager must be positive, got -1"),
         ("freeze_thaw", {"hope": 1.0}, "fidelity.options.hope must lie in [0, 1), got 1.0"),
         ("moasha", {"reduction": 1.0}, "fidelity.options.reduction must be above 1, got 1.0"),
     ],

@@ -1,0 +1,34 @@
+"""When more training is not worth while: the hypervolume that an hour of it still gains."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nas.pareto import Axis, hypervolume, losses
+from nas.records import Record
+
+
+def gain_an_hour(records: Sequence[Record], axes: Sequence[Axis], patience: int) -> float | None:
+    """Hypervolume that the last trials gained for an hour of training, over all slots.
+
+    Args:
+        records: all trials of a study.
+        axes: its objectives.
+        patience: how many of the trials that ended in full last are looked at, at least 1.
+
+    Returns:
+        None while there are not more of them than that.
+    """
+    complete = sorted((r for r in records if r.values), key=lambda record: (_clock(record), record.number))
+    if len(complete) <= patience:
+        return None
+    points = losses(axes, [record.values for record in complete if record.values])
+    gained = hypervolume(points) - hypervolume(points[:-patience])
+    since = _clock(complete[-patience - 1])
+    seconds = sum(record.seconds for record in records if _clock(record) > since)
+    return 3600 * gained / max(seconds, 1e-9)
+
+
+def _clock(record: Record) -> float:
+    """When a trial was last told of, in seconds of the search's clock."""
+    return float(record.training.get("clock", 0.0))
