@@ -20,10 +20,22 @@ IMAGE_SUFFIXES = frozenset(
 
 @dataclass(frozen=True)
 class ClassFiles:
-    """The images of one class in one part, in the order of their names."""
+    """The images of one class in one part: listed whenever they are asked for, as there may be millions of them all."""
 
     name: str
-    files: tuple[Path, ...]
+    folder: Path
+
+    def files(self) -> list[str]:
+        """All images below the folder, hidden ones left out, in an order that is the same on every machine."""
+        return sorted(self._found(), key=lambda file: file.split(os.sep))
+
+    def holds_any(self) -> bool:
+        """Whether there is an image."""
+        return next(self._found(), None) is not None
+
+    def _found(self) -> Iterator[str]:
+        for parent, _, names in os.walk(self.folder):
+            yield from (os.path.join(parent, name) for name in names if _is_image(name))
 
 
 @dataclass(frozen=True)
@@ -123,20 +135,12 @@ def _subfolders(folder: Path) -> list[Path]:
 
 
 def _classes(root: Path) -> tuple[ClassFiles, ...]:
-    found = tuple(ClassFiles(folder.name, tuple(_images(folder))) for folder in _subfolders(root))
+    found = tuple(ClassFiles(folder.name, folder) for folder in _subfolders(root))
     if not found:
         raise DataError(f"an image folder must hold one subfolder a class, found none in {root}")
-    if not any(c.files for c in found):
+    if not any(c.holds_any() for c in found):
         raise DataError(f"an image folder must hold images ({' '.join(sorted(IMAGE_SUFFIXES))}), found none in {root}")
     return found
-
-
-def _images(folder: Path) -> list[Path]:
-    """All images below `folder`, hidden ones left out, sorted so that their order is the same on every machine."""
-    found = []
-    for parent, _, names in os.walk(folder):
-        found += [Path(parent, name) for name in names if _is_image(name)]
-    return sorted(found)
 
 
 def _is_image(name: str) -> bool:

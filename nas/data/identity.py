@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+import os
+from collections.abc import Iterator
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
+from nas.data.errors import DataError
 from nas.data.files import image_folder_files, parquet_files
 from nas.data.spec import DataSpec
 
-FORMAT = 1
+FORMAT = 2
 
 
 def cache_key(spec: DataSpec) -> str:
@@ -24,28 +25,45 @@ def cache_key(spec: DataSpec) -> str:
     Raises:
         DataError: there is nothing at `spec.path`.
     """
-    text = json.dumps(_identity(spec), sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    digest = hashlib.sha256()
+    # Line by line: the files of a large set are never listed all at once.
+    for line in _identity(spec):
+        digest.update(json.dumps(line, sort_keys=True).encode() + b"\n")
+    return digest.hexdigest()[:16]
 
 
-def _identity(spec: DataSpec) -> dict[str, Any]:
-    look = {"format": FORMAT, "source": spec.source, "resolution": spec.resolution, "channels": spec.channels}
+def _identity(spec: DataSpec) -> Iterator[Any]:
+    yield {"format": FORMAT, "source": spec.source, "resolution": spec.resolution, "channels": spec.channels}
     if spec.source == "digits":
-        return look | {"scikit-learn": version("scikit-learn")}
-    look |= {"train": spec.train_split, "test": spec.test_split}
+        yield {"scikit-learn": version("scikit-learn")}
+        return
+    yield {"train": spec.train_split, "test": spec.test_split}
     if spec.source == "image_folder":
-        return look | {"files": _image_folder(spec)}
-    look |= {"columns": [spec.image_column, spec.label_column]}
+        yield from _image_folder(spec)
+        return
+    yield {"columns": [spec.image_column, spec.label_column]}
     if spec.hub:
-        return look | {"hub": [spec.hub, spec.hub_config, spec.hub_revision]}
+        yield {"hub": [spec.hub, spec.hub_config, spec.hub_revision]}
+        return
     parts = parquet_files(spec)
-    return look | {"files": [_stats(parts.train), _stats(parts.test)]}
+    for part in (parts.train, parts.test):
+        yield len(part)
+        yield from (_stats(str(file)) for file in part)
 
 
-def _image_folder(spec: DataSpec) -> list[Any]:
+def _image_folder(spec: DataSpec) -> Iterator[Any]:
     parts = image_folder_files(spec)
-    return [[[c.name, _stats(c.files)] for c in part] for part in (parts.train, parts.test or ())]
+    for part in (parts.train, parts.test or ()):
+        yield len(part)
+        for among in part:
+            files = among.files()
+            yield [among.name, len(files)]
+            yield from map(_stats, files)
 
 
-def _stats(files: Iterable[Path]) -> list[tuple[str, int, int]]:
-    return [(str(file), (stat := file.stat()).st_size, stat.st_mtime_ns) for file in files]
+def _stats(file: str) -> tuple[str, int, int]:
+    try:
+        stat = os.stat(file)
+    except FileNotFoundError:
+        raise DataError(f"every image must be a readable file, {file} is gone") from None
+    return file, stat.st_size, stat.st_mtime_ns

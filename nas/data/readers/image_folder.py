@@ -4,13 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from nas.data.decode import Entry
+from nas.data.errors import DataError
 from nas.data.files import ClassFiles, image_folder_files
 from nas.data.readers import Source, SourcePart
 from nas.data.spec import DataSpec
+
+
+@dataclass(frozen=True)
+class Listed:
+    """The pictures of all classes, a class after the other, their files listed class by class.
+
+    Attributes:
+        found: the classes.
+        counts: images of each when they were counted.
+    """
+
+    found: tuple[ClassFiles, ...]
+    counts: list[int]
+
+    def __iter__(self) -> Iterator[Entry]:
+        for among, count in zip(self.found, self.counts, strict=True):
+            files = among.files()
+            if len(files) != count:
+                raise DataError(
+                    f"images must neither come nor go while they are read, {among.folder} had {count}, has {len(files)}"
+                )
+            yield from (Entry(file, Path(file)) for file in files)
 
 
 @contextmanager
@@ -28,6 +53,6 @@ def open_source(spec: DataSpec) -> Iterator[Source]:
 
 def _part(found: tuple[ClassFiles, ...], classes: tuple[str, ...]) -> SourcePart:
     number = {name: label for label, name in enumerate(classes)}
-    labels = [number[c.name] for c in found for _ in c.files]
-    entries = [Entry(str(file), file) for c in found for file in c.files]
-    return SourcePart(np.asarray(labels, dtype=np.int64), entries)
+    counts = [len(c.files()) for c in found]
+    labels = np.repeat(np.asarray([number[c.name] for c in found], dtype=np.int64), counts)
+    return SourcePart(labels, Listed(found, counts))

@@ -15,6 +15,8 @@ from sklearn.datasets import load_digits
 
 from nas.data import DataError, DataSpec, describe, load, load_test
 from nas.data.cache import cache_root
+from nas.data.files import ClassFiles
+from nas.data.readers.image_folder import open_source
 
 
 def noise(seed: int, size: int = 8) -> np.ndarray[Any, np.dtype[np.uint8]]:
@@ -262,6 +264,31 @@ def test_train_and_test_subfolders_are_parts(paint: Any) -> None:
     assert (info.classes, info.train, info.validation, info.test) == (("a", "b"), 16, 4, 4)
     assert load_test(folder_spec(root)).labels.tolist() == [1] * 4
     assert describe(folder_spec(root, test_split="val")).test == 3
+
+
+def test_images_in_subfolders_of_a_class_come_folder_by_folder(tmp_path: Path) -> None:
+    for name in ("b/z.png", "b-c/a.png", "b/y/x.png", "a.png"):
+        (tmp_path / "cat" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "cat" / name).write_bytes(b"")
+    # By folder and name, where `b-c/` would come before `b/` by its characters.
+    assert ClassFiles("cat", tmp_path / "cat").files() == [
+        str(tmp_path / "cat" / name) for name in ("a.png", "b/y/x.png", "b/z.png", "b-c/a.png")
+    ]
+
+
+def test_an_image_that_comes_while_a_folder_is_read_is_told(paint: Any) -> None:
+    root = paint({"a": 5, "b": 5})
+    with open_source(folder_spec(root)) as source:
+        (root / "b" / "late.png").write_bytes(png(noise(0)))
+        with pytest.raises(DataError, match=r"must neither come nor go while they are read, .*/b had 5, has 6"):
+            list(source.train.entries)
+
+
+def test_a_link_to_nowhere_is_named(paint: Any) -> None:
+    root = paint({"a": 5, "b": 5})
+    (root / "a" / "link.png").symlink_to("nowhere.png")
+    with pytest.raises(DataError, match=r"must be a readable file, .*a/link.png is gone"):
+        describe(folder_spec(root))
 
 
 def test_train_may_be_the_name_of_a_class(paint: Any) -> None:

@@ -162,6 +162,16 @@ def test_a_streamed_set_can_be_handed_in(folder: DataSpec, tmp_path: Path) -> No
         assert_same(batches(load(replace(back, **how)), folder, [1]), batches(load(folder), folder, [1]))
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_on_a_gpu_streamed_batches_are_those_of_a_set_that_lives_there(folder: DataSpec) -> None:
+    held = train_loader(load(folder), folder, 7, seed=5, device="cuda")
+    streamed = train_loader(load(replace(folder, streaming="always")), folder, 7, seed=5, device="cuda")
+    for loader in (held, streamed):
+        loader.set_epoch(1)
+    assert next(iter(streamed))[0].is_cuda
+    assert_same(list(held), list(streamed))
+
+
 # --- memory
 
 
