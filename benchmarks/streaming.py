@@ -54,7 +54,7 @@ def texture(side: int, numbers: np.random.Generator) -> Image.Image:
     cells = 4
     while cells <= side:
         noise = Image.fromarray(numbers.integers(0, 256, (cells, cells, 3), dtype=np.uint8))
-        total += np.asarray(noise.resize((side, side), Image.Resampling.BICUBIC), np.float32) * (4 / cells) ** 0.7
+        total += np.asarray(noise.resize((side, side), Image.Resampling.BICUBIC), np.float32) * (4 / cells) ** 0.5
         cells *= 2
     total -= total.min()
     picture = Image.fromarray((total * (255 / total.max())).astype(np.uint8))
@@ -163,7 +163,7 @@ def spec_of(arguments: argparse.Namespace, place: Path, way: str) -> dict[str, A
 
 
 def spread(values: list[float], digits: int = 0) -> str:
-    """Median, and the range of all."""
+    """Median and range."""
     return f"{statistics.median(values):,.{digits}f} [{min(values):,.{digits}f}, {max(values):,.{digits}f}]"
 
 
@@ -171,7 +171,7 @@ def bound(arguments: argparse.Namespace) -> float:
     """MiB that a streamed loader may take, by docs/own_data.md."""
     entries = 3 * arguments.side**2
     chunk = chunk_size((3, arguments.side, arguments.side), arguments.batch)
-    return (50 * chunk * entries + 64 * arguments.images + arguments.threads * 2 * entries) / MIB
+    return (60 * chunk * entries + 100 * arguments.images + arguments.threads * 2 * entries) / MIB
 
 
 def report(arguments: argparse.Namespace, builds: dict[str, Any], runs: dict[str, list[dict[str, Any]]]) -> None:
@@ -186,7 +186,7 @@ def report(arguments: argparse.Namespace, builds: dict[str, Any], runs: dict[str
         build.add_row(name, f"{found['ready']:.1f}", pace, *sizes)
     console.print(build)
     table = Table(
-        title=f"Batches of {arguments.batch}, {arguments.threads} threads (median [range], n = {arguments.runs})"
+        title=f"Batches of {arguments.batch}, {arguments.threads} threads (median and range, n = {arguments.runs})"
     )
     headings = (
         "way",
