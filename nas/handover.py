@@ -23,6 +23,7 @@ from search_space.lowering import lower
 
 BATCH = 256
 RESIZE = (
+    "decode a JPEG at a half, a quarter or an eighth where that leaves three times the input's size (Image.draft); "
     "turn as EXIF says; take the higher byte of 16-bit grey; lay transparency over white; convert to grey (Pillow mode "
     "L) for 1 channel, else to RGB; crop the middle to the input's proportions and resize it with Pillow's Lanczos "
     "filter (ImageOps.fit) where the size differs; divide by 255, subtract mean, divide by std"

@@ -212,6 +212,7 @@ def read_image(path: Path, preprocessing: Path = HERE / "preprocessing.json") ->
     channels, height, width = INPUT
     numbers = json.loads(preprocessing.read_text(encoding="utf-8"))
     with Image.open(path) as opened:
+        opened.draft(None, (3 * width, 3 * height))  # a much larger JPEG need not be decoded in full
         image = ImageOps.exif_transpose(opened)
     if image.mode.startswith("I;16"):  # the higher byte of each pixel
         image = Image.frombytes("L", image.size, image.tobytes()[0 if image.mode.endswith("B") else 1 :: 2])

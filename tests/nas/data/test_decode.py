@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from nas.data import DataError
 from nas.data.decode import Entry, Look, Pixels, decode, decode_all
@@ -75,6 +75,29 @@ def test_thirty_two_bits_have_no_known_scale() -> None:
     Image.new("F", (2, 2)).save(buffer, "TIFF")
     with pytest.raises(DataError, match=r"pixels must be 8 or 16 bits an entry, it has 32 \(Pillow mode F\)"):
         decode(Entry("it", buffer.getvalue()), Look())
+
+
+@pytest.mark.parametrize(("resolution", "scale"), [(10, 8), (20, 4), (40, 2), (41, 1), (None, 1)])
+def test_a_large_jpeg_is_decoded_at_a_fraction_that_leaves_three_times_the_resolution(
+    resolution: int | None, scale: int
+) -> None:
+    coarse = Image.fromarray(np.random.default_rng(0).integers(0, 256, (4, 5, 3), dtype=np.uint8))
+    buffer = io.BytesIO()
+    coarse.resize((320, 240), Image.Resampling.BICUBIC).save(buffer, "JPEG", quality=95)
+    pixels = decode(Entry("it", buffer.getvalue()), Look(resolution=resolution)).astype(int)
+    with Image.open(buffer) as opened:
+        opened.draft(None, (320 // scale, 240 // scale))
+        part = opened.convert("RGB")
+    with Image.open(buffer) as opened:
+        whole = opened.convert("RGB")
+    assert part.width == 320 // scale
+    one, other = (image if resolution is None else fitted(image, resolution) for image in (part, whole))
+    np.testing.assert_array_equal(pixels, np.asarray(one).transpose(2, 0, 1))
+    assert np.abs(pixels - np.asarray(other, dtype=int).transpose(2, 0, 1)).mean() < 1
+
+
+def fitted(image: Image.Image, resolution: int) -> Image.Image:
+    return ImageOps.fit(image, (resolution, resolution), Image.Resampling.LANCZOS)
 
 
 def test_an_exif_rotation_is_carried_out() -> None:
