@@ -24,20 +24,18 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from nas import assembly
 from nas.config import compose
-from nas.fidelity.full import Full
 from nas.jobs import Epoch, Job, Outcome
 from nas.objectives.values import objective_values
-from nas.proposer import Proposer
 from nas.reports.console import LineObserver
-from nas.samplers.making import Domain, sampler_factory
-from nas.samplers.view import View
 from nas.search import Parts, Search
+from nas.strategy import asking, policy
 
 EPOCHS = 10
 SPREAD = 0.2
@@ -171,17 +169,16 @@ def _processor_seconds() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def _search(folder: Path, sampler_name: str, trials: int, executor: SimulatedExecutor) -> Search:
-    config = compose("search", [f"sampler={sampler_name}", f"budget.trials={trials}", f"training.epochs={EPOCHS}"])
+def _search(folder: Path, sampler: str, trials: int, executor: SimulatedExecutor) -> Search:
+    config: Any = compose("search", [f"sampler={sampler}", f"budget.trials={trials}", f"training.epochs={EPOCHS}"])
     info, space = assembly.prepare(config)
     study = assembly.open_or_create(folder, config, info, space)
-    sampler = sampler_factory(config.sampler, Domain(space, study.axes))
-    view = View(space, study.axes, sampler, seed=0, worst=config.sampler.rejected_as == "worst")
+    view, proposer = asking(config, space, study.axes, None)
     parts = Parts(
         study=study,
         view=view,
-        proposer=Proposer(view, config.limits, seed=0, max_idle_asks=config.budget.max_idle_asks),
-        policy=Full(EPOCHS),
+        proposer=proposer,
+        policy=policy(config, study.axes, EPOCHS),
         executor=executor,
         values=partial(objective_values, config.objective),
         latest=lambda _: None,

@@ -1,10 +1,16 @@
 """Two CPU slots against one: the same trials, one thread each, in turns; throughput, and how long slots wait.
 
 Whole searches with real trainings over the embedded digits, drawn at random with one seed, so that both arms train the
-same networks. The fork server is warm before the first round. A slot is idle from the outcome of its job to the start
-of the next one, while trials remain to be handed out. The interval is a bootstrap of the median of the rounds' ratios.
+same networks. The fork server is warm before the first round. The interval is a bootstrap of the median of the rounds'
+ratios.
 
-    python benchmarks/slots.py [--rounds 5] [--trials 16] [--epochs 6]
+A slot is busy while its child carries out a job, from reading the job to having its outcome, both by the child's own
+clock: what a fresh child does slower than one that has served before counts as busy (`child_start.py` measures that).
+Everything else is idle: the outcome's way to the driver, what the driver does until it has stored it, asked for the
+next network, stored that too and handed out the job, and the fork of a child. Counted is the time while trials remain,
+to the beginning of the last job, in two parts: until every slot has had its first job, and from then on.
+
+    python benchmarks/slots.py [--rounds 5] [--trials 16] [--epochs 12]
 """
 
 from __future__ import annotations
@@ -17,6 +23,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -26,86 +33,109 @@ from rich.table import Table
 
 from nas import assembly, executing
 from nas.config import compose
-from nas.jobs import Job, Outcome
-from nas.workers.local import LocalExecutor, LocalHandle, OnEpoch
+from nas.jobs import Control, Job, Outcome, Runner
 
 ARMS = (1, 2)
 RESAMPLES = 10_000
+NOTE = "span"
 
 # Children import the main program once more. That of `nas` is light, and this one shall not cost them anything either.
 executing.PRELOADED = ("nas.assembly", "nas.config", "rich.table", *executing.PRELOADED)
 
 
-class Clock:
-    """When jobs begin and end on an executor."""
+@dataclass(frozen=True)
+class Timed:
+    """Carries a job out and writes down when it began and ended, by the machine's monotonic clock."""
 
-    def __init__(self, executor: LocalExecutor) -> None:
-        self.spans: dict[tuple[int, int], list[float]] = {}
-        self._submit, self._wait = executor.submit, executor.wait
-        executor.submit, executor.wait = self.submit, self.wait  # type: ignore[method-assign]  # measured, not changed
+    runner: Runner
 
-    def submit(self, job: Job, on_epoch: OnEpoch) -> LocalHandle:
-        """Hand a job on."""
-        self.spans[job.trial, job.attempt] = [time.perf_counter()]
-        return self._submit(job, on_epoch)
+    def __call__(self, job: Job, control: Control) -> Outcome:
+        """Run `job`."""
+        began = time.monotonic()
+        outcome = self.runner(job, control)
+        (job.folder / NOTE).write_text(f"{began} {time.monotonic()}", encoding="ascii")
+        return outcome
 
-    def wait(self, timeout: float) -> Sequence[Outcome]:
-        """Hand outcomes on."""
-        outcomes = self._wait(timeout)
-        for outcome in outcomes:
-            self.spans[outcome.job.trial, outcome.job.attempt].append(time.perf_counter())
-        return outcomes
 
-    def idle(self, slots: int) -> float:
-        """Share of the slots' time without a job, from the first job to the start of the last one."""
-        begin, end = (pick(began for began, _ in self.spans.values()) for pick in (min, max))
-        busy = sum(min(ended, end) - began for began, ended in self.spans.values())
-        return 1.0 - busy / (slots * (end - begin))
+@dataclass(frozen=True)
+class Measured:
+    """A search in seconds, and the shares of its slots' time that no job filled while trials remained."""
+
+    seconds: float
+    idle: float
+    first: float
+    steady: float
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--trials", type=int, default=16)
-    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--epochs", type=int, default=12)
     arguments = parser.parse_args()
     _search(1, 2, 1)  # starts the fork server and decodes the images
     table = Table(title=f"{arguments.trials} trials of {arguments.epochs} epochs, one thread each")
-    for heading in ("round", "1 slot (s)", "2 slots (s)", "ratio", "idle, 1 slot", "idle, 2 slots", "load"):
+    for heading in ("round", "1 slot (s)", "2 slots (s)", "ratio", "1 idle", "2 idle", "first", "steady", "load"):
         table.add_column(heading, justify="right")
-    ratios, idles = [], []
+    rounds = []
     for number in range(arguments.rounds):
         order = ARMS if number % 2 == 0 else ARMS[::-1]
         measured = {slots: _search(slots, arguments.trials, arguments.epochs) for slots in order}
-        (one, idle_one), (two, idle_two) = measured[1], measured[2]
-        ratios.append(one / two)
-        idles.append(idle_two)
-        cells = (f"{one:.1f}", f"{two:.1f}", f"{one / two:.2f}", f"{idle_one:.1%}", f"{idle_two:.1%}")
+        one, two = measured[1], measured[2]
+        rounds.append((one, two))
+        cells = [f"{one.seconds:.1f}", f"{two.seconds:.1f}", f"{one.seconds / two.seconds:.2f}"]
+        cells += [f"{share:.1%}" for share in (one.idle, two.idle, two.first, two.steady)]
         table.add_row(str(number + 1), *cells, f"{os.getloadavg()[0]:.1f}")
+    ratios = [one.seconds / two.seconds for one, two in rounds]
+    low, high = _interval(ratios)
     console = Console()
     console.print(table)
-    low, high = _interval(ratios)
     console.print(
-        f"throughput of 2 slots to 1: median {statistics.median(ratios):.2f} [{low:.2f}, {high:.2f}] "
-        f"(95 %, n={len(ratios)}); "
-        f"2 slots idle, median {statistics.median(idles):.1%}"
+        f"throughput of 2 slots to 1: median {statistics.median(ratios):.2f} (95 %: {low:.2f} to {high:.2f}, "
+        f"n={len(ratios)}); 2 slots idle, medians: {statistics.median(two.idle for _, two in rounds):.1%} while trials "
+        f"remained, {statistics.median(two.steady for _, two in rounds):.1%} once both had had a job; "
+        f"1 slot {statistics.median(one.idle for one, _ in rounds):.1%}"
     )
     console.print(
         f"Python {platform.python_version()}, torch {version('torch')}, {platform.machine()}, {os.cpu_count()} cores"
     )
 
 
-def _search(slots: int, trials: int, epochs: int) -> tuple[float, float]:
-    """Seconds of a search, and the share of them in which slots were idle while trials remained."""
+def _search(slots: int, trials: int, epochs: int) -> Measured:
     words = ["sampler=random", "tracking=none", "seed=1", "workers.keep=none", f"workers.slots={slots}"]
     config: Any = compose("search", [*words, f"budget.trials={trials}", f"training.epochs={epochs}"])
     info, space = assembly.prepare(config)
     with tempfile.TemporaryDirectory() as folder:
-        search = assembly.assemble(config, assembly.open_or_create(Path(folder), config, info, space), space, [])
-        clock = Clock(search._parts.executor)
-        began = time.perf_counter()
+        study = assembly.open_or_create(Path(folder), config, info, space)
+        assembly.executor_for = _timed_executor
+        search = assembly.assemble(config, study, space, [])
+        began = time.monotonic()
         search.run()
-        return time.perf_counter() - began, clock.idle(slots)
+        seconds = time.monotonic() - began
+        spans = sorted(_span(path) for path in Path(folder).glob(f"trials/*/{NOTE}"))
+    assert len(spans) == trials
+    filled, last = spans[slots - 1][0], spans[-1][0]
+    return Measured(
+        seconds,
+        idle=_idle(spans, slots, began, last),
+        first=_idle(spans, slots, began, filled),
+        steady=_idle(spans, slots, filled, last),
+    )
+
+
+def _timed_executor(runner: Any, workers: Any) -> Any:
+    return executing.executor_for(Timed(runner), workers)
+
+
+def _span(path: Path) -> tuple[float, float]:
+    began, ended = path.read_text(encoding="ascii").split()
+    return float(began), float(ended)
+
+
+def _idle(spans: Sequence[tuple[float, float]], slots: int, begin: float, end: float) -> float:
+    """Share of the slots' time from `begin` to `end` that no job filled."""
+    busy = sum(max(0.0, min(ended, end) - max(began, begin)) for began, ended in spans)
+    return 1.0 - busy / (slots * (end - begin))
 
 
 def _interval(ratios: Sequence[float]) -> tuple[float, float]:

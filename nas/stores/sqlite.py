@@ -12,6 +12,7 @@ from typing import TypeVar, final
 from optuna.storages import RDBStorage
 
 from nas.lock import is_held
+from nas.stores.lean import LeanStorage
 from nas.stores.store import Fill
 from nas.stores.writing import write
 
@@ -129,4 +130,4 @@ def _connect(path: Path) -> RDBStorage:
         return made
 
     # The path goes past the URL, where `?` and braces would have a meaning.
-    return RDBStorage(f"sqlite:///{STUDY_FILE}", engine_kwargs={"creator": connection})
+    return LeanStorage(f"sqlite:///{STUDY_FILE}", engine_kwargs={"creator": connection})

@@ -1,0 +1,73 @@
+"""Optuna's way into a database, for a driver that stores whole trials."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Mapping
+from typing import Any, final
+
+from optuna.distributions import distribution_to_json
+from optuna.storages import RDBStorage
+from optuna.storages._rdb import models
+from optuna.trial import FrozenTrial
+from sqlalchemy import insert
+
+
+@final
+class LeanStorage(RDBStorage):
+    """Stores a new trial in seven statements instead of a hundred.
+
+    Optuna looks up the trial before it writes each parameter and attribute, and each parameter in earlier trials as
+    well, which took most of what one driver spends on a trial. But here the trial is new, and parameters cannot change
+    within a study, since the space stands in its fingerprint. The method overridden is none of Optuna's public ones:
+    where Optuna ceases to call it, trials are stored as slowly as ever, and a test says so.
+    """
+
+    def __init__(self, url: str, engine_kwargs: dict[str, Any]) -> None:
+        super().__init__(url, engine_kwargs)
+        self._numbers: dict[int, int] = {}
+
+    def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
+        """Store a new trial; its id."""
+        trial = self._create_new_trial(study_id, template_trial)
+        self._numbers[trial._trial_id] = trial.number
+        return trial._trial_id
+
+    def get_trial_number_from_id(self, trial_id: int) -> int:
+        """The number of a trial, without reading all of it where it was stored by this process."""
+        known = self._numbers.get(trial_id)
+        return super().get_trial_number_from_id(trial_id) if known is None else known
+
+    def _get_prepared_new_trial(self, study_id: int, template_trial: FrozenTrial | None, session: Any) -> Any:
+        if template_trial is None:
+            return super()._get_prepared_new_trial(study_id, None, session)
+        bare = copy.copy(template_trial)
+        bare.params, bare.user_attrs, bare.system_attrs = {}, {}, {}
+        trial: Any = super()._get_prepared_new_trial(study_id, bare, session)
+        for model, rows in _rows(trial.trial_id, template_trial).items():
+            if rows:
+                session.execute(insert(model), rows)
+        return trial
+
+
+def _rows(trial_id: int, trial: FrozenTrial) -> dict[Any, list[dict[str, Any]]]:
+    """What belongs to a trial, by table."""
+    params = [
+        {
+            "trial_id": trial_id,
+            "param_name": name,
+            "param_value": trial.distributions[name].to_internal_repr(value),
+            "distribution_json": distribution_to_json(trial.distributions[name]),
+        }
+        for name, value in trial.params.items()
+    ]
+    return {
+        models.TrialParamModel: params,
+        models.TrialUserAttributeModel: _attributes(trial_id, trial.user_attrs),
+        models.TrialSystemAttributeModel: _attributes(trial_id, trial.system_attrs),
+    }
+
+
+def _attributes(trial_id: int, attributes: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [{"trial_id": trial_id, "key": key, "value_json": json.dumps(value)} for key, value in attributes.items()]
