@@ -28,7 +28,7 @@ from search_space.architecture import Architecture
 from search_space.choices import RandomChooser, SpaceError
 from search_space.space import Space
 
-TRIES = 20
+TRIES = 5
 
 
 @final
