@@ -158,7 +158,8 @@ def spec_of(arguments: argparse.Namespace, place: Path, way: str) -> dict[str, A
     if not arguments.parquet:
         source = {"source": "image_folder", "path": str(place / "photos")}
     threads = {"decode_workers": arguments.threads, "flip": True, "val_fraction": 0.01, "test_fraction": 0.0}
-    cache = place / ("cache-encoded" if "cache_gib" in WAYS[way] else "cache")
+    kept = "encoded" if "cache_gib" in WAYS[way] else "decoded"
+    cache = place / f"cache-{kept}-{source['source']}"
     return {"name": "photos", "cache": str(cache), **source, **threads, **WAYS[way]}
 
 

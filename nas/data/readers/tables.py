@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from glob import escape
 from pathlib import Path
 from typing import Any
 
 import datasets
 import numpy as np
 from datasets.exceptions import DatasetsError
-from datasets.utils.tqdm import are_progress_bars_disabled
 
 from nas.data.decode import Entry
 from nas.data.errors import DataError
 from nas.data.files import parquet_files, root_of
 from nas.data.readers import Source, SourcePart
+from nas.data.readers.shards import Shards
 from nas.data.spec import DataSpec
 
 LABEL_NAMES = ("label", "labels", "class", "target", "y")
@@ -35,6 +33,9 @@ class Rows:
     def __iter__(self) -> Iterator[Entry]:
         for row, cell in enumerate(self.table[self.column]):
             where = f"row {row} of {self.where}"
+            if isinstance(cell, bytes):  # a plain column of bytes
+                yield Entry(where, cell)
+                continue
             if cell is None or not (cell["bytes"] or cell["path"]):
                 raise DataError(f"every row must hold an image in column {self.column!r}, {where} holds none")
             content = cell["bytes"] or Path(cell["path"])
@@ -43,7 +44,7 @@ class Rows:
 
 @contextmanager
 def open_source(spec: DataSpec) -> Iterator[Source]:
-    """The tables that `spec` names; their copy in Arrow's format lives in a temporary folder.
+    """The tables that `spec` names.
 
     What comes from the Hub is kept where Hugging Face's own tools keep it, so that another resolution downloads
     nothing again.
@@ -54,23 +55,13 @@ def open_source(spec: DataSpec) -> Iterator[Source]:
     if spec.hub:
         yield _source(_from_hub(spec), spec, f"{spec.hub} on the Hugging Face Hub")
         return
-    with tempfile.TemporaryDirectory(prefix="inception-nas-") as arrow:
-        yield _source(_from_files(spec, arrow), spec, str(root_of(spec)))
+    yield _source(_from_files(spec), spec, str(root_of(spec)))
 
 
-def _from_files(spec: DataSpec, arrow: str) -> Mapping[str, Any]:
+def _from_files(spec: DataSpec) -> Mapping[str, Any]:
     found = parquet_files(spec)
     parts = {spec.train_split: found.train, spec.test_split or "test": found.test}
-    names = {part: [escape(str(file)) for file in files] for part, files in parts.items() if files}
-    try:
-        with _no_progress():
-            tables: Mapping[str, Any] = datasets.load_dataset("parquet", data_files=names, cache_dir=arrow)
-    except (DatasetsError, OSError, ValueError) as error:
-        reason = error.__cause__ or error
-        raise DataError(
-            f"Parquet files must be whole and hold rows, those in {root_of(spec)} are not so: {_line(reason)}"
-        ) from error
-    return tables
+    return {part: Shards.of(files) for part, files in parts.items() if files}
 
 
 def _from_hub(spec: DataSpec) -> Mapping[str, Any]:
@@ -91,19 +82,6 @@ def _from_hub(spec: DataSpec) -> Mapping[str, Any]:
 def _line(error: BaseException) -> str:
     """The first line of what an error says."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]
-
-
-@contextmanager
-def _no_progress() -> Iterator[None]:
-    """Local files take a second or two: no bar across the search's own display."""
-    if are_progress_bars_disabled():
-        yield
-        return
-    datasets.disable_progress_bars()
-    try:
-        yield
-    finally:
-        datasets.enable_progress_bars()
 
 
 def _source(tables: Mapping[str, Any], spec: DataSpec, where: str) -> Source:
@@ -139,7 +117,8 @@ def _part(table: Any, columns: tuple[str, str], classes: list[Any], where: str) 
             f"every row must have one of the training part's labels, row {unknown} of {where} has {values[unknown]}"
         )
     labels = np.asarray([number[value] for value in values], dtype=np.int64)
-    return SourcePart(labels, Rows(table.cast_column(image, datasets.Image(decode=False)), image, where), where)
+    undecoded = table if isinstance(table, Shards) else table.cast_column(image, datasets.Image(decode=False))
+    return SourcePart(labels, Rows(undecoded, image, where), where)
 
 
 def _classes(feature: Any, values: list[Any]) -> list[Any]:

@@ -8,6 +8,8 @@ from typing import Any
 
 import datasets
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from PIL import Image
@@ -168,7 +170,7 @@ def test_a_row_without_image_or_label_is_named(tmp_path: Path) -> None:
         ({"test": 4}, {}, "must hold the training part, no Parquet file in .* begins with 'train'"),
         ({"train": 4}, {"test_split": "holdout"}, "none begins with 'holdout'"),
         ({"train": 1}, {}, "every class needs at least 3 images .* 'cat' has 1, 'dog' has 0"),
-        ({"train": 0}, {}, "Parquet files must be whole and hold rows, those in .* are not so: "),
+        ({"train": 0}, {}, "Parquet files must be whole and hold rows, .*/train-.* holds none"),
     ],
 )
 def test_a_folder_that_can_not_serve_says_why(
@@ -183,7 +185,7 @@ def test_a_broken_parquet_file_is_one_readable_line(tmp_path: Path) -> None:
     folder = parquet(tmp_path / "p", train=table(4))
     (folder / "train-00000-of-00001.parquet").write_bytes(b"PAR1 no more")
     with pytest.raises(
-        DataError, match=r"Parquet files must be whole and hold rows, those in .* are not so: .+"
+        DataError, match=r"Parquet files must be whole and hold rows, .*/train-.* is not so: .+"
     ) as caught:
         load(spec_of(folder))
     assert "\n" not in str(caught.value)
@@ -199,7 +201,43 @@ def test_a_path_that_is_not_there() -> None:
         load(spec_of(Path("/no/such/folder")))
 
 
-def test_arrow_copies_are_not_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_shards_are_read_one_after_the_other(tmp_path: Path) -> None:
+    whole = table(20, first=50)
+    folder = parquet(tmp_path / "p", train=whole)
+    for first in (0, 7, 14):
+        whole.select(range(first, min(first + 7, 20))).to_parquet(tmp_path / "p" / f"part-{first:02}.parquet")
+    (folder / "train-00000-of-00001.parquet").rename(tmp_path / "whole.parquet")
+    assert load(spec_of(folder)).fingerprint == load(spec_of(tmp_path / "whole.parquet")).fingerprint
+
+
+def test_a_plain_column_of_bytes_holds_images(tmp_path: Path) -> None:
+    (tmp_path / "p").mkdir()
+    columns = {"picture": [png(noise(i)) for i in range(20)], "label": [i % 2 for i in range(20)]}
+    pq.write_table(pa.table(columns), tmp_path / "p" / "train.parquet")
+    data = load(spec_of(tmp_path / "p"))
+    assert (
+        data.fingerprint
+        == load(spec_of(parquet(tmp_path / "q", train=table(20, label=datasets.Value("int64"))))).fingerprint
+    )
+
+
+def test_shards_of_other_columns_are_refused(tmp_path: Path) -> None:
+    folder = parquet(tmp_path / "p", train=table(20))
+    table(4, extra=(datasets.Value("int64"), [1, 2, 3, 4])).to_parquet(folder / "train-1.parquet")
+    with pytest.raises(DataError, match=r"must have the same columns, train-1.parquet and train-0.* differ in extra"):
+        load(spec_of(folder))
+
+
+def test_a_shard_damaged_within_is_named(tmp_path: Path) -> None:
+    folder = parquet(tmp_path / "p", train=table(20))
+    file = folder / "train-00000-of-00001.parquet"
+    whole = file.read_bytes()
+    file.write_bytes(whole[:4] + bytes(len(whole) // 2) + whole[4 + len(whole) // 2 :])
+    with pytest.raises(DataError, match=r"Parquet files must be whole and hold rows, .*/train-0.* is not so: .+"):
+        load(spec_of(folder))
+
+
+def test_nothing_is_copied_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(scratch))
