@@ -105,6 +105,7 @@ def connect(spec: WorkersSpec) -> bool:
         return False
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # Ray's default today; unsaid, it warns
+    _keep_standard_output()
     address = spec.address or AUTO
     with _signals_kept():
         found = _running() if address == AUTO else None if address == LOCAL else address
@@ -170,6 +171,16 @@ def _start(spec: WorkersSpec) -> None:
             logging_level=logging.ERROR,
         )
     log.info("started a Ray cluster on this machine")
+
+
+def _keep_standard_output() -> None:
+    """Ray prints what happens to machines on standard output, where a command's result is to stand alone."""
+    import_module("ray._private.worker").print_to_stdstream = _log_event
+
+
+def _log_event(event: Mapping[str, Any], *_: object, **__: object) -> None:
+    lines = "\n".join(event["lines"]).strip().splitlines()
+    log.warning("Ray: %s", lines[0] if lines else "an event without a word")
 
 
 @contextmanager

@@ -87,6 +87,8 @@ class WorkersSpec:
             raise ValueError(f"workers.{given[0]} is for workers=ray alone, got it with {self.name}")
         if self.name == RAY and self.devices_per_trial != 1:
             raise ValueError(f"workers.devices_per_trial must be 1 with workers=ray, got {self.devices_per_trial}")
+        if self.name == RAY and self.devices_per_trial != 1:
+            raise ValueError(f"workers.devices_per_trial must be 1 with workers=ray, got {self.devices_per_trial}")
         cpus, gpus = self.cpus_per_trial, self.gpus_per_trial
         if cpus is not None and cpus < 0:
             raise ValueError(f"workers.cpus_per_trial must be at least 0, got {cpus}")

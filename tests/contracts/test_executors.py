@@ -2,37 +2,29 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from ray_here import ray_here
 from toy_runners import ToyRunner, toy_row
 
 from nas.jobs import Epoch, Executor, Failure, Job, Outcome
 from nas.workers.child import LOG_FILE
 from nas.workers.local import LocalExecutor
-from nas.workers.ray_cluster import connect
 from nas.workers.ray_executor import RayExecutor
 from nas.workers.spec import WorkersSpec
 
 PATIENCE = 60.0
-RAY = WorkersSpec(name="ray", address="local", slots=2)
+RAY = WorkersSpec(name="ray", gpus_per_trial=0.0)
 KINDS = ("local", "ray")
 
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[None]:
-    """A Ray cluster of this machine whose workers find the toy runners."""
-    import ray  # noqa: PLC0415 - half a second
-
-    support = str(Path(sys.modules["toy_runners"].__file__ or "").parent)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", support, prepend=":")
-        connect(RAY)
+    with ray_here():
         yield
-        ray.shutdown()
 
 
 @pytest.fixture(params=KINDS)

@@ -80,6 +80,7 @@ def test_there_is_a_core() -> None:
         ({"deadline_minutes": 0.0}, "workers.deadline_minutes must be positive, got 0.0"),
         ({"address": "auto"}, "workers.address is for workers=ray alone, got it with local"),
         ({"gpus_per_trial": 1.0}, "workers.gpus_per_trial is for workers=ray alone, got it with local"),
+        ({"name": "ray", "devices_per_trial": 2}, "workers.devices_per_trial must be 1 with workers=ray, got 2"),
         ({"name": "ray", "cpus_per_trial": -1.0}, "workers.cpus_per_trial must be at least 0, got -1.0"),
         ({"name": "ray", "gpus_per_trial": 1.5}, "workers.gpus_per_trial must be a share of one GPU or a whole number"),
         ({"name": "ray", "cpus_per_trial": 0.0}, "a training must ask for something of a machine"),

@@ -87,8 +87,8 @@ def nodes(tmp_path: Path, env: dict[str, str]) -> Iterator[Nodes]:
 def drive(folder: Path, env: dict[str, str], address: str) -> subprocess.Popen[bytes]:
     words = (*WORDS, "workers=ray", f"workers.address={address}", f"outputs={folder}", "study=s")
     command = [sys.executable, str(SUPPORT / "noting_driver.py"), str(folder / "notes"), *words]
-    with (folder / "stderr.txt").open("ab") as log:
-        return subprocess.Popen(command, stderr=log, env=env, start_new_session=True)
+    with (folder / "stderr.txt").open("ab") as log, (folder / "stdout.txt").open("ab") as out:
+        return subprocess.Popen(command, stdout=out, stderr=log, env=env, start_new_session=True)
 
 
 def notes(folder: Path) -> Notes:
@@ -185,6 +185,7 @@ def test_a_lost_machine_and_a_killed_driver_cost_an_epoch_each_and_no_more(
     assert [len(record.curve) for record in records] == [EPOCHS] * TRIALS
     assert (tmp_path / "there").exists(), "the machines have fetched the images"
 
+    assert (folder / "stdout.txt").read_bytes() == b"", "a command's standard output is for its result alone"
     monkeypatch.setenv("NAS_CACHE_DIR", env["NAS_CACHE_DIR"])
     for trial in {note[1] for note in found if note[0] == "job" and note[2] > 1}:
         assert without_clock(records[trial].curve) == without_clock(unbroken(records[trial], tmp_path / str(trial)))

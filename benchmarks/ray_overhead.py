@@ -1,0 +1,149 @@
+"""What a trial costs on Ray beyond what it costs on a local slot: the same jobs, one after the other, in turns.
+
+Both carry a job out in a fresh child of a warm fork server, with real trainings over the embedded digits, so that the
+difference is what Ray, the mailbox and the check of the folder add. The cluster is started on this machine; the first
+job of each arm is not counted, since Ray starts its worker and that its fork server then. The interval is a bootstrap
+of the median of the differences.
+
+`--search` compares whole searches instead, in trials an hour, on whatever devices the machine has: with a GPU, one slot
+a GPU on both sides.
+
+    python benchmarks/ray_overhead.py [--pairs 30] [--epochs 2]
+    python benchmarks/ray_overhead.py --search [--rounds 3] [--trials 16] [--epochs 6]
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import random
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import ray
+import torch
+
+from nas import assembly
+from nas.config import compose
+from nas.executing import executor_for
+from nas.jobs import Executor, Job
+from nas.proposer import training_seed
+from nas.runner import TrialRunner
+from nas.workers.ray_cluster import connect
+from nas.workers.spec import WorkersSpec
+
+ARMS = ("local", "ray")
+RESAMPLES = 10_000
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--pairs", type=int, default=30, help="jobs an arm")
+    parser.add_argument("--search", action="store_true", help="compare whole searches")
+    parser.add_argument("--rounds", type=int, default=3, help="searches an arm")
+    parser.add_argument("--trials", type=int, default=16, help="trials of a search")
+    parser.add_argument("--epochs", type=int, default=2)
+    arguments = parser.parse_args()
+    connect(WorkersSpec(name="ray", address="local"))
+    try:
+        if arguments.search:
+            _searches(arguments.rounds, arguments.trials, arguments.epochs)
+        else:
+            _jobs(arguments.pairs, arguments.epochs)
+    finally:
+        ray.shutdown()
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
+    print(
+        f"Python {platform.python_version()}, ray {version('ray')}, torch {version('torch')}, {platform.machine()}, "
+        f"{os.cpu_count()} cores, {device}, load {os.getloadavg()[0]:.1f}"
+    )
+
+
+def _jobs(pairs: int, epochs: int) -> None:
+    """Time single jobs."""
+    words = [f"training.epochs={epochs}", "workers.slots=1"]
+    configs = {
+        "local": compose("search", [*words, "workers.jobs_per_child=1"]),
+        "ray": compose("search", [*words, "workers=ray", "workers.address=local"]),
+    }
+    _, space = assembly.prepare(configs["local"])
+    generator = random.Random(0)
+    executors = {arm: executor_for(_runner(config), config.workers) for arm, config in configs.items()}
+    times: dict[str, list[float]] = {arm: [] for arm in ARMS}
+    with tempfile.TemporaryDirectory() as folder:
+        for number in range(pairs + 1):
+            architecture = space.draw(generator)
+            for arm in ARMS if number % 2 else ARMS[::-1]:
+                seed = training_seed(0, architecture.id)
+                job = Job(number, 1, architecture.to_json(), seed, 0, epochs, Path(folder) / arm / str(number))
+                times[arm].append(_timed(executors[arm], job))
+    for executor in executors.values():
+        executor.close()
+    local, far = (times[arm][1:] for arm in ARMS)
+    differences = [1e3 * (there - here) for here, there in zip(local, far, strict=True)]
+    _say("Ray adds to a trial", differences, "ms")
+    here, there = statistics.median(local), statistics.median(far)
+    print(f"a trial of {epochs} epochs takes {here:.3f} s locally, {there:.3f} s on Ray")
+    print(f"differences in ms: {' '.join(f'{difference:.0f}' for difference in differences)}")
+
+
+def _runner(config: Any) -> TrialRunner:
+    return TrialRunner(config.data, config.training, config.workers.threads_per_slot)
+
+
+def _timed(executor: Executor, job: Job) -> float:
+    began = time.perf_counter()
+    executor.submit(job, lambda *_: None)
+    while not (outcomes := executor.wait(1.0)):
+        pass
+    assert outcomes[0].failure is None, outcomes[0].failure
+    return time.perf_counter() - began
+
+
+def _searches(rounds: int, trials: int, epochs: int) -> None:
+    """Time whole searches."""
+    ratios = []
+    for number in range(-1, rounds):  # the first starts workers and fork servers
+        order: Sequence[str] = ARMS if number % 2 else ARMS[::-1]
+        rates = {arm: 3600 * trials / _search(arm, trials, epochs) for arm in order}
+        if number >= 0:
+            ratios.append(rates["ray"] / rates["local"])
+            print(f"round {number + 1}: " + ", ".join(f"{arm} {rates[arm]:.0f} trials an hour" for arm in ARMS))
+    _say("throughput of Ray to local slots", ratios, "")
+
+
+def _search(arm: str, trials: int, epochs: int) -> float:
+    words = ["sampler=random", "tracking=none", "seed=1", "workers.keep=none"]
+    workers = ["workers=ray", "workers.address=local"] if arm == "ray" else ["workers.jobs_per_child=1"]
+    config: Any = compose("search", [*words, *workers, f"budget.trials={trials}", f"training.epochs={epochs}"])
+    info, space = assembly.prepare(config)
+    with tempfile.TemporaryDirectory() as folder:
+        search = assembly.assemble(config, assembly.open_or_create(Path(folder), config, info, space), space, [])
+        began = time.perf_counter()
+        search.run()
+        return time.perf_counter() - began
+
+
+def _say(what: str, values: Sequence[float], unit: str) -> None:
+    low, high = _interval(values, statistics.median)
+    print(
+        f"{what}: median {statistics.median(values):.3g} {unit} [{low:.3g}, {high:.3g}] (95 %, n={len(values)}), "
+        f"mean {statistics.fmean(values):.3g}"
+    )
+
+
+def _interval(values: Sequence[float], middle: Callable[[Sequence[float]], float]) -> tuple[float, float]:
+    """95 % bootstrap interval."""
+    generator = random.Random(0)
+    middles = sorted(middle(generator.choices(values, k=len(values))) for _ in range(RESAMPLES))
+    return middles[RESAMPLES // 40], middles[-RESAMPLES // 40]
+
+
+if __name__ == "__main__":
+    main()
