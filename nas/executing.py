@@ -51,6 +51,8 @@ def spread_of(recipe: Recipe, workers: WorkersSpec) -> Spread:
     asked = workers.devices_per_trial
     if asked == 1:
         return Spread(1, 1, memory)
+    if workers.name == RAY:
+        return _fixed(int(asked), recipe, memory)  # whether a machine has as many shows when the cluster is joined
     slots = slot_devices(workers, _gpus_by_name())
     if slots[0] is not None and len(set(slots)) < len(slots):
         raise ValueError(
@@ -62,6 +64,10 @@ def spread_of(recipe: Recipe, workers: WorkersSpec) -> Spread:
     devices = int(asked)
     if devices > len(slots):
         raise ValueError(f"workers.devices_per_trial must be at most the number of slots, {len(slots)}, got {devices}")
+    return _fixed(devices, recipe, memory)
+
+
+def _fixed(devices: int, recipe: Recipe, memory: StepMemory) -> Spread:
     if 2 * devices > recipe.batch_size:
         raise ValueError(
             f"training.batch_size must be at least 2 a device, {2 * devices} over {devices}, got {recipe.batch_size}"

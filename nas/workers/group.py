@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
-from torch import cuda, distributed
-
 from nas.jobs import Control, Job, Outcome, Runner
 
 
@@ -45,6 +43,8 @@ def join_group(index: int, count: int, meeting: Path) -> None:
         count: how many there are.
         meeting: a file that does not exist yet, known to these processes alone.
     """
+    from torch import cuda, distributed  # noqa: PLC0415 - whoever only starts children does without torch
+
     loopback = next((name for _, name in socket.if_nameindex() if name.startswith("lo")), "lo")
     # Forced, not a default: what a cluster exports for jobs over many machines would open this one to the network.
     os.environ["GLOO_SOCKET_IFNAME"] = os.environ["NCCL_SOCKET_IFNAME"] = loopback

@@ -34,7 +34,7 @@ class ClusterError(ValueError):
 
 @dataclass(frozen=True)
 class Request:
-    """What one training asks of a machine.
+    """What one training asks of a machine, or one device of it.
 
     Attributes:
         cpus: CPUs, at least 0.
@@ -56,6 +56,10 @@ class Request:
             counts.append(gpus * _times(1.0, self.gpus) if self.gpus < 1 else _times(gpus, self.gpus))
         return min(counts)
 
+    def times(self, devices: int) -> Request:
+        """What a training over several devices asks for."""
+        return Request(self.cpus * devices, self.gpus * devices)
+
     def __str__(self) -> str:
         return f"{self.cpus:g} CPUs and {self.gpus:g} GPUs"
 
@@ -70,7 +74,7 @@ def machines() -> list[Mapping[str, float]]:
 
 
 def request_of(spec: WorkersSpec, nodes: Sequence[Mapping[str, float]]) -> Request:
-    """What a training asks for: what the settings say, else a GPU where the cluster has any, and a CPU a thread.
+    """What a training asks for each device: as set, else a GPU where the cluster has any, and a CPU a thread.
 
     Raises:
         ClusterError: no machine of the cluster can meet it.
@@ -78,9 +82,10 @@ def request_of(spec: WorkersSpec, nodes: Sequence[Mapping[str, float]]) -> Reque
     any_gpu = any(node.get("GPU", 0.0) >= 1 for node in nodes)
     cpus = spec.threads_per_slot if spec.cpus_per_trial is None else spec.cpus_per_trial
     request = Request(cpus, float(any_gpu) if spec.gpus_per_trial is None else spec.gpus_per_trial)
-    if not any(request.at_once(node) for node in nodes):
+    whole = request.times(int(spec.devices_per_trial))
+    if not any(whole.at_once(node) for node in nodes):
         raise ClusterError(
-            f"some machine of the Ray cluster must have what a training asks for, {request}; "
+            f"some machine of the Ray cluster must have what a training asks for, {whole}; "
             f"the {len(nodes)} that there are have {_best(nodes)} at most: "
             f"lower workers.cpus_per_trial or workers.gpus_per_trial, or add a machine"
         )

@@ -98,13 +98,12 @@ class RayExecutor:
         self._desk = Desk(supplies)
         self._keys = count()
         self._handles: dict[int, RayHandle] = {}
-        options = {"num_cpus": self._request.cpus, "num_gpus": self._request.gpus}
         # Ray would give up a worker that has had a GPU after each task; here only the worker's child touches it.
-        self._supervise: Any = ray.remote(max_retries=0, max_calls=0)(supervise).options(**options)
+        self._supervise: Any = ray.remote(max_retries=0, max_calls=0)(supervise)
 
     @property
     def slots(self) -> int:
-        """Jobs that can run at once: what the settings say, else what the machines that are there now give."""
+        """Jobs over one device that can run at once: as set, else what the machines that are there now give."""
         self._look()
         return int(self._spec.slots) if self._spec.slots != AUTO else max(1, self._at_once())
 
@@ -114,7 +113,8 @@ class RayExecutor:
         return tuple(self._handles.values())
 
     def submit(self, job: Job, on_epoch: OnEpoch) -> RayHandle:
-        """Hand `job` to the cluster."""
+        """Hand `job` to the cluster, for a machine that has all of its devices."""
+        asked = self._request.times(job.devices)
         key = next(self._keys)
         task = Task(
             key=key,
@@ -123,11 +123,12 @@ class RayExecutor:
             token=self._desk.enter(key, job),
             supplies=self._supplies,
             preload=self._preload,
-            on_gpu=self._request.gpus > 0,
+            on_gpu=asked.gpus > 0,
             deadline_seconds=self._deadline,
             version=version(PROGRAM),
         )
-        handle = RayHandle(job, key, self._supervise.remote(task, self._desk.mailbox), on_epoch, self._desk)
+        supervise_there = self._supervise.options(num_cpus=asked.cpus, num_gpus=asked.gpus)
+        handle = RayHandle(job, key, supervise_there.remote(task, self._desk.mailbox), on_epoch, self._desk)
         self._handles[key] = handle
         handle.task.future().add_done_callback(lambda done: self._done(key, job, done.exception()))
         return handle

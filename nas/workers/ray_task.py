@@ -156,9 +156,10 @@ def _train(task: Task, runner: Packed, job: Job, link: Link, mirror: Mirror | No
     def on_epoch(_: Job, row: Epoch) -> None:
         link.say(EpochEnded(row, None if mirror is None else mirror.changes()))
 
-    # Ray leaves all GPUs visible to a task that was given none. The child is the one that touches the GPU.
-    device = os.environ.get("CUDA_VISIBLE_DEVICES") if task.on_gpu else ""
-    executor = LocalExecutor(runner, (device,), preload=task.preload, deadline_seconds=task.deadline_seconds)
+    # Ray leaves all GPUs visible to a task that was given none.
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "") if task.on_gpu else ""
+    devices = shares(visible, job.devices)
+    executor = LocalExecutor(runner, devices, preload=task.preload, deadline_seconds=task.deadline_seconds)
     try:
         with _no_main_module():
             handle = executor.submit(job, on_epoch)
@@ -171,6 +172,21 @@ def _train(task: Task, runner: Packed, job: Job, link: Link, mirror: Mirror | No
     finally:
         executor.close()
     return outcomes[0]
+
+
+def shares(visible: str, devices: int) -> tuple[str, ...]:
+    """What each child of a job may see of the GPUs that it was given.
+
+    >>> shares("0,3", 2)
+    ('0', '3')
+    >>> shares("0,3", 1)
+    ('0,3',)
+    >>> shares("", 2)
+    ('', '')
+    """
+    names = [name for name in visible.split(",") if name]
+    each = len(names) // devices
+    return tuple(",".join(names[index * each : (index + 1) * each]) for index in range(devices))
 
 
 @contextmanager

@@ -39,7 +39,8 @@ class WorkersSpec:
             on this machine, and where there is none a cluster of this machine alone; `local`, always that. Else null.
         cpus_per_trial: with `ray`, CPUs that a training asks of a machine, at least 0; null for `threads_per_slot`.
         gpus_per_trial: with `ray`, GPUs that a training asks of a machine, a share of one or a whole number; null for 1
-            where the cluster has any and else 0.
+            where the cluster has any and else 0. Over several devices it asks for as many times the one and the other,
+            on one machine.
 
     Raises:
         ValueError: a name that there is not, or a number out of range.
@@ -87,9 +88,11 @@ class WorkersSpec:
             raise ValueError(f"workers.{given[0]} is for workers=ray alone, got it with {self.name}")
         if self.name == RAY and self.devices_per_trial != 1:
             raise ValueError(f"workers.devices_per_trial must be 1 with workers=ray, got {self.devices_per_trial}")
-        if self.name == RAY and self.devices_per_trial != 1:
-            raise ValueError(f"workers.devices_per_trial must be 1 with workers=ray, got {self.devices_per_trial}")
         cpus, gpus = self.cpus_per_trial, self.gpus_per_trial
+        if self.name == RAY and self.devices_per_trial == AUTO:
+            raise ValueError(f"workers.devices_per_trial must be a number with workers=ray, got {AUTO}")
+        if gpus is not None and 0 < gpus < 1 and self.devices_per_trial != 1:
+            raise ValueError(f"several devices a trial need whole GPUs, got workers.gpus_per_trial={gpus}")
         if cpus is not None and cpus < 0:
             raise ValueError(f"workers.cpus_per_trial must be at least 0, got {cpus}")
         if gpus is not None and (gpus < 0 or (gpus > 1 and gpus != int(gpus))):

@@ -25,6 +25,7 @@ from nas.workers import ray_executor
 from nas.workers.child import LOG_FILE
 from nas.workers.ray_cluster import ClusterError, Request, connect, request_of
 from nas.workers.ray_executor import RayExecutor, loss_of
+from nas.workers.ray_task import shares
 from nas.workers.spec import WorkersSpec
 
 PATIENCE = 60.0
@@ -49,6 +50,14 @@ def test_a_machine_runs_as_many_trainings_as_its_resources_allow(
     request_: Request, resources: dict[str, float], times: int
 ) -> None:
     assert request_.at_once(resources) == times
+
+
+@pytest.mark.parametrize(
+    ("visible", "devices", "each"),
+    [("0,3", 1, ("0,3",)), ("0,3", 2, ("0", "3")), ("", 1, ("",)), ("", 2, ("", "")), ("1,2,5,7", 2, ("1,2", "5,7"))],
+)
+def test_the_processes_of_a_job_share_out_its_gpus(visible: str, devices: int, each: tuple[str, ...]) -> None:
+    assert shares(visible, devices) == each
 
 
 def test_a_training_asks_for_a_gpu_where_there_are_any() -> None:
@@ -265,6 +274,22 @@ def test_a_training_sees_the_gpu_that_ray_gives_it_or_none(
     seen = [log.splitlines()[0].removeprefix("device ").removesuffix(" deaf True") for log in logs]
     assert sorted(seen[:2]) == ["0", "1"]
     assert seen[2] == ""
+
+
+def test_a_job_over_two_devices_has_a_process_on_each(executor: Callable[..., RayExecutor], tmp_path: Path) -> None:
+    running = executor(ToyRunner(), devices_per_trial=2)
+    running.submit(Job(0, 1, {"does": "tell"}, 0, 0, 1, tmp_path / "0", devices=2), unheard)
+    (outcome,) = drain(running)
+    assert outcome.failure is None
+    lines = (tmp_path / "0" / LOG_FILE).read_text().splitlines()
+    assert sorted(line for line in lines if line.startswith("device")) == ["device 0 deaf True", "device 1 deaf True"]
+    with pytest.raises(ClusterError, match="3 CPUs and 3 GPUs; the 1 that there are have 2 CPUs and 2 GPUs at most"):
+        executor(ToyRunner(), devices_per_trial=3)
+
+
+def test_a_worker_of_ray_starts_children_without_loading_torch_itself() -> None:
+    script = "import sys, nas.workers.ray_task; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
 
 
 def test_a_job_that_waits_for_a_machine_is_taken_back(executor: Callable[..., RayExecutor], tmp_path: Path) -> None:
