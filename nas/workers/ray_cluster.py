@@ -180,7 +180,8 @@ def _start(spec: WorkersSpec) -> None:
 
 def _keep_standard_output() -> None:
     """Ray prints what happens to machines on standard output, where a command's result is to stand alone."""
-    import_module("ray._private.worker").print_to_stdstream = _log_event
+    worker: Any = import_module("ray._private.worker")
+    worker.print_to_stdstream = _log_event
 
 
 def _log_event(event: Mapping[str, Any], *_: object, **__: object) -> None:

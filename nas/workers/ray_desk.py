@@ -68,6 +68,8 @@ class Desk:
         """Take a job into the account; the name of the token that it finds where it sees the driver's own folder."""
         token = f".token-{secrets.token_hex(16)}"
         job.folder.mkdir(parents=True, exist_ok=True)
+        for old in job.folder.glob(".token-*"):  # of a driver that was killed
+            old.unlink(missing_ok=True)
         (job.folder / token).write_text(token, encoding="ascii")
         self._out[key] = job, token
         return token
@@ -100,15 +102,15 @@ class Desk:
             call()
 
     def _take(self) -> None:
-        while True:
-            try:
-                posts = ray.get(self.mailbox.take.remote())
-            except ray.exceptions.RayError:
-                self.news.put(None)  # the mailbox is closed, or lost
-                return
-            for key, post in posts:
-                if key in self._out:
-                    self._read(key, post)
+        try:
+            while True:
+                for key, post in ray.get(self.mailbox.take.remote()):
+                    if key in self._out:
+                        self._read(key, post)
+        except ray.exceptions.RayError:
+            return  # the mailbox is closed, or lost
+        finally:
+            self.news.put(None)
 
     def _read(self, key: int, post: Post) -> None:
         """Deal with what a task has said; where its files can't be kept, the job has failed."""
@@ -132,6 +134,8 @@ class Desk:
                     self._end(key, post)
         except OSError as error:
             self._end(key, Lost(disk_failure(error) or Failure("error", f"{type(error).__name__}: {error}")))
+        except ValueError as error:  # images that can't be read any more, a file with an impossible name
+            self._end(key, Lost(Failure("error", str(error)), fatal=True))
 
     def _end(self, key: int, last: Ended | Lost) -> None:
         job, token = self._out.pop(key)

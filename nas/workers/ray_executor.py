@@ -10,7 +10,7 @@ from __future__ import annotations
 import pickle
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from itertools import count
 from queue import Empty
@@ -83,6 +83,7 @@ class RayExecutor:
             ClusterError: there is no such cluster, or no machine of it can meet what a training asks for.
         """
         self._ours = connect(spec)
+        self._closed = False
         self._spec = spec
         self._nodes = machines()
         try:
@@ -114,11 +115,10 @@ class RayExecutor:
 
     def submit(self, job: Job, on_epoch: OnEpoch) -> RayHandle:
         """Hand `job` to the cluster, for a machine that has all of its devices."""
-        asked = self._request.times(job.devices)
-        key = next(self._keys)
+        asked, key = self._request.times(job.devices), next(self._keys)
         task = Task(
             key=key,
-            job=job,
+            job=replace(job, folder=job.folder.absolute(), checkpoint=job.checkpoint and job.checkpoint.absolute()),
             runner=self._runner,
             token=self._desk.enter(key, job),
             supplies=self._supplies,
@@ -149,6 +149,9 @@ class RayExecutor:
 
     def close(self) -> None:
         """Kill what still runs, and leave the cluster; one that was started here ends."""
+        if self._closed:
+            return
+        self._closed = True
         for handle in self._handles.values():
             handle.kill()
         self._handles.clear()
@@ -197,7 +200,7 @@ class RayExecutor:
     def _look(self) -> None:
         """Look which machines there are, not too often."""
         now = time.monotonic()
-        if now - self._looked < LOOK_SECONDS:
+        if self._closed or now - self._looked < LOOK_SECONDS:
             return
         self._nodes, self._looked = machines(), now
         if self._at_once():
