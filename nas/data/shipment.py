@@ -6,7 +6,7 @@ import fcntl
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nas.data.build import RECORD
@@ -44,6 +44,7 @@ class Shipment:
         Raises:
             DataError: they can't be had.
         """
+        spec = replace(spec, cache=spec.cache and str(Path(spec.cache).expanduser().absolute()))
         found = kept(spec)
         folder = found.folder.resolve()
         sizes = {path.name: path.stat().st_size for path in folder.iterdir() if path.is_file()}

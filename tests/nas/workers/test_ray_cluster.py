@@ -248,14 +248,15 @@ def test_files_and_images_reach_a_machine_that_sees_neither_folder(
 
 
 def test_where_the_folder_is_the_same_the_job_trains_in_it(
-    executor: Callable[..., RayExecutor], tmp_path: Path
+    executor: Callable[..., RayExecutor], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     running = executor(FileRunner(), gpus_per_trial=0.0)
-    folder = tmp_path / "0"
+    monkeypatch.chdir(tmp_path)
+    folder = Path("0")
     running.submit(Job(0, 1, {}, 0, 0, 2, folder), unheard)
     (outcome,) = drain(running)
     assert outcome.checkpoint == folder / "attempt1-epoch002.pt"
-    assert f"epoch 2 in {folder}" in (folder / LOG_FILE).read_text()
+    assert f"epoch 2 in {tmp_path / folder}" in (folder / LOG_FILE).read_text()
     assert sorted(path.name for path in folder.iterdir()) == ["attempt1-epoch002.pt", LOG_FILE, ROWS]
 
 
