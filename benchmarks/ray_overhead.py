@@ -36,6 +36,7 @@ from nas.jobs import Executor, Job
 from nas.proposer import training_seed
 from nas.runner import TrialRunner
 from nas.workers.ray_cluster import connect
+from nas.workers.ray_task import without_main_module
 from nas.workers.spec import WorkersSpec
 
 ARMS = ("local", "ray")
@@ -52,10 +53,11 @@ def main() -> None:
     arguments = parser.parse_args()
     connect(WorkersSpec(name="ray", address="local"))
     try:
-        if arguments.search:
-            _searches(arguments.rounds, arguments.trials, arguments.epochs)
-        else:
-            _jobs(arguments.pairs, arguments.epochs)
+        with without_main_module():  # a local child would import this file, and Ray with it
+            if arguments.search:
+                _searches(arguments.rounds, arguments.trials, arguments.epochs)
+            else:
+                _jobs(arguments.pairs, arguments.epochs)
     finally:
         ray.shutdown()
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"

@@ -161,7 +161,7 @@ def _train(task: Task, runner: Packed, job: Job, link: Link, mirror: Mirror | No
     devices = shares(visible, job.devices)
     executor = LocalExecutor(runner, devices, preload=task.preload, deadline_seconds=task.deadline_seconds)
     try:
-        with _no_main_module():
+        with without_main_module():
             handle = executor.submit(job, on_epoch)
         stopping = False
         while not (outcomes := executor.wait(POLL_SECONDS)):
@@ -190,7 +190,7 @@ def shares(visible: str, devices: int) -> tuple[str, ...]:
 
 
 @contextmanager
-def _no_main_module() -> Iterator[None]:
+def without_main_module() -> Iterator[None]:
     """Keep children from running the worker's main module, which is Ray's and imports all of it."""
     main = sys.modules["__main__"]
     sys.modules["__main__"] = ModuleType("__main__")

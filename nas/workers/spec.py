@@ -86,8 +86,6 @@ class WorkersSpec:
         given = [name for name in ("address", "cpus_per_trial", "gpus_per_trial") if getattr(self, name) is not None]
         if self.name != RAY and given:
             raise ValueError(f"workers.{given[0]} is for workers=ray alone, got it with {self.name}")
-        if self.name == RAY and self.devices_per_trial != 1:
-            raise ValueError(f"workers.devices_per_trial must be 1 with workers=ray, got {self.devices_per_trial}")
         cpus, gpus = self.cpus_per_trial, self.gpus_per_trial
         if self.name == RAY and self.devices_per_trial == AUTO:
             raise ValueError(f"workers.devices_per_trial must be a number with workers=ray, got {AUTO}")
