@@ -105,15 +105,16 @@ class Desk:
         try:
             while True:
                 for key, post in ray.get(self.mailbox.take.remote()):
-                    if key in self._out:
-                        self._read(key, post)
+                    self._read(key, post)
         except ray.exceptions.RayError:
             return  # the mailbox is closed, or lost
         finally:
             self.news.put(None)
 
     def _read(self, key: int, post: Post) -> None:
-        """Deal with what a task has said; where its files can't be kept, the job has failed."""
+        """Deal with what a task has said, unless it is known to have ended; where files can't be kept, the job failed."""
+        if key not in self._out:
+            return
         job, token = self._out[key]
         try:
             match post:
