@@ -167,6 +167,8 @@ def _start(spec: WorkersSpec) -> None:
     # Ray would write a token into the home folder, for others to read. One that the person has set is kept.
     if not any(os.environ.get(name) for name in TOKENS):
         os.environ[TOKENS[0]] = secrets.token_hex(32)
+    # Ray gives way to all other programs by default, which children on a local slot don't.
+    os.environ.setdefault("RAY_worker_niceness", "0")
     with _loopback():
         ray.init(
             address="local",

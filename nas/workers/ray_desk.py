@@ -112,7 +112,7 @@ class Desk:
             self.news.put(None)
 
     def _read(self, key: int, post: Post) -> None:
-        """Deal with what a task has said, unless it is known to have ended; where files can't be kept, the job failed."""
+        """Deal with what a task has said, unless it is known to have ended; a job whose files can't be kept failed."""
         if key not in self._out:
             return
         job, token = self._out[key]

@@ -11,7 +11,6 @@ import pickle
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from importlib.metadata import version
 from itertools import count
 from queue import Empty
 from typing import Any, final
@@ -23,7 +22,7 @@ from nas.recovery import disk_failure
 from nas.workers.ray_cluster import ClusterError, connect, machines, request_of
 from nas.workers.ray_desk import Desk, News
 from nas.workers.ray_messages import STOP, Ended, EpochEnded, Lost, Supplies, Task
-from nas.workers.ray_task import PROGRAM, supervise
+from nas.workers.ray_task import own_version, supervise
 from nas.workers.spec import AUTO, WorkersSpec
 
 LOOK_SECONDS = 1.0
@@ -125,7 +124,7 @@ class RayExecutor:
             preload=self._preload,
             on_gpu=asked.gpus > 0,
             deadline_seconds=self._deadline,
-            version=version(PROGRAM),
+            version=own_version(),
         )
         supervise_there = self._supervise.options(num_cpus=asked.cpus, num_gpus=asked.gpus)
         handle = RayHandle(job, key, supervise_there.remote(task, self._desk.mailbox), on_epoch, self._desk)

@@ -9,57 +9,29 @@ from __future__ import annotations
 
 import fcntl
 import os
-import pickle
 import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import cache, lru_cache
 from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Protocol, cast, final, runtime_checkable
+from typing import Any, cast, final
 
 import ray
 
-from nas.jobs import Control, Epoch, Job, Outcome, Runner
+from nas.jobs import Epoch, Job, Outcome
 from nas.workers.child import LOG_FILE
 from nas.workers.local import LocalExecutor
 from nas.workers.mirror import Mirror, lay
+from nas.workers.packed import Packed
 from nas.workers.ray_messages import Arrived, Ended, EpochEnded, Go, Order, Part, Post, Task, Wanted
 
 POLL_SECONDS = 0.1
 PROGRAM = "inception-nas"
-
-
-@runtime_checkable
-class Movable(Protocol):
-    """A runner that can read its images from another folder."""
-
-    def reading(self, folder: Path) -> Runner:
-        """The same runner with its images in `folder`."""
-        ...
-
-
-@dataclass(frozen=True)
-class Packed:
-    """A runner that is unpacked where it runs.
-
-    Attributes:
-        runner: the runner, pickled by the driver.
-        supplies: folder to read the images from; None for where the runner finds them by itself.
-    """
-
-    runner: bytes
-    supplies: Path | None
-
-    def __call__(self, job: Job, control: Control) -> Outcome:
-        """Run `job`."""
-        runner = pickle.loads(self.runner)
-        if self.supplies is not None and isinstance(runner, Movable):
-            runner = runner.reading(self.supplies)
-        return cast(Runner, runner)(job, control)
 
 
 @final
@@ -103,7 +75,7 @@ def supervise(task: Task, mailbox: Any) -> None:
     Raises:
         RuntimeError: the driver's program is of another version than this machine's.
     """
-    here = version(PROGRAM)
+    here = own_version()
     if task.version != here:
         raise RuntimeError(
             f"all machines of a cluster must have one version of {PROGRAM}, got {here} here and {task.version} there"
@@ -123,6 +95,12 @@ def supervise(task: Task, mailbox: Any) -> None:
         mirror = Mirror(folder, LOG_FILE)
         outcome = _train(task, runner, job, link, mirror)
         link.say(Ended(outcome, mirror.changes()))
+
+
+@cache
+def own_version() -> str:
+    """The version of this program, as it is installed here."""
+    return version(PROGRAM)
 
 
 def sign(token: Path, name: str) -> bool:
@@ -158,8 +136,7 @@ def _train(task: Task, runner: Packed, job: Job, link: Link, mirror: Mirror | No
 
     # Ray leaves all GPUs visible to a task that was given none.
     visible = os.environ.get("CUDA_VISIBLE_DEVICES", "") if task.on_gpu else ""
-    devices = shares(visible, job.devices)
-    executor = LocalExecutor(runner, devices, preload=task.preload, deadline_seconds=task.deadline_seconds)
+    executor = _executor(runner, shares(visible, job.devices), task.preload, task.deadline_seconds)
     try:
         with without_main_module():
             handle = executor.submit(job, on_epoch)
@@ -169,9 +146,18 @@ def _train(task: Task, runner: Packed, job: Job, link: Link, mirror: Mirror | No
             if link.stopped and not stopping:
                 stopping = True
                 handle.stop_after_epoch()
-    finally:
+    except BaseException:  # the driver is gone, or this worker is to end: nobody waits for the child any more
         executor.close()
+        raise
     return outcomes[0]
+
+
+@lru_cache(maxsize=1)
+def _executor(
+    runner: Packed, devices: tuple[str, ...], preload: tuple[str, ...], deadline_seconds: float | None
+) -> LocalExecutor:
+    """The executor of this worker: kept from task to task, so that no task waits for the end of its child's process."""
+    return LocalExecutor(runner, devices, preload=preload, deadline_seconds=deadline_seconds)
 
 
 def shares(visible: str, devices: int) -> tuple[str, ...]:

@@ -288,8 +288,10 @@ def test_a_job_over_two_devices_has_a_process_on_each(executor: Callable[..., Ra
         executor(ToyRunner(), devices_per_trial=3)
 
 
-def test_a_worker_of_ray_starts_children_without_loading_torch_itself() -> None:
-    script = "import sys, nas.workers.ray_task; sys.exit('torch' in sys.modules)"
+@pytest.mark.parametrize(("loaded", "spared"), [("nas.workers.ray_task", "torch"), ("nas.workers.packed", "ray")])
+def test_neither_side_of_a_child_loads_what_only_the_other_needs(loaded: str, spared: str) -> None:
+    """Half a second of each training would go into Ray, and seconds and memory of each of Ray's workers into torch."""
+    script = f"import sys, {loaded}; sys.exit('{spared}' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
 
 
