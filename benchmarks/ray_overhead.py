@@ -50,8 +50,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="searches an arm")
     parser.add_argument("--trials", type=int, default=16, help="trials of a search")
     parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--address", default="local", help="a running cluster, such as one that shares no folder")
     arguments = parser.parse_args()
-    connect(WorkersSpec(name="ray", address="local"))
+    connect(WorkersSpec(name="ray", address=arguments.address))
     try:
         with without_main_module():  # a local child would import this file, and Ray with it
             if arguments.search:
