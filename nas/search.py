@@ -18,7 +18,7 @@ from nas.fidelity.policy import Policy, Prune, Start, Thaw
 from nas.jobs import Curve, Epoch, Executor, Failure, Handle, Job, Outcome
 from nas.progress import Observer, Progress, Running
 from nas.proposer import Proposer
-from nas.records import Prospects
+from nas.records import Prospects, Record
 from nas.recovery import STOPPING, Verdict, set_aside, verdict
 from nas.retention import Retention
 from nas.samplers.view import View
@@ -101,6 +101,7 @@ class Search:
         self._reached: dict[int, int] = {}
         self._noted: dict[int, float] = {}
         self._again: dict[int, Counter[str]] = {}
+        self._ended_trials: list[tuple[Record, Progress]] = []
         self._failures = 0
         self._reason = ""
         self._exhausted = False
@@ -120,17 +121,19 @@ class Search:
         """
         try:
             while self._fill_slots() or self._handles:
+                self._announce()
                 for outcome in self._parts.executor.wait(self._parts.poll_seconds):
                     self._settle(outcome)
-                self._tell(lambda observer, progress: observer.on_progress(progress))
                 if self._at_once:
                     break
         except (SearchStoppedError, StorageError) as error:
             self._reason, self._broken = str(error), True
             raise
         finally:
+            self._announce()
             self._wind_up()
-            self._tell(lambda observer, progress: observer.on_end(progress, self._reason or "by an error"))
+            for observer in self._parts.observers:
+                observer.on_end(self.progress(), self._reason or "by an error")
         return self._reason
 
     def stop(self, reason: str, *, at_once: bool = False) -> None:
@@ -314,8 +317,7 @@ class Search:
         record, progress = self._book.records[number], self.progress()
         if self._parts.retention:
             self._parts.retention.sweep(self._book.records.values(), progress.front)
-        for observer in self._parts.observers:
-            observer.on_trial(record, progress)
+        self._ended_trials.append((record, progress))
 
     def _wind_up(self) -> None:
         """Kill what still runs, and store how far it came."""
@@ -330,8 +332,13 @@ class Search:
             if not self._broken:  # otherwise a like error is on its way already, and the checkpoints tell the next run
                 raise
 
-    def _tell(self, say: Callable[[Observer, Progress], None]) -> None:
+    def _announce(self) -> None:
+        """Tell the observers what has happened; free slots get their jobs first, so that none waits for a picture."""
+        for record, progress in self._ended_trials:
+            for observer in self._parts.observers:
+                observer.on_trial(record, progress)
+        self._ended_trials.clear()
         if self._parts.observers:
             progress = self.progress()
             for observer in self._parts.observers:
-                say(observer, progress)
+                observer.on_progress(progress)
