@@ -68,6 +68,12 @@ class Axis:
         best, worst = self.scaled(self.best), self.scaled(self.worst)
         return (scaled - best) / (worst - best)
 
+    def value(self, losses: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The values that these are the losses of."""
+        best, worst = self.scaled(self.best), self.scaled(self.worst)
+        scaled = best + losses * (worst - best)
+        return np.power(10.0, scaled) if self.log else scaled
+
     def to_json(self) -> dict[str, Any]:
         """The axis as a JSON object."""
         return asdict(self)

@@ -22,9 +22,9 @@ from scipy.special import ndtr
 
 from nas.fidelity.making import Horizon
 from nas.fidelity.policy import Decision, Prune, Standing, Start, Thaw
-from nas.fidelity.prediction import Prediction, full_seconds
+from nas.fidelity.prediction import SHIFT, Prediction, full_seconds
 from nas.fidelity.rungs import cut_short, goal_of, next_rung, promotions, rungs_of
-from nas.improvement import cells, expected_hypervolume_improvement
+from nas.improvement import cells, expected_hypervolume_improvement, expected_log_improvement
 from nas.records import Expected, Record
 
 Floats = NDArray[np.float64]
@@ -155,14 +155,16 @@ class FreezeThaw:
                 np.array(rows, dtype=np.float64).reshape(len(values), len(others)),
             )
 
-        means, costs = losses([outlook.values for outlook in expected])
+        ends, costs = losses([outlook.values for outlook in expected])
         worse = [told.loss(outlook.values[told.name] + outlook.deviation) for outlook in expected]
-        deviations = np.abs(np.array(worse) - means)
+        shifted = np.maximum(ends, 0.0) + SHIFT
+        means, deviations = np.log(shifted), np.abs(np.array(worse) - ends) / shifted
         front, front_costs = losses(known)
-        gains = expected_hypervolume_improvement(cells(front, front_costs), costs, means, deviations)
+        improvement = expected_log_improvement(SHIFT)
+        gains = expected_hypervolume_improvement(cells(front, front_costs), costs, means, deviations, improvement)
         left = [o.seconds - record.seconds for o, record in zip(expected, frozen, strict=True)]
-        best = [min(front[(front_costs <= cost).all(axis=1)], default=1.0) for cost in costs]
-        return Outlook(gains / np.maximum(left, 1e-9), ndtr((np.array(best) - means) / np.maximum(deviations, 1e-12)))
+        best = np.log([min(front[(front_costs <= cost).all(axis=1)], default=1.0) + SHIFT for cost in costs])
+        return Outlook(gains / np.maximum(left, 1e-9), ndtr((best - means) / np.maximum(deviations, 1e-12)))
 
 
 @dataclass(frozen=True)

@@ -127,3 +127,11 @@ def test_an_axis_survives_json() -> None:
 def test_an_impossible_axis_is_refused(changes: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Axis(**{**MACS.to_json(), **changes})
+
+
+@pytest.mark.parametrize(
+    "axis", [Axis("a", "maximize", False, 1.0, 0.1), Axis("m", "minimize", True, 1e3, 1e6)], ids=lambda axis: axis.name
+)
+def test_a_loss_leads_back_to_its_value(axis: Axis) -> None:
+    values = np.array([0.2, 0.7]) if not axis.log else np.array([2e3, 5e5])
+    assert axis.value(np.array([axis.loss(value) for value in values])) == pytest.approx(values)

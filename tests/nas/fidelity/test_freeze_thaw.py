@@ -96,7 +96,7 @@ def test_at_the_end_what_can_reach_the_front_is_finished_and_the_others_are_give
     records = [record(0, 0.9, 9, state="complete"), record(1, 0.85), record(2, 0.1), record(3, 0.2)]
     assert decide(records, may_start=False) == Thaw(1, 9)
     records[1] = record(1, 0.85, 9, state="complete")
-    assert decide(records, may_start=False) == Prune(2)
+    assert decide(records, may_start=False) in (Prune(2), Prune(3))
     assert decide(records[:2], may_start=False) is None
 
 

@@ -10,7 +10,7 @@ import pytest
 from engine import AXES, OBJECTIVES, TWO, candidate
 
 from nas.fidelity.making import Horizon
-from nas.fidelity.prediction import NOISE, USUAL_GAIN, Prediction, full_seconds, regress
+from nas.fidelity.prediction import NOISE, SHIFT, USUAL_GAIN, Prediction, full_seconds, regress
 from nas.jobs import Curve, Epoch
 from nas.objectives.values import objective_values
 from nas.records import Record
@@ -50,10 +50,11 @@ def test_ends_are_predicted_from_what_complete_trials_did() -> None:
 def test_before_anything_is_complete_networks_keep_their_rank_and_gain_what_networks_do() -> None:
     records = [record(i, skill, complete=False) for i, skill in enumerate((0.1, 0.5, 0.9))]
     expected = Prediction(HORIZON, records).of(records)
-    now = np.array([r.curve[-1].val_accuracy for r in records])
-    ends = [expected[i].values["val_accuracy"] for i in range(3)]
-    assert ends == pytest.approx(list(now + USUAL_GAIN * now.std()))
-    assert all(outlook.deviation > NOISE * now.std() for outlook in expected.values())
+    axis = AXES["val_accuracy"]
+    now = np.log([axis.loss(r.curve[-1].val_accuracy) + SHIFT for r in records])
+    ends = [math.log(axis.loss(expected[i].values["val_accuracy"]) + SHIFT) for i in range(3)]
+    assert ends == pytest.approx(list(now - USUAL_GAIN * now.std()))
+    assert all(outlook.deviation > 0.01 for outlook in expected.values())
 
 
 def test_a_trial_without_a_curve_is_not_predicted_and_one_alone_is_no_trouble() -> None:
