@@ -36,7 +36,8 @@ class Tuning:
         changes: candidates that are changes of the best ones, at least 0.
         smooth: whether networks that are known count with what the surrogate thinks of them, instead of with what was
             measured.
-        focus: whether only networks better than the median random one count.
+        focus: only a network that is better than the worst of this share of random ones, the best of them, counts; in
+            (0, 1], 1 for all of them.
 
     Raises:
         ValueError: a value out of range.
@@ -47,13 +48,15 @@ class Tuning:
     pool: int = 2000
     changes: int = 200
     smooth: bool = True
-    focus: bool = True
+    focus: float = 0.5
 
     def __post_init__(self) -> None:
         check_positive("start", self.start)
         check_positive("pool", self.pool)
         if self.seconds_power < 0:
             raise ValueError(f"seconds_power must be at least 0, got {self.seconds_power}")
+        if not 0 < self.focus <= 1:
+            raise ValueError(f"focus must lie in (0, 1], got {self.focus}")
         if self.changes < 0:
             raise ValueError(f"changes must be at least 0, got {self.changes}")
 
@@ -90,7 +93,7 @@ class Adviser:
         if not fresh:
             return self._anything(seen, generator)
         if self._begins(seen):
-            return self._spread(stream, fresh, len(seen.drawn), generator)
+            return self._spread(stream, fresh, seen, generator)
         return self._most_promising(fresh, seen, generator)[0]
 
     def prospects(self, seen: Seen, left: Mapping[int, float], generator: random.Random) -> Prospects | None:
@@ -129,14 +132,19 @@ class Adviser:
         return self.networks.of(self.networks.space.draw(generator))
 
     def _spread(
-        self, stream: Sequence[Network], fresh: Sequence[Network], count: int, generator: random.Random
+        self, stream: Sequence[Network], fresh: Sequence[Network], seen: Seen, generator: random.Random
     ) -> Network:
-        """One of those nearest to the next place on the scale of cost."""
+        """Of those nearest to the next place on the scale of cost, the one that differs most from all before."""
         every, free = self._expense(stream), self._expense(fresh)
-        place = every.min() + radical_inverse(count + 1) * (every.max() - every.min())
-        nearest = np.argsort(np.abs(free - place), kind="stable")[:NEAREST]
-        order = [int(index) for index in nearest]
+        place = every.min() + radical_inverse(len(seen.drawn) + 1) * (every.max() - every.min())
+        order = [int(index) for index in np.argsort(np.abs(free - place), kind="stable")[:NEAREST]]
         generator.shuffle(order)
+        known = [network.row for network in (*seen.networks, *seen.running)]
+        if known:
+            costs = len(fresh[0].costs)
+            rows = np.array([fresh[index].row for index in order])[:, None, :-costs]
+            apart = ((rows - np.array(known)[None, :, :-costs]) ** 2).sum(axis=2).min(axis=1)
+            order = [order[index] for index in np.argsort(-apart, kind="stable")]
         return self._fitting(fresh[index] for index in order)
 
     def _expense(self, networks: Sequence[Network]) -> Floats:

@@ -182,7 +182,7 @@ def make(  # noqa: PLR0913 - each is a setting that a configuration names
     pool: int = Tuning.pool,
     changes: int = Tuning.changes,
     smooth: bool = Tuning.smooth,
-    focus: bool = Tuning.focus,
+    focus: float = Tuning.focus,
 ) -> SamplerFactory:
     """The sampler, made anew for each ask, all of which share what is known of networks. `Tuning` has the rest."""
     goal = goal_of(domain.axes, domain.costs, domain.limits.by_cost())

@@ -177,12 +177,13 @@ class Weighing:
     Attributes:
         power: power of the seconds that an improvement is divided by, at least 0.
         smooth: whether trials count with what the surrogate thinks of them instead of with what was measured.
-        focus: whether only networks better than the median random one count.
+        focus: a network counts if it is better than the worst of this share of random ones, the best of them; in
+            (0, 1], 1 for all networks.
     """
 
     power: float
     smooth: bool
-    focus: bool
+    focus: float
 
 
 def promise(
@@ -208,7 +209,9 @@ def promise(
         joined = told.joined(Observations(rows, expected, np.zeros(len(expected))))
         process = Process(layout, process.hyper, joined, process.centre, process.spread)
         networks, losses = [*networks, *seen.running], np.concatenate([losses, np.exp(expected) - SHIFT])
-    reference = min(1.0, float(np.median(_median(process, scale.rows(usual))))) if weighing.focus else 1.0
+    reference = 1.0
+    if weighing.focus < 1:
+        reference = min(1.0, float(np.quantile(_median(process, scale.rows(usual)), weighing.focus)))
     timed = np.isfinite(seen.seconds)
     clocked, seconds = log_costs(seen.networks)[timed], seen.seconds[timed]
     return Promise(goal, scale, process, networks, losses, reference, clocked, seconds, weighing.power)

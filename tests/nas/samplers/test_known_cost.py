@@ -21,7 +21,7 @@ from search_space.architecture import Architecture
 from search_space.space import Space
 
 SPACE = space_of(SMALL)
-LIGHT = Tuning(start=6, pool=150, changes=40)
+LIGHT = Tuning(start=6, pool=150, changes=40, focus=1.0)
 ACCURACY = Axis("accuracy", "maximize", False, 1.0, 0.1)
 
 
@@ -166,7 +166,9 @@ def test_an_objective_must_be_told_by_training_and_the_first_such_one_counts() -
     assert len(set(asked)) == 9
 
 
-@pytest.mark.parametrize("wrong", [{"start": 0}, {"pool": 0}, {"changes": -1}, {"seconds_power": -0.5}], ids=str)
+@pytest.mark.parametrize(
+    "wrong", [{"start": 0}, {"pool": 0}, {"changes": -1}, {"focus": 0.0}, {"seconds_power": -0.5}], ids=str
+)
 def test_settings_are_checked(wrong: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match=f"{next(iter(wrong))} must be"):
+    with pytest.raises(ValueError, match=f"{next(iter(wrong))} must"):
         Tuning(**wrong)
