@@ -48,10 +48,10 @@ class Thawing:
     """
 
     rungs: tuple[float, ...] = (1 / 3,)
-    start: int = 12
+    start: int = 8
     finished: int = 3
     thaws: float = 0.5
-    eager: float = 1.0
+    eager: float = 0.7
     hope: float = 0.1
 
     def __post_init__(self) -> None:

@@ -43,7 +43,7 @@ class Tuning:
         ValueError: a value out of range.
     """
 
-    start: int = 12
+    start: int = 8
     seconds_power: float = 1.0
     pool: int = 2000
     changes: int = 200
