@@ -217,9 +217,10 @@ class LocalExecutor:
                 handle.hear(child)  # epochs that the first has told of, or a death at the same time
         for child in handle.speaking:
             child.kill()
-        word = handle.words.get(handle.first)
-        curve, checkpoint = (word.outcome.curve, word.outcome.checkpoint) if word else (tuple(handle.rows), None)
-        return Outcome(handle.job, curve, checkpoint, _why(handle))
+        word, failure = handle.words.get(handle.first), _why(handle)
+        if word is not None and word.outcome.failure is failure:
+            return word.outcome
+        return Outcome(handle.job, tuple(handle.rows), None, failure)
 
     def _kill_overdue(self) -> None:
         if self._deadline is None:

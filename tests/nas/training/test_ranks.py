@@ -20,6 +20,7 @@ from nas.training.epochs import cut, own_rows
 from nas.training.module import paced
 from nas.training.ranks import Ranks
 from nas.training.recipe import Recipe
+from nas.workers.family import _deaf_to_interrupts
 
 RECIPE = Recipe(epochs=4, batch_size=15, learning_rate=0.05, label_smoothing=0.1)
 AVERAGED = replace(RECIPE, optimizer="adamw", learning_rate=0.01, ema_decay=0.8, gradient_clip=0.5)
@@ -39,7 +40,9 @@ def together(recipe: Recipe, job: Job, stop_after: int | None = None) -> list[Ou
     context.set_forkserver_preload(["nas.training.trial", "nas.workers.group"])
     job.folder.mkdir(parents=True, exist_ok=True)
     meeting = job.folder / f"meeting{job.attempt}"
-    with context.Pool(job.devices, maxtasksperchild=1) as pool:
+    with _deaf_to_interrupts():  # the fork server is the same for all tests, and some ask whether it is deaf
+        pool = context.Pool(job.devices, maxtasksperchild=1)
+    with pool:
         tasks = [(ColumnRunner(recipe), job, index, meeting, stop_after) for index in range(job.devices)]
         return pool.starmap(run_rank, tasks, chunksize=1)
 

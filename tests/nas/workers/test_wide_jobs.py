@@ -131,7 +131,7 @@ def test_a_failed_rank_is_a_failed_job_and_the_others_end(
     running = executor(None, None)
     running.submit(job(does=does, rank=1, at=2), unheard)
     (outcome,) = drain(running)
-    assert outcome.failure == failure
+    assert (outcome.failure, outcome.curve) == (failure, (toy_row(1),))
     assert gone(running)
 
 
