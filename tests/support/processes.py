@@ -16,8 +16,18 @@ def stat(pid: int) -> list[str]:
 
 
 def gone(pid: int) -> bool:
-    """Whether there is no such process any more, one that is dead but not yet reaped apart."""
-    return stat(pid)[:1] in ([], ["Z"])
+    """Whether there is no such process any more, one that is dead but not yet reaped apart.
+
+    The first thread of a process may be dead a moment before the others, which hold its files open until then.
+    """
+    return all(_dead(task) for task in Path(f"/proc/{pid}/task").glob("*/stat"))
+
+
+def _dead(stat: Path) -> bool:
+    try:
+        return stat.read_text().rpartition(")")[2].split()[0] in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
 
 
 def session(leader: int) -> list[int]:
