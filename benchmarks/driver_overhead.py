@@ -4,7 +4,9 @@ A real search over the default space and the default sampler, stored in a real s
 made-up learning curve. Counted are the last trials, when the study is full; the start of a child process is not among
 the parts. Processor time stands beside the clock's, since on a shared machine the clock also counts others.
 
-    python benchmarks/driver_overhead.py [--trials 200] [--sampler tpe] [--last 50]
+    python benchmarks/driver_overhead.py [--trials 200] [--sampler tpe] [--last 50] [--storage sqlite]
+
+With `--storage postgres` the study is made in the database that NAS_STORAGE_URL names, and left there.
 """
 
 from __future__ import annotations
@@ -39,6 +41,9 @@ from nas.reports.console import LineObserver
 from nas.samplers.making import Domain, sampler_factory
 from nas.samplers.view import View
 from nas.search import Parts, Search
+from nas.specs import STORAGES
+from nas.stores.opening import driving
+from nas.stores.store import Store
 from nas.study import Study
 
 EPOCHS = 12
@@ -111,17 +116,19 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=200)
     parser.add_argument("--sampler", default="tpe")
     parser.add_argument("--last", type=int, default=50, help="how many of the last trials count")
+    parser.add_argument("--storage", default="sqlite", choices=STORAGES)
     arguments = parser.parse_args()
     watch = Stopwatch()
-    with tempfile.TemporaryDirectory() as folder:
-        _search(Path(folder), arguments.sampler, arguments.trials, watch).run()
-    _print(watch.trials[-arguments.last :], f"{arguments.sampler}, trials {arguments.trials - arguments.last} on")
+    with tempfile.TemporaryDirectory(prefix="overhead-") as folder, driving(Path(folder), arguments.storage) as store:
+        _search(store, Path(folder), arguments.sampler, arguments.trials, watch).run()
+    first = arguments.trials - arguments.last
+    _print(watch.trials[-arguments.last :], f"{arguments.sampler}, {arguments.storage}, trials {first} on")
 
 
-def _search(folder: Path, sampler_name: str, trials: int, watch: Stopwatch) -> Search:
+def _search(store: Store, folder: Path, sampler_name: str, trials: int, watch: Stopwatch) -> Search:
     config = compose("search", [f"sampler={sampler_name}", f"budget.trials={trials}", f"training.epochs={EPOCHS}"])
     info, space = assembly.prepare(config)
-    study: Study = assembly.open_or_create(folder, config, info, space)
+    study: Study = assembly.open_or_create(folder, config, info, space, store)
     sampler = sampler_factory(config.sampler, Domain(space, study.axes))
     view = View(space, study.axes, sampler, seed=0, worst=config.sampler.rejected_as == "worst")
     watch.watch(view, ask="ask", accept="tell the sampler", tell="tell the sampler")

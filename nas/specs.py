@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-STORAGES = ("sqlite",)
+STORAGES = ("sqlite", "postgres")
 FORMATS = ("table", "json", "csv")
 PICKS = ("best", "knee", "front")
 
@@ -119,7 +119,8 @@ class StorageSpec:
     """Where the study is kept.
 
     Attributes:
-        kind: `sqlite`, a file in the study's folder.
+        kind: `sqlite`, a file in the study's folder, or `postgres`, the database whose URL the environment has as
+            NAS_STORAGE_URL.
 
     Raises:
         ValueError: a kind that there is not.

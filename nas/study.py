@@ -17,10 +17,10 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import optuna
 from optuna.exceptions import ExperimentalWarning
@@ -34,6 +34,8 @@ from nas.stores.sqlite import SqliteStore
 from nas.stores.store import Store
 
 FORMAT_VERSION = 1
+
+T = TypeVar("T")
 
 
 class StudyMismatchError(ValueError):
@@ -78,7 +80,7 @@ class Study:
     def __init__(self, store: Store, folder: Path) -> None:
         """Open what `create_study` made."""
         self._store = store
-        self._storage = store.storage
+        self._storage = store.attempt(lambda: store.storage)
         self._id = store.attempt(lambda: self._storage.get_study_id_from_name(store.study))
         self._trial_ids: dict[int, int] = {}
         self.folder = folder
@@ -112,6 +114,14 @@ class Study:
     def as_optuna(self) -> optuna.Study:
         """The stored study as Optuna sees it, for programs that read such studies."""
         return optuna.load_study(study_name=self._store.study, storage=self._storage)
+
+    def read(self, act: Callable[[], T]) -> T:
+        """What `act` reads through `as_optuna`, tried again while the database is away.
+
+        Raises:
+            StorageError: it stays away.
+        """
+        return self._store.attempt(act)
 
     def is_driven(self) -> bool:
         """Whether some process drives the study now."""
@@ -162,16 +172,14 @@ class Study:
             system_attrs=dict(candidate.sampler_attrs),
             constraints=dict(candidate.constraints) or None,
         )
-        trial_id = self._store.attempt(lambda: self._storage.create_new_trial(self._id, template_trial=template))
-        number = self._storage.get_trial_number_from_id(trial_id)
+        trial_id, number = self._store.add_trial(self._id, template, unique="ask")
         self._trial_ids[number] = trial_id
         return number
 
     def note(self, number: int, curve: Curve, training: Mapping[str, Any]) -> None:
         """Store how far a running trial has come."""
-        trial_id = self._trial_id(number)
-        self._set(trial_id, "curve", [row.to_json() for row in curve])
-        self._set(trial_id, "training", dict(training))
+        noted = {"curve": [row.to_json() for row in curve], "training": dict(training)}
+        self._store.set_attributes(self._trial_id(number), noted)
 
     def tell(self, number: int, values: Mapping[str, float]) -> None:
         """End a trial as complete with its objectives.
@@ -190,7 +198,8 @@ class Study:
 
     def fail(self, number: int, failure: Failure) -> None:
         """End a trial as failed, with the reason."""
-        self._set(self._trial_id(number), "failure", {"kind": failure.kind, "message": failure.message})
+        told = {"kind": failure.kind, "message": failure.message}
+        self._store.set_attributes(self._trial_id(number), {"failure": told})
         self._end(number, TrialState.FAIL)
 
     def records(self) -> list[Record]:
@@ -198,12 +207,8 @@ class Study:
         trials = self._store.attempt(lambda: self._storage.get_all_trials(self._id, deepcopy=False))
         return [self._record(trial) for trial in trials]
 
-    def _set(self, trial_id: int, key: str, value: object) -> None:
-        self._store.attempt(lambda: self._storage.set_trial_user_attr(trial_id, key, value))
-
     def _end(self, number: int, state: TrialState, values: Sequence[float] | None = None) -> None:
-        trial_id = self._trial_id(number)
-        self._store.attempt(lambda: self._storage.set_trial_state_values(trial_id, state, values))
+        self._store.end_trial(self._trial_id(number), state, values)
 
     def _trial_id(self, number: int) -> int:
         if number not in self._trial_ids:

@@ -14,6 +14,7 @@ from nas.cli.keys import is_free, known_keys
 from nas.config import conf_dir
 
 NEW_LINE = "\n"
+SECRET = "the database's goes into the environment, as NAS_STORAGE_URL, where no list of processes shows its password"
 OWN = ("nas", "search_space")
 MISTAKES = (HydraException, OmegaConfBaseException, ValueError, OSError)
 
@@ -71,6 +72,8 @@ def _nearest(word: str, words: Iterable[str]) -> str:
 
 
 def _no_such_option(error: MissingConfigException) -> str:
+    if (error.missing_cfg_file or "").startswith("storage/") and "://" in (error.missing_cfg_file or ""):
+        return f"storage must be sqlite or postgres, got a URL: {SECRET}"
     group, _, option = (error.missing_cfg_file or "").rpartition("/")
     if not group:
         return one_line(str(error).partition("\nConfig search path:")[0])
@@ -85,6 +88,8 @@ def _unreadable(error: OverrideParseException) -> str:
 
 
 def _no_such_key(key: str, root: type) -> str:
+    if key == "storage.url":
+        return f"there is no 'storage.url' to set: {SECRET}"
     parent = key.rpartition(".")[0]
     if is_free(root, parent):
         return f"there is no {key!r} to set; where {parent} may have one, write +{key}=..."

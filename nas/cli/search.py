@@ -47,7 +47,6 @@ def conduct(config: SearchConfig) -> tuple[Study, str, list[Path]]:
     info, space = prepare(config)
     name = f"{config.data.slug}-{space.name}" if config.study is None else config.study
     folder = study_folder(name, config.outputs)
-    folder.mkdir(parents=True, exist_ok=True)
     with driving(folder, config.storage.kind) as store:
         study = open_or_create(folder, config, info, space, store)
         _write_circumstances(study, config)

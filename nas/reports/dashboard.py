@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import threading
 import time
 import uuid
@@ -24,6 +25,7 @@ from optuna.artifacts.exceptions import ArtifactNotFound
 from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from nas.stores.writing import StorageError
 from nas.study import Study
 from search_space.architecture import Architecture
 from search_space.drawing import draw
@@ -38,6 +40,8 @@ LACKS = (
     "Hypervolume, limits, learning curves of several objectives and a logarithmic cost axis are not in it: "
     "nas report has them."
 )
+
+log = logging.getLogger(__name__)
 
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
@@ -83,7 +87,7 @@ class Copy:
         self.drawings = Drawings()
         self.storage = InMemoryStorage()
         self._reference = reference
-        self._source = study.as_optuna()
+        self._stored, self._source = study, study.as_optuna()
         self._study = self.storage.create_new_study(self._source.directions, study.name)
         self._states: list[TrialState] = []
         self._lock = threading.Lock()
@@ -92,11 +96,17 @@ class Copy:
             self.storage.set_study_system_attr(self._study, "study:metric_names", names)
         self._set_note(None, f"A read-only copy of the study `{study.name}`, which follows it. {LACKS}")
         self.follow()
+        study.stop_waiting()  # a page is not to hang: it shows what was there, and asks again
 
     def follow(self) -> None:
         """Take over what has happened since."""
         with self._lock:
-            for trial in self._source.get_trials(deepcopy=False):
+            try:
+                trials = self._stored.read(lambda: self._source.get_trials(deepcopy=False))
+            except StorageError as error:
+                log.warning("the copy stays as it is: %s", error)
+                return
+            for trial in trials:
                 if trial.number == len(self._states):
                     self._add(trial)
                 elif not self._states[trial.number].is_finished():

@@ -45,13 +45,13 @@ class LeanStorage(RDBStorage):
         bare = copy.copy(template_trial)
         bare.params, bare.user_attrs, bare.system_attrs = {}, {}, {}
         trial: Any = super()._get_prepared_new_trial(study_id, bare, session)
-        for model, rows in _rows(trial.trial_id, template_trial).items():
+        for model, rows in rows_of(trial.trial_id, template_trial).items():
             if rows:
                 session.execute(insert(model), rows)
         return trial
 
 
-def _rows(trial_id: int, trial: FrozenTrial) -> dict[Any, list[dict[str, Any]]]:
+def rows_of(trial_id: int, trial: FrozenTrial) -> dict[Any, list[dict[str, Any]]]:
     """What belongs to a trial, by table."""
     params = [
         {

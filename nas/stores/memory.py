@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar, final
 
 from optuna.storages import BaseStorage, InMemoryStorage
+from optuna.trial import FrozenTrial, TrialState
 
-from nas.stores.store import Fill
+from nas.stores.store import Attributes, Fill
 
 T = TypeVar("T")
 
@@ -40,9 +41,23 @@ class MemoryStore:
         """Make the study."""
         fill(self.storage, self.study)
 
-    def attempt(self, act: Callable[[], T], landed: Callable[[], T | None] | None = None) -> T:  # noqa: ARG002 - memory is never away
+    def attempt(self, act: Callable[[], T]) -> T:
         """What `act` returns."""
         return act()
+
+    def add_trial(self, study_id: int, trial: FrozenTrial, unique: str) -> tuple[int, int]:  # noqa: ARG002 - nothing is lost here
+        """Keep a new trial."""
+        trial_id = self.storage.create_new_trial(study_id, template_trial=trial)
+        return trial_id, self.storage.get_trial_number_from_id(trial_id)
+
+    def set_attributes(self, trial_id: int, attributes: Attributes) -> None:
+        """Keep user attributes of a trial."""
+        for key, value in attributes.items():
+            self.storage.set_trial_user_attr(trial_id, key, value)
+
+    def end_trial(self, trial_id: int, state: TrialState, values: Sequence[float] | None) -> None:
+        """End a trial."""
+        self.storage.set_trial_state_values(trial_id, state, values)
 
     def hurry(self) -> None:
         """Nothing: nothing is waited for."""

@@ -10,33 +10,48 @@ from nas.lock import StudyLock
 from nas.stores.sqlite import SqliteStore
 from nas.stores.store import Store
 
+MISSING = "psycopg must be installed for storage=postgres: pip install 'inception-nas[postgres]'"
+
 
 def store_of(folder: Path, kind: str) -> Store:
     """Where the study of a folder is kept.
 
     Args:
         folder: the study's folder.
-        kind: `sqlite`.
+        kind: `sqlite` or `postgres`.
 
     Raises:
-        ValueError: a kind that there is not.
+        ValueError: a kind that there is not, or PostgreSQL without its extra or without a URL in the environment.
     """
     if kind == "sqlite":
         return SqliteStore(folder)
-    raise ValueError(f"a store must be sqlite, got {kind!r}")
+    if kind != "postgres":
+        raise ValueError(f"a store must be sqlite or postgres, got {kind!r}")
+    try:
+        import psycopg  # noqa: F401, PLC0415 - of an extra
+    except ImportError as error:
+        raise ValueError(f"{MISSING} ({error})") from error
+    from nas.stores.postgres import PostgresStore  # noqa: PLC0415 - of an extra
+
+    return PostgresStore(folder)
 
 
 @contextmanager
 def driving(folder: Path, kind: str) -> Iterator[Store]:
     """Where the study of a folder is kept, with this process as its one driver until the block ends.
 
+    Args:
+        folder: the study's folder, made where it is not there.
+        kind: as for `store_of`.
+
     Raises:
         StudyHeldError: another process drives it; the message says which.
     """
-    with StudyLock(folder):
-        store = store_of(folder, kind)
+    store = store_of(folder, kind)
+    try:
         store.hold()
-        try:
+        folder.mkdir(parents=True, exist_ok=True)  # not before: a mistake leaves no folder behind
+        with StudyLock(folder):
             yield store
-        finally:
-            store.release()
+    finally:
+        store.release()

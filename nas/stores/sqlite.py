@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from functools import cached_property
 from pathlib import Path
 from typing import TypeVar, final
 
 from optuna.storages import RDBStorage
+from optuna.trial import FrozenTrial, TrialState
 
 from nas.lock import is_held
+from nas.stores import rows
+from nas.stores.folder import STUDY_FILE, owner
 from nas.stores.lean import LeanStorage
-from nas.stores.store import Fill
+from nas.stores.store import Attributes, Fill
 from nas.stores.writing import write
 
-STUDY_FILE = "study.db"
 STUDY_NAME = "study"
 STOP_FILE = "stop"
 LOCK_TIMEOUT = 30.0
@@ -52,6 +54,7 @@ class SqliteStore:
         """
         path = self._path
         if not path.is_file():
+            self._check_unmarked()
             raise ValueError(f"a study must be a folder with {STUDY_FILE}, there is none in {self._folder}")
         try:
             with closing(sqlite3.connect(path, timeout=LOCK_TIMEOUT)) as connection:
@@ -64,12 +67,23 @@ class SqliteStore:
         if not ours:
             raise ValueError(f"a study must have been made by nas search, {path} was not")
 
+    def _check_unmarked(self) -> None:
+        if owner(self._folder) is not None:
+            raise ValueError(
+                f"a folder holds one study, {self._folder} belongs to a study in PostgreSQL: add storage=postgres"
+            )
+
     def exists(self) -> bool:
         """Whether the folder has such a file."""
         return self._path.exists()
 
     def create(self, fill: Fill) -> None:
-        """Make the file under another name, and rename it."""
+        """Make the file under another name, and rename it.
+
+        Raises:
+            ValueError: the folder holds the trainings of a study in PostgreSQL.
+        """
+        self._check_unmarked()
         part = self._folder / f".{STUDY_FILE}.part"
         for left in self._folder.glob(f"{part.name}*"):
             left.unlink()
@@ -81,13 +95,26 @@ class SqliteStore:
         storage.engine.dispose()  # the last connection takes the write-ahead log into the file
         part.replace(self._path)
 
-    def attempt(self, act: Callable[[], T], landed: Callable[[], T | None] | None = None) -> T:  # noqa: ARG002 - a failed transaction of SQLite never took effect
+    def attempt(self, act: Callable[[], T]) -> T:
         """What `act` returns, tried again while another process holds the file.
 
         Raises:
             StorageError: it stays locked, or cannot be written to; the message says why.
         """
         return write(act, self._path)
+
+    def add_trial(self, study_id: int, trial: FrozenTrial, unique: str) -> tuple[int, int]:  # noqa: ARG002 - no answer of a file is lost
+        """Store a new trial."""
+        trial_id = self.attempt(lambda: self.storage.create_new_trial(study_id, trial))
+        return trial_id, self.storage.get_trial_number_from_id(trial_id)
+
+    def set_attributes(self, trial_id: int, attributes: Attributes) -> None:
+        """Store user attributes of a trial."""
+        self.attempt(lambda: rows.set_attributes(self.storage.engine, trial_id, attributes))
+
+    def end_trial(self, trial_id: int, state: TrialState, values: Sequence[float] | None) -> None:
+        """End a trial."""
+        self.attempt(lambda: self.storage.set_trial_state_values(trial_id, state, values))
 
     def hurry(self) -> None:
         """Nothing: no wait here is long."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, TypeVar
 
 from optuna.storages import BaseStorage
+from optuna.trial import FrozenTrial, TrialState
 
 T = TypeVar("T")
 
+Attributes = Mapping[str, object]
 Fill = Callable[[BaseStorage, str], None]
 """Makes a study of this name in this storage."""
 
@@ -49,17 +51,36 @@ class Store(Protocol):
         """Make the study; it bears its name once it is whole, so a process killed on the way leaves no half study."""
         ...
 
-    def attempt(self, act: Callable[[], T], landed: Callable[[], T | None] | None = None) -> T:
+    def attempt(self, act: Callable[[], T]) -> T:
         """What `act` returns, tried again while the database is away or held for a moment.
 
         Args:
-            act: one transaction, which leaves nothing behind when it fails.
-            landed: asked before another try whether the last one took effect after all, its answer lost on the way;
-                None where acting twice does no harm.
+            act: reads, or a transaction that leaves nothing behind when it fails and does no harm when done twice.
 
         Raises:
             StorageError: the database stays away, or takes no writes; the message says why.
         """
+        ...
+
+    def add_trial(self, study_id: int, trial: FrozenTrial, unique: str) -> tuple[int, int]:
+        """Store a new trial without values.
+
+        Args:
+            study_id: the database's key of the study.
+            trial: as `create_trial` makes it.
+            unique: a user attribute of it that no other trial of the study has.
+
+        Returns:
+            The database's key of the trial, and its number in the study.
+        """
+        ...
+
+    def set_attributes(self, trial_id: int, attributes: Attributes) -> None:
+        """Store user attributes of a trial, all or none of them."""
+        ...
+
+    def end_trial(self, trial_id: int, state: TrialState, values: Sequence[float] | None) -> None:
+        """End a trial, with its values where it is complete."""
         ...
 
     def hurry(self) -> None:

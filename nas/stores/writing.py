@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from optuna.exceptions import StorageInternalError
+from sqlalchemy.exc import OperationalError
 
 PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
 """Seconds between tries; SQLite itself has waited before each of them."""
@@ -42,7 +43,7 @@ def write(act: Callable[[], T], where: object) -> T:
     for pause in (*PAUSES, None):
         try:
             return act()
-        except StorageInternalError as error:
+        except (StorageInternalError, OperationalError) as error:
             code = _code(error)
             law = next((law for name, law in _LAWS.items() if code.startswith(name)), None)
             if law is None:

@@ -50,7 +50,7 @@ NOT_INHERITED = frozenset(
         "TAGS",
         "SWEEP_ID",
     )
-)
+) | {"NAS_STORAGE_URL"}
 
 log = logging.getLogger(__name__)
 

@@ -39,7 +39,7 @@ def test_only_limits_that_are_set_are_exceeded_or_met():
 @pytest.mark.parametrize(
     ("make", "law"),
     [
-        (lambda: StorageSpec("cloud"), "storage.kind must be one of sqlite, got 'cloud'"),
+        (lambda: StorageSpec("cloud"), "storage.kind must be one of sqlite, postgres, got 'cloud'"),
         (lambda: FidelitySpec("a half"), "fidelity.name must be the name of a module of nas/fidelity, got 'a half'"),
         (lambda: WorkersSpec("moon"), "workers.name must be one of local, ray, got 'moon'"),
         (lambda: WorkersSpec(slots=0), "workers.slots must be auto or at least 1, got 0"),

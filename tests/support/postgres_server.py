@@ -1,0 +1,130 @@
+"""A real PostgreSQL of the tests' own: in a temporary folder, on 127.0.0.1, with a password."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+PLACES = "/usr/lib/postgresql/*/bin"  # where Debian and Ubuntu put what no PATH holds
+OWNER, PASSWORD = "nas", "s3cr@t/ä:w%rd?"
+MEMORY = "/dev/shm"  # thousands of small files: on a slow disk their removal alone takes half a minute
+UNPRIVILEGED = ("postgres", "nobody")
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server that can be stopped and started, with a user `nas` who may make databases."""
+
+    tools: Path
+    folder: Path
+    port: int
+
+    def url(self, database: str = "postgres", *, user: str = OWNER, password: str = PASSWORD) -> str:
+        return f"postgresql://{user}:{quote(password, safe='')}@127.0.0.1:{self.port}/{database}"
+
+    def start(self) -> None:
+        log = self.folder / "log"
+        options = (
+            f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='{self.folder}' -c fsync=off"
+        )
+        self.call("pg_ctl", "-D", self.data, "-l", log, "-o", options, "-w", "-t", "60", "start")
+
+    def stop(self, how: str = "fast") -> None:
+        """Stop: `fast` ends every connection, `immediate` is a crash."""
+        self.call("pg_ctl", "-D", self.data, "-m", how, "-w", "-t", "60", "stop")
+
+    def sql(self, text: str, database: str = "postgres") -> str:
+        """What the database's own client prints."""
+        words = ("-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", self.url(database), "-c", text)
+        return self.call("psql", *words).strip()
+
+    @property
+    def data(self) -> Path:
+        return self.folder / "data"
+
+    def call(self, tool: str, *words: object) -> str:
+        done = subprocess.run(
+            [self.tools / tool, *map(str, words)], capture_output=True, text=True, check=False, cwd="/", **servant()
+        )
+        assert done.returncode == 0, f"{tool} failed: {done.stderr}{done.stdout}"
+        return done.stdout
+
+
+@dataclass(frozen=True)
+class Database:
+    """A database of a test's own.
+
+    Attributes:
+        server: where it is.
+        name: what it is called there.
+        url: with its password.
+    """
+
+    server: Server
+    name: str
+    url: str
+
+    def sql(self, text: str) -> str:
+        return self.server.sql(text, self.name)
+
+
+def tools() -> Path | None:
+    """Where the programs of a PostgreSQL server are, the newest one of several; None where there are none."""
+    found = [path for path in Path("/").glob(f"{PLACES[1:]}/initdb") if (path.parent / "pg_ctl").exists()]
+    on_path = shutil.which("initdb")
+    found = sorted(found, key=lambda path: [int(n) for n in path.parts if n.isdigit()]) or [Path(on_path or "")]
+    return found[-1].parent if found[-1].name else None
+
+
+def servant() -> dict[str, int]:
+    """Whom the server runs as: it refuses to be root's."""
+    if os.geteuid() != 0:
+        return {}
+    for name in UNPRIVILEGED:
+        with suppress(KeyError):
+            user = pwd.getpwnam(name)
+            return {"user": user.pw_uid, "group": user.pw_gid}
+    return {}
+
+
+@contextmanager
+def server_of(tools: Path) -> Iterator[Server]:
+    """A new server, gone afterwards with all that it held."""
+    folder = Path(tempfile.mkdtemp(prefix="nas-postgres-", dir=MEMORY if os.access(MEMORY, os.W_OK) else None))
+    owner = servant()
+    if owner:
+        os.chown(folder, owner["user"], owner["group"])
+    server = Server(tools, folder, free_port())
+    try:
+        _initialise(server)
+        server.start()
+        try:
+            yield server
+        finally:
+            with suppress(AssertionError):  # a test may have stopped it
+                server.stop("immediate")
+    finally:
+        shutil.rmtree(folder)
+
+
+def _initialise(server: Server) -> None:
+    secret = server.folder / "password"
+    secret.write_text(PASSWORD)
+    secret.chmod(0o644)  # within a folder that is the servant's alone
+    asked = ["-U", OWNER, "--pwfile", secret, "-A", "scram-sha-256", "-E", "UTF8", "--locale=C.UTF-8", "-N"]
+    server.call("initdb", "-D", server.data, *asked)
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
