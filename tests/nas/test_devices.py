@@ -112,7 +112,7 @@ def test_networks_of_a_space_train_over_two_devices_like_in_halves_on_one(tmp_pa
         (["workers.devices_per_trial=3"], "must be at most the number of slots, 2, got 3"),
         (["workers.devices_per_trial=2", "training.batch_size=3"], "must be at least 2 a device, 4 over 2, got 3"),
         (["workers.devices_per_trial=0"], "workers.devices_per_trial must be auto or at least 1, got 0"),
-        (["workers=ray"], "workers.devices_per_trial must be 1 with workers=ray, got auto"),
+        (["workers=ray"], "workers.devices_per_trial must be a number with workers=ray, got auto"),
         (["workers.device_gmacs=0"], "workers.device_gmacs must be positive, got 0"),
     ],
 )

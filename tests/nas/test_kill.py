@@ -88,7 +88,9 @@ def test_killed_three_times_and_interrupted_once_it_ends_like_an_unbroken_search
     assert process.wait(PATIENCE) == 130, (tmp_path / "stderr.txt").read_text()
     wait_until(lambda: not session(process.pid), "a process outlived its driver")
     trials = open_for_reading(folder).status_document()["trials"]
-    assert trials["frozen"] == 1
+    assert (
+        trials["frozen"] <= 1
+    )  # none where the last kill met the driver between two trials, and Ctrl-C came before the next
     assert trials["complete"] + trials["frozen"] <= TRIALS
 
     process = start(tmp_path)
