@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from made_up_tables import attributes, made_up_table, rows
 
+from nas.assembly import WHERE_DATA_LIES
 from nas.config import compose
 from nas.tables.columns import COLUMNS
 from nas.tables.table import TableError, read_table, write_parquet, write_table
@@ -166,7 +167,7 @@ def test_shipped_tables_are_whole_and_of_the_experiment_of_their_name(path: Path
     assert {**config.space, "input": list(table.space.input), "classes": 10} == table.attrs["space"]
     data = asdict(config.data)
     assert {name: value for name, value in table.attrs["data"].items() if name in data} == {
-        name: value for name, value in data.items() if name not in {"path", "cache"}
+        name: value for name, value in data.items() if name not in WHERE_DATA_LIES
     }
     assert table.seeds == (0, 1, 2)
 
