@@ -1,12 +1,13 @@
 """Which strategy finds the front with the least training: rehearsals on the tables of benchmarks/tables.
 
-Every strategy is a sampler of conf/sampler with a fidelity of conf/fidelity, as a search would have it. Each is
-rehearsed with the same seeds, over the same number of full-training equivalents, and what was rehearsed before with the
-same code, table and settings is taken from the cache. Written are docs/search_efficiency.md, a picture beside it, and
-benchmarks/results/search_efficiency.json with the curve of every seed.
+Every strategy is a sampler of conf/sampler with a fidelity of conf/fidelity, as a search would have it, and what it
+sets otherwise. Each is rehearsed with the same seeds, over the same number of full-training equivalents, and what was
+rehearsed before with the same code, table and settings is taken from the cache. Written are docs/search_efficiency.md,
+a picture beside it, and benchmarks/results/search_efficiency.json with the curve of every seed.
 
     python benchmarks/search_efficiency.py [--seeds 30] [--horizon 100] [--tables digits cifar16]
-        [--strategies random,full tpe,first_epoch ...] [--processes 1] [--only-play]
+        [--strategies random,full tpe,first_epoch known_cost,freeze_thaw,sampler.options.start=1 ...]
+        [--processes 1] [--only-play]
 """
 
 from __future__ import annotations
@@ -46,10 +47,43 @@ PICTURE = ROOT / "docs" / "search_efficiency.png"
 CHARGE = "cpu_seconds"  # the tables were made on machines that had other things to do
 SAMPLERS = ("random", "stratified", "evolution", "nsga2", "tpe", "tpe_multivariate")
 FIDELITIES = ("full", "first_epoch")
-STRATEGIES = tuple((sampler, fidelity) for sampler in SAMPLERS for fidelity in FIDELITIES)
+OURS = ("known_cost", "freeze_thaw")
+RIVALS = (("tpe", "full"), ("tpe_multivariate", "full"))
+BASELINE = ("stratified", "full")
+START, POWER, FOCUS = "sampler.options.start", "sampler.options.seconds_power", "sampler.options.focus"
+ONE_RUNG = "fidelity.options.rungs=[0.33]"
+INGREDIENTS = {
+    "all of them": OURS,
+    "all but the start spread over the cost": (*OURS, f"{START}=1"),
+    "all but known costs: `tpe` told of frozen networks": ("tpe", "freeze_thaw"),
+    "all but rung and thaw: full trainings": ("known_cost", "full"),
+    "all but the choice of whom to thaw: the better third by rank": ("known_cost", "moasha", ONE_RUNG),
+    "all but the division by seconds": (*OURS, f"{POWER}=0"),
+    "all, and the whole front counts": (*OURS, f"{FOCUS}=1"),
+    "the start alone": BASELINE,
+    "known costs alone": ("known_cost", "full", f"{START}=1", f"{POWER}=0"),
+    "known costs and the division alone": ("known_cost", "full", f"{START}=1"),
+    "the rung alone: the better third by rank": ("random", "moasha", ONE_RUNG),
+    "rung and thaw alone": ("random", "freeze_thaw"),
+    "none of them": ("random", "full"),
+}
+STRATEGIES = tuple(
+    dict.fromkeys(
+        [
+            *((sampler, fidelity) for sampler in SAMPLERS for fidelity in FIDELITIES),
+            *INGREDIENTS.values(),
+            ("known_cost", "moasha"),
+            ("evolution", "freeze_thaw"),
+        ]
+    )
+)
+SHORT = {
+    "first_epoch": 50.0
+}  # cohorts have drawn the larger part of a table by then, and samplers meet duplicates only
+DRAWN = (*((sampler, "full") for sampler in SAMPLERS), ("known_cost", "full"), OURS)
 MOMENTS = (10, 30, 100)
 
-Name = tuple[str, str]
+Name = tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -113,7 +147,7 @@ def main() -> None:
     about = environment()
     RESULTS.write_text(_results(boards, about), encoding="utf-8")
     PAGE.write_text(_page(boards, about, arguments.seeds), encoding="utf-8")
-    panels = {title: _bands(board, names) for title, board in boards.items()}
+    panels = {title: _bands(board, [name for name in names if name in DRAWN]) for title, board in boards.items()}
     bounds = {title: measured_by(board.truth, board.stage, board.horizon) for title, board in boards.items()}
     draw_rehearsals(panels, bounds, PICTURE)
     print(f"wrote {RESULTS}, {PAGE} and {PICTURE}")
@@ -136,12 +170,23 @@ def _arguments() -> argparse.Namespace:
 
 
 def _name(text: str) -> Name:
-    sampler, _, fidelity = text.partition(",")
-    return sampler, fidelity or "full"
+    sampler, *rest = text.split(",")
+    return sampler, *(rest or ["full"])
 
 
 def _spoken(name: Name) -> str:
-    return ", ".join(name).replace("_", " ")
+    """A strategy's name as people read it.
+
+    >>> _spoken(("known_cost", "freeze_thaw", "sampler.options.start=1"))
+    'known cost, freeze thaw, start=1'
+    """
+    short = f" (to {SHORT[name[1]]:.0f})" if name[1] in SHORT else ""
+    return ", ".join(part.partition(".options.")[2] or part for part in name).replace("_", " ") + short
+
+
+def _overrides(name: Name) -> list[str]:
+    """What a search would be told on the command line."""
+    return [f"sampler={name[0]}", f"fidelity={name[1]}", *(f"+{setting}" for setting in name[2:])]
 
 
 def _board(path: Path, names: Sequence[Name], arguments: argparse.Namespace) -> Board:
@@ -151,8 +196,9 @@ def _board(path: Path, names: Sequence[Name], arguments: argparse.Namespace) -> 
     troupe = Troupe(arguments.processes, Cache(arguments.cache))
     strategies = {}
     for name in names:
-        config = compose("rehearse", [f"sampler={name[0]}", f"fidelity={name[1]}"])
-        config = replace(config, budget=Budget(trials=None, trainings=arguments.horizon))
+        config = compose("rehearse", _overrides(name))
+        trainings = min(arguments.horizon, SHORT.get(name[1], math.inf))
+        config = replace(config, budget=Budget(trials=None, trainings=trainings))
         plans = [replace(config, seed=seed) for seed in range(arguments.seeds)]
         found: dict[int, Trace] = {}
         for index, trace in troupe.rehearse(plans, stage):
@@ -210,7 +256,9 @@ def _page(boards: Mapping[str, Board], about: Mapping[str, Any], seeds: int) -> 
 Written by `benchmarks/search_efficiency.py`; `rehearsals.md` says what is measured and how. Medians over {seeds} seeds
 with the bootstrap's interval of 95 %. `to 80%` and its like are full-training equivalents, in processor seconds.
 `× oracle` is how many times the oracle's training it takes to 80 %. `area +` charges what driver and sampler thought
-too, and strategies stand in its order: the smaller, the better.
+too, and strategies stand in its order: the smaller, the better. One-epoch cohorts end after {SHORT["first_epoch"]:.0f}
+full trainings, when they have drawn so much of a table that samplers meet little but duplicates; what they have then
+counts for the rest.
 
 Rehearsed on {about["processor"]} with {about["cores"]} cores, Python {about["python"]}, optuna {packages["optuna"]},
 numpy {packages["numpy"]}, inception-nas {about["inception-nas"]}. Curves of all seeds:
@@ -242,7 +290,7 @@ search that had trained everything, and returned the front by one seed's validat
 {chr(10).join(f"| {' | '.join(cells)} |" for cells in lines)}
 
 {_verdict(board, best)}
-"""
+{_ingredients(board)}"""
 
 
 def _row(spoken: str, played: Played, best: Score, horizon: float) -> list[str]:
@@ -275,10 +323,58 @@ def _verdict(board: Board, best: Score) -> str:
     return "\n".join(lines)
 
 
+def _ingredients(board: Board) -> str:
+    """What each ingredient of our own strategy is worth, against the better of Optuna's estimators."""
+    rivals = [name for name in RIVALS if name in board.strategies]
+    if not rivals or OURS not in board.strategies:
+        return ""
+    ends = {name: statistics.median(s.share for s in board.strategies[name].charged) for name in rivals}
+    better = max(rivals, key=ends.__getitem__)
+    rows = [["ingredients", "strategy", "full trainings", "times less"], ["---", "---", "---:", "---:"]]
+    for spoken, name in INGREDIENTS.items():
+        if name in board.strategies:
+            charged = board.strategies[name].charged
+            spent = estimate([scored.reached(ends[better]) for scored in charged])
+            faster = estimate([_times_less(scored, ends[better]) for scored in charged])
+            cells = [_cell(_finite(each), board.horizon) for each in (spent, faster)]
+            rows.append([spoken, _spoken(name), *cells])
+    lines = "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
+    return f"""
+### What the ingredients are worth on {board.stage.table.path.stem}
+
+Full trainings, thinking charged, to the median share that the better of Optuna's estimators ({_spoken(better)}) has
+after {board.horizon:g}, which is {ends[better]:.3f}; and how many times less than {board.horizon:g} that is.
+
+{lines}
+
+{_against_baseline(board)}
+"""
+
+
+def _against_baseline(board: Board) -> str:
+    """How far our strategy is ahead of networks spread over the cost, paired by seed."""
+    if BASELINE not in board.strategies:
+        return ""
+    pairs = list(zip(board.strategies[OURS].charged, board.strategies[BASELINE].charged, strict=True))
+    ahead = [_cell(asdict(estimate([a.at(m) - b.at(m) for a, b in pairs])), math.inf) for m in MOMENTS]
+    moments = ", ".join(f"{cell} at {moment}" for cell, moment in zip(ahead, MOMENTS, strict=True))
+    return f"Share of {_spoken(OURS)} minus that of {_spoken(BASELINE)}, thinking charged: {moments}."
+
+
+def _finite(found: Estimate) -> dict[str, float | None]:
+    """An estimate with nothing in place of what was never reached."""
+    return {name: _none(value) for name, value in asdict(found).items()}
+
+
+def _times_less(scored: Score, target: float) -> float:
+    """How many times less than its horizon a search needs for a share; 0 where it never has it."""
+    return scored.horizon / spent if math.isfinite(spent := scored.reached(target)) else 0.0
+
+
 def _speedups(ours: Sequence[Score], theirs: Sequence[Score]) -> list[float]:
     """How many times less a strategy needs for the median share at which another one ends."""
     target = statistics.median(scored.share for scored in theirs)
-    return [scored.horizon / spent if math.isfinite(spent := scored.reached(target)) else 0.0 for scored in ours]
+    return [_times_less(scored, target) for scored in ours]
 
 
 def _none(value: float) -> float | None:
