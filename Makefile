@@ -6,6 +6,8 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 BIN := $(VENV)/bin
+# As many tests at once as there are cores, four at most; torch's own threads would only get in each other's way.
+TESTS = OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 4 --dist loadgroup
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .PHONY: search check test test-all oracles clean
@@ -21,10 +23,10 @@ check: $(VENV)/ready-dev
 	$(BIN)/lint-imports
 
 test: check
-	$(BIN)/pytest -m "not slow"
+	$(TESTS) -m "not slow"
 
 test-all: check
-	$(BIN)/pytest
+	$(TESTS)
 
 oracles: $(VENV)-oracles/ready
 	$(VENV)-oracles/bin/python tests/oracles/published.py

@@ -18,7 +18,7 @@ from nas.workers.spec import WorkersSpec
 
 PATIENCE = 60.0
 RAY = WorkersSpec(name="ray", gpus_per_trial=0.0)
-KINDS = ("local", "ray")
+KINDS = ("local", pytest.param("ray", marks=pytest.mark.xdist_group("ray")))
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +135,7 @@ def test_a_job_past_its_deadline_is_killed(make: Callable[..., Executor], job: C
 def test_a_job_asked_to_stop_ends_its_epoch_and_no_other(
     make: Callable[..., Executor], job: Callable[..., Job]
 ) -> None:
-    executor = make(pause=0.3)
+    executor = make(pause=1.0)
     handle = executor.submit(job(epochs=1000), lambda j, row: handle.stop_after_epoch())
     (outcome,) = drain(executor)
     assert outcome.failure is None

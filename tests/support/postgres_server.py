@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import random
 import shutil
 import socket
 import subprocess
@@ -17,6 +18,7 @@ from urllib.parse import quote
 PLACES = "/usr/lib/postgresql/*/bin"  # where Debian and Ubuntu put what no PATH holds
 OWNER, PASSWORD = "nas", "s3cr@t/ä:w%rd?"
 MEMORY = "/dev/shm"  # thousands of small files: on a slow disk their removal alone takes half a minute
+PORTS = range(20_000, 32_000)  # Ray's workers have those below, outgoing connections those above
 UNPRIVILEGED = ("postgres", "nobody")
 
 
@@ -125,6 +127,11 @@ def _initialise(server: Server) -> None:
 
 
 def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+    """A port below those that the system deals out, which a test next to it could be given while the server is down."""
+    ports = list(PORTS)
+    random.SystemRandom().shuffle(ports)
+    for port in ports:
+        with socket.socket() as listener, suppress(OSError):
+            listener.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError(f"no port of {PORTS} is free")

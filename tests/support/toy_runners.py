@@ -65,6 +65,17 @@ def tell(job: Job) -> None:
     print("pid", os.getpid(), flush=True)
 
 
+def heed(job: Job) -> None:
+    """Waits for `let_go`: what a test does to the job before that comes before the end of the epoch."""
+    while not (job.folder / GO).exists():
+        time.sleep(0.01)
+
+
+def let_go(job: Job) -> None:
+    """For the test to call: a job that heeds goes on."""
+    (job.folder / GO).touch()
+
+
 def litter(job: Job) -> None:
     """Leaves 8 MiB behind that only a garbage collector finds, and says what the process holds."""
     knot: list[object] = [bytearray(2**23)]
@@ -80,5 +91,6 @@ def dawdle(job: Job) -> None:
     tell(job)
 
 
+GO = "go"
 DAWDLED: list[int] = []
-ACTIONS = {f.__name__: f for f in (nothing, fail, leave, kill, hang, tell, litter, dawdle)}
+ACTIONS = {f.__name__: f for f in (nothing, fail, leave, kill, hang, tell, heed, litter, dawdle)}

@@ -10,6 +10,8 @@ import pytest
 from nas.reader import StudyReader
 from nas.reports.html import Circumstances, render
 
+pytestmark = pytest.mark.xdist_group("browser")  # one for all: it takes longer to start than most tests
+
 HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(2)><a href="javascript:alert(3)">x</a>'
 PLACES = """(() => {
   const plot = document.getElementById("front-plot"), about = plot._fullLayout, box = plot.getBoundingClientRect();

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from toy_runners import ToyRunner, toy_row
+from toy_runners import ToyRunner, let_go, toy_row
 
 from nas.jobs import Epoch, Failure, Job, Outcome
 from nas.workers.child import LOG_FILE
@@ -138,7 +138,12 @@ def test_a_job_past_its_deadline_is_killed(executor: MakeExecutor, job: Callable
 
 def test_a_job_asked_to_stop_ends_its_epoch_and_no_other(executor: MakeExecutor, job: Callable[..., Job]) -> None:
     running = executor(pause=0.2)
-    handle = running.submit(job(epochs=1000), lambda j, row: handle.stop_after_epoch())
+
+    def stop(told: Job, row: Epoch) -> None:
+        handle.stop_after_epoch()
+        let_go(told)
+
+    handle = running.submit(job("heed", at=2, epochs=1000), stop)
     (outcome,) = drain(running)
     assert outcome.failure is None
     assert 1 <= outcome.epoch <= 3

@@ -29,6 +29,7 @@ from nas.workers.ray_task import shares
 from nas.workers.spec import WorkersSpec
 
 PATIENCE = 60.0
+pytestmark = pytest.mark.xdist_group("ray")  # one cluster at a time: each is a dozen processes
 
 
 @pytest.mark.parametrize(

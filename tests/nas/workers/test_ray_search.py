@@ -26,6 +26,7 @@ from nas.study import open_study
 
 SUPPORT = Path(__file__).parents[2] / "support"
 PATIENCE = 120.0
+pytestmark = pytest.mark.xdist_group("ray")
 EPOCHS, TRIALS = 6, 6
 WORDS = (
     "sampler=random",

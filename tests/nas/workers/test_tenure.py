@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from processes import gone, wait_until
-from toy_runners import ToyRunner
+from toy_runners import ToyRunner, let_go
 
 from nas.executing import tenure_of
 from nas.jobs import Epoch, Job, Outcome
@@ -136,13 +136,19 @@ def test_sigterm_ends_a_job_after_its_epoch_and_its_child_with_it(
     executor: Callable[..., LocalExecutor], tmp_path: Path
 ) -> None:
     running = executor(Tenure(10), pause=0.1)
-    running.submit(job(tmp_path, 0, epochs=1000), lambda *_: os.kill(served_by(tmp_path, 0), signal.SIGTERM))
+
+    def terminate(told: Job, _: Epoch) -> None:
+        os.kill(pid, signal.SIGTERM)
+        let_go(told)
+
+    handle = running.submit(job(tmp_path, 0, "heed", at=2, epochs=1000), terminate)
+    pid = handle.first.process.pid
     (outcome,) = drain(running)
     assert outcome.failure is None
-    assert 1 <= outcome.epoch <= 5
+    assert 1 <= outcome.epoch <= 2
     running.submit(job(tmp_path, 1), unheard)
     assert drain(running)[0].epoch == 2
-    assert served_by(tmp_path, 1) != served_by(tmp_path, 0)
+    assert served_by(tmp_path, 1) != pid
 
 
 def test_sigterm_ends_a_child_that_waits(executor: Callable[..., LocalExecutor], tmp_path: Path) -> None:
@@ -157,11 +163,11 @@ def test_sigterm_ends_a_child_that_waits(executor: Callable[..., LocalExecutor],
 
 
 def test_every_job_has_the_whole_deadline(executor: Callable[..., LocalExecutor], tmp_path: Path) -> None:
-    running = executor(Tenure(10), pause=0.3, deadline=2.0)
-    for trial in range(4):  # 2.4 seconds in all
+    running = executor(Tenure(10), pause=0.7, deadline=4.0)
+    for trial in range(3):  # 4.2 seconds in all
         running.submit(job(tmp_path, trial), unheard)
         assert drain(running)[0].failure is None
-    running.submit(job(tmp_path, 4, "hang"), unheard)
+    running.submit(job(tmp_path, 3, "hang"), unheard)
     (outcome,) = drain(running)
     assert outcome.failure is not None
     assert outcome.failure.kind == "deadline"
