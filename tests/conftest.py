@@ -14,6 +14,9 @@ from hypothesis import settings
 sys.path.insert(0, str(Path(__file__).parent / "support"))
 
 
+os.environ.pop("COLUMNS", None)  # how wide a pipe's table is must not depend on who started the tests
+
+
 @pytest.fixture
 def mount(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
     """Mounts a file system of its own with these options, such as `size=4m`, where that is allowed."""
