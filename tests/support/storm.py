@@ -27,7 +27,7 @@ class Storm:
         trials: the budget.
         slots: trainings at once.
         epochs: of each training.
-        every: seconds between two kills of a random child.
+        every: seconds between two kills of a random child, or more until there is another trained epoch.
         drivers: how often the driver is killed, spread over the budget.
         words: more overrides.
     """
@@ -68,16 +68,22 @@ class Storm:
     ) -> None:
         """Kill children of one driver, and then it, once its share of the budget is done; or see its end."""
         moment = self.trials * (kills["driver"] + 1) // (self.drivers + 1)
+        seen = checkpoints(folder)
         while driver.poll() is None:
             time.sleep(self.every)
-            victims = children(driver.pid)
-            if victims:
+            new, victims = checkpoints(folder) - seen, children(driver.pid)
+            if new and victims:  # on a machine so busy that no epoch ends between two kills, nothing would ever end
+                seen |= new
                 os.kill(generator.choice(victims), signal.SIGKILL)
                 kills["child"] += 1
             if kills["driver"] < self.drivers and complete(folder) >= moment:
                 time.sleep(generator.uniform(0.0, self.every))
                 driver.kill()
                 kills["driver"] += driver.wait() == -signal.SIGKILL
+
+
+def checkpoints(folder: Path) -> set[Path]:
+    return set(folder.glob("trials/*/*.pt"))
 
 
 def complete(folder: Path) -> int:
