@@ -9,11 +9,11 @@ from pathlib import Path
 
 from nas.clock import Clock
 from nas.fidelity.policy import Standing
-from nas.jobs import Curve, Failure
-from nas.pareto import hypervolume, losses
+from nas.jobs import Curve, Failure, repeat_folder
+from nas.pareto import dominated, hypervolume, losses
 from nas.progress import Progress, Running
 from nas.reader import front_records, spent_clock
-from nas.records import Candidate, Prospects, Record
+from nas.records import Candidate, Prospects, Record, Repeat
 from nas.specs import Budget
 from nas.stopping import gain_an_hour
 from nas.study import Study
@@ -47,28 +47,38 @@ class Book:
         With it goes where it is to end and over how many devices it is trained. A stored trial without a word about its
         training had a first attempt whose driver was killed.
         """
-        training = self.records[number].training
+        training = self.current(number).training
         attempt = int(training.get("attempt", 1)) + 1
         words = {"attempt": attempt, "to_epoch": to_epoch, "devices": devices}
         self._remember(number, training=words if attempt == 1 else {**training, **words})
         if attempt > 1:
-            self.note(number, self.records[number].curve, frozen=False)
+            self.note(number, self.current(number).curve, frozen=False)
         return attempt
+
+    def current(self, number: int) -> Record | Repeat:
+        """The training of a trial that a job goes on with: its open repeat, or else its own."""
+        return self.records[number].repeating or self.records[number]
+
+    def open_repeat(self, number: int, seed: int) -> None:
+        """Begin to train a complete trial's network again."""
+        self._write_repeat(number, Repeat(seed))
+        self._remember(number, training={"attempt": 0})
 
     def micro_batches(self, number: int) -> int:
         """Parts that the batches of a trial are cut into."""
-        return int(self.records[number].training.get("micro_batches", 1))
+        return int(self.current(number).training.get("micro_batches", 1))
 
     def halve_batches(self, number: int) -> None:
         """Cut the batches of a trial into twice as many parts from now on, and mark the trial: batch norm notices."""
-        training = self.records[number].training
+        training = self.current(number).training
         self._remember(number, training={**training, "micro_batches": 2 * self.micro_batches(number)})
 
     def retry(self, number: int, kind: str) -> None:
         """Store that a trial is tried again after a failure of this kind."""
-        retries = Counter(self.records[number].training.get("retries", {}))
+        current = self.current(number)
+        retries = Counter(current.training.get("retries", {}))
         retries[kind] += 1
-        self.note(number, self.records[number].curve, retries=dict(retries))
+        self.note(number, current.curve, retries=dict(retries))
 
     def see(self, number: int, curve: Curve) -> None:
         """Keep a running trial's curve in mind, without storing it."""
@@ -76,15 +86,22 @@ class Book:
 
     def note(self, number: int, curve: Curve, *, checkpoint: Path | None = None, **fields: object) -> None:
         """Store how far a trial has come."""
-        training = {**self.records[number].training, **fields, "epochs": len(curve), "clock": self.clock()}
+        training = {**self.current(number).training, **fields, "epochs": len(curve), "clock": self.clock()}
         training["seconds"] = sum(row.seconds for row in curve)
         if checkpoint:
             training["checkpoint"] = str(checkpoint.relative_to(self.study.folder))
+        if repeat := self.records[number].repeating:
+            self._write_repeat(number, replace(repeat, curve=curve, training=training))
+            return
         self.study.note(number, curve, training)
         self._remember(number, curve=curve, training=training)
 
     def complete(self, number: int, values: Mapping[str, float]) -> None:
-        """End a trial that was trained in full."""
+        """End what was trained in full: a repeat, which may take its trial or others from the front, or a trial."""
+        if repeat := self.records[number].repeating:
+            self._write_repeat(number, replace(repeat, values=values))
+            self._front = front_records(list(self.records.values()), self.study.axes)
+            return
         self.study.tell(number, values)
         self._remember(number, state="complete", values=values)
         self._front = front_records([*self._front, self.records[number]], self.study.axes)
@@ -95,7 +112,10 @@ class Book:
         self._remember(number, state="pruned")
 
     def fail(self, number: int, failure: Failure) -> None:
-        """End a trial that failed."""
+        """End what failed: a repeat, and its trial counts as before, or a trial."""
+        if repeat := self.records[number].repeating:
+            self._write_repeat(number, replace(repeat, failure=failure))
+            return
         self.study.fail(number, failure)
         self._remember(number, state="failed", failure=failure)
 
@@ -117,11 +137,24 @@ class Book:
             trainings_left=None if budget.trainings is None else max(0.0, budget.trainings - self.trainings()),
             seconds_left=None if budget.minutes is None else max(0.0, 60 * budget.minutes - self.clock()),
             prospects=prospects,
+            running=running,
         )
 
+    def contenders(self) -> list[Record]:
+        """The front, and what may come back to it: what is dominated only by networks that may be repeated yet."""
+        complete = [record for record in self.records.values() if record.values]
+        most = max((len(record.repeats) for record in complete), default=0)
+        if most == 0:
+            return self._front
+        settled = [record.values for record in complete if record.values and len(record.repeats) == most]
+        points = losses(self.study.axes, [record.values for record in complete if record.values])
+        beaten = dominated(points, losses(self.study.axes, settled))
+        return [r for r, out in zip(complete, beaten, strict=True) if not out or r.repeating]
+
     def folder(self, number: int) -> Path:
-        """Where a trial's checkpoints and log are."""
-        return self.study.trial_folder(number)
+        """Where checkpoints and log are of the training that a job goes on with."""
+        record, folder = self.records[number], self.study.trial_folder(number)
+        return repeat_folder(folder, len(record.repeats)) if record.repeating else folder
 
     def converged(self) -> bool:
         """Whether an hour of training gains less than the budget asks for."""
@@ -146,7 +179,7 @@ class Book:
     def trainings(self) -> float:
         """Training so far in full-training equivalents: all seconds by those of a full training."""
         complete = [record.seconds for record in self.records.values() if record.state == "complete"]
-        spent = sum(record.seconds for record in self.records.values())
+        spent = sum(record.spent for record in self.records.values())
         if self._budget.training_seconds is not None:
             return spent / self._budget.training_seconds
         return spent * len(complete) / sum(complete) if complete else 0.0
@@ -165,7 +198,9 @@ class Book:
         axes = self.study.axes
         states = [record.state for record in records]
         counts = {name: states.count(name) for name in ("complete", "pruned", "failed")}
-        counts |= {"running": len(running), "frozen": states.count("running") - len(running)}
+        trained = sum(self.records[job.trial].state == "running" for job in running)
+        counts |= {"running": len(running), "frozen": states.count("running") - trained}
+        counts |= {"repeats": sum(max(0, record.trainings - 1) for record in records)}
         return Progress(
             counts=counts | dict(skipped),
             trials=self._budget.trials,
@@ -173,7 +208,7 @@ class Book:
             axes=axes,
             hypervolume=hypervolume(losses(axes, [r.values for r in self._front if r.values])),
             running=running,
-            training_seconds=sum(record.seconds for record in records),
+            training_seconds=sum(record.spent for record in records),
             clock_seconds=self.clock(),
             seconds_left=self._seconds_left(slots),
         )
@@ -185,9 +220,19 @@ class Book:
             estimates.append(max(0.0, 60 * self._budget.minutes - self.clock()))
         ended = [record for record in self.records.values() if record.state in ENDED]
         if self._budget.trials is not None and ended:
-            each = sum(record.seconds for record in ended) / len(ended)
+            each = sum(record.spent for record in ended) / len(ended)
             estimates.append(max(0, self._budget.trials - len(ended)) * each / slots)
         return min(estimates, default=None)
 
+    def _write_repeat(self, number: int, repeat: Repeat) -> None:
+        """Store how a trial's last repeat stands; one that has ended moves the trial's values."""
+        record = self.records[number].with_repeat(repeat)
+        self.study.note_repeat(number, len(record.repeats), repeat)
+        self.records[number] = record
+
     def _remember(self, number: int, **changes: object) -> None:
-        self.records[number] = replace(self.records[number], **changes)  # type: ignore[arg-type]  # fields of Record
+        record, repeat = self.records[number], self.records[number].repeating
+        if repeat is None:
+            self.records[number] = replace(record, **changes)  # type: ignore[arg-type]  # fields of Record
+        else:
+            self.records[number] = record.with_repeat(replace(repeat, **changes))  # type: ignore[arg-type]  # of Repeat

@@ -89,6 +89,8 @@ def _searched(study: Study, record: Record) -> Weights:
         "val_accuracy": last.val_accuracy,
         "val_balanced_accuracy": last.val_balanced_accuracy,
     }
+    if record.repeats:  # the weights are those of its own training, its values the means over all
+        origin |= {"trainings": record.trainings, "mean_values": dict(record.values or {})}
     return Weights(trained, origin)
 
 

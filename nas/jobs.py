@@ -76,6 +76,7 @@ class Job:
         micro_batches: parts that each batch is cut into, their gradients added up, so that a step needs less memory;
             batch norm then sees the parts one by one. 1 for whole batches.
         devices: how many devices train it together, each on its share of every batch, in a process of its own.
+        repeat: 0 for the trial's own training, i for its i-th repeat with another seed.
     """
 
     trial: int
@@ -88,12 +89,15 @@ class Job:
     checkpoint: Path | None = None
     micro_batches: int = 1
     devices: int = 1
+    repeat: int = 0
 
     def __post_init__(self) -> None:
         if self.devices < 1:
             raise ValueError(f"devices must be >= 1, got {self.devices}")
         if self.micro_batches < 1:
             raise ValueError(f"micro_batches must be >= 1, got {self.micro_batches}")
+        if self.repeat < 0:
+            raise ValueError(f"repeat must be >= 0, got {self.repeat}")
         if not 0 <= self.from_epoch <= self.to_epoch:
             raise ValueError(
                 f"a job goes forward: 0 <= from_epoch <= to_epoch, got {self.from_epoch} and {self.to_epoch}"
@@ -103,6 +107,11 @@ class Job:
                 f"a job starts from a checkpoint exactly when epochs are already trained, "
                 f"got from_epoch {self.from_epoch} and checkpoint {self.checkpoint}"
             )
+
+
+def repeat_folder(trial: Path, repeat: int) -> Path:
+    """Where the `repeat`-th further training of a trial's network lies, in the trial's folder."""
+    return trial / f"repeat{repeat}"
 
 
 @dataclass(frozen=True)

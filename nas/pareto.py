@@ -98,6 +98,14 @@ def front(points: NDArray[np.float64]) -> list[int]:
     return [int(index) for index in sorted(keep, key=lambda index: tuple(points[index]))]
 
 
+def dominated(points: NDArray[np.float64], by: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which of the points (n, m) one of `by` (k, m) dominates: is as good on every axis, and better on one."""
+    as_good = (by[None] <= points[:, None]).all(axis=2)
+    better = (by[None] < points[:, None]).any(axis=2)
+    found: NDArray[np.bool_] = np.any(as_good & better, axis=1)
+    return found
+
+
 def hypervolume(points: NDArray[np.float64]) -> float:
     """Share of the unit box that the points dominate, in [0, 1].
 

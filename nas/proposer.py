@@ -159,6 +159,15 @@ class Proposer:
         return candidate
 
 
+def repeat_seed(seed: int, repeat: int) -> int:
+    """Seed of a network's `repeat`-th further training, in [0, 2³¹), from that of its own, `seed`."""
+    return _hashed(f"repeat:{seed}:{repeat}")
+
+
 def training_seed(seed: int, network_id: str) -> int:
     """Seed of a network's training, in [0, 2³¹), whatever the order of the trials."""
-    return int.from_bytes(hashlib.sha256(f"train:{seed}:{network_id}".encode()).digest()[:4], "big") >> 1
+    return _hashed(f"train:{seed}:{network_id}")
+
+
+def _hashed(text: str) -> int:
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1

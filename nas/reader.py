@@ -74,6 +74,7 @@ def front_document(study: Study, records: Sequence[Record]) -> dict[str, Any]:
                 "summary": record.candidate.summary,
                 "values": _exact(record),
                 "costs": dict(record.candidate.costs),
+                **({"trainings": record.trainings} if record.repeats else {}),
             }
             for record in members
         ],
@@ -104,7 +105,8 @@ def status_document(study: Study, records: Sequence[Record]) -> dict[str, Any]:
         "retries": dict(sorted(retries.items())),
         "hypervolume": hypervolume(losses(study.axes, complete)),
         "front": len(front_records(records, study.axes)),
-        "seconds": sum(record.seconds for record in records),
+        **_repeats(records),
+        "seconds": sum(record.spent for record in records),
         "clock_seconds": spent_clock(records),
         "budget": study.attribute("budget"),
     }
@@ -112,7 +114,19 @@ def status_document(study: Study, records: Sequence[Record]) -> dict[str, Any]:
 
 def spent_clock(records: Sequence[Record]) -> float:
     """Seconds that searches of this study have been running, as of the last trial that was told or noted."""
-    return max((record.training.get("clock", 0.0) for record in records), default=0.0)
+    trainings = [training for record in records for training in record.all_trainings]
+    return max((training.training.get("clock", 0.0) for training in trainings), default=0.0)
+
+
+def _repeats(records: Sequence[Record]) -> dict[str, dict[str, int]]:
+    """Further trainings of complete trials, where there are any: those that are done, failed, and not ended yet."""
+    repeats = [repeat for record in records for repeat in record.repeats]
+    counts = {
+        "complete": sum(repeat.values is not None for repeat in repeats),
+        "failed": sum(repeat.failure is not None for repeat in repeats),
+        "open": sum(repeat.open for repeat in repeats),
+    }
+    return {"repeats": counts} if repeats else {}
 
 
 def _shown_state(record: Record, driven: bool) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution
 
-from nas.jobs import Curve, Failure
+from nas.jobs import Curve, Epoch, Failure
 
 Constraints = Mapping[str, float]
 
@@ -91,6 +91,65 @@ class Candidate:
 
 
 @dataclass(frozen=True)
+class Repeat:
+    """One more training of a complete trial's network, from scratch and with another seed.
+
+    Attributes:
+        seed: seed of the training.
+        curve: its learning curve so far.
+        training: attempt, checkpoint, seconds and clock, as last written.
+        values: the objectives that it came to, None unless it was trained in full.
+        failure: why it failed.
+    """
+
+    seed: int
+    curve: Curve = ()
+    training: Mapping[str, Any] = field(default_factory=dict)
+    values: Mapping[str, float] | None = None
+    failure: Failure | None = None
+
+    @property
+    def open(self) -> bool:
+        """Whether it has neither been trained in full nor failed."""
+        return self.values is None and self.failure is None
+
+    @property
+    def seconds(self) -> float:
+        """Training seconds spent on it."""
+        return sum(row.seconds for row in self.curve)
+
+    def to_json(self) -> dict[str, Any]:
+        """The repeat as a JSON object."""
+        return {
+            "seed": self.seed,
+            "curve": [row.to_json() for row in self.curve],
+            "training": dict(self.training),
+            "values": None if self.values is None else dict(self.values),
+            "failure": None if self.failure is None else asdict(self.failure),
+        }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Repeat:
+        """The repeat that `to_json` wrote."""
+        return cls(
+            document["seed"],
+            tuple(Epoch.from_json(row) for row in document["curve"]),
+            document["training"],
+            document["values"],
+            document["failure"] and Failure(**document["failure"]),
+        )
+
+
+def joined(mean: Mapping[str, float], count: int, values: Mapping[str, float]) -> dict[str, float]:
+    """The mean of `count` trainings' objectives and of one more; what is the same in all of them stays exact.
+
+    >>> joined({"val_accuracy": 0.5, "memory_mib": 0.1}, 1, {"val_accuracy": 0.75, "memory_mib": 0.1})
+    {'val_accuracy': 0.625, 'memory_mib': 0.1}
+    """
+    return {name: value + (values[name] - value) / (count + 1) for name, value in mean.items()}
+
+
+@dataclass(frozen=True)
 class Record:
     """One stored trial.
 
@@ -100,8 +159,10 @@ class Record:
         candidate: what was asked for.
         curve: its learning curve so far.
         training: attempt, checkpoint, seconds and clock, as last written.
-        values: its objectives by name, None unless complete.
+        values: its objectives by name, the means over its trainings; None unless complete.
         failure: why it failed.
+        repeats: its network's further trainings; only the last one may be open.
+        told: what its own training came to, None where it has no repeats.
     """
 
     number: int
@@ -111,11 +172,45 @@ class Record:
     training: Mapping[str, Any]
     values: Mapping[str, float] | None
     failure: Failure | None
+    repeats: tuple[Repeat, ...] = ()
+    told: Mapping[str, float] | None = None
 
     @property
     def seconds(self) -> float:
-        """Training seconds spent on it."""
+        """Seconds of its own training, without repeats."""
         return sum(row.seconds for row in self.curve)
+
+    @property
+    def spent(self) -> float:
+        """Training seconds spent on it, repeats included."""
+        return sum((repeat.seconds for repeat in self.repeats), self.seconds)
+
+    @property
+    def trainings(self) -> int:
+        """How many full trainings its values are the mean of."""
+        return sum((repeat.values is not None for repeat in self.repeats), int(self.values is not None))
+
+    @property
+    def all_trainings(self) -> tuple[Record | Repeat, ...]:
+        """Its own training and its repeats."""
+        return (self, *self.repeats)
+
+    @property
+    def repeating(self) -> Repeat | None:
+        """Its open repeat."""
+        return self.repeats[-1] if self.repeats and self.repeats[-1].open else None
+
+    def with_repeat(self, repeat: Repeat) -> Record:
+        """The record with one more repeat, or with its open one replaced; a finished one moves the values."""
+        earlier = self.repeats[:-1] if self.repeating else self.repeats
+        values = self.values
+        if values is not None and repeat.values is not None:
+            values = joined(values, self.trainings, repeat.values)
+        return replace(self, values=values, repeats=(*earlier, repeat), told=self.told or self.values)
+
+    def as_told(self) -> Record:
+        """The record as it was when the trial ended, before any repeat."""
+        return replace(self, values=self.told, repeats=(), told=None) if self.repeats else self
 
     @property
     def goal(self) -> int | None:

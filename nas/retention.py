@@ -7,6 +7,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nas.jobs import repeat_folder
+
 if TYPE_CHECKING:  # the word for what to keep is checked where nothing heavy may be imported
     from nas.records import Record
 
@@ -31,24 +33,33 @@ class Retention:
             raise ValueError(f"workers.keep must be one of {', '.join(KEEP)}, got {keep!r}")
         self._keep = keep
         self._folder = folder
-        self._dropped: set[int] = set()
+        self._dropped: set[Path] = set()
 
     def sweep(self, records: Iterable[Record], front: Sequence[Record]) -> None:
         """Drop what need not stay.
 
-        A trial that has left the front never comes back to it, so what is dropped is never wanted again.
+        A trial that is none of `front` never comes back to it, so what is dropped is never wanted again. Of a repeat
+        that has ended nothing is wanted: what is handed over is a trial's own training.
 
         Args:
             records: all trials.
-            front: those on the front now.
+            front: those on the front now, and those that may come back to it.
         """
         if self._keep == "all":
             return
         kept = {record.number for record in front} if self._keep == "front" else set()
         for record in records:
-            if record.state != "running" and record.number not in kept | self._dropped:
-                _drop(self._folder(record.number))
-                self._dropped.add(record.number)
+            folder = self._folder(record.number)
+            if record.state != "running" and record.number not in kept:
+                self._drop(folder)
+            for index, repeat in enumerate(record.repeats, 1):
+                if not repeat.open:
+                    self._drop(repeat_folder(folder, index))
+
+    def _drop(self, folder: Path) -> None:
+        if folder not in self._dropped:
+            _drop(folder)
+            self._dropped.add(folder)
 
 
 def _drop(folder: Path) -> None:

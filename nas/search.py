@@ -14,10 +14,10 @@ from typing import Any
 
 from nas.book import Book
 from nas.clock import Clock, WallClock
-from nas.fidelity.policy import Policy, Prune, Start, Thaw
+from nas.fidelity.policy import Again, Policy, Prune, Start, Thaw
 from nas.jobs import Curve, Epoch, Executor, Failure, Handle, Job, Outcome
 from nas.progress import Observer, Progress, Running
-from nas.proposer import Proposer
+from nas.proposer import Proposer, repeat_seed
 from nas.records import Prospects, Record
 from nas.recovery import STOPPING, Verdict, set_aside, verdict
 from nas.retention import Retention
@@ -100,7 +100,7 @@ class Search:
         self._due: Thaw | None = None
         self._reached: dict[int, int] = {}
         self._noted: dict[int, float] = {}
-        self._again: dict[int, Counter[str]] = {}
+        self._again: dict[tuple[int, int], Counter[str]] = {}
         self._ended_trials: list[tuple[Record, Progress]] = []
         self._failures = 0
         self._reason = ""
@@ -166,6 +166,8 @@ class Search:
                     self._due = Thaw(number, to_epoch)
                 case Thaw() as thaw:
                     self._due = thaw
+                case Again(number):
+                    self._due = self._repeat(number)
                 case Prune(number):
                     self._prune(number)
                     continue
@@ -216,6 +218,13 @@ class Search:
         self._parts.view.accept(ask, number, candidate.constraints)
         return number
 
+    def _repeat(self, number: int) -> Thaw:
+        """The job that trains a complete trial's network once more, or goes on with its open repeat."""
+        record = self._book.records[number]
+        if record.repeating is None:
+            self._book.open_repeat(number, repeat_seed(record.candidate.seed, len(record.repeats) + 1))
+        return Thaw(number, self._epochs)
+
     def _must_end(self) -> bool:
         """Whether the search is to end now, whatever is still to do."""
         if not self._reason and self._book.time_is_up():
@@ -227,20 +236,21 @@ class Search:
     def _submit(self, due: Thaw, devices: int) -> None:
         """Hand out a job for a trial, from its newest checkpoint."""
         number = due.trial
-        candidate, folder = self._book.records[number].candidate, self._book.folder(number)
+        record, folder = self._book.records[number], self._book.folder(number)
         attempt = self._book.next_attempt(number, due.to_epoch, devices)
         checkpoint, epoch = self._parts.latest(folder) or (None, 0)
         job = Job(
             trial=number,
             attempt=attempt,
-            architecture=candidate.architecture,
-            seed=candidate.seed,
+            architecture=record.candidate.architecture,
+            seed=record.repeating.seed if record.repeating else record.candidate.seed,
             from_epoch=epoch,
             to_epoch=max(epoch, due.to_epoch),
             folder=folder,
             checkpoint=checkpoint,
             micro_batches=self._book.micro_batches(number),
             devices=devices,
+            repeat=len(record.repeats) if record.repeating else 0,
         )
         self._handles[number] = self._parts.executor.submit(job, self._on_epoch)
         self._reached[number], self._noted[number] = epoch, self._parts.clock.now()
@@ -248,7 +258,7 @@ class Search:
             self._handles[number].stop_after_epoch()
 
     def _on_epoch(self, job: Job, row: Epoch) -> None:
-        number, curve = job.trial, self._book.records[job.trial].curve
+        number, curve = job.trial, self._book.current(job.trial).curve
         self._reached[number] = row.epoch
         if row.epoch != len(curve) + 1:  # epochs before it were trained under another driver: the outcome brings them
             return
@@ -272,11 +282,22 @@ class Search:
             self._complete(number, outcome.curve)
 
     def _complete(self, number: int, curve: Curve) -> None:
-        values = self._parts.values(curve, self._book.records[number].candidate.costs)
+        values, repeated = (
+            self._parts.values(curve, self._book.records[number].candidate.costs),
+            self._is_repeat(number),
+        )
         self._book.complete(number, values)
-        self._parts.view.tell(number, values, self._book.records[number].seconds)
         self._failures = 0
+        record = self._book.records[number]
+        if repeated:
+            self._parts.view.correct(number, record.values or {})
+            self._sweep()
+            return
+        self._parts.view.tell(number, values, record.seconds)
         self._ended(number)
+
+    def _is_repeat(self, number: int) -> bool:
+        return self._book.records[number].repeating is not None
 
     def _prune(self, number: int) -> None:
         self._book.prune(number)
@@ -286,10 +307,10 @@ class Search:
     def _settle_failure(self, outcome: Outcome, failure: Failure) -> None:
         """Try again what may go well the next time, stop at what every trial would meet, and give up the rest."""
         job = outcome.job
-        again = self._again.setdefault(job.trial, Counter())
+        again = self._again.setdefault((job.trial, job.repeat), Counter())
         match verdict(failure, job, again, self._retries):
             case Verdict.STOP:
-                self._book.note(job.trial, self._book.records[job.trial].curve, frozen=True)
+                self._book.note(job.trial, self._book.current(job.trial).curve, frozen=True)
                 raise SearchStoppedError(f"{STOPPING[failure.kind]}: {failure.message}")
             case Verdict.FAIL:
                 self._give_up(outcome, failure)
@@ -303,21 +324,26 @@ class Search:
         self._book.retry(job.trial, failure.kind)
 
     def _give_up(self, outcome: Outcome, failure: Failure) -> None:
-        number = outcome.job.trial
+        number, repeated = outcome.job.trial, outcome.job.repeat > 0
         whole = outcome.curve[:1] and outcome.curve[0].epoch == 1  # a process that died told of its own epochs only
-        self._book.note(number, max(self._book.records[number].curve, outcome.curve if whole else (), key=len))
+        self._book.note(number, max(self._book.current(number).curve, outcome.curve if whole else (), key=len))
         self._book.fail(number, failure)
-        self._parts.view.fail(number)
-        self._ended(number)
+        if repeated:  # the network counts with what its other trainings came to
+            self._sweep()
+        else:
+            self._parts.view.fail(number)
+            self._ended(number)
         self._failures += 1
         if self._failures >= MAX_FAILURES_IN_A_ROW:
             raise SearchStoppedError(f"{self._failures} trials in a row failed, the last one so: {failure.message}")
 
     def _ended(self, number: int) -> None:
-        record, progress = self._book.records[number], self.progress()
+        self._ended_trials.append((self._book.records[number], self.progress()))
+        self._sweep()
+
+    def _sweep(self) -> None:
         if self._parts.retention:
-            self._parts.retention.sweep(self._book.records.values(), progress.front)
-        self._ended_trials.append((record, progress))
+            self._parts.retention.sweep(self._book.records.values(), self._book.contenders())
 
     def _wind_up(self) -> None:
         """Kill what still runs, and store how far it came."""
@@ -326,7 +352,7 @@ class Search:
         self._handles.clear()
         try:
             for number in running:
-                self._book.note(number, self._book.records[number].curve, frozen=True)
+                self._book.note(number, self._book.current(number).curve, frozen=True)
             self._parts.study.set_attribute("tail", self._parts.proposer.tail())
         except StorageError:
             if not self._broken:  # otherwise a like error is on its way already, and the checkpoints tell the next run

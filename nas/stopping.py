@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from nas.pareto import Axis, hypervolume, losses
-from nas.records import Record
+from nas.records import Record, Repeat
 
 
 def gain_an_hour(records: Sequence[Record], axes: Sequence[Axis], patience: int) -> float | None:
@@ -25,10 +25,11 @@ def gain_an_hour(records: Sequence[Record], axes: Sequence[Axis], patience: int)
     points = losses(axes, [record.values for record in complete if record.values])
     gained = hypervolume(points) - hypervolume(points[:-patience])
     since = _clock(complete[-patience - 1])
-    seconds = sum(record.seconds for record in records if _clock(record) > since)
+    trainings = [training for record in records for training in record.all_trainings]
+    seconds = sum(training.seconds for training in trainings if _clock(training) > since)
     return 3600 * gained / max(seconds, 1e-9)
 
 
-def _clock(record: Record) -> float:
-    """When a trial was last told of, in seconds of the search's clock."""
-    return float(record.training.get("clock", 0.0))
+def _clock(training: Record | Repeat) -> float:
+    """When a training was last told of, in seconds of the search's clock."""
+    return float(training.training.get("clock", 0.0))

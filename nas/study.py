@@ -10,15 +10,18 @@ training; * `ask`: the running number of the ask that drew it, counting rejected
 * `seed`: of its training; `curve`: its learning curve; `training`: attempt, checkpoint, seconds and the search's clock;
 * `failure`: kind and message, where it failed.
 
-What the study was searched with stands in the study's own attribute `fingerprint`.
+What the study was searched with stands in the study's own attribute `fingerprint`. Further trainings of a complete
+trial's network stand in attributes of the study too, `repeat:TRIAL:1` and so on, since a trial that has ended can't be
+changed: its stored values are those of its own training, and whoever reads records finds the means.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import partial, reduce
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -29,11 +32,12 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from nas.jobs import Curve, Epoch, Failure
 from nas.pareto import Axis
-from nas.records import Candidate, Record, Rejected
+from nas.records import Candidate, Record, Rejected, Repeat
 from nas.stores.sqlite import SqliteStore
 from nas.stores.store import Store
 
 FORMAT_VERSION = 1
+_REPEAT = re.compile(r"repeat:(?P<trial>\d+):(?P<index>\d+)")
 
 T = TypeVar("T")
 
@@ -187,10 +191,23 @@ class Study:
         Raises:
             ValueError: an objective is missing or NaN.
         """
+        self._end(number, TrialState.COMPLETE, self._ordered(number, values))
+
+    def note_repeat(self, number: int, index: int, repeat: Repeat) -> None:
+        """Store how far a repeat has come, or how it ended; the trial's first one has index 1.
+
+        Raises:
+            ValueError: an objective is missing or NaN.
+        """
+        if repeat.values is not None:
+            self._ordered(number, repeat.values)
+        self.set_attribute(f"repeat:{number}:{index}", repeat.to_json())
+
+    def _ordered(self, number: int, values: Mapping[str, float]) -> list[float]:
         ordered = [float(values[axis.name]) for axis in self.axes]
         if any(value != value for value in ordered):  # noqa: PLR0124 - NaN alone differs from itself
             raise ValueError(f"an objective must be a number, got {dict(values)} for trial {number}")
-        self._end(number, TrialState.COMPLETE, ordered)
+        return ordered
 
     def prune(self, number: int) -> None:
         """End a trial that is given up."""
@@ -204,8 +221,18 @@ class Study:
 
     def records(self) -> list[Record]:
         """All stored trials in order of their numbers."""
+        repeats = self.repeats()  # first: only trials that are complete by then have any
         trials = self._store.attempt(lambda: self._storage.get_all_trials(self._id, deepcopy=False))
-        return [self._record(trial) for trial in trials]
+        return [reduce(Record.with_repeat, repeats.get(trial.number, ()), self._record(trial)) for trial in trials]
+
+    def repeats(self) -> dict[int, list[Repeat]]:
+        """Further trainings of complete trials, in their order, by the trial's number."""
+        stored = self._store.attempt(lambda: self._storage.get_study_user_attrs(self._id))
+        named = [match for key in stored if (match := _REPEAT.fullmatch(key))]
+        found: dict[int, list[Repeat]] = {}
+        for match in sorted(named, key=lambda match: int(match["index"])):
+            found.setdefault(int(match["trial"]), []).append(Repeat.from_json(stored[match[0]]))
+        return found
 
     def _end(self, number: int, state: TrialState, values: Sequence[float] | None = None) -> None:
         self._store.end_trial(self._trial_id(number), state, values)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from nas.fidelity.policy import Policy
+from nas.fidelity.repeats import Repeating
 from nas.fidelity.spec import FidelitySpec
 from nas.gate import COSTS
 from nas.jobs import Curve
@@ -37,4 +38,5 @@ def policy_of(spec: FidelitySpec, horizon: Horizon) -> Policy:
     Raises:
         ValueError: there is none, or an option that it doesn't have or that is out of range.
     """
-    return cast(Policy, make_plugin(__package__ or "", spec.name, "fidelity.name", horizon, spec.options))
+    policy = cast(Policy, make_plugin(__package__ or "", spec.name, "fidelity.name", horizon, spec.options))
+    return Repeating(policy, horizon.axes, spec.repeats) if spec.repeats else policy

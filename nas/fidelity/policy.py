@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -31,7 +31,14 @@ class Prune:
     trial: int
 
 
-Decision = Start | Thaw | Prune
+@dataclass(frozen=True)
+class Again:
+    """Train the network of the complete trial `trial` once more, or go on with its repeat that was left open."""
+
+    trial: int
+
+
+Decision = Start | Thaw | Prune | Again
 
 
 @dataclass(frozen=True)
@@ -45,6 +52,7 @@ class Standing:
         trainings_left: full-training equivalents that the budget has left, None for no such end.
         seconds_left: seconds of the clock that the budget has left, None for no such end.
         prospects: what the sampler says of the next jobs, None where it says nothing; a call takes as long as an ask.
+        running: numbers of the trials that are trained now, complete ones that are repeated among them.
     """
 
     records: Mapping[int, Record]
@@ -53,6 +61,7 @@ class Standing:
     trainings_left: float | None = None
     seconds_left: float | None = None
     prospects: Callable[[], Prospects | None] = lambda: None
+    running: Container[int] = ()
 
 
 class Policy(Protocol):

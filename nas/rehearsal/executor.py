@@ -12,7 +12,7 @@ from nas.jobs import Curve, Epoch, Job, Outcome
 from nas.rehearsal.clock import SimulatedClock
 
 OnEpoch = Callable[[Job, Epoch], None]
-Answer = Callable[[Mapping[str, object]], Curve]
+Answer = Callable[[Mapping[str, object], int], Curve]
 
 
 @final
@@ -59,7 +59,7 @@ class TableExecutor:
         """Free slots.
 
         Args:
-            answer: the whole learning curve of an architecture in JSON form.
+            answer: the whole learning curve of an architecture in JSON form, in its training or in a repeat of it.
             clock: moved on by the recorded seconds.
             slots: jobs at once, at least 1.
         """
@@ -84,7 +84,7 @@ class TableExecutor:
             ValueError: the recorded curves end before the job does.
         """
         assert len(self._running) < self._slots, "a job needs a free slot"
-        curve = self._answer(job.architecture)
+        curve = self._answer(job.architecture, job.repeat)
         if job.to_epoch > len(curve):
             raise ValueError(f"a table must record every epoch of a job, got {len(curve)} of {job.to_epoch}")
         handle = SimulatedHandle(job, on_epoch, curve, job.from_epoch, self._clock.now(), next(self._orders))

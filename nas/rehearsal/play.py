@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any, final
@@ -14,7 +14,7 @@ from nas.objectives.values import objective_values
 from nas.progress import Progress
 from nas.records import Record
 from nas.rehearsal.clock import SimulatedClock
-from nas.rehearsal.executor import TableExecutor
+from nas.rehearsal.executor import Answer, TableExecutor
 from nas.rehearsal.memory import study_in_memory
 from nas.search import Parts, Search
 from nas.strategy import Strategy, asking, axes_of, policy
@@ -136,28 +136,38 @@ class Tracer:
         self._began = time.process_time()
 
     def on_progress(self, progress: Progress) -> None:
-        """Nothing: between two trials nothing is returned anew."""
+        """Note the front where a repeat has changed it."""
+        if self.steps and self.steps[-1].front != _identities(progress):
+            self._note(progress)
 
     def on_trial(self, record: Record, progress: Progress) -> None:
         """Note the front, for a complete trial."""
         if record.state == "complete":
-            front = tuple(member.candidate.id for member in progress.front)
-            thinking = time.process_time() - self._began
-            self.steps.append(Step(progress.training_seconds, progress.clock_seconds, thinking, front))
+            self._note(progress)
 
     def on_end(self, progress: Progress, reason: str) -> None:
         """Nothing."""
 
+    def _note(self, progress: Progress) -> None:
+        thinking = time.process_time() - self._began
+        self.steps.append(Step(progress.training_seconds, progress.clock_seconds, thinking, _identities(progress)))
 
-def answers(stage: Stage, table_seed: int) -> Callable[[Mapping[str, object]], Curve]:
-    """The recorded curves of one seed of a table, by an architecture in JSON form."""
+
+def _identities(progress: Progress) -> tuple[str, ...]:
+    return tuple(member.candidate.id for member in progress.front)
+
+
+def answers(stage: Stage, table_seed: int) -> Answer:
+    """The recorded curves of a table, by an architecture in JSON form: of one seed, and of the next for a repeat."""
+    seeds = stage.table.seeds
+    first = seeds.index(table_seed)
     entries = {canonical_json(entry.architecture.to_json()): entry for entry in stage.table.entries.values()}
 
-    def answer(architecture: Mapping[str, object]) -> Curve:
+    def answer(architecture: Mapping[str, object], repeat: int) -> Curve:
         entry = entries.get(canonical_json(dict(architecture)))
         if entry is None:
             raise ValueError(f"an architecture must be in the table {stage.table.path}, got {dict(architecture)}")
-        return stage.curve(entry, table_seed)
+        return stage.curve(entry, seeds[(first + repeat) % len(seeds)])
 
     return answer
 
@@ -169,9 +179,14 @@ def play(strategy: Strategy, stage: Stage) -> Trace:
     rehearsals none of the table's seeds is favoured. `budget.trainings` counts full trainings of the table's mean.
 
     Raises:
-        ValueError: no such sampler or fidelity, or a budget that nothing ends.
+        ValueError: no such sampler or fidelity, a budget that nothing ends, or more repeats than the table has seeds.
     """
     table = stage.table
+    if strategy.fidelity.repeats >= len(table.seeds):
+        raise ValueError(
+            f"fidelity.repeats must be below the number of seeds of the table, each training being one of them, "
+            f"got {strategy.fidelity.repeats} and {len(table.seeds)} in {table.path}"
+        )
     table_seed = table.seeds[strategy.seed % len(table.seeds)]
     axes = axes_of(strategy.objective, table.space)
     clock, tracer = SimulatedClock(), Tracer()

@@ -57,7 +57,11 @@ def headline(progress: Progress) -> str:
     counts = progress.counts
     done = counts["complete"] + counts["pruned"]
     words = [f"trials {done}" + (f"/{progress.trials}" if progress.trials else "")]
-    words += [f"{name} {counts[name]}" for name in ("pruned", "failed", "rejected", "duplicates") if counts[name]]
+    words += [
+        f"{name} {counts[name]}"
+        for name in ("pruned", "repeats", "failed", "rejected", "duplicates")
+        if counts.get(name)
+    ]
     words.append(f"front {len(progress.front)}")
     words.append(f"hypervolume {progress.hypervolume:.3f}")
     words.append(f"{clock(progress.clock_seconds)} spent, {clock(progress.seconds_left)} left")

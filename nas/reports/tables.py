@@ -26,11 +26,13 @@ def front_table(document: Document) -> RenderableType:
     """The front, one network a line."""
     values, costs = front_columns(document)
     table = _table(f"Front of {document['study']}")
-    for name in ("trial", *values, *costs):
+    repeated = any("trainings" in item for item in document["front"])
+    for name in ("trial", *values, *costs, *(["trainings"] if repeated else [])):
         table.add_column(_title(name), justify="right", no_wrap=True)
     table.add_column("network", overflow="fold", ratio=1)
     for item in document["front"]:
         numbers = [item["values"][name] for name in values] + [item["costs"][name] for name in costs]
+        numbers += [item.get("trainings", 1)] if repeated else []
         table.add_row(str(item["trial"]), *map(number, numbers), Text(item["summary"]))
     if not document["front"]:
         return Text(f"{document['study']} has no front yet: no trial is complete")

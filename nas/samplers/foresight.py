@@ -22,20 +22,23 @@ class ForeseeingStorage(InMemoryStorage):
 
     Attributes:
         foreseen: what is shown in the place of a trial, by its number.
+        corrected: the same for complete trials, whose values Optuna keeps as they were told first.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.foreseen: dict[int, FrozenTrial] = {}
+        self.corrected: dict[int, FrozenTrial] = {}
 
     def get_all_trials(
         self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
     ) -> list[FrozenTrial]:
         """All trials as they are to be seen, of these states only."""
-        if not self.foreseen:
+        if not self.foreseen and not self.corrected:
             return super().get_all_trials(study_id, deepcopy, states)
         stored = super().get_all_trials(study_id, deepcopy=False)
-        seen = [self.foreseen.get(trial.number, trial) for trial in stored]
+        shown = self.corrected | self.foreseen
+        seen = [shown.get(trial.number, trial) for trial in stored]
         chosen = [trial for trial in seen if states is None or trial.state in states]
         return copy.deepcopy(chosen) if deepcopy else chosen
 

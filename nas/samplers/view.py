@@ -171,6 +171,11 @@ class View:
             self._storage.set_trial_user_attr(identity, SECONDS, seconds)
         self.study.tell(trial, self._scaled(values))
 
+    def correct(self, number: int, values: Mapping[str, float]) -> None:
+        """The complete trial `number` counts with these values from now on, the means over its trainings."""
+        trial = self.study.get_trials(deepcopy=False)[self._trials[number]]
+        self._storage.corrected[trial.number] = foreseen(trial, self._scaled(values), {})
+
     def prune(self, number: int) -> None:
         """The stored trial `number` was given up."""
         self.study.tell(self._trials[number], state=TrialState.PRUNED)

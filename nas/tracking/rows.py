@@ -46,7 +46,8 @@ class Ledger:
         self._clock = 0.0
 
     def add(self, record: Record) -> Row:
-        """The row of the next trial that ended."""
+        """The row of the next trial that ended, as it was then: repeats that came later are not in it."""
+        record = record.as_told()
         candidate = record.candidate
         self._counts.update([record.state])
         self._counts.update(candidate.skipped)

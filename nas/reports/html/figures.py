@@ -86,7 +86,7 @@ def progress(records: Sequence[Record], axes: Sequence[Axis]) -> dict[str, Any]:
     seconds, spent = 0.0, []
     values: list[float | None] = []
     for record in ended:
-        seconds += record.seconds
+        seconds += record.spent
         spent.append(round(seconds, 3))
         if record.values is not None:
             known.append(record.values)
@@ -116,7 +116,7 @@ def _measures(records: Sequence[Record], axes: Sequence[Axis]) -> dict[str, Any]
 
 
 def _trial(record: Record, on_front: bool) -> dict[str, Any]:
-    values: dict[str, Any] = {"trial": record.number, "seconds": round(record.seconds, 3)}
+    values: dict[str, Any] = {"trial": record.number, "seconds": round(record.spent, 3)}
     if record.curve:
         last = record.curve[-1]
         values |= {name: _number(getattr(last, name)) for name in CURVES}

@@ -188,8 +188,10 @@ def trials_section(records: Sequence[Record], front: Sequence[int], axes: Sequen
     """Every trial, one a row; the page's script sorts it by a click on a heading."""
     values = [axis.name for axis in axes]
     costs = [name for name in COSTS if name not in values]
-    head = ("trial", "state", *map(title, (*values, *costs)), "epochs", "seconds", "network")
-    rows = [_trial_row(record, record.number in front, [*values, *costs]) for record in records]
+    repeated = any(record.repeats for record in records)
+    counts = ("trainings",) if repeated else ()
+    head = ("trial", "state", *map(title, (*values, *costs)), *counts, "epochs", "seconds", "network")
+    rows = [_trial_row(record, record.number in front, [*values, *costs], repeated) for record in records]
     table = tag(
         "table",
         tag("caption", "All trials", class_="hidden"),
@@ -198,17 +200,20 @@ def trials_section(records: Sequence[Record], front: Sequence[int], axes: Sequen
         id="all",
     )
     note = "Click a heading to sort. Rows of the front are marked."
+    if repeated:
+        note += " Networks that were trained several times count with their mean."
     content = _scroll(table) if rows else tag("p", "There is no trial yet.", class_="note")
     return section("trials", "All trials", tag("p", note, class_="note") if rows else None, content)
 
 
-def _trial_row(record: Record, on_front: bool, names: Sequence[str]) -> Markup:
+def _trial_row(record: Record, on_front: bool, names: Sequence[str], repeated: bool) -> Markup:
     values = {**record.candidate.costs, **(record.values or {})}
     button = tag("button", str(record.number), type="button", class_="pick", data_trial=record.number)
     cells = [tag("th", button, scope="row", data_value=record.number), tag("td", "front" if on_front else record.state)]
     cells += [_number_cell(values.get(name), value_text(name, values.get(name))) for name in names]
-    cells.append(_number_cell(len(record.curve), str(len(record.curve))))
-    cells.append(_number_cell(round(record.seconds, 3), f"{record.seconds:.1f}"))
+    counts = [record.trainings, len(record.curve)] if repeated else [len(record.curve)]
+    cells += [_number_cell(count, str(count)) for count in counts]
+    cells.append(_number_cell(round(record.spent, 3), f"{record.spent:.1f}"))
     failure = f"{record.failure.kind}: {record.failure.message}" if record.failure else None
     network = [tag("span", record.candidate.summary), tag("span", failure, class_="failure") if failure else None]
     cells.append(tag("td", *network, class_="code"))
