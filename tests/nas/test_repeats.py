@@ -165,8 +165,8 @@ def test_without_repeats_nothing_is_wrapped_and_nothing_is_stored(tmp_path: Path
 def test_a_search_whose_driver_is_killed_decides_as_an_unbroken_one(
     tmp_path: Path, fidelity: str, sampler: str
 ) -> None:
-    wanted = setting(2, fidelity, sampler=sampler)
-    moments, inside = range(2, 30, 3), []
+    wanted = setting(2, fidelity, sampler=sampler, budget=Budget(trials=6))
+    moments, inside = (3, 5, 10, 17), []
 
     def keep(waits: int) -> None:
         if waits in moments:
@@ -176,7 +176,7 @@ def test_a_search_whose_driver_is_killed_decides_as_an_unbroken_one(
     wanted.run(tmp_path / "unbroken", FakeExecutor(before_wait=keep))
     whole = everything(tmp_path / "unbroken")
     assert True in inside
-    for moment in moments[: len(inside)]:
+    for moment in moments:
         wanted.run(tmp_path / str(moment), FakeExecutor())
         assert everything(tmp_path / str(moment)) == whole, f"resumed from wait {moment}"
 
