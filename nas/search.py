@@ -279,25 +279,20 @@ class Search:
         frozen = outcome.epoch < self._epochs
         self._book.note(number, outcome.curve, frozen=frozen, checkpoint=outcome.checkpoint)
         if not frozen:
-            self._complete(number, outcome.curve)
+            self._complete(outcome)
 
-    def _complete(self, number: int, curve: Curve) -> None:
-        values, repeated = (
-            self._parts.values(curve, self._book.records[number].candidate.costs),
-            self._is_repeat(number),
-        )
+    def _complete(self, outcome: Outcome) -> None:
+        number = outcome.job.trial
+        values = self._parts.values(outcome.curve, self._book.records[number].candidate.costs)
         self._book.complete(number, values)
         self._failures = 0
         record = self._book.records[number]
-        if repeated:
-            self._parts.view.correct(number, record.values or {})
+        if outcome.job.repeat:
+            self._parts.view.correct(number, record.values or values)
             self._sweep()
-            return
-        self._parts.view.tell(number, values, record.seconds)
-        self._ended(number)
-
-    def _is_repeat(self, number: int) -> bool:
-        return self._book.records[number].repeating is not None
+        else:
+            self._parts.view.tell(number, values, record.seconds)
+            self._ended(number)
 
     def _prune(self, number: int) -> None:
         self._book.prune(number)
@@ -324,11 +319,11 @@ class Search:
         self._book.retry(job.trial, failure.kind)
 
     def _give_up(self, outcome: Outcome, failure: Failure) -> None:
-        number, repeated = outcome.job.trial, outcome.job.repeat > 0
+        number = outcome.job.trial
         whole = outcome.curve[:1] and outcome.curve[0].epoch == 1  # a process that died told of its own epochs only
         self._book.note(number, max(self._book.current(number).curve, outcome.curve if whole else (), key=len))
         self._book.fail(number, failure)
-        if repeated:  # the network counts with what its other trainings came to
+        if outcome.job.repeat:  # the network counts with what its other trainings came to
             self._sweep()
         else:
             self._parts.view.fail(number)
