@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from made_up_tables import made_up_table
-from rehearsing import plan
+from rehearsing import Plan, plan
 
 from nas.rehearsal.play import Stage, Trace, play
 from nas.rehearsal.scores import score
@@ -97,11 +98,13 @@ def test_a_stage_that_cannot_be_is_refused(table: Table) -> None:
         Stage(table, charge="money")
 
 
+def repeating(repeats: int, **changes: Any) -> Plan:
+    return replace(plan(**changes), fidelity=replace(plan().fidelity, repeats=repeats))
+
+
 def test_a_repeat_answers_with_another_seed_of_the_table(table: Table) -> None:
     stage, budget = Stage(table), Budget(trials=16)
-    fidelity = plan().fidelity
-    plain = play(plan(budget=budget, seed=1), stage)
-    trace = play(plan(budget=budget, seed=1, fidelity=replace(fidelity, repeats=2)), stage)
+    plain, trace = (play(repeating(repeats, budget=budget, seed=1), stage) for repeats in (0, 2))
     assert len(trace.trials) == len(plain.trials) == 16
     means = {
         name: {
@@ -119,8 +122,7 @@ def test_a_repeat_answers_with_another_seed_of_the_table(table: Table) -> None:
 
 
 def test_a_repeat_that_changes_the_front_is_a_step_of_its_own(table: Table) -> None:
-    fidelity = replace(plan().fidelity, repeats=2)
-    traces = [play(plan(budget=Budget(trials=16), seed=seed, fidelity=fidelity), Stage(table)) for seed in range(6)]
+    traces = [play(repeating(2, budget=Budget(trials=16), seed=seed), Stage(table)) for seed in range(6)]
     assert any(len(trace.steps) > 16 for trace in traces)
     for trace in traces:
         seconds = [step.seconds for step in trace.steps]
@@ -132,4 +134,4 @@ def test_more_repeats_than_the_table_has_seeds_are_refused(table: Table) -> None
         "fidelity.repeats must be below the number of seeds of the table, each training being one of them, got 3 and 3"
     )
     with pytest.raises(ValueError, match=law):
-        play(plan(fidelity=replace(plan().fidelity, repeats=3)), Stage(table))
+        play(repeating(3), Stage(table))
