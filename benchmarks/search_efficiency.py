@@ -77,10 +77,8 @@ STRATEGIES = tuple(
         ]
     )
 )
-SHORT = {
-    "first_epoch": 50.0
-}  # cohorts have drawn the larger part of a table by then, and samplers meet duplicates only
 DRAWN = (*((sampler, "full") for sampler in SAMPLERS), ("known_cost", "full"), OURS)
+SHORT = 50.0  # full trainings of one-epoch cohorts, which have drawn most of a table by then, and of ingredients
 MOMENTS = (10, 30, 100)
 
 Name = tuple[str, ...]
@@ -180,8 +178,12 @@ def _spoken(name: Name) -> str:
     >>> _spoken(("known_cost", "freeze_thaw", "sampler.options.start=1"))
     'known cost, freeze thaw, start=1'
     """
-    short = f" (to {SHORT[name[1]]:.0f})" if name[1] in SHORT else ""
+    short = f" (to {SHORT:.0f})" if _ends_early(name) else ""
     return ", ".join(part.partition(".options.")[2] or part for part in name).replace("_", " ") + short
+
+
+def _ends_early(name: Name) -> bool:
+    return name[1] == "first_epoch" or name not in DRAWN
 
 
 def _overrides(name: Name) -> list[str]:
@@ -197,7 +199,7 @@ def _board(path: Path, names: Sequence[Name], arguments: argparse.Namespace) -> 
     strategies = {}
     for name in names:
         config = compose("rehearse", _overrides(name))
-        trainings = min(arguments.horizon, SHORT.get(name[1], math.inf))
+        trainings = min(arguments.horizon, SHORT) if _ends_early(name) else arguments.horizon
         config = replace(config, budget=Budget(trials=None, trainings=trainings))
         plans = [replace(config, seed=seed) for seed in range(arguments.seeds)]
         found: dict[int, Trace] = {}
@@ -256,9 +258,9 @@ def _page(boards: Mapping[str, Board], about: Mapping[str, Any], seeds: int) -> 
 Written by `benchmarks/search_efficiency.py`; `rehearsals.md` says what is measured and how. Medians over {seeds} seeds
 with the bootstrap's interval of 95 %. `to 80%` and its like are full-training equivalents, in processor seconds.
 `× oracle` is how many times the oracle's training it takes to 80 %. `area +` charges what driver and sampler thought
-too, and strategies stand in its order: the smaller, the better. One-epoch cohorts end after {SHORT["first_epoch"]:.0f}
-full trainings, when they have drawn so much of a table that samplers meet little but duplicates; what they have then
-counts for the rest.
+too, and strategies stand in its order: the smaller, the better. What is marked so ends after {SHORT:.0f} full
+trainings, and what it has then counts for the rest: one-epoch cohorts, because by then they have drawn so much of a
+table that samplers meet little but duplicates, and strategies that are here to tell what an ingredient is worth.
 
 Rehearsed on {about["processor"]} with {about["cores"]} cores, Python {about["python"]}, optuna {packages["optuna"]},
 numpy {packages["numpy"]}, inception-nas {about["inception-nas"]}. Curves of all seeds:
