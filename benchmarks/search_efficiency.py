@@ -388,5 +388,6 @@ def _cell(found: Mapping[str, float | None], horizon: float) -> str:
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    if "OMP_NUM_THREADS" not in os.environ:  # read when numpy is imported, and several threads wait more than they work
+        os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | {"OMP_NUM_THREADS": "1"})
     main()
