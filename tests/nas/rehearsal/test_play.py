@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from made_up_tables import made_up_table
-from rehearsing import plan
+from rehearsing import Plan, plan
 
 from nas.rehearsal.play import Stage, Trace, play
 from nas.rehearsal.scores import score
-from nas.rehearsal.truth import truth_of
+from nas.rehearsal.truth import members, truth_of
 from nas.specs import Budget, Limits
 from nas.tables.table import Table, read_table
 
@@ -95,3 +96,42 @@ def test_a_stage_that_cannot_be_is_refused(table: Table) -> None:
         Stage(table, slots=0)
     with pytest.raises(ValueError, match="charge must be one of seconds, cpu_seconds, got 'money'"):
         Stage(table, charge="money")
+
+
+def repeating(repeats: int, **changes: Any) -> Plan:
+    return replace(plan(**changes), fidelity=replace(plan().fidelity, repeats=repeats))
+
+
+def test_a_repeat_answers_with_another_seed_of_the_table(table: Table) -> None:
+    stage, budget = Stage(table), Budget(trials=16)
+    plain, trace = (play(repeating(repeats, budget=budget, seed=1), stage) for repeats in (0, 2))
+    assert len(trace.trials) == len(plain.trials) == 16
+    means = {
+        name: {
+            "macs": float(entry.costs["macs"]),
+            "error": 1.0 - sum(entry.curves[seed][-1].val_accuracy for seed in table.seeds) / 3,
+        }
+        for name, entry in table.entries.items()
+    }
+    returned = trace.steps[-1].front
+    assert set(members({name: means[name] for name in returned}, truth_of(stage, Limits()).axes)) == set(returned)
+    own = sum(row.seconds for entry in table.entries.values() for row in entry.curves[1])
+    others = sum(row.seconds for name in returned for s in (0, 2) for row in table.entries[name].curves[s])
+    assert plain.steps[-1].seconds == pytest.approx(own)
+    assert trace.steps[-1].seconds >= own + others - 1e-9
+
+
+def test_a_repeat_that_changes_the_front_is_a_step_of_its_own(table: Table) -> None:
+    traces = [play(repeating(2, budget=Budget(trials=16), seed=seed), Stage(table)) for seed in range(6)]
+    assert any(len(trace.steps) > 16 for trace in traces)
+    for trace in traces:
+        seconds = [step.seconds for step in trace.steps]
+        assert seconds == sorted(seconds)
+
+
+def test_more_repeats_than_the_table_has_seeds_are_refused(table: Table) -> None:
+    law = (
+        "fidelity.repeats must be below the number of seeds of the table, each training being one of them, got 3 and 3"
+    )
+    with pytest.raises(ValueError, match=law):
+        play(repeating(3), Stage(table))
