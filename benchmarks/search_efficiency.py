@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import os
 import statistics
 import sys
 from collections.abc import Mapping, Sequence
@@ -388,6 +387,4 @@ def _cell(found: Mapping[str, float | None], horizon: float) -> str:
 
 
 if __name__ == "__main__":
-    if "OMP_NUM_THREADS" not in os.environ:  # read when numpy is imported, and several threads wait more than they work
-        os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | {"OMP_NUM_THREADS": "1"})
     main()

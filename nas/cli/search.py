@@ -22,6 +22,7 @@ from nas.settings import SearchConfig
 from nas.stores.opening import driving
 from nas.strategy import starts_of
 from nas.study import Study
+from nas.threads import thinking_alone
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +58,7 @@ def conduct(config: SearchConfig) -> tuple[Study, str, list[Path]]:
                 log.info("%s", reached)
             settled = replace(config, data=settled_data(config.data, info, config.workers))
             search = assemble(settled, study, space, [observer_for(sys.stderr), tracker])
-            with obeying_signals(search):
+            with obeying_signals(search), thinking_alone():
                 reason = search.run()
             left = _write_results(study)
     return study, reason, left

@@ -16,6 +16,7 @@ from nas.rehearsal.cache import Cache
 from nas.rehearsal.play import Stage, Trace, play
 from nas.strategy import Strategy
 from nas.tables.table import read_table
+from nas.threads import thinking_alone
 
 _STAGES: list[Stage] = []  # the stage of a child process, read once for all of its rehearsals
 
@@ -42,10 +43,16 @@ class Troupe:
                 left.append(index)
             else:
                 yield index, known
-        played = self._apart(strategies, stage, left) if self.processes > 1 and len(left) > 1 else None
-        for index, trace in played or ((index, play(strategies[index], stage)) for index in left):
+        played = self._apart if self.processes > 1 and len(left) > 1 else self._here
+        for index, trace in played(strategies, stage, left):
             if self.cache:
                 self.cache.put(strategies[index], stage, trace)
+            yield index, trace
+
+    def _here(self, strategies: Sequence[Strategy], stage: Stage, left: Sequence[int]) -> Iterator[tuple[int, Trace]]:
+        for index in left:
+            with thinking_alone():
+                trace = play(strategies[index], stage)
             yield index, trace
 
     def _apart(self, strategies: Sequence[Strategy], stage: Stage, left: Sequence[int]) -> Iterator[tuple[int, Trace]]:
@@ -71,6 +78,7 @@ def _begin(path: str, slots: int, charge: str) -> None:
     """Read the table in a new child, which ends with the process that it works for, however that ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group, and the parent decides
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    thinking_alone()
     _STAGES.append(Stage(read_table(Path(path)), slots, charge))
 
 
