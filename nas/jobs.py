@@ -61,6 +61,27 @@ class Failure:
 
 
 @dataclass(frozen=True)
+class Parent:
+    """A trained network whose weights another one starts from, for the last part of the schedule.
+
+    Attributes:
+        trial: its number in the study.
+        architecture: its architecture's JSON form.
+        checkpoint: its last checkpoint.
+        skips: epochs at the beginning of the schedule that its child is spared, at least 1.
+    """
+
+    trial: int
+    architecture: Mapping[str, Any]
+    checkpoint: Path
+    skips: int
+
+    def __post_init__(self) -> None:
+        if self.skips < 1:
+            raise ValueError(f"a child must be spared at least 1 epoch, got {self.skips}")
+
+
+@dataclass(frozen=True)
 class Job:
     """Train `architecture` from epoch `from_epoch` to epoch `to_epoch`.
 
@@ -70,13 +91,14 @@ class Job:
         architecture: the architecture's JSON form.
         seed: seeds the initial weights, the batch order and the augmentation of this trial.
         from_epoch: epochs already trained, 0 for a new trial.
-        to_epoch: stop after this epoch; at most the recipe's full horizon.
+        to_epoch: stop after this epoch; at most the recipe's full horizon, less the epochs that a parent spares.
         folder: where the job writes its checkpoints and its log.
         checkpoint: the checkpoint to start from; None exactly when `from_epoch` is 0.
         micro_batches: parts that each batch is cut into, their gradients added up, so that a step needs less memory;
             batch norm then sees the parts one by one. 1 for whole batches.
         devices: how many devices train it together, each on its share of every batch, in a process of its own.
         repeat: 0 for the trial's own training, i for its i-th repeat with another seed.
+        parent: whose weights a new trial starts from, None for fresh ones.
     """
 
     trial: int
@@ -90,6 +112,7 @@ class Job:
     micro_batches: int = 1
     devices: int = 1
     repeat: int = 0
+    parent: Parent | None = None
 
     def __post_init__(self) -> None:
         if self.devices < 1:
@@ -107,6 +130,11 @@ class Job:
                 f"a job starts from a checkpoint exactly when epochs are already trained, "
                 f"got from_epoch {self.from_epoch} and checkpoint {self.checkpoint}"
             )
+
+    @property
+    def skips(self) -> int:
+        """Epochs at the beginning of the schedule that are not trained."""
+        return 0 if self.parent is None else self.parent.skips
 
 
 def repeat_folder(trial: Path, repeat: int) -> Path:

@@ -66,6 +66,7 @@ def identity(job: Job, recipe: Recipe, steps_per_epoch: int) -> dict[str, str]:
         "recipe": json.dumps(asdict(recipe), sort_keys=True),
         "seed": str(job.seed),
         "steps per epoch": str(steps_per_epoch),
+        "parent": "" if job.parent is None else f"trial {job.parent.trial}, {job.parent.skips} epochs skipped",
     }
 
 
@@ -133,7 +134,7 @@ def load(path: Path, expected: Mapping[str, str]) -> Checkpoint:
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"a checkpoint must hold a whole training state, got {error!r} in {path}") from error
     for key, value in expected.items():
-        if found.identity.get(key) != value:
+        if found.identity.get(key, "") != value:  # those written before there were parents name none
             raise CheckpointError(
                 f"a checkpoint must be of the training that goes on; {key} differs in {path}: "
                 f"expected {value}, got {found.identity.get(key)}"

@@ -44,7 +44,7 @@ class Horizon:
     """Where a job stands in the whole training.
 
     Attributes:
-        first_epoch: epochs already trained.
+        first_epoch: epochs of the schedule that are behind it.
         steps_per_epoch: optimizer steps an epoch.
         epochs: the recipe's full horizon.
         micro_batches: parts of a batch whose gradients a process adds up before a step.
@@ -57,7 +57,7 @@ class Horizon:
 
     @property
     def first_step(self) -> int:
-        """Optimizer steps already made."""
+        """Optimizer steps of the schedule that are behind it."""
         return self.first_epoch * self.steps_per_epoch
 
     @property

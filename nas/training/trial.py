@@ -34,6 +34,7 @@ def train(
     Training to epoch a, stopping and going on to epoch b ends, on a CPU, bit for bit like an unbroken run to b: the
     learning rate is a function of the step in the full horizon; optimizer, average and batch-norm statistics come from
     the checkpoint; and torch's generator is seeded from the job's seed and the epoch's number where an epoch starts.
+    With a parent, `network` has its weights, and the training is the last part of the schedule.
     Where this process has a torch process group, it trains together with the others of it: every rank calls this with
     the same job and data, which work on their shares of each batch; rank 0 alone writes checkpoints and tells the
     control of epochs, and all stop at the end of an epoch in which any of their controls wants it.
@@ -74,11 +75,14 @@ class _Trial:
 
     def run(self, network: nn.Module, data: ImageData, recipe: Recipe, accelerator: str) -> None:
         job = self.job
-        if job.to_epoch > recipe.epochs:
-            raise ValueError(f"a job must end within the recipe's {recipe.epochs} epochs, got to_epoch {job.to_epoch}")
+        if job.skips + job.to_epoch > recipe.epochs:
+            raise ValueError(
+                f"a job must end within the recipe's {recipe.epochs} epochs, "
+                f"got to_epoch {job.to_epoch} and {job.skips} skipped"
+            )
         if job.devices != self.ranks.count:
             raise ValueError(f"a job over {job.devices} devices must have as many processes, got {self.ranks.count}")
-        horizon = Horizon(job.from_epoch, len(data.train_loader), recipe.epochs, job.micro_batches)
+        horizon = Horizon(job.skips + job.from_epoch, len(data.train_loader), recipe.epochs, job.micro_batches)
         identity = checkpoints.identity(job, recipe, horizon.steps_per_epoch)
         start = None if job.checkpoint is None else checkpoints.load(job.checkpoint, identity)
         if start is not None:
@@ -96,7 +100,7 @@ class _Trial:
             warnings.filterwarnings("ignore", message="`broadcast_buffers` is deprecated")
             trainer.fit(
                 classifier,
-                SeededEpochs(data.train_loader, job.seed, job.from_epoch, job.micro_batches, self.ranks),
+                SeededEpochs(data.train_loader, job.seed, horizon.first_epoch, job.micro_batches, self.ranks),
                 ValidationShare(data.val_loader, self.ranks),
             )
 
