@@ -1,13 +1,15 @@
 """What a child gains from its parent's weights, and how that changes the order in which children come.
 
 Pairs of a network of the space, drawn at random and trained in full, and a child of it that differs in one choice. Each
-child is trained from fresh weights in full with two seeds, whose mean counts as the truth; with a third seed; from its
-parent's weights over the last part of the same schedule; and from fresh weights over a whole schedule of as many epochs.
+child is trained from fresh weights in full with two seeds, whose mean counts as the truth; with a third seed; from
+its parent's weights over the last part of the same schedule; and from fresh weights over a whole schedule of as many
+epochs.
 
 Counted are the difference from the truth, the seconds as a share of a full training's, and the rank correlation over
-the children with the truth. That of the third seed is what any training can reach. Networks that cost more rank higher
-whatever their weights, so the last column is the correlation of what is left when a line in the logarithm of the MACs is
-taken off both. The first row is one seed of the truth against the other one. Intervals are bootstraps over the pairs.
+the children with the truth. That of the third seed is what any training can reach. Networks that cost more rank
+higher whatever their weights, so the last column is the correlation of what is left when a line in the logarithm of the
+MACs is taken off both. The first row is one seed of the truth against the other one. Intervals are bootstraps over the
+pairs.
 
     python benchmarks/inheritance.py [--pairs 30] [--skips 4 8] [--rows pairs.jsonl] [training.epochs=12 ...]
 """

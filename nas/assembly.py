@@ -15,6 +15,7 @@ import torch
 
 from nas.data import DataInfo, DataSpec, describe
 from nas.executing import executor_for, spread_of, step_memory
+from nas.fidelity.policy import Inheriting
 from nas.gate import check_fits, check_reachable
 from nas.objectives.values import objective_values
 from nas.progress import Observer
@@ -28,11 +29,14 @@ from nas.strategy import asking, axes_of, policy
 from nas.study import Study, create_study, resume_study
 from nas.tracking.tracker import Tracker, open_tracker
 from nas.training.checkpoint import latest
+from nas.workers.spec import RAY
 from search_space.graph import Shape
 from search_space.space import Space, parse_space
 
 REFERENCE_SAMPLES = 512
 PACKAGES = ("torch", "pytorch-lightning", "torchmetrics", "optuna", "hydra-core", "numpy", "kornia", "datasets")
+SAME_END = ("full", "inherit")
+"""Fidelities that look at the last epoch alone."""
 NOT_TRACKED = ("outputs", "format", "storage", "tracking")
 WHERE_DATA_LIES = ("path", "cache", "cache_gib", "streaming", "decode_workers")
 """What a study's data may differ in from run to run: nothing that a curve depends on."""
@@ -82,6 +86,7 @@ def open_or_create(
 
 def assemble(config: SearchConfig, study: Study, space: Space, observers: Sequence[Observer]) -> Search:
     """A search over `study`, ready to run."""
+    _check_going_on(config, study)
     view, proposer = asking(config, space, study.axes, step_memory(config.training, config.workers))
     runner = TrialRunner(config.data, config.training, config.workers.threads_per_slot)
     parts = Parts(
@@ -97,6 +102,30 @@ def assemble(config: SearchConfig, study: Study, space: Space, observers: Sequen
         retention=Retention(config.workers.keep, study.trial_folder),
     )
     return Search(parts, config.budget, epochs=config.training.epochs, retries=config.workers.retries)
+
+
+def _check_checkpoints(config: SearchConfig) -> None:
+    """Refuse to start networks from weights that nobody keeps, or that lie where they are not trained."""
+    fidelity, workers = config.fidelity.name, config.workers
+    if workers.keep == "none":
+        raise ValueError(
+            f"checkpoints of trained networks must stay for fidelity={fidelity}: workers.keep must be front or all, "
+            f"got {workers.keep}"
+        )
+    if workers.name == RAY:
+        raise ValueError(f"checkpoints must lie where networks are trained for fidelity={fidelity}, got workers=ray")
+
+
+def _check_going_on(config: SearchConfig, study: Study) -> None:
+    """Refuse to compare, epoch by epoch, what started from fresh weights and what did not."""
+    if config.fidelity.name in SAME_END:
+        return
+    heirs = sum(record.descent is not None for record in study.records())
+    if heirs:
+        raise ValueError(
+            f"a study whose trials inherit weights goes on with fidelity={' or '.join(SAME_END)}, since epochs of the "
+            f"others are not comparable with theirs; {heirs} do, got fidelity={config.fidelity.name}"
+        )
 
 
 def tracker_of(config: SearchConfig, study: Study) -> Tracker:
@@ -115,7 +144,8 @@ def prepare(config: SearchConfig) -> tuple[DataInfo, Space]:
     space = space_for(config.space, info)
     axes = axes_of(config.objective, space)
     asking(config, space, axes, None)
-    policy(config, axes, config.training.epochs)
+    if isinstance(policy(config, axes, config.training.epochs), Inheriting):
+        _check_checkpoints(config)
     check_reachable(space, config.limits)
     check_fits(space, step_memory(config.training, config.workers))
     return info, space

@@ -73,6 +73,10 @@ class Book:
         training = self.current(number).training
         self._remember(number, training={**training, "micro_batches": 2 * self.micro_batches(number)})
 
+    def disinherit(self, number: int) -> None:
+        """Train a trial from fresh weights, in full, since those of its parent are lost."""
+        self._remember(number, training={**self.records[number].training, "disinherited": True})
+
     def retry(self, number: int, kind: str) -> None:
         """Store that a trial is tried again after a failure of this kind."""
         current = self.current(number)
@@ -178,7 +182,7 @@ class Book:
 
     def trainings(self) -> float:
         """Training so far in full-training equivalents: all seconds by those of a full training."""
-        complete = [record.seconds for record in self.records.values() if record.state == "complete"]
+        complete = [r.seconds for r in self.records.values() if r.state == "complete" and r.descent is None]
         spent = sum(record.spent for record in self.records.values())
         if self._budget.training_seconds is not None:
             return spent / self._budget.training_seconds

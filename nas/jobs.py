@@ -51,8 +51,8 @@ class Failure:
     """Why a job ended without an outcome.
 
     Attributes:
-        kind: one of `nan`, `out_of_memory`, `data`, `disk_full`, `read_only`, `checkpoint`, `died`, `deadline` and
-            `error`; docs/failures.md says what becomes of each.
+        kind: one of `nan`, `out_of_memory`, `data`, `disk_full`, `read_only`, `checkpoint`, `parent`, `died`,
+            `deadline` and `error`; docs/failures.md says what becomes of each.
         message: one line a person can act on.
     """
 

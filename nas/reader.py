@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -32,15 +33,15 @@ class StudyReader:
         """What the study has done so far, as a JSON document."""
         return status_document(self.study, self.records)
 
-    def architecture(self, number: int) -> Mapping[str, Any]:
-        """JSON form of the architecture of a trial.
+    def record(self, number: int) -> Record:
+        """A trial.
 
         Raises:
             ValueError: the study has no such trial.
         """
         if not 0 <= number < len(self.records):
             raise ValueError(f"a trial must be one of the {len(self.records)} in {self.study.name}, got {number}")
-        return self.records[number].candidate.architecture
+        return self.records[number]
 
 
 def open_for_reading(folder: Path, kind: str = "sqlite") -> StudyReader:
@@ -75,10 +76,16 @@ def front_document(study: Study, records: Sequence[Record]) -> dict[str, Any]:
                 "values": _exact(record),
                 "costs": dict(record.candidate.costs),
                 **({"trainings": record.trainings} if record.repeats else {}),
+                **inherited(record),
             }
             for record in members
         ],
     }
+
+
+def inherited(record: Record) -> dict[str, Any]:
+    """Whose weights a trial started from, under `inherits`; nothing for fresh ones."""
+    return {} if record.descent is None else {"inherits": asdict(record.descent)}
 
 
 def _exact(record: Record) -> dict[str, float]:

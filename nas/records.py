@@ -56,6 +56,21 @@ class Rejected:
 
 
 @dataclass(frozen=True)
+class Descent:
+    """Which trained network a new one takes its first weights from.
+
+    Attributes:
+        trial: its number.
+        changes: choices that set the two apart, at least 0.
+        skips: epochs at the beginning of the schedule that the new one is spared, at least 1.
+    """
+
+    trial: int
+    changes: int
+    skips: int
+
+
+@dataclass(frozen=True)
 class Candidate:
     """An architecture that was asked for and passed the gate: everything about it that is known before training.
 
@@ -73,6 +88,7 @@ class Candidate:
         rejected: the rejected asks since the last candidate that the sampler was told of.
         skipped: counts of all asks since the last candidate that led to none: `rejected`, `duplicates`.
         sampler_attrs: what the sampler noted on its trial.
+        inherits: whose weights it was to start from, None for fresh ones.
     """
 
     ask: int
@@ -88,6 +104,7 @@ class Candidate:
     rejected: tuple[Rejected, ...] = ()
     skipped: Mapping[str, int] = field(default_factory=dict)
     sampler_attrs: Mapping[str, Any] = field(default_factory=dict)
+    inherits: Descent | None = None
 
 
 @dataclass(frozen=True)
@@ -211,6 +228,18 @@ class Record:
     def as_told(self) -> Record:
         """The record as it was when the trial ended, before any repeat."""
         return replace(self, values=self.told, repeats=(), told=None) if self.repeats else self
+
+    @property
+    def descent(self) -> Descent | None:
+        """Whose weights it starts from; None for fresh ones, and where those of its parent could not be read."""
+        return None if self.training.get("disinherited") else self.candidate.inherits
+
+    @property
+    def full_seconds(self) -> float:
+        """Seconds that its training would have taken from the beginning of the schedule, by those of its own epochs."""
+        if self.descent is None or not self.curve:
+            return self.seconds
+        return self.seconds * (self.descent.skips + len(self.curve)) / len(self.curve)
 
     @property
     def goal(self) -> int | None:

@@ -35,6 +35,8 @@ class Verdict(Enum):
     """Set the checkpoint aside, and go on from what is left."""
     SMALLER = auto()
     """Hand it out once more with every batch in twice as many parts."""
+    DISINHERIT = auto()
+    """Hand it out once more with fresh weights, over the whole schedule."""
     STOP = auto()
     """End the search in order; the trial stays resumable."""
     FAIL = auto()
@@ -50,12 +52,14 @@ def verdict(failure: Failure, job: Job, earlier: Mapping[str, int], retries: int
         earlier: how often the trial was tried again in this run, by kind of failure.
         retries: how often it may be tried again in all; a hang is tried again once at most.
     """
-    left = retries - sum(count for kind, count in earlier.items() if kind != "out_of_memory")
+    left = retries - sum(count for kind, count in earlier.items() if kind not in {"out_of_memory", "parent"})
     match failure.kind:
         case kind if kind in STOPPING:
             return Verdict.STOP
         case "out_of_memory" if job.micro_batches == 1:
             return Verdict.SMALLER
+        case "parent":
+            return Verdict.DISINHERIT
         case "checkpoint" if job.checkpoint is not None and left > 0:
             return Verdict.ANEW
         case "died" if left > 0:

@@ -35,11 +35,22 @@ class Retention:
         self._folder = folder
         self._dropped: set[Path] = set()
 
+    def kept(self, records: Sequence[Record], front: Sequence[Record]) -> list[Record]:
+        """The complete trials whose checkpoints stay, whatever else happens now.
+
+        Args:
+            records: all trials.
+            front: those on the front now.
+        """
+        chosen = {"all": records, "front": front, "none": ()}[self._keep]
+        return [record for record in chosen if record.state == "complete"]
+
     def sweep(self, records: Iterable[Record], front: Sequence[Record]) -> None:
         """Drop what need not stay.
 
         A trial that is none of `front` never comes back to it, so what is dropped is never wanted again. Of a repeat
-        that has ended nothing is wanted: what is handed over is a trial's own training.
+        that has ended nothing is wanted: what is handed over is a trial's own training. While a trial runs that started
+        from the weights of another one, these stay too, for it may have to start once more.
 
         Args:
             records: all trials.
@@ -47,8 +58,10 @@ class Retention:
         """
         if self._keep == "all":
             return
-        kept = {record.number for record in front} if self._keep == "front" else set()
-        for record in records:
+        trials = list(records)
+        kept = {record.number for record in self.kept(trials, front)}
+        kept |= {record.descent.trial for record in trials if record.state == "running" and record.descent}
+        for record in trials:
             folder = self._folder(record.number)
             if record.state != "running" and record.number not in kept:
                 self._drop(folder)

@@ -6,19 +6,20 @@ the seed, so a killed search that is started again goes on as if nothing had hap
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from nas.book import Book
 from nas.clock import Clock, WallClock
-from nas.fidelity.policy import Again, Policy, Prune, Start, Thaw
-from nas.jobs import Curve, Epoch, Executor, Failure, Handle, Job, Outcome
+from nas.fidelity.policy import Again, Inheriting, Policy, Prune, Start, Thaw
+from nas.jobs import Curve, Epoch, Executor, Failure, Handle, Job, Outcome, Parent
 from nas.progress import Observer, Progress, Running
 from nas.proposer import Proposer, repeat_seed
-from nas.records import Prospects, Record
+from nas.records import Candidate, Prospects, Record
 from nas.recovery import STOPPING, Verdict, set_aside, verdict
 from nas.retention import Retention
 from nas.samplers.view import View
@@ -29,6 +30,8 @@ from nas.study import Study
 POLL_SECONDS = 0.5
 NOTE_SECONDS = 30.0
 MAX_FAILURES_IN_A_ROW = 10
+
+log = logging.getLogger(__name__)
 
 Values = Callable[[Curve, Mapping[str, float]], dict[str, float]]
 Latest = Callable[[Path], tuple[Path, int] | None]
@@ -214,7 +217,7 @@ class Search:
             self._exhausted = not self._must_end()
             return None
         candidate, ask = proposed
-        number = self._book.add(candidate)
+        number = self._book.add(self._descended(candidate))
         self._parts.view.accept(ask, number, candidate.constraints)
         return number
 
@@ -224,6 +227,27 @@ class Search:
         if record.repeating is None:
             self._book.open_repeat(number, repeat_seed(record.candidate.seed, len(record.repeats) + 1))
         return Thaw(number, self._epochs)
+
+    def _descended(self, candidate: Candidate) -> Candidate:
+        """The candidate with the trained network whose weights it starts from, where there is one.
+
+        Which networks come into question follows from the study alone, whatever lies in its folder.
+        """
+        policy, records = self._parts.policy, list(self._book.records.values())
+        if not isinstance(policy, Inheriting):
+            return candidate
+        retention = self._parts.retention or Retention("all", self._book.folder)
+        return replace(candidate, inherits=policy.descent(candidate, retention.kept(records, self._book.contenders())))
+
+    def _parent(self, number: int) -> Parent | None:
+        """Whose weights a trial starts from."""
+        record = self._book.records[number]
+        if record.descent is None or record.repeating:  # a repeat starts from fresh weights
+            return None
+        descent = record.descent
+        ancestor = self._book.records[descent.trial]
+        checkpoint = self._parts.study.folder / str(ancestor.training["checkpoint"])
+        return Parent(descent.trial, ancestor.candidate.architecture, checkpoint, descent.skips)
 
     def _must_end(self) -> bool:
         """Whether the search is to end now, whatever is still to do."""
@@ -237,7 +261,9 @@ class Search:
         """Hand out a job for a trial, from its newest checkpoint."""
         number = due.trial
         record, folder = self._book.records[number], self._book.folder(number)
-        attempt = self._book.next_attempt(number, due.to_epoch, devices)
+        parent = self._parent(number)
+        goal = min(due.to_epoch, self._epochs - (parent.skips if parent else 0))
+        attempt = self._book.next_attempt(number, goal, devices)
         checkpoint, epoch = self._parts.latest(folder) or (None, 0)
         job = Job(
             trial=number,
@@ -245,12 +271,13 @@ class Search:
             architecture=record.candidate.architecture,
             seed=record.repeating.seed if record.repeating else record.candidate.seed,
             from_epoch=epoch,
-            to_epoch=max(epoch, due.to_epoch),
+            to_epoch=max(epoch, goal),
             folder=folder,
             checkpoint=checkpoint,
             micro_batches=self._book.micro_batches(number),
             devices=devices,
             repeat=len(record.repeats) if record.repeating else 0,
+            parent=parent,
         )
         self._handles[number] = self._parts.executor.submit(job, self._on_epoch)
         self._reached[number], self._noted[number] = epoch, self._parts.clock.now()
@@ -276,7 +303,7 @@ class Search:
         if outcome.failure:
             self._settle_failure(outcome, outcome.failure)
             return
-        frozen = outcome.epoch < self._epochs
+        frozen = outcome.job.skips + outcome.epoch < self._epochs
         self._book.note(number, outcome.curve, frozen=frozen, checkpoint=outcome.checkpoint)
         if not frozen:
             self._complete(outcome)
@@ -291,7 +318,7 @@ class Search:
             self._parts.view.correct(number, record.values or values)
             self._sweep()
         else:
-            self._parts.view.tell(number, values, record.seconds)
+            self._parts.view.tell(number, values, record.full_seconds)
             self._ended(number)
 
     def _prune(self, number: int) -> None:
@@ -313,6 +340,9 @@ class Search:
             case Verdict.ANEW:
                 set_aside(job)
                 self._book.see(job.trial, ())
+            case Verdict.DISINHERIT:
+                log.warning("trial %d is trained in full from fresh weights: %s", job.trial, failure.message)
+                self._book.disinherit(job.trial)
             case Verdict.SMALLER:
                 self._book.halve_batches(job.trial)
         again[failure.kind] += 1

@@ -8,6 +8,7 @@ training; * `ask`: the running number of the ask that drew it, counting rejected
 `duplicates`: the
   asks before it that led to no trial, so that a resumed search sees what an unbroken one saw;
 * `seed`: of its training; `curve`: its learning curve; `training`: attempt, checkpoint, seconds and the search's clock;
+* `inherits`: whose weights it was to start from, where there was such a network;
 * `failure`: kind and message, where it failed.
 
 What the study was searched with stands in the study's own attribute `fingerprint`. Further trainings of a complete
@@ -21,6 +22,7 @@ import json
 import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from functools import partial, reduce
 from pathlib import Path
 from typing import Any, TypeVar
@@ -32,7 +34,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from nas.jobs import Curve, Epoch, Failure
 from nas.pareto import Axis
-from nas.records import Candidate, Record, Rejected, Repeat
+from nas.records import Candidate, Descent, Record, Rejected, Repeat
 from nas.stores.sqlite import SqliteStore
 from nas.stores.store import Store
 
@@ -168,6 +170,8 @@ class Study:
             "skipped": dict(candidate.skipped),
             "rejected": [rejected.to_json() for rejected in candidate.rejected],
         }
+        if candidate.inherits is not None:
+            attrs["inherits"] = asdict(candidate.inherits)
         template = create_trial(
             state=TrialState.RUNNING,
             params=dict(candidate.params),
@@ -259,6 +263,7 @@ class Study:
             rejected=tuple(Rejected.from_json(rejected) for rejected in attrs["rejected"]),
             skipped=attrs["skipped"],
             sampler_attrs={k: v for k, v in trial.system_attrs.items() if not k.startswith("constraints")},
+            inherits=Descent(**attrs["inherits"]) if "inherits" in attrs else None,
         )
         complete = trial.state == TrialState.COMPLETE
         names = [axis.name for axis in self.axes]

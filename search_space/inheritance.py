@@ -3,9 +3,9 @@
 A fold over both graphs at once, nodes matched by their steps. It carries, for every channel of the child, which channel
 of the parent it continues: so a branch that is gone takes its own block of the next layer's input channels with it,
 wherever in the concatenation it stood. A filter that continues one of the parent's reads new channels with weight zero,
-as in Net2Net's widening (Chen et al. 2016, arXiv:1511.05641), so that what was learned is not disturbed: a child that is
-only wider computes what its parent does. New filters are the child's own fresh ones, and so are those of which no input
-goes on: a layer behind a new block learns anew, while the layers behind it keep what they had.
+as in Net2Net's widening (Chen et al. 2016, arXiv:1511.05641), so that what was learned is not disturbed: a child that
+is only wider computes what its parent does. New filters are the child's own fresh ones, and so are those of which no
+input goes on: a layer behind a new block learns anew, while the layers behind it keep what they had.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ class _Fold:
                 return _Stream(shape, before, self._conv(child, parent, at, path, like))
             case Linear(), Linear():
                 return _Stream(shape, before, self._linear(child, parent, at, path))
-            case (Conv() | Linear()), _:
+            case ((Conv() | Linear()), _):
                 return _Stream(shape, before, torch.full((shape.channels,), NEW))
             case Slice(), _:
                 start = parent.start if isinstance(parent, Slice) else 0
@@ -178,9 +178,7 @@ class _Fold:
         self._vectors(inner, rows, heirs, ("bias",))
         return rows
 
-    def _weight(
-        self, path: str, rows: Tensor, at: _Stream, groups: tuple[int, int], kernel: tuple[int, int]
-    ) -> Tensor:
+    def _weight(self, path: str, rows: Tensor, at: _Stream, groups: tuple[int, int], kernel: tuple[int, int]) -> Tensor:
         """Take filters over, centre on centre; which of them (outputs,) continue one of the parent's.
 
         Args:

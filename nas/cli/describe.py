@@ -15,6 +15,7 @@ from typing import Any
 from nas.cli.printing import Row, print_document
 from nas.cli.studies import reading
 from nas.gate import COSTS, costs_of, examine, graph_costs
+from nas.reader import inherited
 from nas.reports.tables import architecture_table, space_table
 from nas.settings import DescribeConfig
 from nas.specs import Limits
@@ -56,8 +57,8 @@ def run(config: DescribeConfig) -> int:
 def _network(config: DescribeConfig) -> tuple[dict[str, Any], Graph]:
     """What there is to say of the named network, and its graph."""
     if config.architecture is not None:
-        architecture = named_architecture(config.architecture, config)
-        return architecture_document(architecture), lower(architecture)
+        architecture, origin = named_architecture(config.architecture, config)
+        return {**architecture_document(architecture), **origin}, lower(architecture)
     name = config.reference or ""
     if name not in REFERENCES:
         raise ValueError(f"reference must be one of {', '.join(REFERENCES)}, got {name!r}")
@@ -73,8 +74,8 @@ def _network(config: DescribeConfig) -> tuple[dict[str, Any], Graph]:
     return document, graph
 
 
-def named_architecture(name: str, config: DescribeConfig) -> Architecture:
-    """The normalised architecture of a JSON file, or of a study's trial as `STUDY:NUMBER`.
+def named_architecture(name: str, config: DescribeConfig) -> tuple[Architecture, dict[str, Any]]:
+    """The normalised architecture of a JSON file, or of a study's trial as `STUDY:NUMBER`, and where its weights began.
 
     Raises:
         ValueError: there is none, or the file holds something else.
@@ -82,11 +83,11 @@ def named_architecture(name: str, config: DescribeConfig) -> Architecture:
     path = Path(name).expanduser()
     trial = re.fullmatch(r"(.+):(\d+)", name)
     if path.is_file():
-        return _from_file(path)
+        return _from_file(path), {}
     if trial is None:
         raise ValueError(f"architecture must be a JSON file or a trial as STUDY:NUMBER, got {name!r}")
-    reader = reading(replace(config, study=trial[1]))
-    return normalise(Architecture.from_json(reader.architecture(int(trial[2]))))
+    record = reading(replace(config, study=trial[1])).record(int(trial[2]))
+    return normalise(Architecture.from_json(record.candidate.architecture)), inherited(record)
 
 
 def _from_file(path: Path) -> Architecture:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-from nas.records import Expected, Prospects, Record
+from nas.records import Candidate, Descent, Expected, Prospects, Record
 
 
 @dataclass(frozen=True)
@@ -79,5 +79,19 @@ class Policy(Protocol):
 
         Args:
             records: all trials by number.
+        """
+        ...
+
+
+@runtime_checkable
+class Inheriting(Protocol):
+    """A policy under which networks may start from the weights of others."""
+
+    def descent(self, candidate: Candidate, trained: Sequence[Record]) -> Descent | None:
+        """Whose weights a new network starts from, None for fresh ones; chosen once, before it is stored.
+
+        Args:
+            candidate: the network.
+            trained: complete trials whose checkpoints are kept.
         """
         ...

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any, final
 
+from nas.fidelity.policy import Inheriting
 from nas.jobs import Curve
 from nas.objectives.values import objective_values
 from nas.progress import Progress
@@ -189,6 +190,12 @@ def play(strategy: Strategy, stage: Stage) -> Trace:
         )
     table_seed = table.seeds[strategy.seed % len(table.seeds)]
     axes = axes_of(strategy.objective, table.space)
+    chosen = policy(strategy, axes, table.epochs)
+    if isinstance(chosen, Inheriting):
+        raise ValueError(  # noqa: TRY004 - what a person asked for, not a call
+            "a rehearsal plays trainings from fresh weights, as tables record them, "
+            f"got fidelity={strategy.fidelity.name}"
+        )
     clock, tracer = SimulatedClock(), Tracer()
     full = stage.full_training()
     executor = TableExecutor(answers(stage, table_seed), clock, stage.slots)
@@ -197,7 +204,7 @@ def play(strategy: Strategy, stage: Stage) -> Trace:
         study=study_in_memory(axes),
         view=view,
         proposer=proposer,
-        policy=policy(strategy, axes, table.epochs),
+        policy=chosen,
         executor=executor,
         values=partial(objective_values, strategy.objective),
         latest=executor.latest,

@@ -67,6 +67,14 @@ def architecture_table(document: Document) -> RenderableType:
     memory = f"activation memory at batch 1: {number(costs['memory_mib'])} MiB"
     identity = f"architecture {document['id']}, network {document['network_id']}"
     lines: list[RenderableType] = [Text(document["summary"]), Text(identity), table, Text(memory)]
+    if "inherits" in document:
+        begun = document["inherits"]
+        lines.append(
+            Text(
+                f"started from the weights of trial {begun['trial']}, {begun['changes']} choices away, "
+                f"{begun['skips']} epochs into the schedule"
+            )
+        )
     if "rewrite" in document:
         lines.append(_rewrite_table(document))
     return Group(*lines)

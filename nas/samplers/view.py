@@ -163,7 +163,7 @@ class View:
             self._storage.foreseen[trial.number] = foreseen(trial, self._scaled(outlook.values), attributes)
 
     def tell(self, number: int, values: Mapping[str, float], seconds: float | None = None) -> None:
-        """The stored trial `number` is complete; `seconds` is what its training took."""
+        """The stored trial `number` is complete; `seconds` is what a full training of it takes."""
         trial = self._trials[number]
         if seconds:
             study = self._storage.get_study_id_from_name(self.study.study_name)
@@ -208,7 +208,7 @@ class View:
             create_trial(
                 state=TrialState.COMPLETE if values else states[record.state],
                 values=self._scaled(values) if values else None,
-                user_attrs={SECONDS: record.seconds} if values and record.seconds else None,
+                user_attrs={SECONDS: record.full_seconds} if values and record.seconds else None,
                 **_choices(record.candidate),
             )
         )

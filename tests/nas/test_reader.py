@@ -119,9 +119,9 @@ def test_an_empty_study_has_documents_too(tmp_path: Path) -> None:
     assert (status["hypervolume"], status["seconds"], status["clock_seconds"], status["failures"]) == (0.0, 0, 0.0, {})
 
 
-def test_the_architecture_of_a_trial_is_found_by_its_number(study: Study) -> None:
+def test_a_trial_is_found_by_its_number(study: Study) -> None:
     reader = open_for_reading(study.folder)
-    assert reader.architecture(3) == {"stem": {"width": 8}, "number": 6}
+    assert reader.record(3).candidate.architecture == {"stem": {"width": 8}, "number": 6}
     for number in (-1, 9):
         with pytest.raises(ValueError, match=f"a trial must be one of the 9 in mine, got {number}"):
-            reader.architecture(number)
+            reader.record(number)
