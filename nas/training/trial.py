@@ -75,11 +75,9 @@ class _Trial:
 
     def run(self, network: nn.Module, data: ImageData, recipe: Recipe, accelerator: str) -> None:
         job = self.job
-        if job.skips + job.to_epoch > recipe.epochs:
-            raise ValueError(
-                f"a job must end within the recipe's {recipe.epochs} epochs, "
-                f"got to_epoch {job.to_epoch} and {job.skips} skipped"
-            )
+        left = recipe.epochs - job.skips
+        if job.to_epoch > left:
+            raise ValueError(f"a job must end within the recipe's {left} epochs, got to_epoch {job.to_epoch}")
         if job.devices != self.ranks.count:
             raise ValueError(f"a job over {job.devices} devices must have as many processes, got {self.ranks.count}")
         horizon = Horizon(job.skips + job.from_epoch, len(data.train_loader), recipe.epochs, job.micro_batches)

@@ -172,6 +172,16 @@ def test_a_search_that_is_killed_in_an_heirs_training_ends_like_an_unbroken_one(
     assert "of the parameters are those of trial 0" in (study.trial_folder(1) / "log.txt").read_text()
 
 
+def test_a_network_over_two_devices_inherits_too(tmp_path: Path) -> None:
+    config: Any = compose("search", [*WORDS, "budget.trials=2", "workers.slots=2", "workers.devices_per_trial=2"])
+    info, space = assembly.prepare(config)
+    study = assembly.open_or_create(tmp_path, config, info, space)
+    assert assembly.assemble(config, study, space, []).run() == "budget"
+    record = study.records()[1]
+    assert (record.state, len(record.curve), record.training["devices"]) == ("complete", EPOCHS - 1, 2)
+    assert record.descent is not None
+
+
 def test_describe_says_whose_weights_a_trial_began_with(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -98,8 +98,8 @@ def test_heirs_are_trained_for_the_last_part_of_the_schedule_and_charged_that(tm
 def test_the_sampler_hears_what_a_full_training_takes(tmp_path: Path) -> None:
     search = setting().search(tmp_path, FakeExecutor())
     search.run()
-    view = search._parts.view
-    attributes = [t.user_attrs.get(SECONDS) for t in view._study.get_trials(deepcopy=False) if t.values]
+    trials = search._parts.view.study.get_trials(deepcopy=False)
+    attributes = [t.user_attrs.get(SECONDS) for t in trials if t.values]
     assert attributes == [record.full_seconds for record in open_study(tmp_path).records()]
 
 

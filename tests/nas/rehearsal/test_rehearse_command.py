@@ -98,6 +98,7 @@ def test_a_table_a_picture_and_rows(said: Callable[..., str], tmp_path: Path) ->
         (["charge=money"], "charge must be one of seconds, cpu_seconds, got 'money'"),
         (["limits.max_macs=1"], "limits must leave a network of the table"),
         (["fidelity=first_epoch", "fidelity.options={epochs: 3}"], "below training.epochs=3, got 3"),
+        (["fidelity=inherit"], "a rehearsal plays trainings from fresh weights, as tables record them, got"),
     ],
 )
 def test_a_mistake_is_explained_in_one_line(
