@@ -12,6 +12,7 @@ import torch
 
 from nas.data import DataSpec, ImageData, ImageSet, Part, load, plain_loader
 from nas.exports import Subject
+from nas.reader import inherited
 from nas.records import Record
 from nas.retrain.files import TRIAL_FILE, read_json, trial_folder
 from nas.retrain.results import best_seed
@@ -88,6 +89,7 @@ def _searched(study: Study, record: Record) -> Weights:
         "weights": "average" if trained.averaged else "network",
         "val_accuracy": last.val_accuracy,
         "val_balanced_accuracy": last.val_balanced_accuracy,
+        **inherited(record),
     }
     if record.repeats:  # the weights are those of its own training, its values the means over all
         origin |= {"trainings": record.trainings, "mean_values": dict(record.values or {})}
