@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
-from nas.fidelity.policy import Policy
+from nas.fidelity.policy import Inheriting, Policy
 from nas.fidelity.repeats import Repeating
 from nas.fidelity.spec import FidelitySpec
 from nas.gate import COSTS
@@ -39,4 +39,9 @@ def policy_of(spec: FidelitySpec, horizon: Horizon) -> Policy:
         ValueError: there is none, or an option that it doesn't have or that is out of range.
     """
     policy = cast(Policy, make_plugin(__package__ or "", spec.name, "fidelity.name", horizon, spec.options))
+    if spec.repeats and isinstance(policy, Inheriting):
+        raise ValueError(
+            "repeats are averaged over trainings of one kind, and networks that inherit weights have two: "
+            f"fidelity.repeats must be 0 with fidelity={spec.name}, got {spec.repeats}"
+        )
     return Repeating(policy, horizon.axes, spec.repeats) if spec.repeats else policy

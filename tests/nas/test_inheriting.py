@@ -204,6 +204,7 @@ def test_describe_says_whose_weights_a_trial_began_with(
     [
         ("workers.keep=none", "workers.keep must be front or all, got none"),
         ("workers=ray", "checkpoints must lie where networks are trained for fidelity=inherit, got workers=ray"),
+        ("fidelity.repeats=1", "fidelity.repeats must be 0 with fidelity=inherit, got 1"),
         ("training.epochs=1", "fidelity=inherit needs training.epochs of at least 2, got 1"),
         ("+fidelity.options.skip=1", r"skip must lie in (0, 1), got 1"),
     ],
