@@ -37,8 +37,8 @@ READS = ("GET", "HEAD")
 NAMESPACE = uuid.UUID("6f0cbb3c-52f2-4d3e-9a36-0d1f0e2b7a55")
 MISSING = "optuna-dashboard must be installed for this: pip install 'inception-nas[dashboard]'"
 LACKS = (
-    "Hypervolume, limits, learning curves of several objectives and a logarithmic cost axis are not in it: "
-    "nas report has them."
+    "Hypervolume, limits, means over repeats, learning curves of several objectives and a logarithmic cost axis "
+    "are not in it: nas report has them."
 )
 
 log = logging.getLogger(__name__)

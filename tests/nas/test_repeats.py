@@ -159,6 +159,14 @@ def test_without_repeats_nothing_is_wrapped_and_nothing_is_stored(tmp_path: Path
     assert all("trainings" not in item for item in reader.front_document()["front"])
 
 
+def test_a_search_that_has_ended_trains_its_front_again_when_told_so(tmp_path: Path) -> None:
+    setting(0, budget=Budget(trials=5)).run(tmp_path)
+    before = records(tmp_path)
+    assert setting(1, budget=Budget(trials=5)).run(tmp_path) == "budget"
+    assert [record.as_told() for record in records(tmp_path)] == before
+    assert {member.trainings for member in front_records(records(tmp_path), HORIZON.axes)} == {2}
+
+
 @pytest.mark.parametrize(
     ("fidelity", "sampler"), [("full", "tpe"), ("freeze_thaw", "known_cost"), ("moasha", "random")]
 )
