@@ -59,7 +59,8 @@ def hang(job: Job) -> None:
 def tell(job: Job) -> None:
     """Prints what the child is like, to both of its outputs and from below Python."""
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, set())
-    print("device", os.environ.get("CUDA_VISIBLE_DEVICES"), "deaf", signal.SIGINT in blocked)
+    # A line in one write: the processes of a job share its log, and an unbuffered print writes a line in pieces.
+    sys.stdout.write(f"device {os.environ.get('CUDA_VISIBLE_DEVICES')} deaf {signal.SIGINT in blocked}\n")
     print("to standard error", file=sys.stderr)
     os.write(1, b"from below Python\n")
     print("pid", os.getpid(), flush=True)

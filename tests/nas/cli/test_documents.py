@@ -8,10 +8,12 @@ import json
 import random
 
 import pytest
+from engine import candidate
 
 from nas.cli import main
 from nas.cli.describe import architecture_document, space_document
 from nas.config import compose
+from nas.records import Record
 from nas.specs import Limits
 from search_space.architecture import Architecture
 from search_space.cost import cost
@@ -74,8 +76,8 @@ class FakeReader:
     def status_document(self):
         return STATUS
 
-    def architecture(self, number):
-        return NETWORKS[number].to_json()
+    def record(self, number):
+        return Record(number, "running", candidate(number, architecture=NETWORKS[number].to_json()), (), {}, None, None)
 
 
 @pytest.fixture
