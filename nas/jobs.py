@@ -8,7 +8,7 @@ it crosses a process or a machine boundary as it is.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -35,7 +35,7 @@ class Epoch:
 
     def to_json(self) -> dict[str, Any]:
         """The row as a JSON object."""
-        return asdict(self)
+        return dict(vars(self))
 
     @classmethod
     def from_json(cls, row: Mapping[str, Any]) -> Epoch:

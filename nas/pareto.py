@@ -8,6 +8,7 @@ so the hypervolume of a study lies in [0, 1] and does not depend on units.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -53,7 +54,7 @@ class Axis:
 
     def scaled(self, value: float) -> float:
         """The value on the axis' own scale: its logarithm to base 10 where the axis is logarithmic."""
-        return math.log10(max(value, np.finfo(float).tiny)) if self.log else value
+        return math.log10(max(value, sys.float_info.min)) if self.log else value
 
     def loss(self, value: float) -> float:
         """0 at the best end, 1 at the worst, beyond 1 past it.

@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, final
 
 import numpy as np
@@ -24,7 +25,8 @@ Measure = Callable[[Architecture], tuple[str, Mapping[str, float]]]
 Within = Callable[[Mapping[str, float]], bool]
 """Whether costs are within the limits."""
 
-CAPACITY = 50_000
+CAPACITY = 2048  # networks remembered; a driver's memory must not grow with its asks
+PARENTS = 64  # whose changes are remembered: more than two asks have
 WALK = 20
 FEW = 100
 
@@ -72,7 +74,7 @@ class Networks:
         """
         self.space = space
         self._measure = measure
-        self._known: dict[Architecture, Network] = {}
+        self._remembered = lru_cache(CAPACITY)(self._known)
         self._by_params: dict[frozenset[tuple[str, Any]], Network | None] = {}
         names = columns(space)
         alike = [POSITION.sub("", name) for name in names]
@@ -81,17 +83,14 @@ class Networks:
 
     def of(self, architecture: Architecture) -> Network:
         """The network of a normalised architecture of the space."""
-        known = self._known.get(architecture)
-        if known is None:
-            if len(self._known) >= CAPACITY:
-                self._known.clear()
-            name, costs = self._measure(architecture)
-            code = np.array(encode(self.space, architecture))
-            alike = [code[list(group)].mean() for group in self._alike]
-            logs = np.log10(np.maximum(list(costs.values()), 1e-9))
-            known = Network(architecture, name, costs, np.concatenate([code, alike, logs]))
-            self._known[architecture] = known
-        return known
+        return self._remembered(architecture)
+
+    def _known(self, architecture: Architecture) -> Network:
+        name, costs = self._measure(architecture)
+        code = np.array(encode(self.space, architecture))
+        alike = [code[list(group)].mean() for group in self._alike]
+        logs = np.log10(np.maximum(list(costs.values()), 1e-9))
+        return Network(architecture, name, costs, np.concatenate([code, alike, logs]))
 
     def of_params(self, params: Mapping[str, Any]) -> Network | None:
         """The network that a trial with these parameters is of; None for one of another space."""
@@ -120,6 +119,22 @@ def _kind(name: str) -> str:
 
 
 @final
+@dataclass(frozen=True, eq=False)
+class _Ways:
+    """How an architecture came about, and what else there is.
+
+    Attributes:
+        chosen: what makes it.
+        others: the other options at every path on the way.
+        children: networks that one other option makes of it, where no further choice hangs on that option.
+    """
+
+    chosen: Mapping[str, Value]
+    others: Mapping[str, tuple[Value, ...]]
+    children: dict[tuple[str, Value], Network] = field(default_factory=dict)
+
+
+@final
 class Source:
     """Where candidates come from: a stream of random networks within the limits, and changes of given networks."""
 
@@ -135,7 +150,7 @@ class Source:
         self._generator = random.Random(0)
         self._drawn: dict[str, tuple[int, Network]] = {}
         self._first: list[Network] = []
-        self._options: dict[Architecture, tuple[Mapping[str, Value], Mapping[str, tuple[Value, ...]]]] = {}
+        self._ways = lru_cache(PARENTS)(self._found_ways)
 
     def stream(self, draws: int) -> Sequence[Network]:
         """Different networks within the limits among the first `draws` random ones of the space; always the same.
@@ -178,17 +193,25 @@ class Source:
 
     def changed(self, network: Network, generator: random.Random) -> Network | None:
         """A network that differs in one choice and in what hangs on it; None where it is beyond the limits."""
-        chosen, options = self._choices(network.architecture)
-        if not options:
+        ways = self._ways(network.architecture)
+        if not ways.others:
             return None
-        path = generator.choice(list(options))
-        replay = ReplayChooser({**chosen, path: generator.choice(options[path])}, RandomChooser(generator))
+        path = generator.choice(list(ways.others))
+        found = self._child(ways, path, generator.choice(ways.others[path]), generator)
+        return found if found.network_id != network.network_id and self._within(found.costs) else None
+
+    def _child(self, ways: _Ways, path: str, option: Value, generator: random.Random) -> Network:
+        if (path, option) in ways.children:
+            return ways.children[path, option]
+        replay = ReplayChooser({**ways.chosen, path: option}, RandomChooser(generator))
         found = self._networks.of(self._networks.space.sample(replay))
-        return found if found is not network and self._within(found.costs) else None
+        if replay.met.keys() <= ways.chosen.keys():
+            ways.children[path, option] = found
+        return found
 
     def crossed(self, mother: Network, father: Network, generator: random.Random) -> Network | None:
         """A network that has each stage's choices from one of two; None where it is beyond the limits."""
-        ours, theirs = self._choices(mother.architecture)[0], self._choices(father.architecture)[0]
+        ours, theirs = self._ways(mother.architecture).chosen, self._ways(father.architecture).chosen
         heads = sorted({path.partition(".")[0] for path in (*ours, *theirs)})
         taken = {head for head in heads if generator.random() < 0.5}
         mixed = {path: value for path, value in theirs.items() if path.partition(".")[0] in taken}
@@ -196,16 +219,12 @@ class Source:
         found = self._networks.of(self._networks.space.sample(ReplayChooser(mixed, RandomChooser(generator))))
         return found if self._within(found.costs) else None
 
-    def _choices(self, architecture: Architecture) -> tuple[Mapping[str, Value], Mapping[str, tuple[Value, ...]]]:
-        """What makes an architecture, and the other options at every path on the way."""
-        if architecture not in self._options:
-            space = self._networks.space
-            chosen = space.assignments(architecture)
-            replay = ReplayChooser(chosen, FirstChooser())
-            space.sample(replay)
-            others = {
-                path: tuple(option for option in options if option != chosen[path])
-                for path, options in replay.met.items()
-            }
-            self._options[architecture] = (chosen, others)
-        return self._options[architecture]
+    def _found_ways(self, architecture: Architecture) -> _Ways:
+        space = self._networks.space
+        chosen = space.assignments(architecture)
+        replay = ReplayChooser(chosen, FirstChooser())
+        space.sample(replay)
+        others = {
+            path: tuple(option for option in options if option != chosen[path]) for path, options in replay.met.items()
+        }
+        return _Ways(chosen, others)

@@ -51,10 +51,15 @@ class Layout:
         """Mean squared differences (groups, n, m) between the rows of two matrices, by group."""
         found = np.empty((len(self.groups), len(a), len(b)))
         for index, group in enumerate(self.groups):
-            left, right = a[:, group], b[:, group]
-            squares = (left**2).sum(1)[:, None] + (right**2).sum(1)[None] - 2 * left @ right.T
-            np.maximum(squares / len(group), 0.0, out=found[index])
+            found[index] = _squares(a[:, group], b[:, group]) / len(group)
         return found
+
+    def weighted(self, weights: Floats, a: Floats, b: Floats) -> Floats:
+        """The sum (n, m) over the groups of these weights times their `distances`, without a matrix for each group."""
+        factors = np.zeros(a.shape[1])
+        for group, weight in zip(self.groups, weights, strict=True):
+            factors[list(group)] += weight / len(group)
+        return _squares(a * np.sqrt(factors), b * np.sqrt(factors))
 
     def basis(self, x: Floats) -> Floats:
         """(n, p) functions that the trend is made of."""
@@ -144,7 +149,7 @@ class Process:
         return self.centre + self.spread * means, self.spread * np.sqrt(variances)
 
     def _covariance(self, a: Floats, b: Floats) -> Floats:
-        squares = np.tensordot(self.hyper.weights, self.layout.distances(a, b), 1)
+        squares = self.layout.weighted(self.hyper.weights, a, b)
         trend = TREND_VARIANCE * self.layout.basis(a) @ self.layout.basis(b).T
         return trend + self.hyper.signal * _matern(squares)[0]
 
@@ -195,6 +200,11 @@ class _Problem:
         gradient[1] += noise * np.trace(pull)
         gradient[2:] += signal * weights * np.tensordot(self._distances, pull * slope, 2)
         return float(value), gradient
+
+
+def _squares(a: Floats, b: Floats) -> Floats:
+    """Squared distances (n, m) between the rows of two matrices."""
+    return np.maximum((a**2).sum(1)[:, None] + (b**2).sum(1)[None] - 2 * a @ b.T, 0.0)  # type: ignore[no-any-return]
 
 
 def _matern(squares: Floats) -> tuple[Floats, Floats]:

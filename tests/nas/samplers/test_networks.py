@@ -55,6 +55,17 @@ def test_changes_and_crossings_are_of_the_space_and_differ_little() -> None:
     assert crossed.architecture.stem in (mother.architecture.stem, father.architecture.stem)
 
 
+def test_what_is_remembered_of_changes_alters_none() -> None:
+    _, warm = source()
+    networks, _ = source()
+    mother = networks.of(SPACE.draw(random.Random(2)))
+    for seed in [*range(100), *range(100)]:
+        one, other = random.Random(seed), random.Random(seed)
+        remembered, anew = warm.changed(mother, one), source()[1].changed(mother, other)
+        assert (remembered and remembered.architecture) == (anew and anew.architecture)
+        assert one.getstate() == other.getstate()
+
+
 def test_a_networks_parameters_lead_back_to_it_and_foreign_ones_to_none() -> None:
     networks = Networks(space_of(TINY), exact_measure())
     assert networks.of_params({"stem.width": 8, "stage0.block0.k3.width": 4}) is None
