@@ -126,7 +126,8 @@ def main() -> None:
 
 
 def _search(store: Store, folder: Path, sampler_name: str, trials: int, watch: Stopwatch) -> Search:
-    config = compose("search", [f"sampler={sampler_name}", f"budget.trials={trials}", f"training.epochs={EPOCHS}"])
+    words = [f"sampler={sampler_name}", "fidelity=full"]
+    config = compose("search", [*words, f"budget.trials={trials}", f"training.epochs={EPOCHS}"])
     info, space = assembly.prepare(config)
     study: Study = assembly.open_or_create(folder, config, info, space, store)
     sampler = sampler_factory(config.sampler, Domain(space, study.axes))

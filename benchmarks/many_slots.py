@@ -170,7 +170,8 @@ def _processor_seconds() -> float:
 
 
 def _search(folder: Path, sampler: str, trials: int, executor: SimulatedExecutor) -> Search:
-    config: Any = compose("search", [f"sampler={sampler}", f"budget.trials={trials}", f"training.epochs={EPOCHS}"])
+    words = [f"sampler={sampler}", "fidelity=full"]
+    config: Any = compose("search", [*words, f"budget.trials={trials}", f"training.epochs={EPOCHS}"])
     info, space = assembly.prepare(config)
     study = assembly.open_or_create(folder, config, info, space)
     view, proposer = asking(config, space, study.axes, None)

@@ -122,7 +122,7 @@ def _searches(rounds: int, trials: int, epochs: int) -> None:
 
 
 def _search(arm: str, trials: int, epochs: int) -> float:
-    words = ["sampler=random", "tracking=none", "seed=1", "workers.keep=none"]
+    words = ["sampler=random", "fidelity=full", "tracking=none", "seed=1", "workers.keep=none"]
     workers = ["workers=ray", "workers.address=local"] if arm == "ray" else ["workers.jobs_per_child=1"]
     config: Any = compose("search", [*words, *workers, f"budget.trials={trials}", f"training.epochs={epochs}"])
     info, space = assembly.prepare(config)

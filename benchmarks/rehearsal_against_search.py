@@ -105,7 +105,8 @@ def _noise(table: Table) -> float:
 
 def _cost(path: Path, sampler: str) -> float:
     """Processor seconds of one rehearsal of a hundred full trainings."""
-    config = replace(compose("rehearse", [f"sampler={sampler}"]), budget=Budget(trials=None, trainings=TRAININGS))
+    config = compose("rehearse", [f"sampler={sampler}", "fidelity=full"])
+    config = replace(config, budget=Budget(trials=None, trainings=TRAININGS))
     stage = Stage(read_table(path))
     began = time.process_time()
     play(config, stage)

@@ -109,8 +109,10 @@ def main() -> None:
 
 
 def _search(slots: int, trials: int, epochs: int) -> Measured:
-    words = ["sampler=random", "tracking=none", "seed=1", "workers.keep=none", f"workers.slots={slots}"]
-    config: Any = compose("search", [*words, f"budget.trials={trials}", f"training.epochs={epochs}"])
+    words = ["sampler=random", "fidelity=full", "tracking=none", "seed=1", "workers.keep=none"]
+    config: Any = compose(
+        "search", [*words, f"workers.slots={slots}", f"budget.trials={trials}", f"training.epochs={epochs}"]
+    )
     info, space = assembly.prepare(config)
     with tempfile.TemporaryDirectory() as folder:
         study = assembly.open_or_create(Path(folder), config, info, space)

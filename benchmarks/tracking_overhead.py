@@ -126,7 +126,8 @@ def main() -> None:
 
 def _timed(spec: TrackingSpec, trials: int, seconds: float) -> Measured:
     """Seconds of one search in a folder of its own, of all with start and end of tracking, and of the processor."""
-    config = compose("search", ["sampler=random", f"budget.trials={trials}", f"training.epochs={EPOCHS}"])
+    words = ["sampler=random", "fidelity=full"]
+    config = compose("search", [*words, f"budget.trials={trials}", f"training.epochs={EPOCHS}"])
     info, space = assembly.prepare(config)
     with tempfile.TemporaryDirectory() as folder:
         study = assembly.open_or_create(Path(folder), config, info, space)

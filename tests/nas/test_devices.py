@@ -23,6 +23,7 @@ EPOCHS = 3
 WORDS = [
     "search",
     "sampler=random",
+    "fidelity=full",
     "seed=3",
     "budget.trials=4",
     f"training.epochs={EPOCHS}",

@@ -24,6 +24,7 @@ TRIALS = 4
 WORDS = [
     "search",
     "sampler=random",
+    "fidelity=full",
     "seed=3",
     f"budget.trials={TRIALS}",
     f"training.epochs={EPOCHS}",

@@ -28,6 +28,7 @@ WORDS = [
     "study=mine",
     "storage=postgres",
     "sampler=random",
+    "fidelity=full",
     "budget.trials=4",
     "training.epochs=3",
     "workers.slots=1",

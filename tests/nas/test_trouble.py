@@ -19,6 +19,7 @@ from nas.reader import open_for_reading
 TRIALS, EPOCHS = 2, 6
 WORDS = [
     "sampler=random",
+    "fidelity=full",
     "seed=8",
     f"budget.trials={TRIALS}",
     f"training.epochs={EPOCHS}",

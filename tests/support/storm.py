@@ -41,7 +41,14 @@ class Storm:
 
     def command(self, outputs: Path, study: str) -> list[str]:
         """The search. Retries are many, so that bad luck alone gives no trial up."""
-        words = ["sampler=random", "seed=5", "tracking=none", "workers.retries=1000", f"outputs={outputs}"]
+        words = [
+            "sampler=random",
+            "fidelity=full",
+            "seed=5",
+            "tracking=none",
+            "workers.retries=1000",
+            f"outputs={outputs}",
+        ]
         words += [f"budget.trials={self.trials}", f"training.epochs={self.epochs}", f"workers.slots={self.slots}"]
         return [sys.executable, "-m", "nas", "search", *words, *self.words, f"study={study}"]
 

@@ -143,13 +143,16 @@ def test_a_class_with_too_few_images_to_split_is_refused_by_name(refuse, tmp_pat
         ("workers.slots=0", "workers.slots must be auto or at least 1, got 0"),
         ("objective=[val_accuracy,speed]", "objective must be one of "),
         ("objective=[]", "objective must name at least one objective, e.g. objective=[val_accuracy,macs]"),
-        ("sampler.optuna_class=Oracle", "sampler.optuna_class must be a sampler of optuna.samplers, got 'Oracle'"),
-        ("+sampler.options.speed=9", "TPESampler takes ["),
+        (
+            "sampler=tpe sampler.optuna_class=Oracle",
+            "sampler.optuna_class must be a sampler of optuna.samplers, got 'Oracle'",
+        ),
+        ("sampler=tpe +sampler.options.speed=9", "TPESampler takes ["),
         ("study=''", "study must be a name or a path, got an empty one"),
     ],
 )
 def test_a_misspelt_or_impossible_setting_is_refused(refuse, word: str, message: str) -> None:
-    assert refuse(word).startswith(message)
+    assert refuse(*word.split()).startswith(message)
 
 
 @pytest.mark.parametrize("name", ["params", "macs", "memory_mib"])

@@ -78,7 +78,7 @@ def test_a_document_holds_what_the_table_says_of_it(document: Rehearse, table: P
 
 
 def test_a_table_a_picture_and_rows(said: Callable[..., str], tmp_path: Path) -> None:
-    shown = said("sampler=random", "thinking=true")
+    shown = said("sampler=random", "fidelity=full", "thinking=true")
     assert "random, full" in shown
     assert "oracle" in shown
     assert (tmp_path / "rehearsal.png").stat().st_size > 10_000

@@ -22,7 +22,7 @@ def searched(make_study):
         "outputs": "outputs",
         "seed": 5,
         "format": "table",
-        "sampler": {"name": "tpe", "optuna_class": "TPESampler", "options": {}, "rejected_as": "pruned"},
+        "sampler": {"name": "known_cost", "module": "known_cost", "options": {}},
         "limits": {"max_params": None, "max_macs": 1500000, "max_memory_mib": None},
     }
     (folder / "config.yaml").write_text(yaml.safe_dump(settings, sort_keys=False))
@@ -43,7 +43,7 @@ def test_it_writes_beside_the_study_and_prints_the_path(searched, capsys):
     assert capsys.readouterr().out == f"{path}\n"
     html = path.read_text(encoding="utf-8")
     assert "Abacus 9000, 2 cores, no GPU" in html
-    assert "tpe, seed 5" in html
+    assert "known_cost, seed 5" in html
     command = f"nas search study={searched.name} outputs={searched.parent} seed=5 limits.max_macs=1500000"
     assert f"<code>{command}</code>" in html
     assert f"<code>nas retrain study={searched.name} outputs={searched.parent} pick=knee</code>" in html

@@ -30,6 +30,7 @@ pytestmark = pytest.mark.xdist_group("ray")
 EPOCHS, TRIALS = 6, 6
 WORDS = (
     "sampler=random",
+    "fidelity=full",
     "seed=5",
     f"budget.trials={TRIALS}",
     f"training.epochs={EPOCHS}",
