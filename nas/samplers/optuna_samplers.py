@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Mapping
 from functools import partial
 from typing import Any, cast
 
 import optuna
+from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseGASampler, BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial
@@ -53,4 +55,6 @@ def optuna_sampler(class_name: str, options: Mapping[str, Any]) -> SamplerFactor
 
 
 def _make(sampler: type[BaseSampler], options: dict[str, Any], seed: int) -> BaseSampler:
-    return sampler(seed=seed, **options)  # type: ignore[call-arg]  # checked in optuna_sampler: the class takes a seed
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)  # the user chose the sampler by name
+        return sampler(seed=seed, **options)  # type: ignore[call-arg]  # checked in optuna_sampler: the class takes a seed

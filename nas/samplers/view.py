@@ -12,14 +12,12 @@ from __future__ import annotations
 
 import hashlib
 import random
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
 import optuna
 from optuna.distributions import BaseDistribution
-from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
@@ -99,11 +97,9 @@ class View:
 
     def ask(self, number: int) -> Ask:
         """Draw an architecture; `number` counts the asks of this study and seeds this one."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ExperimentalWarning)  # the user chose the sampler by name
-            self.study.sampler = self._sampler(ask_seed(self._seed, number))
-            trial = self.study.ask()
-            architecture = self._space.sample(TrialChooser(trial))
+        self.study.sampler = self._sampler(ask_seed(self._seed, number))
+        trial = self.study.ask()
+        architecture = self._space.sample(TrialChooser(trial))
         asked = self._frozen(trial)
         noted = {key: value for key, value in asked.system_attrs.items() if not key.startswith("constraints")}
         return Ask(number, architecture, asked.params, asked.distributions, noted, trial)

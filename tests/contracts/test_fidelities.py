@@ -70,7 +70,7 @@ def test_some_are_trained_in_part_only(tmp_path: Path, option: str) -> None:
 @pytest.mark.parametrize(
     ("option", "sampler"),
     [(option, "known_cost") for option in PARTIAL]
-    + [("freeze_thaw", sampler) for sampler in ("random", "tpe", "nsga2")],
+    + [("freeze_thaw", sampler) for sampler in ("random", "tpe", "nsga2", "nsga3")],
 )
 def test_a_search_whose_driver_is_killed_decides_as_an_unbroken_one(tmp_path: Path, option: str, sampler: str) -> None:
     moments = (2, 5, 9, 14)
@@ -101,6 +101,16 @@ def test_a_space_that_is_used_up_ends_the_search(tmp_path: Path, option: str) ->
     assert wanted.run(tmp_path, FakeExecutor(2)) == "exhausted"
     complete, pruned, failed, running = counts(tmp_path)
     assert (complete + pruned, failed, running) == (8, 0, 0)
+
+
+@pytest.mark.parametrize("option", PARTIAL)
+@pytest.mark.parametrize("sampler", ["tpe", "tpe_multivariate", "nsga2", "nsga3", "gp"])
+def test_optunas_samplers_go_with_every_policy(tmp_path: Path, option: str, sampler: str) -> None:
+    setting(option, sampler, trials=13).run(tmp_path)  # Optuna's first ten trials are drawn at random
+    complete, pruned, failed, running = counts(tmp_path)
+    assert (complete + pruned, failed, running) == (13, 0, 0)
+    assert complete >= 1
+    assert pruned >= 1
 
 
 @pytest.mark.parametrize("option", PARTIAL)
