@@ -71,7 +71,6 @@ STRATEGIES = tuple(
         [
             *((sampler, fidelity) for sampler in SAMPLERS for fidelity in FIDELITIES),
             *INGREDIENTS.values(),
-            ("known_cost", "moasha"),
             ("evolution", "freeze_thaw"),
         ]
     )
