@@ -124,7 +124,7 @@ def test_a_search_its_retraining_and_its_export_on_a_set_that_is_never_held(
 ) -> None:
     words = [
         *("data=image_folder", f"data.path={photos}", "data.resolution=8", "training.epochs=2", "workers.slots=2"),
-        *("tracking=none", "budget.trials=2", "workers.keep=all", "training.batch_size=8"),
+        *("fidelity=full", "tracking=none", "budget.trials=2", "workers.keep=all", "training.batch_size=8"),
     ]
     anew = ["data.streaming=always", "data.cache_gib=0", f"data.cache={tmp_path / 'own'}"]
     assert main(["search", f"study={tmp_path / 'held'}", *words]) == 0

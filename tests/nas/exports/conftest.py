@@ -29,7 +29,7 @@ def searched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     root = tmp_path_factory.mktemp("searched")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NAS_CACHE_DIR", str(root / "cache"))
-        words = ["budget.trials=3", "training.epochs=2", "workers.keep=all", "tracking=none"]
+        words = ["fidelity=full", "budget.trials=3", "training.epochs=2", "workers.keep=all", "tracking=none"]
         assert main(["search", f"study={root / 'digits'}", *words]) == 0
         yield root / "digits"
 
