@@ -7,7 +7,7 @@ from typing import Any
 
 from nas.cli.printing import Row, print_document
 from nas.cli.studies import reading
-from nas.reports.tables import front_columns, front_table
+from nas.reports.tables import front_columns, front_numbers, front_table
 from nas.settings import FrontConfig
 
 
@@ -28,9 +28,7 @@ def print_front(document: Mapping[str, Any], form: str) -> None:
 
 def front_rows(document: Mapping[str, Any]) -> list[Row]:
     """Header and one row a network; a cost that is an objective too stands there once."""
-    values, costs = front_columns(document)
-    rows: list[Row] = [["trial", "id", *values, *costs, "summary"]]
-    for item in document["front"]:
-        numbers = [item["values"][name] for name in values] + [item["costs"][name] for name in costs]
-        rows.append([item["trial"], item["id"], *numbers, item["summary"]])
+    columns = front_columns(document)
+    rows: list[Row] = [["trial", "id", *columns, "summary"]]
+    rows += [[item["trial"], item["id"], *front_numbers(item, columns), item["summary"]] for item in document["front"]]
     return rows

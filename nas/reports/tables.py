@@ -15,25 +15,29 @@ COSTS = ("params", "macs", "memory_mib")
 TITLES = {"memory_mib": "memory (MiB)", "macs": "MACs"}
 
 
-def front_columns(document: Document) -> tuple[list[str], list[str]]:
-    """Names of the objectives, and of the costs that are none of them."""
+def front_columns(document: Document) -> list[str]:
+    """What `front_numbers` are: objectives, costs that are none of them, and trainings where there was a second one."""
     values = list(document["objectives"])
     costs = list(document["front"][0]["costs"]) if document["front"] else list(COSTS)
-    return values, [name for name in costs if name not in values]
+    repeated = any("trainings" in item for item in document["front"])
+    return [*values, *(name for name in costs if name not in values), *(["trainings"] if repeated else [])]
+
+
+def front_numbers(item: Mapping[str, Any], columns: Sequence[str]) -> list[float]:
+    """A network's numbers in these columns."""
+    known = {"trainings": item.get("trainings", 1), **item["costs"], **item["values"]}
+    return [known[name] for name in columns]
 
 
 def front_table(document: Document) -> RenderableType:
     """The front, one network a line."""
-    values, costs = front_columns(document)
+    columns = front_columns(document)
     table = _table(f"Front of {document['study']}")
-    repeated = any("trainings" in item for item in document["front"])
-    for name in ("trial", *values, *costs, *(["trainings"] if repeated else [])):
+    for name in ("trial", *columns):
         table.add_column(_title(name), justify="right", no_wrap=True)
     table.add_column("network", overflow="fold", ratio=1)
     for item in document["front"]:
-        numbers = [item["values"][name] for name in values] + [item["costs"][name] for name in costs]
-        numbers += [item.get("trainings", 1)] if repeated else []
-        table.add_row(str(item["trial"]), *map(number, numbers), Text(item["summary"]))
+        table.add_row(str(item["trial"]), *map(number, front_numbers(item, columns)), Text(item["summary"]))
     if not document["front"]:
         return Text(f"{document['study']} has no front yet: no trial is complete")
     return table

@@ -12,6 +12,7 @@ from engine import candidate
 
 from nas.cli import main
 from nas.cli.describe import architecture_document, space_document
+from nas.cli.front import front_rows
 from nas.config import compose
 from nas.records import Record
 from nas.specs import Limits
@@ -123,6 +124,13 @@ def test_front_as_csv(study, capsys):
         ["3", "aa", "0.75", "2344.0", "94", "0.0012", "3:8 [1:4, 5s:2→8]"],
         ["17", "bb", "0.9375", "1234567.0", "16362", "0.03125", "3:16 ↓max [red]3:32[/red]"],
     ]
+
+
+def test_a_front_that_was_trained_again_says_how_often():
+    first, second = FRONT["front"]
+    header, *rows = front_rows({**FRONT, "front": [first, {**second, "trainings": 3}]})
+    assert header[-2:] == ["trainings", "summary"]
+    assert [row[-2] for row in rows] == [1, 3]
 
 
 def test_front_as_a_table(study, capsys, monkeypatch):
