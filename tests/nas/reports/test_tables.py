@@ -32,4 +32,4 @@ def test_sizes(size, text):
 
 def test_a_cost_that_is_an_objective_stands_there_once():
     document = {"objectives": ["macs", "val_accuracy"], "front": []}
-    assert front_columns(document) == (["macs", "val_accuracy"], ["params", "memory_mib"])
+    assert front_columns(document) == ["macs", "val_accuracy", "params", "memory_mib"]
