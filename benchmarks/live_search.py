@@ -20,6 +20,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -66,6 +67,27 @@ class Searched:
         return [(moment, hypervolume(points[: n + 1]) / best) for n, (moment, _) in enumerate(self.told)]
 
 
+@dataclass(frozen=True)
+class Comparison:
+    """All searches, side by side.
+
+    Attributes:
+        found: by strategy, one a seed.
+        curves: of the same.
+        axes: that their shares are measured on.
+        minutes: that each search had.
+        slots: of each search.
+        about: the machine and its packages.
+    """
+
+    found: Mapping[str, Sequence[Searched]]
+    curves: Mapping[str, Sequence[Curve]]
+    axes: Sequence[Axis]
+    minutes: float
+    slots: int
+    about: Mapping[str, Any]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--data", type=Path, required=True, help="a folder with CIFAR-10 as Parquet")
@@ -82,7 +104,7 @@ def main() -> None:
     axes = axes_around(points)
     best = hypervolume(losses(axes, points))
     curves = {name: [run.curve(axes, best) for run in runs] for name, runs in found.items()}
-    _write(found, curves, axes, arguments)
+    _write(Comparison(found, curves, axes, arguments.minutes, arguments.slots, environment()))
     print(f"wrote {RESULTS}, {PAGE} and {PICTURE}")
 
 
@@ -113,38 +135,27 @@ def _reached(curve: Curve, share: float) -> float | None:
     return next((told for told, value in curve if value >= share), None)
 
 
-def _write(
-    found: Mapping[str, Sequence[Searched]],
-    curves: Mapping[str, Sequence[Curve]],
-    axes: Sequence[Axis],
-    arguments: argparse.Namespace,
-) -> None:
+def _write(compared: Comparison) -> None:
     RESULTS.parent.mkdir(parents=True, exist_ok=True)
-    about = environment()
-    document = {"environment": about, "minutes": arguments.minutes, "slots": arguments.slots, "searches": {}}
-    for name, runs in found.items():
+    document = {"environment": compared.about, "minutes": compared.minutes, "slots": compared.slots, "searches": {}}
+    for name, runs in compared.found.items():
         document["searches"][name] = [
             {"seed": seed, "trials": run.trials, "complete": run.complete, "training_seconds": round(run.seconds, 1)}
-            | {"curve": [[round(moment, 1), round(share, 4)] for moment, share in curves[name][seed]]}
+            | {"curve": [[round(moment, 1), round(share, 4)] for moment, share in compared.curves[name][seed]]}
             for seed, run in enumerate(runs)
         ]
     RESULTS.write_text(json.dumps(document) + "\n", encoding="utf-8")
-    PAGE.write_text(_page(found, curves, axes, arguments), encoding="utf-8")
-    _draw(curves, 60 * arguments.minutes)
+    PAGE.write_text(_page(compared), encoding="utf-8")
+    _draw(compared.curves, 60 * compared.minutes)
 
 
-def _page(
-    found: Mapping[str, Sequence[Searched]],
-    curves: Mapping[str, Sequence[Curve]],
-    axes: Sequence[Axis],
-    arguments: argparse.Namespace,
-) -> str:
-    about, end = environment(), 60 * arguments.minutes
+def _page(compared: Comparison) -> str:
+    about, curves, end = compared.about, compared.curves, 60 * compared.minutes
     ours, theirs = STRATEGIES
     moments = [part * end for part in PARTS]
     rows = [["strategy", "seed", "trials", "in full", *(f"{moment / 60:g} min" for moment in moments)]]
     rows.append(["---", *["---:"] * (len(rows[0]) - 1)])
-    for name, runs in found.items():
+    for name, runs in compared.found.items():
         for seed, run in enumerate(runs):
             shares = [f"{_at(curves[name][seed], moment):.3f}" for moment in moments]
             rows.append([name, str(seed), str(run.trials), str(run.complete), *shares])
@@ -153,10 +164,12 @@ def _page(
     soon = [_reached(curve, goal) for curve, goal in zip(curves[ours], goals, strict=True)]
     times = ", ".join("never" if moment is None else f"{end / moment:.1f}" for moment in soon)
     median = statistics.median(0.0 if moment is None else end / moment for moment in soon)
-    reference = ", ".join(f"{axis.worst:,.0f} MACs" if axis.log else f"error {axis.worst:.4f}" for axis in axes)
+    reference = ", ".join(
+        f"{axis.worst:,.0f} MACs" if axis.log else f"error {axis.worst:.4f}" for axis in compared.axes
+    )
     return f"""# Two strategies on real trainings
 
-Written by `benchmarks/live_search.py`: searches of {arguments.minutes:g} minutes on {arguments.slots} slots, one after
+Written by `benchmarks/live_search.py`: searches of {compared.minutes:g} minutes on {compared.slots} slots, one after
 the other in turn, on a tenth of CIFAR-10 at 16×16 pixels (`experiment=cifar_quick`). Shares of the hypervolume of the
 front of all searches together, by validation accuracy (the error of the networks that a search returns is flattered by
 that choice, the more so the more it has trained); reference point: {reference}.
