@@ -26,7 +26,7 @@ Within = Callable[[Mapping[str, float]], bool]
 """Whether costs are within the limits."""
 
 CAPACITY = 2048  # networks remembered; a driver's memory must not grow with its asks
-PARENTS = 64  # whose changes are remembered: more than two asks have
+MOTHERS = 64  # whose changes are remembered, those of the front among them
 WALK = 20
 FEW = 100
 
@@ -150,7 +150,7 @@ class Source:
         self._generator = random.Random(0)
         self._drawn: dict[str, tuple[int, Network]] = {}
         self._first: list[Network] = []
-        self._ways = lru_cache(PARENTS)(self._found_ways)
+        self._ways = lru_cache(MOTHERS)(self._found_ways)
 
     def stream(self, draws: int) -> Sequence[Network]:
         """Different networks within the limits among the first `draws` random ones of the space; always the same.
