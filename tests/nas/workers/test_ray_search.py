@@ -81,7 +81,7 @@ def env(tmp_path: Path) -> dict[str, str]:
 def nodes(tmp_path: Path, env: dict[str, str]) -> Iterator[Nodes]:
     path = os.pathsep.join([str(SUPPORT / "blindfold"), env.get("PYTHONPATH", "")])
     hidden = {"PYTHONPATH": path, "NAS_TEST_HIDDEN": str(tmp_path / "here"), "NAS_CACHE_DIR": str(tmp_path / "there")}
-    cluster = Nodes({**env, **hidden}, 3)
+    cluster = Nodes({**env, **hidden, "NAS_TEST_GATE": str(tmp_path / "gate")}, 3)
     yield cluster
     cluster.close()
 
@@ -152,6 +152,7 @@ def test_a_lost_machine_and_a_killed_driver_cost_an_epoch_each_and_no_more(
     await_notes(folder, process, all_train, "three trainings at once")
     assert nodes.say("remove") == 2
     await_notes(folder, process, lambda found: any(note[2] == 2 for note in found if note[0] == "job"), "a retry")
+    (tmp_path / "gate").touch()
     again = max(note[1] for note in notes(folder) if note[0] == "job" and note[2] == 2)
 
     def goes_on(found: Notes) -> bool:
