@@ -44,7 +44,7 @@ class Tuning:
     """
 
     start: int = 8
-    seconds_power: float = 0.25
+    seconds_power: float = 0.5
     pool: int = 2000
     changes: int = 200
     smooth: bool = True
