@@ -1,0 +1,279 @@
+"""Searches of a space that is larger than any table, in seconds: trainings come from an emulator of real ones.
+
+Where `live_search.py` has left studies, Gaussian processes are fitted to their complete trainings: to the logarithm of
+the error at the end, and to that of the seconds. Each seed then draws a world from the posterior of the first one, by
+Matheron's rule (Wilson et al. 2020, "Efficiently sampling functions from Gaussian process posteriors"): g is a draw
+from the prior by random Fourier features, and f(x) = g(x) + E[f - g | what was measured less what g would have given].
+What a search sees of a network is f, with the noise that the process found; its learning curve is that of the
+training most like it, moved to its end. Sampler, fidelity and driver are those of a real search; clock and slots are
+simulated, and thinking costs nothing.
+
+Scored is the true f of the networks that a search would have returned, as hypervolume over the logarithm of the MACs
+and the error, in the box of the live searches. The emulator is of the same kind as the surrogate of `known_cost`, which
+flatters it beside samplers of other kinds: compare its settings with one another by this, not strategies.
+
+    python benchmarks/emulated_search.py --data FOLDER [--folder outputs/live] [--seeds 8] [--set "a=b c=d" ...]
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import random
+import sys
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from nas.assembly import prepare
+from nas.config import compose
+from nas.jobs import Curve
+from nas.objectives.values import objective_values
+from nas.pareto import Axis, hypervolume, losses
+from nas.records import Record
+from nas.rehearsal.clock import SimulatedClock
+from nas.rehearsal.executor import TableExecutor
+from nas.rehearsal.intervals import estimate
+from nas.rehearsal.memory import study_in_memory
+from nas.rehearsal.play import Step, Tracer
+from nas.rehearsal.truth import axes_around
+from nas.samplers.networks import Network, Networks, exact_measure
+from nas.samplers.promise import SHIFT, Scale
+from nas.samplers.surrogate import TREND_VARIANCE, Layout, Observations, Process, condition, learn
+from nas.search import Parts, Search
+from nas.strategy import asking, axes_of, policy
+from nas.study import open_study
+from search_space.architecture import Architecture
+from search_space.space import Space
+
+ROOT = Path(__file__).resolve().parent.parent
+FEATURES = 2000
+DEGREES = 5  # of freedom of the Student distribution that is the spectrum of a Matérn-5/2 kernel
+USUAL = 500
+WOBBLE = 0.01  # of an accuracy on the way to the end
+FLOOR, CEILING = 0.01, 0.99
+MOMENTS = (1 / 12, 1 / 4, 1 / 2, 1.0)
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Trainings:
+    """What was trained for real.
+
+    Attributes:
+        networks: of complete trainings.
+        curves: of the same.
+    """
+
+    networks: Sequence[Network]
+    curves: Sequence[Curve]
+
+    @property
+    def points(self) -> list[Mapping[str, float]]:
+        """MACs and error of each."""
+        pairs = zip(self.networks, self.curves, strict=True)
+        return [{"macs": n.costs["macs"], "error": 1.0 - c[-1].val_accuracy} for n, c in pairs]
+
+    def leaning(self, name: str) -> Floats:
+        """How much a column of the curves is larger, epoch by epoch, for an accuracy at the end that is larger by 1."""
+        values = np.array([[getattr(row, name) for row in curve] for curve in self.curves])
+        ends = np.array([curve[-1].val_accuracy for curve in self.curves])
+        off = ends - ends.mean()
+        return np.asarray((values - values.mean(axis=0)).T @ off / (off @ off))
+
+
+@dataclass(frozen=True)
+class Coming:
+    """What a network comes to in a world.
+
+    Attributes:
+        error: its true error.
+        curve: what a search sees of its training.
+    """
+
+    error: float
+    curve: Curve
+
+
+class Emulator:
+    """What some trainings tell of all networks of a space."""
+
+    def __init__(self, space: Space, folders: Iterable[Path]) -> None:
+        self.networks = Networks(space, exact_measure())
+        self.trained = _trainings(self.networks, folders)
+        generator = random.Random(0)
+        self.scale = Scale.of([self.networks.of(space.draw(generator)) for _ in range(USUAL)])
+        x = self.scale.rows(self.trained.networks)
+        layout = self.networks.layout(len(self.trained.networks[0].costs))
+        errors = np.array([point["error"] for point in self.trained.points])
+        seconds = np.array([sum(row.seconds for row in curve) for curve in self.trained.curves])
+        self.errors = _fitted(layout, x, np.log(errors + SHIFT))
+        self.seconds = _fitted(layout, x, np.log(seconds))
+        self.leanings = {name: self.trained.leaning(name) for name in ("train_loss", "val_loss", "val_accuracy")}
+
+    @property
+    def noise(self) -> float:
+        """Standard deviation of the logarithm of a measured error."""
+        return math.sqrt(self.errors.hyper.noise) * self.errors.spread
+
+
+class World:
+    """What the networks might really come to, as far as the trainings tell: one draw."""
+
+    def __init__(self, emulator: Emulator, seed: int) -> None:
+        self._emulator, self._seed = emulator, seed
+        self._comings: dict[str, Coming] = {}
+        generator = np.random.default_rng(seed)
+        process = emulator.errors
+        hyper, seen, columns = process.hyper, process.seen, process.seen.x.shape[1]
+        factors = np.zeros(columns)
+        for group, weight in zip(process.layout.groups, hyper.weights, strict=True):
+            factors[list(group)] += weight / len(group)
+        spectrum = generator.standard_normal((FEATURES, columns))
+        spectrum *= np.sqrt(DEGREES / generator.chisquare(DEGREES, FEATURES))[:, None]
+        self._frequencies = spectrum * np.sqrt(factors)
+        self._phases = generator.uniform(0.0, 2.0 * np.pi, FEATURES)
+        self._heights = generator.standard_normal(FEATURES) * math.sqrt(2.0 * hyper.signal / FEATURES)
+        self._slopes = generator.standard_normal(process.layout.basis(seen.x).shape[1]) * math.sqrt(TREND_VARIANCE)
+        measured = (seen.y - process.centre) / process.spread
+        noise = generator.standard_normal(len(measured)) * math.sqrt(hyper.noise)
+        off = replace(seen, y=measured - self._prior(seen.x) - noise)
+        self._correction = condition(process.layout, hyper, off, (0.0, 1.0))
+
+    def of(self, architecture: Architecture) -> Coming:
+        """What a network comes to."""
+        network = self._emulator.networks.of(architecture)
+        if network.network_id not in self._comings:
+            self._comings[network.network_id] = self._coming(network)
+        return self._comings[network.network_id]
+
+    def _coming(self, network: Network) -> Coming:
+        emulator, process = self._emulator, self._emulator.errors
+        generator = np.random.default_rng([self._seed, zlib.crc32(network.network_id.encode())])
+        x = emulator.scale.rows([network])
+        drawn = process.centre + process.spread * float((self._prior(x) + self._correction.predict(x)[0])[0])
+        seen = math.exp(drawn + emulator.noise * generator.standard_normal()) - SHIFT
+        seconds = math.exp(float(emulator.seconds.predict(x)[0][0]))
+        alike = int(np.argmin(process.layout.weighted(process.hyper.weights, x, process.seen.x)[0]))
+        like = emulator.trained.curves[alike]
+        off = like[-1].val_accuracy - (1.0 - _share(seen))
+        wobbles = generator.standard_normal(len(like)) * WOBBLE
+        wobbles[-1] = 0.0
+        curve = tuple(
+            replace(
+                row,
+                train_loss=max(row.train_loss - off * emulator.leanings["train_loss"][place], FLOOR),
+                val_loss=max(row.val_loss - off * emulator.leanings["val_loss"][place], FLOOR),
+                val_accuracy=_share(row.val_accuracy - off * emulator.leanings["val_accuracy"][place] + wobble),
+                seconds=seconds / len(like),
+            )
+            for place, (row, wobble) in enumerate(zip(like, wobbles, strict=True))
+        )
+        return Coming(_share(math.exp(drawn) - SHIFT), curve)
+
+    def _prior(self, x: Floats) -> Floats:
+        waves = np.cos(x @ self._frequencies.T + self._phases) @ self._heights
+        return np.asarray(waves + self._emulator.errors.layout.basis(x) @ self._slopes)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
+    parser.add_argument("--data", type=Path, required=True, help="a folder with CIFAR-10 as Parquet")
+    parser.add_argument("--folder", type=Path, default=ROOT / "outputs" / "live", help="studies of live searches")
+    parser.add_argument("--minutes", type=float, default=12.0)
+    parser.add_argument("--slots", type=int, default=2)
+    parser.add_argument("--seeds", type=int, default=8)
+    parser.add_argument(
+        "--set", nargs="*", default=[], help="settings to compare with the default, each a text of words"
+    )
+    arguments = parser.parse_args()
+    base = ["experiment=cifar_quick", f"data.path={arguments.data}", f"budget.minutes={arguments.minutes:g}"]
+    _, space = prepare(compose("search", base))
+    emulator = Emulator(space, sorted(path.parent for path in arguments.folder.glob("*/study.db")))
+    box = axes_around(emulator.trained.points)
+    table = Table("settings", *(f"{part * arguments.minutes:g} min" for part in MOMENTS), "more at the end", "trials")
+    shares: dict[str, list[list[float]]] = {}
+    for words in ["", *arguments.set]:
+        runs, trials = [], []
+        for seed in track(range(arguments.seeds), words or "default", console=Console(stderr=True)):
+            config = compose("search", [*base, f"seed={seed}", *words.split()])
+            world = World(emulator, seed)
+            steps, records = _searched(config, space, world, arguments.slots)
+            runs.append([_share_at(steps, records, world, box, 60 * part * arguments.minutes) for part in MOMENTS])
+            trials.append(len(records))
+        shares[words] = runs
+        paired = estimate([run[-1] - usual[-1] for run, usual in zip(runs, shares[""], strict=True)])
+        means = [f"{np.mean(column):.3f}" for column in zip(*runs, strict=True)]
+        more = f"{paired.median:+.3f} [{paired.low:+.3f}, {paired.high:+.3f}]"
+        table.add_row(words or "default", *means, more if words else "", f"{np.mean(trials):.0f}")
+    Console().print(table)
+
+
+def _searched(config: Any, space: Space, world: World, slots: int) -> tuple[Sequence[Step], Mapping[str, Record]]:
+    """What a search would have returned when, and its trials by the identities of their architectures."""
+    axes = axes_of(config.objective, space)
+    clock, tracer = SimulatedClock(), Tracer()
+
+    def answer(architecture: Mapping[str, object], repeat: int) -> Curve:  # noqa: ARG001 - a world has no second seed
+        return world.of(Architecture.from_json(dict(architecture))).curve
+
+    executor = TableExecutor(answer, clock, slots)
+    view, proposer = asking(config, space, axes, None)
+    parts = Parts(
+        study=study_in_memory(axes),
+        view=view,
+        proposer=proposer,
+        policy=policy(config, axes, config.training.epochs),
+        executor=executor,
+        values=partial(objective_values, config.objective),
+        latest=executor.latest,
+        observers=[tracer],
+        clock=clock,
+        poll_seconds=0.5,
+    )
+    Search(parts, config.budget, epochs=config.training.epochs, retries=0).run()
+    return tracer.steps, {record.candidate.id: record for record in parts.study.records()}
+
+
+def _share_at(
+    steps: Sequence[Step], records: Mapping[str, Record], world: World, box: Sequence[Axis], moment: float
+) -> float:
+    """The hypervolume, as a share of the box, of the truth about what a search would have returned by a moment."""
+    front = next((step.front for step in reversed(steps) if step.clock <= moment), ())
+    found = [records[name].candidate for name in front]
+    points = [
+        {"macs": member.costs["macs"], "error": world.of(Architecture.from_json(dict(member.architecture))).error}
+        for member in found
+    ]
+    return hypervolume(losses(box, points)) if points else 0.0
+
+
+def _trainings(networks: Networks, folders: Iterable[Path]) -> Trainings:
+    complete = [record for folder in folders for record in open_study(folder).records() if record.state == "complete"]
+    if not complete:
+        sys.exit("no complete training to learn from; live_search.py leaves some")
+    made = [networks.of(Architecture.from_json(dict(record.candidate.architecture))) for record in complete]
+    return Trainings(made, [record.curve for record in complete])
+
+
+def _fitted(layout: Layout, x: Floats, y: Floats) -> Process:
+    seen = Observations(x, y, np.zeros(len(y)))
+    return condition(layout, learn(layout, seen), seen, seen.scale)
+
+
+def _share(value: float) -> float:
+    return min(max(value, FLOOR), CEILING)
+
+
+if __name__ == "__main__":
+    main()
