@@ -75,11 +75,12 @@ def test_it_draws_new_networks_of_the_space_whatever_became_of_the_others(
 def test_the_same_seed_draws_the_same_and_another_one_something_else(option: str) -> None:
     objectives = OBJECTIVES[1]
     limits = Limits(max_macs=15_000)
-    first, again, other = (
-        drive(view_of(option, objectives, seed, limits=limits), 16, seed, objectives, limits) for seed in (5, 5, 6)
+    first, again, *others = (
+        drive(view_of(option, objectives, seed, limits=limits), 16, seed, objectives, limits) for seed in (5, 5, 6, 7)
     )
     assert first == again
-    assert {c.network_id for c in first} != {c.network_id for c in other}
+    series = [[candidate.network_id for candidate in drawn] for drawn in (first, *others)]
+    assert any(drawn != series[0] for drawn in series), "of a few networks two seeds may begin with the same, not three"
 
 
 @pytest.mark.parametrize("option", OPTIONS)
