@@ -17,14 +17,14 @@ from statistics import median
 
 import optuna
 
-from nas.config import compose
+from nas.cli.app.compose import compose
+from nas.config.specs import Limits
 from nas.gate import examine
 from nas.proposer import training_seed
 from nas.records import Candidate, Record
 from nas.samplers.chooser import ParameterNotes
 from nas.samplers.making import Domain, sampler_factory
 from nas.samplers.view import View
-from nas.specs import Limits
 from nas.strategy import axes_of
 from search_space.graph import Shape
 from search_space.space import Space, parse_space

@@ -26,7 +26,7 @@ from rich.console import Console
 from rich.table import Table
 
 from nas import assembly, executing
-from nas.config import compose
+from nas.cli.app.compose import compose
 from nas.jobs import Control, Executor, Job, Outcome
 from nas.proposer import training_seed
 from nas.runner import TrialRunner
@@ -35,7 +35,7 @@ ARMS = ("1", "50", "auto")
 NOTE = "times"
 
 # Children import the main program once more. That of `nas` is light, and this one shall not cost them anything either.
-executing.PRELOADED = ("nas.assembly", "nas.config", "rich.table", *executing.PRELOADED)
+executing.PRELOADED = ("nas.assembly", "nas.cli.app.compose", "rich.table", *executing.PRELOADED)
 
 
 @dataclass(frozen=True)

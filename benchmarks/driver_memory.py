@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from nas import assembly
-from nas.config import compose
+from nas.cli.app.compose import compose
 from nas.progress import Progress
 from nas.records import Record
 from nas.reports.console import LineObserver

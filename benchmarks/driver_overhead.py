@@ -30,7 +30,8 @@ from rich.console import Console
 from rich.table import Table
 
 from nas import assembly, proposer
-from nas.config import compose
+from nas.cli.app.compose import compose
+from nas.config.specs import STORAGES
 from nas.fidelity.full import Full
 from nas.jobs import Epoch, Job, Outcome
 from nas.objectives.values import objective_values
@@ -41,7 +42,6 @@ from nas.reports.console import LineObserver
 from nas.samplers.making import Domain, sampler_factory
 from nas.samplers.view import View
 from nas.search import Parts, Search
-from nas.specs import STORAGES
 from nas.stores.opening import driving
 from nas.stores.store import Store
 from nas.study import Study

@@ -35,7 +35,7 @@ from rich.progress import track
 from rich.table import Table
 
 from nas.assembly import prepare
-from nas.config import compose
+from nas.cli.app.compose import compose
 from nas.jobs import Curve
 from nas.objectives.values import objective_values
 from nas.pareto import Axis, hypervolume, losses

@@ -35,7 +35,7 @@ from rich.table import Table
 from scipy.stats import kendalltau, spearmanr
 
 from nas.assembly import space_for
-from nas.config import compose
+from nas.cli.app.compose import compose
 from nas.data import describe
 from nas.gate import costs_of
 from nas.jobs import Epoch, Job, Parent

@@ -30,7 +30,7 @@ from rich.console import Console
 from rich.table import Table
 
 from nas import assembly
-from nas.config import compose
+from nas.cli.app.compose import compose
 from nas.jobs import Epoch, Job, Outcome
 from nas.objectives.values import objective_values
 from nas.reports.console import LineObserver

@@ -30,14 +30,14 @@ import ray
 import torch
 
 from nas import assembly
-from nas.config import compose
+from nas.cli.app.compose import compose
+from nas.config.workers import WorkersSpec
 from nas.executing import executor_for
 from nas.jobs import Executor, Job
 from nas.proposer import training_seed
 from nas.runner import TrialRunner
 from nas.workers.ray_cluster import connect
 from nas.workers.ray_task import without_main_module
-from nas.workers.spec import WorkersSpec
 
 ARMS = ("local", "ray")
 RESAMPLES = 10_000

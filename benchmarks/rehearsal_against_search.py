@@ -26,10 +26,10 @@ from rich.console import Console
 from rich.table import Table as Printed
 
 from nas.cli import main as nas
-from nas.config import compose
+from nas.cli.app.compose import compose
+from nas.config.specs import Budget
 from nas.records import Record
 from nas.rehearsal.play import Stage, play
-from nas.specs import Budget
 from nas.study import open_study
 from nas.tables.table import Table, read_table
 

@@ -26,7 +26,7 @@ from rich.console import Console
 from rich.table import Table
 
 from nas import assembly, executing
-from nas.config import compose
+from nas.cli.app.compose import compose
 from nas.gate import costs_of
 from nas.jobs import Epoch, Executor, Job
 from nas.runner import TrialRunner
@@ -34,7 +34,7 @@ from search_space.architecture import Architecture
 from search_space.space import Space
 
 # Children import the main program once more. That of `nas` is light, and this one shall not cost them anything either.
-executing.PRELOADED = ("nas.assembly", "nas.config", "rich.table", *executing.PRELOADED)
+executing.PRELOADED = ("nas.assembly", "nas.cli.app.compose", "rich.table", *executing.PRELOADED)
 
 
 @dataclass

@@ -37,7 +37,7 @@ from rich.console import Console
 from rich.table import Table
 
 from nas import assembly, executing
-from nas.config import compose
+from nas.cli.app.compose import compose
 from nas.jobs import Control, Job, Outcome, Runner
 
 ARMS = (1, 2)
@@ -45,7 +45,7 @@ RESAMPLES = 10_000
 NOTE = "span"
 
 # Children import the main program once more. That of `nas` is light, and this one shall not cost them anything either.
-executing.PRELOADED = ("nas.assembly", "nas.config", "rich.table", *executing.PRELOADED)
+executing.PRELOADED = ("nas.assembly", "nas.cli.app.compose", "rich.table", *executing.PRELOADED)
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,8 @@ from rich.table import Table
 from scipy.stats import t as student
 
 from nas import assembly
-from nas.config import compose
+from nas.cli.app.compose import compose
+from nas.config.tracking import TrackingSpec
 from nas.fidelity.full import Full
 from nas.jobs import Epoch, Job, Outcome
 from nas.objectives.values import objective_values
@@ -38,7 +39,6 @@ from nas.proposer import Proposer
 from nas.samplers.making import Domain, sampler_factory
 from nas.samplers.view import View
 from nas.search import Parts, Search
-from nas.tracking.spec import TrackingSpec
 from nas.tracking.tracker import open_tracker
 
 EPOCHS = 12

@@ -18,9 +18,9 @@ from typing import Any
 
 from torch import Tensor
 
+from nas.cli.app.compose import compose
+from nas.cli.common.studies import study_folder
 from nas.cli.search import conduct
-from nas.cli.studies import study_folder
-from nas.config import compose
 from nas.data import ImageData, hand_in, image_set
 from nas.reader import StudyReader
 

@@ -13,6 +13,8 @@ from typing import Any
 
 import torch
 
+from nas.config.commands import SearchConfig
+from nas.config.workers import RAY
 from nas.data import DataInfo, DataSpec, describe
 from nas.executing import executor_for, spread_of, step_memory
 from nas.fidelity.policy import Inheriting
@@ -22,14 +24,12 @@ from nas.progress import Observer
 from nas.retention import Retention
 from nas.runner import TrialRunner
 from nas.search import Parts, Search
-from nas.settings import SearchConfig
 from nas.stores.opening import store_of
 from nas.stores.store import Store
 from nas.strategy import asking, axes_of, policy
 from nas.study import Study, create_study, resume_study
 from nas.tracking.tracker import Tracker, open_tracker
 from nas.training.checkpoint import latest
-from nas.workers.spec import RAY
 from search_space.graph import Shape
 from search_space.space import Space, parse_space
 

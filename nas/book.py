@@ -8,13 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from nas.clock import Clock
+from nas.config.specs import Budget
 from nas.fidelity.policy import Standing
 from nas.jobs import Curve, Failure, repeat_folder
 from nas.pareto import dominated, hypervolume, losses
 from nas.progress import Progress, Running
 from nas.reader import front_records, spent_clock
 from nas.records import Candidate, Prospects, Record, Repeat
-from nas.specs import Budget
 from nas.stopping import gain_an_hour
 from nas.study import Study
 

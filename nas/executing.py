@@ -7,15 +7,15 @@ from typing import Protocol, runtime_checkable
 
 import torch
 
+from nas.config.training import Recipe
+from nas.config.workers import AUTO, RAY, WorkersSpec
 from nas.data import DataInfo, DataSpec, settle
 from nas.data.shipment import Shipment
 from nas.gate import StepMemory
 from nas.jobs import Executor, Runner
 from nas.training.optimizer import state_slots
-from nas.training.recipe import Recipe
 from nas.workers.devices import cores, machine_memory, slot_devices, smallest_share, visible_gpus
 from nas.workers.local import LocalExecutor
-from nas.workers.spec import AUTO, RAY, WorkersSpec
 from nas.workers.spread import Spread, most_devices
 from nas.workers.tenure import AUTO_JOBS, Tenure
 

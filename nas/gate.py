@@ -6,7 +6,7 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from nas.specs import Limits
+from nas.config.specs import Limits
 from search_space.architecture import Architecture
 from search_space.choices import RandomChooser
 from search_space.cost import MIB, Cost, cost, training_bytes

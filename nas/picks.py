@@ -7,10 +7,10 @@ from dataclasses import asdict
 
 import numpy as np
 
+from nas.config.specs import PICKS, Limits, check_pick
 from nas.pareto import Axis, losses
 from nas.reader import front_records
 from nas.records import Record
-from nas.specs import PICKS, Limits, check_pick
 
 
 def pick_records(records: Sequence[Record], axes: Sequence[Axis], pick: str, limits: Limits) -> list[Record]:

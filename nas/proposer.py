@@ -7,11 +7,11 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from nas.config.specs import Limits
 from nas.gate import Examined, StepMemory, examine
 from nas.reader import skipped_totals
 from nas.records import Candidate, Prospects, Record, Rejected
 from nas.samplers.view import Ask, View
-from nas.specs import Limits
 from search_space.architecture import Architecture
 
 REJECTED_TOLD = 50

@@ -7,12 +7,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nas.config.workers import KEEP
 from nas.jobs import repeat_folder
 
 if TYPE_CHECKING:  # the word for what to keep is checked where nothing heavy may be imported
     from nas.records import Record
 
-KEEP = ("all", "front", "none")
 SUFFIXES = (".pt", ".part", ".unreadable")
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from nas.config.training import Recipe
 from nas.data import DataError, DataSpec, load, plain_loader, train_loader
 from nas.data.loader import TensorLoader, chunk_size
 from nas.jobs import Control, Failure, Job, Outcome, Parent
@@ -18,7 +19,6 @@ from nas.training.batches import ImageData
 from nas.training.checkpoint import CheckpointError
 from nas.training.epochs import own_rows
 from nas.training.ranks import Ranks
-from nas.training.recipe import Recipe
 from nas.training.trial import train
 from search_space.architecture import Architecture
 from search_space.graph import Graph

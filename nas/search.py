@@ -15,6 +15,7 @@ from typing import Any
 
 from nas.book import Book
 from nas.clock import Clock, WallClock
+from nas.config.specs import Budget
 from nas.fidelity.policy import Again, Inheriting, Policy, Prune, Start, Thaw
 from nas.jobs import Curve, Epoch, Executor, Failure, Handle, Job, Outcome, Parent
 from nas.progress import Observer, Progress, Running
@@ -23,7 +24,6 @@ from nas.records import Candidate, Prospects, Record
 from nas.recovery import STOPPING, Verdict, set_aside, verdict
 from nas.retention import Retention
 from nas.samplers.view import View
-from nas.specs import Budget
 from nas.stores.writing import StorageError
 from nas.study import Study
 

@@ -7,18 +7,18 @@ from collections.abc import Sequence
 from functools import cache, partial
 from typing import Protocol
 
+from nas.config.fidelity import FidelitySpec
+from nas.config.objective import Objective
+from nas.config.sampler import SamplerSpec
+from nas.config.specs import Budget, Limits
 from nas.fidelity.making import Horizon, policy_of
 from nas.fidelity.policy import Policy
-from nas.fidelity.spec import FidelitySpec
 from nas.gate import StepMemory, costs_of
-from nas.objectives import Objective
 from nas.objectives.values import objective_values
 from nas.pareto import Axis
 from nas.proposer import Proposer
 from nas.samplers.making import Domain, sampler_factory
-from nas.samplers.spec import SamplerSpec
 from nas.samplers.view import View
-from nas.specs import Budget, Limits
 from search_space.architecture import Architecture
 from search_space.choices import RandomChooser
 from search_space.lowering import lower

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from nas.assembly import WHERE_DATA_LIES, data_fingerprint
+from nas.config.training import Recipe
 from nas.data import DataInfo, DataSpec, describe
 from nas.study import Study, StudyMismatchError, differences
-from nas.training.recipe import Recipe
 
 
 def study_recipe(study: Study) -> Recipe:

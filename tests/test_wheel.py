@@ -37,7 +37,7 @@ def test_installed_wheel_works_away_from_the_checkout(wheel: Path, tmp_path: Pat
     elsewhere.mkdir()
     zipfile.ZipFile(wheel).extractall(target)
     script = (
-        "import sys; from nas.cli import main; import nas; from nas.config import conf_dir;"
+        "import sys; from nas.cli import main; import nas; from nas.cli.app.compose import conf_dir;"
         "print(nas.__file__, conf_dir(), file=sys.stderr);"
         "sys.exit(main(['describe', 'space=quick', 'samples=10', 'format=json']))"
     )

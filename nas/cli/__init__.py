@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from nas.cli.entry import main
+from nas.cli.app.entry import main
 
 __all__ = ["main"]

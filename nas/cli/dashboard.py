@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
+from nas.cli.common.studies import reading
 from nas.cli.report import study_words
-from nas.cli.studies import reading
-from nas.settings import DashboardConfig
+from nas.config.commands import DashboardConfig
 
 
 def run(config: DashboardConfig) -> int:

@@ -12,13 +12,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from nas.cli.printing import Row, print_document
-from nas.cli.studies import reading
+from nas.cli.common.printing import Row, print_document
+from nas.cli.common.studies import reading
+from nas.config.commands import DescribeConfig
+from nas.config.specs import Limits
 from nas.gate import COSTS, costs_of, examine, graph_costs
 from nas.reader import inherited
 from nas.reports.tables import architecture_table, space_table
-from nas.settings import DescribeConfig
-from nas.specs import Limits
 from search_space.architecture import Architecture
 from search_space.cost import rows
 from search_space.drawing import draw

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from nas.assembly import environment
-from nas.cli.printing import Row, print_document
-from nas.cli.studies import reading, stored_settings
+from nas.cli.common.printing import Row, print_document
+from nas.cli.common.studies import reading, stored_settings
+from nas.config.commands import ExportConfig
 from nas.data import DataSpec
 from nas.exports import Format, chosen
 from nas.exports.bundle import write_bundle
@@ -20,7 +21,6 @@ from nas.handover import Weights, newest_weights, subject_of
 from nas.picks import pick_records
 from nas.records import Record
 from nas.reports.trained import export_table
-from nas.settings import ExportConfig
 from nas.studied import study_data
 from nas.study import Study
 

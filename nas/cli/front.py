@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from nas.cli.printing import Row, print_document
-from nas.cli.studies import reading
+from nas.cli.common.printing import Row, print_document
+from nas.cli.common.studies import reading
+from nas.config.commands import FrontConfig
 from nas.reports.tables import front_columns, front_numbers, front_table
-from nas.settings import FrontConfig
 
 
 def run(config: FrontConfig) -> int:

@@ -11,7 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from nas.cli.printing import Row, print_document
+from nas.cli.common.printing import Row, print_document
+from nas.config.table_commands import RehearseConfig
 from nas.rehearsal.bands import band
 from nas.rehearsal.document import document, horizon_of
 from nas.rehearsal.many import Troupe
@@ -19,7 +20,6 @@ from nas.rehearsal.play import Stage, Trace
 from nas.rehearsal.scores import GOALS, score
 from nas.rehearsal.truth import truth_of
 from nas.reports.rehearsals import draw_rehearsals, rehearsal_table
-from nas.settings_tables import RehearseConfig
 from nas.tables.table import Table, read_table
 from nas.workers.devices import slot_devices
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
-from nas.cli.printing import Row, print_document
-from nas.cli.studies import reading, stored_environment, stored_settings
-from nas.config import yaml_text
+from nas.cli.app.compose import yaml_text
+from nas.cli.common.printing import Row, print_document
+from nas.cli.common.studies import reading, stored_environment, stored_settings
+from nas.config.commands import ReportConfig
 from nas.retrain.files import written_results
-from nas.settings import ReportConfig
 
 if TYPE_CHECKING:
     from nas.study import Study
@@ -55,7 +55,7 @@ def study_words(study: str | None, outputs: str, storage: str = "sqlite") -> str
 
 def circumstances(study: Study, config: ReportConfig) -> Any:
     """What is known of the latest search of a study beside its trials; commands name it as it was named here."""
-    from nas.cli.replay import search_command  # noqa: PLC0415 - composes, which no other part of the command does
+    from nas.cli.app.replay import search_command  # noqa: PLC0415 - composes, which no other part of the command does
     from nas.reports.html import Circumstances  # noqa: PLC0415 - imports Plotly, which a mistake needn't wait for
 
     stored = stored_settings(study)

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from nas.assembly import data_fingerprint, environment
-from nas.cli.printing import Row, print_document
-from nas.cli.signals import CODES, obeying_signals
-from nas.cli.studies import reading, stored_settings
-from nas.config import changed
+from nas.cli.app.compose import changed
+from nas.cli.common.printing import Row, print_document
+from nas.cli.common.signals import CODES, obeying_signals
+from nas.cli.common.studies import reading, stored_settings
+from nas.config.commands import RetrainConfig
+from nas.config.training import Recipe
 from nas.data import DataInfo, DataSpec, describe
 from nas.executing import executor_for, settled_data, spread_of
 from nas.lock import StudyLock
@@ -27,11 +29,9 @@ from nas.retrain.results import check_settings, failed_clause, measured_seeds, n
 from nas.retrain.runner import FullRunner
 from nas.retrain.task import Task
 from nas.runner import TrialRunner
-from nas.settings import RetrainConfig
 from nas.studied import study_data, study_recipe
 from nas.study import StudyMismatchError
 from nas.training.checkpoint import latest
-from nas.training.recipe import Recipe
 from nas.trainings import Rules, Trainings
 from nas.workers.spread import Spread
 

@@ -9,16 +9,16 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from nas.assembly import assemble, environment, open_or_create, prepare, tracker_of
+from nas.cli.app.compose import yaml_text
+from nas.cli.common.signals import CODES, obeying_signals
+from nas.cli.common.studies import study_folder
 from nas.cli.front import print_front
-from nas.cli.signals import CODES, obeying_signals
-from nas.cli.studies import study_folder
-from nas.config import yaml_text
+from nas.config.commands import SearchConfig
 from nas.executing import settled_data
 from nas.gate import reach
 from nas.reader import StudyReader
 from nas.reports.console import observer_for
 from nas.reports.figures import draw_front
-from nas.settings import SearchConfig
 from nas.stores.opening import driving
 from nas.strategy import starts_of
 from nas.study import Study

@@ -7,10 +7,10 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from nas.cli.printing import Row, print_document
-from nas.cli.studies import reading
+from nas.cli.common.printing import Row, print_document
+from nas.cli.common.studies import reading
+from nas.config.commands import StatusConfig
 from nas.reports.tables import status_table
-from nas.settings import StatusConfig
 
 
 def run(config: StatusConfig) -> int:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from nas.cli.studies import reading
-from nas.settings import StopConfig
+from nas.cli.common.studies import reading
+from nas.config.commands import StopConfig
 
 
 def run(config: StopConfig) -> int:

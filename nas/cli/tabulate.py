@@ -13,15 +13,15 @@ from typing import Any
 import torch
 
 from nas.assembly import data_fingerprint, environment, space_for
-from nas.cli.printing import Row, print_document
-from nas.cli.signals import CODES, obeying_signals
+from nas.cli.common.printing import Row, print_document
+from nas.cli.common.signals import CODES, obeying_signals
+from nas.config.table_commands import TabulateConfig
 from nas.data import DataInfo, describe
 from nas.executing import executor_for, settled_data
 from nas.gate import Examined
 from nas.lock import StudyLock
 from nas.reports.trained import tabulated_table
 from nas.runner import TrialRunner
-from nas.settings_tables import TabulateConfig
 from nas.tables.columns import FORMAT
 from nas.tables.table import Table, read_table, write_table
 from nas.tabulate.packing import Packing

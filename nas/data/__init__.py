@@ -9,8 +9,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from nas.config.data import DataSpec
 from nas.data.errors import DataError
-from nas.data.spec import DataSpec
 
 if TYPE_CHECKING:
     from nas.data.handed_in import hand_in

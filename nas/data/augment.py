@@ -10,7 +10,7 @@ import torch
 from kornia import augmentation as kornia
 from torch import Tensor
 
-from nas.data.spec import DataSpec
+from nas.config.data import DataSpec
 
 
 class BatchedCrop(kornia.RandomCrop):  # type: ignore[misc]  # kornia ships no types

@@ -18,12 +18,12 @@ import numpy as np
 import platformdirs
 from numpy.typing import NDArray
 
+from nas.config.data import DataSpec
 from nas.data.build import RECORD, write_source
 from nas.data.decode import Look
 from nas.data.errors import DataError
 from nas.data.identity import cache_key
 from nas.data.readers import open_source
-from nas.data.spec import DataSpec
 from nas.data.stores import DecodedStore, EncodedStore, Store
 
 CACHE_VARIABLE = "NAS_CACHE_DIR"

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from nas.config.data import DataSpec
 from nas.data.errors import DataError
-from nas.data.spec import DataSpec
 
 log = logging.getLogger(__name__)
 

@@ -6,8 +6,8 @@ import logging
 import math
 from dataclasses import replace
 
+from nas.config.data import ALWAYS, AUTO, NEVER, DataSpec
 from nas.data.images import DataInfo
-from nas.data.spec import ALWAYS, AUTO, NEVER, DataSpec
 
 log = logging.getLogger(__name__)
 

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from typing import Any
 
+from nas.config.data import DataSpec
 from nas.data.errors import DataError
 from nas.data.files import image_folder_files, parquet_files
-from nas.data.spec import DataSpec
 
 FORMAT = 2
 

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from nas.config.data import ALWAYS, DataSpec
 from nas.data.cache import Kept, Stored, kept
 from nas.data.errors import DataError
 from nas.data.parts import Part, StreamedSet
-from nas.data.spec import ALWAYS, DataSpec
 from nas.data.split import Parts, share, split
 from nas.data.statistics import Shape, mean_and_std
 

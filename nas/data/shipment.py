@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from nas.config.data import DataSpec
 from nas.data.build import RECORD
 from nas.data.cache import aside, cache_root, kept, put_in_place
 from nas.data.errors import DataError
-from nas.data.spec import DataSpec
 
 PART_BYTES = 16 * 2**20
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.config.data import DataSpec
 from nas.data.errors import DataError
-from nas.data.spec import DataSpec
 
 Labels = NDArray[np.int64]  # (N,)
 Indices = NDArray[np.int64]  # (n,), ascending

@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
+from nas.config.fidelity import FidelitySpec
+from nas.config.plugins import make_plugin
 from nas.fidelity.policy import Inheriting, Policy
 from nas.fidelity.repeats import Repeating
-from nas.fidelity.spec import FidelitySpec
 from nas.gate import COSTS
 from nas.jobs import Curve
 from nas.pareto import Axis
-from nas.plugins import make_plugin
 
 
 @dataclass(frozen=True)

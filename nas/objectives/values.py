@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from nas.config.objective import Objective
 from nas.jobs import Curve
-from nas.objectives import Objective
 
 
 def objective_values(objectives: Sequence[Objective], curve: Curve, costs: Mapping[str, float]) -> dict[str, float]:

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from nas.config.specs import Budget
 from nas.rehearsal.intervals import Estimate, estimate
 from nas.rehearsal.play import Stage, Trace
 from nas.rehearsal.scores import GOALS, Score, ceiling, oracle
 from nas.rehearsal.truth import Truth
-from nas.specs import Budget
 
 
 def horizon_of(budget: Budget, stage: Stage) -> float:

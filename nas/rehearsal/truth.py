@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, final
 
+from nas.config.specs import Limits
 from nas.pareto import Axis, front, hypervolume, losses
 from nas.rehearsal.play import Stage
-from nas.specs import Limits
 from nas.tables.table import Entry
 
 MARGIN = 0.1

@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
+from nas.config.plugins import make_plugin
+from nas.config.sampler import SamplerSpec
+from nas.config.specs import Limits
 from nas.gate import COSTS
 from nas.pareto import Axis
-from nas.plugins import make_plugin
 from nas.samplers.optuna_samplers import optuna_sampler
-from nas.samplers.spec import SamplerSpec
 from nas.samplers.view import SamplerFactory
-from nas.specs import Limits
 from search_space.architecture import Architecture
 from search_space.space import Space
 

@@ -23,13 +23,13 @@ from pathlib import Path
 from typing import IO, Any, Self, cast, final
 
 import nas
+from nas.config.tracking import TrackingSpec
 from nas.progress import Progress
 from nas.reader import front_document
 from nas.records import Record
 from nas.study import Study
 from nas.tracking.mode import resolved
 from nas.tracking.rows import Ledger, in_order_of_ending, published
-from nas.tracking.spec import TrackingSpec
 
 FOLDER = "wandb"
 RUN_FILE = "run.json"

@@ -16,8 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nas.config.training import Recipe
 from nas.jobs import Curve, Epoch, Job
-from nas.training.recipe import Recipe
 
 FORMAT = 1
 """Version of the file's content; a reader refuses any other."""

@@ -14,11 +14,11 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torchmetrics.classification import MulticlassConfusionMatrix
 
+from nas.config.training import Recipe
 from nas.training.batches import Batch
 from nas.training.epochs import Part
 from nas.training.optimizer import make_optimizer
 from nas.training.ranks import ALONE, Ranks
-from nas.training.recipe import Recipe
 from nas.training.schedule import learning_rate_factor
 
 STEPS_BETWEEN_CHECKS = 50

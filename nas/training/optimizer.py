@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from nas.training.recipe import Recipe
+from nas.config.training import Recipe
 
 
 def decay_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:

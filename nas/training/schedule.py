@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from nas.training.recipe import Recipe
+from nas.config.training import Recipe
 
 START = 1 / 25
 """Where one-cycle begins, as a share of the peak (the default of torch's OneCycleLR)."""

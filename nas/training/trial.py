@@ -12,6 +12,7 @@ from typing import Any, cast
 import pytorch_lightning as pl
 from torch import nn
 
+from nas.config.training import Recipe
 from nas.jobs import Control, Curve, Epoch, Job, Outcome
 from nas.training import checkpoint as checkpoints
 from nas.training.batches import ImageData
@@ -20,7 +21,6 @@ from nas.training.epochs import SeededEpochs, ValidationShare
 from nas.training.failures import failure_of
 from nas.training.module import Classifier, Horizon
 from nas.training.ranks import Ranks
-from nas.training.recipe import Recipe
 
 # Lightning announces devices and advertises at every fit. Its import sets this level, so it is set here, after it.
 logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)

@@ -18,8 +18,8 @@ from typing import Any
 
 import ray
 
+from nas.config.workers import AUTO, LOCAL, WorkersSpec
 from nas.workers.devices import cores
-from nas.workers.spec import AUTO, LOCAL, WorkersSpec
 
 ROUNDING = 1e-6
 TOKENS = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")

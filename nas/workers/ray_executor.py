@@ -17,13 +17,13 @@ from typing import Any, final
 
 import ray
 
+from nas.config.workers import AUTO, WorkersSpec
 from nas.jobs import Epoch, Failure, Job, Outcome, Runner
 from nas.recovery import disk_failure
 from nas.workers.ray_cluster import ClusterError, connect, machines, request_of
 from nas.workers.ray_desk import Desk, News
 from nas.workers.ray_messages import STOP, Ended, EpochEnded, Lost, Supplies, Task
 from nas.workers.ray_task import own_version, supervise
-from nas.workers.spec import AUTO, WorkersSpec
 
 LOOK_SECONDS = 1.0
 PATIENCE_SECONDS = 60.0

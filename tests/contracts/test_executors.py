@@ -10,11 +10,11 @@ import pytest
 from ray_here import ray_here
 from toy_runners import ToyRunner, toy_row
 
+from nas.config.workers import WorkersSpec
 from nas.jobs import Epoch, Executor, Failure, Job, Outcome
 from nas.workers.child import LOG_FILE
 from nas.workers.local import LocalExecutor
 from nas.workers.ray_executor import RayExecutor
-from nas.workers.spec import WorkersSpec
 
 PATIENCE = 60.0
 RAY = WorkersSpec(name="ray", gpus_per_trial=0.0)

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from engine import AXES, DIED, EPOCHS, OBJECTIVES, TINY, TWO, FakeExecutor, Setting, counts, failing, snapshot, told
 
-from nas.config import compose, conf_dir
+from nas.cli.app.compose import compose, conf_dir
+from nas.config.fidelity import FidelitySpec
+from nas.config.specs import Budget
 from nas.fidelity.making import Horizon, policy_of
 from nas.fidelity.policy import Policy
-from nas.fidelity.spec import FidelitySpec
 from nas.objectives.values import objective_values
-from nas.specs import Budget
 from nas.study import open_study
 
 OPTIONS = sorted(path.stem for path in (conf_dir() / "fidelity").glob("*.yaml"))

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-import nas.config
-from nas.config import compose, conf_dir, convert, schema
-from nas.objectives import Objective
-from nas.settings import ROOTS, DescribeConfig, SearchConfig
-from nas.specs import Budget, Limits
+import nas.cli.app.compose
+from nas.cli.app.compose import compose, conf_dir, convert, schema
+from nas.config.commands import ROOTS, DescribeConfig, SearchConfig
+from nas.config.objective import Objective
+from nas.config.specs import Budget, Limits
 
 CONF = conf_dir()
 NEEDS = {
@@ -122,14 +122,14 @@ def test_tuples_of_numbers_are_composed_as_lists():
         sides: tuple[int, ...]
 
     globals()["Sides"] = Sides
-    made = nas.config.OmegaConf.structured(schema(Sides))
+    made = nas.cli.app.compose.OmegaConf.structured(schema(Sides))
     made.sides = [1, 2]
     assert typing.get_type_hints(schema(Sides))["sides"] == list[int]
     assert convert(Sides, made) == Sides((1, 2))
 
 
 def test_what_is_missing_is_named():
-    incomplete = nas.config.OmegaConf.structured(schema(Objective))
+    incomplete = nas.cli.app.compose.OmegaConf.structured(schema(Objective))
     incomplete.name = "mine"
     with pytest.raises(ValueError, match="source must be given"):
         convert(Objective, incomplete)
@@ -165,22 +165,22 @@ def test_values_out_of_range_are_refused(root, values, law):
 def test_the_files_are_found_in_a_wheel_and_in_a_checkout(place, tmp_path, monkeypatch):
     (tmp_path / place).mkdir(parents=True)
     (tmp_path / place / "search.yaml").touch()
-    monkeypatch.setattr(nas.config, "__file__", str(tmp_path / "nas" / "config.py"))
+    monkeypatch.setattr(nas.cli.app.compose, "__file__", str(tmp_path / "nas" / "cli" / "app" / "compose.py"))
     assert conf_dir() == tmp_path / place
 
 
 def test_a_broken_installation_says_where_it_looked(tmp_path, monkeypatch):
-    monkeypatch.setattr(nas.config, "__file__", str(tmp_path / "nas" / "config.py"))
+    monkeypatch.setattr(nas.cli.app.compose, "__file__", str(tmp_path / "nas" / "cli" / "app" / "compose.py"))
     with pytest.raises(FileNotFoundError, match=r"must lie in .*conf or .*conf"):
         conf_dir()
 
 
 def test_composing_imports_nothing_heavy():
-    code = "import sys, nas.config; nas.config.compose('search'); print(*sys.modules)"
+    code = "import sys, nas.cli.app.compose; nas.cli.app.compose.compose('search'); print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert "omegaconf" in loaded
     assert not {"torch", "optuna", "wandb", "numpy", "datasets", "sklearn"} & set(loaded)
 
 
 def test_the_files_are_where_the_project_keeps_them():
-    assert Path(nas.config.__file__).resolve().parent.parent / "conf" == CONF
+    assert Path(nas.cli.app.compose.__file__).resolve().parents[3] / "conf" == CONF

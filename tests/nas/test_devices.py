@@ -12,7 +12,7 @@ import pytest
 
 from nas import assembly
 from nas.cli import main
-from nas.config import compose
+from nas.cli.app.compose import compose
 from nas.executing import executor_for, spread_of, step_memory
 from nas.jobs import Epoch, Job, Outcome
 from nas.runner import TrialRunner

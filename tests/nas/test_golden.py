@@ -1,7 +1,7 @@
 """Studies, tables and searches of an earlier version: they open, go on and export, and draw what they drew then.
 
-The studies under tests/golden/studies and the values in expected.json were made by version 0.1.0 on one thread. Identities
-are compared exactly. Losses are compared loosely, since another processor's kernels round differently.
+The studies under tests/golden/studies and the values in expected.json were made by version 0.1.0 on one thread.
+Identities are compared exactly, losses loosely, since another processor's kernels round differently.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ import torch
 
 from nas import assembly
 from nas.cli import main
-from nas.config import compose
+from nas.cli.app.compose import compose
 from nas.jobs import Epoch, Job, Parent
 from nas.runner import TrialRunner
 from nas.search import Search

@@ -11,11 +11,11 @@ from engine import AXES, candidate
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nas.config.specs import Limits
 from nas.pareto import Axis, losses
 from nas.picks import pick_records
 from nas.reader import front_records
 from nas.records import Record
-from nas.specs import Limits
 
 AXES2 = [AXES["val_accuracy"], AXES["macs"]]
 

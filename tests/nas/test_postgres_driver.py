@@ -19,11 +19,11 @@ import pytest
 from engine import FakeExecutor, Setting, candidate, fingerprint, told
 from postgres_server import Database
 
+from nas.config.specs import Budget
 from nas.lock import StudyHeldError
 from nas.reader import open_for_reading
 from nas.records import Record
 from nas.search import Search
-from nas.specs import Budget
 from nas.stores import postgres as postgres_module
 from nas.stores.opening import driving
 from nas.stores.postgres import PostgresStore, StudyTakenError

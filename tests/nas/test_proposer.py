@@ -11,12 +11,12 @@ import pytest
 from engine import ONE, SAMPLERS, SMALL, TINY, candidate, fingerprint, space_of, view_of
 from optuna.trial import TrialState
 
+from nas.config.specs import Limits
 from nas.gate import StepMemory
 from nas.jobs import Failure
 from nas.proposer import REJECTED_TOLD, Proposer, training_seed
 from nas.records import Candidate, Record
 from nas.samplers.view import View
-from nas.specs import Limits
 from nas.study import create_study, open_study
 from search_space.architecture import Architecture
 from search_space.cost import training_bytes

@@ -29,9 +29,10 @@ from engine import (
     told,
 )
 
+from nas.config.fidelity import FidelitySpec
+from nas.config.specs import Budget
 from nas.fidelity.making import Horizon, policy_of
 from nas.fidelity.policy import Again, Policy, Standing, Start
-from nas.fidelity.spec import FidelitySpec
 from nas.jobs import Failure, Job, repeat_folder
 from nas.objectives.values import objective_values
 from nas.pareto import dominated
@@ -40,7 +41,6 @@ from nas.reader import front_records, open_for_reading
 from nas.records import Record, Repeat
 from nas.reports.tables import front_table, status_table
 from nas.retention import Retention
-from nas.specs import Budget
 from nas.study import open_study
 from nas.tracking.rows import Ledger
 

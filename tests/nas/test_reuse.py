@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from nas import assembly
-from nas.config import compose
+from nas.cli.app.compose import compose
 from nas.executing import executor_for
 from nas.jobs import Job, Outcome
 from nas.proposer import training_seed

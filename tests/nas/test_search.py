@@ -21,10 +21,10 @@ from engine import (
     told,
 )
 
+from nas.config.specs import Budget, Limits
 from nas.jobs import Failure, Job
 from nas.reader import open_for_reading
 from nas.search import MAX_FAILURES_IN_A_ROW, SearchStoppedError
-from nas.specs import Budget, Limits
 from nas.study import open_study
 from nas.training.checkpoint import latest
 

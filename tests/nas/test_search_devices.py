@@ -8,7 +8,7 @@ from typing import Any
 
 from engine import FakeExecutor, Setting, counts
 
-from nas.specs import Budget
+from nas.config.specs import Budget
 from nas.study import open_study
 
 

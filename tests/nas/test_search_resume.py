@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from engine import EPOCHS, SAMPLERS, SMALL, TINY, FakeExecutor, Setting, Watcher, counts, failing, snapshot, told
 
+from nas.config.specs import Budget, Limits
 from nas.jobs import Failure, Job
 from nas.reader import open_for_reading
 from nas.search import Search
-from nas.specs import Budget, Limits
 from nas.study import Study, open_study
 
 

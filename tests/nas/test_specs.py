@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from nas.fidelity.spec import FidelitySpec
-from nas.objectives import Objective
-from nas.samplers.spec import SamplerSpec
-from nas.specs import Budget, Limits, StorageSpec
-from nas.workers.spec import WorkersSpec
+from nas.config.fidelity import FidelitySpec
+from nas.config.objective import Objective
+from nas.config.sampler import SamplerSpec
+from nas.config.specs import Budget, Limits, StorageSpec
+from nas.config.workers import WorkersSpec
 
 
 @pytest.mark.parametrize("name", ["trials", "minutes", "trainings", "max_idle_asks"])

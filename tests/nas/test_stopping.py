@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from engine import AXES, SMALL, TWO, Setting, candidate, counts, curve
 
+from nas.config.specs import Budget
 from nas.records import Record
-from nas.specs import Budget
 from nas.stopping import gain_an_hour
 
 AXIS = [AXES[name] for name in TWO]

@@ -17,11 +17,11 @@ from engine import ONE
 from PIL import Image
 
 from nas.cli import main
+from nas.config.training import Recipe
 from nas.data import DataSpec
 from nas.jobs import Epoch, Job, Outcome
 from nas.reader import open_for_reading
 from nas.runner import TrialRunner
-from nas.training.recipe import Recipe
 from search_space.graph import Shape
 from search_space.space import parse_space
 

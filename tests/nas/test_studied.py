@@ -13,11 +13,11 @@ from omegaconf.errors import OmegaConfBaseException
 from PIL import Image
 
 from nas.assembly import data_fingerprint
-from nas.config import changed, read_yaml
+from nas.cli.app.compose import changed, read_yaml
+from nas.config.training import Recipe
 from nas.data import DataSpec, describe
 from nas.studied import study_data, study_recipe
 from nas.study import Study, StudyMismatchError, create_study
-from nas.training.recipe import Recipe
 
 RECIPE = Recipe(epochs=7, ema_decay=0.9)
 

@@ -14,9 +14,9 @@ import pytest
 from engine import FakeExecutor, FakeHandle, Setting, candidate, fingerprint, told
 from optuna.exceptions import StorageInternalError
 
+from nas.config.specs import Budget
 from nas.jobs import Outcome
 from nas.recovery import disk_failure
-from nas.specs import Budget
 from nas.stores import sqlite as sqlite_module
 from nas.stores import writing
 from nas.stores.sqlite import STUDY_FILE

@@ -11,22 +11,22 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
+from nas.cli.app.compose import compose
 from nas.clock import Clock, WallClock
-from nas.config import compose
+from nas.config.objective import Objective
+from nas.config.sampler import SamplerSpec
+from nas.config.specs import Budget, Limits
 from nas.fidelity.full import Full
 from nas.fidelity.policy import Policy
 from nas.jobs import Curve, Epoch, Failure, Job, Outcome
-from nas.objectives import Objective
 from nas.objectives.values import objective_values
 from nas.pareto import Axis
 from nas.progress import Observer, Progress
 from nas.proposer import Proposer
 from nas.records import Candidate, Record, Rejected
 from nas.samplers.making import Domain, sampler_factory
-from nas.samplers.spec import SamplerSpec
 from nas.samplers.view import View
 from nas.search import Devices, Parts, Search, one_device
-from nas.specs import Budget, Limits
 from nas.stores.sqlite import STUDY_FILE
 from nas.study import Study, create_study, open_study, resume_study
 from nas.training.checkpoint import latest

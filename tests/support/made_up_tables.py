@@ -10,8 +10,8 @@ from typing import Any
 
 import pandas as pd
 
+from nas.config.specs import Limits
 from nas.gate import examine
-from nas.specs import Limits
 from nas.tables.columns import COLUMNS
 from nas.tables.table import write_table
 from search_space.architecture import Architecture

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from nas.assembly import assemble, open_or_create, prepare
-from nas.config import compose
+from nas.cli.app.compose import compose
 from nas.jobs import Epoch, Job
 from nas.lock import StudyLock
 

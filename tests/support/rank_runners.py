@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn, randn
 from toy_runners import ACTIONS, toy_row
 
+from nas.config.training import Recipe
 from nas.jobs import Control, Epoch, Failure, Job, Outcome
 from nas.training.ranks import Ranks
-from nas.training.recipe import Recipe
 from nas.training.trial import train
 from nas.workers.group import join_group
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from nas.config import compose
-from nas.fidelity.spec import FidelitySpec
-from nas.objectives import Objective
-from nas.samplers.spec import SamplerSpec
-from nas.specs import Budget, Limits
+from nas.cli.app.compose import compose
+from nas.config.fidelity import FidelitySpec
+from nas.config.objective import Objective
+from nas.config.sampler import SamplerSpec
+from nas.config.specs import Budget, Limits
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,8 +11,8 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.config.data import DataSpec
 from nas.data.decode import Entry
-from nas.data.spec import DataSpec
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from sklearn.datasets import load_digits
 
+from nas.config.data import DataSpec
 from nas.data.decode import Entry
 from nas.data.readers import Source, SourcePart
-from nas.data.spec import DataSpec
 
 
 @contextmanager

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
+from nas.config.data import DataSpec
 from nas.data.decode import Entry
 from nas.data.errors import DataError
 from nas.data.files import ClassFiles, image_folder_files
 from nas.data.readers import Source, SourcePart
-from nas.data.spec import DataSpec
 
 
 @dataclass(frozen=True)

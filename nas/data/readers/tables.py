@@ -12,12 +12,12 @@ import datasets
 import numpy as np
 from datasets.exceptions import DatasetsError
 
+from nas.config.data import DataSpec
 from nas.data.decode import Entry
 from nas.data.errors import DataError
 from nas.data.files import parquet_files, root_of
 from nas.data.readers import Source, SourcePart
 from nas.data.readers.shards import Shards
-from nas.data.spec import DataSpec
 
 LABEL_NAMES = ("label", "labels", "class", "target", "y")
 

@@ -11,11 +11,11 @@ import pytest
 from engine import candidate
 
 from nas.cli import main
+from nas.cli.app.compose import compose
 from nas.cli.describe import architecture_document, space_document
 from nas.cli.front import front_rows
-from nas.config import compose
+from nas.config.specs import Limits
 from nas.records import Record
-from nas.specs import Limits
 from search_space.architecture import Architecture
 from search_space.cost import cost
 from search_space.graph import Shape

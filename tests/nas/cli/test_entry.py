@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from nas.cli import main
-from nas.cli.entry import COMMANDS
-from nas.cli.keys import documented, known_keys
-from nas.config import conf_dir
-from nas.settings import ROOTS
+from nas.cli.app.compose import conf_dir
+from nas.cli.app.entry import COMMANDS
+from nas.cli.app.keys import documented, known_keys
+from nas.config.commands import ROOTS
 
 HEAVY = {"torch", "optuna", "wandb", "hydra", "omegaconf", "numpy", "datasets", "rich", "sklearn"}
 CHECKOUT = str(conf_dir().parent)
@@ -43,7 +43,7 @@ def test_the_package_runs_as_a_module():
 
 
 def test_the_version_is_that_of_the_distribution(monkeypatch, capsys):
-    monkeypatch.setattr("nas.cli.entry.version", lambda name: f"1.2.3 of {name}")
+    monkeypatch.setattr("nas.cli.app.entry.version", lambda name: f"1.2.3 of {name}")
     assert main(["--version"]) == 0
     assert capsys.readouterr().out == "nas 1.2.3 of inception-nas\n"
 

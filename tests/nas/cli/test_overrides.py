@@ -7,9 +7,9 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nas.cli.overrides import fit, quoted
-from nas.config import compose
-from nas.settings import SearchConfig
+from nas.cli.app.compose import compose
+from nas.cli.app.overrides import fit, quoted
+from nas.config.commands import SearchConfig
 
 PATHS = [
     "/tmp/a [b]/x?y",

@@ -9,10 +9,10 @@ import pytest
 import yaml
 from omegaconf import OmegaConf
 
-from nas.cli.overrides import fit
-from nas.cli.replay import search_command
-from nas.config import compose
-from nas.settings import SearchConfig
+from nas.cli.app.compose import compose
+from nas.cli.app.overrides import fit
+from nas.cli.app.replay import search_command
+from nas.config.commands import SearchConfig
 
 
 def stored(words):

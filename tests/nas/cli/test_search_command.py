@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from nas.cli import main
-from nas.cli.signals import obeying_signals
+from nas.cli.common.signals import obeying_signals
 from nas.lock import StudyLock
 from nas.study import open_study
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from nas.cli.studies import existing_study, study_folder
+from nas.cli.common.studies import existing_study, study_folder
 
 
 def test_a_name_is_a_folder_under_outputs(tmp_path):

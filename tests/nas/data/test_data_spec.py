@@ -71,7 +71,7 @@ def test_a_name_becomes_a_safe_file_name(name: str, slug: str) -> None:
 
 
 def test_a_spec_is_checked_without_loading_anything_heavy() -> None:
-    code = "import sys, nas.data.spec; print({'torch', 'numpy', 'datasets', 'sklearn'} & set(sys.modules))"
+    code = "import sys, nas.config.data; print({'torch', 'numpy', 'datasets', 'sklearn'} & set(sys.modules))"
     shown = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=CONF.parents[1]
     )

@@ -16,12 +16,12 @@ import pytest
 import torch
 from PIL import Image
 
+from nas.config.specs import Limits
 from nas.data import DataSpec, load, load_test
 from nas.exports.outside import WALL
 from nas.handover import newest_weights, preprocessing
 from nas.picks import pick_records
 from nas.reader import open_for_reading
-from nas.specs import Limits
 
 ALONE = WALL + "import runpy; sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')"
 

@@ -11,14 +11,14 @@ import pytest
 from engine import AXES, EPOCHS, OBJECTIVES, TINY, TWO, FakeExecutor, Setting, counts, curve, told
 from engine import candidate as made
 
+from nas.config.fidelity import FidelitySpec
+from nas.config.specs import Budget
 from nas.fidelity.first_epoch import FirstEpoch
 from nas.fidelity.making import Horizon, policy_of
 from nas.fidelity.policy import Decision, Prune, Standing, Start, Thaw
 from nas.fidelity.ranking import best_of
-from nas.fidelity.spec import FidelitySpec
 from nas.objectives.values import objective_values
 from nas.records import Record
-from nas.specs import Budget
 from nas.study import open_study
 
 HORIZON = Horizon(EPOCHS, [AXES[name] for name in TWO], partial(objective_values, [OBJECTIVES[name] for name in TWO]))

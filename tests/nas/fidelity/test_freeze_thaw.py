@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from engine import AXES, OBJECTIVES, TWO, candidate
 
+from nas.config.fidelity import FidelitySpec
 from nas.fidelity.freeze_thaw import FreezeThaw, Thawing
 from nas.fidelity.making import Horizon, policy_of
 from nas.fidelity.moasha import Moasha
 from nas.fidelity.policy import Decision, Policy, Prune, Standing, Start, Thaw
 from nas.fidelity.rungs import next_rung, rungs_of
-from nas.fidelity.spec import FidelitySpec
 from nas.jobs import Epoch
 from nas.objectives.values import objective_values
 from nas.records import Prospects, Record

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from engine import EPOCHS, FakeExecutor, Setting, candidate, counts, curve, failing, snapshot, told
 
+from nas.config.specs import Budget
 from nas.fidelity.full import Full
 from nas.fidelity.inherit import Inherit, differing
 from nas.jobs import Failure, Job, Parent
@@ -16,7 +17,6 @@ from nas.reader import open_for_reading
 from nas.records import Candidate, Descent, Record
 from nas.retention import Retention
 from nas.samplers.foresight import SECONDS
-from nas.specs import Budget
 from nas.study import open_study
 
 SKIPS = 1

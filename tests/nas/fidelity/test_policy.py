@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from engine import AXES, candidate
 
+from nas.config.fidelity import FidelitySpec
 from nas.fidelity.full import Full
 from nas.fidelity.making import Horizon, policy_of
 from nas.fidelity.policy import Standing, Start, Thaw
-from nas.fidelity.spec import FidelitySpec
 from nas.records import Record
 
 HORIZON = Horizon(12, [AXES["val_accuracy"], AXES["macs"]], lambda curve, costs: {})

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from nas.cli import main
-from nas.config import compose
+from nas.cli.app.compose import compose
 from nas.rehearsal.play import Stage, play
 from nas.study import open_study
 from nas.tables.table import Table, read_table

@@ -9,10 +9,10 @@ import pytest
 from made_up_tables import made_up_table
 from rehearsing import Plan, plan
 
+from nas.config.specs import Budget, Limits
 from nas.rehearsal.play import Stage, Trace, play
 from nas.rehearsal.scores import score
 from nas.rehearsal.truth import members, truth_of
-from nas.specs import Budget, Limits
 from nas.tables.table import Table, read_table
 
 

@@ -15,12 +15,12 @@ from made_up_tables import made_up_table
 from rehearsing import plan
 
 from nas.cli import main
+from nas.config.specs import Budget
 from nas.rehearsal import cache, many
 from nas.rehearsal.cache import Cache
 from nas.rehearsal.document import horizon_of
 from nas.rehearsal.many import Troupe
 from nas.rehearsal.play import Stage
-from nas.specs import Budget
 from nas.tables.table import read_table
 
 Rehearse = Callable[..., dict[str, Any]]

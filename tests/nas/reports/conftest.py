@@ -21,12 +21,12 @@ import pytest
 import yaml
 from optuna.samplers import RandomSampler
 
+from nas.config.specs import Limits
 from nas.jobs import Epoch, Failure
 from nas.pareto import Axis
 from nas.proposer import Proposer
 from nas.records import Candidate
 from nas.samplers.view import View
-from nas.specs import Limits
 from nas.study import Study, create_study
 from search_space.graph import Shape
 from search_space.space import parse_space

@@ -11,13 +11,13 @@ import optuna
 import pytest
 from engine import AXES, SMALL, TWO, space_of, view_of
 
+from nas.config.sampler import SamplerSpec
+from nas.config.specs import Limits
 from nas.gate import costs_of
 from nas.samplers.chooser import ParameterChooser
 from nas.samplers.evolution import layers
 from nas.samplers.making import Domain, sampler_factory
-from nas.samplers.spec import SamplerSpec
 from nas.samplers.view import View
-from nas.specs import Limits
 from search_space.architecture import Architecture
 
 SPACE = space_of(SMALL)

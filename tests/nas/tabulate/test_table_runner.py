@@ -10,6 +10,7 @@ import pytest
 import torch
 from engine import ONE, space_of
 
+from nas.config.training import Recipe
 from nas.data import DataSpec, ImageSet, load, load_test, plain_loader
 from nas.jobs import Epoch, Job
 from nas.retrain.runner import measure
@@ -18,7 +19,6 @@ from nas.tabulate.runner import TableRunner, spread_over
 from nas.tabulate.task import NetworkTask, read_rows, write_rows
 from nas.trained import read_trained
 from nas.training.checkpoint import latest
-from nas.training.recipe import Recipe
 
 EPOCHS, TEST, EARLY = 3, 200, 50
 DATA = DataSpec(train_fraction=0.3)

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from nas.config import compose
+from nas.cli.app.compose import compose
+from nas.config.tracking import TrackingSpec
 from nas.tracking.mode import resolved
-from nas.tracking.spec import TrackingSpec
 
 KEY = "k" * 40
 

@@ -17,12 +17,12 @@ from typing import Any
 import pytest
 from engine import FakeExecutor, Setting
 
+from nas.config.specs import Budget, Limits
+from nas.config.tracking import TrackingSpec
 from nas.jobs import Failure, Job
 from nas.reader import front_records, status_document
-from nas.specs import Budget, Limits
 from nas.study import Study, open_study
 from nas.tracking import tracker as tracker_module
-from nas.tracking.spec import TrackingSpec
 from nas.tracking.tracker import NullTracker, WandbTracker, open_tracker
 
 SECRET = "s3cret" * 7
@@ -191,8 +191,8 @@ import os, signal, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from engine import FakeExecutor, Setting
-from nas.specs import Budget
-from nas.tracking.spec import TrackingSpec
+from nas.config.specs import Budget
+from nas.config.tracking import TrackingSpec
 from nas.tracking.tracker import WandbTracker
 
 setting, folder = Setting(budget=Budget(trials=5)), Path(sys.argv[1])

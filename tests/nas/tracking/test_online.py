@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 from engine import FakeExecutor, Setting
 
-from nas.specs import Budget
+from nas.config.specs import Budget
+from nas.config.tracking import TrackingSpec
 from nas.study import open_study
-from nas.tracking.spec import TrackingSpec
 from nas.tracking.tracker import open_tracker
 
 KEY = "d" * 40

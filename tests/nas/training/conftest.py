@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from nas.config.training import Recipe
 from nas.jobs import Epoch, Job, Outcome
-from nas.training.recipe import Recipe
 from nas.training.trial import train
 
 CLASSES = 3

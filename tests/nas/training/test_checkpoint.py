@@ -14,9 +14,9 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from nas.config.training import Recipe
 from nas.jobs import Epoch, Job
 from nas.training.checkpoint import Checkpoint, CheckpointError, identity, latest, load, save
-from nas.training.recipe import Recipe
 
 IDENTITY = {"architecture": "{}", "recipe": "{}", "seed": "1", "steps per epoch": "4"}
 

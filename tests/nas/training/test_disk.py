@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from torch import nn
 
+from nas.config.training import Recipe
 from nas.jobs import Failure, Job, Outcome
 from nas.training.checkpoint import latest
-from nas.training.recipe import Recipe
 
 RECIPE = Recipe(epochs=3, batch_size=8, learning_rate=0.05)
 

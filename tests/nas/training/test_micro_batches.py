@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import nn
 
+from nas.config.training import Recipe
 from nas.jobs import Job, Outcome
-from nas.training.recipe import Recipe
 
 RECIPE = Recipe(epochs=4, batch_size=8, learning_rate=0.05, ema_decay=0.9, label_smoothing=0.1)
 

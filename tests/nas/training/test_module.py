@@ -9,9 +9,9 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_m
 from torch import Tensor, nn
 from torch.nn import functional
 
+from nas.config.training import Recipe
 from nas.jobs import Job, Outcome
 from nas.training.module import Classifier, Horizon, NotFiniteError, accuracies, averaged, training_loss
-from nas.training.recipe import Recipe
 
 HORIZON = Horizon(first_epoch=2, steps_per_epoch=4, epochs=10)
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
+from nas.config.training import Recipe
 from nas.training.optimizer import decay_groups, make_optimizer
-from nas.training.recipe import Recipe
 
 
 def test_kernels_decay_and_norms_and_biases_do_not() -> None:

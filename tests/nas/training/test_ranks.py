@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from rank_runners import ColumnRunner, RankControl, run_rank
 from torch import nn
 
+from nas.config.training import Recipe
 from nas.jobs import Failure, Job, Outcome
 from nas.training.epochs import cut, own_rows
 from nas.training.module import paced
 from nas.training.ranks import Ranks
-from nas.training.recipe import Recipe
 from nas.workers.family import _deaf_to_interrupts
 
 RECIPE = Recipe(epochs=4, batch_size=15, learning_rate=0.05, label_smoothing=0.1)

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from omegaconf import OmegaConf
 
-from nas.training.recipe import Recipe
+from nas.config.training import Recipe
 
 CONF = Path(__file__).parents[3] / "conf" / "training"
 
@@ -64,5 +64,5 @@ def test_a_structured_config_can_be_derived() -> None:
 
 
 def test_the_recipe_is_read_without_torch() -> None:
-    code = "import sys, nas.training.recipe, nas.training.schedule; sys.exit('torch' in sys.modules)"
+    code = "import sys, nas.config.training, nas.training.schedule; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False, cwd=CONF.parents[1]).returncode == 0

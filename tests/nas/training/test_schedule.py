@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nas.training.recipe import SCHEDULES, Recipe
+from nas.config.training import SCHEDULES, Recipe
 from nas.training.schedule import learning_rate_factor
 
 

@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from nas.config.training import Recipe
 from nas.jobs import Epoch, Failure, Job, Outcome
 from nas.training.checkpoint import latest
 from nas.training.epochs import epoch_seed
-from nas.training.recipe import Recipe
 from nas.training.trial import train
 
 RECIPES = {

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from nas.config.workers import WorkersSpec
 from nas.workers import devices
 from nas.workers.devices import cores, machine_memory, slot_devices, smallest_share, visible_gpus
-from nas.workers.spec import WorkersSpec
 
 
 def test_a_slot_a_gpu_or_as_many_as_are_asked_for_in_turn() -> None:

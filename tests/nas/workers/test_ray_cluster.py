@@ -18,6 +18,7 @@ from file_runner import ROWS, FileRunner
 from ray_here import ray_here
 from toy_runners import ToyRunner, toy_row
 
+from nas.config.workers import WorkersSpec
 from nas.data import DataSpec
 from nas.data.shipment import Shipment
 from nas.jobs import Epoch, Job, Outcome
@@ -26,7 +27,6 @@ from nas.workers.child import LOG_FILE
 from nas.workers.ray_cluster import ClusterError, Request, connect, request_of
 from nas.workers.ray_executor import RayExecutor, loss_of
 from nas.workers.ray_task import shares
-from nas.workers.spec import WorkersSpec
 
 PATIENCE = 60.0
 pytestmark = pytest.mark.xdist_group("ray")  # one cluster at a time: each is a dozen processes
@@ -92,7 +92,7 @@ ALONE = textwrap.dedent(
     from pathlib import Path
     from nas.jobs import Job
     from nas.workers.ray_executor import RayExecutor
-    from nas.workers.spec import WorkersSpec
+    from nas.config.workers import WorkersSpec
     from toy_runners import ToyRunner
 
     executor = RayExecutor(ToyRunner(), WorkersSpec(name="ray", address="auto", slots=3))

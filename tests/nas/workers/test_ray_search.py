@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from nas.config import compose
+from nas.cli.app.compose import compose
 from nas.jobs import Curve, Epoch, Job
 from nas.records import Record
 from nas.runner import TrialRunner

@@ -23,7 +23,7 @@ class Command:
     """One command; its name is also that of its primary configuration, `conf/NAME.yaml`.
 
     Attributes:
-        module: has `run(config) -> int`, which takes the command's class in `nas.config.ROOTS`.
+        module: has `run(config) -> int`, which takes the command's class in `nas.cli.app.compose.ROOTS`.
         summary: what it does, in one line.
     """
 
@@ -83,7 +83,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(name: str, words: Sequence[str]) -> int:
     try:
-        from nas.cli.application import run  # noqa: PLC0415 - imports Hydra
+        from nas.cli.app.application import run  # noqa: PLC0415 - imports Hydra
 
         return run(name, COMMANDS[name].module, words)
     except KeyboardInterrupt:

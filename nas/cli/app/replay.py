@@ -15,10 +15,10 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from nas.cli.keys import is_free, is_group
-from nas.cli.overrides import quoted
-from nas.config import compose, conf_dir, items_of, read_yaml, schema
-from nas.settings import SearchConfig
+from nas.cli.app.compose import compose, conf_dir, items_of, read_yaml, schema
+from nas.cli.app.keys import is_free, is_group
+from nas.cli.app.overrides import quoted
+from nas.config.commands import SearchConfig
 
 PLAIN = re.compile(r"[A-Za-z0-9_./~-]+")
 NOT_TEXT = re.compile(r"(?i)(null|true|false|nan|[-+]?inf|[-+]?[0-9.][0-9_.e+-]*)")

@@ -11,9 +11,9 @@ from typing import Any
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 
-from nas.cli.keys import documented, is_group
-from nas.config import items_of
-from nas.settings import ROOTS
+from nas.cli.app.compose import items_of
+from nas.cli.app.keys import documented, is_group
+from nas.config.commands import ROOTS
 
 WIDTH = 118
 EXIT_CODES = "0 done; 1 a fault of the program, with its traceback; 2 a mistake, explained in one line; 130 Ctrl-C."

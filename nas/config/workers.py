@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nas.retention import KEEP
-
+KEEP = ("all", "front", "none")
 LOCAL, RAY = "local", "ray"
 WORKERS = (LOCAL, RAY)
 AUTO = "auto"

@@ -8,7 +8,7 @@ import typing
 from collections.abc import Iterator
 from typing import Any
 
-from nas.config import items_of
+from nas.cli.app.compose import items_of
 
 
 def annotation_at(root: type, key: str) -> Any:

@@ -21,7 +21,7 @@ from hydra import initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf
 
-from nas.settings import ROOTS
+from nas.config.commands import ROOTS
 
 HYDRA_VERSION = "1.3"
 
@@ -34,7 +34,7 @@ def conf_dir() -> Path:
     Raises:
         FileNotFoundError: there is none, the installation is broken.
     """
-    package = Path(__file__).resolve().parent
+    package = Path(__file__).resolve().parents[2]
     for folder in (package / "conf", package.parent / "conf"):
         if (folder / "search.yaml").is_file():
             return folder

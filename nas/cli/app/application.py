@@ -17,11 +17,11 @@ import hydra
 from hydra._internal.utils import get_args_parser
 from omegaconf import DictConfig
 
-from nas.cli.help import register_help
-from nas.cli.mistakes import MISTAKES, explain
-from nas.cli.overrides import fit
-from nas.config import HYDRA_VERSION, conf_dir, convert, register
-from nas.settings import ROOTS
+from nas.cli.app.compose import HYDRA_VERSION, conf_dir, convert, register
+from nas.cli.app.help import register_help
+from nas.cli.app.mistakes import MISTAKES, explain
+from nas.cli.app.overrides import fit
+from nas.config.commands import ROOTS
 
 MISTAKE = 2
 PIPE_CLOSED = 141

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from nas.data.spec import DataSpec
-from nas.fidelity.spec import FidelitySpec
-from nas.objectives import Objective
-from nas.samplers.spec import SamplerSpec
-from nas.specs import Budget, Limits, check_format, check_positive
-from nas.training.recipe import Recipe
-from nas.workers.spec import WorkersSpec
+from nas.config.data import DataSpec
+from nas.config.fidelity import FidelitySpec
+from nas.config.objective import Objective
+from nas.config.sampler import SamplerSpec
+from nas.config.specs import Budget, Limits, check_format, check_positive
+from nas.config.training import Recipe
+from nas.config.workers import WorkersSpec
 
 
 @dataclass(frozen=True, kw_only=True)

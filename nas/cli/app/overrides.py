@@ -10,8 +10,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
-from nas.cli.keys import annotation_at, is_free, is_group, takes
-from nas.config import items_of
+from nas.cli.app.compose import items_of
+from nas.cli.app.keys import annotation_at, is_free, is_group, takes
 
 
 def fit(words: Sequence[str], root: type, *, multirun: bool = False) -> list[str]:

@@ -10,15 +10,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nas.data.spec import DataSpec
-from nas.fidelity.spec import FidelitySpec
-from nas.objectives import Objective
-from nas.samplers.spec import SamplerSpec
-from nas.settings_tables import RehearseConfig, TabulateConfig
-from nas.specs import Budget, Limits, StorageSpec, check_format, check_pick, check_positive
-from nas.tracking.spec import TrackingSpec
-from nas.training.recipe import Recipe
-from nas.workers.spec import WorkersSpec
+from nas.config.data import DataSpec
+from nas.config.fidelity import FidelitySpec
+from nas.config.objective import Objective
+from nas.config.sampler import SamplerSpec
+from nas.config.specs import Budget, Limits, StorageSpec, check_format, check_pick, check_positive
+from nas.config.table_commands import RehearseConfig, TabulateConfig
+from nas.config.tracking import TrackingSpec
+from nas.config.training import Recipe
+from nas.config.workers import WorkersSpec
 
 AS_STUDIED = "study"
 

@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
-from nas.cli.keys import is_free, known_keys
-from nas.config import conf_dir
+from nas.cli.app.compose import conf_dir
+from nas.cli.app.keys import is_free, known_keys
 
 NEW_LINE = "\n"
 SECRET = "the database's goes into the environment, as NAS_STORAGE_URL, where no list of processes shows its password"

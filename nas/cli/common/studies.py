@@ -7,11 +7,11 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from nas.config import read_yaml
+from nas.cli.app.compose import read_yaml
 
 if TYPE_CHECKING:
+    from nas.config.specs import StorageSpec
     from nas.reader import StudyReader
-    from nas.specs import StorageSpec
     from nas.study import Study
 
 

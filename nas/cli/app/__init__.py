@@ -1,0 +1,1 @@
+"""The Hydra application around the commands, and the only importer of hydra."""

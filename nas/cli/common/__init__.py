@@ -1,0 +1,1 @@
+"""Parts that several commands share: printing, signals, finding a study."""

@@ -1,0 +1,1 @@
+"""Configuration of every group and command, as frozen values that check themselves."""
