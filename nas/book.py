@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from nas.clock import Clock
 from nas.config.specs import Budget
 from nas.fidelity.policy import Standing
 from nas.jobs import Curve, Failure, repeat_folder
+from nas.jobs.clock import Clock
 from nas.pareto import dominated, hypervolume, losses
 from nas.progress import Progress, Running
 from nas.reader import front_records, spent_clock

@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from nas.book import Book
-from nas.clock import Clock, WallClock
 from nas.config.specs import Budget
 from nas.fidelity.policy import Again, Inheriting, Policy, Prune, Start, Thaw
 from nas.jobs import Curve, Epoch, Executor, Failure, Handle, Job, Outcome, Parent
+from nas.jobs.clock import Clock, WallClock
+from nas.jobs.failures import STOPPING, Verdict, set_aside, verdict
 from nas.progress import Observer, Progress, Running
 from nas.proposer import Proposer, repeat_seed
 from nas.records import Candidate, Prospects, Record
-from nas.recovery import STOPPING, Verdict, set_aside, verdict
 from nas.retention import Retention
 from nas.samplers.view import View
 from nas.stores.writing import StorageError

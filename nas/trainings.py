@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from nas.jobs import Epoch, Executor, Failure, Handle, Job, Outcome
-from nas.recovery import STOPPING, Verdict, set_aside, verdict
+from nas.jobs.failures import STOPPING, Verdict, set_aside, verdict
 
 POLL_SECONDS = 0.5
 SAY_SECONDS = 20.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pytorch_lightning.utilities.memory import is_oom_error
 
 from nas.jobs import Failure
-from nas.recovery import disk_failure
+from nas.jobs.failures import disk_failure
 from nas.training.checkpoint import CheckpointError
 from nas.training.module import NotFiniteError
 

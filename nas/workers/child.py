@@ -23,7 +23,7 @@ from queue import SimpleQueue
 from typing import final
 
 from nas.jobs import Control, Epoch, Failure, Job, Outcome, Runner
-from nas.recovery import disk_failure
+from nas.jobs.failures import disk_failure
 from nas.workers.tenure import Tenure, start_seconds
 
 STOP = "stop"

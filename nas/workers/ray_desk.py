@@ -15,7 +15,7 @@ import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from nas.jobs import Failure, Job
-from nas.recovery import disk_failure
+from nas.jobs.failures import disk_failure
 from nas.workers.child import LOG_FILE
 from nas.workers.mirror import Changes, apply
 from nas.workers.ray_messages import (

@@ -19,7 +19,7 @@ import ray
 
 from nas.config.workers import AUTO, WorkersSpec
 from nas.jobs import Epoch, Failure, Job, Outcome, Runner
-from nas.recovery import disk_failure
+from nas.jobs.failures import disk_failure
 from nas.workers.ray_cluster import ClusterError, connect, machines, request_of
 from nas.workers.ray_desk import Desk, News
 from nas.workers.ray_messages import STOP, Ended, EpochEnded, Lost, Supplies, Task

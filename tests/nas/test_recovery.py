@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from nas.jobs import Failure, Job
-from nas.recovery import STOPPING, Verdict, disk_failure, verdict
+from nas.jobs.failures import STOPPING, Verdict, disk_failure, verdict
 
 
 def job(begin: int = 0, micro_batches: int = 1) -> Job:

@@ -16,7 +16,7 @@ from optuna.exceptions import StorageInternalError
 
 from nas.config.specs import Budget
 from nas.jobs import Outcome
-from nas.recovery import disk_failure
+from nas.jobs.failures import disk_failure
 from nas.stores import sqlite as sqlite_module
 from nas.stores import writing
 from nas.stores.sqlite import STUDY_FILE

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from nas.cli.app.compose import compose
-from nas.clock import Clock, WallClock
 from nas.config.objective import Objective
 from nas.config.sampler import SamplerSpec
 from nas.config.specs import Budget, Limits
 from nas.fidelity.full import Full
 from nas.fidelity.policy import Policy
 from nas.jobs import Curve, Epoch, Failure, Job, Outcome
+from nas.jobs.clock import Clock, WallClock
 from nas.objectives.values import objective_values
 from nas.pareto import Axis
 from nas.progress import Observer, Progress
