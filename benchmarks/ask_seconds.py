@@ -21,11 +21,11 @@ from nas.cli.app.compose import compose
 from nas.config.specs import Limits
 from nas.gate import examine
 from nas.proposer import training_seed
-from nas.records import Candidate, Record
 from nas.samplers.chooser import ParameterNotes
 from nas.samplers.making import Domain, sampler_factory
 from nas.samplers.view import View
 from nas.strategy import axes_of
+from nas.study.trial import Candidate, Record
 from search_space.graph import Shape
 from search_space.space import Space, parse_space
 

@@ -22,9 +22,9 @@ from rich.table import Table
 
 from nas import assembly
 from nas.cli.app.compose import compose
-from nas.progress import Progress
-from nas.records import Record
 from nas.reports.console import LineObserver
+from nas.study.progress import Progress
+from nas.study.trial import Record
 
 EVERY = 10
 KIB_A_MIB = 1024

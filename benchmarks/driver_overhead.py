@@ -35,16 +35,16 @@ from nas.config.specs import STORAGES
 from nas.fidelity.full import Full
 from nas.jobs import Epoch, Job, Outcome
 from nas.objectives.values import objective_values
-from nas.progress import Progress
 from nas.proposer import Proposer
-from nas.records import Record
 from nas.reports.console import LineObserver
 from nas.samplers.making import Domain, sampler_factory
 from nas.samplers.view import View
 from nas.search import Parts, Search
-from nas.stores.opening import driving
-from nas.stores.store import Store
-from nas.study import Study
+from nas.study.progress import Progress
+from nas.study.storage.opening import driving
+from nas.study.storage.store import Store
+from nas.study.study import Study
+from nas.study.trial import Record
 
 EPOCHS = 12
 MILLISECONDS = 1e3

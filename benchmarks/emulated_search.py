@@ -39,7 +39,6 @@ from nas.cli.app.compose import compose
 from nas.jobs import Curve
 from nas.objectives.values import objective_values
 from nas.pareto import Axis, hypervolume, losses
-from nas.records import Record
 from nas.rehearsal.clock import SimulatedClock
 from nas.rehearsal.executor import TableExecutor
 from nas.rehearsal.intervals import estimate
@@ -51,7 +50,8 @@ from nas.samplers.promise import SHIFT, Scale
 from nas.samplers.surrogate import TREND_VARIANCE, Layout, Observations, Process, condition, learn
 from nas.search import Parts, Search
 from nas.strategy import asking, axes_of, policy
-from nas.study import open_study
+from nas.study.study import open_study
+from nas.study.trial import Record
 from search_space.architecture import Architecture
 from search_space.space import Space
 

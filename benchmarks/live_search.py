@@ -27,9 +27,9 @@ from matplotlib.figure import Figure
 
 from nas.assembly import environment
 from nas.pareto import Axis, hypervolume, losses
-from nas.records import Record
 from nas.rehearsal.truth import axes_around
-from nas.study import open_study
+from nas.study.study import open_study
+from nas.study.trial import Record
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results" / "live_search.json"

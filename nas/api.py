@@ -22,7 +22,7 @@ from nas.cli.app.compose import compose
 from nas.cli.common.studies import study_folder
 from nas.cli.search import conduct
 from nas.data import ImageData, hand_in, image_set
-from nas.reader import StudyReader
+from nas.study.summary import StudyReader
 
 DATA_FOLDER = "data"
 

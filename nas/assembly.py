@@ -20,14 +20,14 @@ from nas.executing import executor_for, spread_of, step_memory
 from nas.fidelity.policy import Inheriting
 from nas.gate import check_fits, check_reachable
 from nas.objectives.values import objective_values
-from nas.progress import Observer
-from nas.retention import Retention
 from nas.runner import TrialRunner
 from nas.search import Parts, Search
-from nas.stores.opening import store_of
-from nas.stores.store import Store
 from nas.strategy import asking, axes_of, policy
-from nas.study import Study, create_study, resume_study
+from nas.study.progress import Observer
+from nas.study.retention import Retention
+from nas.study.storage.opening import store_of
+from nas.study.storage.store import Store
+from nas.study.study import Study, create_study, resume_study
 from nas.tracking.tracker import Tracker, open_tracker
 from nas.training.checkpoint import latest
 from search_space.graph import Shape

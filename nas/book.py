@@ -12,11 +12,11 @@ from nas.fidelity.policy import Standing
 from nas.jobs import Curve, Failure, repeat_folder
 from nas.jobs.clock import Clock
 from nas.pareto import dominated, hypervolume, losses
-from nas.progress import Progress, Running
-from nas.reader import front_records, spent_clock
-from nas.records import Candidate, Prospects, Record, Repeat
 from nas.stopping import gain_an_hour
-from nas.study import Study
+from nas.study.progress import Progress, Running
+from nas.study.study import Study
+from nas.study.summary import front_records, spent_clock
+from nas.study.trial import Candidate, Prospects, Record, Repeat
 
 COUNTED = ("complete", "pruned", "running")
 ENDED = ("complete", "pruned")

@@ -12,11 +12,11 @@ import torch
 
 from nas.data import DataSpec, ImageData, ImageSet, Part, load, plain_loader
 from nas.exports import Subject
-from nas.reader import inherited
-from nas.records import Record
 from nas.retrain.files import TRIAL_FILE, read_json, trial_folder
 from nas.retrain.results import best_seed
-from nas.study import Study
+from nas.study.study import Study
+from nas.study.summary import inherited
+from nas.study.trial import Record
 from nas.trained import Trained, read_trained
 from nas.training.checkpoint import CheckpointError
 from search_space.architecture import Architecture

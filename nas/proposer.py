@@ -9,9 +9,9 @@ from typing import Any
 
 from nas.config.specs import Limits
 from nas.gate import Examined, StepMemory, examine
-from nas.reader import skipped_totals
-from nas.records import Candidate, Prospects, Record, Rejected
 from nas.samplers.view import Ask, View
+from nas.study.summary import skipped_totals
+from nas.study.trial import Candidate, Prospects, Record, Rejected
 from search_space.architecture import Architecture
 
 REJECTED_TOLD = 50

@@ -19,13 +19,13 @@ from nas.fidelity.policy import Again, Inheriting, Policy, Prune, Start, Thaw
 from nas.jobs import Curve, Epoch, Executor, Failure, Handle, Job, Outcome, Parent
 from nas.jobs.clock import Clock, WallClock
 from nas.jobs.failures import STOPPING, Verdict, set_aside, verdict
-from nas.progress import Observer, Progress, Running
 from nas.proposer import Proposer, repeat_seed
-from nas.records import Candidate, Prospects, Record
-from nas.retention import Retention
 from nas.samplers.view import View
-from nas.stores.writing import StorageError
-from nas.study import Study
+from nas.study.progress import Observer, Progress, Running
+from nas.study.retention import Retention
+from nas.study.storage.writing import StorageError
+from nas.study.study import Study
+from nas.study.trial import Candidate, Prospects, Record
 
 POLL_SECONDS = 0.5
 NOTE_SECONDS = 30.0

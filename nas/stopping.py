@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from nas.pareto import Axis, hypervolume, losses
-from nas.records import Record, Repeat
+from nas.study.trial import Record, Repeat
 
 
 def gain_an_hour(records: Sequence[Record], axes: Sequence[Axis], patience: int) -> float | None:

@@ -8,7 +8,7 @@ from typing import Any
 from nas.assembly import WHERE_DATA_LIES, data_fingerprint
 from nas.config.training import Recipe
 from nas.data import DataInfo, DataSpec, describe
-from nas.study import Study, StudyMismatchError, differences
+from nas.study.study import Study, StudyMismatchError, differences
 
 
 def study_recipe(study: Study) -> Recipe:

@@ -17,8 +17,8 @@ from nas.cli.common.studies import reading
 from nas.config.commands import DescribeConfig
 from nas.config.specs import Limits
 from nas.gate import COSTS, costs_of, examine, graph_costs
-from nas.reader import inherited
 from nas.reports.tables import architecture_table, space_table
+from nas.study.summary import inherited
 from search_space.architecture import Architecture
 from search_space.cost import rows
 from search_space.drawing import draw

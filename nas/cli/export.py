@@ -18,11 +18,11 @@ from nas.data import DataSpec
 from nas.exports import Format, chosen
 from nas.exports.bundle import write_bundle
 from nas.handover import Weights, newest_weights, subject_of
-from nas.picks import pick_records
-from nas.records import Record
 from nas.reports.trained import export_table
 from nas.studied import study_data
-from nas.study import Study
+from nas.study.selection import pick_records
+from nas.study.study import Study
+from nas.study.trial import Record
 
 FOLDER = "export"
 

@@ -17,7 +17,7 @@ from nas.config.commands import ReportConfig
 from nas.retrain.files import written_results
 
 if TYPE_CHECKING:
-    from nas.study import Study
+    from nas.study.study import Study
 
 REPORT_FILE = "report.html"
 

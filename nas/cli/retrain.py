@@ -19,10 +19,6 @@ from nas.config.commands import RetrainConfig
 from nas.config.training import Recipe
 from nas.data import DataInfo, DataSpec, describe
 from nas.executing import executor_for, settled_data, spread_of
-from nas.lock import StudyLock
-from nas.picks import pick_records
-from nas.reader import StudyReader
-from nas.records import Record
 from nas.reports.trained import retrain_table
 from nas.retrain.files import FOLDER, TRIAL_FILE, seed_folder, trial_folder, write_json
 from nas.retrain.results import check_settings, failed_clause, measured_seeds, network_document
@@ -30,7 +26,11 @@ from nas.retrain.runner import FullRunner
 from nas.retrain.task import Task
 from nas.runner import TrialRunner
 from nas.studied import study_data, study_recipe
-from nas.study import StudyMismatchError
+from nas.study.lock import StudyLock
+from nas.study.selection import pick_records
+from nas.study.study import StudyMismatchError
+from nas.study.summary import StudyReader
+from nas.study.trial import Record
 from nas.training.checkpoint import latest
 from nas.trainings import Rules, Trainings
 from nas.workers.spread import Spread

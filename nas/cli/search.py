@@ -16,12 +16,12 @@ from nas.cli.front import print_front
 from nas.config.commands import SearchConfig
 from nas.executing import settled_data
 from nas.gate import reach
-from nas.reader import StudyReader
 from nas.reports.console import observer_for
 from nas.reports.figures import draw_front
-from nas.stores.opening import driving
 from nas.strategy import starts_of
-from nas.study import Study
+from nas.study.storage.opening import driving
+from nas.study.study import Study
+from nas.study.summary import StudyReader
 from nas.threads import thinking_alone
 
 log = logging.getLogger(__name__)

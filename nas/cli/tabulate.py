@@ -19,9 +19,9 @@ from nas.config.table_commands import TabulateConfig
 from nas.data import DataInfo, describe
 from nas.executing import executor_for, settled_data
 from nas.gate import Examined
-from nas.lock import StudyLock
 from nas.reports.trained import tabulated_table
 from nas.runner import TrialRunner
+from nas.study.lock import StudyLock
 from nas.tables.columns import FORMAT
 from nas.tables.table import Table, read_table, write_table
 from nas.tabulate.packing import Packing

@@ -9,7 +9,7 @@ from nas.fidelity.making import Horizon
 from nas.fidelity.policy import Decision, Prune, Standing, Start, Thaw
 from nas.fidelity.ranking import best_of
 from nas.pareto import losses
-from nas.records import Expected, Record
+from nas.study.trial import Expected, Record
 
 ENDED = ("complete", "pruned", "failed")
 

@@ -25,7 +25,7 @@ from nas.fidelity.policy import Decision, Prune, Standing, Start, Thaw
 from nas.fidelity.prediction import SHIFT, Prediction, full_seconds
 from nas.fidelity.rungs import cut_short, goal_of, next_rung, promotions, rungs_of
 from nas.improvement import cells, expected_hypervolume_improvement, expected_log_improvement
-from nas.records import Expected, Record
+from nas.study.trial import Expected, Record
 
 Floats = NDArray[np.float64]
 

@@ -7,7 +7,7 @@ from typing import final
 
 from nas.fidelity.making import Horizon
 from nas.fidelity.policy import Decision, Standing, Start, Thaw
-from nas.records import Expected, Record
+from nas.study.trial import Expected, Record
 
 
 @final

@@ -8,7 +8,7 @@ from typing import Any, final
 from nas.fidelity.full import Full
 from nas.fidelity.making import Horizon
 from nas.fidelity.policy import Decision, Standing
-from nas.records import Candidate, Descent, Expected, Record
+from nas.study.trial import Candidate, Descent, Expected, Record
 
 
 @final

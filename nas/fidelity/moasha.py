@@ -16,7 +16,7 @@ from nas.fidelity.prediction import Prediction
 from nas.fidelity.ranking import best_of
 from nas.fidelity.rungs import cut_short, rungs_of
 from nas.pareto import losses
-from nas.records import Expected, Record
+from nas.study.trial import Expected, Record
 
 
 @final

@@ -6,7 +6,7 @@ from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from nas.records import Candidate, Descent, Expected, Prospects, Record
+from nas.study.trial import Candidate, Descent, Expected, Prospects, Record
 
 
 @dataclass(frozen=True)

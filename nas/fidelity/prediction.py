@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from nas.fidelity.making import Horizon
 from nas.jobs import Curve
-from nas.records import Expected, Record
+from nas.study.trial import Expected, Record
 
 Floats = NDArray[np.float64]
 

@@ -12,8 +12,8 @@ from typing import final
 
 from nas.fidelity.policy import Again, Decision, Policy, Standing
 from nas.pareto import Axis
-from nas.reader import front_records
-from nas.records import Expected, Record
+from nas.study.summary import front_records
+from nas.study.trial import Expected, Record
 
 
 @final

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from nas.fidelity.policy import Standing, Thaw
-from nas.records import Record
+from nas.study.trial import Record
 
 
 def rungs_of(shares: Sequence[float], epochs: int) -> tuple[int, ...]:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nas.pareto import Axis
-from nas.stores.memory import MemoryStore
-from nas.study import Study, create_study
+from nas.study.storage.memory import MemoryStore
+from nas.study.study import Study, create_study
 
 NOWHERE = Path(os.devnull) / "rehearsal"
 """A folder that can never be: a rehearsal neither reads nor writes a file of a study."""

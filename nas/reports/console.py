@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from nas.pareto import Axis
-from nas.progress import Observer, Progress
-from nas.records import Record
+from nas.study.progress import Observer, Progress
+from nas.study.trial import Record
 
 FRONT_ROWS = 16
 ENDINGS = {

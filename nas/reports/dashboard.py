@@ -25,8 +25,8 @@ from optuna.artifacts.exceptions import ArtifactNotFound
 from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from nas.stores.writing import StorageError
-from nas.study import Study
+from nas.study.storage.writing import StorageError
+from nas.study.study import Study
 from search_space.architecture import Architecture
 from search_space.drawing import draw
 from search_space.lowering import lower

@@ -9,8 +9,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from nas.pareto import Axis
-from nas.reader import front_records
-from nas.records import Record
+from nas.study.summary import front_records
+from nas.study.trial import Record
 
 LABELS = {
     "val_accuracy": "validation accuracy",

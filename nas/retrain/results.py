@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from nas.jobs import Failure
-from nas.records import Record
 from nas.retrain.files import SEED_FILE, TRIAL_FILE, read_json, seed_folder, trial_folder
 from nas.retrain.task import Task
-from nas.study import StudyMismatchError, differences
+from nas.study.study import StudyMismatchError, differences
+from nas.study.trial import Record
 
 SPREAD = ("test_accuracy", "test_balanced_accuracy", "val_accuracy")
 

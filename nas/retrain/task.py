@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nas.records import Record
 from nas.retrain.files import measured
+from nas.study.trial import Record
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,6 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from nas.pareto import Axis
-from nas.records import Prospects
 from nas.samplers.adviser import Adviser, Tuning
 from nas.samplers.chooser import ParameterNotes
 from nas.samplers.foresight import DEVIATION, SECONDS
@@ -35,6 +34,7 @@ from nas.samplers.making import Domain
 from nas.samplers.networks import Measure, Network, exact_measure
 from nas.samplers.promise import Goal, Seen
 from nas.samplers.view import SamplerFactory
+from nas.study.trial import Prospects
 from search_space.choices import FirstChooser
 from search_space.space import Space
 

@@ -23,9 +23,9 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 from nas.pareto import Axis
-from nas.records import Candidate, Constraints, Expected, Prospects, Record, Rejected
 from nas.samplers.chooser import ParameterNotes, TrialChooser
 from nas.samplers.foresight import DEVIATION, SECONDS, ForeseeingStorage, foreseen
+from nas.study.trial import Candidate, Constraints, Expected, Prospects, Record, Rejected
 from search_space.architecture import Architecture
 from search_space.choices import SpaceError
 from search_space.space import Space

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import pyarrow
 
-from nas.study import differences
+from nas.study.study import differences
 from nas.tables.columns import SCORES, TableError
 from nas.tables.table import write_parquet
 

@@ -12,8 +12,8 @@ from pathlib import PurePath
 from typing import Any
 
 from nas.pareto import Axis, hypervolume, losses
-from nas.reader import front_records
-from nas.records import Record
+from nas.study.summary import front_records
+from nas.study.trial import Record
 
 ENDED = ("complete", "pruned", "failed")
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")

@@ -24,10 +24,10 @@ from typing import IO, Any, Self, cast, final
 
 import nas
 from nas.config.tracking import TrackingSpec
-from nas.progress import Progress
-from nas.reader import front_document
-from nas.records import Record
-from nas.study import Study
+from nas.study.progress import Progress
+from nas.study.study import Study
+from nas.study.summary import front_document
+from nas.study.trial import Record
 from nas.tracking.mode import resolved
 from nas.tracking.rows import Ledger, in_order_of_ending, published
 

@@ -14,7 +14,7 @@ from nas.config.specs import Budget
 from nas.fidelity.making import Horizon, policy_of
 from nas.fidelity.policy import Policy
 from nas.objectives.values import objective_values
-from nas.study import open_study
+from nas.study.study import open_study
 
 OPTIONS = sorted(path.stem for path in (conf_dir() / "fidelity").glob("*.yaml"))
 TO_THE_END = ("full", "inherit")

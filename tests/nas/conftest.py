@@ -9,7 +9,7 @@ from importlib.util import find_spec
 import pytest
 from postgres_server import Database, Server, server_of, tools
 
-from nas.stores.url import VARIABLE
+from nas.study.storage.url import VARIABLE
 
 NUMBERS = itertools.count()
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from storm import Storm, came_of
 
-from nas.reader import open_for_reading
+from nas.study.summary import open_for_reading
 
 SHORT = Storm(trials=10, slots=2, epochs=3, every=1.0, drivers=1, words=("data.train_fraction=0.5",))
 LONG = Storm(trials=40, slots=4, epochs=6, every=2.0, drivers=3)

@@ -16,7 +16,7 @@ from nas.cli.app.compose import compose
 from nas.executing import executor_for, spread_of, step_memory
 from nas.jobs import Epoch, Job, Outcome
 from nas.runner import TrialRunner
-from nas.study import open_study
+from nas.study.study import open_study
 from nas.workers.local import LocalExecutor, LocalHandle, OnEpoch
 
 EPOCHS = 3

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from nas.cli import main
-from nas.study import open_study
+from nas.study.study import open_study
 
 ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "tests" / "golden"

@@ -17,7 +17,7 @@ from nas.cli.app.compose import compose
 from nas.jobs import Epoch, Job, Parent
 from nas.runner import TrialRunner
 from nas.search import Search
-from nas.study import Study, open_study
+from nas.study.study import Study, open_study
 from nas.training.checkpoint import load
 from search_space.architecture import Architecture, Block, Branch, Stage, Stem
 from search_space.graph import Shape

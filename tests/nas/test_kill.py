@@ -15,8 +15,8 @@ import pytest
 from processes import session, wait_until
 
 from nas.cli import main
-from nas.reader import open_for_reading
-from nas.study import open_study
+from nas.study.study import open_study
+from nas.study.summary import open_for_reading
 
 PATIENCE = 120.0
 EPOCHS = 5

@@ -12,7 +12,7 @@ from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy import event
 
-from nas.stores.lean import LeanStorage
+from nas.study.storage.lean import LeanStorage
 
 DISTRIBUTIONS: dict[str, BaseDistribution] = {
     "width": IntDistribution(4, 16, step=4),

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from nas.lock import LOCK_FILE, StudyHeldError, StudyLock, is_held
+from nas.study.lock import LOCK_FILE, StudyHeldError, StudyLock, is_held
 
 HOLD = """
 import sys
 from pathlib import Path
-from nas.lock import StudyLock
+from nas.study.lock import StudyLock
 lock = StudyLock(Path(sys.argv[1]))
 print("held", flush=True)
 sys.stdin.read()
@@ -93,7 +93,7 @@ def test_a_look_at_the_lock_does_not_refuse_a_driver(tmp_path: Path, monkeypatch
         import fcntl  # noqa: PLC0415 - the reader's side, spelt out
 
         fcntl.flock(reader, fcntl.LOCK_SH)
-        monkeypatch.setattr("nas.lock.time.sleep", lambda _: fcntl.flock(reader, fcntl.LOCK_UN))
+        monkeypatch.setattr("nas.study.lock.time.sleep", lambda _: fcntl.flock(reader, fcntl.LOCK_UN))
         StudyLock(tmp_path).release()
 
 

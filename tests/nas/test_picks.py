@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from nas.config.specs import Limits
 from nas.pareto import Axis, losses
-from nas.picks import pick_records
-from nas.reader import front_records
-from nas.records import Record
+from nas.study.selection import pick_records
+from nas.study.summary import front_records
+from nas.study.trial import Record
 
 AXES2 = [AXES["val_accuracy"], AXES["macs"]]
 

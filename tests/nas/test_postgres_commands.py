@@ -18,9 +18,9 @@ from engine import candidate, curve, fingerprint
 from postgres_server import PASSWORD, Database
 
 from nas.cli import main
-from nas.reader import open_for_reading
-from nas.stores.opening import driving
-from nas.study import create_study, resume_study
+from nas.study.storage.opening import driving
+from nas.study.study import create_study, resume_study
+from nas.study.summary import open_for_reading
 
 PATIENCE = 120.0
 WORDS = [

@@ -20,21 +20,21 @@ from engine import FakeExecutor, Setting, candidate, fingerprint, told
 from postgres_server import Database
 
 from nas.config.specs import Budget
-from nas.lock import StudyHeldError
-from nas.reader import open_for_reading
-from nas.records import Record
 from nas.search import Search
-from nas.stores import postgres as postgres_module
-from nas.stores.opening import driving
-from nas.stores.postgres import PostgresStore, StudyTakenError
-from nas.stores.writing import StorageError
-from nas.study import Study, create_study, resume_study
+from nas.study.lock import StudyHeldError
+from nas.study.storage import postgres as postgres_module
+from nas.study.storage.opening import driving
+from nas.study.storage.postgres import PostgresStore, StudyTakenError
+from nas.study.storage.writing import StorageError
+from nas.study.study import Study, create_study, resume_study
+from nas.study.summary import open_for_reading
+from nas.study.trial import Record
 
 HOLD = """
 import sys
 from pathlib import Path
-from nas.stores.opening import driving
-from nas.study import create_study, resume_study
+from nas.study.storage.opening import driving
+from nas.study.study import create_study, resume_study
 folder = Path(sys.argv[1])
 made_with = {"objectives": [{"name": "macs", "direction": "minimize", "log": False, "best": 0.0, "worst": 1.0}]}
 with driving(folder, "postgres") as store:

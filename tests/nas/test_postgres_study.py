@@ -17,10 +17,10 @@ from engine import candidate, curve, fingerprint, rejected
 from postgres_server import Database
 
 from nas.jobs import Failure
-from nas.reader import open_for_reading
-from nas.stores.folder import MARK_FILE
-from nas.stores.opening import driving, store_of
-from nas.study import Study, StudyMismatchError, create_study, open_study, resume_study
+from nas.study.storage.folder import MARK_FILE
+from nas.study.storage.opening import driving, store_of
+from nas.study.study import Study, StudyMismatchError, create_study, open_study, resume_study
+from nas.study.summary import open_for_reading
 
 DENIED = "must let this user make its tables and write to them, got permission denied"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nas.stores.url import VARIABLE, database_url, parameters, place_of, without_secrets
+from nas.study.storage.url import VARIABLE, database_url, parameters, place_of, without_secrets
 
 pytest.importorskip("psycopg", reason="needs the extra: pip install 'inception-nas[postgres]'")
 

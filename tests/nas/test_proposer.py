@@ -15,9 +15,9 @@ from nas.config.specs import Limits
 from nas.gate import StepMemory
 from nas.jobs import Failure
 from nas.proposer import REJECTED_TOLD, Proposer, training_seed
-from nas.records import Candidate, Record
 from nas.samplers.view import View
-from nas.study import create_study, open_study
+from nas.study.study import create_study, open_study
+from nas.study.trial import Candidate, Record
 from search_space.architecture import Architecture
 from search_space.cost import training_bytes
 from search_space.lowering import lower

@@ -9,9 +9,9 @@ import pytest
 from engine import candidate, curve, fingerprint
 
 from nas.jobs import Failure
-from nas.lock import StudyLock
-from nas.reader import open_for_reading
-from nas.study import Study, create_study
+from nas.study.lock import StudyLock
+from nas.study.study import Study, create_study
+from nas.study.summary import open_for_reading
 
 
 def complete(study: Study, number: int, accuracy: float, macs: float) -> None:

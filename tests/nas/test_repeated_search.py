@@ -9,7 +9,7 @@ import pytest
 
 from nas.cli import main
 from nas.handover import newest_weights
-from nas.study import open_study
+from nas.study.study import open_study
 
 SEARCH = ("search", "study=mine", "tracking=none", "workers.slots=1", "sampler=random", "seed=4", "format=json")
 SMALL = ("budget.trials=3", "training.epochs=1", "fidelity.repeats=1")

@@ -37,11 +37,11 @@ from nas.jobs import Failure, Job, repeat_folder
 from nas.objectives.values import objective_values
 from nas.pareto import dominated
 from nas.proposer import repeat_seed
-from nas.reader import front_records, open_for_reading
-from nas.records import Record, Repeat
 from nas.reports.tables import front_table, status_table
-from nas.retention import Retention
-from nas.study import open_study
+from nas.study.retention import Retention
+from nas.study.study import open_study
+from nas.study.summary import front_records, open_for_reading
+from nas.study.trial import Record, Repeat
 from nas.tracking.rows import Ledger
 
 VALUES = partial(objective_values, [OBJECTIVES[name] for name in TWO])

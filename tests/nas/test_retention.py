@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from nas.records import Candidate, Record
-from nas.retention import Retention
+from nas.study.retention import Retention
+from nas.study.trial import Candidate, Record
 
 CANDIDATE = Candidate(0, {}, {}, {}, "", "", "", {}, 0)
 

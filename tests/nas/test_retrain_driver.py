@@ -10,9 +10,9 @@ import pytest
 from engine import EPOCHS, FakeExecutor, FakeHandle, candidate
 
 from nas.jobs import Failure, Job, Outcome
-from nas.records import Record
 from nas.retrain.files import SEED_FILE, seed_folder, trial_folder, write_json
 from nas.retrain.task import Task
+from nas.study.trial import Record
 from nas.training.checkpoint import latest
 from nas.trainings import Rules, Trainings, TrainingsStoppedError, next_attempt
 

@@ -12,11 +12,11 @@ from engine import candidate
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, log_loss
 
 import nas
-from nas.records import Record
 from nas.retrain.files import read_json, seed_folder, trial_folder, write_json
 from nas.retrain.results import best_seed, check_settings, measured_seeds, network_document, spread
 from nas.retrain.runner import measure
-from nas.study import StudyMismatchError
+from nas.study.study import StudyMismatchError
+from nas.study.trial import Record
 
 
 def seed(number: int, val: float, test: float) -> dict[str, Any]:

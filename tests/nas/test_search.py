@@ -23,9 +23,9 @@ from engine import (
 
 from nas.config.specs import Budget, Limits
 from nas.jobs import Failure, Job
-from nas.reader import open_for_reading
 from nas.search import MAX_FAILURES_IN_A_ROW, SearchStoppedError
-from nas.study import open_study
+from nas.study.study import open_study
+from nas.study.summary import open_for_reading
 from nas.training.checkpoint import latest
 
 

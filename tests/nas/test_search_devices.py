@@ -9,7 +9,7 @@ from typing import Any
 from engine import FakeExecutor, Setting, counts
 
 from nas.config.specs import Budget
-from nas.study import open_study
+from nas.study.study import open_study
 
 
 def wide(*trials: int, devices: int = 2) -> Callable[[Mapping[str, Any]], int]:

@@ -10,9 +10,9 @@ from engine import EPOCHS, SAMPLERS, SMALL, TINY, FakeExecutor, Setting, Watcher
 
 from nas.config.specs import Budget, Limits
 from nas.jobs import Failure, Job
-from nas.reader import open_for_reading
 from nas.search import Search
-from nas.study import Study, open_study
+from nas.study.study import Study, open_study
+from nas.study.summary import open_for_reading
 
 
 def stopping(setting: Setting, folder: Path, executor: FakeExecutor, when: int, **how: bool) -> Search:

@@ -20,8 +20,8 @@ from nas.cli import main
 from nas.config.training import Recipe
 from nas.data import DataSpec
 from nas.jobs import Epoch, Job, Outcome
-from nas.reader import open_for_reading
 from nas.runner import TrialRunner
+from nas.study.summary import open_for_reading
 from search_space.graph import Shape
 from search_space.space import parse_space
 

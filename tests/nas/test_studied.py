@@ -17,7 +17,7 @@ from nas.cli.app.compose import changed, read_yaml
 from nas.config.training import Recipe
 from nas.data import DataSpec, describe
 from nas.studied import study_data, study_recipe
-from nas.study import Study, StudyMismatchError, create_study
+from nas.study.study import Study, StudyMismatchError, create_study
 
 RECIPE = Recipe(epochs=7, ema_decay=0.9)
 

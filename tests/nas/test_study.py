@@ -16,8 +16,8 @@ from optuna.trial import TrialState
 
 from nas.jobs import Failure
 from nas.pareto import Axis
-from nas.stores.sqlite import STUDY_FILE, STUDY_NAME
-from nas.study import Study, StudyMismatchError, create_study, open_study, resume_study
+from nas.study.storage.sqlite import STUDY_FILE, STUDY_NAME
+from nas.study.study import Study, StudyMismatchError, create_study, open_study, resume_study
 
 TRAINING = {"attempt": 2, "checkpoint": "trials/00000/attempt2-epoch003.pt", "seconds": 3.0, "clock": 4.5, "frozen": 1}
 

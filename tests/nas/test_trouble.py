@@ -14,7 +14,7 @@ import pytest
 from processes import children, session, wait_until
 from storm import came_of
 
-from nas.reader import open_for_reading
+from nas.study.summary import open_for_reading
 
 TRIALS, EPOCHS = 2, 6
 WORDS = [

@@ -17,11 +17,11 @@ from optuna.exceptions import StorageInternalError
 from nas.config.specs import Budget
 from nas.jobs import Outcome
 from nas.jobs.failures import disk_failure
-from nas.stores import sqlite as sqlite_module
-from nas.stores import writing
-from nas.stores.sqlite import STUDY_FILE
-from nas.stores.writing import StorageError, write
-from nas.study import create_study
+from nas.study.storage import sqlite as sqlite_module
+from nas.study.storage import writing
+from nas.study.storage.sqlite import STUDY_FILE
+from nas.study.storage.writing import StorageError, write
+from nas.study.study import create_study
 
 Mount = Callable[[str], Path]
 

@@ -21,14 +21,14 @@ from nas.jobs import Curve, Epoch, Failure, Job, Outcome
 from nas.jobs.clock import Clock, WallClock
 from nas.objectives.values import objective_values
 from nas.pareto import Axis
-from nas.progress import Observer, Progress
 from nas.proposer import Proposer
-from nas.records import Candidate, Record, Rejected
 from nas.samplers.making import Domain, sampler_factory
 from nas.samplers.view import View
 from nas.search import Devices, Parts, Search, one_device
-from nas.stores.sqlite import STUDY_FILE
-from nas.study import Study, create_study, open_study, resume_study
+from nas.study.progress import Observer, Progress
+from nas.study.storage.sqlite import STUDY_FILE
+from nas.study.study import Study, create_study, open_study, resume_study
+from nas.study.trial import Candidate, Record, Rejected
 from nas.training.checkpoint import latest
 from search_space.graph import Shape
 from search_space.space import Space, parse_space

@@ -14,7 +14,7 @@ from typing import Any
 from nas.assembly import assemble, open_or_create, prepare
 from nas.cli.app.compose import compose
 from nas.jobs import Epoch, Job
-from nas.lock import StudyLock
+from nas.study.lock import StudyLock
 
 
 def main(notes: Path, overrides: list[str]) -> None:

@@ -15,8 +15,8 @@ from typing import Any
 
 from processes import children, session, wait_until
 
-from nas.reader import open_for_reading
-from nas.study import open_study
+from nas.study.study import open_study
+from nas.study.summary import open_for_reading
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from nas.cli.app.compose import read_yaml
 
 if TYPE_CHECKING:
     from nas.config.specs import StorageSpec
-    from nas.reader import StudyReader
-    from nas.study import Study
+    from nas.study.study import Study
+    from nas.study.summary import StudyReader
 
 
 class NamesStudy(Protocol):
@@ -41,7 +41,7 @@ def reading(config: NamesStudy) -> StudyReader:
         ValueError: none is named, there is none of that name, or it cannot be read.
     """
     folder = existing_study(config.study, config.outputs, in_folder=config.storage.kind == "sqlite")
-    from nas.reader import open_for_reading  # noqa: PLC0415 - imports Optuna, which a mistake needn't wait for
+    from nas.study.summary import open_for_reading  # noqa: PLC0415 - imports Optuna, which a mistake needn't wait for
 
     return open_for_reading(folder, config.storage.kind)
 

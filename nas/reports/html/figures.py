@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nas.pareto import Axis, hypervolume, losses
-from nas.reader import front_records
-from nas.records import Record
+from nas.study.summary import front_records
+from nas.study.trial import Record
 
 COSTS = ("macs", "params", "memory_mib")
 TITLES = {

@@ -14,7 +14,7 @@ from optuna.distributions import CategoricalDistribution
 from optuna.trial import create_trial
 
 from nas.pareto import Axis
-from nas.records import Record
+from nas.study.trial import Record
 
 MIN_TRIALS = 20
 MIN_BEST = 8

@@ -13,13 +13,13 @@ from typing import Any
 from plotly.offline import get_plotlyjs
 
 from nas.pareto import Axis
-from nas.reader import StudyReader, front_records
-from nas.records import Record
 from nas.reports.html import sections
 from nas.reports.html.facts import Circumstances, facts
 from nas.reports.html.figures import COSTS, figures_document
 from nas.reports.html.importance import importance
 from nas.reports.html.markup import Markup, join, json_script, packed_script, source_hash, tag
+from nas.study.summary import StudyReader, front_records
+from nas.study.trial import Record
 from search_space.architecture import Architecture
 from search_space.drawing import draw
 from search_space.lowering import lower

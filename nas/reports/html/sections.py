@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nas.pareto import Axis
-from nas.records import Record
 from nas.reports.html.facts import Circumstances, axis_text, value_text
 from nas.reports.html.figures import COSTS, title
 from nas.reports.html.importance import METHOD, SHUFFLES, Importance
 from nas.reports.html.markup import Child, Markup, tag
 from nas.reports.trained import mean_and_spread
+from nas.study.trial import Record
 
 CHOICES_SHOWN = 15
 GALLERY = 24

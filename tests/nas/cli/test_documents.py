@@ -15,7 +15,7 @@ from nas.cli.app.compose import compose
 from nas.cli.describe import architecture_document, space_document
 from nas.cli.front import front_rows
 from nas.config.specs import Limits
-from nas.records import Record
+from nas.study.trial import Record
 from search_space.architecture import Architecture
 from search_space.cost import cost
 from search_space.graph import Shape
@@ -91,7 +91,7 @@ def study(tmp_path, monkeypatch):
         opened.append(folder)
         return FakeReader()
 
-    monkeypatch.setattr("nas.reader.open_for_reading", open_for_reading)
+    monkeypatch.setattr("nas.study.summary.open_for_reading", open_for_reading)
     yield [f"outputs={tmp_path}", "study=mine"]
     assert set(opened) == {tmp_path / "mine"}
 

@@ -16,8 +16,8 @@ from PIL import Image
 
 from nas.cli import main
 from nas.cli.common.signals import obeying_signals
-from nas.lock import StudyLock
-from nas.study import open_study
+from nas.study.lock import StudyLock
+from nas.study.study import open_study
 
 AT_ONCE = "budget.minutes=1e-9"  # ends before the first training
 QUICK = ("tracking=none", "workers.slots=1")

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from nas.cli import main, status
-from nas.lock import StudyLock
-from nas.stores.sqlite import STOP_FILE
-from nas.study import create_study
+from nas.study.lock import StudyLock
+from nas.study.storage.sqlite import STOP_FILE
+from nas.study.study import create_study
 
 FINGERPRINT: dict[str, Any] = {
     "objectives": [{"name": "val_accuracy", "direction": "maximize", "log": False, "best": 1.0, "worst": 0.1}],

@@ -18,8 +18,8 @@ from nas.fidelity.making import Horizon, policy_of
 from nas.fidelity.policy import Decision, Prune, Standing, Start, Thaw
 from nas.fidelity.ranking import best_of
 from nas.objectives.values import objective_values
-from nas.records import Record
-from nas.study import open_study
+from nas.study.study import open_study
+from nas.study.trial import Record
 
 HORIZON = Horizon(EPOCHS, [AXES[name] for name in TWO], partial(objective_values, [OBJECTIVES[name] for name in TWO]))
 POLICY = FirstEpoch(HORIZON, cohort=4, best=2, epochs=1)

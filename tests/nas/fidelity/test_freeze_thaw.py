@@ -18,7 +18,7 @@ from nas.fidelity.policy import Decision, Policy, Prune, Standing, Start, Thaw
 from nas.fidelity.rungs import next_rung, rungs_of
 from nas.jobs import Epoch
 from nas.objectives.values import objective_values
-from nas.records import Prospects, Record
+from nas.study.trial import Prospects, Record
 
 HORIZON = Horizon(9, [AXES[name] for name in TWO], partial(objective_values, [OBJECTIVES[name] for name in TWO]))
 SMALL = FreezeThaw(HORIZON, Thawing(start=3, finished=2))

@@ -13,11 +13,11 @@ from nas.config.specs import Budget
 from nas.fidelity.full import Full
 from nas.fidelity.inherit import Inherit, differing
 from nas.jobs import Failure, Job, Parent
-from nas.reader import open_for_reading
-from nas.records import Candidate, Descent, Record
-from nas.retention import Retention
 from nas.samplers.foresight import SECONDS
-from nas.study import open_study
+from nas.study.retention import Retention
+from nas.study.study import open_study
+from nas.study.summary import open_for_reading
+from nas.study.trial import Candidate, Descent, Record
 
 SKIPS = 1
 LOST = Failure("parent", "a checkpoint must be a readable file")

@@ -9,7 +9,7 @@ from nas.config.fidelity import FidelitySpec
 from nas.fidelity.full import Full
 from nas.fidelity.making import Horizon, policy_of
 from nas.fidelity.policy import Standing, Start, Thaw
-from nas.records import Record
+from nas.study.trial import Record
 
 HORIZON = Horizon(12, [AXES["val_accuracy"], AXES["macs"]], lambda curve, costs: {})
 

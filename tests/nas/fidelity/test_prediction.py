@@ -13,7 +13,7 @@ from nas.fidelity.making import Horizon
 from nas.fidelity.prediction import NOISE, SHIFT, USUAL_GAIN, Prediction, full_seconds, regress
 from nas.jobs import Curve, Epoch
 from nas.objectives.values import objective_values
-from nas.records import Record
+from nas.study.trial import Record
 
 HORIZON = Horizon(9, [AXES[name] for name in TWO], partial(objective_values, [OBJECTIVES[name] for name in TWO]))
 

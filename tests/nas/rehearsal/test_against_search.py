@@ -10,7 +10,7 @@ import pytest
 from nas.cli import main
 from nas.cli.app.compose import compose
 from nas.rehearsal.play import Stage, play
-from nas.study import open_study
+from nas.study.study import open_study
 from nas.tables.table import Table, read_table
 
 SPACE = """

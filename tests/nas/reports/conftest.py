@@ -25,9 +25,9 @@ from nas.config.specs import Limits
 from nas.jobs import Epoch, Failure
 from nas.pareto import Axis
 from nas.proposer import Proposer
-from nas.records import Candidate
 from nas.samplers.view import View
-from nas.study import Study, create_study
+from nas.study.study import Study, create_study
+from nas.study.trial import Candidate
 from search_space.graph import Shape
 from search_space.space import parse_space
 

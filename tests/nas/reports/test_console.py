@@ -11,9 +11,9 @@ from engine import AXES, TWO, candidate, curve
 from rich.console import Console
 
 from nas.jobs import Failure
-from nas.progress import Progress, Running
-from nas.records import Record
 from nas.reports.console import FRONT_ROWS, LineObserver, LiveObserver, clock, headline, observer_for, short
+from nas.study.progress import Progress, Running
+from nas.study.trial import Record
 
 AXES_TWO = tuple(AXES[name] for name in TWO)
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from engine import AXES, candidate, curve
 
-from nas.records import Record
 from nas.reports.figures import draw_front
+from nas.study.trial import Record
 
 OBJECTIVES = [("val_accuracy",), ("val_accuracy", "macs"), ("val_accuracy", "macs", "params"), ("macs", "params")]
 

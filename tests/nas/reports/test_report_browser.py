@@ -7,8 +7,8 @@ import math
 
 import pytest
 
-from nas.reader import StudyReader
 from nas.reports.html import Circumstances, render
+from nas.study.summary import StudyReader
 
 pytestmark = pytest.mark.xdist_group("browser")  # one for all: it takes longer to start than most tests
 

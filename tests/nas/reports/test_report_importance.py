@@ -9,8 +9,8 @@ from optuna.distributions import CategoricalDistribution, IntDistribution
 from scipy.stats import spearmanr
 
 from nas.pareto import Axis
-from nas.records import Candidate, Record
 from nas.reports.html.importance import MIN_BEST, importance, rank_correlation
+from nas.study.trial import Candidate, Record
 
 ACCURACY = Axis("val_accuracy", "maximize", False, 1.0, 0.1)
 DOMAINS = {"width": IntDistribution(0, 32, step=4), "kind": CategoricalDistribution(("max", "avg"))}

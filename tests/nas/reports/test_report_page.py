@@ -11,8 +11,8 @@ from html.parser import HTMLParser
 
 import pytest
 
-from nas.reader import StudyReader
 from nas.reports.html import Circumstances, render
+from nas.study.summary import StudyReader
 
 HOSTILE = "<script>alert(1)</script>"
 AROUND = Circumstances("study=invented", "nas search study=invented seed=3", True, {"seed": 3}, "seed: 3\n", {})

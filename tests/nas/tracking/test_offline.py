@@ -20,8 +20,8 @@ from engine import FakeExecutor, Setting
 from nas.config.specs import Budget, Limits
 from nas.config.tracking import TrackingSpec
 from nas.jobs import Failure, Job
-from nas.reader import front_records, status_document
-from nas.study import Study, open_study
+from nas.study.study import Study, open_study
+from nas.study.summary import front_records, status_document
 from nas.tracking import tracker as tracker_module
 from nas.tracking.tracker import NullTracker, WandbTracker, open_tracker
 

@@ -17,7 +17,7 @@ from engine import FakeExecutor, Setting
 
 from nas.config.specs import Budget
 from nas.config.tracking import TrackingSpec
-from nas.study import open_study
+from nas.study.study import open_study
 from nas.tracking.tracker import open_tracker
 
 KEY = "d" * 40

@@ -7,7 +7,7 @@ from engine import AXES, TWO, candidate, curve
 
 from nas.jobs import Failure
 from nas.pareto import hypervolume, losses
-from nas.records import Record
+from nas.study.trial import Record
 from nas.tracking.rows import Ledger, in_order_of_ending, published
 
 TWO_AXES = [AXES[name] for name in TWO]

@@ -20,9 +20,9 @@ import pytest
 
 from nas.cli.app.compose import compose
 from nas.jobs import Curve, Epoch, Job
-from nas.records import Record
 from nas.runner import TrialRunner
-from nas.study import open_study
+from nas.study.study import open_study
+from nas.study.trial import Record
 
 SUPPORT = Path(__file__).parents[2] / "support"
 PATIENCE = 120.0

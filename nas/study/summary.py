@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from nas.pareto import Axis, front, hypervolume, losses
-from nas.records import Record
-from nas.stores.opening import store_of
-from nas.study import Study, open_study
+from nas.study.storage.opening import store_of
+from nas.study.study import Study, open_study
+from nas.study.trial import Record
 
 
 class StudyReader:

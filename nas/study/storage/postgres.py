@@ -24,14 +24,14 @@ from psycopg.errors import UndefinedTable
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from nas.lock import StudyHeldError
-from nas.stores import rows
-from nas.stores.driver_lock import SIGNATURE, DriverLock
-from nas.stores.folder import check_owner, mark
-from nas.stores.store import Attributes, Fill
-from nas.stores.trouble import Trouble, trouble_of
-from nas.stores.url import DRIVER, VARIABLE, database_url, parameters, place_of, without_secrets
-from nas.stores.writing import StorageError
+from nas.study.lock import StudyHeldError
+from nas.study.storage import rows
+from nas.study.storage.driver_lock import SIGNATURE, DriverLock
+from nas.study.storage.folder import check_owner, mark
+from nas.study.storage.store import Attributes, Fill
+from nas.study.storage.trouble import Trouble, trouble_of
+from nas.study.storage.url import DRIVER, VARIABLE, database_url, parameters, place_of, without_secrets
+from nas.study.storage.writing import StorageError
 
 DRIVER_PATIENCE, READER_PATIENCE = 600.0, 30.0
 """Seconds that a database may be away before a search stops, and before a reader gives up."""

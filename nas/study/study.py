@@ -34,9 +34,9 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from nas.jobs import Curve, Epoch, Failure
 from nas.pareto import Axis
-from nas.records import Candidate, Descent, Record, Rejected, Repeat
-from nas.stores.sqlite import SqliteStore
-from nas.stores.store import Store
+from nas.study.storage.sqlite import SqliteStore
+from nas.study.storage.store import Store
+from nas.study.trial import Candidate, Descent, Record, Rejected, Repeat
 
 FORMAT_VERSION = 1
 _REPEAT = re.compile(r"repeat:(?P<trial>\d+):(?P<index>\d+)")

@@ -11,7 +11,7 @@ from nas.config.workers import KEEP
 from nas.jobs import repeat_folder
 
 if TYPE_CHECKING:  # the word for what to keep is checked where nothing heavy may be imported
-    from nas.records import Record
+    from nas.study.trial import Record
 
 SUFFIXES = (".pt", ".part", ".unreadable")
 

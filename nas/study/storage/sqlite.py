@@ -12,12 +12,12 @@ from typing import TypeVar, final
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from nas.lock import is_held
-from nas.stores import rows
-from nas.stores.folder import STUDY_FILE, owner
-from nas.stores.lean import LeanStorage
-from nas.stores.store import Attributes, Fill
-from nas.stores.writing import write
+from nas.study.lock import is_held
+from nas.study.storage import rows
+from nas.study.storage.folder import STUDY_FILE, owner
+from nas.study.storage.lean import LeanStorage
+from nas.study.storage.store import Attributes, Fill
+from nas.study.storage.writing import write
 
 STUDY_NAME = "study"
 STOP_FILE = "stop"

@@ -9,8 +9,8 @@ import numpy as np
 
 from nas.config.specs import PICKS, Limits, check_pick
 from nas.pareto import Axis, losses
-from nas.reader import front_records
-from nas.records import Record
+from nas.study.summary import front_records
+from nas.study.trial import Record
 
 
 def pick_records(records: Sequence[Record], axes: Sequence[Axis], pick: str, limits: Limits) -> list[Record]:

@@ -8,7 +8,7 @@ from typing import TypeVar, final
 from optuna.storages import BaseStorage, InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from nas.stores.store import Attributes, Fill
+from nas.study.storage.store import Attributes, Fill
 
 T = TypeVar("T")
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from nas.lock import StudyLock
-from nas.stores.sqlite import SqliteStore
-from nas.stores.store import Store
+from nas.study.lock import StudyLock
+from nas.study.storage.sqlite import SqliteStore
+from nas.study.storage.store import Store
 
 MISSING = "psycopg must be installed for storage=postgres: pip install 'inception-nas[postgres]'"
 
@@ -31,7 +31,7 @@ def store_of(folder: Path, kind: str) -> Store:
         import psycopg  # noqa: F401, PLC0415 - of an extra
     except ImportError as error:
         raise ValueError(f"{MISSING} ({error})") from error
-    from nas.stores.postgres import PostgresStore  # noqa: PLC0415 - of an extra
+    from nas.study.storage.postgres import PostgresStore  # noqa: PLC0415 - of an extra
 
     return PostgresStore(folder)
 

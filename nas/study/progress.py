@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from nas.pareto import Axis
-from nas.records import Record
+from nas.study.trial import Record
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial
 from sqlalchemy import Engine, Table, func, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from nas.stores.lean import rows_of
+from nas.study.storage.lean import rows_of
 
 _STUDIES: Table = StudyModel.__table__
 _TRIALS: Table = TrialModel.__table__

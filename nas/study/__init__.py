@@ -1,0 +1,1 @@
+"""The study: its trials, summaries, selection, progress and retention; storage/ has one file a database."""
