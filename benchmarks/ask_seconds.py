@@ -19,10 +19,10 @@ import optuna
 
 from nas.cli.app.compose import compose
 from nas.config.specs import Limits
-from nas.gate import examine
+from nas.objectives.costs import examine
 from nas.proposer import training_seed
-from nas.samplers.chooser import ParameterNotes
-from nas.samplers.making import Domain, sampler_factory
+from nas.samplers.factory import Domain, sampler_factory
+from nas.samplers.parameters import ParameterNotes
 from nas.samplers.view import View
 from nas.strategy import axes_of
 from nas.study.trial import Candidate, Record

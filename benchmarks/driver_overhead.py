@@ -37,7 +37,7 @@ from nas.jobs import Epoch, Job, Outcome
 from nas.objectives.values import objective_values
 from nas.proposer import Proposer
 from nas.reports.console import LineObserver
-from nas.samplers.making import Domain, sampler_factory
+from nas.samplers.factory import Domain, sampler_factory
 from nas.samplers.view import View
 from nas.search import Parts, Search
 from nas.study.progress import Progress

@@ -37,17 +37,17 @@ from rich.table import Table
 from nas.assembly import prepare
 from nas.cli.app.compose import compose
 from nas.jobs import Curve
+from nas.objectives.pareto import Axis, hypervolume, losses
 from nas.objectives.values import objective_values
-from nas.pareto import Axis, hypervolume, losses
 from nas.rehearsal.clock import SimulatedClock
 from nas.rehearsal.executor import TableExecutor
 from nas.rehearsal.intervals import estimate
 from nas.rehearsal.memory import study_in_memory
 from nas.rehearsal.play import Step, Tracer
 from nas.rehearsal.truth import axes_around
-from nas.samplers.networks import Network, Networks, exact_measure
-from nas.samplers.promise import SHIFT, Scale
-from nas.samplers.surrogate import TREND_VARIANCE, Layout, Observations, Process, condition, learn
+from nas.samplers.known_cost.acquisition import SHIFT, Scale
+from nas.samplers.known_cost.candidates import Network, Networks, exact_measure
+from nas.samplers.known_cost.gp import TREND_VARIANCE, Layout, Observations, Process, condition, learn
 from nas.search import Parts, Search
 from nas.strategy import asking, axes_of, policy
 from nas.study.study import open_study

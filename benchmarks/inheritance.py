@@ -37,8 +37,8 @@ from scipy.stats import kendalltau, spearmanr
 from nas.assembly import space_for
 from nas.cli.app.compose import compose
 from nas.data import describe
-from nas.gate import costs_of
 from nas.jobs import Epoch, Job, Parent
+from nas.objectives.costs import costs_of
 from nas.runner import TrialRunner
 from search_space.architecture import Architecture
 from search_space.choices import RandomChooser

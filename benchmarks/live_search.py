@@ -26,7 +26,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from nas.assembly import environment
-from nas.pareto import Axis, hypervolume, losses
+from nas.objectives.pareto import Axis, hypervolume, losses
 from nas.rehearsal.truth import axes_around
 from nas.study.study import open_study
 from nas.study.trial import Record

@@ -27,8 +27,8 @@ from rich.table import Table
 
 from nas import assembly, executing
 from nas.cli.app.compose import compose
-from nas.gate import costs_of
 from nas.jobs import Epoch, Executor, Job
+from nas.objectives.costs import costs_of
 from nas.runner import TrialRunner
 from search_space.architecture import Architecture
 from search_space.space import Space

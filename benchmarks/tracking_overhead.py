@@ -36,7 +36,7 @@ from nas.fidelity.full import Full
 from nas.jobs import Epoch, Job, Outcome
 from nas.objectives.values import objective_values
 from nas.proposer import Proposer
-from nas.samplers.making import Domain, sampler_factory
+from nas.samplers.factory import Domain, sampler_factory
 from nas.samplers.view import View
 from nas.search import Parts, Search
 from nas.tracking.tracker import open_tracker

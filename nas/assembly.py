@@ -18,7 +18,7 @@ from nas.config.workers import RAY
 from nas.data import DataInfo, DataSpec, describe
 from nas.executing import executor_for, spread_of, step_memory
 from nas.fidelity.policy import Inheriting
-from nas.gate import check_fits, check_reachable
+from nas.objectives.costs import check_fits, check_reachable
 from nas.objectives.values import objective_values
 from nas.runner import TrialRunner
 from nas.search import Parts, Search

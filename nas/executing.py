@@ -11,8 +11,8 @@ from nas.config.training import Recipe
 from nas.config.workers import AUTO, RAY, WorkersSpec
 from nas.data import DataInfo, DataSpec, settle
 from nas.data.shipment import Shipment
-from nas.gate import StepMemory
 from nas.jobs import Executor, Runner
+from nas.objectives.costs import StepMemory
 from nas.training.optimizer import state_slots
 from nas.workers.devices import cores, machine_memory, slot_devices, smallest_share, visible_gpus
 from nas.workers.local import LocalExecutor

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from nas.config.specs import Limits
-from nas.gate import Examined, StepMemory, examine
+from nas.objectives.costs import Examined, StepMemory, examine
 from nas.samplers.view import Ask, View
 from nas.study.summary import skipped_totals
 from nas.study.trial import Candidate, Prospects, Record, Rejected

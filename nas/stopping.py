@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nas.pareto import Axis, hypervolume, losses
+from nas.objectives.pareto import Axis, hypervolume, losses
 from nas.study.trial import Record, Repeat
 
 

@@ -11,13 +11,13 @@ from nas.config.fidelity import FidelitySpec
 from nas.config.objective import Objective
 from nas.config.sampler import SamplerSpec
 from nas.config.specs import Budget, Limits
-from nas.fidelity.making import Horizon, policy_of
+from nas.fidelity.factory import Horizon, policy_of
 from nas.fidelity.policy import Policy
-from nas.gate import StepMemory, costs_of
+from nas.objectives.costs import StepMemory, costs_of
+from nas.objectives.pareto import Axis
 from nas.objectives.values import objective_values
-from nas.pareto import Axis
 from nas.proposer import Proposer
-from nas.samplers.making import Domain, sampler_factory
+from nas.samplers.factory import Domain, sampler_factory
 from nas.samplers.view import View
 from search_space.architecture import Architecture
 from search_space.choices import RandomChooser

@@ -16,7 +16,7 @@ from nas.cli.common.printing import Row, print_document
 from nas.cli.common.studies import reading
 from nas.config.commands import DescribeConfig
 from nas.config.specs import Limits
-from nas.gate import COSTS, costs_of, examine, graph_costs
+from nas.objectives.costs import COSTS, costs_of, examine, graph_costs
 from nas.reports.tables import architecture_table, space_table
 from nas.study.summary import inherited
 from search_space.architecture import Architecture

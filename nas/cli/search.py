@@ -15,7 +15,7 @@ from nas.cli.common.studies import study_folder
 from nas.cli.front import print_front
 from nas.config.commands import SearchConfig
 from nas.executing import settled_data
-from nas.gate import reach
+from nas.objectives.costs import reach
 from nas.reports.console import observer_for
 from nas.reports.figures import draw_front
 from nas.strategy import starts_of

@@ -18,7 +18,7 @@ from nas.cli.common.signals import CODES, obeying_signals
 from nas.config.table_commands import TabulateConfig
 from nas.data import DataInfo, describe
 from nas.executing import executor_for, settled_data
-from nas.gate import Examined
+from nas.objectives.costs import Examined
 from nas.reports.trained import tabulated_table
 from nas.runner import TrialRunner
 from nas.study.lock import StudyLock

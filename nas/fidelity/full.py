@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import final
 
-from nas.fidelity.making import Horizon
+from nas.fidelity.factory import Horizon
 from nas.fidelity.policy import Decision, Standing, Start, Thaw
 from nas.study.trial import Expected, Record
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, final
 
+from nas.fidelity.factory import Horizon
 from nas.fidelity.full import Full
-from nas.fidelity.making import Horizon
 from nas.fidelity.policy import Decision, Standing
 from nas.study.trial import Candidate, Descent, Expected, Record
 

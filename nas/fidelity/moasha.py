@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import final
 
-from nas.fidelity.making import Horizon
+from nas.fidelity.factory import Horizon
 from nas.fidelity.policy import Decision, Prune, Standing, Start, Thaw
 from nas.fidelity.prediction import Prediction
 from nas.fidelity.ranking import best_of
 from nas.fidelity.rungs import cut_short, rungs_of
-from nas.pareto import losses
+from nas.objectives.pareto import losses
 from nas.study.trial import Expected, Record
 
 

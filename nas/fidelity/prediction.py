@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.fidelity.making import Horizon
+from nas.fidelity.factory import Horizon
 from nas.jobs import Curve
 from nas.study.trial import Expected, Record
 

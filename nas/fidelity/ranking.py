@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.pareto import front
+from nas.objectives.pareto import front
 
 
 def best_of(points: NDArray[np.float64], count: int) -> list[int]:

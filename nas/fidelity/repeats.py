@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import final
 
 from nas.fidelity.policy import Again, Decision, Policy, Standing
-from nas.pareto import Axis
+from nas.objectives.pareto import Axis
 from nas.study.summary import front_records
 from nas.study.trial import Expected, Record
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from nas.pareto import Axis
+from nas.objectives.pareto import Axis
 from nas.study.storage.memory import MemoryStore
 from nas.study.study import Study, create_study
 

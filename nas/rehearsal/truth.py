@@ -19,7 +19,7 @@ from functools import cached_property
 from typing import Any, final
 
 from nas.config.specs import Limits
-from nas.pareto import Axis, front, hypervolume, losses
+from nas.objectives.pareto import Axis, front, hypervolume, losses
 from nas.rehearsal.play import Stage
 from nas.tables.table import Entry
 

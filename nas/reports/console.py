@@ -10,7 +10,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from nas.pareto import Axis
+from nas.objectives.pareto import Axis
 from nas.study.progress import Observer, Progress
 from nas.study.trial import Record
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from nas.pareto import Axis
+from nas.objectives.pareto import Axis
 from nas.study.summary import front_records
 from nas.study.trial import Record
 

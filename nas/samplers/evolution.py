@@ -19,11 +19,11 @@ from optuna.samplers import BaseSampler
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from nas.pareto import front
-from nas.samplers.chooser import ParameterChooser, ParameterNotes
-from nas.samplers.making import Domain
+from nas.objectives.pareto import front
+from nas.samplers.base import WholeSampler
+from nas.samplers.factory import Domain
+from nas.samplers.parameters import ParameterChooser, ParameterNotes
 from nas.samplers.view import SamplerFactory
-from nas.samplers.whole import WholeSampler
 from search_space.architecture import Architecture
 from search_space.choices import RandomChooser, SpaceError
 from search_space.space import Space

@@ -17,9 +17,9 @@ from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
-from nas.samplers.making import Domain
+from nas.samplers.base import WholeSampler
+from nas.samplers.factory import Domain
 from nas.samplers.view import SamplerFactory
-from nas.samplers.whole import WholeSampler
 from search_space.architecture import Architecture
 from search_space.choices import RandomChooser
 from search_space.memo import Memo

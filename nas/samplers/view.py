@@ -22,9 +22,9 @@ from optuna.samplers import BaseSampler
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
-from nas.pareto import Axis
-from nas.samplers.chooser import ParameterNotes, TrialChooser
-from nas.samplers.foresight import DEVIATION, SECONDS, ForeseeingStorage, foreseen
+from nas.objectives.pareto import Axis
+from nas.samplers.imputation import DEVIATION, SECONDS, ForeseeingStorage, foreseen
+from nas.samplers.parameters import ParameterNotes, TrialChooser
 from nas.study.trial import Candidate, Constraints, Expected, Prospects, Record, Rejected
 from search_space.architecture import Architecture
 from search_space.choices import SpaceError

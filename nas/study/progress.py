@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from nas.pareto import Axis
+from nas.objectives.pareto import Axis
 from nas.study.trial import Record
 
 

@@ -8,7 +8,7 @@ from dataclasses import asdict
 import numpy as np
 
 from nas.config.specs import PICKS, Limits, check_pick
-from nas.pareto import Axis, losses
+from nas.objectives.pareto import Axis, losses
 from nas.study.summary import front_records
 from nas.study.trial import Record
 

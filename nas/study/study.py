@@ -33,7 +33,7 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from nas.jobs import Curve, Epoch, Failure
-from nas.pareto import Axis
+from nas.objectives.pareto import Axis
 from nas.study.storage.sqlite import SqliteStore
 from nas.study.storage.store import Store
 from nas.study.trial import Candidate, Descent, Record, Rejected, Repeat

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from nas.pareto import Axis, front, hypervolume, losses
+from nas.objectives.pareto import Axis, front, hypervolume, losses
 from nas.study.storage.opening import store_of
 from nas.study.study import Study, open_study
 from nas.study.trial import Record

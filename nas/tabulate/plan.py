@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from nas.config.specs import Limits
-from nas.gate import Examined, examine
+from nas.objectives.costs import Examined, examine
 from nas.proposer import training_seed
 from nas.tables.columns import COLUMNS, NETWORK_COLUMNS, TableError
 from nas.tabulate.task import NetworkTask

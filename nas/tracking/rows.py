@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
-from nas.pareto import Axis, hypervolume, losses
+from nas.objectives.pareto import Axis, hypervolume, losses
 from nas.study.summary import front_records
 from nas.study.trial import Record
 

@@ -11,7 +11,7 @@ from engine import AXES, DIED, EPOCHS, OBJECTIVES, TINY, TWO, FakeExecutor, Sett
 from nas.cli.app.compose import compose, conf_dir
 from nas.config.fidelity import FidelitySpec
 from nas.config.specs import Budget
-from nas.fidelity.making import Horizon, policy_of
+from nas.fidelity.factory import Horizon, policy_of
 from nas.fidelity.policy import Policy
 from nas.objectives.values import objective_values
 from nas.study.study import open_study

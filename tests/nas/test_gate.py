@@ -9,7 +9,7 @@ import pytest
 from engine import ONE, SMALL, TINY, space_of
 
 from nas.config.specs import Limits
-from nas.gate import SLOT_MEMORY, StepMemory, check_fits, check_reachable, costs_of, examine, reach
+from nas.objectives.costs import SLOT_MEMORY, StepMemory, check_fits, check_reachable, costs_of, examine, reach
 from search_space.choices import RandomChooser, ReplayChooser
 from search_space.cost import MIB, cost, training_bytes
 from search_space.identity import network_id

@@ -12,8 +12,13 @@ from hypothesis import strategies as st
 from scipy.integrate import quad
 from scipy.stats import norm
 
-from nas.improvement import cells, expected_hypervolume_improvement, expected_improvement, expected_log_improvement
-from nas.pareto import hypervolume
+from nas.objectives.expected_improvement import (
+    cells,
+    expected_hypervolume_improvement,
+    expected_improvement,
+    expected_log_improvement,
+)
+from nas.objectives.pareto import hypervolume
 
 DIMENSIONS = [0, 1, 2, 3, 4]
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from nas.pareto import Axis, front, hypervolume, losses
+from nas.objectives.pareto import Axis, front, hypervolume, losses
 
 MACS = Axis("macs", "minimize", True, 1e3, 1e6)
 ACCURACY = Axis("val_accuracy", "maximize", False, 1.0, 0.1)

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nas.config.specs import Limits
-from nas.pareto import Axis, losses
+from nas.objectives.pareto import Axis, losses
 from nas.study.selection import pick_records
 from nas.study.summary import front_records
 from nas.study.trial import Record

@@ -12,8 +12,8 @@ from engine import ONE, SAMPLERS, SMALL, TINY, candidate, fingerprint, space_of,
 from optuna.trial import TrialState
 
 from nas.config.specs import Limits
-from nas.gate import StepMemory
 from nas.jobs import Failure
+from nas.objectives.costs import StepMemory
 from nas.proposer import REJECTED_TOLD, Proposer, training_seed
 from nas.samplers.view import View
 from nas.study.study import create_study, open_study

@@ -31,11 +31,11 @@ from engine import (
 
 from nas.config.fidelity import FidelitySpec
 from nas.config.specs import Budget
-from nas.fidelity.making import Horizon, policy_of
+from nas.fidelity.factory import Horizon, policy_of
 from nas.fidelity.policy import Again, Policy, Standing, Start
 from nas.jobs import Failure, Job, repeat_folder
+from nas.objectives.pareto import dominated
 from nas.objectives.values import objective_values
-from nas.pareto import dominated
 from nas.proposer import repeat_seed
 from nas.reports.tables import front_table, status_table
 from nas.study.retention import Retention

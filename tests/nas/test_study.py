@@ -15,7 +15,7 @@ from engine import candidate, curve, fingerprint, rejected
 from optuna.trial import TrialState
 
 from nas.jobs import Failure
-from nas.pareto import Axis
+from nas.objectives.pareto import Axis
 from nas.study.storage.sqlite import STUDY_FILE, STUDY_NAME
 from nas.study.study import Study, StudyMismatchError, create_study, open_study, resume_study
 

@@ -19,10 +19,10 @@ from nas.fidelity.full import Full
 from nas.fidelity.policy import Policy
 from nas.jobs import Curve, Epoch, Failure, Job, Outcome
 from nas.jobs.clock import Clock, WallClock
+from nas.objectives.pareto import Axis
 from nas.objectives.values import objective_values
-from nas.pareto import Axis
 from nas.proposer import Proposer
-from nas.samplers.making import Domain, sampler_factory
+from nas.samplers.factory import Domain, sampler_factory
 from nas.samplers.view import View
 from nas.search import Devices, Parts, Search, one_device
 from nas.study.progress import Observer, Progress

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from nas.config.specs import Limits
-from nas.gate import examine
+from nas.objectives.costs import examine
 from nas.tables.columns import COLUMNS
 from nas.tables.table import write_table
 from search_space.architecture import Architecture

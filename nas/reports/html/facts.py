@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from nas.pareto import Axis
+from nas.objectives.pareto import Axis
 from nas.reports.html.figures import COSTS, SHARES, title
 from nas.reports.tables import duration, size_text
 from nas.reports.tables import number as plain_number

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nas.pareto import Axis, hypervolume, losses
+from nas.objectives.pareto import Axis, hypervolume, losses
 from nas.study.summary import front_records
 from nas.study.trial import Record
 

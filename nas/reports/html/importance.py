@@ -13,7 +13,7 @@ import optuna
 from optuna.distributions import CategoricalDistribution
 from optuna.trial import create_trial
 
-from nas.pareto import Axis
+from nas.objectives.pareto import Axis
 from nas.study.trial import Record
 
 MIN_TRIALS = 20

@@ -12,7 +12,7 @@ from typing import Any
 
 from plotly.offline import get_plotlyjs
 
-from nas.pareto import Axis
+from nas.objectives.pareto import Axis
 from nas.reports.html import sections
 from nas.reports.html.facts import Circumstances, facts
 from nas.reports.html.figures import COSTS, figures_document

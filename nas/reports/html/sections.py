@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nas.pareto import Axis
+from nas.objectives.pareto import Axis
 from nas.reports.html.facts import Circumstances, axis_text, value_text
 from nas.reports.html.figures import COSTS, title
 from nas.reports.html.importance import METHOD, SHUFFLES, Importance

@@ -13,8 +13,8 @@ from engine import candidate as made
 
 from nas.config.fidelity import FidelitySpec
 from nas.config.specs import Budget
+from nas.fidelity.factory import Horizon, policy_of
 from nas.fidelity.first_epoch import FirstEpoch
-from nas.fidelity.making import Horizon, policy_of
 from nas.fidelity.policy import Decision, Prune, Standing, Start, Thaw
 from nas.fidelity.ranking import best_of
 from nas.objectives.values import objective_values

@@ -11,8 +11,8 @@ import pytest
 from engine import AXES, OBJECTIVES, TWO, candidate
 
 from nas.config.fidelity import FidelitySpec
+from nas.fidelity.factory import Horizon, policy_of
 from nas.fidelity.freeze_thaw import FreezeThaw, Thawing
-from nas.fidelity.making import Horizon, policy_of
 from nas.fidelity.moasha import Moasha
 from nas.fidelity.policy import Decision, Policy, Prune, Standing, Start, Thaw
 from nas.fidelity.rungs import next_rung, rungs_of

@@ -13,7 +13,7 @@ from nas.config.specs import Budget
 from nas.fidelity.full import Full
 from nas.fidelity.inherit import Inherit, differing
 from nas.jobs import Failure, Job, Parent
-from nas.samplers.foresight import SECONDS
+from nas.samplers.imputation import SECONDS
 from nas.study.retention import Retention
 from nas.study.study import open_study
 from nas.study.summary import open_for_reading

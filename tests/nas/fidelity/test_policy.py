@@ -6,8 +6,8 @@ import pytest
 from engine import AXES, candidate
 
 from nas.config.fidelity import FidelitySpec
+from nas.fidelity.factory import Horizon, policy_of
 from nas.fidelity.full import Full
-from nas.fidelity.making import Horizon, policy_of
 from nas.fidelity.policy import Standing, Start, Thaw
 from nas.study.trial import Record
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from engine import AXES, OBJECTIVES, TWO, candidate
 
-from nas.fidelity.making import Horizon
+from nas.fidelity.factory import Horizon
 from nas.fidelity.prediction import NOISE, SHIFT, USUAL_GAIN, Prediction, full_seconds, regress
 from nas.jobs import Curve, Epoch
 from nas.objectives.values import objective_values

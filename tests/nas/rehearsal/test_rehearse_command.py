@@ -149,7 +149,7 @@ def test_the_version_is_that_of_the_code_that_decides() -> None:
     assert not {"nas.samplers.evolution", "nas.fidelity.first_epoch", "nas.cli.rehearse"} & set(plain)
     assert all(path.is_file() for path in plain.values())
     evolved = cache.imported((cache.PLAYS, "nas.fidelity.full", "nas.samplers.evolution"))
-    assert set(evolved) - set(plain) == {"nas.samplers.evolution", "nas.samplers.whole"}
+    assert set(evolved) - set(plain) == {"nas.samplers.evolution", "nas.samplers.base"}
     versions = {cache.version((cache.PLAYS, f"nas.fidelity.{name}")) for name in ("full", "full", "first_epoch")}
     assert len(versions) == 2
 

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from nas.pareto import Axis
+from nas.objectives.pareto import Axis
 from nas.rehearsal.intervals import estimate
 from nas.rehearsal.play import Step, Trace
 from nas.rehearsal.scores import Score, ceiling, oracle, score

@@ -23,7 +23,7 @@ from optuna.samplers import RandomSampler
 
 from nas.config.specs import Limits
 from nas.jobs import Epoch, Failure
-from nas.pareto import Axis
+from nas.objectives.pareto import Axis
 from nas.proposer import Proposer
 from nas.samplers.view import View
 from nas.study.study import Study, create_study

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nas.samplers.duration import GROWTH, predicted_seconds
+from nas.samplers.known_cost.training_time import GROWTH, predicted_seconds
 
 LOGS = np.random.default_rng(0).uniform(3, 6, (40, 3))
 

@@ -12,11 +12,11 @@ from engine import AXES, ONE, SMALL, TINY, space_of
 from optuna.samplers import BaseSampler, RandomSampler
 from optuna.trial import TrialState
 
-from nas.pareto import Axis, hypervolume
-from nas.samplers.adviser import Tuning, radical_inverse
-from nas.samplers.chooser import TrialChooser
-from nas.samplers.known_cost import KnownCostSampler
-from nas.samplers.networks import Measure, exact_measure
+from nas.objectives.pareto import Axis, hypervolume
+from nas.samplers.known_cost.candidates import Measure, exact_measure
+from nas.samplers.known_cost.optimizer import Tuning, radical_inverse
+from nas.samplers.known_cost.sampler import KnownCostSampler
+from nas.samplers.parameters import TrialChooser
 from search_space.architecture import Architecture
 from search_space.space import Space
 

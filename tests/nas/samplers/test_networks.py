@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from engine import SMALL, TINY, space_of
 
-from nas.samplers.networks import Networks, Source, exact_measure
+from nas.samplers.known_cost.candidates import Networks, Source, exact_measure
 
 SPACE = space_of(SMALL)
 

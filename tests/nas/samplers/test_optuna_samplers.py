@@ -10,8 +10,8 @@ from optuna.samplers import NSGAIISampler, TPESampler
 from optuna.trial import create_trial
 
 from nas.config.sampler import SamplerSpec
-from nas.samplers.chooser import TrialChooser
 from nas.samplers.optuna_samplers import ParentsAnew, optuna_sampler
+from nas.samplers.parameters import TrialChooser
 
 
 def test_a_sampler_has_its_options_and_its_seed() -> None:

@@ -13,10 +13,10 @@ from engine import AXES, SMALL, TWO, space_of, view_of
 
 from nas.config.sampler import SamplerSpec
 from nas.config.specs import Limits
-from nas.gate import costs_of
-from nas.samplers.chooser import ParameterChooser
+from nas.objectives.costs import costs_of
 from nas.samplers.evolution import layers
-from nas.samplers.making import Domain, sampler_factory
+from nas.samplers.factory import Domain, sampler_factory
+from nas.samplers.parameters import ParameterChooser
 from nas.samplers.view import View
 from search_space.architecture import Architecture
 

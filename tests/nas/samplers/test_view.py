@@ -8,8 +8,8 @@ import pytest
 from engine import AXES, ONE, SAMPLERS, SMALL, TINY, space_of, view_of
 from optuna.trial import TrialState
 
-from nas.samplers.chooser import ParameterNotes
-from nas.samplers.foresight import DEVIATION, SECONDS
+from nas.samplers.imputation import DEVIATION, SECONDS
+from nas.samplers.parameters import ParameterNotes
 from nas.samplers.view import WORST_SCALED, View, ask_seed
 from nas.study.trial import Expected
 from search_space.space import Space

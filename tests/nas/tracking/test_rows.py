@@ -6,7 +6,7 @@ import pytest
 from engine import AXES, TWO, candidate, curve
 
 from nas.jobs import Failure
-from nas.pareto import hypervolume, losses
+from nas.objectives.pareto import hypervolume, losses
 from nas.study.trial import Record
 from nas.tracking.rows import Ledger, in_order_of_ending, published
 

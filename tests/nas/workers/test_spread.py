@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from engine import SMALL, space_of
 
-from nas.gate import StepMemory
+from nas.objectives.costs import StepMemory
 from nas.workers.spread import Spread, most_devices, shared
 from search_space.cost import cost
 from search_space.lowering import lower

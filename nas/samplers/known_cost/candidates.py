@@ -11,8 +11,8 @@ from typing import Any, final
 
 import numpy as np
 
-from nas.samplers.chooser import ParameterChooser
-from nas.samplers.surrogate import Floats, Layout, grouped
+from nas.samplers.known_cost.gp import Floats, Layout, grouped
+from nas.samplers.parameters import ParameterChooser
 from search_space.architecture import Architecture
 from search_space.choices import FirstChooser, RandomChooser, ReplayChooser, Value
 from search_space.encoding import columns, encode

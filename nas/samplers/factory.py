@@ -9,8 +9,8 @@ from typing import cast
 from nas.config.plugins import make_plugin
 from nas.config.sampler import SamplerSpec
 from nas.config.specs import Limits
-from nas.gate import COSTS
-from nas.pareto import Axis
+from nas.objectives.costs import COSTS
+from nas.objectives.pareto import Axis
 from nas.samplers.optuna_samplers import optuna_sampler
 from nas.samplers.view import SamplerFactory
 from search_space.architecture import Architecture

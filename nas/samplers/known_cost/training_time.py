@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nas.samplers.surrogate import Floats
+from nas.samplers.known_cost.gp import Floats
 
 GROWTH = 0.35
 """Exponent of seconds over MACs before anything is clocked: small networks are bound by the cost of calls."""

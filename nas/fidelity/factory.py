@@ -10,9 +10,9 @@ from nas.config.fidelity import FidelitySpec
 from nas.config.plugins import make_plugin
 from nas.fidelity.policy import Inheriting, Policy
 from nas.fidelity.repeats import Repeating
-from nas.gate import COSTS
 from nas.jobs import Curve
-from nas.pareto import Axis
+from nas.objectives.costs import COSTS
+from nas.objectives.pareto import Axis
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Known-cost expected hypervolume improvement: draw what promises most for a second of training.
 
 One objective, such as accuracy, is told by training alone; the others are costs, known exactly beforehand. So a
-candidate is weighed by the *exact* expected hypervolume improvement given its costs (`nas/improvement.py`), under a
+candidate is weighed by the *exact* expected hypervolume improvement given its costs (`nas/objectives/expected_improvement.py`), under a
 Gaussian process over networks (`surrogate.py`), divided by a power of the seconds that its training will take.
 Candidates come by the thousand, within the limits, and none of a network that was drawn before.
 
@@ -26,13 +26,13 @@ from optuna.samplers import BaseSampler, RandomSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from nas.pareto import Axis
-from nas.samplers.adviser import Adviser, Tuning
-from nas.samplers.chooser import ParameterNotes
-from nas.samplers.foresight import DEVIATION, SECONDS
-from nas.samplers.making import Domain
-from nas.samplers.networks import Measure, Network, exact_measure
-from nas.samplers.promise import Goal, Seen
+from nas.objectives.pareto import Axis
+from nas.samplers.factory import Domain
+from nas.samplers.imputation import DEVIATION, SECONDS
+from nas.samplers.known_cost.acquisition import Goal, Seen
+from nas.samplers.known_cost.candidates import Measure, Network, exact_measure
+from nas.samplers.known_cost.optimizer import Adviser, Tuning
+from nas.samplers.parameters import ParameterNotes
 from nas.samplers.view import SamplerFactory
 from nas.study.trial import Prospects
 from search_space.choices import FirstChooser
@@ -60,7 +60,7 @@ class KnownCostSampler(BaseSampler):
         """Begin a series of draws.
 
         Args:
-            space: what to draw from; a trial makes its choices through `nas.samplers.chooser.TrialChooser`.
+            space: what to draw from; a trial makes its choices through `nas.samplers.parameters.TrialChooser`.
             axes: the study's objectives in order. Those named like a cost are known; the first other is told by
                 trials, on its axis' own scale (as its logarithm to base 10 where that is logarithmic).
             limits: the largest value allowed, by cost.

@@ -11,7 +11,7 @@ from optuna.samplers import BaseSampler, RandomSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
-from nas.samplers.chooser import ParameterNotes
+from nas.samplers.parameters import ParameterNotes
 from search_space.architecture import Architecture
 from search_space.space import Space
 

@@ -8,11 +8,11 @@ from functools import cached_property
 
 import numpy as np
 
-from nas.improvement import Cells, cells, expected_hypervolume_improvement, expected_log_improvement
-from nas.pareto import Axis, front
-from nas.samplers.duration import predicted_seconds
-from nas.samplers.networks import Network
-from nas.samplers.surrogate import Floats, Layout, Observations, Process, learn
+from nas.objectives.expected_improvement import Cells, cells, expected_hypervolume_improvement, expected_log_improvement
+from nas.objectives.pareto import Axis, front
+from nas.samplers.known_cost.candidates import Network
+from nas.samplers.known_cost.gp import Floats, Layout, Observations, Process, learn
+from nas.samplers.known_cost.training_time import predicted_seconds
 
 TIMED_BY = "macs"
 

@@ -11,9 +11,9 @@ from typing import final
 import numpy as np
 
 from nas.config.specs import check_positive
-from nas.samplers.networks import Measure, Network, Networks, Source
-from nas.samplers.promise import Goal, Promise, Scale, Seen, Weighing, log_costs, promise
-from nas.samplers.surrogate import Floats
+from nas.samplers.known_cost.acquisition import Goal, Promise, Scale, Seen, Weighing, log_costs, promise
+from nas.samplers.known_cost.candidates import Measure, Network, Networks, Source
+from nas.samplers.known_cost.gp import Floats
 from nas.study.trial import Prospects
 from search_space.architecture import Architecture
 from search_space.space import Space

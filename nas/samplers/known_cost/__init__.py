@@ -1,0 +1,7 @@
+"""Known-cost expected hypervolume improvement: optimizer, acquisition function, candidates, surrogate, training time."""
+
+from __future__ import annotations
+
+from nas.samplers.known_cost.sampler import KnownCostSampler, make
+
+__all__ = ["KnownCostSampler", "make"]
