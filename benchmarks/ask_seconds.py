@@ -20,11 +20,11 @@ import optuna
 from nas.cli.app.compose import compose
 from nas.config.specs import Limits
 from nas.objectives.costs import examine
-from nas.proposer import training_seed
 from nas.samplers.factory import Domain, sampler_factory
 from nas.samplers.parameters import ParameterNotes
 from nas.samplers.view import View
-from nas.strategy import axes_of
+from nas.search.proposer import training_seed
+from nas.search.strategy import axes_of
 from nas.study.trial import Candidate, Record
 from search_space.graph import Shape
 from search_space.space import Space, parse_space

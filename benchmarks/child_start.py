@@ -27,15 +27,15 @@ from rich.table import Table
 
 from nas import assembly, executing
 from nas.cli.app.compose import compose
+from nas.evaluation.trial_runner import TrialRunner
 from nas.jobs import Control, Executor, Job, Outcome
-from nas.proposer import training_seed
-from nas.runner import TrialRunner
+from nas.search.proposer import training_seed
 
 ARMS = ("1", "50", "auto")
 NOTE = "times"
 
 # Children import the main program once more. That of `nas` is light, and this one shall not cost them anything either.
-executing.PRELOADED = ("nas.assembly", "nas.cli.app.compose", "rich.table", *executing.PRELOADED)
+executing.PRELOADED = ("nas.search.build", "nas.cli.app.compose", "rich.table", *executing.PRELOADED)
 
 
 @dataclass(frozen=True)

@@ -35,11 +35,11 @@ from nas.config.specs import STORAGES
 from nas.fidelity.full import Full
 from nas.jobs import Epoch, Job, Outcome
 from nas.objectives.values import objective_values
-from nas.proposer import Proposer
 from nas.reports.console import LineObserver
 from nas.samplers.factory import Domain, sampler_factory
 from nas.samplers.view import View
-from nas.search import Parts, Search
+from nas.search.driver import Parts, Search
+from nas.search.proposer import Proposer
 from nas.study.progress import Progress
 from nas.study.storage.opening import driving
 from nas.study.storage.store import Store

@@ -34,7 +34,6 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from nas.assembly import prepare
 from nas.cli.app.compose import compose
 from nas.jobs import Curve
 from nas.objectives.pareto import Axis, hypervolume, losses
@@ -48,8 +47,9 @@ from nas.rehearsal.truth import axes_around
 from nas.samplers.known_cost.acquisition import SHIFT, Scale
 from nas.samplers.known_cost.candidates import Network, Networks, exact_measure
 from nas.samplers.known_cost.gp import TREND_VARIANCE, Layout, Observations, Process, condition, learn
-from nas.search import Parts, Search
-from nas.strategy import asking, axes_of, policy
+from nas.search.build import prepare
+from nas.search.driver import Parts, Search
+from nas.search.strategy import asking, axes_of, policy
 from nas.study.study import open_study
 from nas.study.trial import Record
 from search_space.architecture import Architecture

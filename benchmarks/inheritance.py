@@ -34,12 +34,12 @@ from rich.progress import track
 from rich.table import Table
 from scipy.stats import kendalltau, spearmanr
 
-from nas.assembly import space_for
 from nas.cli.app.compose import compose
 from nas.data import describe
+from nas.evaluation.trial_runner import TrialRunner
 from nas.jobs import Epoch, Job, Parent
 from nas.objectives.costs import costs_of
-from nas.runner import TrialRunner
+from nas.search.build import space_for
 from search_space.architecture import Architecture
 from search_space.choices import RandomChooser
 from search_space.space import Space

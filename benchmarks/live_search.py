@@ -25,9 +25,9 @@ from typing import Any
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from nas.assembly import environment
 from nas.objectives.pareto import Axis, hypervolume, losses
 from nas.rehearsal.truth import axes_around
+from nas.search.build import environment
 from nas.study.study import open_study
 from nas.study.trial import Record
 

@@ -34,8 +34,8 @@ from nas.cli.app.compose import compose
 from nas.jobs import Epoch, Job, Outcome
 from nas.objectives.values import objective_values
 from nas.reports.console import LineObserver
-from nas.search import Parts, Search
-from nas.strategy import asking, policy
+from nas.search.driver import Parts, Search
+from nas.search.strategy import asking, policy
 
 EPOCHS = 10
 SPREAD = 0.2

@@ -32,10 +32,10 @@ import torch
 from nas import assembly
 from nas.cli.app.compose import compose
 from nas.config.workers import WorkersSpec
-from nas.executing import executor_for
+from nas.evaluation.trial_runner import TrialRunner
 from nas.jobs import Executor, Job
-from nas.proposer import training_seed
-from nas.runner import TrialRunner
+from nas.search.executors import executor_for
+from nas.search.proposer import training_seed
 from nas.workers.ray_cluster import connect
 from nas.workers.ray_task import without_main_module
 

@@ -24,7 +24,6 @@ from typing import Any
 
 from platformdirs import user_cache_path
 
-from nas.assembly import environment
 from nas.cli.app.compose import compose
 from nas.config.specs import Budget, Limits
 from nas.rehearsal.bands import band
@@ -36,6 +35,7 @@ from nas.rehearsal.play import Stage, Trace
 from nas.rehearsal.scores import GOALS, Score, oracle, score
 from nas.rehearsal.truth import Truth, truth_of
 from nas.reports.rehearsals import Band, draw_rehearsals, interval, spell
+from nas.search.build import environment
 from nas.tables.table import read_table
 
 ROOT = Path(__file__).resolve().parent.parent

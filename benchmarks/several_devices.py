@@ -27,14 +27,14 @@ from rich.table import Table
 
 from nas import assembly, executing
 from nas.cli.app.compose import compose
+from nas.evaluation.trial_runner import TrialRunner
 from nas.jobs import Epoch, Executor, Job
 from nas.objectives.costs import costs_of
-from nas.runner import TrialRunner
 from search_space.architecture import Architecture
 from search_space.space import Space
 
 # Children import the main program once more. That of `nas` is light, and this one shall not cost them anything either.
-executing.PRELOADED = ("nas.assembly", "nas.cli.app.compose", "rich.table", *executing.PRELOADED)
+executing.PRELOADED = ("nas.search.build", "nas.cli.app.compose", "rich.table", *executing.PRELOADED)
 
 
 @dataclass

@@ -35,10 +35,10 @@ from nas.config.tracking import TrackingSpec
 from nas.fidelity.full import Full
 from nas.jobs import Epoch, Job, Outcome
 from nas.objectives.values import objective_values
-from nas.proposer import Proposer
 from nas.samplers.factory import Domain, sampler_factory
 from nas.samplers.view import View
-from nas.search import Parts, Search
+from nas.search.driver import Parts, Search
+from nas.search.proposer import Proposer
 from nas.tracking.tracker import open_tracker
 
 EPOCHS = 12

@@ -28,7 +28,7 @@ def test_wheel_holds_both_packages_and_every_configuration_file(wheel: Path) -> 
     shipped = {f"nas/conf/{path.relative_to(ROOT / 'conf')}" for path in (ROOT / "conf").rglob("*.yaml")}
     assert shipped <= names
     assert len(shipped) > 20
-    assert {"nas/py.typed", "search_space/py.typed", "search_space/graph.py", "nas/search.py"} <= names
+    assert {"nas/py.typed", "search_space/py.typed", "search_space/graph.py", "nas/search/driver.py"} <= names
     assert not [name for name in names if name.startswith(("tests/", "outputs/", "benchmarks/", "docs/"))]
 
 

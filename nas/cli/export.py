@@ -10,16 +10,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from nas.assembly import environment
 from nas.cli.common.printing import Row, print_document
 from nas.cli.common.studies import reading, stored_settings
 from nas.config.commands import ExportConfig
 from nas.data import DataSpec
 from nas.exports import Format, chosen
 from nas.exports.bundle import write_bundle
-from nas.handover import Weights, newest_weights, subject_of
+from nas.exports.subject import Weights, newest_weights, subject_of
 from nas.reports.trained import export_table
-from nas.studied import study_data
+from nas.search.build import environment
+from nas.search.fingerprint import study_data
 from nas.study.selection import pick_records
 from nas.study.study import Study
 from nas.study.trial import Record

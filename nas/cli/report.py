@@ -14,7 +14,7 @@ from nas.cli.app.compose import yaml_text
 from nas.cli.common.printing import Row, print_document
 from nas.cli.common.studies import reading, stored_environment, stored_settings
 from nas.config.commands import ReportConfig
-from nas.retrain.files import written_results
+from nas.evaluation.retrain.files import written_results
 
 if TYPE_CHECKING:
     from nas.study.study import Study

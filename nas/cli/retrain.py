@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from nas.assembly import data_fingerprint, environment
 from nas.cli.app.compose import changed
 from nas.cli.common.printing import Row, print_document
 from nas.cli.common.signals import CODES, obeying_signals
@@ -18,21 +17,22 @@ from nas.cli.common.studies import reading, stored_settings
 from nas.config.commands import RetrainConfig
 from nas.config.training import Recipe
 from nas.data import DataInfo, DataSpec, describe
-from nas.executing import executor_for, settled_data, spread_of
+from nas.evaluation.driver import Rules, Trainings
+from nas.evaluation.retrain.files import FOLDER, TRIAL_FILE, seed_folder, trial_folder, write_json
+from nas.evaluation.retrain.results import check_settings, failed_clause, measured_seeds, network_document
+from nas.evaluation.retrain.runner import FullRunner
+from nas.evaluation.retrain.task import Task
+from nas.evaluation.trial_runner import TrialRunner
 from nas.reports.trained import retrain_table
-from nas.retrain.files import FOLDER, TRIAL_FILE, seed_folder, trial_folder, write_json
-from nas.retrain.results import check_settings, failed_clause, measured_seeds, network_document
-from nas.retrain.runner import FullRunner
-from nas.retrain.task import Task
-from nas.runner import TrialRunner
-from nas.studied import study_data, study_recipe
+from nas.search.build import data_fingerprint, environment
+from nas.search.executors import executor_for, settled_data, spread_of
+from nas.search.fingerprint import study_data, study_recipe
 from nas.study.lock import StudyLock
 from nas.study.selection import pick_records
 from nas.study.study import StudyMismatchError
 from nas.study.summary import StudyReader
 from nas.study.trial import Record
 from nas.training.checkpoint import latest
-from nas.trainings import Rules, Trainings
 from nas.workers.spread import Spread
 
 log = logging.getLogger(__name__)

@@ -8,21 +8,21 @@ import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from nas.assembly import assemble, environment, open_or_create, prepare, tracker_of
 from nas.cli.app.compose import yaml_text
 from nas.cli.common.signals import CODES, obeying_signals
 from nas.cli.common.studies import study_folder
 from nas.cli.front import print_front
 from nas.config.commands import SearchConfig
-from nas.executing import settled_data
 from nas.objectives.costs import reach
 from nas.reports.console import observer_for
 from nas.reports.figures import draw_front
-from nas.strategy import starts_of
+from nas.search.build import assemble, environment, open_or_create, prepare, tracker_of
+from nas.search.executors import settled_data
+from nas.search.strategy import starts_of
+from nas.search.threads import thinking_alone
 from nas.study.storage.opening import driving
 from nas.study.study import Study
 from nas.study.summary import StudyReader
-from nas.threads import thinking_alone
 
 log = logging.getLogger(__name__)
 

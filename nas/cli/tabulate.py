@@ -12,15 +12,16 @@ from typing import Any
 
 import torch
 
-from nas.assembly import data_fingerprint, environment, space_for
 from nas.cli.common.printing import Row, print_document
 from nas.cli.common.signals import CODES, obeying_signals
 from nas.config.table_commands import TabulateConfig
 from nas.data import DataInfo, describe
-from nas.executing import executor_for, settled_data
+from nas.evaluation.driver import Rules, Trainings
+from nas.evaluation.trial_runner import TrialRunner
 from nas.objectives.costs import Examined
 from nas.reports.trained import tabulated_table
-from nas.runner import TrialRunner
+from nas.search.build import data_fingerprint, environment, space_for
+from nas.search.executors import executor_for, settled_data
 from nas.study.lock import StudyLock
 from nas.tables.columns import FORMAT
 from nas.tables.table import Table, read_table, write_table
@@ -30,7 +31,6 @@ from nas.tabulate.runner import TableRunner
 from nas.tabulate.shards import Shards
 from nas.tabulate.task import NetworkTask
 from nas.training.checkpoint import latest
-from nas.trainings import Rules, Trainings
 
 log = logging.getLogger(__name__)
 

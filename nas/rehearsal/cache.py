@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, final
 
 from nas.rehearsal.play import Stage, Trace
-from nas.strategy import Strategy
+from nas.search.strategy import Strategy
 
 PACKAGES = ("nas", "search_space")
 PLAYS = "nas.rehearsal.play"

@@ -14,9 +14,9 @@ from typing import final
 
 from nas.rehearsal.cache import Cache
 from nas.rehearsal.play import Stage, Trace, play
-from nas.strategy import Strategy
+from nas.search.strategy import Strategy
+from nas.search.threads import thinking_alone
 from nas.tables.table import read_table
-from nas.threads import thinking_alone
 
 _STAGES: list[Stage] = []  # the stage of a child process, read once for all of its rehearsals
 

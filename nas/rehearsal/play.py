@@ -15,8 +15,8 @@ from nas.objectives.values import objective_values
 from nas.rehearsal.clock import SimulatedClock
 from nas.rehearsal.executor import Answer, TableExecutor
 from nas.rehearsal.memory import study_in_memory
-from nas.search import Parts, Search
-from nas.strategy import Strategy, asking, axes_of, policy
+from nas.search.driver import Parts, Search
+from nas.search.strategy import Strategy, asking, axes_of, policy
 from nas.study.progress import Progress
 from nas.study.trial import Record
 from nas.tables.table import Entry, Table

@@ -13,13 +13,13 @@ import torch
 
 from nas.data import DataError, DataSpec, Part, load, load_test, plain_loader
 from nas.data.loader import TensorLoader
+from nas.evaluation.retrain.runner import measure
+from nas.evaluation.trial_runner import TrialRunner, validation_batch
 from nas.jobs import Control, Epoch, Failure, Job, Outcome
-from nas.retrain.runner import measure
-from nas.runner import TrialRunner, validation_batch
 from nas.tabulate.task import Row, read_rows, write_rows
-from nas.trained import read_trained
 from nas.training.batches import Batch
 from nas.training.checkpoint import CheckpointError, latest
+from nas.training.restore import read_trained
 
 
 @final

@@ -10,9 +10,9 @@ from engine import AXES, ONE, SMALL, space_of, spec_of
 
 from nas.cli.app.compose import conf_dir
 from nas.config.specs import Limits
-from nas.proposer import Proposer
 from nas.samplers.factory import Domain, sampler_factory
 from nas.samplers.view import View
+from nas.search.proposer import Proposer
 from nas.study.trial import Candidate
 
 OPTIONS = sorted(path.stem for path in (conf_dir() / "sampler").glob("*.yaml"))

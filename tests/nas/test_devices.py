@@ -13,9 +13,9 @@ import pytest
 from nas import assembly
 from nas.cli import main
 from nas.cli.app.compose import compose
-from nas.executing import executor_for, spread_of, step_memory
+from nas.evaluation.trial_runner import TrialRunner
 from nas.jobs import Epoch, Job, Outcome
-from nas.runner import TrialRunner
+from nas.search.executors import executor_for, spread_of, step_memory
 from nas.study.study import open_study
 from nas.workers.local import LocalExecutor, LocalHandle, OnEpoch
 
@@ -127,10 +127,10 @@ def test_devices_that_cannot_be_had_are_refused_before_anything_is_written(
 
 def test_slots_that_share_a_gpu_have_no_trials_over_several(monkeypatch: pytest.MonkeyPatch) -> None:
     config: Any = compose("search", [*WORDS[1:], "workers.slots=4", "workers.slot_memory_gib=1"])
-    monkeypatch.setattr("nas.executing._gpus_by_name", lambda: ("0", "1"))
+    monkeypatch.setattr("nas.search.executors._gpus_by_name", lambda: ("0", "1"))
     with pytest.raises(ValueError, match="may be auto only where each slot has a GPU of its own, got 4 slots on 2"):
         spread_of(config.training, config.workers)
-    monkeypatch.setattr("nas.executing._gpus_by_name", lambda: ("0", "1", "2", "3"))
+    monkeypatch.setattr("nas.search.executors._gpus_by_name", lambda: ("0", "1", "2", "3"))
     assert spread_of(config.training, config.workers).most == 4
 
 

@@ -14,9 +14,9 @@ import torch
 from nas import assembly
 from nas.cli import main
 from nas.cli.app.compose import compose
+from nas.evaluation.trial_runner import TrialRunner
 from nas.jobs import Epoch, Job, Parent
-from nas.runner import TrialRunner
-from nas.search import Search
+from nas.search.driver import Search
 from nas.study.study import Study, open_study
 from nas.training.checkpoint import load
 from search_space.architecture import Architecture, Block, Branch, Stage, Stem

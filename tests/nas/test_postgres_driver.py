@@ -20,7 +20,7 @@ from engine import FakeExecutor, Setting, candidate, fingerprint, told
 from postgres_server import Database
 
 from nas.config.specs import Budget
-from nas.search import Search
+from nas.search.driver import Search
 from nas.study.lock import StudyHeldError
 from nas.study.storage import postgres as postgres_module
 from nas.study.storage.opening import driving

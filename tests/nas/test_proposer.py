@@ -14,8 +14,8 @@ from optuna.trial import TrialState
 from nas.config.specs import Limits
 from nas.jobs import Failure
 from nas.objectives.costs import StepMemory
-from nas.proposer import REJECTED_TOLD, Proposer, training_seed
 from nas.samplers.view import View
+from nas.search.proposer import REJECTED_TOLD, Proposer, training_seed
 from nas.study.study import create_study, open_study
 from nas.study.trial import Candidate, Record
 from search_space.architecture import Architecture

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from nas.cli import main
-from nas.handover import newest_weights
+from nas.exports.subject import newest_weights
 from nas.study.study import open_study
 
 SEARCH = ("search", "study=mine", "tracking=none", "workers.slots=1", "sampler=random", "seed=4", "format=json")

@@ -36,8 +36,8 @@ from nas.fidelity.policy import Again, Policy, Standing, Start
 from nas.jobs import Failure, Job, repeat_folder
 from nas.objectives.pareto import dominated
 from nas.objectives.values import objective_values
-from nas.proposer import repeat_seed
 from nas.reports.tables import front_table, status_table
+from nas.search.proposer import repeat_seed
 from nas.study.retention import Retention
 from nas.study.study import open_study
 from nas.study.summary import front_records, open_for_reading

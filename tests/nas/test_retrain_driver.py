@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from engine import EPOCHS, FakeExecutor, FakeHandle, candidate
 
+from nas.evaluation.driver import Rules, Trainings, TrainingsStoppedError, next_attempt
+from nas.evaluation.retrain.files import SEED_FILE, seed_folder, trial_folder, write_json
+from nas.evaluation.retrain.task import Task
 from nas.jobs import Failure, Job, Outcome
-from nas.retrain.files import SEED_FILE, seed_folder, trial_folder, write_json
-from nas.retrain.task import Task
 from nas.study.trial import Record
 from nas.training.checkpoint import latest
-from nas.trainings import Rules, Trainings, TrainingsStoppedError, next_attempt
 
 DIED = Failure("died", "the process ended with signal 9")
 

@@ -12,9 +12,9 @@ from engine import candidate
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, log_loss
 
 import nas
-from nas.retrain.files import read_json, seed_folder, trial_folder, write_json
-from nas.retrain.results import best_seed, check_settings, measured_seeds, network_document, spread
-from nas.retrain.runner import measure
+from nas.evaluation.retrain.files import read_json, seed_folder, trial_folder, write_json
+from nas.evaluation.retrain.results import best_seed, check_settings, measured_seeds, network_document, spread
+from nas.evaluation.retrain.runner import measure
 from nas.study.study import StudyMismatchError
 from nas.study.trial import Record
 

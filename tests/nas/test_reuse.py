@@ -13,10 +13,10 @@ import torch
 
 from nas import assembly
 from nas.cli.app.compose import compose
-from nas.executing import executor_for
+from nas.evaluation.trial_runner import TrialRunner
 from nas.jobs import Job, Outcome
-from nas.proposer import training_seed
-from nas.runner import TrialRunner
+from nas.search.executors import executor_for
+from nas.search.proposer import training_seed
 from nas.training.checkpoint import load
 
 EPOCHS = 2

@@ -23,7 +23,7 @@ from engine import (
 
 from nas.config.specs import Budget, Limits
 from nas.jobs import Failure, Job
-from nas.search import MAX_FAILURES_IN_A_ROW, SearchStoppedError
+from nas.search.driver import MAX_FAILURES_IN_A_ROW, SearchStoppedError
 from nas.study.study import open_study
 from nas.study.summary import open_for_reading
 from nas.training.checkpoint import latest

@@ -10,7 +10,7 @@ from engine import EPOCHS, SAMPLERS, SMALL, TINY, FakeExecutor, Setting, Watcher
 
 from nas.config.specs import Budget, Limits
 from nas.jobs import Failure, Job
-from nas.search import Search
+from nas.search.driver import Search
 from nas.study.study import Study, open_study
 from nas.study.summary import open_for_reading
 

@@ -9,7 +9,7 @@ import pytest
 from engine import AXES, SMALL, TWO, Setting, candidate, counts, curve
 
 from nas.config.specs import Budget
-from nas.stopping import gain_an_hour
+from nas.search.convergence import gain_an_hour
 from nas.study.trial import Record
 
 AXIS = [AXES[name] for name in TWO]

@@ -19,8 +19,8 @@ from PIL import Image
 from nas.cli import main
 from nas.config.training import Recipe
 from nas.data import DataSpec
+from nas.evaluation.trial_runner import TrialRunner
 from nas.jobs import Epoch, Job, Outcome
-from nas.runner import TrialRunner
 from nas.study.summary import open_for_reading
 from search_space.graph import Shape
 from search_space.space import parse_space

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from threadpoolctl import threadpool_info
 
-from nas.threads import thinking_alone
+from nas.search.threads import thinking_alone
 
 
 def _threads() -> list[int]:

@@ -21,10 +21,10 @@ from nas.jobs import Curve, Epoch, Failure, Job, Outcome
 from nas.jobs.clock import Clock, WallClock
 from nas.objectives.pareto import Axis
 from nas.objectives.values import objective_values
-from nas.proposer import Proposer
 from nas.samplers.factory import Domain, sampler_factory
 from nas.samplers.view import View
-from nas.search import Devices, Parts, Search, one_device
+from nas.search.driver import Devices, Parts, Search, one_device
+from nas.search.proposer import Proposer
 from nas.study.progress import Observer, Progress
 from nas.study.storage.sqlite import STUDY_FILE
 from nas.study.study import Study, create_study, open_study, resume_study

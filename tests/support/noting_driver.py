@@ -11,9 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from nas.assembly import assemble, open_or_create, prepare
 from nas.cli.app.compose import compose
 from nas.jobs import Epoch, Job
+from nas.search.build import assemble, open_or_create, prepare
 from nas.study.lock import StudyLock
 
 

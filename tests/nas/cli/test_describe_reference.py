@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import pytest
 
 from nas.cli import main
-from nas.strategy import starts_of
+from nas.search.strategy import starts_of
 from search_space.graph import Shape
 from search_space.space import parse_space
 

@@ -19,7 +19,7 @@ from PIL import Image
 from nas.config.specs import Limits
 from nas.data import DataSpec, load, load_test
 from nas.exports.outside import WALL
-from nas.handover import newest_weights, preprocessing
+from nas.exports.subject import newest_weights, preprocessing
 from nas.study.selection import pick_records
 from nas.study.summary import open_for_reading
 

@@ -24,8 +24,8 @@ from optuna.samplers import RandomSampler
 from nas.config.specs import Limits
 from nas.jobs import Epoch, Failure
 from nas.objectives.pareto import Axis
-from nas.proposer import Proposer
 from nas.samplers.view import View
+from nas.search.proposer import Proposer
 from nas.study.study import Study, create_study
 from nas.study.trial import Candidate
 from search_space.graph import Shape

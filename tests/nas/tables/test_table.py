@@ -13,8 +13,8 @@ import pandas as pd
 import pytest
 from made_up_tables import attributes, made_up_table, rows
 
-from nas.assembly import WHERE_DATA_LIES
 from nas.cli.app.compose import compose
+from nas.search.build import WHERE_DATA_LIES
 from nas.tables.columns import COLUMNS
 from nas.tables.table import TableError, read_table, write_parquet, write_table
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from engine import SMALL, space_of
 
-from nas.proposer import training_seed
+from nas.search.proposer import training_seed
 from nas.tables.columns import COLUMNS, SCORES, TableError
 from nas.tabulate.plan import every_architecture, joined, tasks_of
 

@@ -12,13 +12,13 @@ from engine import ONE, space_of
 
 from nas.config.training import Recipe
 from nas.data import DataSpec, ImageSet, load, load_test, plain_loader
+from nas.evaluation.retrain.runner import measure
+from nas.evaluation.trial_runner import TrialRunner
 from nas.jobs import Epoch, Job
-from nas.retrain.runner import measure
-from nas.runner import TrialRunner
 from nas.tabulate.runner import TableRunner, spread_over
 from nas.tabulate.task import NetworkTask, read_rows, write_rows
-from nas.trained import read_trained
 from nas.training.checkpoint import latest
+from nas.training.restore import read_trained
 
 EPOCHS, TEST, EARLY = 3, 200, 50
 DATA = DataSpec(train_fraction=0.3)

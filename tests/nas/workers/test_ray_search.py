@@ -19,8 +19,8 @@ from typing import Any
 import pytest
 
 from nas.cli.app.compose import compose
+from nas.evaluation.trial_runner import TrialRunner
 from nas.jobs import Curve, Epoch, Job
-from nas.runner import TrialRunner
 from nas.study.study import open_study
 from nas.study.trial import Record
 

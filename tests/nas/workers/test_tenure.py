@@ -16,8 +16,8 @@ from processes import gone, wait_until
 from toy_runners import ToyRunner, let_go
 
 from nas.config.workers import WorkersSpec
-from nas.executing import tenure_of
 from nas.jobs import Epoch, Job, Outcome
+from nas.search.executors import tenure_of
 from nas.workers.child import LOG_FILE
 from nas.workers.local import LocalExecutor
 from nas.workers.tenure import AUTO_JOBS, Tenure, start_seconds

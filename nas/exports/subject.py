@@ -11,14 +11,14 @@ import numpy as np
 import torch
 
 from nas.data import DataSpec, ImageData, ImageSet, Part, load, plain_loader
+from nas.evaluation.retrain.files import TRIAL_FILE, read_json, trial_folder
+from nas.evaluation.retrain.results import best_seed
 from nas.exports import Subject
-from nas.retrain.files import TRIAL_FILE, read_json, trial_folder
-from nas.retrain.results import best_seed
 from nas.study.study import Study
 from nas.study.summary import inherited
 from nas.study.trial import Record
-from nas.trained import Trained, read_trained
 from nas.training.checkpoint import CheckpointError
+from nas.training.restore import Trained, read_trained
 from search_space.architecture import Architecture
 from search_space.lowering import lower
 

@@ -12,12 +12,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nas.data import DataError, DataSpec, load, load_test, plain_loader
+from nas.evaluation.retrain.files import SEED_FILE, measured, write_json
+from nas.evaluation.trial_runner import TrialRunner, validation_batch
 from nas.jobs import Control, Failure, Job, Outcome
-from nas.retrain.files import SEED_FILE, measured, write_json
-from nas.runner import TrialRunner, validation_batch
-from nas.trained import read_trained
 from nas.training.checkpoint import CheckpointError
 from nas.training.module import accuracies
+from nas.training.restore import read_trained
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,9 @@ from nas.fidelity.policy import Policy
 from nas.objectives.costs import StepMemory, costs_of
 from nas.objectives.pareto import Axis
 from nas.objectives.values import objective_values
-from nas.proposer import Proposer
 from nas.samplers.factory import Domain, sampler_factory
 from nas.samplers.view import View
+from nas.search.proposer import Proposer
 from search_space.architecture import Architecture
 from search_space.choices import RandomChooser
 from search_space.lowering import lower

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nas.retrain.files import measured
+from nas.evaluation.retrain.files import measured
 from nas.study.trial import Record
 
 

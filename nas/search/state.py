@@ -12,7 +12,7 @@ from nas.fidelity.policy import Standing
 from nas.jobs import Curve, Failure, repeat_folder
 from nas.jobs.clock import Clock
 from nas.objectives.pareto import dominated, hypervolume, losses
-from nas.stopping import gain_an_hour
+from nas.search.convergence import gain_an_hour
 from nas.study.progress import Progress, Running
 from nas.study.study import Study
 from nas.study.summary import front_records, spent_clock

@@ -14,11 +14,11 @@ from nas.config.training import Recipe
 from nas.data import DataError, DataSpec, load, plain_loader, train_loader
 from nas.data.loader import TensorLoader, chunk_size
 from nas.jobs import Control, Failure, Job, Outcome, Parent
-from nas.trained import read_trained
 from nas.training.batches import ImageData
 from nas.training.checkpoint import CheckpointError
 from nas.training.epochs import own_rows
 from nas.training.ranks import Ranks
+from nas.training.restore import read_trained
 from nas.training.trial import train
 from search_space.architecture import Architecture
 from search_space.graph import Graph

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from nas.assembly import WHERE_DATA_LIES, data_fingerprint
 from nas.config.training import Recipe
 from nas.data import DataInfo, DataSpec, describe
+from nas.search.build import WHERE_DATA_LIES, data_fingerprint
 from nas.study.study import Study, StudyMismatchError, differences
 
 

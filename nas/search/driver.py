@@ -13,14 +13,14 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from nas.book import Book
 from nas.config.specs import Budget
 from nas.fidelity.policy import Again, Inheriting, Policy, Prune, Start, Thaw
 from nas.jobs import Curve, Epoch, Executor, Failure, Handle, Job, Outcome, Parent
 from nas.jobs.clock import Clock, WallClock
 from nas.jobs.failures import STOPPING, Verdict, set_aside, verdict
-from nas.proposer import Proposer, repeat_seed
 from nas.samplers.view import View
+from nas.search.proposer import Proposer, repeat_seed
+from nas.search.state import Book
 from nas.study.progress import Observer, Progress, Running
 from nas.study.retention import Retention
 from nas.study.storage.writing import StorageError

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from nas.evaluation.retrain.files import SEED_FILE, TRIAL_FILE, read_json, seed_folder, trial_folder
+from nas.evaluation.retrain.task import Task
 from nas.jobs import Failure
-from nas.retrain.files import SEED_FILE, TRIAL_FILE, read_json, seed_folder, trial_folder
-from nas.retrain.task import Task
 from nas.study.study import StudyMismatchError, differences
 from nas.study.trial import Record
 

@@ -19,7 +19,14 @@ from nas.workers.local import LocalExecutor
 from nas.workers.spread import Spread, most_devices
 from nas.workers.tenure import AUTO_JOBS, Tenure
 
-PRELOADED = ("nas.runner", "kornia", "torchmetrics", "pytorch_lightning", "torch", "nas.workers.settle")
+PRELOADED = (
+    "nas.evaluation.trial_runner",
+    "kornia",
+    "torchmetrics",
+    "pytorch_lightning",
+    "torch",
+    "nas.workers.settle",
+)
 
 
 @runtime_checkable

@@ -16,13 +16,13 @@ import torch
 from nas.config.commands import SearchConfig
 from nas.config.workers import RAY
 from nas.data import DataInfo, DataSpec, describe
-from nas.executing import executor_for, spread_of, step_memory
+from nas.evaluation.trial_runner import TrialRunner
 from nas.fidelity.policy import Inheriting
 from nas.objectives.costs import check_fits, check_reachable
 from nas.objectives.values import objective_values
-from nas.runner import TrialRunner
-from nas.search import Parts, Search
-from nas.strategy import asking, axes_of, policy
+from nas.search.driver import Parts, Search
+from nas.search.executors import executor_for, spread_of, step_memory
+from nas.search.strategy import asking, axes_of, policy
 from nas.study.progress import Observer
 from nas.study.retention import Retention
 from nas.study.storage.opening import store_of

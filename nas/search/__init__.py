@@ -1,0 +1,1 @@
+"""The search: driver, state, proposer, and the objects that a configuration builds."""
