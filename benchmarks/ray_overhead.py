@@ -36,8 +36,8 @@ from nas.evaluation.trial_runner import TrialRunner
 from nas.jobs import Executor, Job
 from nas.search.executors import executor_for
 from nas.search.proposer import training_seed
-from nas.workers.ray_cluster import connect
-from nas.workers.ray_task import without_main_module
+from nas.workers.ray.cluster import connect
+from nas.workers.ray.task import without_main_module
 
 ARMS = ("local", "ray")
 RESAMPLES = 10_000

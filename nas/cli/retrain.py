@@ -33,7 +33,7 @@ from nas.study.study import StudyMismatchError
 from nas.study.summary import StudyReader
 from nas.study.trial import Record
 from nas.training.checkpoint import latest
-from nas.workers.spread import Spread
+from nas.workers.device_allocation import Spread
 
 log = logging.getLogger(__name__)
 

@@ -13,12 +13,12 @@ from nas.config.data import DataSpec
 from nas.data.errors import DataError
 
 if TYPE_CHECKING:
-    from nas.data.handed_in import hand_in
-    from nas.data.holding import settle
+    from nas.data.dataset import ImageSet, Part, StreamedSet
     from nas.data.images import DataInfo, ImageData, describe, load, load_test
     from nas.data.loader import TensorLoader, plain_loader, train_loader
-    from nas.data.own import from_datamodule, from_tensors, image_set
-    from nas.data.parts import ImageSet, Part, StreamedSet
+    from nas.data.placement import settle
+    from nas.data.tensor_files import hand_in
+    from nas.data.tensors import from_datamodule, from_tensors, image_set
 
 __all__ = [
     "DataError",
@@ -44,10 +44,10 @@ __all__ = [
 _HOMES = {
     **dict.fromkeys(("DataInfo", "ImageData", "describe", "load", "load_test"), "nas.data.images"),
     **dict.fromkeys(("TensorLoader", "plain_loader", "train_loader"), "nas.data.loader"),
-    **dict.fromkeys(("from_datamodule", "from_tensors", "image_set"), "nas.data.own"),
-    **dict.fromkeys(("ImageSet", "Part", "StreamedSet"), "nas.data.parts"),
-    "hand_in": "nas.data.handed_in",
-    "settle": "nas.data.holding",
+    **dict.fromkeys(("from_datamodule", "from_tensors", "image_set"), "nas.data.tensors"),
+    **dict.fromkeys(("ImageSet", "Part", "StreamedSet"), "nas.data.dataset"),
+    "hand_in": "nas.data.tensor_files",
+    "settle": "nas.data.placement",
 }
 
 

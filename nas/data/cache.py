@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 
 from nas.config.data import DataSpec
 from nas.data.build import RECORD, write_source
+from nas.data.cache_key import cache_key
 from nas.data.decode import Look
 from nas.data.errors import DataError
-from nas.data.identity import cache_key
+from nas.data.pixel_store import DecodedStore, EncodedStore, Store
 from nas.data.readers import open_source
-from nas.data.stores import DecodedStore, EncodedStore, Store
 
 CACHE_VARIABLE = "NAS_CACHE_DIR"
 STALE_SECONDS = 24 * 3600

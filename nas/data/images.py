@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from nas.config.data import ALWAYS, DataSpec
 from nas.data.cache import Kept, Stored, kept
+from nas.data.dataset import Part, StreamedSet
 from nas.data.errors import DataError
-from nas.data.parts import Part, StreamedSet
 from nas.data.split import Parts, share, split
 from nas.data.statistics import Shape, mean_and_std
 

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from nas.config.data import DataSpec
 from nas.data.augment import augmentation, seeded
+from nas.data.dataset import Part
 from nas.data.errors import DataError
 from nas.data.images import ImageData
-from nas.data.parts import Part
 from nas.data.statistics import Shape
 
 Batch = tuple[Tensor, Tensor]

@@ -10,14 +10,14 @@ import torch
 from nas.config.training import Recipe
 from nas.config.workers import AUTO, RAY, WorkersSpec
 from nas.data import DataInfo, DataSpec, settle
-from nas.data.shipment import Shipment
+from nas.data.transfer import Shipment
 from nas.jobs import Executor, Runner
 from nas.objectives.costs import StepMemory
 from nas.training.optimizer import state_slots
+from nas.workers.device_allocation import Spread, most_devices
 from nas.workers.devices import cores, machine_memory, slot_devices, smallest_share, visible_gpus
-from nas.workers.local import LocalExecutor
-from nas.workers.spread import Spread, most_devices
-from nas.workers.tenure import AUTO_JOBS, Tenure
+from nas.workers.local.executor import LocalExecutor
+from nas.workers.local.process_reuse import AUTO_JOBS, Tenure
 
 PRELOADED = (
     "nas.evaluation.trial_runner",
@@ -25,7 +25,7 @@ PRELOADED = (
     "torchmetrics",
     "pytorch_lightning",
     "torch",
-    "nas.workers.settle",
+    "nas.workers.local.preload",
 )
 
 
@@ -130,7 +130,7 @@ def _local(runner: Runner, workers: WorkersSpec) -> LocalExecutor:
 
 def _ray(runner: Runner, workers: WorkersSpec) -> Executor:
     try:
-        from nas.workers.ray_executor import RayExecutor  # noqa: PLC0415 - half a second, and an extra
+        from nas.workers.ray.executor import RayExecutor  # noqa: PLC0415 - half a second, and an extra
     except ModuleNotFoundError as error:
         if error.name != "ray":
             raise

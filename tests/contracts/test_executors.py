@@ -12,9 +12,9 @@ from toy_runners import ToyRunner, toy_row
 
 from nas.config.workers import WorkersSpec
 from nas.jobs import Epoch, Executor, Failure, Job, Outcome
-from nas.workers.child import LOG_FILE
-from nas.workers.local import LocalExecutor
-from nas.workers.ray_executor import RayExecutor
+from nas.workers.local.executor import LocalExecutor
+from nas.workers.local.worker_process import LOG_FILE
+from nas.workers.ray.executor import RayExecutor
 
 PATIENCE = 60.0
 RAY = WorkersSpec(name="ray", gpus_per_trial=0.0)

@@ -17,7 +17,7 @@ from nas.evaluation.trial_runner import TrialRunner
 from nas.jobs import Epoch, Job, Outcome
 from nas.search.executors import executor_for, spread_of, step_memory
 from nas.study.study import open_study
-from nas.workers.local import LocalExecutor, LocalHandle, OnEpoch
+from nas.workers.local.executor import LocalExecutor, LocalHandle, OnEpoch
 
 EPOCHS = 3
 WORDS = [

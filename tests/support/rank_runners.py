@@ -17,7 +17,7 @@ from nas.config.training import Recipe
 from nas.jobs import Control, Epoch, Failure, Job, Outcome
 from nas.training.ranks import Ranks
 from nas.training.trial import train
-from nas.workers.group import join_group
+from nas.workers.local.process_group import join_group
 
 CLASSES = 3
 

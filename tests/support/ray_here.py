@@ -18,7 +18,7 @@ def ray_here(**settings: str) -> Iterator[None]:
     """
     import ray  # noqa: PLC0415 - half a second
 
-    from nas.workers.ray_cluster import _loopback  # noqa: PLC0415 - needs ray
+    from nas.workers.ray.cluster import _loopback  # noqa: PLC0415 - needs ray
 
     support = Path(__file__).parent
     with pytest.MonkeyPatch.context() as patch:

@@ -16,7 +16,7 @@ from PIL import Image
 
 import nas.data.cache as cache_module
 from nas.data import DataError, DataSpec, ImageData, load
-from nas.data.identity import cache_key
+from nas.data.cache_key import cache_key
 
 ROOT = Path(__file__).parents[3]
 

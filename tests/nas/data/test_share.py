@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from nas.data import DataSpec, ImageData, ImageSet, plain_loader, train_loader
-from nas.data.parts import Part, StreamedSet
+from nas.data.dataset import Part, StreamedSet
 
 SPEC = DataSpec(flip=True, crop_padding=2)
 

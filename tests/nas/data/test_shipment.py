@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from nas.data import DataError, DataSpec, load, load_test
-from nas.data.shipment import Shipment
+from nas.data.transfer import Shipment
 
 
 @pytest.fixture

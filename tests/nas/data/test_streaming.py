@@ -35,8 +35,8 @@ from nas.data import (
     settle,
     train_loader,
 )
+from nas.data.dataset import AHEAD
 from nas.data.loader import chunk_size
-from nas.data.parts import AHEAD
 from nas.data.statistics import mean_and_std
 
 ROOT = Path(__file__).parents[3]
@@ -209,7 +209,7 @@ def test_no_more_than_a_few_chunks_live_at_once(monkeypatch: pytest.MonkeyPatch)
     store = Watched((200, 1, 64, 64))
     part = StreamedSet(store, np.arange(200), torch.arange(200), threads=3)
     data = ImageData(part, part, ("a", "b"), (0.5,), (0.25,), "f", part.shape)
-    monkeypatch.setattr("nas.data.parts.torch.empty", store.buffer)
+    monkeypatch.setattr("nas.data.dataset.torch.empty", store.buffer)
     monkeypatch.setattr("nas.data.loader.CHUNK", 10)
     for number, (images, labels) in enumerate(train_loader(data, DataSpec(), 10, seed=0)):
         assert images.shape == (10, 1, 64, 64)

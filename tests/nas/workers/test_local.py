@@ -16,8 +16,8 @@ import pytest
 from toy_runners import ToyRunner, let_go, toy_row
 
 from nas.jobs import Epoch, Failure, Job, Outcome
-from nas.workers.child import LOG_FILE
-from nas.workers.local import LocalExecutor
+from nas.workers.local.executor import LocalExecutor
+from nas.workers.local.worker_process import LOG_FILE
 
 PATIENCE = 60.0
 MakeExecutor = Callable[..., LocalExecutor]
@@ -240,7 +240,7 @@ DRIVER = textwrap.dedent(
     from pathlib import Path
     sys.path.insert(0, sys.argv[2])
     from nas.jobs import Job
-    from nas.workers.local import LocalExecutor
+    from nas.workers.local.executor import LocalExecutor
     from toy_runners import ToyRunner
 
     if __name__ == "__main__":

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nas.workers.mirror import Changes, Mirror, apply, lay
+from nas.workers.ray.folder_sync import Changes, Mirror, apply, lay
 
 LOG = "log.txt"
 

@@ -20,13 +20,13 @@ from toy_runners import ToyRunner, toy_row
 
 from nas.config.workers import WorkersSpec
 from nas.data import DataSpec
-from nas.data.shipment import Shipment
+from nas.data.transfer import Shipment
 from nas.jobs import Epoch, Job, Outcome
 from nas.workers import ray_executor
-from nas.workers.child import LOG_FILE
-from nas.workers.ray_cluster import ClusterError, Request, connect, request_of
-from nas.workers.ray_executor import RayExecutor, loss_of
-from nas.workers.ray_task import shares
+from nas.workers.local.worker_process import LOG_FILE
+from nas.workers.ray.cluster import ClusterError, Request, connect, request_of
+from nas.workers.ray.executor import RayExecutor, loss_of
+from nas.workers.ray.task import shares
 
 PATIENCE = 60.0
 pytestmark = pytest.mark.xdist_group("ray")  # one cluster at a time: each is a dozen processes
@@ -91,7 +91,7 @@ ALONE = textwrap.dedent(
     import json, os, subprocess, sys, time
     from pathlib import Path
     from nas.jobs import Job
-    from nas.workers.ray_executor import RayExecutor
+    from nas.workers.ray.executor import RayExecutor
     from nas.config.workers import WorkersSpec
     from toy_runners import ToyRunner
 
@@ -289,7 +289,9 @@ def test_a_job_over_two_devices_has_a_process_on_each(executor: Callable[..., Ra
         executor(ToyRunner(), devices_per_trial=3)
 
 
-@pytest.mark.parametrize(("loaded", "spared"), [("nas.workers.ray_task", "torch"), ("nas.workers.packed", "ray")])
+@pytest.mark.parametrize(
+    ("loaded", "spared"), [("nas.workers.ray.task", "torch"), ("nas.workers.ray.packed_runner", "ray")]
+)
 def test_neither_side_of_a_child_loads_what_only_the_other_needs(loaded: str, spared: str) -> None:
     """Half a second of each training would go into Ray, and seconds and memory of each of Ray's workers into torch."""
     script = f"import sys, {loaded}; sys.exit('{spared}' in sys.modules)"
@@ -344,7 +346,7 @@ def test_a_disk_that_is_full_is_told_as_what_it_is(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device", "somewhere")
 
-    monkeypatch.setattr("nas.workers.ray_desk.apply", full)
+    monkeypatch.setattr("nas.workers.ray.driver_mailbox.apply", full)
     running = executor(FileRunner(), gpus_per_trial=0.0)
     running.submit(Job(7, 1, {}, 0, 0, 2, blind / "here" / "7"), unheard)
     (outcome,) = drain(running)

@@ -6,7 +6,7 @@ import pytest
 from engine import SMALL, space_of
 
 from nas.objectives.costs import StepMemory
-from nas.workers.spread import Spread, most_devices, shared
+from nas.workers.device_allocation import Spread, most_devices, shared
 from search_space.cost import cost
 from search_space.lowering import lower
 

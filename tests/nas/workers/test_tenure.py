@@ -18,9 +18,9 @@ from toy_runners import ToyRunner, let_go
 from nas.config.workers import WorkersSpec
 from nas.jobs import Epoch, Job, Outcome
 from nas.search.executors import tenure_of
-from nas.workers.child import LOG_FILE
-from nas.workers.local import LocalExecutor
-from nas.workers.tenure import AUTO_JOBS, Tenure, start_seconds
+from nas.workers.local.executor import LocalExecutor
+from nas.workers.local.process_reuse import AUTO_JOBS, Tenure, start_seconds
+from nas.workers.local.worker_process import LOG_FILE
 
 PATIENCE = 60.0
 Run = Callable[..., Outcome]
@@ -204,8 +204,8 @@ DRIVER = textwrap.dedent(
     from pathlib import Path
     sys.path.insert(0, sys.argv[2])
     from nas.jobs import Job
-    from nas.workers.local import LocalExecutor
-    from nas.workers.tenure import Tenure
+    from nas.workers.local.executor import LocalExecutor
+    from nas.workers.local.process_reuse import Tenure
     from toy_runners import ToyRunner
 
     if __name__ == "__main__":

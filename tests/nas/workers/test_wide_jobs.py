@@ -19,11 +19,11 @@ from rank_runners import ToyRanks
 from toy_runners import toy_row
 
 from nas.jobs import Epoch, Failure, Job, Outcome
-from nas.workers.child import LOG_FILE
-from nas.workers.local import LocalExecutor
+from nas.workers.local.executor import LocalExecutor
+from nas.workers.local.worker_process import LOG_FILE
 
 PATIENCE = 60.0
-PRELOADED = ("nas.training.ranks", "nas.workers.group")
+PRELOADED = ("nas.training.ranks", "nas.workers.local.process_group")
 MakeExecutor = Callable[..., LocalExecutor]
 MakeJob = Callable[..., Job]
 
@@ -171,11 +171,11 @@ DRIVER = textwrap.dedent(
     from pathlib import Path
     sys.path.insert(0, sys.argv[2])
     from nas.jobs import Job
-    from nas.workers.local import LocalExecutor
+    from nas.workers.local.executor import LocalExecutor
     from rank_runners import ToyRanks
 
     if __name__ == "__main__":
-        executor = LocalExecutor(ToyRanks(), (None, None), preload=("nas.training.ranks", "nas.workers.group"))
+        executor = LocalExecutor(ToyRanks(), (None, None), preload=("nas.training.ranks", "nas.workers.local.process_group"))
         job = Job(0, 1, {"does": "hang", "rank": 1, "at": 2}, 0, 0, 9, Path(sys.argv[1]), devices=2)
         children = []
         def tell(*_):

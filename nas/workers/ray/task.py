@@ -24,11 +24,11 @@ from typing import Any, cast, final
 import ray
 
 from nas.jobs import Epoch, Job, Outcome
-from nas.workers.child import LOG_FILE
-from nas.workers.local import LocalExecutor
-from nas.workers.mirror import Mirror, lay
-from nas.workers.packed import Packed
-from nas.workers.ray_messages import Arrived, Ended, EpochEnded, Go, Order, Part, Post, Task, Wanted
+from nas.workers.local.executor import LocalExecutor
+from nas.workers.local.worker_process import LOG_FILE
+from nas.workers.ray.folder_sync import Mirror, lay
+from nas.workers.ray.messages import Arrived, Ended, EpochEnded, Go, Order, Part, Post, Task, Wanted
+from nas.workers.ray.packed_runner import Packed
 
 POLL_SECONDS = 0.1
 PROGRAM = "inception-nas"

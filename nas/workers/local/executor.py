@@ -16,9 +16,9 @@ from tempfile import TemporaryDirectory
 from typing import final
 
 from nas.jobs import Epoch, Failure, Job, Outcome, Runner
-from nas.workers.child import STOP, Report
-from nas.workers.family import GRACE_SECONDS, Child, Family
-from nas.workers.tenure import ONE_JOB, Tenure
+from nas.workers.local.process_pool import GRACE_SECONDS, Child, Family
+from nas.workers.local.process_reuse import ONE_JOB, Tenure
+from nas.workers.local.worker_process import STOP, Report
 
 LAST_WORDS_SECONDS = 2.0
 OnEpoch = Callable[[Job, Epoch], None]

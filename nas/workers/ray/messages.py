@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Protocol, final
 
 from nas.jobs import Epoch, Failure, Job, Outcome
-from nas.workers.mirror import Changes
+from nas.workers.ray.folder_sync import Changes
 
 STOP = "stop"
 

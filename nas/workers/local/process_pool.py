@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any, final
 
 from nas.jobs import Job, Runner
-from nas.workers.child import serve
-from nas.workers.group import Rank
-from nas.workers.tenure import ONE_JOB, Tenure
+from nas.workers.local.process_group import Rank
+from nas.workers.local.process_reuse import ONE_JOB, Tenure
+from nas.workers.local.worker_process import serve
 
 GRACE_SECONDS = 5.0
 

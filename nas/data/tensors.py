@@ -19,9 +19,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
 from nas.config.data import DataSpec
+from nas.data.dataset import ImageSet, blocks
 from nas.data.errors import DataError
 from nas.data.images import ImageData
-from nas.data.parts import ImageSet, blocks
 from nas.data.split import split
 from nas.data.statistics import mean_and_std, moments
 

@@ -16,9 +16,9 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from nas.jobs import Failure, Job
 from nas.jobs.failures import disk_failure
-from nas.workers.child import LOG_FILE
-from nas.workers.mirror import Changes, apply
-from nas.workers.ray_messages import (
+from nas.workers.local.worker_process import LOG_FILE
+from nas.workers.ray.folder_sync import Changes, apply
+from nas.workers.ray.messages import (
     Arrived,
     Ended,
     EpochEnded,
@@ -31,7 +31,7 @@ from nas.workers.ray_messages import (
     Supplies,
     Wanted,
 )
-from nas.workers.ray_task import signature
+from nas.workers.ray.task import signature
 
 WAITERS = 100_000
 """Calls that the mailbox holds open at once, one a task; Ray takes a limit, and none is meant."""

@@ -24,7 +24,7 @@ from typing import final
 
 from nas.jobs import Control, Epoch, Failure, Job, Outcome, Runner
 from nas.jobs.failures import disk_failure
-from nas.workers.tenure import Tenure, start_seconds
+from nas.workers.local.process_reuse import Tenure, start_seconds
 
 STOP = "stop"
 LOG_FILE = "log.txt"

@@ -17,8 +17,8 @@ from torch import Tensor
 
 from nas.data.decode import BLOCK, BLOCK_BYTES
 from nas.data.errors import DataError
+from nas.data.pixel_store import Store
 from nas.data.statistics import Shape
-from nas.data.stores import Store
 
 CPU = torch.device("cpu")
 AHEAD = 2

@@ -11,9 +11,9 @@ import numpy as np
 
 from nas.data.build import RECORD
 from nas.data.cache import Kept, aside, open_folder, put_in_place
+from nas.data.dataset import ImageSet, Part, blocks
 from nas.data.errors import DataError
 from nas.data.images import ImageData
-from nas.data.parts import ImageSet, Part, blocks
 from nas.data.statistics import moments
 
 

@@ -20,10 +20,10 @@ import ray
 from nas.config.workers import AUTO, WorkersSpec
 from nas.jobs import Epoch, Failure, Job, Outcome, Runner
 from nas.jobs.failures import disk_failure
-from nas.workers.ray_cluster import ClusterError, connect, machines, request_of
-from nas.workers.ray_desk import Desk, News
-from nas.workers.ray_messages import STOP, Ended, EpochEnded, Lost, Supplies, Task
-from nas.workers.ray_task import own_version, supervise
+from nas.workers.ray.cluster import ClusterError, connect, machines, request_of
+from nas.workers.ray.driver_mailbox import Desk, News
+from nas.workers.ray.messages import STOP, Ended, EpochEnded, Lost, Supplies, Task
+from nas.workers.ray.task import own_version, supervise
 
 LOOK_SECONDS = 1.0
 PATIENCE_SECONDS = 60.0

@@ -1,0 +1,1 @@
+"""Trainings in child processes of this machine."""

@@ -1,0 +1,1 @@
+"""Trainings on the machines of a Ray cluster."""
