@@ -38,12 +38,6 @@ from nas.cli.app.compose import compose
 from nas.jobs import Curve
 from nas.objectives.pareto import Axis, hypervolume, losses
 from nas.objectives.values import objective_values
-from nas.rehearsal.clock import SimulatedClock
-from nas.rehearsal.executor import TableExecutor
-from nas.rehearsal.intervals import estimate
-from nas.rehearsal.memory import study_in_memory
-from nas.rehearsal.play import Step, Tracer
-from nas.rehearsal.truth import axes_around
 from nas.samplers.known_cost.acquisition import SHIFT, Scale
 from nas.samplers.known_cost.candidates import Network, Networks, exact_measure
 from nas.samplers.known_cost.gp import TREND_VARIANCE, Layout, Observations, Process, condition, learn
@@ -52,6 +46,12 @@ from nas.search.driver import Parts, Search
 from nas.search.strategy import asking, axes_of, policy
 from nas.study.study import open_study
 from nas.study.trial import Record
+from nas.tabular.simulation.clock import SimulatedClock
+from nas.tabular.simulation.executor import TableExecutor
+from nas.tabular.simulation.intervals import estimate
+from nas.tabular.simulation.memory import study_in_memory
+from nas.tabular.simulation.simulate import Step, Tracer
+from nas.tabular.simulation.truth import axes_around
 from search_space.architecture import Architecture
 from search_space.space import Space
 

@@ -26,10 +26,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from nas.objectives.pareto import Axis, hypervolume, losses
-from nas.rehearsal.truth import axes_around
 from nas.search.build import environment
 from nas.study.study import open_study
 from nas.study.trial import Record
+from nas.tabular.simulation.truth import axes_around
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results" / "live_search.json"

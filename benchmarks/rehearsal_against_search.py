@@ -28,10 +28,10 @@ from rich.table import Table as Printed
 from nas.cli import main as nas
 from nas.cli.app.compose import compose
 from nas.config.specs import Budget
-from nas.rehearsal.play import Stage, play
 from nas.study.study import open_study
 from nas.study.trial import Record
-from nas.tables.table import Table, read_table
+from nas.tabular.simulation.simulate import Stage, play
+from nas.tabular.table import Table, read_table
 
 TABLES = Path(__file__).resolve().parent / "tables"
 SPACE = """

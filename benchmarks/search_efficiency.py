@@ -26,17 +26,17 @@ from platformdirs import user_cache_path
 
 from nas.cli.app.compose import compose
 from nas.config.specs import Budget, Limits
-from nas.rehearsal.bands import band
-from nas.rehearsal.cache import Cache
-from nas.rehearsal.document import measured_by, summary
-from nas.rehearsal.intervals import Estimate, estimate
-from nas.rehearsal.many import Troupe
-from nas.rehearsal.play import Stage, Trace
-from nas.rehearsal.scores import GOALS, Score, oracle, score
-from nas.rehearsal.truth import Truth, truth_of
 from nas.reports.rehearsals import Band, draw_rehearsals, interval, spell
 from nas.search.build import environment
-from nas.tables.table import read_table
+from nas.tabular.simulation.bands import band
+from nas.tabular.simulation.cache import Cache
+from nas.tabular.simulation.document import measured_by, summary
+from nas.tabular.simulation.intervals import Estimate, estimate
+from nas.tabular.simulation.pool import Troupe
+from nas.tabular.simulation.scores import GOALS, Score, oracle, score
+from nas.tabular.simulation.simulate import Stage, Trace
+from nas.tabular.simulation.truth import Truth, truth_of
+from nas.tabular.table import read_table
 
 ROOT = Path(__file__).resolve().parent.parent
 TABLES = ROOT / "benchmarks" / "tables"

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
-from nas.tables.table import Table, read_table
+from nas.tabular.table import Table, read_table
 
 BINS = 10
 LEAST = 4  # architectures in a bin: a straight line through fewer leaves nothing

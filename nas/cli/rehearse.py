@@ -13,14 +13,14 @@ from typing import Any
 
 from nas.cli.common.printing import Row, print_document
 from nas.config.table_commands import RehearseConfig
-from nas.rehearsal.bands import band
-from nas.rehearsal.document import document, horizon_of
-from nas.rehearsal.many import Troupe
-from nas.rehearsal.play import Stage, Trace
-from nas.rehearsal.scores import GOALS, score
-from nas.rehearsal.truth import truth_of
 from nas.reports.rehearsals import draw_rehearsals, rehearsal_table
-from nas.tables.table import Table, read_table
+from nas.tabular.simulation.bands import band
+from nas.tabular.simulation.document import document, horizon_of
+from nas.tabular.simulation.pool import Troupe
+from nas.tabular.simulation.scores import GOALS, score
+from nas.tabular.simulation.simulate import Stage, Trace
+from nas.tabular.simulation.truth import truth_of
+from nas.tabular.table import Table, read_table
 from nas.workers.devices import slot_devices
 
 log = logging.getLogger(__name__)

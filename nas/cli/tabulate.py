@@ -23,13 +23,13 @@ from nas.reports.trained import tabulated_table
 from nas.search.build import data_fingerprint, environment, space_for
 from nas.search.executors import executor_for, settled_data
 from nas.study.lock import StudyLock
-from nas.tables.columns import FORMAT
-from nas.tables.table import Table, read_table, write_table
-from nas.tabulate.packing import Packing
-from nas.tabulate.plan import every_architecture, joined, tasks_of
-from nas.tabulate.runner import TableRunner
-from nas.tabulate.shards import Shards
-from nas.tabulate.task import NetworkTask
+from nas.tabular.columns import FORMAT
+from nas.tabular.table import Table, read_table, write_table
+from nas.tabular.tabulate.packing import Packing
+from nas.tabular.tabulate.plan import every_architecture, joined, tasks_of
+from nas.tabular.tabulate.runner import TableRunner
+from nas.tabular.tabulate.shards import Shards
+from nas.tabular.tabulate.task import NetworkTask
 from nas.training.checkpoint import latest
 
 log = logging.getLogger(__name__)

@@ -3,7 +3,8 @@
 A new network is trained to a rung, a prefix of the full schedule, and frozen there with its checkpoint. What it will
 come to is predicted from its learning curve and its costs (`prediction.py`; the idea of freezing and thawing by
 predicted ends is Swersky, Snoek and Adams 2014), and what that would add to the front is known in closed form
-(`nas/objectives/expected_improvement.py`). The frozen network of which most is expected for a second of what it still needs goes on.
+(`nas/objectives/expected_improvement.py`). The frozen network of which most is expected for a second of what it
+still needs goes on.
 
 The first networks all stop at the rung, then some of them are finished, so that predictions have something to learn
 from; after that a share of the jobs are thaws. When nothing new may start, what can still reach the front is finished,

@@ -12,8 +12,8 @@ import pandas as pd
 
 from nas.config.specs import Limits
 from nas.objectives.costs import examine
-from nas.tables.columns import COLUMNS
-from nas.tables.table import write_table
+from nas.tabular.columns import COLUMNS
+from nas.tabular.table import write_table
 from search_space.architecture import Architecture
 from search_space.graph import Shape
 from search_space.identity import canonical_json

@@ -1,4 +1,4 @@
-"""Known-cost expected hypervolume improvement: optimizer, acquisition function, candidates, surrogate, training time."""
+"""Known-cost expected hypervolume improvement: optimizer, acquisition, candidates, surrogate, training time."""
 
 from __future__ import annotations
 

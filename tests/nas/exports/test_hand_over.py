@@ -148,7 +148,7 @@ def test_a_killed_retraining_goes_on_from_its_checkpoints(nas: Any, searched: Pa
         assert driver.wait(60) == code
     assert not (folder / "result.json").exists()
     (network,) = nas.json(words[0], *words[2:-1])["networks"]
-    other = nas.study.study.parent / "unbroken"
+    other = nas.study.parent / "unbroken"
     other.mkdir()
     for name in ("study.db", "config.yaml"):
         (other / name).write_bytes((searched / name).read_bytes())

@@ -9,9 +9,9 @@ import pytest
 
 from nas.cli import main
 from nas.cli.app.compose import compose
-from nas.rehearsal.play import Stage, play
 from nas.study.study import open_study
-from nas.tables.table import Table, read_table
+from nas.tabular.simulation.simulate import Stage, play
+from nas.tabular.table import Table, read_table
 
 SPACE = """
 name: few

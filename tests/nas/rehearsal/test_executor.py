@@ -9,8 +9,8 @@ import pytest
 from engine import row
 
 from nas.jobs import Epoch, Job
-from nas.rehearsal.clock import SimulatedClock
-from nas.rehearsal.executor import TableExecutor
+from nas.tabular.simulation.clock import SimulatedClock
+from nas.tabular.simulation.executor import TableExecutor
 
 SECONDS = {"a": (1.0, 2.0, 4.0), "b": (3.0, 1.0, 1.0)}
 

@@ -10,10 +10,10 @@ from made_up_tables import made_up_table
 from rehearsing import Plan, plan
 
 from nas.config.specs import Budget, Limits
-from nas.rehearsal.play import Stage, Trace, play
-from nas.rehearsal.scores import score
-from nas.rehearsal.truth import members, truth_of
-from nas.tables.table import Table, read_table
+from nas.tabular.simulation.scores import score
+from nas.tabular.simulation.simulate import Stage, Trace, play
+from nas.tabular.simulation.truth import members, truth_of
+from nas.tabular.table import Table, read_table
 
 
 @pytest.fixture(scope="module")

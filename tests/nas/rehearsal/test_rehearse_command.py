@@ -16,12 +16,12 @@ from rehearsing import plan
 
 from nas.cli import main
 from nas.config.specs import Budget
-from nas.rehearsal import cache, many
-from nas.rehearsal.cache import Cache
-from nas.rehearsal.document import horizon_of
-from nas.rehearsal.many import Troupe
-from nas.rehearsal.play import Stage
-from nas.tables.table import read_table
+from nas.tabular.simulation import cache, many
+from nas.tabular.simulation.cache import Cache
+from nas.tabular.simulation.document import horizon_of
+from nas.tabular.simulation.pool import Troupe
+from nas.tabular.simulation.simulate import Stage
+from nas.tabular.table import read_table
 
 Rehearse = Callable[..., dict[str, Any]]
 
@@ -149,7 +149,7 @@ def test_the_version_is_that_of_the_code_that_decides() -> None:
         "nas.search.driver",
         "nas.search.proposer",
         "nas.samplers.view",
-        "nas.tables.table",
+        "nas.tabular.table",
         "search_space.space",
     } <= set(plain)
     assert not {"nas.samplers.evolution", "nas.fidelity.first_epoch", "nas.cli.rehearse"} & set(plain)

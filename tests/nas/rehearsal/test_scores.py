@@ -7,10 +7,10 @@ import math
 import pytest
 
 from nas.objectives.pareto import Axis
-from nas.rehearsal.intervals import estimate
-from nas.rehearsal.play import Step, Trace
-from nas.rehearsal.scores import Score, ceiling, oracle, score
-from nas.rehearsal.truth import Truth, axes_around
+from nas.tabular.simulation.intervals import estimate
+from nas.tabular.simulation.scores import Score, ceiling, oracle, score
+from nas.tabular.simulation.simulate import Step, Trace
+from nas.tabular.simulation.truth import Truth, axes_around
 
 POINTS = {
     "cheap": {"macs": 1e3, "error": 0.4},

@@ -15,8 +15,8 @@ from made_up_tables import attributes, made_up_table, rows
 
 from nas.cli.app.compose import compose
 from nas.search.build import WHERE_DATA_LIES
-from nas.tables.columns import COLUMNS
-from nas.tables.table import TableError, read_table, write_parquet, write_table
+from nas.tabular.columns import COLUMNS
+from nas.tabular.table import TableError, read_table, write_parquet, write_table
 
 
 def test_a_table_opens_with_pandas_alone(tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ import pytest
 from engine import SMALL, space_of
 
 from nas.search.proposer import training_seed
-from nas.tables.columns import COLUMNS, SCORES, TableError
-from nas.tabulate.plan import every_architecture, joined, tasks_of
+from nas.tabular.columns import COLUMNS, SCORES, TableError
+from nas.tabular.tabulate.plan import every_architecture, joined, tasks_of
 
 SAME: dict[str, Any] = {  # the two ratios leave one channel each: three architectures, two networks
     "name": "same",

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from nas.tables.columns import SCORES, TableError
-from nas.tabulate.shards import Shards
+from nas.tabular.columns import SCORES, TableError
+from nas.tabular.tabulate.shards import Shards
 
 RECIPE = {"training": {"epochs": 2}, "space": {"name": "s"}}
 HERE = {"device": "cpu", "environment": {"python": "3.11"}}

@@ -15,8 +15,8 @@ from nas.data import DataSpec, ImageSet, load, load_test, plain_loader
 from nas.evaluation.retrain.runner import measure
 from nas.evaluation.trial_runner import TrialRunner
 from nas.jobs import Epoch, Job
-from nas.tabulate.runner import TableRunner, spread_over
-from nas.tabulate.task import NetworkTask, read_rows, write_rows
+from nas.tabular.tabulate.runner import TableRunner, spread_over
+from nas.tabular.tabulate.task import NetworkTask, read_rows, write_rows
 from nas.training.checkpoint import latest
 from nas.training.restore import read_trained
 

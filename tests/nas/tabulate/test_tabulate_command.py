@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from nas.cli import main
-from nas.tables.table import read_table
+from nas.tabular.table import read_table
 
 PATIENCE = 120.0
 SPACE = """

@@ -175,7 +175,8 @@ DRIVER = textwrap.dedent(
     from rank_runners import ToyRanks
 
     if __name__ == "__main__":
-        executor = LocalExecutor(ToyRanks(), (None, None), preload=("nas.training.ranks", "nas.workers.local.process_group"))
+        preload = ("nas.training.ranks", "nas.workers.local.process_group")
+        executor = LocalExecutor(ToyRanks(), (None, None), preload=preload)
         job = Job(0, 1, {"does": "hang", "rank": 1, "at": 2}, 0, 0, 9, Path(sys.argv[1]), devices=2)
         children = []
         def tell(*_):

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from nas.rehearsal.play import Trace
-from nas.rehearsal.truth import Truth, members
+from nas.tabular.simulation.simulate import Trace
+from nas.tabular.simulation.truth import Truth, members
 
 GOALS = (0.8, 0.9, 0.95)
 """Shares of the true front's hypervolume whose costs are told."""

@@ -12,14 +12,14 @@ from typing import Any, final
 from nas.fidelity.policy import Inheriting
 from nas.jobs import Curve
 from nas.objectives.values import objective_values
-from nas.rehearsal.clock import SimulatedClock
-from nas.rehearsal.executor import Answer, TableExecutor
-from nas.rehearsal.memory import study_in_memory
 from nas.search.driver import Parts, Search
 from nas.search.strategy import Strategy, asking, axes_of, policy
 from nas.study.progress import Progress
 from nas.study.trial import Record
-from nas.tables.table import Entry, Table
+from nas.tabular.simulation.clock import SimulatedClock
+from nas.tabular.simulation.executor import Answer, TableExecutor
+from nas.tabular.simulation.memory import study_in_memory
+from nas.tabular.table import Entry, Table
 from search_space.identity import canonical_json
 
 CHARGES = ("seconds", "cpu_seconds")

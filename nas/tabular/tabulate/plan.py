@@ -10,8 +10,8 @@ import pandas as pd
 from nas.config.specs import Limits
 from nas.objectives.costs import Examined, examine
 from nas.search.proposer import training_seed
-from nas.tables.columns import COLUMNS, NETWORK_COLUMNS, TableError
-from nas.tabulate.task import NetworkTask
+from nas.tabular.columns import COLUMNS, NETWORK_COLUMNS, TableError
+from nas.tabular.tabulate.task import NetworkTask
 from search_space.identity import canonical_json
 from search_space.space import Space
 

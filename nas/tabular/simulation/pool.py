@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
-from nas.rehearsal.cache import Cache
-from nas.rehearsal.play import Stage, Trace, play
 from nas.search.strategy import Strategy
 from nas.search.threads import thinking_alone
-from nas.tables.table import read_table
+from nas.tabular.simulation.cache import Cache
+from nas.tabular.simulation.simulate import Stage, Trace, play
+from nas.tabular.table import read_table
 
 _STAGES: list[Stage] = []  # the stage of a child process, read once for all of its rehearsals
 

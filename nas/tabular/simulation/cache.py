@@ -13,11 +13,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, final
 
-from nas.rehearsal.play import Stage, Trace
 from nas.search.strategy import Strategy
+from nas.tabular.simulation.simulate import Stage, Trace
 
 PACKAGES = ("nas", "search_space")
-PLAYS = "nas.rehearsal.play"
+PLAYS = "nas.tabular.simulation.simulate"
 
 
 @final

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import final
 
 from nas.jobs import Curve, Epoch, Job, Outcome
-from nas.rehearsal.clock import SimulatedClock
+from nas.tabular.simulation.clock import SimulatedClock
 
 OnEpoch = Callable[[Job, Epoch], None]
 Answer = Callable[[Mapping[str, object], int], Curve]

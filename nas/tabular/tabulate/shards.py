@@ -10,8 +10,8 @@ import pandas as pd
 import pyarrow
 
 from nas.study.study import differences
-from nas.tables.columns import SCORES, TableError
-from nas.tables.table import write_parquet
+from nas.tabular.columns import SCORES, TableError
+from nas.tabular.table import write_parquet
 
 COLUMNS = ("network_id", "seed", "epoch", *SCORES)
 KEY = ("network_id", "seed", "epoch")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nas.tables.columns import ATTRIBUTES, COLUMNS, FORMAT, KEY, TableError, row_name
+from nas.tabular.columns import ATTRIBUTES, COLUMNS, FORMAT, KEY, TableError, row_name
 from search_space.architecture import Architecture
 from search_space.graph import Shape
 from search_space.identity import canonical_json

@@ -11,8 +11,8 @@ from typing import final
 from nas.evaluation.driver import Task
 from nas.jobs import Outcome
 from nas.reports.console import clock
-from nas.tabulate.shards import Shards
-from nas.tabulate.task import NetworkTask
+from nas.tabular.tabulate.shards import Shards
+from nas.tabular.tabulate.task import NetworkTask
 
 SHARD_TRAININGS = 20
 SAY_SECONDS = 20.0

@@ -16,8 +16,8 @@ import pandas as pd
 import pyarrow
 
 from nas.jobs import Curve, Epoch
-from nas.tables.check import check
-from nas.tables.columns import KEY, TableError
+from nas.tabular.check import check
+from nas.tabular.columns import KEY, TableError
 from search_space.architecture import Architecture
 from search_space.space import Space
 

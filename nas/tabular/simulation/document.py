@@ -10,10 +10,10 @@ from dataclasses import asdict
 from typing import Any
 
 from nas.config.specs import Budget
-from nas.rehearsal.intervals import Estimate, estimate
-from nas.rehearsal.play import Stage, Trace
-from nas.rehearsal.scores import GOALS, Score, ceiling, oracle
-from nas.rehearsal.truth import Truth
+from nas.tabular.simulation.intervals import Estimate, estimate
+from nas.tabular.simulation.scores import GOALS, Score, ceiling, oracle
+from nas.tabular.simulation.simulate import Stage, Trace
+from nas.tabular.simulation.truth import Truth
 
 
 def horizon_of(budget: Budget, stage: Stage) -> float:

@@ -20,8 +20,8 @@ from typing import Any, final
 
 from nas.config.specs import Limits
 from nas.objectives.pareto import Axis, front, hypervolume, losses
-from nas.rehearsal.play import Stage
-from nas.tables.table import Entry
+from nas.tabular.simulation.simulate import Stage
+from nas.tabular.table import Entry
 
 MARGIN = 0.1
 

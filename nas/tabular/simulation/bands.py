@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nas.rehearsal.intervals import estimate
-from nas.rehearsal.scores import Score
 from nas.reports.rehearsals import Band
+from nas.tabular.simulation.intervals import estimate
+from nas.tabular.simulation.scores import Score
 
 POINTS = 80
 RESAMPLES = 1_000

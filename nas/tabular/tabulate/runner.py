@@ -16,7 +16,7 @@ from nas.data.loader import TensorLoader
 from nas.evaluation.retrain.runner import measure
 from nas.evaluation.trial_runner import TrialRunner, validation_batch
 from nas.jobs import Control, Epoch, Failure, Job, Outcome
-from nas.tabulate.task import Row, read_rows, write_rows
+from nas.tabular.tabulate.task import Row, read_rows, write_rows
 from nas.training.batches import Batch
 from nas.training.checkpoint import CheckpointError, latest
 from nas.training.restore import read_trained
