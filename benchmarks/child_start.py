@@ -25,17 +25,17 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from nas import assembly, executing
 from nas.cli.app.compose import compose
 from nas.evaluation.trial_runner import TrialRunner
 from nas.jobs import Control, Executor, Job, Outcome
+from nas.search import build, executors
 from nas.search.proposer import training_seed
 
 ARMS = ("1", "50", "auto")
 NOTE = "times"
 
 # Children import the main program once more. That of `nas` is light, and this one shall not cost them anything either.
-executing.PRELOADED = ("nas.search.build", "nas.cli.app.compose", "rich.table", *executing.PRELOADED)
+executors.PRELOADED = ("nas.search.build", "nas.cli.app.compose", "rich.table", *executors.PRELOADED)
 
 
 @dataclass(frozen=True)
@@ -110,8 +110,8 @@ def _measure(folder: Path, trials: int, epochs: int) -> dict[str, Arm]:
         words = [f"training.epochs={epochs}", "workers.slots=1", f"workers.jobs_per_child={name}"]
         config: Any = compose("search", words)
         runner: Any = Timed(TrialRunner(config.data, config.training, 1))
-        arms[name] = Arm(executing.executor_for(runner, config.workers), folder / name, [])
-    _, space = assembly.prepare(config)
+        arms[name] = Arm(executors.executor_for(runner, config.workers), folder / name, [])
+    _, space = build.prepare(config)
     generator = random.Random(0)
     for number in range(trials):
         architecture = space.draw(generator)

@@ -20,9 +20,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from nas import assembly
 from nas.cli.app.compose import compose
 from nas.reports.console import LineObserver
+from nas.search import build
 from nas.study.progress import Progress
 from nas.study.trial import Record
 
@@ -59,9 +59,9 @@ def main() -> None:
     gauge = Gauge()
     words = ["tracking=none", "workers.slots=2", "training.epochs=1", "data.train_fraction=0.1"]
     config: Any = compose("search", [*words, f"budget.trials={arguments.trials}"])
-    info, space = assembly.prepare(config)
+    info, space = build.prepare(config)
     with tempfile.TemporaryDirectory() as folder:
-        assembly.assemble(config, assembly.open_or_create(Path(folder), config, info, space), space, [gauge]).run()
+        build.assemble(config, build.open_or_create(Path(folder), config, info, space), space, [gauge]).run()
     table = Table(title="The driver, by trials that have ended")
     for heading in ("trials", "resident (MiB)", "descriptors beside those of running jobs"):
         table.add_column(heading, justify="right")

@@ -29,7 +29,6 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from nas import assembly, proposer
 from nas.cli.app.compose import compose
 from nas.config.specs import STORAGES
 from nas.fidelity.full import Full
@@ -38,6 +37,7 @@ from nas.objectives.values import objective_values
 from nas.reports.console import LineObserver
 from nas.samplers.factory import Domain, sampler_factory
 from nas.samplers.view import View
+from nas.search import build, proposer
 from nas.search.driver import Parts, Search
 from nas.search.proposer import Proposer
 from nas.study.progress import Progress
@@ -128,8 +128,8 @@ def main() -> None:
 def _search(store: Store, folder: Path, sampler_name: str, trials: int, watch: Stopwatch) -> Search:
     words = [f"sampler={sampler_name}", "fidelity=full"]
     config = compose("search", [*words, f"budget.trials={trials}", f"training.epochs={EPOCHS}"])
-    info, space = assembly.prepare(config)
-    study: Study = assembly.open_or_create(folder, config, info, space, store)
+    info, space = build.prepare(config)
+    study: Study = build.open_or_create(folder, config, info, space, store)
     sampler = sampler_factory(config.sampler, Domain(space, study.axes))
     view = View(space, study.axes, sampler, seed=0, worst=config.sampler.rejected_as == "worst")
     watch.watch(view, ask="ask", accept="tell the sampler", tell="tell the sampler")

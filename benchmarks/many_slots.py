@@ -29,11 +29,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from nas import assembly
 from nas.cli.app.compose import compose
 from nas.jobs import Epoch, Job, Outcome
 from nas.objectives.values import objective_values
 from nas.reports.console import LineObserver
+from nas.search import build
 from nas.search.driver import Parts, Search
 from nas.search.strategy import asking, policy
 
@@ -172,8 +172,8 @@ def _processor_seconds() -> float:
 def _search(folder: Path, sampler: str, trials: int, executor: SimulatedExecutor) -> Search:
     words = [f"sampler={sampler}", "fidelity=full"]
     config: Any = compose("search", [*words, f"budget.trials={trials}", f"training.epochs={EPOCHS}"])
-    info, space = assembly.prepare(config)
-    study = assembly.open_or_create(folder, config, info, space)
+    info, space = build.prepare(config)
+    study = build.open_or_create(folder, config, info, space)
     view, proposer = asking(config, space, study.axes, None)
     parts = Parts(
         study=study,

@@ -29,11 +29,11 @@ from typing import Any
 import ray
 import torch
 
-from nas import assembly
 from nas.cli.app.compose import compose
 from nas.config.workers import WorkersSpec
 from nas.evaluation.trial_runner import TrialRunner
 from nas.jobs import Executor, Job
+from nas.search import build
 from nas.search.executors import executor_for
 from nas.search.proposer import training_seed
 from nas.workers.ray.cluster import connect
@@ -75,7 +75,7 @@ def _jobs(pairs: int, epochs: int) -> None:
         "local": compose("search", [*words, "workers.jobs_per_child=1"]),
         "ray": compose("search", [*words, "workers=ray", "workers.address=local"]),
     }
-    _, space = assembly.prepare(configs["local"])
+    _, space = build.prepare(configs["local"])
     generator = random.Random(0)
     executors = {arm: executor_for(_runner(config), config.workers) for arm, config in configs.items()}
     times: dict[str, list[float]] = {arm: [] for arm in ARMS}
@@ -125,9 +125,9 @@ def _search(arm: str, trials: int, epochs: int) -> float:
     words = ["sampler=random", "fidelity=full", "tracking=none", "seed=1", "workers.keep=none"]
     workers = ["workers=ray", "workers.address=local"] if arm == "ray" else ["workers.jobs_per_child=1"]
     config: Any = compose("search", [*words, *workers, f"budget.trials={trials}", f"training.epochs={epochs}"])
-    info, space = assembly.prepare(config)
+    info, space = build.prepare(config)
     with tempfile.TemporaryDirectory() as folder:
-        search = assembly.assemble(config, assembly.open_or_create(Path(folder), config, info, space), space, [])
+        search = build.assemble(config, build.open_or_create(Path(folder), config, info, space), space, [])
         began = time.perf_counter()
         search.run()
         return time.perf_counter() - began

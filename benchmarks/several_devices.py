@@ -25,16 +25,16 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from nas import assembly, executing
 from nas.cli.app.compose import compose
 from nas.evaluation.trial_runner import TrialRunner
 from nas.jobs import Epoch, Executor, Job
 from nas.objectives.costs import costs_of
+from nas.search import build, executors
 from search_space.architecture import Architecture
 from search_space.space import Space
 
 # Children import the main program once more. That of `nas` is light, and this one shall not cost them anything either.
-executing.PRELOADED = ("nas.search.build", "nas.cli.app.compose", "rich.table", *executing.PRELOADED)
+executors.PRELOADED = ("nas.search.build", "nas.cli.app.compose", "rich.table", *executors.PRELOADED)
 
 
 @dataclass
@@ -77,14 +77,14 @@ def main() -> None:
     arguments, words = parser.parse_known_args()
     count = arguments.devices
     config: Any = compose("search", [f"training.epochs={arguments.epochs}", f"workers.slots={count}", *words])
-    _, space = assembly.prepare(config)
+    _, space = build.prepare(config)
     architecture = _largest(space)
     arms = {
         "one device": Arm(1, 1),
         f"one device, {count} parts": Arm(1, count),
         f"{count} devices": Arm(count, 1),
     }
-    executor = executing.executor_for(TrialRunner(config.data, config.training, 1), config.workers)
+    executor = executors.executor_for(TrialRunner(config.data, config.training, 1), config.workers)
     with tempfile.TemporaryDirectory() as name:
         for turn in range(-1, arguments.repeats):
             for place, arm in enumerate(random.Random(turn).sample(list(arms.values()), len(arms))):

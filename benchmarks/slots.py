@@ -36,16 +36,16 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from nas import assembly, executing
 from nas.cli.app.compose import compose
 from nas.jobs import Control, Job, Outcome, Runner
+from nas.search import build, executors
 
 ARMS = (1, 2)
 RESAMPLES = 10_000
 NOTE = "span"
 
 # Children import the main program once more. That of `nas` is light, and this one shall not cost them anything either.
-executing.PRELOADED = ("nas.search.build", "nas.cli.app.compose", "rich.table", *executing.PRELOADED)
+executors.PRELOADED = ("nas.search.build", "nas.cli.app.compose", "rich.table", *executors.PRELOADED)
 
 
 @dataclass(frozen=True)
@@ -113,11 +113,11 @@ def _search(slots: int, trials: int, epochs: int) -> Measured:
     config: Any = compose(
         "search", [*words, f"workers.slots={slots}", f"budget.trials={trials}", f"training.epochs={epochs}"]
     )
-    info, space = assembly.prepare(config)
+    info, space = build.prepare(config)
     with tempfile.TemporaryDirectory() as folder:
-        study = assembly.open_or_create(Path(folder), config, info, space)
-        assembly.executor_for = _timed_executor
-        search = assembly.assemble(config, study, space, [])
+        study = build.open_or_create(Path(folder), config, info, space)
+        build.executor_for = _timed_executor
+        search = build.assemble(config, study, space, [])
         began = time.monotonic()
         search.run()
         seconds = time.monotonic() - began
@@ -134,7 +134,7 @@ def _search(slots: int, trials: int, epochs: int) -> Measured:
 
 
 def _timed_executor(runner: Any, workers: Any) -> Any:
-    return executing.executor_for(Timed(runner), workers)
+    return executors.executor_for(Timed(runner), workers)
 
 
 def _span(path: Path) -> tuple[float, float]:

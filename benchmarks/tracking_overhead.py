@@ -29,7 +29,6 @@ from rich.console import Console
 from rich.table import Table
 from scipy.stats import t as student
 
-from nas import assembly
 from nas.cli.app.compose import compose
 from nas.config.tracking import TrackingSpec
 from nas.fidelity.full import Full
@@ -37,6 +36,7 @@ from nas.jobs import Epoch, Job, Outcome
 from nas.objectives.values import objective_values
 from nas.samplers.factory import Domain, sampler_factory
 from nas.samplers.view import View
+from nas.search import build
 from nas.search.driver import Parts, Search
 from nas.search.proposer import Proposer
 from nas.tracking.tracker import open_tracker
@@ -128,13 +128,13 @@ def _timed(spec: TrackingSpec, trials: int, seconds: float) -> Measured:
     """Seconds of one search in a folder of its own, of all with start and end of tracking, and of the processor."""
     words = ["sampler=random", "fidelity=full"]
     config = compose("search", [*words, f"budget.trials={trials}", f"training.epochs={EPOCHS}"])
-    info, space = assembly.prepare(config)
+    info, space = build.prepare(config)
     with tempfile.TemporaryDirectory() as folder:
-        study = assembly.open_or_create(Path(folder), config, info, space)
+        study = build.open_or_create(Path(folder), config, info, space)
         sampler = sampler_factory(config.sampler, Domain(space, study.axes))
         view = View(space, study.axes, sampler, seed=0, worst=False)
         burnt, began = _processor_of_children(), time.perf_counter()
-        with open_tracker(spec, study, assembly.environment()) as tracker:
+        with open_tracker(spec, study, build.environment()) as tracker:
             parts = Parts(
                 study=study,
                 view=view,

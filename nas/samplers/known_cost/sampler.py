@@ -2,8 +2,9 @@
 
 One objective, such as accuracy, is told by training alone; the others are costs, known exactly beforehand. So a
 candidate is weighed by the *exact* expected hypervolume improvement given its costs
-(`nas/objectives/expected_improvement.py`), under a Gaussian process over networks (`gp.py`), divided by a power of the seconds that its training will take.
-Candidates come by the thousand, within the limits, and none of a network that was drawn before.
+(`nas/objectives/expected_improvement.py`), under a Gaussian process over networks (`gp.py`), divided by a power of the
+seconds that its training will take. Candidates come by the thousand, within the limits, and none of a network that was
+drawn before.
 
 The first draws are spread evenly over the logarithm of the cost, which is what accuracy depends on most. Trials that
 still run are taken to end as they are expected to.

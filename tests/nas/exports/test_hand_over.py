@@ -81,7 +81,7 @@ def test_search_retrain_export_and_use_on_digits(nas: Any, tmp_path: Path) -> No
     accuracies = [seed["test_accuracy"] for seed in network["seeds"]]
     assert network["test_accuracy"]["mean"] == pytest.approx(sum(accuracies) / 2)
     assert network["test_accuracy"]["n"] == 2
-    stored = json.loads((nas.study.study / "retrain" / str(network["trial"]) / "result.json").read_text())
+    stored = json.loads((nas.study / "retrain" / str(network["trial"]) / "result.json").read_text())
     assert {**stored, "study": 0, "environment": 0} == {**network, "study": 0, "environment": 0}
     exported = nas.json("export", f"output={tmp_path / 'bundle'}")
     (bundle,) = exported["exported"]
@@ -95,12 +95,12 @@ def test_search_retrain_export_and_use_on_digits(nas: Any, tmp_path: Path) -> No
     }
     assert all(check["max_difference"] <= 1e-5 for check in bundle["checks"].values())
     assert bundle["checks"]["weights.safetensors"]["max_difference"] == 0
-    assert_files_agree(nas.study.study, tmp_path / "bundle", DataSpec(crop_padding=1), tmp_path)
+    assert_files_agree(nas.study, tmp_path / "bundle", DataSpec(crop_padding=1), tmp_path)
 
 
 def test_the_same_command_again_measures_nothing_again(nas: Any) -> None:
     first = nas.json("retrain", "seeds=1", "pick=1")
-    result = nas.study.study / "retrain" / "1" / "seed0" / "result.json"
+    result = nas.study / "retrain" / "1" / "seed0" / "result.json"
     result.write_text(result.read_text().replace('"test_images": 359', '"test_images": 1'))
     again = nas.json("retrain", "seeds=2", "pick=1")
     (seed0, seed1) = again["networks"][0]["seeds"]
@@ -135,9 +135,9 @@ def test_averaged_weights_and_another_share_reach_the_bundle(nas: Any) -> None:
 
 @pytest.mark.slow
 def test_a_killed_retraining_goes_on_from_its_checkpoints(nas: Any, searched: Path) -> None:
-    words = ["retrain", f"study={nas.study.study}", "pick=0", "seeds=1", "training.epochs=20", "format=json"]
+    words = ["retrain", f"study={nas.study}", "pick=0", "seeds=1", "training.epochs=20", "format=json"]
     program = f"import sys; from nas.cli import main; sys.exit(main({words!r}))"
-    folder = nas.study.study / "retrain" / "0" / "seed0"
+    folder = nas.study / "retrain" / "0" / "seed0"
     for end, code in ((signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 130)):
         driver = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         before = {path.name for path in folder.glob("attempt*.pt")}
@@ -152,7 +152,7 @@ def test_a_killed_retraining_goes_on_from_its_checkpoints(nas: Any, searched: Pa
     other.mkdir()
     for name in ("study.db", "config.yaml"):
         (other / name).write_bytes((searched / name).read_bytes())
-    nas.study.study = other
+    nas.study = other
     (unbroken,) = nas.json(words[0], *words[2:-1])["networks"]
     untimed = {"seconds": 0, "checkpoint": ""}
     assert {**network["seeds"][0], **untimed} == {**unbroken["seeds"][0], **untimed}

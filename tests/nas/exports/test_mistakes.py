@@ -40,7 +40,7 @@ def one_line(err: str) -> str:
 
 @pytest.mark.parametrize("kind", ["archive", "plain"])
 def test_a_hostile_checkpoint_runs_nothing_in_export(nas: Any, tmp_path: Path, kind: str) -> None:
-    mark, checkpoint = tmp_path / "ran", checkpoint_of(nas.study.study, 0)
+    mark, checkpoint = tmp_path / "ran", checkpoint_of(nas.study, 0)
     if kind == "archive":
         torch.save({"format": 1, "network": Hostile(mark)}, checkpoint)
     else:
@@ -54,7 +54,7 @@ def test_a_hostile_checkpoint_runs_nothing_in_export(nas: Any, tmp_path: Path, k
 
 
 def test_a_hostile_checkpoint_runs_nothing_in_retrain(nas: Any, tmp_path: Path) -> None:
-    mark, folder = tmp_path / "ran", nas.study.study / "retrain" / "0" / "seed0"
+    mark, folder = tmp_path / "ran", nas.study / "retrain" / "0" / "seed0"
     folder.mkdir(parents=True)
     torch.save({"format": 1, "network": Hostile(mark)}, folder / "attempt1-epoch002.pt")
     (network,) = nas.json("retrain", "pick=0", "seeds=1", "training.epochs=2")["networks"]
@@ -68,21 +68,21 @@ def test_a_hostile_checkpoint_runs_nothing_in_retrain(nas: Any, tmp_path: Path) 
 
 
 def test_a_missing_checkpoint_says_to_retrain(nas: Any) -> None:
-    checkpoint_of(nas.study.study, 0).unlink()
+    checkpoint_of(nas.study, 0).unlink()
     code, _, err = nas("export", "pick=0")
     assert code == 2
-    assert f"they are gone: nas retrain study={nas.study.study} pick=0 trains it again" in one_line(err)
+    assert f"they are gone: nas retrain study={nas.study} pick=0 trains it again" in one_line(err)
     for _ in range(2):
         (network,) = nas.json("retrain", "pick=0", "seeds=1", "training.epochs=1")["networks"]
         (bundle,) = nas.json("export", "pick=0", "formats=[weights]")["exported"]
         assert bundle["weights"]["from"] == "retrain"
-        (nas.study.study / bundle["weights"]["checkpoint"]).unlink()
+        (nas.study / bundle["weights"]["checkpoint"]).unlink()
         assert "they are gone: nas retrain" in nas("export", "pick=0")[2]
         assert network["test_accuracy"]["n"] == 1
 
 
 def test_a_checkpoint_of_another_network_is_refused(nas: Any) -> None:
-    shutil.copy(checkpoint_of(nas.study.study, 1), checkpoint_of(nas.study.study, 0))
+    shutil.copy(checkpoint_of(nas.study, 1), checkpoint_of(nas.study, 0))
     code, _, err = nas("export", "pick=0")
     assert code == 2
     assert "a checkpoint must be of the network that is asked for" in one_line(err)
@@ -107,7 +107,7 @@ def test_mistakes_are_one_line(nas: Any, command: str, words: list[str], message
     code, out, err = nas(command, *words)
     assert (code, out) == (2, "")
     assert message in one_line(err)
-    assert not (nas.study.study / "export").exists()
+    assert not (nas.study / "export").exists()
 
 
 def test_without_the_extra_the_other_forms_are_written(nas: Any, monkeypatch: pytest.MonkeyPatch) -> None:

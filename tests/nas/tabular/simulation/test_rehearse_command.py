@@ -16,7 +16,7 @@ from rehearsing import plan
 
 from nas.cli import main
 from nas.config.specs import Budget
-from nas.tabular.simulation import cache, many
+from nas.tabular.simulation import cache, pool
 from nas.tabular.simulation.cache import Cache
 from nas.tabular.simulation.document import horizon_of
 from nas.tabular.simulation.pool import Troupe
@@ -122,13 +122,13 @@ def test_what_was_rehearsed_before_is_not_played_again(
     table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stage, played = Stage(read_table(table)), []
-    real = many.play
+    real = pool.play
 
     def counted(strategy: Any, stage: Stage) -> Any:
         played.append(strategy.seed)
         return real(strategy, stage)
 
-    monkeypatch.setattr(many, "play", counted)
+    monkeypatch.setattr(pool, "play", counted)
     troupe = Troupe(1, Cache(tmp_path / "cache"))
     plans = [plan(seed=seed) for seed in range(3)]
     first = dict(troupe.rehearse(plans[:2], stage))

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 import torch
 
-from nas import assembly
 from nas.cli.app.compose import compose
 from nas.evaluation.trial_runner import TrialRunner
 from nas.jobs import Job, Outcome
+from nas.search import build
 from nas.search.executors import executor_for
 from nas.search.proposer import training_seed
 from nas.training.checkpoint import load
@@ -43,7 +43,7 @@ def test_a_curve_is_a_function_of_network_and_seed_whichever_child_served(
 ) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     config: Any = compose("search", WORDS)
-    _, space = assembly.prepare(config)
+    _, space = build.prepare(config)
     generator, jobs = random.Random(4), []
     for trial in range(2):
         architecture = space.draw(generator)

@@ -22,8 +22,8 @@ from nas.config.workers import WorkersSpec
 from nas.data import DataSpec
 from nas.data.transfer import Shipment
 from nas.jobs import Epoch, Job, Outcome
-from nas.workers import ray_executor
 from nas.workers.local.worker_process import LOG_FILE
+from nas.workers.ray import executor as ray_executor
 from nas.workers.ray.cluster import ClusterError, Request, connect, request_of
 from nas.workers.ray.executor import RayExecutor, loss_of
 from nas.workers.ray.task import shares

@@ -24,7 +24,7 @@ from nas.jobs import Curve, Epoch, Job
 from nas.study.study import open_study
 from nas.study.trial import Record
 
-SUPPORT = Path(__file__).parents[2] / "support"
+SUPPORT = Path(__file__).parents[3] / "support"
 PATIENCE = 120.0
 pytestmark = pytest.mark.xdist_group("ray")
 EPOCHS, TRIALS = 6, 6

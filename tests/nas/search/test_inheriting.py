@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 import torch
 
-from nas import assembly
 from nas.cli import main
 from nas.cli.app.compose import compose
 from nas.evaluation.trial_runner import TrialRunner
 from nas.jobs import Epoch, Job, Parent
+from nas.search import build
 from nas.search.driver import Search
 from nas.study.study import Study, open_study
 from nas.training.checkpoint import load
@@ -23,7 +23,7 @@ from search_space.architecture import Architecture, Block, Branch, Stage, Stem
 from search_space.graph import Shape
 from search_space.inheritance import inherit
 from search_space.lowering import lower
-from search_space.network import build
+from search_space.network import build as build_module
 
 EPOCHS = 3
 WORDS = [
@@ -99,7 +99,7 @@ def test_its_first_step_is_at_the_rate_and_from_the_weights_that_belong_there(
     learned = load(heir.parent.checkpoint, {}).network
     torch.manual_seed(heir.seed)
     after = lower(network(8))
-    wanted = inherit(lower(network(4)), learned, after, build(after).state_dict())
+    wanted = inherit(lower(network(4)), learned, after, build_module(after).state_dict())
     (state, step, rate), steps = begun[0], len(runner.load(heir.seed).train_loader)
     assert step == steps  # one epoch is spared
     assert rate > 0.5 * runner.recipe.learning_rate
@@ -143,10 +143,10 @@ def test_a_checkpoint_of_an_heir_is_no_other_trainings(runner: TrialRunner, heir
 
 def search_in(folder: Path, trials: int) -> tuple[Search, Study]:
     config: Any = compose("search", [*WORDS, f"budget.trials={trials}"])
-    info, space = assembly.prepare(config)
+    info, space = build.prepare(config)
     folder.mkdir(exist_ok=True)
-    study = assembly.open_or_create(folder, config, info, space)
-    return assembly.assemble(config, study, space, []), study
+    study = build.open_or_create(folder, config, info, space)
+    return build.assemble(config, study, space, []), study
 
 
 def test_a_search_that_is_killed_in_an_heirs_training_ends_like_an_unbroken_one(tmp_path: Path) -> None:
@@ -174,9 +174,9 @@ def test_a_search_that_is_killed_in_an_heirs_training_ends_like_an_unbroken_one(
 
 def test_a_network_over_two_devices_inherits_too(tmp_path: Path) -> None:
     config: Any = compose("search", [*WORDS, "budget.trials=2", "workers.slots=2", "workers.devices_per_trial=2"])
-    info, space = assembly.prepare(config)
-    study = assembly.open_or_create(tmp_path, config, info, space)
-    assert assembly.assemble(config, study, space, []).run() == "budget"
+    info, space = build.prepare(config)
+    study = build.open_or_create(tmp_path, config, info, space)
+    assert build.assemble(config, study, space, []).run() == "budget"
     record = study.records()[1]
     assert (record.state, len(record.curve), record.training["devices"]) == ("complete", EPOCHS - 1, 2)
     assert record.descent is not None

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from nas import assembly
 from nas.cli import main
 from nas.cli.app.compose import compose
 from nas.evaluation.trial_runner import TrialRunner
 from nas.jobs import Epoch, Job, Outcome
+from nas.search import build
 from nas.search.executors import executor_for, spread_of, step_memory
 from nas.study.study import open_study
 from nas.workers.local.executor import LocalExecutor, LocalHandle, OnEpoch
@@ -82,7 +82,7 @@ def test_a_search_that_loses_a_rank_of_each_wide_trial_ends_like_an_unbroken_one
 def test_networks_of_a_space_train_over_two_devices_like_in_halves_on_one(tmp_path: Path) -> None:
     """With batch norm, augmentation and all."""
     config: Any = compose("search", [*WORDS[1:], "training.ema_decay=0.9"])
-    _, space = assembly.prepare(config)
+    _, space = build.prepare(config)
     architecture = space.draw(random.Random(2)).to_json()
     executor = executor_for(TrialRunner(config.data, config.training, 1), config.workers)
     jobs = [
