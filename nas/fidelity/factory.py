@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from nas.config.fidelity import FidelitySpec
-from nas.config.plugins import make_plugin
 from nas.fidelity.policy import Inheriting, Policy
 from nas.fidelity.repeats import Repeating
 from nas.jobs import Curve
 from nas.objectives.costs import COSTS
 from nas.objectives.pareto import Axis
+from search_space.plugins import PluginKind
+
+POLICY = PluginKind("fidelity.name", "nas.fidelity", "make")
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ def policy_of(spec: FidelitySpec, horizon: Horizon) -> Policy:
     Raises:
         ValueError: there is none, or an option that it doesn't have or that is out of range.
     """
-    policy = cast(Policy, make_plugin(__package__ or "", spec.name, "fidelity.name", horizon, spec.options))
+    policy = cast(Policy, POLICY.make(spec.name, horizon, spec.options))
     if spec.repeats and isinstance(policy, Inheriting):
         raise ValueError(
             "repeats are averaged over trainings of one kind, and networks that inherit weights have two: "

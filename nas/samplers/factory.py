@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
-from nas.config.plugins import make_plugin
 from nas.config.sampler import SamplerSpec
 from nas.config.specs import Limits
 from nas.objectives.costs import COSTS
@@ -14,7 +13,10 @@ from nas.objectives.pareto import Axis
 from nas.samplers.optuna_samplers import optuna_sampler
 from nas.samplers.view import SamplerFactory
 from search_space.architecture import Architecture
+from search_space.plugins import PluginKind
 from search_space.space import Space
+
+SAMPLER = PluginKind("sampler.module", "nas.samplers", "make")
 
 
 @dataclass(frozen=True)
@@ -44,5 +46,4 @@ def sampler_factory(spec: SamplerSpec, domain: Domain) -> SamplerFactory:
     """
     if spec.optuna_class is not None:
         return optuna_sampler(spec.optuna_class, spec.options)
-    made = make_plugin(__package__ or "", spec.module or "", "sampler.module", domain, spec.options)
-    return cast(SamplerFactory, made)
+    return cast(SamplerFactory, SAMPLER.make(spec.module or "", domain, spec.options))

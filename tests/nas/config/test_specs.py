@@ -40,7 +40,7 @@ def test_only_limits_that_are_set_are_exceeded_or_met():
     ("make", "law"),
     [
         (lambda: StorageSpec("cloud"), "storage.kind must be one of sqlite, postgres, got 'cloud'"),
-        (lambda: FidelitySpec("a half"), "fidelity.name must be the name of a module of nas/fidelity, got 'a half'"),
+        (lambda: FidelitySpec("a half"), "fidelity.name must be the name of a module, or a dotted path, got 'a half'"),
         (lambda: WorkersSpec("moon"), "workers.name must be one of local, ray, got 'moon'"),
         (lambda: WorkersSpec(slots=0), "workers.slots must be auto or at least 1, got 0"),
         (lambda: WorkersSpec(threads_per_slot=0), "workers.threads_per_slot must be at least 1, got 0"),

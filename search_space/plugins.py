@@ -1,0 +1,128 @@
+"""Plug-ins: a module of ours found by its name, or an object of a person's own found by its dotted path.
+
+Every kind of plug-in (block, cost, objective, sampler, fidelity, data source, tracker, executor, export format) is
+found by the same rule. A name without a dot is a module of the kind's room, whose object stands under the kind's
+attribute, such as `make`; deleting one is deleting its file and its YAML. A name with a dot, such as
+`my_samplers.greedy.make`, is the path of an object in a module that can be imported.
+
+A dotted path in a configuration is trusted: whoever writes it wants that module to run. One in a stored document, such
+as an architecture of somebody else's study, is not: it is found only in modules that a configuration named before in
+this process or its parents, or that the environment variable NAS_PLUGINS lists (top-level names, separated by commas).
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import pkgutil
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+TRUSTED = "NAS_PLUGINS"
+DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
+
+
+class PluginError(ValueError):
+    """A name that no plug-in of its kind has, or a plug-in that can't be used."""
+
+
+@dataclass(frozen=True)
+class PluginKind:
+    """A kind of plug-in.
+
+    Attributes:
+        key: configuration key that names a plug-in of this kind; stands in errors.
+        room: package of our own plug-ins, such as `nas.fidelity`; each is a module of it.
+        attribute: name of the plug-in in its module, such as `make`.
+    """
+
+    key: str
+    room: str
+    attribute: str
+
+    def names(self) -> list[str]:
+        """Return the names of our own plug-ins of this kind, in alphabetical order."""
+        modules = pkgutil.iter_modules(import_module(self.room).__path__)
+        return sorted(m.name for m in modules if hasattr(import_module(f"{self.room}.{m.name}"), self.attribute))
+
+    def load(self, name: str, *, stored: bool = False) -> Any:
+        """Return the plug-in of that name.
+
+        Args:
+            name: a module of the room, or a dotted path.
+            stored: whether the name stands in a stored document, and a dotted path needs to be trusted already.
+
+        Raises:
+            PluginError: there is no such plug-in.
+        """
+        if name.isidentifier() and name in {m.name for m in pkgutil.iter_modules(import_module(self.room).__path__)}:
+            found = getattr(import_module(f"{self.room}.{name}"), self.attribute, None)
+            if found is not None:
+                return found
+        if DOTTED.fullmatch(name):
+            return load_dotted(name, self.key, stored=stored)
+        raise PluginError(
+            f"{self.key} must be one of {', '.join(self.names())}, or a dotted path such as "
+            f"my_module.{self.attribute}, got {name!r}"
+        )
+
+    def make(self, name: str, subject: object, options: Mapping[str, Any]) -> Any:
+        """Call the plug-in of that name with `subject` and its options.
+
+        Raises:
+            PluginError: there is no such plug-in, or it takes no such option.
+        """
+        maker = self.load(name)
+        if not callable(maker):
+            raise PluginError(f"{self.key} must name something that can be called, got {name!r}")
+        known = list(inspect.signature(maker).parameters)[1:]
+        unknown = sorted(set(options) - set(known))
+        if unknown:
+            raise PluginError(f"{name} takes {known}, got {unknown}")
+        return maker(subject, **options)
+
+
+def load_dotted(path: str, key: str, *, stored: bool = False) -> Any:
+    """Return the object at a dotted path, `package.module.name`.
+
+    Args:
+        path: at least two identifiers joined by dots; the last is a name in the module that the others are.
+        key: configuration key or place that names it; stands in errors.
+        stored: whether the path stands in a stored document, and needs to be trusted already.
+
+    Raises:
+        PluginError: the module is not trusted or can't be imported, or has no such name.
+    """
+    module_name, _, attribute = path.rpartition(".")
+    if stored and not is_trusted(module_name):
+        raise PluginError(
+            f"{key} names {path!r}, code from outside this program; if you trust it, give its folder as --config-dir, "
+            f"or set {TRUSTED}={module_name.partition('.')[0]} in the environment"
+        )
+    try:
+        module = import_module(module_name)
+    except ImportError as error:
+        raise PluginError(f"{key} must be importable, got {path!r}: {error}") from error
+    if not hasattr(module, attribute):
+        raise PluginError(f"{key} must name something in its module, {module_name} has no {attribute!r}")
+    trust(module_name)
+    return getattr(module, attribute)
+
+
+def trust(module: str) -> None:
+    """Let stored documents name plug-ins of a module, in this process and in those that it starts."""
+    top = module.partition(".")[0]
+    if not is_trusted(module):
+        os.environ[TRUSTED] = ",".join([*_trusted(), top])
+
+
+def is_trusted(module: str) -> bool:
+    """Return whether stored documents may name plug-ins of a module."""
+    return module.partition(".")[0] in _trusted()
+
+
+def _trusted() -> list[str]:
+    return [name.strip() for name in os.environ.get(TRUSTED, "").split(",") if name.strip()]
