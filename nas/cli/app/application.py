@@ -10,7 +10,9 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
 import hydra
@@ -21,6 +23,7 @@ from nas.cli.app.compose import HYDRA_VERSION, conf_dir, convert, register
 from nas.cli.app.help import register_help
 from nas.cli.app.mistakes import MISTAKES, explain
 from nas.cli.app.overrides import fit
+from nas.cli.app.plugin_folder import add_plugin_folder
 from nas.config.commands import ROOTS
 
 MISTAKE = 2
@@ -61,17 +64,19 @@ def _compose_and_run(name: str, module: str, words: Sequence[str]) -> int:
         except MISTAKES as error:  # raised below: Hydra would print a line of its own first
             mistakes.append(error)
 
-    options, overrides, multirun = _split(words)
-    overrides = fit(overrides, root, multirun=multirun)
+    arguments = _split(words)
+    overrides = fit(arguments.overrides, root, multirun=arguments.multirun)
+    if arguments.plugins is not None and arguments.plugins.is_dir():  # else Hydra says that there is no such folder
+        add_plugin_folder(arguments.plugins)  # before the command starts a fork server, which copies the environment
     register()
     register_help()
     _prepare_streams()
     with ExitStack() as stack:
-        if multirun:
+        if arguments.multirun:
             # Hydra writes multirun.yaml into the folder of a sweep, wanted or not.
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="nas-"))
             overrides = [f"hydra.sweep.dir='{folder}'", *overrides]
-        stack.enter_context(_process([*overrides, *options]))
+        stack.enter_context(_process([*overrides, *arguments.options]))
         application = hydra.main(version_base=HYDRA_VERSION, config_path=str(conf_dir()), config_name=name)(task)
         try:
             application()
@@ -89,11 +94,28 @@ class _Parser(argparse.ArgumentParser):
         raise ValueError(message)
 
 
-def _split(words: Sequence[str]) -> tuple[list[str], list[str], bool]:
-    """Options, overrides, and whether it is a sweep; overrides may stand between options.
+@dataclass(frozen=True)
+class _Arguments:
+    """Words of a command, sorted by kind.
+
+    Attributes:
+        options: Hydra's options with their values.
+        overrides: `key=value` words.
+        multirun: true for a sweep.
+        plugins: folder given as `--config-dir`, None without that option.
+    """
+
+    options: list[str]
+    overrides: list[str]
+    multirun: bool
+    plugins: Path | None
+
+
+def _split(words: Sequence[str]) -> _Arguments:
+    """Sort the words of a command; overrides may stand between options.
 
     Raises:
-        ValueError: an option that there is not.
+        ValueError: an unknown or refused option.
     """
     parser = _Parser(add_help=False, prog="nas", parents=[get_args_parser()])
     known = parser.parse_intermixed_args(list(words))
@@ -104,7 +126,12 @@ def _split(words: Sequence[str]) -> tuple[list[str], list[str], bool]:
     options = list(words)
     for override in known.overrides:
         options.remove(override)
-    return options, list(known.overrides), known.multirun or "hydra.mode=MULTIRUN" in known.overrides
+    return _Arguments(
+        options,
+        list(known.overrides),
+        multirun=known.multirun or "hydra.mode=MULTIRUN" in known.overrides,
+        plugins=None if known.config_dir is None else Path(known.config_dir),
+    )
 
 
 @contextmanager

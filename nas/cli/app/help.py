@@ -21,7 +21,7 @@ OPTIONS = {
     "--help": "this page, with the values that the overrides lead to",
     "--cfg job": "print the whole configuration and do nothing else",
     "-m": "sweep: one run for each of several values, key=a,b",
-    "--config-dir DIR": "take more options of groups from DIR/GROUP/OPTION.yaml",
+    "--config-dir DIR": "add options of groups, DIR/GROUP/OPTION.yaml, and Python modules of plug-ins, DIR/*.py",
 }
 
 

@@ -1,0 +1,97 @@
+"""`--config-dir FOLDER`: plug-ins of a user's own, one Python module and one YAML each."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from nas.cli import main
+from nas.cli.app.plugin_folder import add_plugin_folder
+from nas.study.study import open_study
+from search_space.plugins import TRUSTED, is_trusted
+
+SAMPLER = """
+from optuna.samplers import RandomSampler
+
+SEEDS = []
+
+
+def make(domain):
+    def sampler(seed):
+        SEEDS.append(seed)
+        return RandomSampler(seed)
+
+    return sampler
+"""
+QUICK = ["tracking=none", "workers.slots=1", "training.epochs=1", "budget.trials=2", "format=json"]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a toy sampler; the process forgets it afterwards."""
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setenv(TRUSTED, "")
+    monkeypatch.delitem(sys.modules, "toy_draws", raising=False)
+    own = tmp_path / "own"
+    (own / "sampler").mkdir(parents=True)
+    (own / "toy_draws.py").write_text(SAMPLER, encoding="utf-8")
+    (own / "sampler" / "toy.yaml").write_text("name: toy\nmodule: toy_draws.make\n", encoding="utf-8")
+    return own
+
+
+def test_a_sampler_of_ones_own_is_one_module_and_one_file(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [f"outputs={tmp_path}", "study=mine", "sampler=toy", f"--config-dir={folder}", *QUICK]
+    assert main(["search", *words]) == 0
+    assert json.loads(capsys.readouterr().out)["study"] == "mine"
+    assert [record.state for record in open_study(tmp_path / "mine").records()] == ["complete"] * 2
+    assert len(sys.modules["toy_draws"].SEEDS) >= 2
+    assert is_trusted("toy_draws")
+
+
+def test_without_its_folder_it_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["search", "sampler=random", "sampler.optuna_class=null", "sampler.module=toy_draws.make", *QUICK]) == 2
+    assert "sampler.module must be importable, got 'toy_draws.make'" in capsys.readouterr().err
+
+
+def test_the_folder_is_searched_last(folder: Path) -> None:
+    add_plugin_folder(folder)
+    add_plugin_folder(folder)
+    assert sys.path.count(str(folder)) == 1
+    assert sys.path[-1] == str(folder)
+
+
+def test_only_modules_that_are_found_there_are_trusted(folder: Path) -> None:
+    (folder / "json.py").write_text("", encoding="utf-8")  # Python finds its own
+    (folder / "nas.py").write_text("", encoding="utf-8")
+    (folder / "toy_package").mkdir()
+    (folder / "toy_package" / "__init__.py").write_text("", encoding="utf-8")
+    for name in ("not-a-name", "__main__"):
+        (folder / f"{name}.py").write_text("", encoding="utf-8")
+    add_plugin_folder(folder)
+    assert is_trusted("toy_draws")
+    assert is_trusted("toy_package.inner")
+    assert not any(is_trusted(name) for name in ("json", "nas", "not-a-name", "sampler"))
+
+
+def test_child_processes_find_and_trust_them(folder: Path, tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import multiprocessing, sys\nfrom pathlib import Path\n"
+        "from nas.cli.app.plugin_folder import add_plugin_folder\n"
+        "from search_space.plugins import load_dotted\n\n"
+        "if __name__ == '__main__':\n"
+        "    add_plugin_folder(Path(sys.argv[1]))\n"
+        "    with multiprocessing.get_context('forkserver').Pool(1) as pool:\n"
+        "        loaded = pool.apply(load_dotted, ('toy_draws.make', 'sampler.module'), {'stored': True})\n"
+        "    print(loaded.__module__)\n",
+        encoding="utf-8",
+    )
+    words = [sys.executable, str(script), str(folder)]
+    ended = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert (ended.stdout, ended.returncode) == ("toy_draws\n", 0), ended.stderr
