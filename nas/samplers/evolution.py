@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, final
 
+import moocore
 import numpy as np
 from numpy.typing import NDArray
 from optuna.samplers import BaseSampler
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from nas.objectives.pareto import front
 from nas.samplers.base import WholeSampler
 from nas.samplers.factory import Domain
 from nas.samplers.parameters import ParameterChooser, ParameterNotes
@@ -63,7 +63,7 @@ class Evolution:
         if len(complete) < self.population:
             return self.space.sample(RandomChooser(generator))
         newest = complete[-self.population :]
-        ranks = layers(_losses(study, newest))
+        ranks = moocore.pareto_rank(_losses(study, newest))
         drawn = {frozenset(other.params.items()) for other in trials}
         for _ in range(TRIES):
             contest = generator.sample(range(self.population), self.tournament)
@@ -91,25 +91,6 @@ def _losses(study: Study, trials: list[FrozenTrial]) -> NDArray[np.float64]:
     """Values (n, m), all to be minimised."""
     signs = [1.0 if direction == StudyDirection.MINIMIZE else -1.0 for direction in study.directions]
     return np.array([trial.values for trial in trials], dtype=np.float64) * signs
-
-
-def layers(points: NDArray[np.float64]) -> list[int]:
-    """The non-dominated layer of each point, 0 for the front; equal points are in one layer.
-
-    Args:
-        points: (n, m), minimised.
-
-    >>> layers(np.array([[0.0, 2.0], [1.0, 3.0], [2.0, 0.0], [0.0, 2.0], [2.0, 4.0]]))
-    [0, 1, 0, 0, 2]
-    """
-    ranks = np.full(len(points), -1)
-    rank = 0
-    while (ranks < 0).any():
-        left = np.flatnonzero(ranks < 0)
-        best = points[left[front(points[left])]]
-        ranks[[i for i in left if (points[i] == best).all(axis=1).any()]] = rank
-        rank += 1
-    return [int(rank) for rank in ranks]
 
 
 def make(domain: Domain, population: int = 20, tournament: int = 5) -> SamplerFactory:

@@ -12,6 +12,7 @@ import numpy as np
 import optuna
 from optuna.distributions import CategoricalDistribution
 from optuna.trial import create_trial
+from scipy.stats import spearmanr
 
 from nas.objectives.pareto import Axis
 from nas.study.trial import Record
@@ -137,20 +138,11 @@ def _effect(path: str, records: Sequence[Record], values: Sequence[float]) -> st
 
 
 def rank_correlation(first: Sequence[float], second: Sequence[float]) -> float:
-    """Spearman's correlation in [-1, 1] of two sequences of one length, 0 where one is constant.
+    """Return Spearman's rank correlation in [-1, 1] of two sequences of one length, 0 if one is constant.
 
     >>> rank_correlation([1, 2, 3, 4], [10, 20, 40, 30])
     0.8
     """
-    ranks = np.array([_ranks(first), _ranks(second)])
-    centred = ranks - ranks.mean(axis=1, keepdims=True)
-    norms = float(np.sqrt((centred**2).sum(axis=1).prod()))
-    return round(float((centred[0] * centred[1]).sum()) / norms, 12) if norms else 0.0
-
-
-def _ranks(values: Sequence[float]) -> list[float]:
-    """Rank of every value from 1 on; equal ones share their mean."""
-    array = np.asarray(values, dtype=float)
-    below = (array[:, None] > array).sum(axis=1)
-    equal = (array[:, None] == array).sum(axis=1)
-    return list(below + (equal + 1) / 2)
+    if len(set(first)) < 2 or len(set(second)) < 2:
+        return 0.0
+    return round(float(spearmanr(first, second).statistic), 12)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 import re
 from typing import Any
 
@@ -14,11 +15,11 @@ from engine import AXES, SMALL, TWO, space_of, view_of
 from nas.config.sampler import SamplerSpec
 from nas.config.specs import Limits
 from nas.objectives.costs import costs_of
-from nas.samplers.evolution import layers
 from nas.samplers.factory import Domain, sampler_factory
 from nas.samplers.parameters import ParameterChooser
 from nas.samplers.view import View
 from search_space.architecture import Architecture
+from search_space.space import Space
 
 SPACE = space_of(SMALL)
 DOMAIN = Domain(SPACE, [AXES[name] for name in TWO])
@@ -74,13 +75,33 @@ def _changes(parent: Architecture, child: Architecture) -> int:
     return max(len(differing), 1) if ours != theirs else 0
 
 
-def test_layers_are_those_of_a_non_dominated_sorting() -> None:
+def test_evolution_mutates_members_of_the_first_front_of_both_objectives(monkeypatch: pytest.MonkeyPatch) -> None:
+    size = 12
+    options = {"population": size, "tournament": size}
+    factory = sampler_factory(SamplerSpec("e", module="evolution", options=options), DOMAIN)
+    view = View(SPACE, DOMAIN.axes, factory, seed=4, worst=False)
     generator = np.random.default_rng(0)
-    points = generator.integers(0, 6, size=(60, 2)).astype(float)
-    ranks = layers(points)
-    for i, point in enumerate(points):
-        above = [ranks[j] for j, other in enumerate(points) if (other <= point).all() and (other < point).any()]
-        assert ranks[i] == (max(above) + 1 if above else 0)
+    points = generator.integers(0, 5, size=(size, 2))  # losses; equal ones share a rank
+    population = []
+    for number, (error, macs) in enumerate(points.tolist()):
+        ask = view.ask(number)
+        view.accept(ask, number, {})
+        view.tell(number, {"val_accuracy": 1 - error / 10, "macs": 10.0 ** (3 + macs)})
+        population.append(ask.architecture)
+    dominated = [any((other <= point).all() and (other < point).any() for other in points) for point in points]
+    parents: list[Architecture] = []
+    mutate = Space.mutate
+
+    def spy(space: Space, architecture: Architecture, generator: random.Random) -> Architecture:
+        parents.append(architecture)
+        return mutate(space, architecture, generator)
+
+    monkeypatch.setattr(Space, "mutate", spy)
+    for number in range(30):
+        view.ask(100 + number)
+    first_front = {a for a, beaten in zip(population, dominated, strict=True) if not beaten}
+    assert set(parents) == first_front
+    assert len(first_front) > 1
 
 
 @pytest.mark.parametrize(
