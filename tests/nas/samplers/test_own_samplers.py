@@ -80,8 +80,7 @@ def test_evolution_mutates_members_of_the_first_front_of_both_objectives(monkeyp
     options = {"population": size, "tournament": size}
     factory = sampler_factory(SamplerSpec("e", module="evolution", options=options), DOMAIN)
     view = View(SPACE, DOMAIN.axes, factory, seed=4, worst=False)
-    generator = np.random.default_rng(0)
-    points = generator.integers(0, 5, size=(size, 2))  # losses; equal ones share a rank
+    points = np.array([(i % 4, 3 - i % 4 + i // 8) for i in range(size)])  # losses: two equal fronts, then one behind
     population = []
     for number, (error, macs) in enumerate(points.tolist()):
         ask = view.ask(number)
@@ -100,8 +99,9 @@ def test_evolution_mutates_members_of_the_first_front_of_both_objectives(monkeyp
     for number in range(30):
         view.ask(100 + number)
     first_front = {a for a, beaten in zip(population, dominated, strict=True) if not beaten}
-    assert set(parents) == first_front
-    assert len(first_front) > 1
+    assert len(first_front) == 8
+    assert set(parents) <= first_front
+    assert len(set(parents)) > 4
 
 
 @pytest.mark.parametrize(
