@@ -32,13 +32,13 @@ class Prune:
 
 
 @dataclass(frozen=True)
-class Again:
+class RepeatTraining:
     """Train the network of the complete trial `trial` once more, or go on with its repeat that was left open."""
 
     trial: int
 
 
-Decision = Start | Thaw | Prune | Again
+Decision = Start | Thaw | Prune | RepeatTraining
 
 
 @dataclass(frozen=True)

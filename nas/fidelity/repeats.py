@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import final
 
-from nas.fidelity.policy import Again, Decision, Policy, Standing
+from nas.fidelity.policy import Decision, Policy, RepeatTraining, Standing
 from nas.objectives.pareto import Axis
 from nas.study.summary import front_records
 from nas.study.trial import Expected, Record
@@ -42,12 +42,12 @@ class Repeating:
         idle = [record for record in standing.records.values() if record.number not in standing.running]
         for record in idle:
             if record.repeating:
-                return Again(record.number)
+                return RepeatTraining(record.number)
         if standing.trainings_left != 0:
             front = front_records(list(standing.records.values()), self._axes)
             due = [r for r in front if r.number not in standing.running and len(r.repeats) < self._repeats]
             if due:
-                return Again(min(due, key=lambda record: (len(record.repeats), record.number)).number)
+                return RepeatTraining(min(due, key=lambda record: (len(record.repeats), record.number)).number)
         return self._policy.decide(standing)
 
     def expected(self, records: Mapping[int, Record]) -> Mapping[int, Expected]:

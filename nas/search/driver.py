@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from nas.config.specs import Budget
-from nas.fidelity.policy import Again, Inheriting, Policy, Prune, Start, Thaw
+from nas.fidelity.policy import Inheriting, Policy, Prune, RepeatTraining, Start, Thaw
 from nas.jobs import Curve, Epoch, Executor, Failure, Handle, Job, Outcome, Parent
 from nas.jobs.clock import Clock, WallClock
 from nas.jobs.failures import STOPPING, Verdict, set_aside, verdict
@@ -169,7 +169,7 @@ class Search:
                     self._due = Thaw(number, to_epoch)
                 case Thaw() as thaw:
                     self._due = thaw
-                case Again(number):
+                case RepeatTraining(number):
                     self._due = self._repeat(number)
                 case Prune(number):
                     self._prune(number)

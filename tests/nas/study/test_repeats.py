@@ -32,7 +32,7 @@ from engine import (
 from nas.config.fidelity import FidelitySpec
 from nas.config.specs import Budget
 from nas.fidelity.factory import Horizon, policy_of
-from nas.fidelity.policy import Again, Policy, Standing, Start
+from nas.fidelity.policy import Policy, RepeatTraining, Standing, Start
 from nas.jobs import Failure, Job, repeat_folder
 from nas.objectives.pareto import dominated
 from nas.objectives.values import objective_values
@@ -110,8 +110,8 @@ def test_members_of_the_front_come_first_and_those_with_fewest_trainings_before_
     twice = complete(0, 0.5, 1e4, (done(0.5),))
     once, beaten = complete(1, 0.9, 1e5), complete(2, 0.4, 1e5)
     decide = repeating(2).decide
-    assert decide(standing(twice, once, beaten)) == Again(1)
-    assert decide(standing(twice, once, beaten, running={1})) == Again(0)
+    assert decide(standing(twice, once, beaten)) == RepeatTraining(1)
+    assert decide(standing(twice, once, beaten, running={1})) == RepeatTraining(0)
     assert decide(standing(twice, once, beaten, running={0, 1})) == Start(EPOCHS)
     assert decide(standing(twice, once, beaten, running={0, 1}, may_start=False)) is None
     assert decide(standing(twice, once, beaten, trainings_left=0.0)) == Start(EPOCHS)
@@ -121,7 +121,7 @@ def test_members_of_the_front_come_first_and_those_with_fewest_trainings_before_
 def test_an_open_repeat_is_finished_whatever_the_budget_says() -> None:
     left = complete(0, 0.2, 1e6, (Repeat(4),))
     known = (left, complete(1, 0.9, 1e4))
-    assert repeating(1).decide(standing(*known, may_start=False, trainings_left=0.0)) == Again(0)
+    assert repeating(1).decide(standing(*known, may_start=False, trainings_left=0.0)) == RepeatTraining(0)
     assert repeating(1).decide(standing(*known, may_start=False, trainings_left=0.0, running={0})) is None
 
 
