@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from nas.cli.common.studies import reading
-from nas.cli.report import study_words
+from nas.cli.common.studies import reading, study_overrides
 from nas.config.commands import DashboardConfig
+from nas.reports.dashboard import HOST, LACKS, dashboard_server
 
 
 def run(config: DashboardConfig) -> int:
@@ -16,9 +16,7 @@ def run(config: DashboardConfig) -> int:
         ValueError: there is no such study, the extra is missing, or the port is taken.
     """
     study = reading(config).study
-    from nas.reports.dashboard import HOST, LACKS, dashboard_server  # noqa: PLC0415 - imports optuna-dashboard
-
-    with dashboard_server(study, study_words(config.study, config.outputs, config.storage.kind), config.port) as server:
+    with dashboard_server(study, study_overrides(config), config.port) as server:
         print(f"http://{HOST}:{server.server_port}/ shows a read-only copy of {study.name}, until Ctrl-C.", flush=True)
         print(LACKS, file=sys.stderr)
         try:

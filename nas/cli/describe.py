@@ -16,6 +16,7 @@ from nas.cli.common.printing import Row, print_document
 from nas.cli.common.studies import reading
 from nas.config.commands import DescribeConfig
 from nas.config.specs import Limits
+from nas.data import describe
 from nas.objectives.costs import COSTS, costs_of, examine, graph_costs
 from nas.reports.tables import architecture_table, space_table
 from nas.study.summary import inherited
@@ -45,8 +46,6 @@ def run(config: DescribeConfig) -> int:
             Path(config.svg).expanduser().write_text(draw(graph, document["summary"]), encoding="utf-8")
         print_document(document, config.format, architecture_table, architecture_rows)
         return 0
-    from nas.data import describe  # noqa: PLC0415 - imports torch, which an architecture needn't wait for
-
     info = describe(config.data)
     space = parse_space(config.space, Shape(*info.shape), len(info.classes))
     document = space_document(space, config.limits, config.samples, config.seed)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import shlex
 import sys
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +47,8 @@ def run(config: ExportConfig) -> int:
     exported = []
     for record, found in zip(records, weights, strict=True):
         output = _output(config, study, record, several=len(records) > 1)
-        exported.append(_export(study, record, found, _data(data, found), (output, formats, config.images)))
+        bundle = _Bundle(record, found, _data(data, found), output)
+        exported.append(_export(study, bundle, formats, config.images))
     document = {"study": study.name, "pick": config.pick, "exported": exported}
     print_document(document, config.format, export_table, export_rows)
     if (Path(exported[0]["output"]) / "model.py").exists():
@@ -55,10 +56,25 @@ def run(config: ExportConfig) -> int:
     return 0
 
 
-def _export(
-    study: Study, record: Record, weights: Weights, data: DataSpec, how: tuple[Path, list[Format], int]
-) -> dict[str, Any]:
-    output, formats, images = how
+@dataclass(frozen=True)
+class _Bundle:
+    """Network to export, and the folder to export it to.
+
+    Attributes:
+        record: the trial.
+        weights: its weights.
+        data: the images, with the share that the weights were trained on.
+        output: folder of the files.
+    """
+
+    record: Record
+    weights: Weights
+    data: DataSpec
+    output: Path
+
+
+def _export(study: Study, bundle: _Bundle, formats: Sequence[Format], images: int) -> dict[str, Any]:
+    record, weights, output = bundle.record, bundle.weights, bundle.output
     circumstances = {
         "study": study.name,
         "trial": record.number,
@@ -69,7 +85,7 @@ def _export(
         "weights": dict(weights.origin),
         "environment": environment(),
     }
-    subject = subject_of(record, weights.trained, data, images)
+    subject = subject_of(record, weights.trained, bundle.data, images)
     checks = write_bundle(subject, output, formats, circumstances)["checks"]
     return {
         "trial": record.number,

@@ -6,18 +6,18 @@ import shlex
 import webbrowser
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.text import Text
 
 from nas.cli.app.compose import yaml_text
+from nas.cli.app.replay import search_command
 from nas.cli.common.printing import Row, print_document
-from nas.cli.common.studies import reading, stored_environment, stored_settings
+from nas.cli.common.studies import reading, stored_environment, stored_settings, study_overrides
 from nas.config.commands import ReportConfig
 from nas.evaluation.retrain.files import written_results
-
-if TYPE_CHECKING:
-    from nas.study.study import Study
+from nas.reports.html import Circumstances, render
+from nas.study.study import Study
 
 REPORT_FILE = "report.html"
 
@@ -26,43 +26,26 @@ def run(config: ReportConfig) -> int:
     """Write the report and print its path.
 
     Raises:
-        ValueError: there is no such study, or the file would not be an HTML file.
+        ValueError: no study of that name, or `output` is not an HTML file.
     """
     reader = reading(config)
-    from nas.reports.html import render  # noqa: PLC0415 - imports Plotly, which a mistake needn't wait for
-
     html = render(reader, circumstances(reader.study, config))
     path = reader.study.folder / REPORT_FILE if config.output is None else Path(config.output).expanduser()
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(html.encode())  # as it is: the policy in it names its scripts by their hashes
+    path.write_bytes(html.encode())  # no newline translation: the page's policy names its scripts by their hashes
     print_document({"study": reader.study.name, "report": str(path)}, config.format, report_line, report_rows)
     if config.open:
         webbrowser.open(path.resolve().as_uri())
     return 0
 
 
-def study_words(study: str | None, outputs: str, storage: str = "sqlite") -> str:
-    """The words that name a study, quoted for a shell.
-
-    >>> study_words("mine", "outputs"), study_words("my own", "/data/nas", "postgres")
-    ('study=mine', "'study=my own' outputs=/data/nas storage=postgres")
-    """
-    words = [f"study={study}"]
-    words += [f"outputs={outputs}"] if outputs != "outputs" else []
-    words += [f"storage={storage}"] if storage != "sqlite" else []
-    return shlex.join(words)
-
-
-def circumstances(study: Study, config: ReportConfig) -> Any:
-    """What is known of the latest search of a study beside its trials; commands name it as it was named here."""
-    from nas.cli.app.replay import search_command  # noqa: PLC0415 - composes, which no other part of the command does
-    from nas.reports.html import Circumstances  # noqa: PLC0415 - imports Plotly, which a mistake needn't wait for
-
+def circumstances(study: Study, config: ReportConfig) -> Circumstances:
+    """Return the settings, machine and retraining results of a study; its commands name it as `config` does."""
     stored = stored_settings(study)
     named = {"study": config.study, "outputs": config.outputs}
     command, exact = search_command({**stored, **named}) if stored else (None, True)
     return Circumstances(
-        reference=study_words(config.study, config.outputs, config.storage.kind),
+        reference=study_overrides(config),
         named=shlex.join([f"study={config.study}"]),
         search=command,
         exact=exact,
@@ -74,10 +57,10 @@ def circumstances(study: Study, config: ReportConfig) -> Any:
 
 
 def report_line(document: Mapping[str, Any]) -> Text:
-    """The path alone, on one line however long."""
+    """Return the path alone, on one line of any length."""
     return Text(document["report"], no_wrap=True, overflow="ignore")
 
 
 def report_rows(document: Mapping[str, Any]) -> list[Row]:
-    """Header and one row."""
+    """Return the header and one row."""
     return [list(document), list(document.values())]

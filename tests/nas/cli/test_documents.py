@@ -91,7 +91,7 @@ def study(tmp_path, monkeypatch):
         opened.append(folder)
         return FakeReader()
 
-    monkeypatch.setattr("nas.study.summary.open_for_reading", open_for_reading)
+    monkeypatch.setattr("nas.cli.common.studies.open_for_reading", open_for_reading)
     yield [f"outputs={tmp_path}", "study=mine"]
     assert set(opened) == {tmp_path / "mine"}
 

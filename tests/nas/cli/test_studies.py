@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from nas.cli.common.studies import existing_study, study_folder
+from nas.cli.common.studies import existing_study, study_folder, study_overrides
+from nas.config.commands import StopConfig
+from nas.config.specs import StorageSpec
 
 
 def test_a_name_is_a_folder_under_outputs(tmp_path):
@@ -51,3 +53,15 @@ def test_what_is_not_there_is_told_with_what_is(tmp_path):
         existing_study(None, str(tmp_path))
     with pytest.raises(ValueError, match=f"there is none in {tmp_path}/nowhere"):
         existing_study("c", str(tmp_path / "nowhere"))
+
+
+@pytest.mark.parametrize(
+    ("study", "outputs", "kind", "overrides"),
+    [
+        ("mine", "outputs", "sqlite", "study=mine"),
+        ("my own", "/data/nas", "postgres", "'study=my own' outputs=/data/nas storage=postgres"),
+        ("$(x)", "outputs", "sqlite", "'study=$(x)'"),
+    ],
+)
+def test_overrides_that_name_a_study_are_quoted_for_a_shell(study, outputs, kind, overrides):
+    assert study_overrides(StopConfig(study=study, outputs=outputs, storage=StorageSpec(kind))) == overrides

@@ -10,7 +10,6 @@ import pytest
 import yaml
 
 from nas.cli import main
-from nas.cli.report import study_words
 
 
 @pytest.fixture(scope="module")
@@ -107,15 +106,3 @@ def test_no_such_study_is_one_line(tmp_path, capsys):
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1
     assert lines[0].startswith("nas report: no study 'none'")
-
-
-@pytest.mark.parametrize(
-    ("study", "outputs", "words"),
-    [
-        ("mine", "outputs", "study=mine"),
-        ("my own", "/data", "'study=my own' outputs=/data"),
-        ("$(x)", "outputs", "'study=$(x)'"),
-    ],
-)
-def test_words_are_quoted_for_a_shell(study, outputs, words):
-    assert study_words(study, outputs) == words
