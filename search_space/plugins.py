@@ -16,8 +16,9 @@ import inspect
 import os
 import pkgutil
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -69,8 +70,13 @@ class PluginKind:
             f"my_module.{self.attribute}, got {name!r}"
         )
 
-    def make(self, name: str, subject: object, options: Mapping[str, Any]) -> Any:
-        """Call the plug-in of that name with `subject` and its options.
+    def bind(self, name: str, options: Mapping[str, Any], *, arguments: int = 1) -> Callable[..., Any]:
+        """Return the callable plug-in of that name with its options bound.
+
+        Args:
+            name: a module of the room, or a dotted path.
+            options: keyword arguments for the plug-in's own parameters.
+            arguments: number of leading parameters that the caller passes, at least 1; the rest are options.
 
         Raises:
             PluginError: there is no such plug-in, or it takes no such option.
@@ -78,11 +84,19 @@ class PluginKind:
         maker = self.load(name)
         if not callable(maker):
             raise PluginError(f"{self.key} must name something that can be called, got {name!r}")
-        known = list(inspect.signature(maker).parameters)[1:]
+        known = list(inspect.signature(maker).parameters)[arguments:]
         unknown = sorted(set(options) - set(known))
         if unknown:
             raise PluginError(f"{name} takes {known}, got {unknown}")
-        return maker(subject, **options)
+        return partial(maker, **options)
+
+    def make(self, name: str, subject: object, options: Mapping[str, Any]) -> Any:
+        """Call the plug-in of that name with `subject` and its options.
+
+        Raises:
+            PluginError: there is no such plug-in, or it takes no such option.
+        """
+        return self.bind(name, options)(subject)
 
 
 def load_dotted(path: str, key: str, *, stored: bool = False) -> Any:

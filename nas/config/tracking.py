@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
-TRACKERS = ("wandb", "none")
 MODES = ("auto", "offline", "online")
 FORBIDDEN_IN_PROJECT = set("/\\#?%:")
 
@@ -14,7 +14,7 @@ class TrackingSpec:
     """Where a search is tracked beside its study, which stays the truth.
 
     Attributes:
-        name: `wandb` or `none`.
+        name: `wandb`, `none`, or the dotted path of a function that makes a tracker, such as `my_module.make`.
         project: the W&B project.
         entity: the W&B user or team; null for the default one of the key.
         mode: `offline` writes into the study's folder only, `online` uploads too; `auto` is online exactly when a key
@@ -23,6 +23,7 @@ class TrackingSpec:
         plot_seconds: least seconds between two pictures of the front, at least 0.
         finish_seconds: seconds that an unfinished upload is waited for at the end of a search, at least 0; a server
             that was not reached for as long is not waited for.
+        options: arguments of a tracker of your own; `wandb` and `none` take none.
 
     Raises:
         ValueError: a word that there is not, or a number out of range.
@@ -35,16 +36,15 @@ class TrackingSpec:
     trials: bool = False
     plot_seconds: float = 20.0
     finish_seconds: float = 10.0
+    options: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.name not in TRACKERS:
-            raise ValueError(f"tracking.name must be one of {', '.join(TRACKERS)}, got {self.name!r}")
         if self.mode not in MODES:
             raise ValueError(f"tracking.mode must be one of {', '.join(MODES)}, got {self.mode!r}")
         if not self.project or len(self.project) > 128 or FORBIDDEN_IN_PROJECT & set(self.project):
             raise ValueError(
                 f"tracking.project must have 1 to 128 characters and none of / \\ # ? % :, got {self.project!r}"
             )
-        for field in ("plot_seconds", "finish_seconds"):
-            if not getattr(self, field) >= 0:
-                raise ValueError(f"tracking.{field} must be at least 0, got {getattr(self, field)}")
+        for name in ("plot_seconds", "finish_seconds"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"tracking.{name} must be at least 0, got {getattr(self, name)}")

@@ -28,7 +28,7 @@ from nas.study.retention import Retention
 from nas.study.storage.opening import store_of
 from nas.study.storage.store import Store
 from nas.study.study import Study, create_study, resume_study
-from nas.tracking.tracker import Tracker, open_tracker
+from nas.tracking.tracker import Tracker, check_tracker, open_tracker
 from nas.training.checkpoint import latest
 from search_space.graph import Shape
 from search_space.space import Space, parse_space
@@ -138,8 +138,9 @@ def prepare(config: SearchConfig) -> tuple[DataInfo, Space]:
     """Read the data and the space, and refuse what cannot be searched before anything is written.
 
     Raises:
-        ValueError: no such sampler or fidelity, unreadable data, an impossible space, or limits that nothing meets.
+        ValueError: no such sampler, fidelity or tracker, unreadable data, an impossible space, or unmet limits.
     """
+    check_tracker(config.tracking)
     info = describe(config.data)
     space = space_for(config.space, info)
     axes = axes_of(config.objective, space)

@@ -1,14 +1,12 @@
-"""What is tracked of a trial, as plain JSON: a function of the study's records alone.
+"""Rows that trackers record, as plain JSON: one for each ended trial, a function of the study's records alone.
 
-So a resumed search computes for an old trial the very row that an unbroken one would have tracked.
+So a resumed search computes for an old trial the same row that an uninterrupted one would have recorded.
 """
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from pathlib import PurePath
+from collections.abc import Sequence
 from typing import Any
 
 from nas.objectives.pareto import Axis, hypervolume, losses
@@ -16,27 +14,25 @@ from nas.study.summary import front_records
 from nas.study.trial import Record
 
 ENDED = ("complete", "pruned", "failed")
-_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
-_ABSOLUTE = re.compile(r"^(/|~|[A-Za-z]:[\\/])")
 
 Row = dict[str, Any]
 
 
-def in_order_of_ending(records: Sequence[Record]) -> list[Record]:
-    """The trials that have ended, as they ended by the search's clock."""
+def ended_in_order(records: Sequence[Record]) -> list[Record]:
+    """Return the trials that have ended, sorted by the search's clock at their end."""
     ended = [record for record in records if record.state in ENDED]
     return sorted(ended, key=lambda record: (record.training.get("clock", 0.0), record.number))
 
 
-class Ledger:
-    """Turns ended trials, one by one, into rows that say what the trial is and how the study stood after it."""
+class RowBuilder:
+    """Builder of the rows of ended trials, each with the totals of the study after that trial."""
 
     def __init__(self, axes: Sequence[Axis], *, curves: bool) -> None:
-        """An empty ledger.
+        """Start with no trial.
 
         Args:
             axes: the objectives.
-            curves: whether a row carries the learning curve and the architecture too.
+            curves: whether a row also has the learning curve, the architecture and the seed.
         """
         self._axes = axes
         self._curves = curves
@@ -46,7 +42,7 @@ class Ledger:
         self._clock = 0.0
 
     def add(self, record: Record) -> Row:
-        """The row of the next trial that ended, as it was then: repeats that came later are not in it."""
+        """Return the row of the next ended trial, as it was at its end: without later repeats of its training."""
         record = record.as_told()
         candidate = record.candidate
         self._counts.update([record.state])
@@ -80,21 +76,3 @@ class Ledger:
             "compute_seconds": self._seconds,
             "clock_seconds": self._clock,
         }
-
-
-def published(value: Any) -> Any:
-    """A configuration as it may leave the machine: no folder names, no passwords in addresses.
-
-    >>> published({"path": "/home/anna/photos", "url": "postgresql://anna:secret@db/nas", "n": 3})
-    {'path': 'photos', 'url': 'postgresql://db/nas', 'n': 3}
-    """
-    if isinstance(value, Mapping):
-        return {str(key): published(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [published(inner) for inner in value]
-    if isinstance(value, PurePath):
-        return published(str(value))
-    if isinstance(value, str):
-        text = _CREDENTIALS.sub("", value)
-        return re.split(r"[\\/]", text.rstrip("\\/"))[-1] if _ABSOLUTE.match(text) else text
-    return value

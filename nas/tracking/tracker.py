@@ -1,261 +1,63 @@
-"""The driver's side of tracking: rows into a pipe, never a wait.
+"""Trackers: the protocol that each keeps, and the one that a configuration names.
 
-W&B runs in a process of its own (nas/tracking/process.py). Measured reasons: in the driver, its exit hook waits for
-uploads however long they take, a killed driver loses every row since the last flush, and its import takes half a
-second of the interpreter lock. Whatever happens over there, here it is one warning line, and the search goes on.
+A tracker is a module of this package, or an object at a dotted path, with a function
+`make(spec, study, circumstances, **options) -> Tracker`.
 """
 
 from __future__ import annotations
 
-import json
-import logging
-import os
-import re
-import secrets
-import select
-import shlex
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Mapping
-from pathlib import Path
-from typing import IO, Any, Self, cast, final
+from typing import Any, Protocol, Self, runtime_checkable
 
-import nas
 from nas.config.tracking import TrackingSpec
-from nas.study.progress import Progress
+from nas.study.progress import Observer
 from nas.study.study import Study
-from nas.study.summary import front_document
-from nas.study.trial import Record
-from nas.tracking.mode import resolved
-from nas.tracking.rows import Ledger, in_order_of_ending, published
+from nas.tracking.redaction import redact
+from search_space.plugins import PluginError, PluginKind
 
-FOLDER = "wandb"
-RUN_FILE = "run.json"
-LOG_FILE = "tracking.log"
-RECORDING_SECONDS = 60.0
-CHUNK = 1 << 16
-NOT_INHERITED = frozenset(
-    f"WANDB_{name}"
-    for name in (
-        "MODE",
-        "RUN_ID",
-        "RUN_GROUP",
-        "RESUME",
-        "SERVICE",
-        "NAME",
-        "NOTES",
-        "JOB_TYPE",
-        "TAGS",
-        "SWEEP_ID",
-    )
-) | {"NAS_STORAGE_URL"}
-
-log = logging.getLogger(__name__)
+TRACKER = PluginKind("tracking.name", "nas.tracking", "make")
+ARGUMENTS = 3
+"""Positional arguments of `make`: the specification, the study and the circumstances."""
 
 
-@final
-class NullTracker:
-    """Tracks nothing."""
-
-    def on_progress(self, progress: Progress) -> None:
-        """Nothing."""
-
-    def on_trial(self, record: Record, progress: Progress) -> None:
-        """Nothing."""
-
-    def on_end(self, progress: Progress, reason: str) -> None:
-        """Nothing."""
+@runtime_checkable
+class Tracker(Observer, Protocol):
+    """Observer that records a search beside its study; a context manager that closes itself."""
 
     def close(self) -> None:
-        """Nothing."""
+        """Finish recording and release processes and files; a second call does nothing."""
+        ...
 
-    def __enter__(self) -> Self:
-        return self
+    def __enter__(self) -> Self: ...
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-
-@final
-class WandbTracker:
-    """Hands every ended trial to the process that records it."""
-
-    def __init__(self, spec: TrackingSpec, study: Study, circumstances: Mapping[str, Any]) -> None:
-        """Start that process and tell it of the trials that have ended already; it skips what it recorded before.
-
-        Args:
-            spec: where to track.
-            study: the study.
-            circumstances: configuration and environment, as JSON; folder names and passwords are taken out here.
-        """
-        self._study = study
-        self._finish_seconds = spec.finish_seconds
-        self._folder = study.folder / FOLDER
-        self._folder.mkdir(exist_ok=True)
-        self._ledger = Ledger(study.axes, curves=spec.trials)
-        self._mode = resolved(spec.mode, os.environ, Path.home())
-        self._buffer = bytearray()
-        self._said_end = self._closed = False
-        self._process: subprocess.Popen[bytes] | None = _start(self._folder)
-        self._send(
-            kind="start",
-            id=_run_id(self._folder, study.name),
-            study=study.name,
-            folder=str(study.folder.resolve()),
-            project=spec.project,
-            entity=spec.entity,
-            mode=self._mode,
-            trials=spec.trials,
-            plot_seconds=spec.plot_seconds,
-            finish_seconds=spec.finish_seconds,
-            axes=[axis.to_json() for axis in study.axes],
-            config=published(circumstances),
-            rows=[self._ledger.add(record) for record in in_order_of_ending(study.records())],
-        )
-
-    def on_progress(self, _progress: Progress) -> None:
-        """Push what the pipe did not take before."""
-        self._pump()
-
-    def on_trial(self, record: Record, _progress: Progress) -> None:
-        """Hand the trial's row over."""
-        self._send(kind="trial", row=self._ledger.add(record))
-
-    def on_end(self, progress: Progress, reason: str) -> None:
-        """Hand over what only the end knows; `close` waits for it."""
-        self._said_end = True
-        front = front_document(self._study, list(progress.front))
-        totals = {"counts": dict(progress.counts), "hypervolume": progress.hypervolume, "reason": reason}
-        self._send(kind="end", totals=totals, front=front)
-
-    def close(self) -> None:
-        """Wait until everything is recorded, and `finish_seconds` more for an upload; say in one line where it is."""
-        if self._closed:
-            return
-        self._closed = True
-        deadline = time.monotonic() + RECORDING_SECONDS + self._finish_seconds
-        process = self._process
-        if process is None:
-            return
-        stdin, stdout = cast("IO[bytes]", process.stdin), cast("IO[bytes]", process.stdout)
-        while self._buffer and self._process and time.monotonic() < deadline:
-            select.select([], [stdin], [], 0.5)
-            self._pump()
-        if self._process is None:
-            return
-        stdin.close()
-        try:
-            process.wait(max(0.0, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-        with stdout:
-            self._report(process.returncode, stdout.read())
-
-    def _send(self, **message: Any) -> None:
-        self._buffer += json.dumps(message).encode() + b"\n"
-        self._pump()
-
-    def _pump(self) -> None:
-        """Write as much as the pipe takes now."""
-        while self._process and self._buffer:
-            try:
-                written = os.write(cast("IO[bytes]", self._process.stdin).fileno(), self._buffer[:CHUNK])
-            except BlockingIOError:
-                return
-            except BrokenPipeError:
-                self._give_up()
-                return
-            del self._buffer[:written]
-
-    def _give_up(self) -> None:
-        process = cast("subprocess.Popen[bytes]", self._process)
-        self._process = None
-        self._buffer.clear()
-        for stream in (process.stdin, process.stdout):
-            cast("IO[bytes]", stream).close()
-        process.wait()
-        self._warn()
-
-    def _report(self, code: int, said: bytes) -> None:
-        if code != 0 or not said:
-            self._warn()
-            return
-        status = json.loads(said.splitlines()[-1])
-        upload = f"upload it with: wandb sync {shlex.quote(str(self._folder))}"
-        if status["uploaded"]:
-            log.info("W&B run %s", status["url"] or self._folder)
-        elif self._mode == "online":
-            log.warning("W&B did not take everything in time: the run is in %s, %s", self._folder, upload)
-        else:
-            log.info("W&B run in %s, %s", self._folder, upload)
-
-    def _warn(self) -> None:
-        lines = (self._folder / LOG_FILE).read_text(encoding="utf-8", errors="replace").split("\n")
-        why = next((line.strip() for line in reversed(lines) if line.strip()), "it was killed")
-        log.warning("W&B tracking stopped, the search does not: %s (see %s)", why, self._folder / LOG_FILE)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def __exit__(self, *_: object) -> None: ...
 
 
-Tracker = WandbTracker | NullTracker
+def check_tracker(spec: TrackingSpec) -> None:
+    """Refuse a tracker that does not exist, or an option that it does not take.
+
+    Raises:
+        PluginError: as above; the message lists the trackers or the options.
+    """
+    TRACKER.bind(spec.name, spec.options, arguments=ARGUMENTS)
 
 
 def open_tracker(spec: TrackingSpec, study: Study, circumstances: Mapping[str, Any]) -> Tracker:
-    """The tracker that `spec` names, to be closed after the search.
+    """Return the tracker that `spec` names; close it after the search.
 
     Args:
-        spec: where to track.
-        study: the study, held by this driver.
-        circumstances: configuration and environment, as JSON.
+        spec: the tracker and its settings.
+        study: the study, locked by this driver.
+        circumstances: configuration and environment, as JSON; the tracker gets them without folder names and passwords.
+
+    Raises:
+        PluginError: there is no such tracker, it takes no such option, or it lacks a method of `Tracker`.
     """
-    return WandbTracker(spec, study, circumstances) if spec.name == "wandb" else NullTracker()
-
-
-def _start(folder: Path) -> subprocess.Popen[bytes]:
-    """The recording process: a session of its own, so that Ctrl-C in a terminal is the driver's alone."""
-    with (folder / LOG_FILE).open("wb") as errors:
-        process = subprocess.Popen(  # -P: the working directory holds nothing that should be imported
-            [sys.executable, "-P", "-m", "nas.tracking.process"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            env=_environment(folder.resolve()),
-            start_new_session=True,
+    make = TRACKER.bind(spec.name, spec.options, arguments=ARGUMENTS)
+    tracker = make(spec, study, redact(circumstances))
+    if not isinstance(tracker, Tracker):
+        raise PluginError(
+            f"tracking.name must name a function that returns a Tracker (see nas/tracking/tracker.py), "
+            f"{spec.name} returned {type(tracker).__name__}"
         )
-    os.set_blocking(cast("IO[bytes]", process.stdin).fileno(), False)
-    return process
-
-
-def _environment(folder: Path) -> dict[str, str]:
-    """The driver's environment, with everything that W&B writes inside the study's folder and no telemetry."""
-    kept = {key: value for key, value in os.environ.items() if key not in NOT_INHERITED}
-    package = str(Path(nas.__file__).parent.parent)
-    kept["PYTHONPATH"] = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH", "")]))
-    own = {
-        "WANDB_DIR": folder.parent,
-        "WANDB_DATA_DIR": folder / ".data",
-        "WANDB_ARTIFACT_DIR": folder / ".data",
-        "WANDB_CACHE_DIR": folder / ".cache",
-    }
-    return kept | {key: str(path) for key, path in own.items()} | {"WANDB_ERROR_REPORTING": "false"}
-
-
-def _run_id(folder: Path, study: str) -> str:
-    """Identity of the study's run, the same for every search of the study.
-
-    The word after the name keeps apart two studies that were given one name.
-    """
-    path = folder / RUN_FILE
-    if path.exists():
-        return cast(str, json.loads(path.read_text(encoding="utf-8"))["id"])
-    slug = re.sub(r"[^A-Za-z0-9_-]+", "-", study).strip("-")[:40] or "study"
-    run_id = f"{slug}-{secrets.token_hex(4)}"
-    path.write_text(json.dumps({"id": run_id}) + "\n", encoding="utf-8")
-    return run_id
+    return tracker

@@ -42,7 +42,7 @@ from nas.study.retention import Retention
 from nas.study.study import open_study
 from nas.study.summary import front_records, open_for_reading
 from nas.study.trial import Record, Repeat
-from nas.tracking.rows import Ledger
+from nas.tracking.rows import RowBuilder
 
 VALUES = partial(objective_values, [OBJECTIVES[name] for name in TWO])
 HORIZON = Horizon(EPOCHS, [AXES[name] for name in TWO], VALUES)
@@ -282,7 +282,7 @@ def test_documents_and_tables_show_mean_and_trainings(tmp_path: Path) -> None:
 
 def test_what_is_tracked_of_a_trial_is_what_it_was_told_with() -> None:
     repeated, plain = complete(0, 0.5, 1e4, (done(0.7),)), complete(0, 0.5, 1e4)
-    rows = [Ledger(HORIZON.axes, curves=True).add(record) for record in (repeated, plain)]
+    rows = [RowBuilder(HORIZON.axes, curves=True).add(record) for record in (repeated, plain)]
     assert rows[0] == rows[1]
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from nas.cli.app.compose import compose
 from nas.config.tracking import TrackingSpec
-from nas.tracking.mode import resolved
+from nas.tracking.wandb.mode import resolve_mode
 
 KEY = "k" * 40
 
@@ -23,12 +23,12 @@ KEY = "k" * 40
     ],
 )
 def test_auto_is_online_exactly_with_a_key(environ: dict[str, str], mode: str, tmp_path: Path) -> None:
-    assert resolved("auto", environ, tmp_path) == mode
+    assert resolve_mode("auto", environ, tmp_path) == mode
 
 
 @pytest.mark.parametrize("mode", ["online", "offline"])
 def test_a_mode_that_is_asked_for_is_taken(mode: str, tmp_path: Path) -> None:
-    assert resolved(mode, {}, tmp_path) == mode
+    assert resolve_mode(mode, {}, tmp_path) == mode
 
 
 @pytest.mark.parametrize(
@@ -46,10 +46,10 @@ def test_a_login_in_netrc_counts_for_its_own_server(
     text: str, environ: dict[str, str], mode: str, tmp_path: Path
 ) -> None:
     (tmp_path / ".netrc").write_text(text)
-    assert resolved("auto", environ, tmp_path) == mode
+    assert resolve_mode("auto", environ, tmp_path) == mode
     moved = tmp_path / "moved"
     (tmp_path / ".netrc").rename(moved)
-    assert resolved("auto", {**environ, "NETRC": str(moved)}, tmp_path) == mode
+    assert resolve_mode("auto", {**environ, "NETRC": str(moved)}, tmp_path) == mode
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_settings_of_wandb_are_read(text: str, mode: str, tmp_path: Path) -> Non
     folder.mkdir(parents=True)
     (folder / "settings").write_text(text)
     (tmp_path / ".netrc").write_text(f"machine wandb.lab login user password {KEY}\n")
-    assert resolved("auto", {}, tmp_path) == mode
+    assert resolve_mode("auto", {}, tmp_path) == mode
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,6 @@ def test_the_group_is_composed(overrides: list[str], spec: TrackingSpec) -> None
 @pytest.mark.parametrize(
     ("wrong", "law"),
     [
-        ({"name": "mlflow"}, "tracking.name must be one of wandb, none"),
         ({"mode": "shared"}, "tracking.mode must be one of auto, offline, online"),
         ({"project": "a/b"}, "tracking.project must have 1 to 128 characters"),
         ({"project": ""}, "tracking.project must have 1 to 128 characters"),

@@ -22,8 +22,9 @@ from nas.config.tracking import TrackingSpec
 from nas.jobs import Failure, Job
 from nas.study.study import Study, open_study
 from nas.study.summary import front_records, status_document
-from nas.tracking import tracker as tracker_module
-from nas.tracking.tracker import NullTracker, WandbTracker, open_tracker
+from nas.tracking.none import NullTracker
+from nas.tracking.tracker import open_tracker
+from nas.tracking.wandb.tracker import FOLDER, WandbTracker
 
 SECRET = "s3cret" * 7
 
@@ -193,7 +194,7 @@ sys.path.insert(0, sys.argv[2])
 from engine import FakeExecutor, Setting
 from nas.config.specs import Budget
 from nas.config.tracking import TrackingSpec
-from nas.tracking.tracker import WandbTracker
+from nas.tracking.wandb.tracker import WandbTracker
 
 setting, folder = Setting(budget=Budget(trials=5)), Path(sys.argv[1])
 tracker = WandbTracker(TrackingSpec(), setting.study(folder), {})
@@ -258,4 +259,4 @@ def test_none_tracks_nothing(tmp_path: Path) -> None:
         assert isinstance(tracker, NullTracker)
         setting.observers = [tracker]
         assert setting.run(tmp_path / "none") == "budget"
-    assert not (tmp_path / "none" / tracker_module.FOLDER).exists()
+    assert not (tmp_path / "none" / FOLDER).exists()

@@ -8,7 +8,8 @@ from engine import AXES, TWO, candidate, curve
 from nas.jobs import Failure
 from nas.objectives.pareto import hypervolume, losses
 from nas.study.trial import Record
-from nas.tracking.rows import Ledger, in_order_of_ending, published
+from nas.tracking.redaction import redact
+from nas.tracking.rows import RowBuilder, ended_in_order
 
 TWO_AXES = [AXES[name] for name in TWO]
 
@@ -28,11 +29,11 @@ def record(number: int, accuracy: float | None = None, macs: float = 1e4, **chan
 
 
 def test_a_row_says_how_the_study_stood_after_its_trial() -> None:
-    ledger = Ledger(TWO_AXES, curves=False)
+    rows = RowBuilder(TWO_AXES, curves=False)
     skipped = {"rejected": 3, "duplicates": 1}
-    ledger.add(record(0, 0.6, 1e5, candidate=candidate(0, skipped=skipped)))
-    ledger.add(record(1))
-    row = ledger.add(record(2, 0.7, 1e4))
+    rows.add(record(0, 0.6, 1e5, candidate=candidate(0, skipped=skipped)))
+    rows.add(record(1))
+    row = rows.add(record(2, 0.7, 1e4))
     so_far = row["so_far"]
     assert so_far["front"] == [2]
     assert so_far["counts"] == {"complete": 2, "pruned": 0, "failed": 1, **skipped}
@@ -45,14 +46,14 @@ def test_a_row_says_how_the_study_stood_after_its_trial() -> None:
 
 
 def test_a_front_that_grows_is_kept_whole() -> None:
-    ledger = Ledger(TWO_AXES, curves=False)
+    rows = RowBuilder(TWO_AXES, curves=False)
     for number, (accuracy, macs) in enumerate([(0.5, 1e3), (0.9, 1e5), (0.4, 1e4), (0.7, 1e4)]):
-        row = ledger.add(record(number, accuracy, macs))
+        row = rows.add(record(number, accuracy, macs))
     assert row["so_far"]["front"] == [0, 3, 1]
 
 
 def test_why_a_trial_failed_is_told_by_kind_alone() -> None:
-    row = Ledger(TWO_AXES, curves=True).add(record(4))
+    row = RowBuilder(TWO_AXES, curves=True).add(record(4))
     assert row["failure"] == "nan"
     assert "anna" not in str(row)
     assert [epoch["epoch"] for epoch in row["curve"]] == [1, 2]
@@ -65,7 +66,7 @@ def test_trials_come_in_the_order_in_which_they_ended() -> None:
         record(2, state="running"),
         record(3, state="pruned", training={}),
     ]
-    assert [r.number for r in in_order_of_ending(records)] == [3, 1, 0]
+    assert [r.number for r in ended_in_order(records)] == [3, 1, 0]
 
 
 @pytest.mark.parametrize(
@@ -83,4 +84,4 @@ def test_trials_come_in_the_order_in_which_they_ended() -> None:
     ],
 )
 def test_what_is_published_names_no_folder_and_no_password(value: object, shown: object) -> None:
-    assert published(value) == shown
+    assert redact(value) == shown

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from nas.tracking import upload
-from nas.tracking.folders import drop_empty, run_folders
-from nas.tracking.upload import Uploader
+from nas.tracking.wandb import upload
+from nas.tracking.wandb.run_folders import remove_empty, run_folders
+from nas.tracking.wandb.upload import Uploader
 
 SYNC = """
 import sys
@@ -90,5 +90,5 @@ def test_folders_without_a_record_are_taken_away(tmp_path: Path) -> None:
     kept = run_folder(tmp_path, "s", day=1)
     run_folder(tmp_path, "s", day=2, content=b":W&B\x00\x01\x02")
     run_folder(tmp_path, "s", day=3, content=b"")
-    drop_empty(tmp_path)
+    remove_empty(tmp_path)
     assert run_folders(tmp_path, "s") == [kept]

@@ -1,8 +1,8 @@
-"""Uploads what is recorded while it is recorded, in processes of their own that may hang, fail or be killed.
+"""Uploads of W&B runs while they are recorded, in processes of their own that may hang, fail or be killed.
 
-`wandb sync` reads the run's file on disk: the network has no way to hold up, or to lose, what is recorded. An upload
-that fails before it reached the server is started again, so a network that comes back during a search is made use of.
-One that reached it is not: `wandb sync` appends, and what had arrived would arrive twice.
+`wandb sync` reads the run's file on disk, so a slow or broken network can neither delay nor lose a record. An upload
+that fails before it reached the server is started again, so a network that returns during a search is used. One that
+reached the server is not: `wandb sync` appends, and its first part would arrive twice.
 """
 
 from __future__ import annotations
@@ -22,36 +22,39 @@ LAST_RETRY_SECONDS = 2.0
 POLL_SECONDS = 0.05
 COMMAND = (sys.executable, "-P", "-m", "wandb")
 REACHED = "View run"
-TORN = "ends with an incomplete record"
+TRUNCATED = "ends with an incomplete record"
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """An upload that runs or has run.
+    """Upload process, running or ended.
 
     Attributes:
         process: the process.
-        folders: what it uploads.
-        log_start: where its words begin in the log.
-        began: when, on the monotonic clock.
+        folders: run folders that it uploads.
+        log_start: offset of its output in the log, in bytes.
+        started: its start on the monotonic clock, in seconds.
     """
 
     process: subprocess.Popen[bytes]
     folders: Sequence[Path]
     log_start: int
-    began: float
+    started: float
 
 
 @final
 class Uploader:
-    """Two lanes: the study's run, folder by folder and then the one that is being written; and the trials' runs."""
+    """Uploader of a study's runs, with at most two processes: one for the study's run and one for the trials' runs.
+
+    The folders of the study's run are uploaded in order, the one that is being written last.
+    """
 
     def __init__(self, folder: Path, current: Path) -> None:
-        """Nothing runs yet.
+        """Start no process yet.
 
         Args:
             folder: W&B's folder in the study's folder.
-            current: the folder in it that is being written.
+            current: the run folder in it that is being written.
         """
         self._log = folder / LOG_FILE
         self._log.touch()
@@ -59,21 +62,21 @@ class Uploader:
         self._current = current
         self._attempts: dict[str, Attempt] = {}
         self._tried: set[Path] = set()
-        self._first = time.monotonic()
+        self._created = time.monotonic()
         self._log_start = self._log.stat().st_size
 
-    def tick(self) -> None:
-        """Start what should be running and is not."""
+    def poll(self) -> None:
+        """Start the uploads that are due."""
         self._advance(RETRY_SECONDS, live=True)
 
     def finish(self, seconds: float) -> bool:
-        """Wait for what is not uploaded yet, and kill what then still runs; whether everything is uploaded.
+        """Wait for the remaining uploads, then kill them, and return whether everything is uploaded.
 
         Args:
-            seconds: how long; not at all for a server that has not been reached for as long already.
+            seconds: longest wait; a server that has not been reached for as long already is not waited for.
         """
         deadline = time.monotonic() + seconds
-        while self._waiting() and time.monotonic() < (deadline if self._reached() else self._first + seconds):
+        while self._waiting() and time.monotonic() < (deadline if self._reached() else self._created + seconds):
             self._advance(LAST_RETRY_SECONDS, live=False)
             time.sleep(POLL_SECONDS)
         for attempt in self._attempts.values():
@@ -82,50 +85,50 @@ class Uploader:
         return not self._unsynced()
 
     def url(self, run_id: str) -> str | None:
-        """Where a run can be seen, as the uploads said it."""
-        found = re.findall(rf"{REACHED} .*?at (https?://\S+/{re.escape(run_id)})\s", self._said(0))
+        """Return the address of a run on the server, from the output of the uploads; None if none printed it."""
+        found = re.findall(rf"{REACHED} .*?at (https?://\S+/{re.escape(run_id)})\s", self._output(0))
         return found[-1] if found else None
 
-    def _advance(self, every: float, *, live: bool) -> None:
-        self._settle()
+    def _advance(self, interval: float, *, live: bool) -> None:
+        self._note_ended()
         waiting = self._waiting()
         of_study = [folder for folder in waiting if _run_of(folder) == _run_of(self._current)]
         trials = [folder for folder in waiting if folder not in of_study]
-        if of_study and self._may_start("study", every):
+        if of_study and self._may_start("study", interval):
             self._start("study", of_study[:1], live=live and of_study[0] == self._current)
-        if trials and self._may_start("trials", every):
+        if trials and self._may_start("trials", interval):
             self._start("trials", trials, live=False)
 
-    def _settle(self) -> None:
-        """Note of uploads that ended without success whether they had reached the server."""
+    def _note_ended(self) -> None:
+        """Note which folders of ended uploads had reached the server."""
         ended = [attempt for attempt in self._attempts.values() if attempt.process.poll() is not None]
         for attempt in ended:
-            said = self._said(attempt.log_start)
-            reached = [folder for folder in attempt.folders if REACHED in said and f"/{_run_of(folder)}" in said]
+            output = self._output(attempt.log_start)
+            reached = [folder for folder in attempt.folders if REACHED in output and f"/{_run_of(folder)}" in output]
             self._tried.update(reached)
-            for folder in reached if TORN in said else ():  # its writer was killed: all there is has been sent
+            for folder in reached if TRUNCATED in output else ():  # its writer was killed: each whole record is sent
                 _mark(folder).touch()
 
-    def _may_start(self, lane: str, every: float) -> bool:
-        last = self._attempts.get(lane)
+    def _may_start(self, kind: str, interval: float) -> bool:
+        last = self._attempts.get(kind)
         if last is None:
             return True
         if last.process.poll() is None:
             return False
-        went_well = all(_mark(folder).exists() for folder in last.folders)
-        return went_well or time.monotonic() - last.began >= every
+        succeeded = all(_mark(folder).exists() for folder in last.folders)
+        return succeeded or time.monotonic() - last.started >= interval
 
-    def _start(self, lane: str, folders: Sequence[Path], *, live: bool) -> None:
+    def _start(self, kind: str, folders: Sequence[Path], *, live: bool) -> None:
         words = ("beta", "sync", "--live", "--yes") if live else ("sync", "--yes")
         start = self._log.stat().st_size
         with self._log.open("ab") as log:
             process = subprocess.Popen(
                 [*COMMAND, *words, *map(str, folders)], stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
             )
-        self._attempts[lane] = Attempt(process, tuple(folders), start, time.monotonic())
+        self._attempts[kind] = Attempt(process, tuple(folders), start, time.monotonic())
 
     def _reached(self) -> bool:
-        return REACHED in self._said(self._log_start)
+        return REACHED in self._output(self._log_start)
 
     def _waiting(self) -> list[Path]:
         return [folder for folder in self._unsynced() if folder not in self._tried]
@@ -134,7 +137,7 @@ class Uploader:
         folders = [file.parent for file in sorted(self._folder.glob("*run-*/run-*.wandb"))]
         return [folder for folder in folders if not _mark(folder).exists()]
 
-    def _said(self, start: int) -> str:
+    def _output(self, start: int) -> str:
         return self._log.read_bytes()[start:].decode("utf-8", "replace")
 
 
@@ -143,5 +146,5 @@ def _run_of(folder: Path) -> str:
 
 
 def _mark(folder: Path) -> Path:
-    """The file by which W&B knows that a folder is uploaded."""
+    """Return the file that marks a folder as uploaded for W&B."""
     return folder / f"run-{_run_of(folder)}.wandb.synced"

@@ -1,8 +1,8 @@
-"""A study as W&B runs, the only importer of wandb: one run for the study, and one a trial where they are wanted.
+"""W&B runs of a study, the only importer of wandb: one run for the study and, if asked for, one for each trial.
 
-Everything is recorded offline, into the study's folder, which takes no network and cannot wait for one; the uploads
-read what stands there. A search that goes on with a study opens another folder of the same run, as W&B does it, and
-records exactly the trials that no earlier folder holds.
+Everything is recorded offline, into the study's folder, and so never waits for a network; the uploads read that folder.
+A resumed search opens another folder of the same run, as W&B does, and records exactly the trials that no earlier
+folder holds.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from typing import Any, final
 
 import wandb
 
-from nas.tracking.figure import front_figure
-from nas.tracking.folders import drop_empty, read_back, run_folders
 from nas.tracking.rows import Row
+from nas.tracking.wandb.front_figure import front_figure
+from nas.tracking.wandb.run_folders import read_recorded, remove_empty, run_folders
 
 FLUSH_SECONDS = 2.0
 KILLED = "killed"
 
 
-def lean_settings() -> wandb.Settings:
-    """Nothing of the machine, the console, the code or the installed packages: the study says what matters of them."""
+def minimal_settings() -> wandb.Settings:
+    """Return settings that record nothing of the machine, console, code and packages, which the study has already."""
     return wandb.Settings(
         console="off",
         silent=True,
@@ -40,22 +40,22 @@ def lean_settings() -> wandb.Settings:
 
 @final
 class StudyRun:
-    """The run of a study, open."""
+    """Open W&B run of a study."""
 
     def __init__(self, start: Mapping[str, Any]) -> None:
-        """Open it, and record the trials that ended before and are in no folder yet.
+        """Open the run, and record the ended trials that are in no folder yet.
 
         Args:
-            start: the driver's first message.
+            start: the driver's start message.
         """
         self._start = start
         self._folder = Path(start["folder"]) / "wandb"
-        drop_empty(self._folder)
+        remove_empty(self._folder)
         earlier = run_folders(self._folder, start["id"])
-        recorded = read_back(earlier)
+        recorded = read_recorded(earlier)
         self._recorded, self._step = set(recorded.trials), recorded.steps
         self._rows: list[Row] = []
-        self._drawn = -1
+        self._rows_in_figure = -1
         self._run = wandb.init(
             dir=start["folder"],
             project=start["project"],
@@ -67,7 +67,7 @@ class StudyRun:
             config=start["config"],
             mode="offline",
             resume="allow" if earlier else None,
-            settings=lean_settings(),
+            settings=minimal_settings(),
         )
         self.folder = Path(self._run.dir).parent
         self._define()
@@ -75,7 +75,7 @@ class StudyRun:
             self.add(row)
 
     def add(self, row: Row) -> None:
-        """Record an ended trial; nothing of what is recorded already."""
+        """Record an ended trial, unless it is recorded already."""
         self._rows.append(row)
         if self._start["trials"]:
             self._record_trial(row)
@@ -83,22 +83,22 @@ class StudyRun:
             self._log(study_row(row))
             self._recorded.add(row["trial"])
 
-    def draw(self) -> None:
-        """Record the front as a table and a picture, where trials have ended since the last one."""
-        if self._drawn == len(self._rows) or not self._rows:
+    def record_front(self) -> None:
+        """Record the front as a table and a figure, if trials have ended since the last call."""
+        if self._rows_in_figure == len(self._rows) or not self._rows:
             return
-        self._drawn = len(self._rows)
+        self._rows_in_figure = len(self._rows)
         members = self._rows[-1]["so_far"]["front"]
         figure = front_figure(self._rows, members, self._start["axes"])
         self._log({"front/picture": wandb.Plotly(figure), "front/table": self._table(members)})
 
     def finish(self, end: Mapping[str, Any] | None) -> None:
-        """Record what the end of the search brought, and close the run.
+        """Record the totals and the front of the ended search, and close the run.
 
         Args:
-            end: the driver's last message; None where the driver was killed.
+            end: the driver's end message; None if the driver was killed.
         """
-        self.draw()
+        self.record_front()
         if end is None:
             self._run.summary["ended"] = KILLED
             self._run.finish(exit_code=1)
@@ -117,7 +117,7 @@ class StudyRun:
         self._run.finish()
 
     def _define(self) -> None:
-        """Which value is drawn over which."""
+        """Set the x axis of each recorded value."""
         for step in ("trial", "trials_ended", "compute_seconds"):
             self._run.define_metric(step, hidden=step != "compute_seconds")
         for group in ("value", "cost", "training"):
@@ -148,7 +148,7 @@ class StudyRun:
         return wandb.Table(columns=["trial", *values, *costs, "architecture", "id"], data=data)
 
     def _artifact(self, front: Mapping[str, Any]) -> wandb.Artifact:
-        """The architectures of the front, a JSON file each, and the front as one document."""
+        """Return an artifact with the architectures of the front, a JSON file each, and the front as one document."""
         artifact = wandb.Artifact(f"front-{self._start['id']}", type="architectures")
         documents = {f"trial-{member['trial']:05d}.json": member["architecture"] for member in front["front"]}
         for name, document in {**documents, "front.json": front}.items():
@@ -157,10 +157,10 @@ class StudyRun:
         return artifact
 
     def _record_trial(self, row: Row) -> None:
-        """A run of its own for a trial, unless an earlier search recorded all of it."""
+        """Record a trial as a run of its own, unless an earlier search recorded all of it."""
         run_id = f"{self._start['id']}-{row['trial']}"
         earlier = run_folders(self._folder, run_id)
-        if earlier and (row["trial"] in self._recorded or read_back(earlier).ended):
+        if earlier and (row["trial"] in self._recorded or read_recorded(earlier).ended):
             return
         run = wandb.init(
             dir=self._start["folder"],
@@ -175,7 +175,7 @@ class StudyRun:
             },
             mode="offline",
             reinit="create_new",
-            settings=lean_settings(),
+            settings=minimal_settings(),
         )
         run.define_metric("*", step_metric="epoch")
         for epoch in row["curve"]:
@@ -185,7 +185,7 @@ class StudyRun:
 
 
 def study_row(row: Row) -> dict[str, Any]:
-    """A trial's row in the history of the study's run."""
+    """Return a trial's row in the history of the study's run."""
     so_far = row["so_far"]
     return {
         "trial": row["trial"],
@@ -206,7 +206,7 @@ def study_row(row: Row) -> dict[str, Any]:
 
 
 def trial_summary(row: Row) -> dict[str, Any]:
-    """What the run of a trial says at a glance."""
+    """Return the summary of a trial's run."""
     return {
         "state": row["state"],
         "failure": row["failure"],

@@ -1,4 +1,4 @@
-"""What earlier searches recorded: read back from W&B's own run folders, so that nothing is recorded twice or never."""
+"""Run folders of W&B in a study's folder, read back so that a resumed search records each trial exactly once."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ HEADER_BYTES = 7
 
 @dataclass(frozen=True)
 class Recorded:
-    """What stands in the folders of one run.
+    """Content of the folders of one run.
 
     Attributes:
         trials: numbers of the trials that have a row.
-        steps: steps taken, which the next row goes on from.
-        ended: whether the newest folder was closed in order.
+        steps: steps of the history so far, the number of the next row.
+        ended: whether the newest folder was closed by its writer.
     """
 
     trials: frozenset[int]
@@ -30,19 +30,19 @@ class Recorded:
 
 
 def run_folders(folder: Path, run_id: str) -> list[Path]:
-    """The folders of a run in W&B's folder, in order of time; a run that was resumed has several."""
+    """Return the folders of a run in W&B's folder, oldest first; a resumed run has several."""
     return [path.parent for path in sorted(folder.glob(f"*run-*/run-{run_id}.wandb"))]
 
 
-def drop_empty(folder: Path) -> None:
-    """Take away run folders without a record, which a killed writer leaves and no upload accepts."""
+def remove_empty(folder: Path) -> None:
+    """Remove run folders without a record, which a killed writer leaves and no upload accepts."""
     for file in folder.glob("*run-*/run-*.wandb"):
         if file.stat().st_size <= HEADER_BYTES:
             shutil.rmtree(file.parent)
 
 
-def read_back(folders: Sequence[Path]) -> Recorded:
-    """What the folders of one run hold; of a folder whose writer was killed, what had reached the disk."""
+def read_recorded(folders: Sequence[Path]) -> Recorded:
+    """Read the folders of one run, oldest first; of one whose writer was killed, the records that reached the disk."""
     trials: set[int] = set()
     steps, ended = 0, False
     for folder in folders:

@@ -1,4 +1,4 @@
-"""Whether W&B is online: decided from what is configured on this machine, without a network call."""
+"""Mode of W&B, online or offline: read from the configuration of this machine, without a network call."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from urllib.parse import urlsplit
 
 DEFAULT_URL = "https://api.wandb.ai"
 KEY_VARIABLES = ("WANDB_API_KEY", "WANDB_IDENTITY_TOKEN_FILE")
-OFFLINE_WORDS = ("offline", "dryrun", "disabled")
+OFFLINE_MODES = ("offline", "dryrun", "disabled")
 
 
-def resolved(mode: str, environ: Mapping[str, str], home: Path) -> str:
-    """`offline` or `online`.
+def resolve_mode(mode: str, environ: Mapping[str, str], home: Path) -> str:
+    """Return `offline` or `online`; `auto` is online exactly if a key is configured.
 
     Args:
-        mode: `auto`, `offline` or `online`; only `auto` leaves anything to decide.
+        mode: `auto`, `offline` or `online`.
         environ: the environment variables.
         home: the user's home folder.
     """
     if mode != "auto":
         return mode
     settings = _settings(Path(environ.get("WANDB_CONFIG_DIR", home / ".config" / "wandb")) / "settings")
-    if (environ.get("WANDB_MODE") or settings.get("mode")) in OFFLINE_WORDS:
+    if (environ.get("WANDB_MODE") or settings.get("mode")) in OFFLINE_MODES:
         return "offline"
     has_key = any(environ.get(name) for name in KEY_VARIABLES) or "api_key" in settings
     url = environ.get("WANDB_BASE_URL") or settings.get("base_url") or DEFAULT_URL
@@ -32,7 +32,7 @@ def resolved(mode: str, environ: Mapping[str, str], home: Path) -> str:
 
 
 def _settings(path: Path) -> Mapping[str, str]:
-    """What `wandb login` and `wandb offline` wrote; nothing where there is no readable file."""
+    """Return the settings that `wandb login` and `wandb offline` wrote; none if the file can't be read."""
     parser = configparser.ConfigParser(interpolation=None)
     try:
         parser.read(path, encoding="utf-8")
@@ -42,7 +42,7 @@ def _settings(path: Path) -> Mapping[str, str]:
 
 
 def _in_netrc(path: Path, url: str) -> bool:
-    """Whether a netrc file has a password for the server at `url`; an unreadable file has none."""
+    """Return whether a netrc file has a password for the server at `url`; False if the file can't be read."""
     try:
         found = netrc.netrc(path.expanduser()).authenticators(urlsplit(url).netloc)
     except (OSError, netrc.NetrcParseError):

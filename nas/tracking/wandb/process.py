@@ -1,6 +1,6 @@
-"""The process that records a search in W&B: rows in on standard input, one JSON line of status out at the end.
+"""Recording process of W&B: rows in on standard input, one JSON line of status out at the end.
 
-When standard input ends without an end message, the driver was killed: what it said is recorded all the same.
+If standard input ends without an end message, the driver was killed; the rows that arrived are recorded all the same.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ import time
 from pathlib import Path
 from typing import Any
 
-from nas.tracking.upload import Uploader
-from nas.tracking.wandb_tracker import StudyRun
+from nas.tracking.wandb.study_run import StudyRun
+from nas.tracking.wandb.upload import Uploader
 
-TICK_SECONDS = 1.0
+POLL_SECONDS = 1.0
 
 Message = dict[str, Any]
 Inbox = queue.SimpleQueue[Message | None]
 
 
 def main() -> None:
-    """Record until the driver says that the search has ended, or is gone."""
+    """Record until the driver sends the end of the search, or is gone."""
     inbox: Inbox = queue.SimpleQueue()
     threading.Thread(target=_read, args=(inbox,), daemon=True).start()
     start = inbox.get()
@@ -44,12 +44,12 @@ def _read(inbox: Inbox) -> None:
 
 
 def _record(run: StudyRun, inbox: Inbox, uploader: Uploader | None, plot_seconds: float) -> None:
-    """Rows as they come, the front's picture between them when there is time."""
+    """Record rows as they arrive, and the figure of the front every `plot_seconds`."""
     drawn = time.monotonic()
     end: Message | None = None
     open_ended = True
     while open_ended:
-        for message in _waiting(inbox):
+        for message in _received(inbox):
             if message is None:
                 open_ended = False
             elif message["kind"] == "end":
@@ -57,18 +57,18 @@ def _record(run: StudyRun, inbox: Inbox, uploader: Uploader | None, plot_seconds
             else:
                 run.add(message["row"])
         if open_ended and time.monotonic() - drawn >= plot_seconds:
-            run.draw()
+            run.record_front()
             drawn = time.monotonic()
         if uploader:
-            uploader.tick()
+            uploader.poll()
     run.finish(end)
 
 
-def _waiting(inbox: Inbox) -> list[Message | None]:
-    """What has come, after at most a tick."""
+def _received(inbox: Inbox) -> list[Message | None]:
+    """Return all messages in the queue, after waiting at most `POLL_SECONDS` for the first."""
     messages: list[Message | None] = []
     try:
-        messages.append(inbox.get(timeout=TICK_SECONDS))
+        messages.append(inbox.get(timeout=POLL_SECONDS))
         while True:
             messages.append(inbox.get_nowait())
     except queue.Empty:
