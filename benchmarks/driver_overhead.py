@@ -41,7 +41,7 @@ from nas.search import build, proposer
 from nas.search.driver import Parts, Search
 from nas.search.proposer import Proposer
 from nas.study.progress import Progress
-from nas.study.storage.opening import driving
+from nas.study.storage.factory import locked_store
 from nas.study.storage.store import Store
 from nas.study.study import Study
 from nas.study.trial import Record
@@ -119,7 +119,10 @@ def main() -> None:
     parser.add_argument("--storage", default="sqlite", choices=STORAGES)
     arguments = parser.parse_args()
     watch = Stopwatch()
-    with tempfile.TemporaryDirectory(prefix="overhead-") as folder, driving(Path(folder), arguments.storage) as store:
+    with (
+        tempfile.TemporaryDirectory(prefix="overhead-") as folder,
+        locked_store(Path(folder), arguments.storage) as store,
+    ):
         _search(store, Path(folder), arguments.sampler, arguments.trials, watch).run()
     first = arguments.trials - arguments.last
     _print(watch.trials[-arguments.last :], f"{arguments.sampler}, {arguments.storage}, trials {first} on")

@@ -27,8 +27,8 @@ from nas.reports.trained import retrain_table
 from nas.search.build import data_fingerprint, environment
 from nas.search.executors import executor_for, settled_data, spread_of
 from nas.search.fingerprint import study_data, study_recipe
-from nas.study.lock import StudyLock
 from nas.study.selection import pick_records
+from nas.study.storage.folder_lock import FolderLock
 from nas.study.study import StudyMismatchError
 from nas.study.summary import StudyReader
 from nas.study.trial import Record
@@ -83,7 +83,7 @@ def run(config: RetrainConfig) -> int:
     plan = _plan(config)
     study = plan.reader.study
     (study.folder / FOLDER).mkdir(parents=True, exist_ok=True)
-    with StudyLock(study.folder / FOLDER):
+    with FolderLock(study.folder / FOLDER):
         _prepare(plan, replace_other=config.replace)
         tasks = plan.tasks(config.seeds, spread_of(plan.recipe, config.workers))
         data = settled_data(plan.data, plan.info, config.workers)

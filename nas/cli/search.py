@@ -20,7 +20,7 @@ from nas.search.build import assemble, environment, open_or_create, prepare, tra
 from nas.search.executors import settled_data
 from nas.search.strategy import starts_of
 from nas.search.threads import thinking_alone
-from nas.study.storage.opening import driving
+from nas.study.storage.factory import locked_store
 from nas.study.study import Study
 from nas.study.summary import StudyReader
 
@@ -48,7 +48,7 @@ def conduct(config: SearchConfig) -> tuple[Study, str, list[Path]]:
     info, space = prepare(config)
     name = f"{config.data.slug}-{space.name}" if config.study is None else config.study
     folder = study_folder(name, config.outputs)
-    with driving(folder, config.storage.kind) as store:
+    with locked_store(folder, config.storage.kind) as store:
         study = open_or_create(folder, config, info, space, store)
         _write_circumstances(study, config)
         with tracker_of(config, study) as tracker:

@@ -22,7 +22,7 @@ from nas.objectives.costs import Examined
 from nas.reports.trained import tabulated_table
 from nas.search.build import data_fingerprint, environment, space_for
 from nas.search.executors import executor_for, settled_data
-from nas.study.lock import StudyLock
+from nas.study.storage.folder_lock import FolderLock
 from nas.tabular.columns import FORMAT
 from nas.tabular.table import Table, read_table, write_table
 from nas.tabular.tabulate.packing import Packing
@@ -46,7 +46,7 @@ def run(config: TabulateConfig) -> int:
     """
     making = _making(config)
     making.parts.mkdir(parents=True, exist_ok=True)
-    with StudyLock(making.parts):
+    with FolderLock(making.parts):
         shards = Shards(making.parts / "shards", making.recipe, _circumstances())
         tasks = tasks_of(making.known, config.seeds, config.training.epochs, making.parts / "trainings")
         reason, failed = _train(config, making, tasks, shards)

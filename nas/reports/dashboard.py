@@ -25,7 +25,7 @@ from optuna.artifacts.exceptions import ArtifactNotFound
 from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from nas.study.storage.writing import StorageError
+from nas.study.storage.errors import StorageError
 from nas.study.study import Study
 from search_space.architecture import Architecture
 from search_space.drawing import draw

@@ -25,7 +25,7 @@ from nas.search.executors import executor_for, spread_of, step_memory
 from nas.search.strategy import asking, axes_of, policy
 from nas.study.progress import Observer
 from nas.study.retention import Retention
-from nas.study.storage.opening import store_of
+from nas.study.storage.factory import make_store
 from nas.study.storage.store import Store
 from nas.study.study import Study, create_study, resume_study
 from nas.tracking.tracker import Tracker, check_tracker, open_tracker
@@ -79,7 +79,7 @@ def open_or_create(
     Raises:
         ValueError: it was made with something else; the message says what.
     """
-    store = store or store_of(folder, "sqlite")
+    store = store or make_store(folder, "sqlite")
     made_with = fingerprint(config, info, space)
     return resume_study(folder, made_with, store) if store.exists() else create_study(folder, made_with, store)
 

@@ -23,7 +23,7 @@ from nas.search.proposer import Proposer, repeat_seed
 from nas.search.state import Book
 from nas.study.progress import Observer, Progress, Running
 from nas.study.retention import Retention
-from nas.study.storage.writing import StorageError
+from nas.study.storage.errors import StorageError
 from nas.study.study import Study
 from nas.study.trial import Candidate, Prospects, Record
 

@@ -86,8 +86,8 @@ class Study:
     def __init__(self, store: Store, folder: Path) -> None:
         """Open what `create_study` made."""
         self._store = store
-        self._storage = store.attempt(lambda: store.storage)
-        self._id = store.attempt(lambda: self._storage.get_study_id_from_name(store.study))
+        self._storage = store.retry(lambda: store.storage)
+        self._id = store.retry(lambda: self._storage.get_study_id_from_name(store.study))
         self._trial_ids: dict[int, int] = {}
         self.folder = folder
         self.fingerprint: Mapping[str, Any] = self.attribute("fingerprint")
@@ -101,12 +101,12 @@ class Study:
     @property
     def place(self) -> str:
         """Where it is kept, as messages name it."""
-        return self._store.place
+        return self._store.label
 
     @property
     def kept(self) -> str:
         """The file or the database that it is kept in."""
-        return self._store.kept
+        return self._store.location
 
     @property
     def words(self) -> str:
@@ -127,7 +127,7 @@ class Study:
         Raises:
             StorageError: it stays away.
         """
-        return self._store.attempt(act)
+        return self._store.retry(act)
 
     def is_driven(self) -> bool:
         """Whether some process drives the study now."""
@@ -147,15 +147,15 @@ class Study:
 
     def stop_waiting(self) -> None:
         """Give up on a database that is away sooner than usual, since the search is to end at once."""
-        self._store.hurry()
+        self._store.stop_waiting()
 
     def attribute(self, key: str) -> Any:
         """A study attribute that `set_attribute` stored, None where there is none."""
-        return self._store.attempt(lambda: self._storage.get_study_user_attrs(self._id)).get(key)
+        return self._store.retry(lambda: self._storage.get_study_user_attrs(self._id)).get(key)
 
     def set_attribute(self, key: str, value: object) -> None:
         """Store a JSON value with the study."""
-        self._store.attempt(lambda: self._storage.set_study_user_attr(self._id, key, value))
+        self._store.retry(lambda: self._storage.set_study_user_attr(self._id, key, value))
 
     def add(self, candidate: Candidate) -> int:
         """Store a new trial as running, in one call; its number."""
@@ -226,12 +226,12 @@ class Study:
     def records(self) -> list[Record]:
         """All stored trials in order of their numbers."""
         repeats = self.repeats()  # first: only trials that are complete by then have any
-        trials = self._store.attempt(lambda: self._storage.get_all_trials(self._id, deepcopy=False))
+        trials = self._store.retry(lambda: self._storage.get_all_trials(self._id, deepcopy=False))
         return [reduce(Record.with_repeat, repeats.get(trial.number, ()), self._record(trial)) for trial in trials]
 
     def repeats(self) -> dict[int, list[Repeat]]:
         """Further trainings of complete trials, in their order, by the trial's number."""
-        stored = self._store.attempt(lambda: self._storage.get_study_user_attrs(self._id))
+        stored = self._store.retry(lambda: self._storage.get_study_user_attrs(self._id))
         named = [match for key in stored if (match := _REPEAT.fullmatch(key))]
         found: dict[int, list[Repeat]] = {}
         for match in sorted(named, key=lambda match: int(match["index"])):
@@ -291,9 +291,9 @@ def create_study(folder: Path, fingerprint: Mapping[str, Any], store: Store | No
     """
     store = store or SqliteStore(folder)
     if store.exists():
-        raise ValueError(f"a new study needs a place without one, {store.place} has one")
+        raise ValueError(f"a new study needs a place without one, {store.label} has one")
     store.create(partial(_fill, fingerprint={**fingerprint, "format": FORMAT_VERSION}))
-    store.sign()
+    store.record_driver()
     return Study(store, folder)
 
 
@@ -321,7 +321,7 @@ def open_study(folder: Path, store: Store | None = None) -> Study:
     study = Study(store, folder)
     if study.fingerprint.get("format") != FORMAT_VERSION:
         raise StudyMismatchError(
-            f"format must be {FORMAT_VERSION}, got {study.fingerprint.get('format')} in {store.place}"
+            f"format must be {FORMAT_VERSION}, got {study.fingerprint.get('format')} in {store.label}"
         )
     return study
 
@@ -342,7 +342,7 @@ def resume_study(folder: Path, fingerprint: Mapping[str, Any], store: Store | No
     found = differences(study.fingerprint, {**json.loads(json.dumps(fingerprint)), "format": FORMAT_VERSION})
     if found:
         raise StudyMismatchError(
-            f"a study goes on with what it was made with; in {store.place} {'; '.join(found)}. Take another study=NAME"
+            f"a study goes on with what it was made with; in {store.label} {'; '.join(found)}. Take another study=NAME"
         )
-    store.sign()
+    store.record_driver()
     return study

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nas.objectives.pareto import Axis, front, hypervolume, losses
-from nas.study.storage.opening import store_of
+from nas.study.storage.factory import make_store
 from nas.study.study import Study, open_study
 from nas.study.trial import Record
 
@@ -50,7 +50,7 @@ def open_for_reading(folder: Path, kind: str = "sqlite") -> StudyReader:
     Raises:
         ValueError: there is none.
     """
-    return StudyReader(open_study(folder, store_of(folder, kind)))
+    return StudyReader(open_study(folder, make_store(folder, kind)))
 
 
 def front_records(records: Sequence[Record], axes: Sequence[Axis]) -> list[Record]:

@@ -14,7 +14,7 @@ from typing import Any
 from nas.cli.app.compose import compose
 from nas.jobs import Epoch, Job
 from nas.search.build import assemble, open_or_create, prepare
-from nas.study.lock import StudyLock
+from nas.study.storage.folder_lock import FolderLock
 
 
 def main(notes: Path, overrides: list[str]) -> None:
@@ -22,7 +22,7 @@ def main(notes: Path, overrides: list[str]) -> None:
     folder = Path(config.outputs) / config.study
     folder.mkdir(parents=True, exist_ok=True)
     info, space = prepare(config)
-    with StudyLock(folder), notes.open("a", encoding="utf-8") as file:
+    with FolderLock(folder), notes.open("a", encoding="utf-8") as file:
         search = assemble(config, open_or_create(folder, config, info, space), space, [])
         executor = search._parts.executor
         submit = executor.submit

@@ -1,1 +1,1 @@
-"""Where studies are kept: one file a kind of database, each behind the same Protocol."""
+"""Storage of studies: one file a database behind one Protocol, and the locks that admit one driver a study."""

@@ -1,4 +1,4 @@
-"""A study of which nothing is left when the process ends."""
+"""Store of a study in the memory of this process."""
 
 from __future__ import annotations
 
@@ -15,72 +15,72 @@ T = TypeVar("T")
 
 @final
 class MemoryStore:
-    """One study in this process's memory, which no other process sees."""
+    """Store of one study that no other process sees and that ends with this one."""
 
     kind = "memory"
-    place = kept = "memory"
+    label = location = "memory"
     study = "study"
 
     def __init__(self) -> None:
         self.storage: BaseStorage = InMemoryStorage()
 
     def check(self) -> None:
-        """Refuse to open what was not made.
+        """Refuse to open a study before it is created.
 
         Raises:
-            ValueError: there is no study yet.
+            ValueError: it is not.
         """
         if not self.exists():
             raise ValueError("a study in memory must be made before it is opened, it is not")
 
     def exists(self) -> bool:
-        """Whether the study was made."""
+        """Return whether the study was created."""
         return bool(self.storage.get_all_studies())
 
     def create(self, fill: Fill) -> None:
-        """Make the study."""
+        """Create the study."""
         fill(self.storage, self.study)
 
-    def attempt(self, act: Callable[[], T]) -> T:
-        """What `act` returns."""
-        return act()
+    def retry(self, transaction: Callable[[], T]) -> T:
+        """Return the result of `transaction`."""
+        return transaction()
 
     def add_trial(self, study_id: int, trial: FrozenTrial, unique: str) -> tuple[int, int]:  # noqa: ARG002 - nothing is lost here
-        """Keep a new trial."""
+        """Store a new trial."""
         trial_id = self.storage.create_new_trial(study_id, template_trial=trial)
         return trial_id, self.storage.get_trial_number_from_id(trial_id)
 
     def set_attributes(self, trial_id: int, attributes: Attributes) -> None:
-        """Keep user attributes of a trial."""
+        """Store user attributes of a trial."""
         for key, value in attributes.items():
             self.storage.set_trial_user_attr(trial_id, key, value)
 
     def end_trial(self, trial_id: int, state: TrialState, values: Sequence[float] | None) -> None:
-        """End a trial."""
+        """Set the final state of a trial, and its values if it is complete."""
         self.storage.set_trial_state_values(trial_id, state, values)
 
-    def hurry(self) -> None:
-        """Nothing: nothing is waited for."""
+    def stop_waiting(self) -> None:
+        """Do nothing: memory is always reachable."""
 
-    def hold(self) -> None:
-        """Nothing: no other process sees the study."""
+    def acquire_lock(self) -> None:
+        """Do nothing: no other process sees the study."""
 
-    def sign(self) -> None:
-        """Nothing."""
+    def record_driver(self) -> None:
+        """Do nothing: no other process sees the study."""
 
-    def release(self) -> None:
-        """Nothing."""
+    def release_lock(self) -> None:
+        """Do nothing: there is no lock."""
 
     def is_driven(self) -> bool:
-        """False: no process but this one could ask."""
+        """Return False: no other process can drive the study."""
         return False
 
     def request_stop(self) -> None:
-        """Nothing: no other process could ask."""
+        """Do nothing: no other process can ask."""
 
     def take_stop_request(self) -> bool:
-        """False: no other process could ask."""
+        """Return False: no other process can ask."""
         return False
 
     def close(self) -> None:
-        """Nothing."""
+        """Do nothing: there are no connections."""

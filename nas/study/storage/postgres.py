@@ -1,4 +1,4 @@
-"""Studies in a PostgreSQL database: one driver each, and readers on any machine."""
+"""Store of studies in a PostgreSQL database, with one driver a study and readers on any machine."""
 
 from __future__ import annotations
 
@@ -24,19 +24,27 @@ from psycopg.errors import UndefinedTable
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from nas.study.lock import StudyHeldError
-from nas.study.storage import rows
-from nas.study.storage.driver_lock import SIGNATURE, DriverLock
-from nas.study.storage.folder import check_owner, mark
+from nas.study.storage import idempotent_rows
+from nas.study.storage.errors import StorageError, StudyLockedError, StudyTakenError
+from nas.study.storage.folder_owner import check_owner, write_owner
+from nas.study.storage.postgres_errors import DatabaseFailure, classify_error
+from nas.study.storage.postgres_lock import DRIVER_ATTRIBUTE, AdvisoryLock
 from nas.study.storage.store import Attributes, Fill
-from nas.study.storage.trouble import Trouble, trouble_of
-from nas.study.storage.url import DRIVER, VARIABLE, database_url, parameters, place_of, without_secrets
-from nas.study.storage.writing import StorageError
+from nas.study.storage.url import (
+    DRIVER,
+    VARIABLE,
+    connection_parameters,
+    database_url,
+    host_and_database,
+    redact_password,
+)
 
 DRIVER_PATIENCE, READER_PATIENCE = 600.0, 30.0
-"""Seconds that a database may be away before a search stops, and before a reader gives up."""
+"""Seconds that the database may be unreachable before a search stops, and before a reader gives up."""
 FIRST_PAUSE, LONGEST_PAUSE, SLICE = 0.05, 15.0, 0.5
-NAMED = 20
+"""Seconds between tries, doubled from the first to the longest, and between looks for `stop_waiting`."""
+LISTED = 20
+"""Studies that an error lists at most."""
 
 _ERRORS = (SQLAlchemyError, StorageInternalError, psycopg.Error)
 _STUDIES = """
@@ -50,102 +58,98 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-class StudyTakenError(StorageError):
-    """Another search took the study over while the database was away; the message says which."""
-
-
 @final
 class PostgresStore:
-    """The place of one study in a database that many studies may share."""
+    """Store of one study in a database that many studies may share; its driver holds an `AdvisoryLock`."""
 
     kind = "postgres"
 
     def __init__(self, folder: Path) -> None:
-        """Connect to nothing yet.
+        """Read the database's URL; connections are made later.
 
         Args:
-            folder: the study's folder, whose name the study bears; for a reader it need not be there.
+            folder: of the study, whose name is the study's; for a reader it need not exist.
 
         Raises:
             ValueError: the environment names no database.
         """
         self._url, self._folder = database_url(), folder
-        self._parameters = parameters(self._url)
+        self._parameters = connection_parameters(self._url)
         self.study = folder.resolve().name
-        self.kept = f"PostgreSQL at {place_of(self._url)}"
-        self.place = f"{self.study} in {self.kept}"
-        self._lock: DriverLock | None = None
+        self.location = f"PostgreSQL at {host_and_database(self._url)}"
+        self.label = f"{self.study} in {self.location}"
+        self._lock: AdvisoryLock | None = None
         self._token, self._since = uuid.uuid4().hex, datetime.now(UTC).isoformat(timespec="seconds")
-        self._signed: int | None = None
-        self._reached = self._hurried = False
-        self._open: set[psycopg.Connection[Any]] = set()
-        weakref.finalize(self, _close, self._open)  # whoever just stops reading leaves none behind
+        self._recorded_backend: int | None = None
+        self._was_reached = self._stops_waiting = False
+        self._connections: set[psycopg.Connection[Any]] = set()
+        weakref.finalize(self, _close, self._connections)  # a reader need not call close()
 
     @cached_property
     def storage(self) -> RDBStorage:
-        """Optuna's way in; only a driver makes tables.
+        """Optuna's storage on the database, whose tables only a driver creates.
 
         Raises:
             ValueError: the tables are of another version of Optuna.
         """
-        # The URL goes past Optuna, which would keep it, and where braces in a password would have a meaning.
-        reading = self._lock is None
+        # The URL is not given to Optuna, which would keep it, and in which braces of a password would have a meaning.
+        is_reader = self._lock is None
         try:
-            creator = partial(_connection, self._open, self._parameters)  # knows not the store, which may go
-            return RDBStorage(f"{DRIVER}://", {"creator": creator}, skip_table_creation=reading)
+            creator = partial(_connect, self._connections, self._parameters)  # no reference to the store: see finalize
+            return RDBStorage(f"{DRIVER}://", {"creator": creator}, skip_table_creation=is_reader)
         except RuntimeError as error:
-            _close(self._open)
+            _close(self._connections)
             said = " ".join(str(error).split())
-            raise ValueError(f"{self.kept} must have the tables of Optuna {optuna.__version__}: {said}") from error
+            raise ValueError(f"{self.location} must have the tables of Optuna {optuna.__version__}: {said}") from error
 
     def check(self) -> None:
-        """Refuse what is no study before Optuna opens it.
+        """Refuse a name that is no study before Optuna opens it.
 
         Raises:
             ValueError: there is none of this name, or no search made it.
         """
-        found = self.attempt(self._studies)
+        found = self.retry(self._studies)
         if found.get(self.study):
             return
         if self.study in found:
-            raise ValueError(f"a study must have been made by nas search, {self.place} was not")
-        ours = [name for name, marked in found.items() if marked]
-        listed = ", ".join(ours[:NAMED]) + (", ..." if len(ours) > NAMED else "")
-        there = f"there are {listed}" if ours else "there is none"
-        raise ValueError(f"no study {self.study!r} in {self.kept}; {there}")
+            raise ValueError(f"a study must have been made by nas search, {self.label} was not")
+        names = [name for name, made_by_search in found.items() if made_by_search]
+        listed = ", ".join(names[:LISTED]) + (", ..." if len(names) > LISTED else "")
+        there = f"there are {listed}" if names else "there is none"
+        raise ValueError(f"no study {self.study!r} in {self.location}; {there}")
 
     def _studies(self) -> dict[str, bool]:
-        """The studies of the database by name, and whether a search made them."""
-        with closing(self._connect()) as connection:
+        """Return the names of the database's studies, each with True if a search made it."""
+        with closing(self._new_connection()) as connection:
             try:
-                return {str(name): bool(ours) for name, ours in connection.execute(_STUDIES)}
+                return {str(name): bool(made_by_search) for name, made_by_search in connection.execute(_STUDIES)}
             except UndefinedTable:
                 return {}
 
     def exists(self) -> bool:
-        """Whether the database has a study of this name."""
-        return self.attempt(lambda: self._study_id() is not None)
+        """Return whether the database has a study of this name."""
+        return self.retry(lambda: self._study_id() is not None)
 
     def create(self, fill: Fill) -> None:
-        """Make the study under another name, and rename it.
+        """Create the study under another name and rename it.
 
         Raises:
             ValueError: the folder holds the trainings of another study.
         """
-        check_owner(self._folder, None, self.place)
-        self.attempt(lambda: self._make(fill), lambda: True if self._study_id() is not None else None)
+        check_owner(self._folder, None, self.label)
+        self.retry(lambda: self._create(fill), lambda: True if self._study_id() is not None else None)
 
-    def _make(self, fill: Fill) -> bool:
+    def _create(self, fill: Fill) -> bool:
         part = f".{self.study}.part"
         left = self._study_id(part)
         if left is not None:
             self.storage.delete_study(left)
         fill(self.storage, part)
-        made = self.storage.get_study_id_from_name(part)
-        self.storage.set_study_user_attr(made, "identity", uuid.uuid4().hex)
+        study_id = self.storage.get_study_id_from_name(part)
+        self.storage.set_study_user_attr(study_id, "identity", uuid.uuid4().hex)
         with self.storage.engine.begin() as connection:
-            renamed = text("UPDATE studies SET study_name = :name WHERE study_id = :made")
-            connection.execute(renamed, {"name": self.study, "made": made})
+            rename = text("UPDATE studies SET study_name = :name WHERE study_id = :study_id")
+            connection.execute(rename, {"name": self.study, "study_id": study_id})
         return True
 
     def _study_id(self, name: str | None = None) -> int | None:
@@ -154,199 +158,205 @@ class PostgresStore:
             return cast("int | None", connection.execute(query, {"name": name or self.study}).scalar())
 
     def add_trial(self, study_id: int, trial: FrozenTrial, unique: str) -> tuple[int, int]:
-        """Store a new trial once, even where the answer to the first try is lost."""
+        """Store a new trial once, even if the answer to the first try is lost."""
         engine, value = self.storage.engine, trial.user_attrs[unique]
-        return self.attempt(
-            lambda: rows.insert_trial(engine, study_id, trial),
-            lambda: rows.find_trial(engine, study_id, unique, value),
+        return self.retry(
+            lambda: idempotent_rows.insert_trial(engine, study_id, trial),
+            lambda: idempotent_rows.find_trial(engine, study_id, unique, value),
         )
 
     def set_attributes(self, trial_id: int, attributes: Attributes) -> None:
         """Store user attributes of a trial."""
-        self.attempt(lambda: rows.set_attributes(self.storage.engine, trial_id, attributes))
+        self.retry(lambda: idempotent_rows.set_attributes(self.storage.engine, trial_id, attributes))
 
     def end_trial(self, trial_id: int, state: TrialState, values: Sequence[float] | None) -> None:
-        """End a trial, even where an earlier try has ended it already and its answer was lost."""
-        self.attempt(
+        """Set a trial's final state, even if an earlier try has done so and its answer was lost."""
+        self.retry(
             lambda: self.storage.set_trial_state_values(trial_id, state, values),
             lambda: True if self.storage.get_trial(trial_id).state == state else None,
         )
 
-    def attempt(self, act: Callable[[], T], landed: Callable[[], T | None] | None = None) -> T:
-        """What `act` returns, tried again while the database is away; a driver makes sure first that it still is one.
+    def retry(self, transaction: Callable[[], T], find_result: Callable[[], T | None] | None = None) -> T:
+        """Return the result of `transaction`, repeated while the database is unreachable.
+
+        Before every try a driver makes sure that it still holds the study's lock.
 
         Args:
-            act: one transaction, which leaves nothing behind when it fails.
-            landed: asked before another try whether the last one took effect after all, its answer lost on the way;
-                None where acting twice does no harm.
+            transaction: leaves nothing behind when it fails.
+            find_result: called before another try; returns the result if the last try succeeded and only its answer was
+                lost. None for a transaction that may succeed twice without harm.
 
         Raises:
-            StudyTakenError: another driver got the study meanwhile.
-            StorageError: the database stays away, or takes no writes; the message says why.
+            StudyTakenError: another driver took the study meanwhile.
+            StorageError: the database stays unreachable, or can't be written to; the message says why.
         """
-        began, pause, again = time.monotonic(), FIRST_PAUSE, False
+        began, pause, is_repeated = time.monotonic(), FIRST_PAUSE, False
         while True:
             try:
                 self._keep_lock()
-                found = landed() if again and landed else None
-                result = act() if found is None else found
+                found = find_result() if is_repeated and find_result else None
+                result = transaction() if found is None else found
             except _ERRORS as error:
-                trouble = trouble_of(error)
-                if trouble is None:
+                failure = classify_error(error)
+                if failure is None:
                     raise
-                self._refuse_to_wait(trouble, time.monotonic() - began, error)
-                self._forget_connections()
+                self._check_patience(failure, time.monotonic() - began, error)
+                self._drop_connections()
             else:
-                if again:
+                if is_repeated:
                     log.info("the study's database is back after %.1f s", time.monotonic() - began)
-                self._reached = True
+                self._was_reached = True
                 return result
-            if not again:
-                log.warning(
-                    "the study's database is away, waiting for it: %s", without_secrets(trouble.said, self._url)
-                )
+            if not is_repeated:
+                message = redact_password(failure.message, self._url)
+                log.warning("the study's database is away, waiting for it: %s", message)
             self._sleep(pause)
-            pause, again = min(2 * pause, LONGEST_PAUSE), True
+            pause, is_repeated = min(2 * pause, LONGEST_PAUSE), True
 
-    def _refuse_to_wait(self, trouble: Trouble, waited: float, error: Exception) -> None:
+    def _check_patience(self, failure: DatabaseFailure, waited: float, error: Exception) -> None:
+        """Raise StorageError unless waiting longer may help and is wanted."""
         patience = DRIVER_PATIENCE if self._lock else READER_PATIENCE
-        if trouble.momentary and self._reached and not self._hurried and waited < patience:
+        if failure.transient and self._was_reached and not self._stops_waiting and waited < patience:
             return
-        said = without_secrets(trouble.said, self._url)
-        where = f"{self.kept} ({VARIABLE})" if not self._reached else self.kept
-        raise StorageError(f"{trouble.law}, got {said} for {where}") from error
+        message = redact_password(failure.message, self._url)
+        where = f"{self.location} ({VARIABLE})" if not self._was_reached else self.location
+        raise StorageError(f"{failure.law}, got {message} for {where}") from error
 
     def _sleep(self, seconds: float) -> None:
         until = time.monotonic() + seconds
-        while not self._hurried and (left := until - time.monotonic()) > 0:
+        while not self._stops_waiting and (left := until - time.monotonic()) > 0:
             time.sleep(min(SLICE, left))
 
-    def hurry(self) -> None:
-        """Wait for a database that is away no more."""
-        self._hurried = True
+    def stop_waiting(self) -> None:
+        """Wait no longer for an unreachable database, in running calls and later ones."""
+        self._stops_waiting = True
 
-    def hold(self) -> None:
-        """Take the study's lock, and make the database's tables where there are none.
+    def acquire_lock(self) -> None:
+        """Take the study's lock, and create the database's tables if there are none.
 
         Raises:
-            StudyHeldError: another process drives the study; the message says which.
+            StudyLockedError: another process drives the study; the message names it.
         """
-        self._lock = self.attempt(self._taken)
-        self.attempt(self._make_tables)
+        self._lock = self.retry(self._acquired_lock)
+        self.retry(self._create_tables)
 
-    def _taken(self) -> DriverLock:
+    def _acquired_lock(self) -> AdvisoryLock:
         lock = self._new_lock()
-        if lock.take():
+        if lock.acquire():
             return lock
-        who = lock.who()
+        holder = lock.describe_holder()
         lock.close()
-        raise StudyHeldError(f"one search at a time may drive a study, {self.place} is driven by {who}")
+        raise StudyLockedError(f"one search at a time may drive a study, {self.label} is driven by {holder}")
 
-    def _make_tables(self) -> None:
-        with cast("DriverLock", self._lock).making_tables():
-            self.storage  # noqa: B018 - makes them, once
+    def _create_tables(self) -> None:
+        with cast("AdvisoryLock", self._lock).creating_tables():
+            self.storage  # noqa: B018 - creates them, once
 
-    def sign(self) -> None:
-        """Say in the study who drives it, and in its folder whose trainings are there.
+    def record_driver(self) -> None:
+        """Record the driver in the study, and the study in its folder.
 
         Raises:
             ValueError: the folder holds the trainings of another study.
         """
-        study_id = cast("int", self.attempt(self._study_id))
-        identity = self.attempt(lambda: self.storage.get_study_user_attrs(study_id))["identity"]
-        check_owner(self._folder, identity, self.place)
-        mark(self._folder, identity)
-        self.attempt(self._sign)
+        study_id = cast("int", self.retry(self._study_id))
+        identity = self.retry(lambda: self.storage.get_study_user_attrs(study_id))["identity"]
+        check_owner(self._folder, identity, self.label)
+        write_owner(self._folder, identity)
+        self.retry(self._record_driver)
 
-    def _sign(self) -> None:
-        lock = cast("DriverLock", self._lock)
-        told = {"token": self._token, "backend": lock.backend, "since": self._since}
-        told |= {"pid": os.getpid(), "host": socket.gethostname()}
-        self.storage.set_study_user_attr(cast("int", self._study_id()), SIGNATURE, told)
-        self._signed = lock.backend
+    def _record_driver(self) -> None:
+        lock = cast("AdvisoryLock", self._lock)
+        driver = {"token": self._token, "backend": lock.backend, "since": self._since}
+        driver |= {"pid": os.getpid(), "host": socket.gethostname()}
+        self.storage.set_study_user_attr(cast("int", self._study_id()), DRIVER_ATTRIBUTE, driver)
+        self._recorded_backend = lock.backend
 
     def _keep_lock(self) -> None:
-        """Be still the driver, or again; nothing where this is a reader."""
+        """Take a driver's lost lock again; do nothing for a reader."""
         if self._lock is None:
             return
         if not self._lock.is_alive():
-            self._forget_connections()
-            self._lock = self._retaken(self._lock.backend)
-        if self._signed not in (None, self._lock.backend):
-            self._sign()
+            self._drop_connections()
+            self._lock = self._reacquired_lock(self._lock.backend)
+        if self._recorded_backend not in (None, self._lock.backend):
+            self._record_driver()
 
-    def _retaken(self, lost: int) -> DriverLock:
-        """The lock on a new connection, where nobody else has had it since.
+    def _reacquired_lock(self, lost: int) -> AdvisoryLock:
+        """Return the lock on a new connection, unless another driver has had it meanwhile.
 
         Args:
-            lost: the server's number of the connection that held it. The server may not know yet that it is lost.
+            lost: backend of the lost connection, which the server may take for alive.
         """
         lock = self._new_lock()
-        taken = lock.take()
-        if not taken and lock.holder() == lost:
-            lock.end(lost)
-            taken = lock.take()
-        told = lock.signature() if taken else None
-        if taken and (self._signed is None or (told and told["token"] == self._token)):
+        is_ours = lock.acquire()
+        if not is_ours and lock.holder() == lost:
+            lock.terminate(lost)
+            is_ours = lock.acquire()
+        driver = lock.recorded_driver() if is_ours else None
+        if is_ours and (self._recorded_backend is None or (driver and driver["token"] == self._token)):
             return lock
-        who = lock.who() if not taken else f"process {told['pid']} on {told['host']}" if told else "nobody knows whom"
+        if not is_ours:
+            holder = lock.describe_holder()
+        else:
+            holder = f"process {driver['pid']} on {driver['host']}" if driver else "an unknown process"
         lock.close()
         raise StudyTakenError(
-            f"a search goes on alone, but {self.place} was taken over by {who} while the database was away"
+            f"a search goes on alone, but {self.label} was taken over by {holder} while the database was away"
         )
 
-    def release(self) -> None:
-        """Give the lock back, and the database's connections; who reads on gets new ones."""
+    def release_lock(self) -> None:
+        """Release the lock and close the connections; later reads open new ones."""
         if self._lock is not None:
             self._lock.close()
-        self._lock = self._signed = None
-        self._forget_connections()
+        self._lock = self._recorded_backend = None
+        self._drop_connections()
 
     def is_driven(self) -> bool:
-        """Whether some process holds the study's lock."""
-        return self.attempt(lambda: self._as_visitor(lambda lock: lock.holder() is not None))
+        """Return whether a process holds the study's lock."""
+        return self.retry(lambda: self._with_foreign_lock(lambda lock: lock.holder() is not None))
 
     def request_stop(self) -> None:
-        """Notify whoever drives the study."""
-        self.attempt(lambda: self._as_visitor(DriverLock.ask_to_stop))
+        """Ask the study's driver to stop by a notification."""
+        self.retry(lambda: self._with_foreign_lock(AdvisoryLock.request_stop))
 
     def take_stop_request(self) -> bool:
-        """Whether the driver has been notified; takes a lost lock back at once."""
+        """Return whether the driver was notified; a lost lock is taken again at once."""
         if self._lock is None:
             return False
         try:
-            return self._lock.asked()
+            return self._lock.take_stop_request()
         except psycopg.OperationalError:
-            self.attempt(lambda: None)
+            self.retry(lambda: None)
             return False
 
     def close(self) -> None:
-        """Give the database's connections back."""
-        self._forget_connections()
+        """Close the connections to the database."""
+        self._drop_connections()
 
-    def _as_visitor(self, look: Callable[[DriverLock], T]) -> T:
-        with closing(self._connect(autocommit=True)) as connection:
-            return look(DriverLock(connection, self.study))
+    def _with_foreign_lock(self, act: Callable[[AdvisoryLock], T]) -> T:
+        """Return the result of `act` on the study's lock, which this connection does not take."""
+        with closing(self._new_connection(autocommit=True)) as connection:
+            return act(AdvisoryLock(connection, self.study))
 
-    def _new_lock(self) -> DriverLock:
-        return DriverLock(self._connect(autocommit=True), self.study)
+    def _new_lock(self) -> AdvisoryLock:
+        return AdvisoryLock(self._new_connection(autocommit=True), self.study)
 
-    def _connect(self, **more: Any) -> psycopg.Connection[Any]:
-        return _connection(self._open, self._parameters | more)
+    def _new_connection(self, **parameters: Any) -> psycopg.Connection[Any]:
+        return _connect(self._connections, self._parameters | parameters)
 
-    def _forget_connections(self) -> None:
-        """Drop what is left of connections to a server that went away; new ones are made when they are needed."""
+    def _drop_connections(self) -> None:
+        """Close Optuna's connections; new ones are opened when they are needed."""
         if "storage" in self.__dict__:
             with suppress(*_ERRORS):
                 self.storage.remove_session()
             self.storage.engine.dispose()
 
 
-def _connection(kept: set[psycopg.Connection[Any]], parameters: dict[str, Any]) -> psycopg.Connection[Any]:
-    kept -= {connection for connection in kept if connection.closed}
-    made = psycopg.connect(**parameters)
-    kept.add(made)
-    return made
+def _connect(connections: set[psycopg.Connection[Any]], parameters: dict[str, Any]) -> psycopg.Connection[Any]:
+    connections -= {connection for connection in connections if connection.closed}
+    connection = psycopg.connect(**parameters)
+    connections.add(connection)
+    return connection
 
 
 def _close(connections: set[psycopg.Connection[Any]]) -> None:

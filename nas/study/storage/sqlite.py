@@ -1,4 +1,4 @@
-"""A study in a file of its own, `study.db` in the study's folder."""
+"""Store of a study in SQLite: the file `study.db` in the study's folder."""
 
 from __future__ import annotations
 
@@ -12,25 +12,28 @@ from typing import TypeVar, final
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from nas.study.lock import is_held
-from nas.study.storage import rows
-from nas.study.storage.folder import STUDY_FILE, owner
-from nas.study.storage.lean import LeanStorage
+from nas.study.storage import idempotent_rows
+from nas.study.storage.folder_lock import is_locked
+from nas.study.storage.folder_owner import STUDY_FILE, read_owner
+from nas.study.storage.sqlite_retry import retry_while_busy
 from nas.study.storage.store import Attributes, Fill
-from nas.study.storage.writing import write
+from nas.study.storage.trial_insert import FastInsertStorage
 
 STUDY_NAME = "study"
 STOP_FILE = "stop"
 LOCK_TIMEOUT = 30.0
+"""Seconds that SQLite itself waits for a locked file."""
 
-_OURS = "SELECT 1 FROM studies JOIN study_user_attributes USING (study_id) WHERE study_name = ? AND key = 'fingerprint'"
+_MADE_BY_SEARCH = (
+    "SELECT 1 FROM studies JOIN study_user_attributes USING (study_id) WHERE study_name = ? AND key = 'fingerprint'"
+)
 
 T = TypeVar("T")
 
 
 @final
 class SqliteStore:
-    """The file of one study; its driver is whoever holds the lock on the folder."""
+    """Store of one study in a file; its driver is the process that holds the lock on the folder (`folder_lock`)."""
 
     kind = "sqlite"
     study = STUDY_NAME
@@ -38,52 +41,52 @@ class SqliteStore:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._path = folder / STUDY_FILE
-        self.place = str(folder)
-        self.kept = str(self._path)
+        self.label = str(folder)
+        self.location = str(self._path)
 
     @cached_property
     def storage(self) -> RDBStorage:
-        """Optuna's way in."""
+        """Optuna's storage on the file."""
         return _connect(self._path)
 
     def check(self) -> None:
-        """Refuse what is no study before Optuna opens it: Optuna would make its tables in any database.
+        """Refuse a file that is no study before Optuna opens it: Optuna would create its tables in any database.
 
         Raises:
             ValueError: there is no file, it is damaged, or no search made it.
         """
         path = self._path
         if not path.is_file():
-            self._check_unmarked()
+            self._check_no_owner()
             raise ValueError(f"a study must be a folder with {STUDY_FILE}, there is none in {self._folder}")
         try:
             with closing(sqlite3.connect(path, timeout=LOCK_TIMEOUT)) as connection:
                 damage = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-                ours = damage == "ok" and connection.execute(_OURS, (STUDY_NAME,)).fetchone()
+                found = damage == "ok" and connection.execute(_MADE_BY_SEARCH, (STUDY_NAME,)).fetchone()
         except sqlite3.DatabaseError as error:
             raise ValueError(f"a study must be a database made by nas search, got {path}: {error}") from None
         if damage != "ok":
             raise ValueError(f"a study must be an undamaged database, got {path}: {' '.join(damage.split())}")
-        if not ours:
+        if not found:
             raise ValueError(f"a study must have been made by nas search, {path} was not")
 
-    def _check_unmarked(self) -> None:
-        if owner(self._folder) is not None:
+    def _check_no_owner(self) -> None:
+        if read_owner(self._folder) is not None:
             raise ValueError(
                 f"a folder holds one study, {self._folder} belongs to a study in PostgreSQL: add storage=postgres"
             )
 
     def exists(self) -> bool:
-        """Whether the folder has such a file."""
+        """Return whether the folder has the file."""
         return self._path.exists()
 
     def create(self, fill: Fill) -> None:
-        """Make the file under another name, and rename it.
+        """Create the file under another name and rename it.
 
         Raises:
             ValueError: the folder holds the trainings of a study in PostgreSQL.
         """
-        self._check_unmarked()
+        self._check_no_owner()
         part = self._folder / f".{STUDY_FILE}.part"
         for left in self._folder.glob(f"{part.name}*"):
             left.unlink()
@@ -95,49 +98,49 @@ class SqliteStore:
         storage.engine.dispose()  # the last connection takes the write-ahead log into the file
         part.replace(self._path)
 
-    def attempt(self, act: Callable[[], T]) -> T:
-        """What `act` returns, tried again while another process holds the file.
+    def retry(self, transaction: Callable[[], T]) -> T:
+        """Return the result of `transaction`, repeated while another process holds the file.
 
         Raises:
-            StorageError: it stays locked, or cannot be written to; the message says why.
+            StorageError: the file stays locked, or can't be written to; the message says why.
         """
-        return write(act, self._path)
+        return retry_while_busy(transaction, self._path)
 
     def add_trial(self, study_id: int, trial: FrozenTrial, unique: str) -> tuple[int, int]:  # noqa: ARG002 - no answer of a file is lost
         """Store a new trial."""
-        trial_id = self.attempt(lambda: self.storage.create_new_trial(study_id, trial))
+        trial_id = self.retry(lambda: self.storage.create_new_trial(study_id, trial))
         return trial_id, self.storage.get_trial_number_from_id(trial_id)
 
     def set_attributes(self, trial_id: int, attributes: Attributes) -> None:
         """Store user attributes of a trial."""
-        self.attempt(lambda: rows.set_attributes(self.storage.engine, trial_id, attributes))
+        self.retry(lambda: idempotent_rows.set_attributes(self.storage.engine, trial_id, attributes))
 
     def end_trial(self, trial_id: int, state: TrialState, values: Sequence[float] | None) -> None:
-        """End a trial."""
-        self.attempt(lambda: self.storage.set_trial_state_values(trial_id, state, values))
+        """Set the final state of a trial, and its values if it is complete."""
+        self.retry(lambda: self.storage.set_trial_state_values(trial_id, state, values))
 
-    def hurry(self) -> None:
-        """Nothing: no wait here is long."""
+    def stop_waiting(self) -> None:
+        """Do nothing: no wait here is long."""
 
-    def hold(self) -> None:
-        """Nothing: the lock on the folder is the lock on the file."""
+    def acquire_lock(self) -> None:
+        """Do nothing: the lock on the folder is the lock on the file."""
 
-    def sign(self) -> None:
-        """Nothing: the lock on the folder says who holds it."""
+    def record_driver(self) -> None:
+        """Do nothing: the lock on the folder names its holder."""
 
-    def release(self) -> None:
-        """Nothing."""
+    def release_lock(self) -> None:
+        """Do nothing: the lock on the folder is the lock on the file."""
 
     def is_driven(self) -> bool:
-        """Whether some process holds the lock on the folder."""
-        return is_held(self._folder)
+        """Return whether a process holds the lock on the folder."""
+        return is_locked(self._folder)
 
     def request_stop(self) -> None:
-        """Ask by a file in the folder."""
+        """Ask the driver to stop by a file in the folder."""
         (self._folder / STOP_FILE).touch()
 
     def take_stop_request(self) -> bool:
-        """Whether there is that file, which then goes."""
+        """Return whether the folder has that file, and remove it."""
         path = self._folder / STOP_FILE
         if not path.exists():
             return False
@@ -145,7 +148,7 @@ class SqliteStore:
         return True
 
     def close(self) -> None:
-        """Give the file's connections back."""
+        """Close the connections to the file."""
         self.storage.remove_session()
         self.storage.engine.dispose()
 
@@ -156,5 +159,5 @@ def _connect(path: Path) -> RDBStorage:
         made.execute("PRAGMA synchronous=NORMAL")  # with WAL: safe against any process dying, a third faster
         return made
 
-    # The path goes past the URL, where `?` and braces would have a meaning.
-    return LeanStorage(f"sqlite:///{STUDY_FILE}", engine_kwargs={"creator": connection})
+    # The path is not part of the URL, where `?` and braces would have a meaning.
+    return FastInsertStorage(f"sqlite:///{STUDY_FILE}", engine_kwargs={"creator": connection})

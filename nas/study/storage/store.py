@@ -1,4 +1,4 @@
-"""What a study needs of the database that it is kept in."""
+"""Protocol of the databases that keep a study."""
 
 from __future__ import annotations
 
@@ -12,53 +12,53 @@ T = TypeVar("T")
 
 Attributes = Mapping[str, object]
 Fill = Callable[[BaseStorage, str], None]
-"""Makes a study of this name in this storage."""
+"""Creates a study of this name in this storage."""
 
 
 class Store(Protocol):
-    """The place of one study in a database.
+    """Storage of one study in a database.
 
     Attributes:
-        kind: as `storage=` names it.
-        place: how errors name it.
-        kept: the file or the database.
-        study: the study's name in the database.
+        kind: `sqlite`, `postgres` or `memory`.
+        label: name of the study and its database in errors.
+        location: path of the file, or name of the database.
+        study: name of the study in the database.
     """
 
     kind: str
-    place: str
-    kept: str
+    label: str
+    location: str
     study: str
 
     @property
     def storage(self) -> BaseStorage:
-        """Optuna's way in."""
+        """Optuna's storage on the database."""
         ...
 
     def check(self) -> None:
-        """Nothing where the study is there and ours.
+        """Refuse to open a study that does not exist, or that no search made.
 
         Raises:
-            ValueError: there is none, or it is not one that a search made.
+            ValueError: one of the two.
         """
         ...
 
     def exists(self) -> bool:
-        """Whether there is something of the study's name, ours or not."""
+        """Return whether the database has a study of this name, made by a search or not."""
         ...
 
     def create(self, fill: Fill) -> None:
-        """Make the study; it bears its name once it is whole, so a process killed on the way leaves no half study."""
+        """Create the study under another name and rename it: a killed process leaves no half-made study."""
         ...
 
-    def attempt(self, act: Callable[[], T]) -> T:
-        """What `act` returns, tried again while the database is away or held for a moment.
+    def retry(self, transaction: Callable[[], T]) -> T:
+        """Return the result of `transaction`, repeated while the database is unreachable or locked.
 
         Args:
-            act: reads, or a transaction that leaves nothing behind when it fails and does no harm when done twice.
+            transaction: leaves nothing behind when it fails, and may succeed twice without harm.
 
         Raises:
-            StorageError: the database stays away, or takes no writes; the message says why.
+            StorageError: the database stays unreachable, or can't be written to; the message says why.
         """
         ...
 
@@ -66,12 +66,12 @@ class Store(Protocol):
         """Store a new trial without values.
 
         Args:
-            study_id: the database's key of the study.
-            trial: as `create_trial` makes it.
-            unique: a user attribute of it that no other trial of the study has.
+            study_id: primary key of the study.
+            trial: made by `create_trial`.
+            unique: key of a user attribute of `trial`, whose value no other trial of the study has.
 
         Returns:
-            The database's key of the trial, and its number in the study.
+            The primary key of the trial, and its number in the study.
         """
         ...
 
@@ -80,41 +80,41 @@ class Store(Protocol):
         ...
 
     def end_trial(self, trial_id: int, state: TrialState, values: Sequence[float] | None) -> None:
-        """End a trial, with its values where it is complete."""
+        """Set the final state of a trial, and its values if it is complete."""
         ...
 
-    def hurry(self) -> None:
-        """Wait for a database that is away no more: whoever waits for the search wants it to end."""
+    def stop_waiting(self) -> None:
+        """Wait no longer for an unreachable database, in running calls and later ones."""
         ...
 
-    def hold(self) -> None:
-        """Become the study's one driver, beside the lock on its folder.
+    def acquire_lock(self) -> None:
+        """Become the study's one driver; the caller holds the lock on its folder as well.
 
         Raises:
-            StudyHeldError: another process drives it; the message says which.
+            StudyLockedError: another process drives it; the message names it.
         """
         ...
 
-    def sign(self) -> None:
-        """Say in the study, which is there by now, who its driver is."""
+    def record_driver(self) -> None:
+        """Record the driver in the study, which exists by now."""
         ...
 
-    def release(self) -> None:
-        """Be its driver no more; doing so twice does nothing."""
+    def release_lock(self) -> None:
+        """Cease to be the study's driver; a second call does nothing."""
         ...
 
     def is_driven(self) -> bool:
-        """Whether some process drives the study now."""
+        """Return whether a process drives the study now."""
         ...
 
     def request_stop(self) -> None:
-        """Ask whoever drives the study to end in order."""
+        """Ask the study's driver to stop the search."""
         ...
 
     def take_stop_request(self) -> bool:
-        """Whether somebody has asked the driver, which calls this, to end since the last time."""
+        """Return whether a stop was requested since the last call, which only the driver makes."""
         ...
 
     def close(self) -> None:
-        """Give the database's connections back."""
+        """Close the connections to the database."""
         ...

@@ -1,4 +1,4 @@
-"""The database's URL: from the environment alone, and nowhere said again with its password."""
+"""URL of the database, read from the environment alone and never shown with its password."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ DRIVER = "postgresql+psycopg"
 SCHEMES = ("postgresql", "postgres", DRIVER)
 FORM = "postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
 
-_PATIENT_SOCKET = {
+_SOCKET_OPTIONS = {
     "connect_timeout": "10",
     "keepalives_idle": "30",
     "keepalives_interval": "10",
     "keepalives_count": "3",
     "tcp_user_timeout": "30000",
 }
-"""A peer that is gone is noticed within a minute instead of hours. libpq's parameters in seconds, the last in ms."""
+"""libpq's parameters, in seconds but the last in ms: a lost peer is noticed within a minute instead of hours."""
 
 
 def database_url(environ: Mapping[str, str] = os.environ) -> URL:
-    """The URL in the environment, for SQLAlchemy's psycopg driver.
+    """Return the URL in the environment, for SQLAlchemy's psycopg driver.
 
-    No message says anything of the URL but its scheme: a password with a sign in it that should have been written
-    otherwise may stand in any of its parts.
+    An error shows nothing of the URL but its scheme: with a character of the password that should have been escaped,
+    any other part may hold a piece of the password.
 
     Raises:
-        ValueError: there is none, or it is no URL of a PostgreSQL database.
+        ValueError: the variable is not set, or is no URL of a PostgreSQL database.
     """
     text = environ.get(VARIABLE, "").strip()
     if not text:
@@ -53,25 +53,25 @@ def database_url(environ: Mapping[str, str] = os.environ) -> URL:
     return url
 
 
-def parameters(url: URL) -> dict[str, Any]:
-    """What psycopg is called with to connect to `url`."""
+def connection_parameters(url: URL) -> dict[str, Any]:
+    """Return psycopg's keyword arguments for a connection to `url`."""
     dialect: Any = url.get_dialect()
     _, found = dialect(dbapi=dialect.import_dbapi()).create_connect_args(url)
-    return {**_PATIENT_SOCKET, "application_name": "nas", **found}
+    return {**_SOCKET_OPTIONS, "application_name": "nas", **found}
 
 
-def place_of(url: URL) -> str:
-    """Host and database of a URL: all of it that is ever shown.
+def host_and_database(url: URL) -> str:
+    """Return host and database of a URL, the only parts that are ever shown.
 
-    >>> place_of(make_url("postgresql://anna:secret@db.lab:5433/nas?sslmode=require"))
+    >>> host_and_database(make_url("postgresql://anna:secret@db.lab:5433/nas?sslmode=require"))
     'db.lab:5433/nas'
     """
     host = url.host or "the local server"
     return f"{host}{'' if url.port is None else f':{url.port}'}/{url.database}"
 
 
-def without_secrets(text: str, url: URL) -> str:
-    """A server's message with every form of the password gone, should one ever repeat it."""
+def redact_password(text: str, url: URL) -> str:
+    """Return a server's message with every form of the password replaced."""
     secrets = {str(secret) for secret in (url.password, url.query.get("password")) if secret}
     for secret in sorted(secrets | {quote(secret, safe="") for secret in secrets}, key=len, reverse=True):
         text = text.replace(secret, "***")

@@ -16,7 +16,7 @@ from PIL import Image
 
 from nas.cli import main
 from nas.cli.common.signals import obeying_signals
-from nas.study.lock import StudyLock
+from nas.study.storage.folder_lock import FolderLock
 from nas.study.study import open_study
 
 AT_ONCE = "budget.minutes=1e-9"  # ends before the first training
@@ -186,7 +186,7 @@ def test_a_study_made_with_something_else_is_refused_with_the_difference(refuse,
 
 
 def test_a_study_that_another_process_holds_is_refused(refuse, study: Path) -> None:
-    with StudyLock(study):
+    with FolderLock(study):
         assert f"is driven by process {os.getpid()} on " in refuse("study=mine")
 
 

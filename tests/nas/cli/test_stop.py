@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from nas.cli import main, status
-from nas.study.lock import StudyLock
+from nas.study.storage.folder_lock import FolderLock
 from nas.study.storage.sqlite import STOP_FILE
 from nas.study.study import create_study
 
@@ -26,7 +26,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_a_running_search_is_asked_to_end(folder: Path) -> None:
-    with StudyLock(folder):
+    with FolderLock(folder):
         assert main(["stop", f"study={folder}"]) == 0
     assert (folder / STOP_FILE).exists()
 
@@ -42,7 +42,7 @@ def test_nothing_runs(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_the_watch_ends_with_the_search(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lock = StudyLock(folder)
+    lock = FolderLock(folder)
     looks: list[float] = []
 
     def sleep(seconds: float) -> None:

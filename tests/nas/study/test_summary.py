@@ -9,7 +9,7 @@ import pytest
 from engine import candidate, curve, fingerprint
 
 from nas.jobs import Failure
-from nas.study.lock import StudyLock
+from nas.study.storage.folder_lock import FolderLock
 from nas.study.study import Study, create_study
 from nas.study.summary import open_for_reading
 
@@ -68,7 +68,7 @@ def test_the_front_document_has_the_agreed_shape(study: Study) -> None:
 
 
 def test_the_status_document_has_the_agreed_shape(study: Study) -> None:
-    with StudyLock(study.folder):
+    with FolderLock(study.folder):
         document = open_for_reading(study.folder).status_document()
     # Losses: accuracy (1 - a) / 0.9, MACs log10(macs / 1000) / 3.
     small, large = (1 - (1 - 0.5) / 0.9) * (1 - 1 / 3), (1 - (1 - 0.9) / 0.9) * (1 - 2 / 3)

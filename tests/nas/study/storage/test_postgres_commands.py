@@ -1,4 +1,4 @@
-"""The whole program with PostgreSQL: a search over a restart, its readers elsewhere, and mistakes in one line each."""
+"""Commands with PostgreSQL: a search over a restart of the server, readers elsewhere, and mistakes in one line."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from engine import candidate, curve, fingerprint
 from postgres_server import PASSWORD, Database
 
 from nas.cli import main
-from nas.study.storage.opening import driving
+from nas.study.storage.factory import locked_store
 from nas.study.study import create_study, resume_study
 from nas.study.summary import open_for_reading
 
@@ -48,7 +48,7 @@ def wait_until(condition: Callable[[], bool], what: Callable[[], str]) -> None:
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
-    """`nas search` in a folder of its own; everything that it prints lies there too."""
+    """Start `nas search` in a folder of its own, which also holds its output."""
     started: list[subprocess.Popen[bytes]] = []
 
     def begin(home: Path, *words: str) -> subprocess.Popen[bytes]:
@@ -84,8 +84,8 @@ def places_with_a_secret(*folders: Path) -> list[Path]:
     return [path for path, content in contents if any(secret.encode() in content for secret in SECRETS)]
 
 
-def titles(leader: int) -> bytes:
-    """The command lines of the living processes of a session."""
+def command_lines(leader: int) -> bytes:
+    """Return the command lines of the living processes of a session."""
     found = b""
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -100,7 +100,7 @@ def complete(capsys: pytest.CaptureFixture[str]) -> int:
     return int(printed(capsys, "status")["trials"]["complete"])
 
 
-def test_a_search_over_a_restart_stopped_and_resumed_its_readers_elsewhere_and_no_word_of_the_password(
+def test_a_search_survives_a_restart_is_read_elsewhere_and_never_shows_the_password(
     database: Database,
     tmp_path: Path,
     start: Start,
@@ -114,8 +114,8 @@ def test_a_search_over_a_restart_stopped_and_resumed_its_readers_elsewhere_and_n
     trials = here / "outputs" / "mine" / "trials"
     wait_until(lambda: process.poll() is not None or len(list(trials.glob("*"))) > 1, lambda: said(here))
     assert process.poll() is None, said(here)
-    assert titles(process.pid).count(b"\n") > 1
-    assert not any(secret.encode() in titles(process.pid) for secret in SECRETS)
+    assert command_lines(process.pid).count(b"\n") > 1
+    assert not any(secret.encode() in command_lines(process.pid) for secret in SECRETS)
 
     assert printed(capsys, "status")["driven"]
     assert main(["search", *WORDS[1:]]) == 2
@@ -162,8 +162,8 @@ def test_a_search_over_a_restart_stopped_and_resumed_its_readers_elsewhere_and_n
 
 @pytest.fixture
 def studied(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Database:
-    """A database with a study, and another folder to look at it from."""
-    with driving(tmp_path / "driver" / "mine", "postgres") as store:
+    """Create a study, and change to another folder."""
+    with locked_store(tmp_path / "driver" / "mine", "postgres") as store:
         study = create_study(tmp_path / "driver" / "mine", fingerprint(), store)
         for number in range(3):
             study.add(candidate(number))
@@ -184,7 +184,7 @@ def test_the_dashboard_follows_a_study_on_another_machine(studied: Database) -> 
     studied.server.stop("immediate")
     copy.follow()  # shows what it has
     studied.server.start()
-    with driving(Path("driver/mine"), "postgres") as store:
+    with locked_store(Path("driver/mine"), "postgres") as store:
         resume_study(Path("driver/mine"), fingerprint(), store).add(candidate(3))
     copy.follow()
     assert len(copy.storage.get_all_trials(copy.storage.get_study_id_from_name("mine"))) == 4
@@ -218,7 +218,7 @@ def test_no_url_is_one_line(
         (lambda text: text.replace("%40", "@"), "there is one @ too many"),
     ],
 )
-def test_a_database_that_lets_nobody_in_is_one_line(
+def test_a_refused_connection_is_one_line(
     studied: Database,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -248,6 +248,7 @@ def test_a_missing_extra_is_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     monkeypatch.setitem(sys.modules, "psycopg", None)
+    monkeypatch.delitem(sys.modules, "nas.study.storage.postgres", raising=False)
     monkeypatch.chdir(tmp_path)
     assert main(["status", "study=mine", "storage=postgres"]) == 2
     told = capsys.readouterr().err

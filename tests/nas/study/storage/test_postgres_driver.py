@@ -1,4 +1,4 @@
-"""One driver a study in PostgreSQL: refused with a name, back after a restart, and gone where another took over."""
+"""Driver lock in PostgreSQL: a second driver is refused by name, and the lock survives a restart of the server."""
 
 from __future__ import annotations
 
@@ -21,11 +21,10 @@ from postgres_server import Database
 
 from nas.config.specs import Budget
 from nas.search.driver import Search
-from nas.study.lock import StudyHeldError
 from nas.study.storage import postgres as postgres_module
-from nas.study.storage.opening import driving
+from nas.study.storage.errors import StorageError, StudyLockedError
+from nas.study.storage.factory import locked_store
 from nas.study.storage.postgres import PostgresStore, StudyTakenError
-from nas.study.storage.writing import StorageError
 from nas.study.study import Study, create_study, resume_study
 from nas.study.summary import open_for_reading
 from nas.study.trial import Record
@@ -33,11 +32,11 @@ from nas.study.trial import Record
 HOLD = """
 import sys
 from pathlib import Path
-from nas.study.storage.opening import driving
+from nas.study.storage.factory import locked_store
 from nas.study.study import create_study, resume_study
 folder = Path(sys.argv[1])
 made_with = {"objectives": [{"name": "macs", "direction": "minimize", "log": False, "best": 0.0, "worst": 1.0}]}
-with driving(folder, "postgres") as store:
+with locked_store(folder, "postgres") as store:
     (resume_study if store.exists() else create_study)(folder, made_with, store)
     print("held", flush=True)
     sys.stdin.read()
@@ -46,9 +45,9 @@ with driving(folder, "postgres") as store:
 
 @contextmanager
 def driven(folder: Path) -> Iterator[tuple[Study, PostgresStore]]:
-    """The study of a folder under a driver of this process."""
+    """Create or resume the study of a folder with this process as its driver."""
     folder.mkdir(parents=True, exist_ok=True)
-    with driving(folder, "postgres") as store:
+    with locked_store(folder, "postgres") as store:
         assert isinstance(store, PostgresStore)
         act = resume_study if store.exists() else create_study
         yield act(folder, fingerprint(), store), store
@@ -56,7 +55,7 @@ def driven(folder: Path) -> Iterator[tuple[Study, PostgresStore]]:
 
 @contextmanager
 def other_machine(folder: Path) -> Iterator[subprocess.Popen[str]]:
-    """Another process that drives the study of this name, with a folder of its own, until its standard input ends."""
+    """Start another process, with a folder of its own, that drives the study of this name, and kill it at the end."""
     elsewhere = folder.parent / "elsewhere" / folder.name
     elsewhere.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-c", HOLD, str(elsewhere)]
@@ -69,15 +68,15 @@ def other_machine(folder: Path) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
-def test_a_second_driver_is_told_who_the_first_one_is_and_follows_when_that_is_killed(
-    database: Database, tmp_path: Path
-) -> None:
+def test_a_second_driver_is_refused_by_name_until_the_first_is_killed(database: Database, tmp_path: Path) -> None:
     folder = tmp_path / "mine"
     with other_machine(folder) as process:
         expected = re.escape(f"mine in PostgreSQL at 127.0.0.1:{database.server.port}/{database.name} is driven by ")
         expected += f"process {process.pid} on {re.escape(socket.gethostname())} since 20"
         for _ in range(2):
-            with pytest.raises(StudyHeldError, match=f"^one search at a time may drive a study, {expected}") as refused:
+            with pytest.raises(
+                StudyLockedError, match=f"^one search at a time may drive a study, {expected}"
+            ) as refused:
                 driven(folder).__enter__()
             assert "\n" not in str(refused.value)
         reader = open_for_reading(folder, "postgres")
@@ -85,22 +84,22 @@ def test_a_second_driver_is_told_who_the_first_one_is_and_follows_when_that_is_k
         process.kill()
         process.wait()
     made_with = dict(reader.study.fingerprint)
-    with driving(folder, "postgres") as store:
+    with locked_store(folder, "postgres") as store:
         resumed = resume_study(folder, {"objectives": made_with["objectives"]}, store)
         assert resumed.is_driven()
     assert not reader.study.is_driven()
     reader.study.close()
 
 
-def test_a_driver_that_has_not_said_who_it_is_yet_still_drives(database: Database, tmp_path: Path) -> None:
+def test_a_driver_without_a_record_still_holds_the_lock(database: Database, tmp_path: Path) -> None:
     folder = tmp_path / "mine"
     elsewhere = tmp_path / "elsewhere" / "mine"
     for path in (folder, elsewhere):
         path.mkdir(parents=True)
     with (
-        driving(elsewhere, "postgres"),
-        pytest.raises(StudyHeldError, match="is driven by another process that has just started"),
-        driving(folder, "postgres"),
+        locked_store(elsewhere, "postgres"),
+        pytest.raises(StudyLockedError, match="is driven by another process that has just started"),
+        locked_store(folder, "postgres"),
     ):
         pass
 
@@ -118,17 +117,17 @@ def test_studies_of_other_names_and_other_schemas_are_driven_at_once(
 
 
 def restart(database: Database, pause: float = 0.0) -> None:
-    """A crash, and the server back after a while."""
+    """Crash the server and start it again after a pause."""
     database.server.stop("immediate")
     threading.Timer(pause, database.server.start).start() if pause else database.server.start()
 
 
-def test_a_driver_writes_on_after_a_restart_and_holds_the_study_again(database: Database, tmp_path: Path) -> None:
+def test_a_driver_reacquires_its_lock_and_writes_on_after_a_restart(database: Database, tmp_path: Path) -> None:
     with driven(tmp_path / "mine") as (study, _):
         study.add(candidate(0))
         restart(database, pause=0.5)
         assert study.add(candidate(1)) == 1
-        with pytest.raises(StudyHeldError, match=f"is driven by process {os.getpid()} on"):
+        with pytest.raises(StudyLockedError, match=f"is driven by process {os.getpid()} on"):
             driven(tmp_path / "elsewhere" / "mine").__enter__()
         assert [record.candidate.ask for record in study.records()] == [0, 1]
 
@@ -141,8 +140,8 @@ def asked_within_a_moment(study: Study) -> bool:
     return True
 
 
-def test_a_driver_takes_a_lost_lock_back_before_it_writes(database: Database, tmp_path: Path) -> None:
-    """At the next look for a request to stop, which comes twice a second."""
+def test_a_driver_reacquires_a_lost_lock_before_it_writes(database: Database, tmp_path: Path) -> None:
+    """The driver does so when it looks for a request to stop, twice a second."""
     with driven(tmp_path / "mine") as (study, store):
         database.sql("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
         until = time.monotonic() + 20
@@ -154,10 +153,8 @@ def test_a_driver_takes_a_lost_lock_back_before_it_writes(database: Database, tm
         assert not study.take_stop_request()
 
 
-def test_a_connection_that_the_server_still_takes_for_alive_does_not_lock_the_driver_out(
-    database: Database, tmp_path: Path
-) -> None:
-    """As after the driver's network was away for a moment."""
+def test_a_lost_connection_that_the_server_takes_for_alive_is_terminated(database: Database, tmp_path: Path) -> None:
+    """The state after a short failure of the driver's network."""
     with driven(tmp_path / "mine") as (study, store):
         assert store._lock is not None
         before = store._lock._connection
@@ -172,7 +169,7 @@ def test_a_connection_that_the_server_still_takes_for_alive_does_not_lock_the_dr
 
 
 class _Gone:
-    """A connection over which nothing goes any more."""
+    """Connection that transmits nothing any more."""
 
     def execute(self, *_: object) -> None:
         import psycopg  # noqa: PLC0415 - of an extra
@@ -180,11 +177,11 @@ class _Gone:
         raise psycopg.OperationalError("could not receive data from server: Connection timed out")
 
     def close(self) -> None:
-        """Nothing."""
+        """Do nothing."""
 
 
 @pytest.mark.parametrize("ended", [False, True], ids=["it still drives", "it has ended"])
-def test_a_driver_stops_where_another_one_had_the_study_meanwhile(
+def test_a_driver_stops_if_another_has_had_the_study_meanwhile(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ended: bool
 ) -> None:
     folder = tmp_path / "mine"
@@ -193,7 +190,7 @@ def test_a_driver_stops_where_another_one_had_the_study_meanwhile(
         elsewhere = tmp_path / "elsewhere" / "mine"
         elsewhere.mkdir(parents=True)
         database.sql("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
-        with driving(elsewhere, "postgres") as store:
+        with locked_store(elsewhere, "postgres") as store:
             resume_study(elsewhere, made_with, store).add(candidate(0))
             if not ended:
                 with pytest.raises(StudyTakenError, match=TAKEN):
@@ -212,7 +209,7 @@ TAKEN = (
 @contextmanager
 def driving_in(folder: Path, made_with: dict[str, Any]) -> Iterator[Study]:
     folder.mkdir(parents=True, exist_ok=True)
-    with driving(folder, "postgres") as store:
+    with locked_store(folder, "postgres") as store:
         yield create_study(folder, made_with, store)
 
 
@@ -222,7 +219,7 @@ class InPostgres(Setting):
 
     def run(self, folder: Path, executor: FakeExecutor | None = None) -> str:
         folder.mkdir(parents=True, exist_ok=True)
-        with driving(folder, "postgres") as store:
+        with locked_store(folder, "postgres") as store:
             return self._search(folder, executor or FakeExecutor(), store).run()
 
     def _search(self, folder: Path, executor: FakeExecutor, store: Any) -> Search:
@@ -234,8 +231,8 @@ class InPostgres(Setting):
         return Setting.search(other, folder, executor)
 
 
-def came_of(folder: Path) -> list[tuple[Any, ...]]:
-    """Like `told`, from the database."""
+def stored_trials(folder: Path) -> list[tuple[Any, ...]]:
+    """Return the trials as `told` does, from the database."""
     reader = open_for_reading(folder, "postgres")
     reader.study.close()
     return [_row(record) for record in reader.records]
@@ -254,7 +251,7 @@ def at(moment: int, act: Callable[[], object]) -> Callable[[int], None]:
 
 
 def status(folder: Path) -> dict[str, Any]:
-    """What a reader sees, once the server lets it in."""
+    """Return the status that a reader sees, once the server accepts it."""
     until = time.monotonic() + 20
     while True:
         try:
@@ -268,12 +265,12 @@ def status(folder: Path) -> dict[str, Any]:
             return document
 
 
-def test_a_search_over_a_restart_ends_like_one_in_a_file(database: Database, tmp_path: Path) -> None:
+def test_a_search_over_a_restart_equals_one_in_sqlite(database: Database, tmp_path: Path) -> None:
     setting, calm = InPostgres(budget=Budget(trials=8)), Setting(budget=Budget(trials=8))
     looks: list[int] = []
 
     def look_on(waits: int) -> None:
-        """Readers meanwhile, and a crash of the server in the middle."""
+        """Read the status, and crash the server in the middle of the search."""
         document = status(tmp_path / "elsewhere" / "mine")
         looks.append(document["trials"]["complete"])
         assert document["driven"] or waits == 8  # just after the crash the driver may not have looked yet
@@ -282,12 +279,12 @@ def test_a_search_over_a_restart_ends_like_one_in_a_file(database: Database, tmp
 
     assert setting.run(tmp_path / "mine", FakeExecutor(2, before_wait=look_on)) == "budget"
     calm.run(tmp_path / "calm", FakeExecutor(2))
-    assert came_of(tmp_path / "mine") == told(tmp_path / "calm")
+    assert stored_trials(tmp_path / "mine") == told(tmp_path / "calm")
     assert looks == sorted(looks)
     assert looks[-1] > looks[0] == 0
 
 
-def test_a_search_whose_database_stays_away_ends_in_order_and_goes_on_once_it_is_back(
+def test_a_search_stops_if_the_database_stays_unreachable_and_resumes_later(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(postgres_module, "DRIVER_PATIENCE", 0.3)
@@ -303,14 +300,14 @@ def test_a_search_whose_database_stays_away_ends_in_order_and_goes_on_once_it_is
         database.server.start()
     assert setting.run(tmp_path / "mine", FakeExecutor(2)) == "budget"
     Setting(budget=Budget(trials=8)).run(tmp_path / "calm", FakeExecutor(2))
-    assert came_of(tmp_path / "mine") == told(tmp_path / "calm")
+    assert stored_trials(tmp_path / "mine") == told(tmp_path / "calm")
 
 
-def test_whoever_presses_twice_need_not_wait_for_the_database(database: Database, tmp_path: Path) -> None:
+def test_a_second_interrupt_ends_the_wait_for_the_database(database: Database, tmp_path: Path) -> None:
     setting = InPostgres(budget=Budget(trials=8))
     (tmp_path / "mine").mkdir()
     try:
-        with driving(tmp_path / "mine", "postgres") as store:
+        with locked_store(tmp_path / "mine", "postgres") as store:
             executor = FakeExecutor(2)
             search = setting._search(tmp_path / "mine", executor, store)
 

@@ -1,4 +1,4 @@
-"""A study in a real PostgreSQL: what goes in comes out, once, and nothing foreign is touched."""
+"""Studies in a real PostgreSQL: reads equal writes, each write happens once, and foreign studies stay untouched."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from engine import candidate, curve, fingerprint, rejected
 from postgres_server import Database
 
 from nas.jobs import Failure
-from nas.study.storage.folder import MARK_FILE
-from nas.study.storage.opening import driving, store_of
+from nas.study.storage.factory import locked_store, make_store
+from nas.study.storage.folder_owner import OWNER_FILE
 from nas.study.study import Study, StudyMismatchError, create_study, open_study, resume_study
 from nas.study.summary import open_for_reading
 
@@ -27,9 +27,9 @@ DENIED = "must let this user make its tables and write to them, got permission d
 
 @contextmanager
 def driven(folder: Path) -> Iterator[Study]:
-    """The study of a folder, made or resumed by its driver."""
+    """Create or resume the study of a folder as its driver."""
     folder.mkdir(parents=True, exist_ok=True)
-    with driving(folder, "postgres") as store:
+    with locked_store(folder, "postgres") as store:
         act = resume_study if store.exists() else create_study
         study = act(folder, fingerprint(), store)
         yield study
@@ -42,7 +42,7 @@ def records(folder: Path) -> Any:
     return reader.records
 
 
-def test_everything_comes_out_as_it_went_in(database: Database, tmp_path: Path) -> None:
+def test_trials_and_attributes_read_back_as_written(database: Database, tmp_path: Path) -> None:
     given = candidate(
         4,
         rejected=(rejected(1), rejected(3, sampler_attrs={})),
@@ -63,7 +63,7 @@ def test_everything_comes_out_as_it_went_in(database: Database, tmp_path: Path) 
     assert complete.training == {"attempt": 2, "clock": 4.5}
     assert failed.failure == Failure("nan", "the training loss must stay finite, got nan")
     assert [r.state for r in (failed, pruned, running)] == ["failed", "pruned", "running"]
-    assert open_study(tmp_path / "mine", store_of(tmp_path / "mine", "postgres")).attribute("tail") == {"asks": 3}
+    assert open_study(tmp_path / "mine", make_store(tmp_path / "mine", "postgres")).attribute("tail") == {"asks": 3}
 
 
 def test_plain_optuna_reads_it(database: Database, tmp_path: Path) -> None:
@@ -122,16 +122,16 @@ def test_tables_of_another_optuna_are_refused_in_one_line(database: Database, tm
     assert "\n" not in str(refused.value)
 
 
-def test_a_resume_with_something_else_is_refused_with_the_difference(database: Database, tmp_path: Path) -> None:
+def test_a_resume_with_another_fingerprint_is_refused_with_the_difference(database: Database, tmp_path: Path) -> None:
     folder = tmp_path / "mine"
     with driven(folder):
         pass
     difference = "in mine in PostgreSQL at .* training.epochs is 3 in the study and 30 here. Take another study=NAME"
-    with driving(folder, "postgres") as store, pytest.raises(StudyMismatchError, match=difference):
+    with locked_store(folder, "postgres") as store, pytest.raises(StudyMismatchError, match=difference):
         resume_study(folder, fingerprint(training={"epochs": 30}), store)
 
 
-def test_a_process_killed_while_it_makes_a_study_leaves_none(
+def test_a_process_killed_while_it_creates_a_study_leaves_none(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Killed(BaseException):
@@ -151,7 +151,7 @@ def test_a_process_killed_while_it_makes_a_study_leaves_none(
     assert database.sql("SELECT string_agg(study_name, ' ') FROM studies") == "mine"
 
 
-def test_searches_that_start_at_once_make_the_tables_once(database: Database, tmp_path: Path) -> None:
+def test_concurrent_starts_create_the_tables_once(database: Database, tmp_path: Path) -> None:
     count, errors = 6, []
     barrier = threading.Barrier(count)
 
@@ -215,7 +215,7 @@ def test_a_folder_belongs_to_one_study(database: Database, tmp_path: Path, monke
     database.sql("DELETE FROM studies")
     with pytest.raises(ValueError, match=f"{folder} holds those of another than mine in PostgreSQL"):
         driven(folder).__enter__()
-    (folder / MARK_FILE).unlink()
+    (folder / OWNER_FILE).unlink()
     with driven(folder):
         pass
 
@@ -240,10 +240,10 @@ Act = Callable[[Study], object]
     ],
     ids=["add", "tell", "prune", "note", "attribute"],
 )
-def test_what_landed_and_whose_answer_was_lost_is_not_done_twice(
+def test_a_committed_write_whose_answer_is_lost_is_not_repeated(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, act: Act
 ) -> None:
-    """The server commits, and the connection breaks before it can say so."""
+    """Break the connection after the server's commit, before its answer arrives."""
     lost = []
     commit = psycopg.Connection.commit
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nas.study.storage.url import VARIABLE, database_url, parameters, place_of, without_secrets
+from nas.study.storage.url import VARIABLE, connection_parameters, database_url, host_and_database, redact_password
 
 pytest.importorskip("psycopg", reason="needs the extra: pip install 'inception-nas[postgres]'")
 
@@ -13,22 +13,24 @@ pytest.importorskip("psycopg", reason="needs the extra: pip install 'inception-n
 def test_every_way_to_write_it_leads_to_psycopg(scheme: str) -> None:
     url = database_url({VARIABLE: f" {scheme}://anna:s%40cr%2Ft@db.lab:5433/nas?sslmode=require "})
     assert url.drivername == "postgresql+psycopg"
-    asked = parameters(url)
+    asked = connection_parameters(url)
     expected = {"host": "db.lab", "port": 5433, "user": "anna", "password": "s@cr/t", "dbname": "nas"}
     assert asked.items() >= (expected | {"sslmode": "require", "connect_timeout": "10"}).items()
-    assert place_of(url) == "db.lab:5433/nas"
+    assert host_and_database(url) == "db.lab:5433/nas"
     assert "cr" not in repr(url)
 
 
-def test_what_the_url_says_of_time_counts() -> None:
-    assert parameters(database_url({VARIABLE: "postgresql:///nas?host=/run/db&connect_timeout=3"})).items() >= (
-        {"host": "/run/db", "dbname": "nas", "connect_timeout": "3"}.items()
-    )
+def test_a_timeout_in_the_url_overrides_the_default() -> None:
+    assert connection_parameters(
+        database_url({VARIABLE: "postgresql:///nas?host=/run/db&connect_timeout=3"})
+    ).items() >= ({"host": "/run/db", "dbname": "nas", "connect_timeout": "3"}.items())
 
 
 @pytest.mark.parametrize("password", ["{x}", "100%", "p#x", "a?b", "c:d", "e/f"])
-def test_a_password_may_have_signs_that_mean_something_elsewhere(password: str) -> None:
-    assert parameters(database_url({VARIABLE: f"postgresql://anna:{password}@h/nas"}))["password"] == password
+def test_a_password_may_have_special_characters(password: str) -> None:
+    assert (
+        connection_parameters(database_url({VARIABLE: f"postgresql://anna:{password}@h/nas"}))["password"] == password
+    )
 
 
 @pytest.mark.parametrize(
@@ -52,7 +54,7 @@ def test_a_password_may_have_signs_that_mean_something_elsewhere(password: str) 
         ("postgresql://", "it names no database"),
     ],
 )
-def test_what_is_no_such_url_is_refused_without_a_word_of_it(text: str, refusal: str) -> None:
+def test_another_url_is_refused_without_repeating_it(text: str, refusal: str) -> None:
     with pytest.raises(ValueError, match=refusal) as refused:
         database_url({VARIABLE: text})
     assert "hush" not in str(refused.value)
@@ -61,9 +63,9 @@ def test_what_is_no_such_url_is_refused_without_a_word_of_it(text: str, refusal:
     assert "\n" not in str(refused.value)
 
 
-def test_a_message_that_repeats_the_password_is_cleaned() -> None:
+def test_a_password_in_a_message_is_replaced() -> None:
     url = database_url({VARIABLE: "postgresql://anna:h%40sh@db/nas"})
-    assert without_secrets("no h@sh and no h%40sh", url) == "no *** and no ***"
+    assert redact_password("no h@sh and no h%40sh", url) == "no *** and no ***"
     asked = database_url({VARIABLE: "postgresql://db/nas?password=hush"})
-    assert without_secrets("no hush", asked) == "no ***"
-    assert without_secrets("nothing", database_url({VARIABLE: "postgresql://db/nas"})) == "nothing"
+    assert redact_password("no hush", asked) == "no ***"
+    assert redact_password("nothing", database_url({VARIABLE: "postgresql://db/nas"})) == "nothing"

@@ -1,4 +1,7 @@
-"""One driver a study: a lock on the study's folder that the operating system gives back when its holder dies."""
+"""File lock that admits one driver a folder, released by the operating system when its holder dies.
+
+It locks a study in SQLite. One in PostgreSQL has the lock of `postgres_lock` too, which other machines see.
+"""
 
 from __future__ import annotations
 
@@ -11,40 +14,38 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Self
 
+from nas.study.storage.errors import StudyLockedError
+
 LOCK_FILE = "driver.lock"
 TRIES = 5
 PAUSE_SECONDS = 0.05
 
 
-class StudyHeldError(ValueError):
-    """Another process drives the study; the message says which."""
-
-
-class StudyLock:
-    """Exclusive lock on a study's folder, held until `release` or until the process ends, however it ends."""
+class FolderLock:
+    """Exclusive lock on a folder, held until `release` or until the process ends, however it ends."""
 
     def __init__(self, folder: Path) -> None:
         """Take the lock.
 
         Args:
-            folder: the study's folder, which exists.
+            folder: of a study, a table or retrained networks; it exists.
 
         Raises:
-            StudyHeldError: another process holds it.
+            StudyLockedError: another process holds it.
         """
         self._file: IO[str] = (folder / LOCK_FILE).open("a+", encoding="utf-8")
-        if not _taken(self._file):
+        if not _try_lock(self._file):
             self._file.seek(0)
-            holder = _describe(self._file.read())
+            holder = _describe_holder(self._file.read())
             self._file.close()
-            raise StudyHeldError(f"one search at a time may drive a study, {folder} is driven by {holder}")
+            raise StudyLockedError(f"one search at a time may drive a study, {folder} is driven by {holder}")
         self._file.truncate(0)
         started = datetime.now(UTC).isoformat(timespec="seconds")
         json.dump({"pid": os.getpid(), "host": socket.gethostname(), "since": started}, self._file)
         self._file.flush()
 
     def release(self) -> None:
-        """Give the lock back; doing so twice does nothing."""
+        """Release the lock; a second call does nothing."""
         self._file.close()
 
     def __enter__(self) -> Self:
@@ -54,8 +55,8 @@ class StudyLock:
         self.release()
 
 
-def is_held(folder: Path) -> bool:
-    """Whether some process drives the study in `folder` now."""
+def is_locked(folder: Path) -> bool:
+    """Return whether a process holds the lock on `folder` now."""
     try:
         with (folder / LOCK_FILE).open(encoding="utf-8") as file:  # a reader need not be allowed to write
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -66,8 +67,8 @@ def is_held(folder: Path) -> bool:
     return False
 
 
-def _taken(file: IO[str]) -> bool:
-    """Take the lock; whoever only looks whether it is held, holds it for a moment, so one try is not enough."""
+def _try_lock(file: IO[str]) -> bool:
+    """Return whether the lock was taken, after a few tries: `is_locked` of a reader holds it for a moment."""
     for left in reversed(range(TRIES)):
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -78,7 +79,7 @@ def _taken(file: IO[str]) -> bool:
     return False
 
 
-def _describe(text: str) -> str:
+def _describe_holder(text: str) -> str:
     try:
         holder = json.loads(text)
         return f"process {holder['pid']} on {holder['host']} since {holder['since']}"

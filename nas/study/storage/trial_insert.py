@@ -1,4 +1,4 @@
-"""Optuna's way into a database, for a driver that stores whole trials."""
+"""Optuna's storage with a fast insert of whole trials."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from sqlalchemy import insert
 
 
 @final
-class LeanStorage(RDBStorage):
-    """Stores a new trial in seven statements instead of a hundred.
+class FastInsertStorage(RDBStorage):
+    """Storage that inserts a new trial with seven statements instead of a hundred.
 
     Optuna looks up the trial before it writes each parameter and attribute, and each parameter in earlier trials as
-    well, which took most of what one driver spends on a trial. But here the trial is new, and parameters cannot change
-    within a study, since the space stands in its fingerprint. The method overridden is none of Optuna's public ones:
-    where Optuna ceases to call it, trials are stored as slowly as ever, and a test says so.
+    well, which took most of the driver's time on a trial. But here the trial is new, and parameters can't change within
+    a study, since its fingerprint holds the space. The overridden method is not public in Optuna: if a version no
+    longer calls it, trials are stored as slowly as before, and a test fails.
     """
 
     def __init__(self, url: str, engine_kwargs: dict[str, Any]) -> None:
@@ -29,15 +29,15 @@ class LeanStorage(RDBStorage):
         self._numbers: dict[int, int] = {}
 
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
-        """Store a new trial; its id."""
+        """Store a new trial and return its ID."""
         trial = self._create_new_trial(study_id, template_trial)
         self._numbers[trial._trial_id] = trial.number
         return trial._trial_id
 
     def get_trial_number_from_id(self, trial_id: int) -> int:
-        """The number of a trial, without reading all of it where it was stored by this process."""
-        known = self._numbers.get(trial_id)
-        return super().get_trial_number_from_id(trial_id) if known is None else known
+        """Return the number of a trial, from memory if this process stored it: Optuna reads the whole trial."""
+        number = self._numbers.get(trial_id)
+        return super().get_trial_number_from_id(trial_id) if number is None else number
 
     def _get_prepared_new_trial(self, study_id: int, template_trial: FrozenTrial | None, session: Any) -> Any:
         if template_trial is None:
@@ -45,14 +45,14 @@ class LeanStorage(RDBStorage):
         bare = copy.copy(template_trial)
         bare.params, bare.user_attrs, bare.system_attrs = {}, {}, {}
         trial: Any = super()._get_prepared_new_trial(study_id, bare, session)
-        for model, rows in rows_of(trial.trial_id, template_trial).items():
+        for model, rows in trial_rows(trial.trial_id, template_trial).items():
             if rows:
                 session.execute(insert(model), rows)
         return trial
 
 
-def rows_of(trial_id: int, trial: FrozenTrial) -> dict[Any, list[dict[str, Any]]]:
-    """What belongs to a trial, by table."""
+def trial_rows(trial_id: int, trial: FrozenTrial) -> dict[Any, list[dict[str, Any]]]:
+    """Return the rows of a trial's parameters and attributes, by the model of their table."""
     params = [
         {
             "trial_id": trial_id,
@@ -64,10 +64,10 @@ def rows_of(trial_id: int, trial: FrozenTrial) -> dict[Any, list[dict[str, Any]]
     ]
     return {
         models.TrialParamModel: params,
-        models.TrialUserAttributeModel: _attributes(trial_id, trial.user_attrs),
-        models.TrialSystemAttributeModel: _attributes(trial_id, trial.system_attrs),
+        models.TrialUserAttributeModel: _attribute_rows(trial_id, trial.user_attrs),
+        models.TrialSystemAttributeModel: _attribute_rows(trial_id, trial.system_attrs),
     }
 
 
-def _attributes(trial_id: int, attributes: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _attribute_rows(trial_id: int, attributes: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [{"trial_id": trial_id, "key": key, "value_json": json.dumps(value)} for key, value in attributes.items()]

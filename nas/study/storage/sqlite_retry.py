@@ -1,4 +1,4 @@
-"""Writing to a database that another process may hold for a moment, or whose disk may be full."""
+"""Writes to SQLite: repeated while another process holds the file, refused with the reason if the disk is at fault."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from typing import TypeVar
 from optuna.exceptions import StorageInternalError
 from sqlalchemy.exc import OperationalError
 
+from nas.study.storage.errors import StorageError
+
 PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
 """Seconds between tries; SQLite itself has waited before each of them."""
 
-_MOMENTARY = ("SQLITE_BUSY", "SQLITE_LOCKED")
+_TRANSIENT = ("SQLITE_BUSY", "SQLITE_LOCKED")
 _LAWS = {
     "SQLITE_BUSY": "the study must be free for its search to write, another process held it through every try",
     "SQLITE_LOCKED": "the study must be free for its search to write, another process held it through every try",
@@ -26,44 +28,40 @@ _LAWS = {
 T = TypeVar("T")
 
 
-class StorageError(ValueError):
-    """The study cannot be written to; what stands in it is intact, and a search can be resumed once it can."""
-
-
-def write(act: Callable[[], T], where: object) -> T:
-    """What `act` returns, tried again with growing pauses while another process holds the database.
+def retry_while_busy(transaction: Callable[[], T], path: object) -> T:
+    """Return the result of `transaction`, repeated with growing pauses while another process holds the database.
 
     Args:
-        act: one transaction, which leaves nothing behind when it fails.
-        where: what is written to, named in the error.
+        transaction: leaves nothing behind when it fails.
+        path: the database, named in the error.
 
     Raises:
-        StorageError: the database stays locked, or cannot be written to; the message says why.
+        StorageError: the database stays locked, or can't be written to; the message says why.
     """
     for pause in (*PAUSES, None):
         try:
-            return act()
+            return transaction()
         except (StorageInternalError, OperationalError) as error:
             code = _code(error)
             law = next((law for name, law in _LAWS.items() if code.startswith(name)), None)
             if law is None:
                 raise
-            if pause is None or not code.startswith(_MOMENTARY):
-                raise StorageError(f"{law}, got {_first(error)} for {where}") from error
+            if pause is None or not code.startswith(_TRANSIENT):
+                raise StorageError(f"{law}, got {_message(error)} for {path}") from error
         time.sleep(pause)
     raise AssertionError("the last try returns or raises")
 
 
 def _code(error: BaseException) -> str:
-    """SQLite's name of what went wrong, empty where SQLite said nothing."""
-    return next((link.sqlite_errorname for link in _behind(error) if isinstance(link, sqlite3.OperationalError)), "")
+    """Return SQLite's name of the error, empty if SQLite did not raise it."""
+    return next((link.sqlite_errorname for link in _chain(error) if isinstance(link, sqlite3.OperationalError)), "")
 
 
-def _first(error: BaseException) -> str:
-    return next((str(link) for link in _behind(error) if isinstance(link, sqlite3.OperationalError)), str(error))
+def _message(error: BaseException) -> str:
+    return next((str(link) for link in _chain(error) if isinstance(link, sqlite3.OperationalError)), str(error))
 
 
-def _behind(error: BaseException) -> Iterator[BaseException]:
+def _chain(error: BaseException) -> Iterator[BaseException]:
     link: BaseException | None = error
     while link is not None:
         yield link

@@ -1,4 +1,4 @@
-"""A database that is locked for a moment, for good, on a full disk, or read-only; and what a search makes of it."""
+"""Retries of writes to SQLite, and the end of a search on a locked, full or read-only disk."""
 
 from __future__ import annotations
 
@@ -18,15 +18,16 @@ from nas.config.specs import Budget
 from nas.jobs import Outcome
 from nas.jobs.failures import disk_failure
 from nas.study.storage import sqlite as sqlite_module
-from nas.study.storage import writing
+from nas.study.storage import sqlite_retry
+from nas.study.storage.errors import StorageError
 from nas.study.storage.sqlite import STUDY_FILE
-from nas.study.storage.writing import StorageError, write
+from nas.study.storage.sqlite_retry import retry_while_busy
 from nas.study.study import create_study
 
 Mount = Callable[[str], Path]
 
 
-def test_a_study_locked_for_a_moment_is_written_in_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_write_is_repeated_until_the_lock_is_released(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sqlite_module, "LOCK_TIMEOUT", 0.01)
     tries: list[float] = []
     with closing(create_study(tmp_path, fingerprint())) as study:
@@ -39,15 +40,15 @@ def test_a_study_locked_for_a_moment_is_written_in_the_end(tmp_path: Path, monke
                 if len(tries) == 3:
                     other.rollback()
 
-            monkeypatch.setattr(writing.time, "sleep", pause)
+            monkeypatch.setattr(sqlite_retry.time, "sleep", pause)
             study.set_attribute("budget", 7)
         assert study.attribute("budget") == 7
     assert tries == [0.5, 1.0, 2.0]
 
 
-def test_a_study_locked_for_good_is_told_of_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lock_beyond_the_last_try_is_an_error_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sqlite_module, "LOCK_TIMEOUT", 0.01)
-    monkeypatch.setattr(writing, "PAUSES", (0.0, 0.0))
+    monkeypatch.setattr(sqlite_retry, "PAUSES", (0.0, 0.0))
     with closing(create_study(tmp_path, fingerprint())) as study:
         with closing(sqlite3.connect(tmp_path / STUDY_FILE)) as other:
             other.execute("BEGIN EXCLUSIVE")
@@ -58,16 +59,16 @@ def test_a_study_locked_for_good_is_told_of_in_one_line(tmp_path: Path, monkeypa
         assert study.attribute("budget") == 8
 
 
-def test_an_error_that_is_not_the_disks_passes() -> None:
+def test_an_error_of_another_kind_passes_unchanged() -> None:
     def wrong() -> None:
         raise StorageInternalError("a value too long")
 
     with pytest.raises(StorageInternalError, match="a value too long"):
-        write(wrong, "study.db")
+        retry_while_busy(wrong, "study.db")
 
 
 def fill(folder: Path, spare: int) -> Path:
-    """A file that leaves about `spare` bytes of its file system."""
+    """Write a file that leaves about `spare` bytes of its file system."""
     path = folder / "ballast"
     space = os.statvfs(folder)
     path.write_bytes(b"\0" * (space.f_bavail * space.f_frsize - spare))
@@ -76,7 +77,7 @@ def fill(folder: Path, spare: int) -> Path:
 
 @dataclass
 class DiskExecutor(FakeExecutor):
-    """One whose trainings end, as real ones do, with what the disk said to their checkpoint."""
+    """Executor whose trainings fail, as real ones do, when their checkpoint can't be written."""
 
     def _step(self, handle: FakeHandle) -> Outcome | None:
         try:
@@ -90,13 +91,11 @@ def at(moment: int, act: Callable[[], object]) -> Callable[[int], None]:
 
 
 def void(_: object) -> None:
-    """Nothing, whatever it is given."""
+    """Return None for any value."""
 
 
 @pytest.mark.parametrize("spare", [0, 8192])
-def test_a_full_disk_ends_a_search_in_order_and_it_goes_on_once_there_is_room(
-    mount: Mount, tmp_path: Path, spare: int
-) -> None:
+def test_a_search_stops_on_a_full_disk_and_resumes_with_equal_results(mount: Mount, tmp_path: Path, spare: int) -> None:
     folder = mount("size=4m")
     setting = Setting(budget=Budget(trials=8))
     executor = DiskExecutor(2, before_wait=at(7, lambda: fill(folder, spare)))
@@ -113,12 +112,12 @@ def test_a_full_disk_ends_a_search_in_order_and_it_goes_on_once_there_is_room(
     assert told(folder / "study") == told(tmp_path / "unbroken")
 
 
-def test_a_folder_that_turns_read_only_ends_a_search_in_order(mount: Mount, tmp_path: Path) -> None:
+def test_a_search_stops_in_a_read_only_folder_and_resumes_with_equal_results(mount: Mount, tmp_path: Path) -> None:
     folder = mount("size=16m")
     setting = Setting(budget=Budget(trials=8))
 
     def protect() -> None:
-        """What is open stays so; nothing new can be opened for writing."""
+        """Make the folder read-only for files that are opened from now on."""
         subprocess.run(["mount", "--bind", str(folder), str(folder)], check=True)
         subprocess.run(["mount", "-o", "remount,ro,bind", str(folder)], check=True)
 
@@ -132,7 +131,7 @@ def test_a_folder_that_turns_read_only_ends_a_search_in_order(mount: Mount, tmp_
     assert told(folder / "study") == told(tmp_path / "unbroken")
 
 
-def test_a_study_that_takes_no_writes_ends_a_search_in_order(tmp_path: Path) -> None:
+def test_a_search_stops_on_a_read_only_database_and_resumes_with_equal_results(tmp_path: Path) -> None:
     setting = Setting(budget=Budget(trials=4))
     executor = FakeExecutor()
     search = setting.search(tmp_path / "study", executor)

@@ -1,0 +1,55 @@
+"""Construction of a study's store from the kind of its database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from nas.study.storage.folder_lock import FolderLock
+from nas.study.storage.sqlite import SqliteStore
+from nas.study.storage.store import Store
+
+MISSING = "psycopg must be installed for storage=postgres: pip install 'inception-nas[postgres]'"
+
+
+def make_store(folder: Path, kind: str) -> Store:
+    """Return the store of a folder's study; it connects to nothing yet.
+
+    Args:
+        folder: of the study.
+        kind: `sqlite` or `postgres`.
+
+    Raises:
+        ValueError: another kind, or PostgreSQL without its extra or without a URL in the environment.
+    """
+    if kind == "sqlite":
+        return SqliteStore(folder)
+    if kind != "postgres":
+        raise ValueError(f"a store must be sqlite or postgres, got {kind!r}")
+    try:
+        from nas.study.storage.postgres import PostgresStore  # noqa: PLC0415 - of an extra
+    except ImportError as error:
+        raise ValueError(f"{MISSING} ({error})") from error
+    return PostgresStore(folder)
+
+
+@contextmanager
+def locked_store(folder: Path, kind: str) -> Iterator[Store]:
+    """Yield the store of a folder's study while this process is its one driver.
+
+    Args:
+        folder: of the study, made if it does not exist.
+        kind: `sqlite` or `postgres`.
+
+    Raises:
+        StudyLockedError: another process drives it; the message names it.
+    """
+    store = make_store(folder, kind)
+    try:
+        store.acquire_lock()
+        folder.mkdir(parents=True, exist_ok=True)  # not before: a mistake leaves no folder behind
+        with FolderLock(folder):
+            yield store
+    finally:
+        store.release_lock()
