@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from nas.cli.common.printing import Row, print_document
-from nas.config.table_commands import RehearseConfig
+from nas.config.commands import RehearseConfig
 from nas.reports.rehearsals import draw_rehearsals, rehearsal_table
 from nas.tabular.simulation.bands import band
 from nas.tabular.simulation.document import document, horizon_of

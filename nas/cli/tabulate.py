@@ -14,7 +14,7 @@ import torch
 
 from nas.cli.common.printing import Row, print_document
 from nas.cli.common.signals import CODES, obeying_signals
-from nas.config.table_commands import TabulateConfig
+from nas.config.commands import TabulateConfig
 from nas.data import DataInfo, describe
 from nas.evaluation.driver import Rules, Trainings
 from nas.evaluation.trial_runner import TrialRunner

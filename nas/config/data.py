@@ -1,6 +1,6 @@
-"""What a study is searched on, as plain values: the source, the splits, the size and the augmentation.
+"""Configuration of an image set: source, splits, size and augmentation.
 
-Imports nothing heavy, so that a command line can be checked in milliseconds.
+Imports nothing heavy, so that a command line is checked in milliseconds.
 """
 
 from __future__ import annotations
@@ -16,39 +16,42 @@ SOURCES = ("digits", "parquet", "image_folder", "hub", "tensors")
 
 @dataclass(frozen=True)
 class DataSpec:
-    """One image set, how it is split, and how its training part is augmented.
+    """Image set, its splits, and the augmentation of its training part.
 
-    The splits are cut in this order, each stratified by class and drawn by `split_seed`: the test part (only where the
-    source has none of its own), the validation part, and then the share of the rest that is trained on. So neither the
-    test nor the validation part changes with `train_fraction`.
+    The splits are cut in this order, each stratified by class and drawn with `split_seed`: the test part (only if the
+    source has none of its own), the validation part, and the share of the rest to train on. So neither the test nor
+    the validation part depends on `train_fraction`.
 
     Attributes:
-        name: names the study, e.g. `digits`; with source `hub` also the data set's name on the Hugging Face Hub.
-        source: `digits` (embedded in scikit-learn), `parquet`, `image_folder` (class = folder), `hub`, or `tensors`
-            (handed in from Python, split already and as large as they are).
-        path: folder (or, for `parquet`, one file) to read; None for `digits` and `hub`.
-        hub_name: data set on the Hub, `owner/name`; `parquet` reads it where no path is given, `hub` instead of `name`.
-        hub_config: configuration of the data set on the Hub, None for its only one.
-        hub_revision: commit or tag on the Hub; None takes the newest at the first read, and the cache keeps that one.
-        image_column: column of the images in Parquet or on the Hub, None to find it by its type.
-        label_column: column of the labels, None to find it by its type.
-        train_split: split, or subfolder, that train and validation come out of.
-        test_split: split, or subfolder, to test on; None takes `test` where there is one and else cuts one off.
-        resolution: side of the square images in pixels; None keeps the source's own size, which must then be one size.
-            Other shapes are cropped centrally to a square first.
-        channels: 1 (grey) or 3 (RGB); None is 1 where every training image is grey, else 3.
+        name: name of the image set, and part of the study's default name; with source `hub` also the data set's name
+            on the Hugging Face Hub.
+        source: `digits` (embedded in scikit-learn), `parquet`, `image_folder` (one folder a class), `hub`, or
+            `tensors` (tensors from Python that `nas.api.search` wrote, already split).
+        path: folder, or for `parquet` also a single file, to read; None for `digits` and `hub`.
+        hub_name: data set on the Hub as OWNER/NAME; read by `parquet` if no path is given, and by `hub` instead of
+            `name`.
+        hub_config: configuration of the data set on the Hub; None for its only one.
+        hub_revision: commit or tag on the Hub; None takes the newest at the first read, which the cache then keeps.
+        image_column: column of the images, in Parquet or on the Hub; None finds it by its type.
+        label_column: column of the labels; None finds it by its type.
+        train_split: split, or subfolder, of training and validation images.
+        test_split: split, or subfolder, of test images; None takes `test` if it exists, and else cuts a test part off.
+        resolution: side of the square images in pixels, at least 1; None keeps the source's size, which must be the
+            same for all images. Images of other proportions are first cropped centrally to a square.
+        channels: 1 (grey) or 3 (RGB); None is 1 if every training image is grey, and else 3.
         val_fraction: share of the training part to validate on, in (0, 1).
-        test_fraction: share to cut off for the test where the source has no test part, in [0, 1); 0 cuts off none.
-        train_fraction: share of what is left that is trained on, in (0, 1]; a smaller share lies inside a larger one.
-        split_seed: draws the splits, at least 0.
-        flip: mirror half of the training images left to right.
-        crop_padding: shift training images by up to this many pixels each way, at least 0; the border shows the mean.
-        cache: folder of decoded images; None is $NAS_CACHE_DIR or else the user's cache folder.
-        cache_gib: decoded images are kept there where they take at most so many GiB, at least 0; larger sets are
-            decoded anew in every epoch. None allows half of what is free on the disk.
+        test_fraction: share to cut off as the test part if the source has none, in [0, 1); 0 cuts off none.
+        train_fraction: share of the remaining images to train on, in (0, 1]; a smaller share is a subset of a larger.
+        split_seed: seed of the splits, at least 0.
+        flip: mirror training images left to right with probability one half.
+        crop_padding: largest random shift of training images in pixels, at least 0; the border has the mean color.
+        cache: folder of decoded images; None is $NAS_CACHE_DIR, or else the user's cache folder.
+        cache_gib: largest set to cache decoded, in GiB, at least 0; larger sets are decoded anew in every epoch. None
+            is half of the free disk space.
         streaming: `always` reads images from disk in batches, `never` holds them in the memory of the device, `auto`
-            streams sets that would take more than a quarter of what a training has. Curves don't depend on it.
-        decode_workers: threads of one training that read or decode images ahead, at least 1; None shares the cores out.
+            streams sets that need more than a quarter of a training's memory. Learning curves do not depend on it.
+        decode_workers: threads of one training that read or decode images ahead, at least 1; None divides the cores
+            evenly among the trainings.
 
     Raises:
         ValueError: a value outside its range, or a source without what it needs.
@@ -132,7 +135,7 @@ class DataSpec:
             raise ValueError(f"data.decode_workers must be at least 1, got {self.decode_workers}")
 
     def stored_in(self, folder: Path) -> DataSpec:
-        """The same images and splits, read from a folder that holds the decoded source."""
+        """Return the same images and splits, read from a folder that holds the decoded source."""
         plain: dict[str, Any] = {
             "source": "tensors",
             "path": str(folder),
@@ -144,7 +147,7 @@ class DataSpec:
 
     @property
     def slug(self) -> str:
-        """The name as a part of a file name.
+        """Name of the set as part of a file name.
 
         >>> DataSpec(name="uoft-cs/cifar10", source="hub").slug
         'uoft-cs-cifar10'
@@ -153,7 +156,7 @@ class DataSpec:
 
     @property
     def hub(self) -> str | None:
-        """The name to read from the Hub, None where the images come from elsewhere."""
+        """Name of the set on the Hub, None if the images come from elsewhere."""
         if self.source == "hub":
             return self.hub_name or self.name
         return self.hub_name if self.source == "parquet" and not self.path else None

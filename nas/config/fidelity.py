@@ -1,4 +1,4 @@
-"""How far trials are trained, as plain checked values."""
+"""Configuration of the multi-fidelity policy."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import Any
 
 @dataclass(frozen=True)
 class FidelitySpec:
-    """How far a trial is trained before the next decision about it.
+    """Multi-fidelity policy: how many epochs a trial is trained before the next decision about it.
 
     Attributes:
-        name: `full`, every trial to the recipe's last epoch, another module of nas/fidelity, or the dotted path of
+        name: module of nas/fidelity, such as `full`, which trains every trial to the last epoch, or the dotted path of
             a policy of your own.
-        options: settings of that policy.
-        repeats: how often a network of the front is trained again, from scratch with another seed, before it is
-            believed; it counts with the mean over its trainings. 0 believes the first one.
+        options: options of that policy.
+        repeats: number of further trainings, each with another seed, of a network on the front before it counts as
+            found, at least 0; its values are the means over its trainings.
 
     Raises:
-        ValueError: a name that can't be a module's or a dotted path, or repeats that are no whole number from 0 on.
+        ValueError: the name is neither a module name nor a dotted path, or repeats is not a whole number of at least 0.
     """
 
     name: str = "full"

@@ -1,4 +1,4 @@
-"""Which sampler draws the architectures, as plain checked values."""
+"""Configuration of the sampler."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ REJECTED_AS = ("pruned", "worst")
 
 @dataclass(frozen=True)
 class SamplerSpec:
-    """A sampler and how it is told what was rejected.
+    """Sampler of architectures, one of Optuna's or one of our own.
 
     Attributes:
-        name: names the sampler.
+        name: name of the sampler in reports.
         optuna_class: class in `optuna.samplers`; null for a sampler of our own.
-        options: arguments of that sampler, the seed apart.
-        rejected_as: how the sampler sees an architecture that breaks a limit: `pruned`, a pruned trial with its
-            constraints, or `worst`, a complete trial with the worst values.
-        module: a sampler of our own, by its module in nas/samplers; null for one of Optuna's.
+        options: arguments of the sampler, without the seed.
+        rejected_as: state in which the sampler sees an architecture that breaks a limit: `pruned`, a pruned trial with
+            constraint values, or `worst`, a complete trial with the worst values.
+        module: module of nas/samplers, or the dotted path of a sampler of your own; null for one of Optuna's.
 
     Raises:
-        ValueError: a word that there is not, none or two samplers, or a seed among the options.
+        ValueError: an unknown value, not exactly one of `optuna_class` and `module`, or a seed among the options.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Where a search is tracked beside its study, as plain checked values."""
+"""Configuration of the experiment tracker."""
 
 from __future__ import annotations
 
@@ -11,22 +11,23 @@ FORBIDDEN_IN_PROJECT = set("/\\#?%:")
 
 @dataclass(frozen=True)
 class TrackingSpec:
-    """Where a search is tracked beside its study, which stays the truth.
+    """Experiment tracker of a search; the study itself does not depend on it.
 
     Attributes:
-        name: `wandb`, `none`, or the dotted path of a function that makes a tracker, such as `my_module.make`.
-        project: the W&B project.
-        entity: the W&B user or team; null for the default one of the key.
-        mode: `offline` writes into the study's folder only, `online` uploads too; `auto` is online exactly when a key
-            is configured (WANDB_API_KEY, WANDB_IDENTITY_TOKEN_FILE, or what `wandb login` wrote).
-        trials: whether every trial gets a run of its own, with its learning curve, beside the study's run.
-        plot_seconds: least seconds between two pictures of the front, at least 0.
-        finish_seconds: seconds that an unfinished upload is waited for at the end of a search, at least 0; a server
-            that was not reached for as long is not waited for.
+        name: `wandb` (Weights & Biases), `none`, or the dotted path of a function that makes a tracker, such as
+            `my_module.make`.
+        project: W&B project, 1 to 128 characters.
+        entity: W&B user or team; null for the default entity of the key.
+        mode: `offline` writes to the study's folder only, `online` uploads too, `auto` is online if and only if a key
+            is configured (WANDB_API_KEY, WANDB_IDENTITY_TOKEN_FILE, or `wandb login`).
+        trials: log each trial as a run of its own with its learning curve, beside the run of the study.
+        plot_seconds: least number of seconds between two plots of the front, at least 0.
+        finish_seconds: seconds to wait for an unfinished upload at the end of a search, at least 0; a server that was
+            unreachable for as long is not waited for.
         options: arguments of a tracker of your own; `wandb` and `none` take none.
 
     Raises:
-        ValueError: a word that there is not, or a number out of range.
+        ValueError: an unknown value, or a number out of range.
     """
 
     name: str = "wandb"

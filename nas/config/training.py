@@ -1,4 +1,4 @@
-"""How a network is trained: one flat set of settings, checked when made, free of torch."""
+"""Configuration of the training recipe; imports no torch."""
 
 from __future__ import annotations
 
@@ -12,27 +12,28 @@ PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that decides a training besides the network, the data and the seed.
+    """Training recipe: every setting of a training except the network, the data and the seed.
 
-    Weight decay never touches a parameter of one dimension (normalisation scales and shifts, biases).
+    Weight decay does not apply to one-dimensional parameters (normalisation scales and shifts, biases).
 
     Attributes:
-        epochs: the full horizon, at least 1; the schedule spans it however the training is cut into jobs.
+        epochs: epochs of a full training, at least 1; the schedule spans all of them, also if the training is split
+            into several jobs.
         batch_size: images a training step, at least 2 (batch normalisation needs two).
         optimizer: `sgd` (with Nesterov momentum) or `adamw`.
-        learning_rate: the schedule's peak, positive.
-        momentum: SGD's momentum, or AdamW's first decay rate; in (0, 1).
-        weight_decay: at least 0; SGD adds it to the gradient, AdamW decouples it.
-        schedule: `one_cycle` (a cosine up, a cosine down) or `cosine` (a straight warm-up, then a cosine down).
-        warmup: share of the horizon over which the rate rises, in [0, 1).
-        label_smoothing: share of the target spread over all classes, in [0, 1).
-        ema_decay: decay a step of an exponential moving average of the weights, in (0, 1); validation then uses the
-            average. None keeps no average.
-        gradient_clip: largest norm of the whole gradient, positive; None does not clip.
+        learning_rate: peak learning rate of the schedule, positive.
+        momentum: momentum of SGD, or first decay rate of AdamW, in (0, 1).
+        weight_decay: weight decay, at least 0; SGD adds it to the gradient, AdamW decouples it.
+        schedule: `one_cycle` (cosine increase, cosine decay) or `cosine` (linear warm-up, cosine decay).
+        warmup: share of the epochs over which the learning rate rises, in [0, 1).
+        label_smoothing: share of the target distribution that is spread over all classes, in [0, 1).
+        ema_decay: decay a step of an exponential moving average of the weights, which validation then uses, in
+            (0, 1); None for no average.
+        gradient_clip: largest norm of the whole gradient, positive; None for no clipping.
         precision: `32-true`, `bf16-mixed` or `16-mixed`.
 
     Raises:
-        ValueError: if a setting lies outside its range.
+        ValueError: a setting out of range.
     """
 
     epochs: int = 12

@@ -1,4 +1,4 @@
-"""Who trains, as plain checked values."""
+"""Configuration of the worker processes."""
 
 from __future__ import annotations
 
@@ -12,37 +12,39 @@ AUTO = "auto"
 
 @dataclass(frozen=True)
 class WorkersSpec:
-    """How many trainings run at once, and where.
+    """Worker processes: number of trainings at once, and their devices.
 
     Attributes:
-        name: `local`, child processes on this machine; `ray`, on the machines of a Ray cluster.
-        slots: trainings at once, at least 1; `auto` is `slots_per_device` a visible GPU, and without a GPU as many as
-            the cores give. GPUs are given to the slots in turn. With `ray`, `auto` is as many as its machines can run.
-        slots_per_device: trainings that share a GPU where `slots` is `auto`, at least 1: small networks leave most of
-            one idle. Without a GPU it says nothing.
-        devices_per_trial: devices that train one network together, at least 1, each of which is a slot; `auto` goes by
-            the memory that a step takes and by `device_gmacs`, see docs/several_devices.md. The recipe stays as it is.
-        device_gmacs: with `devices_per_trial=auto`, networks get more devices than their memory needs as long as each
-            device has this many 10⁹ multiply–accumulates in a step (forward), positive; null to go by memory alone.
-        jobs_per_child: trainings that a child process serves before a fresh one takes its place, at least 1; `auto` is
-            up to 50 where the start of a child costs more than 5 % of a training, which it measures, and else 1. After
-            a failure there is a fresh one in any case.
-        threads_per_slot: CPU threads of one training, at least 1. Small networks are bound by the cost of calls, and
-            two threads that wait for each other on a busy machine are many times slower than one.
-        retries: how often a training whose process died is tried again, at least 0.
-        keep: which checkpoints stay once their trial has ended: `front` those of the front, `all`, or `none`.
-        slot_memory_gib: memory that a training may take in GiB, positive; null for the share of a slot in its GPU's
-            memory, or in the machine's. Networks whose training step might take more are not started.
-        deadline_minutes: minutes after which a training is killed; null for no deadline.
-        address: with `ray`, HOST:PORT of the cluster's head; `auto`, the cluster that $RAY_ADDRESS names or that runs
-            on this machine, and where there is none a cluster of this machine alone; `local`, always that. Else null.
-        cpus_per_trial: with `ray`, CPUs that a training asks of a machine, at least 0; null for `threads_per_slot`.
-        gpus_per_trial: with `ray`, GPUs that a training asks of a machine, a share of one or a whole number; null for 1
-            where the cluster has any and else 0. Over several devices it asks for as many times the one and the other,
-            on one machine.
+        name: `local`, child processes on this machine, or `ray`, tasks on the machines of a Ray cluster.
+        slots: trainings at once, at least 1; `auto` is `slots_per_device` for each visible GPU, without a GPU one for
+            `threads_per_slot` cores, and with `ray` as many as the cluster can run. GPUs are assigned in turn.
+        slots_per_device: trainings that share a GPU if `slots` is `auto`, at least 1: small networks leave most of a
+            GPU idle. Without a GPU it has no effect.
+        devices_per_trial: devices that train one network together, at least 1, each of them a slot; `auto` decides by
+            the memory of a training step and by `device_gmacs`, see docs/several_devices.md. The recipe is the same.
+        device_gmacs: with `devices_per_trial=auto`, a network gets more devices than its memory needs as long as each
+            device has at least this many 10⁹ multiply–accumulates in a forward step, positive; null decides by memory
+            alone.
+        jobs_per_child: trainings that one child process runs before a new one replaces it, at least 1; `auto` is up to
+            50 if the start of a child, which is measured, takes more than 5 % of a training, and else 1. After a
+            failure a new child starts in any case.
+        threads_per_slot: CPU threads of one training, at least 1. Small networks are bound by the cost of calls; two
+            threads that wait for each other on a busy machine are many times slower than one.
+        retries: number of further attempts of a training whose process died, at least 0.
+        keep: checkpoints to keep after their trials have ended: `front` (those of the front), `all` or `none`.
+        slot_memory_gib: memory of one training in GiB, positive; null for the slot's share of its GPU's memory, or of
+            the machine's. A network whose training step may need more is not trained.
+        deadline_minutes: minutes after which a training is killed, positive; null for no deadline.
+        address: with `ray`, HOST:PORT of the cluster's head; `auto`, the cluster in $RAY_ADDRESS or on this machine,
+            and else a new one on this machine alone; `local`, always a new one. Without `ray`, null.
+        cpus_per_trial: with `ray`, CPUs of a machine that a training reserves, at least 0; null for
+            `threads_per_slot`.
+        gpus_per_trial: with `ray`, GPUs of a machine that a training reserves, a fraction of one or a whole number;
+            null for 1 if the cluster has any, and else 0. A training over several devices reserves CPUs and GPUs once
+            for each of them, on one machine.
 
     Raises:
-        ValueError: a name that there is not, or a number out of range.
+        ValueError: an unknown value, or a number out of range.
     """
 
     name: str = "local"

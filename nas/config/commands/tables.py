@@ -1,4 +1,4 @@
-"""What the commands about tables are told."""
+"""Configurations of the commands on tables of learning curves."""
 
 from __future__ import annotations
 
@@ -16,18 +16,19 @@ from nas.config.workers import WorkersSpec
 
 @dataclass(frozen=True, kw_only=True)
 class TabulateConfig:
-    """What a table is made of, and where it goes.
+    """Configuration of `nas tabulate`.
 
     Attributes:
-        output: the Parquet file to write; null for DATA-SPACE.parquet in the working directory.
-        seeds: trainings of each network, with the seeds 0, 1, ..., at least 1.
-        test_images: images of the test part to measure on after the last epoch, at least 1; null for all of them.
-        early_test_images: the same after every other epoch; null for as many as after the last.
-        format: how the result is printed: table, json or csv.
-        data: the images.
-        space: the architectures, all of which are trained.
-        training: how each is trained.
-        workers: who trains.
+        output: Parquet file to write; null for DATA-SPACE.parquet in the working directory.
+        seeds: number of trainings of each network, with seeds 0, 1, ..., at least 1.
+        test_images: number of test images to evaluate after the last epoch, at least 1; null for all.
+        early_test_images: number of test images to evaluate after every other epoch, at least 1; null for
+            `test_images`.
+        format: output format: table, json or csv.
+        data: the images and their splits.
+        space: the search space, of which every architecture is trained.
+        training: the training recipe.
+        workers: the worker processes and their devices.
 
     Raises:
         ValueError: a value out of range.
@@ -53,25 +54,25 @@ class TabulateConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class RehearseConfig:
-    """What is rehearsed, on which table, and how it is shown.
+    """Configuration of `nas rehearse`.
 
     Attributes:
-        table: the Parquet file that `nas tabulate` wrote.
-        seed: of the first rehearsal, at least 0; the others have the seeds that follow.
-        seeds: rehearsals, at least 1.
+        table: Parquet file that `nas tabulate` wrote.
+        seed: seed of the first simulated search, at least 0; the others have the seeds that follow.
+        seeds: number of simulated searches, at least 1.
         slots: simulated trainings at once, at least 1.
-        charge: what an epoch costs: `seconds`, those of the clock as recorded, or `cpu_seconds`, those of the
-            processor, for a table that was made on a busy machine.
-        thinking: whether the processor seconds that driver and sampler think are charged too; not with format=json.
-        plot: the PNG to draw; null for none.
-        format: how the result is printed: table, json or csv.
-        start: published networks to begin with, brought onto the table's space, e.g. [googlenet].
-        objective: the axes of the front that the search looks for.
-        limits: what a network may cost.
-        sampler: who draws the architectures.
-        fidelity: how far each is trained.
-        budget: when a search ends; trainings are counted by the mean full training of the table.
-        workers: slots is how many rehearsals are played at once.
+        charge: simulated cost of an epoch: `seconds`, its recorded wall time, or `cpu_seconds`, its recorded processor
+            time, for a table that was made on a busy machine.
+        thinking: add the processor time of driver and sampler to the simulated clock; not with format=json.
+        plot: PNG file to draw the scores to; null for none.
+        format: output format: table, json or csv.
+        start: published networks to evaluate first, projected onto the table's space, e.g. [googlenet].
+        objective: objectives of the Pareto front, in order.
+        limits: upper limits on the costs of a network.
+        sampler: the sampler of architectures.
+        fidelity: the multi-fidelity policy, which decides how many epochs each network is trained.
+        budget: the stopping criteria; a training is the mean full training of the table.
+        workers: processes that simulate; `slots` is their number.
 
     Raises:
         ValueError: a value out of range.

@@ -1,0 +1,45 @@
+"""Configuration of every command: one class a command, made of the classes of the config groups.
+
+The classes know nothing of the YAML files and overrides that they are composed from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from nas.config.commands.networks import ExportConfig, PickConfig, RetrainConfig
+from nas.config.commands.search import DescribeConfig, SearchConfig
+from nas.config.commands.study import DashboardConfig, FrontConfig, ReadConfig, ReportConfig, StatusConfig, StopConfig
+from nas.config.commands.tables import RehearseConfig, TabulateConfig
+
+__all__ = [
+    "ROOTS",
+    "DashboardConfig",
+    "DescribeConfig",
+    "ExportConfig",
+    "FrontConfig",
+    "PickConfig",
+    "ReadConfig",
+    "RehearseConfig",
+    "ReportConfig",
+    "RetrainConfig",
+    "SearchConfig",
+    "StatusConfig",
+    "StopConfig",
+    "TabulateConfig",
+]
+
+ROOTS: Mapping[str, type] = {
+    "search": SearchConfig,
+    "status": StatusConfig,
+    "stop": StopConfig,
+    "front": FrontConfig,
+    "report": ReportConfig,
+    "dashboard": DashboardConfig,
+    "describe": DescribeConfig,
+    "retrain": RetrainConfig,
+    "export": ExportConfig,
+    "tabulate": TabulateConfig,
+    "rehearse": RehearseConfig,
+}
+"""The class of every command by the command's name."""

@@ -1,0 +1,134 @@
+"""Configurations of the commands that work on picked networks of a study."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from nas.config.commands.study import ReadConfig
+from nas.config.specs import Limits, check_pick
+from nas.config.training import Recipe
+from nas.config.workers import WorkersSpec
+
+OF_STUDY = "study"
+"""Value of a setting that keeps the study's."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PickConfig(ReadConfig):
+    """Base of the commands that work on picked networks.
+
+    Attributes:
+        pick: best (highest first objective), knee (farthest from the line between the front's ends), front (every
+            network of it) or a trial's number.
+        limits: upper limits on the costs of a picked network.
+
+    Raises:
+        ValueError: a value out of range.
+    """
+
+    pick: str = "best"
+    limits: Limits
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_pick(self.pick)
+
+
+@dataclass(frozen=True)
+class Overrides:
+    """Settings that replace those of the study, field by field; the value `study` keeps the study's."""
+
+    def changes(self) -> dict[str, Any]:
+        """Return the settings that replace the study's, by name."""
+        return {name: value for name, value in dataclasses.asdict(self).items() if value != OF_STUDY}
+
+
+def _overrides_of(spec: type) -> type:
+    fields = [(f.name, Any, dataclasses.field(default=OF_STUDY)) for f in dataclasses.fields(spec)]
+    return dataclasses.make_dataclass(
+        f"{spec.__name__}Overrides", fields, bases=(Overrides,), frozen=True, namespace={"__doc__": spec.__doc__}
+    )
+
+
+if TYPE_CHECKING:
+    RecipeOverrides = Overrides
+else:
+    RecipeOverrides = _overrides_of(Recipe)  # derived, so that a new setting of the recipe is a setting here too
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataLocation:
+    """Present location of the study's images.
+
+    Attributes:
+        path: folder or file of the images; null for the one that the study was made with.
+    """
+
+    path: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataOverrides(DataLocation):
+    """Present location of the study's images, and the share of them to train on.
+
+    Attributes:
+        train_fraction: share of the training part to train on, in (0, 1]; null for the study's. Validation and test
+            part are the same for every share.
+    """
+
+    train_fraction: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetrainConfig(PickConfig):
+    """Configuration of `nas retrain`.
+
+    Attributes:
+        seeds: number of trainings of each network, with seeds 0, 1, ..., at least 1.
+        replace: delete earlier results that were made with other settings.
+        data: the study's images.
+        training: the training recipe; `study` keeps the study's value.
+        workers: the worker processes and their devices.
+
+    Raises:
+        ValueError: a value out of range.
+    """
+
+    seeds: int = 3
+    replace: bool = False
+    data: DataOverrides
+    training: RecipeOverrides
+    workers: WorkersSpec
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.seeds < 1:
+            raise ValueError(f"seeds must be at least 1, got {self.seeds}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportConfig(PickConfig):
+    """Configuration of `nas export`.
+
+    Attributes:
+        output: folder of the bundle, with a subfolder for each network if several are picked; null for export/TRIAL in
+            the study's folder.
+        formats: formats to write; an empty list writes all whose dependencies are installed.
+        images: number of validation images to check every format on, at least 1.
+        data: the study's images.
+
+    Raises:
+        ValueError: a value out of range.
+    """
+
+    output: str | None = None
+    formats: tuple[str, ...]
+    images: int = 256
+    data: DataLocation
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.images < 1:
+            raise ValueError(f"images must be at least 1, got {self.images}")

@@ -1,0 +1,99 @@
+"""Configurations of a search: `nas search`, and `nas describe`, which takes the same groups."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from nas.config.data import DataSpec
+from nas.config.fidelity import FidelitySpec
+from nas.config.objective import Objective
+from nas.config.sampler import SamplerSpec
+from nas.config.specs import Budget, Limits, StorageSpec, check_format
+from nas.config.tracking import TrackingSpec
+from nas.config.training import Recipe
+from nas.config.workers import WorkersSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchConfig:
+    """Configuration of `nas search`.
+
+    Attributes:
+        study: name of the study, a folder under `outputs`, or a path; null names it after its data and space.
+        outputs: folder of the studies.
+        seed: seed of the sampler and of every training, at least 0.
+        format: output format of the final front: table, json or csv.
+        start: published networks to evaluate first, scaled and projected onto the space, e.g. [googlenet].
+        data: the images and their splits.
+        space: the search space.
+        objective: objectives of the Pareto front, in order.
+        limits: upper limits on the costs of a network.
+        sampler: the sampler of architectures.
+        fidelity: the multi-fidelity policy, which decides how many epochs each network is trained.
+        training: the training recipe.
+        budget: the stopping criteria.
+        workers: the worker processes and their devices.
+        storage: the database of the study.
+        tracking: the experiment tracker.
+
+    Raises:
+        ValueError: a value out of range, or no objective.
+    """
+
+    study: str | None = None
+    outputs: str = "outputs"
+    seed: int = 0
+    format: str = "table"
+    start: tuple[str, ...] = ()
+    data: DataSpec
+    space: dict[str, Any]
+    objective: tuple[Objective, ...]
+    limits: Limits
+    sampler: SamplerSpec
+    fidelity: FidelitySpec
+    training: Recipe
+    budget: Budget
+    workers: WorkersSpec
+    storage: StorageSpec
+    tracking: TrackingSpec
+
+    def __post_init__(self) -> None:
+        check_format(self.format)
+        if self.seed < 0:
+            raise ValueError(f"seed must be at least 0, got {self.seed}")
+        if not self.objective:
+            raise ValueError("objective must name at least one objective, e.g. objective=[val_accuracy,macs]")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DescribeConfig(SearchConfig):
+    """Configuration of `nas describe`: a search, of which it describes the space, or one network.
+
+    Attributes:
+        architecture: JSON file of an architecture, or trial of a study as STUDY:NUMBER; null for none.
+        reference: published network, e.g. googlenet; null for none. Without either, the space is described.
+        rewrite: rule to apply to that network: reduce, stack, factorize, expand, separate, merge or fold; null for
+            none.
+        svg: file to draw that network to; null for no drawing.
+        samples: number of architectures drawn from the space to estimate its costs, at least 1.
+        format: output format: table, json or csv.
+
+    Raises:
+        ValueError: a value out of range.
+    """
+
+    architecture: str | None = None
+    reference: str | None = None
+    rewrite: str | None = None
+    svg: str | None = None
+    samples: int = 1000
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.samples < 1:
+            raise ValueError(f"samples must be at least 1, got {self.samples}")
+        if self.architecture is not None and self.reference is not None:
+            raise ValueError("either architecture or reference may be described, got both")
+        if self.architecture is None and self.reference is None and (self.rewrite or self.svg):
+            raise ValueError("rewrite and svg are of one network: name an architecture or a reference")

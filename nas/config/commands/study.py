@@ -1,0 +1,108 @@
+"""Configurations of the commands that work on one existing study."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nas.config.specs import StorageSpec, check_format, check_positive
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadConfig:
+    """Base of the commands that read one study and print a result.
+
+    Attributes:
+        study: name of the study, a folder under `outputs`, or a path.
+        outputs: folder of the studies.
+        format: output format: table, json or csv.
+        storage: the database of the study.
+
+    Raises:
+        ValueError: a value out of range.
+    """
+
+    study: str | None = None
+    outputs: str = "outputs"
+    format: str = "table"
+    storage: StorageSpec
+
+    def __post_init__(self) -> None:
+        check_format(self.format)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrontConfig(ReadConfig):
+    """Configuration of `nas front`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StatusConfig(ReadConfig):
+    """Configuration of `nas status`.
+
+    Attributes:
+        watch: print again every `interval` seconds until no search drives the study.
+        interval: seconds between two prints, positive.
+
+    Raises:
+        ValueError: a value out of range.
+    """
+
+    watch: bool = False
+    interval: float = 2.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_positive("interval", self.interval)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StopConfig:
+    """Configuration of `nas stop`.
+
+    Attributes:
+        study: name of the study, a folder under `outputs`, or a path.
+        outputs: folder of the studies.
+        storage: the database of the study.
+    """
+
+    study: str | None = None
+    outputs: str = "outputs"
+    storage: StorageSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportConfig(ReadConfig):
+    """Configuration of `nas report`.
+
+    Attributes:
+        output: HTML file to write; null for report.html in the study's folder.
+        open: open the file in the browser afterwards.
+        format: output format of the file's path: table (the path alone), json or csv.
+    """
+
+    output: str | None = None
+    open: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class DashboardConfig:
+    """Configuration of `nas dashboard`.
+
+    Attributes:
+        study: name of the study, a folder under `outputs`, or a path.
+        outputs: folder of the studies.
+        port: port on 127.0.0.1, in [1, 65535]; 0 takes a free one.
+        storage: the database of the study.
+
+    Raises:
+        ValueError: a value out of range.
+    """
+
+    study: str | None = None
+    outputs: str = "outputs"
+    port: int = 8080
+    storage: StorageSpec
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.port <= 65535:
+            raise ValueError(f"port must be from 1 to 65535, or 0 for a free one, got {self.port}")
