@@ -17,6 +17,7 @@ from nas.cli.common.studies import reading
 from nas.config.commands import DescribeConfig
 from nas.config.specs import Limits
 from nas.data import describe
+from nas.jobs.files import write_text
 from nas.objectives.costs import COSTS, costs_of, examine, graph_costs
 from nas.reports.tables import architecture_table, space_table
 from nas.study.summary import inherited
@@ -43,7 +44,7 @@ def run(config: DescribeConfig) -> int:
             rewritten = rewrite(graph, config.rewrite)
             document, graph = rewritten_document(document, rewritten), rewritten.graph
         if config.svg is not None:
-            Path(config.svg).expanduser().write_text(draw(graph, document["summary"]), encoding="utf-8")
+            write_text(Path(config.svg).expanduser(), draw(graph, document["summary"]))
         print_document(document, config.format, architecture_table, architecture_rows)
         return 0
     info = describe(config.data)

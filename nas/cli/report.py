@@ -16,6 +16,7 @@ from nas.cli.common.printing import Row, print_document
 from nas.cli.common.studies import reading, stored_environment, stored_settings, study_overrides
 from nas.config.commands import ReportConfig
 from nas.evaluation.retrain.files import written_results
+from nas.jobs.files import write_text
 from nas.reports.html import Circumstances, render
 from nas.study.study import Study
 
@@ -32,7 +33,7 @@ def run(config: ReportConfig) -> int:
     html = render(reader, circumstances(reader.study, config))
     path = reader.study.folder / REPORT_FILE if config.output is None else Path(config.output).expanduser()
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(html.encode())  # no newline translation: the page's policy names its scripts by their hashes
+    write_text(path, html)  # no newline translation: the page's policy names its scripts by their hashes
     print_document({"study": reader.study.name, "report": str(path)}, config.format, report_line, report_rows)
     if config.open:
         webbrowser.open(path.resolve().as_uri())

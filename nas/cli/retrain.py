@@ -18,11 +18,12 @@ from nas.config.commands import RetrainConfig
 from nas.config.training import Recipe
 from nas.data import DataInfo, DataSpec, describe
 from nas.evaluation.driver import Rules, Trainings
-from nas.evaluation.retrain.files import FOLDER, TRIAL_FILE, seed_folder, trial_folder, write_json
+from nas.evaluation.retrain.files import FOLDER, TRIAL_FILE, seed_folder, trial_folder
 from nas.evaluation.retrain.results import check_settings, failed_clause, measured_seeds, network_document
 from nas.evaluation.retrain.runner import FullRunner
 from nas.evaluation.retrain.task import Task
 from nas.evaluation.trial_runner import TrialRunner
+from nas.jobs.files import write_json
 from nas.reports.trained import retrain_table
 from nas.search.build import data_fingerprint, environment
 from nas.search.executors import executor_for, settled_data, spread_of

@@ -13,6 +13,7 @@ from nas.cli.common.signals import CODES, obeying_signals
 from nas.cli.common.studies import study_folder
 from nas.cli.front import print_front
 from nas.config.commands import SearchConfig
+from nas.jobs.files import write_json, write_text
 from nas.objectives.costs import reach
 from nas.reports.console import observer_for
 from nas.reports.figures import draw_front
@@ -67,8 +68,8 @@ def conduct(config: SearchConfig) -> tuple[Study, str, list[Path]]:
 def _write_circumstances(study: Study, config: SearchConfig) -> None:
     """Settings and machine, in files for people and in the study for readers that have not its folder."""
     settings, machine = json.loads(json.dumps(asdict(config))), environment()
-    (study.folder / "config.yaml").write_text(yaml_text(settings), encoding="utf-8")
-    (study.folder / "environment.json").write_text(json.dumps(machine, indent=2) + "\n", encoding="utf-8")
+    write_text(study.folder / "config.yaml", yaml_text(settings))
+    write_json(study.folder / "environment.json", machine)
     study.set_attribute("config", settings)
     study.set_attribute("environment", machine)
 
@@ -76,7 +77,7 @@ def _write_circumstances(study: Study, config: SearchConfig) -> None:
 def _write_results(study: Study) -> list[Path]:
     reader = StudyReader(study)
     front, picture = study.folder / "front.json", study.folder / "front.png"
-    front.write_text(json.dumps(reader.front_document(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_json(front, reader.front_document())
     draw_front(reader.records, study.axes, study.name, picture)
     return [front, picture]
 

@@ -6,7 +6,6 @@ import json
 import math
 import os
 import shutil
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -25,6 +24,7 @@ from nas.data.decode import Look
 from nas.data.errors import DataError
 from nas.data.pixel_store import DecodedStore, EncodedStore, Store
 from nas.data.readers import open_source
+from nas.jobs.files import temporary_folder
 
 CACHE_VARIABLE = "NAS_CACHE_DIR"
 STALE_SECONDS = 24 * 3600
@@ -185,20 +185,16 @@ def _room(spec: DataSpec, folder: Path) -> int:
 def aside(folder: Path) -> Iterator[Path]:
     """A new folder beside `folder` to build in, removed at the end."""
     root = folder.parent
-    partial = None
     try:
         root.mkdir(parents=True, exist_ok=True)
         _sweep(root)
-        partial = Path(tempfile.mkdtemp(prefix=f"{folder.name}-", suffix=".partial", dir=root))
-        yield partial
+        with temporary_folder(root, f"{folder.name}-") as partial:
+            yield partial
     except OSError as error:
         raise DataError(
             f"the image cache must be writable, {root} is not ({error.strerror or error}): "
             f"set data.cache=FOLDER or the environment variable {CACHE_VARIABLE} to move it"
         ) from error
-    finally:
-        if partial is not None:
-            shutil.rmtree(partial, ignore_errors=True)
 
 
 def _sweep(root: Path) -> None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from nas.exports import FORMATS, ExportError, Format, Subject, load_format
+from nas.jobs.files import temporary_folder, write_json
 
 TOLERANCE = 1e-5
 ARCHITECTURE, PREPROCESSING, CHECKS = "architecture.json", "preprocessing.json", "checks.json"
@@ -36,19 +34,16 @@ def write_bundle(
         ExportError: a form does not give what the network gives.
     """
     output.parent.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(prefix=f".{output.name}-", suffix=".partial", dir=output.parent))
-    try:
-        _write(aside / ARCHITECTURE, subject.architecture)
-        _write(aside / PREPROCESSING, subject.preprocessing)
+    with temporary_folder(output.parent, f".{output.name}-") as aside:
+        write_json(aside / ARCHITECTURE, subject.architecture)
+        write_json(aside / PREPROCESSING, subject.preprocessing)
         for form in formats:
             form.write(subject, aside)
         checks = {form.file: form.check(subject, aside) for form in formats}
         _refuse_differences(checks)
         document = {**circumstances, "tolerance": TOLERANCE, "checks": checks}
-        _write(aside / CHECKS, document)
+        write_json(aside / CHECKS, document)
         _put_in_place(aside, output)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
     return document
 
 
@@ -69,7 +64,3 @@ def _put_in_place(aside: Path, output: Path) -> None:
         (output / old).unlink(missing_ok=True)
     for path in sorted(aside.iterdir(), key=lambda path: path.name == CHECKS):
         path.replace(output / path.name)
-
-
-def _write(path: Path, document: Mapping[str, Any]) -> None:
-    path.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -11,9 +11,10 @@ import numpy as np
 import torch
 
 from nas.data import DataSpec, ImageData, ImageSet, Part, load, plain_loader
-from nas.evaluation.retrain.files import TRIAL_FILE, read_json, trial_folder
+from nas.evaluation.retrain.files import TRIAL_FILE, trial_folder
 from nas.evaluation.retrain.results import best_seed
 from nas.exports import Subject
+from nas.jobs.files import read_json
 from nas.study.study import Study
 from nas.study.summary import inherited
 from nas.study.trial import Record

@@ -81,14 +81,15 @@ def disk_failure(error: BaseException) -> Failure | None:
 
     torch's writer of archives raises an error of its own after the system's, so that one is looked for behind it.
     """
-    for link in _chain(error):
+    for link in exception_chain(error):
         if isinstance(link, OSError) and link.errno in _DISK:
             named = "" if link.filename is None else f": {link.filename}"
             return Failure(_DISK[link.errno], f"{link.strerror}{named}")
     return None
 
 
-def _chain(error: BaseException) -> Iterator[BaseException]:
+def exception_chain(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error, then its cause or the error during whose handling it was raised, and so on."""
     link: BaseException | None = error
     while link is not None:
         yield link

@@ -8,6 +8,7 @@ from pathlib import Path
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from nas.jobs.files import atomic_path
 from nas.objectives.pareto import Axis
 from nas.study.summary import front_records
 from nas.study.trial import Record
@@ -47,7 +48,8 @@ def draw_front(records: Sequence[Record], axes: Sequence[Axis], title: str, path
     plane.set_title(title, parse_math=False)
     plane.grid(alpha=0.3, which="both")
     plane.legend(loc="lower right")
-    figure.savefig(path, dpi=130)
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=130)
 
 
 def _points(records: Sequence[Record], upright: Axis, across: Axis | None) -> tuple[list[float], list[float]]:

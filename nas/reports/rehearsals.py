@@ -15,6 +15,8 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from nas.jobs.files import atomic_path
+
 FLOOR = 1e-3
 
 
@@ -106,7 +108,8 @@ def draw_rehearsals(panels: Mapping[str, Sequence[Band]], bounds: Mapping[str, M
         _draw_panel(plane, bands, bounds[title])
         plane.set_title(title, parse_math=False)
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=130)
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=130)
 
 
 def _draw_panel(plane: Axes, bands: Sequence[Band], bounds: Mapping[str, Any]) -> None:

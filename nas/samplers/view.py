@@ -10,7 +10,6 @@ asked.
 
 from __future__ import annotations
 
-import hashlib
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,6 +21,7 @@ from optuna.samplers import BaseSampler
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
+from nas.jobs.hashes import derived_seed
 from nas.objectives.pareto import Axis
 from nas.samplers.imputation import DEVIATION, SECONDS, ForeseeingStorage, foreseen
 from nas.samplers.parameters import ParameterNotes, TrialChooser
@@ -67,7 +67,7 @@ class Ask:
 
 def ask_seed(seed: int, number: int) -> int:
     """Seed of the sampler for one ask, in [0, 2³²)."""
-    return int.from_bytes(hashlib.sha256(f"ask:{seed}:{number}".encode()).digest()[:4], "big")
+    return derived_seed(f"ask:{seed}:{number}", 32)
 
 
 class View:

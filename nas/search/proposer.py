@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from nas.config.specs import Limits
+from nas.jobs.hashes import derived_seed
 from nas.objectives.costs import Examined, StepMemory, examine
 from nas.samplers.view import Ask, View
 from nas.study.summary import skipped_totals
@@ -161,13 +161,9 @@ class Proposer:
 
 def repeat_seed(seed: int, repeat: int) -> int:
     """Seed of a network's `repeat`-th further training, in [0, 2³¹), from that of its own, `seed`."""
-    return _hashed(f"repeat:{seed}:{repeat}")
+    return derived_seed(f"repeat:{seed}:{repeat}", 31)
 
 
 def training_seed(seed: int, network_id: str) -> int:
     """Seed of a network's training, in [0, 2³¹), whatever the order of the trials."""
-    return _hashed(f"train:{seed}:{network_id}")
-
-
-def _hashed(text: str) -> int:
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1
+    return derived_seed(f"train:{seed}:{network_id}", 31)

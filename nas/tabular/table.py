@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import statistics
@@ -16,6 +15,8 @@ import pandas as pd
 import pyarrow
 
 from nas.jobs import Curve, Epoch
+from nas.jobs.files import atomic_path
+from nas.jobs.hashes import content_hash
 from nas.tabular.check import check
 from nas.tabular.columns import KEY, TableError
 from search_space.architecture import Architecture
@@ -144,7 +145,7 @@ def read_table(path: Path) -> Table:
     except TableError as error:
         raise TableError(f"{error}, in {path}") from None
     entries = {entry.id: entry for entry in _entries(frame, len(frame.attrs["seeds"]), int(frame.attrs["epochs"]))}
-    return Table(path, hashlib.sha256(content).hexdigest(), dict(frame.attrs), space, entries)
+    return Table(path, content_hash([content]), dict(frame.attrs), space, entries)
 
 
 def _entries(frame: pd.DataFrame, seeds: int, epochs: int) -> Iterator[Entry]:
@@ -180,8 +181,7 @@ def write_table(frame: pd.DataFrame, attributes: Mapping[str, Any], path: Path) 
 def write_parquet(frame: pd.DataFrame, attributes: Mapping[str, Any], path: Path) -> None:
     """Write rows and metadata as a Parquet file, which is whole before it bears its name."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
     frame = frame.copy(deep=False)
     frame.attrs = dict(attributes)
-    frame.to_parquet(part, index=False, compression="zstd")
-    part.replace(path)
+    with atomic_path(path) as temporary:
+        frame.to_parquet(temporary, index=False, compression="zstd")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import pickle
 import re
 import zipfile
@@ -18,12 +17,13 @@ from torch import Tensor
 
 from nas.config.training import Recipe
 from nas.jobs import Curve, Epoch, Job
+from nas.jobs.files import atomic_path
 
 FORMAT = 1
 """Version of the file's content; a reader refuses any other."""
 
 _NAME = re.compile(r"attempt(\d+)-epoch(\d+)\.pt")
-_PART = re.compile(r"\.attempt(\d+)-epoch(\d+)\.pt\.part")
+_PART = re.compile(r"\.attempt(\d+)-epoch(\d+)\.pt(?:\.\w+)?\.part")
 
 
 class CheckpointError(ValueError):
@@ -79,7 +79,6 @@ def save(checkpoint: Checkpoint, folder: Path, attempt: int) -> Path:
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"attempt{attempt}-epoch{checkpoint.epoch:03d}.pt"
-    part = path.with_name(f".{path.name}.part")
     content = {
         "format": FORMAT,
         "identity": dict(checkpoint.identity),
@@ -89,11 +88,9 @@ def save(checkpoint: Checkpoint, folder: Path, attempt: int) -> Path:
         "precision": checkpoint.precision,
         "curve": [row.to_json() for row in checkpoint.curve],
     }
-    with part.open("wb") as file:
+    # An open file: given a path, torch would name the archive within after it.
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
         torch.save(content, file)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
     _remove_superseded(folder, attempt, checkpoint.epoch)
     return path
 

@@ -7,13 +7,13 @@ So a training over k processes is the training of one process in k × m parts, w
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from nas.jobs.hashes import derived_seed
 from nas.training.batches import Batch, TrainLoader, ValLoader
 from nas.training.ranks import Ranks
 
@@ -30,7 +30,7 @@ def epoch_seed(seed: int, epoch: int, part: int | None = None) -> int:
         part: a part of a batch, counted from 0 over the epoch; None for the whole epoch.
     """
     text = f"{seed}/{epoch}" if part is None else f"{seed}/{epoch}/{part}"
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+    return derived_seed(text, 63)
 
 
 def cut(batch: Batch, parts: int) -> list[Part]:

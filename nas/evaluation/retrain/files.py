@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from nas.jobs.files import read_json
 
 FOLDER = "retrain"
 SEED_FILE = "result.json"
@@ -40,24 +40,3 @@ def written_results(study: Path) -> list[dict[str, Any]]:
     """
     found = [read_json(path) for path in (study / FOLDER).glob(f"*/{TRIAL_FILE}")]
     return sorted((result for result in found if result is not None), key=lambda result: int(result["trial"]))
-
-
-def write_json(path: Path, document: Mapping[str, Any]) -> None:
-    """Write a document, which is whole before it bears its name."""
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    part.replace(path)
-
-
-def read_json(path: Path) -> dict[str, Any] | None:
-    """The document at `path`, None where there is none.
-
-    Raises:
-        ValueError: the file holds something else.
-    """
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        return None
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"{path} must hold a JSON object: {error}") from error

@@ -8,9 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nas.evaluation.retrain.files import SEED_FILE, TRIAL_FILE, read_json, seed_folder, trial_folder
+from nas.evaluation.retrain.files import SEED_FILE, TRIAL_FILE, seed_folder, trial_folder
 from nas.evaluation.retrain.task import Task
 from nas.jobs import Failure
+from nas.jobs.files import read_json
 from nas.study.study import StudyMismatchError, differences
 from nas.study.trial import Record
 

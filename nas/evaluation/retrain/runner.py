@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nas.data import DataError, DataSpec, load, load_test, plain_loader
-from nas.evaluation.retrain.files import SEED_FILE, measured, write_json
+from nas.evaluation.retrain.files import SEED_FILE, measured
 from nas.evaluation.trial_runner import TrialRunner, validation_batch
 from nas.jobs import Control, Failure, Job, Outcome
+from nas.jobs.files import write_json
 from nas.training.checkpoint import CheckpointError
 from nas.training.module import accuracies
 from nas.training.restore import read_trained

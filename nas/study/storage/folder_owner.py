@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from nas.jobs.files import write_text
+
 STUDY_FILE = "study.db"
 OWNER_FILE = "study.json"
 
@@ -20,9 +22,7 @@ def read_owner(folder: Path) -> str | None:
 def write_owner(folder: Path, identity: str) -> None:
     """Record that a folder belongs to a study in PostgreSQL."""
     document = {"storage": "postgres", "identity": identity}
-    part = folder / f".{OWNER_FILE}.part"
-    part.write_text(json.dumps(document) + "\n", encoding="utf-8")
-    part.replace(folder / OWNER_FILE)
+    write_text(folder / OWNER_FILE, json.dumps(document) + "\n")
 
 
 def check_owner(folder: Path, identity: str | None, label: str) -> None:

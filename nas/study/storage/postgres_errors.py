@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import psycopg
+
+from nas.jobs.failures import exception_chain
 
 UNREACHABLE = "the study's database must be reachable"
 _LAWS = (  # SQLSTATE or the beginning of it, law, whether another try may succeed
@@ -39,7 +40,7 @@ class DatabaseFailure:
 
 def classify_error(error: BaseException) -> DatabaseFailure | None:
     """Return the database's failure behind an error, None if the database works and the error is of the code."""
-    cause = next((link for link in _chain(error) if isinstance(link, psycopg.Error)), None)
+    cause = next((link for link in exception_chain(error) if isinstance(link, psycopg.Error)), None)
     if cause is None:
         return None
     message = " ".join(str(cause).split()) or type(cause).__name__
@@ -50,10 +51,3 @@ def classify_error(error: BaseException) -> DatabaseFailure | None:
         return DatabaseFailure("the parameters of the database's URL must be libpq's", message, transient=False)
     laws = ((law, transient) for prefix, law, transient in _LAWS if state.startswith(prefix))
     return next((DatabaseFailure(law, message, transient) for law, transient in laws), None)
-
-
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    link: BaseException | None = error
-    while link is not None:
-        yield link
-        link = link.__cause__ or link.__context__

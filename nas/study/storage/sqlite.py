@@ -12,6 +12,7 @@ from typing import TypeVar, final
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
+from nas.jobs.files import atomic_path
 from nas.study.storage import idempotent_rows
 from nas.study.storage.folder_lock import is_locked
 from nas.study.storage.folder_owner import STUDY_FILE, read_owner
@@ -87,16 +88,15 @@ class SqliteStore:
             ValueError: the folder holds the trainings of a study in PostgreSQL.
         """
         self._check_no_owner()
-        part = self._folder / f".{STUDY_FILE}.part"
-        for left in self._folder.glob(f"{part.name}*"):
+        for left in self._folder.glob(f".{STUDY_FILE}.*part*"):  # of a process that was killed
             left.unlink()
-        with closing(sqlite3.connect(part, timeout=LOCK_TIMEOUT)) as connection:
-            connection.execute("PRAGMA journal_mode=WAL")  # a property of the file: once is enough
-        storage = _connect(part)
-        fill(storage, STUDY_NAME)
-        storage.remove_session()
-        storage.engine.dispose()  # the last connection takes the write-ahead log into the file
-        part.replace(self._path)
+        with atomic_path(self._path) as temporary:
+            with closing(sqlite3.connect(temporary, timeout=LOCK_TIMEOUT)) as connection:
+                connection.execute("PRAGMA journal_mode=WAL")  # a property of the file: once is enough
+            storage = _connect(temporary)
+            fill(storage, STUDY_NAME)
+            storage.remove_session()
+            storage.engine.dispose()  # the last connection takes the write-ahead log into the file
 
     def retry(self, transaction: Callable[[], T]) -> T:
         """Return the result of `transaction`, repeated while another process holds the file.

@@ -10,6 +10,7 @@ from typing import TypeVar
 from optuna.exceptions import StorageInternalError
 from sqlalchemy.exc import OperationalError
 
+from nas.jobs.failures import exception_chain
 from nas.study.storage.errors import StorageError
 
 PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
@@ -54,15 +55,12 @@ def retry_while_busy(transaction: Callable[[], T], path: object) -> T:
 
 def _code(error: BaseException) -> str:
     """Return SQLite's name of the error, empty if SQLite did not raise it."""
-    return next((link.sqlite_errorname for link in _chain(error) if isinstance(link, sqlite3.OperationalError)), "")
+    return next((link.sqlite_errorname for link in _sqlite_errors(error)), "")
 
 
 def _message(error: BaseException) -> str:
-    return next((str(link) for link in _chain(error) if isinstance(link, sqlite3.OperationalError)), str(error))
+    return next((str(link) for link in _sqlite_errors(error)), str(error))
 
 
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    link: BaseException | None = error
-    while link is not None:
-        yield link
-        link = link.__cause__ or link.__context__
+def _sqlite_errors(error: BaseException) -> Iterator[sqlite3.OperationalError]:
+    return (link for link in exception_chain(error) if isinstance(link, sqlite3.OperationalError))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, is_dataclass
@@ -13,6 +12,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, final
 
+from nas.jobs.files import write_text
+from nas.jobs.hashes import content_hash
 from nas.search.strategy import Strategy
 from nas.tabular.simulation.simulate import Stage, Trace
 
@@ -38,13 +39,11 @@ class Cache:
         """Keep a trace."""
         path = self._path(strategy, stage)
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(".part")
-        part.write_text(json.dumps(trace.to_json()), encoding="utf-8")
-        part.replace(path)
+        write_text(path, json.dumps(trace.to_json()))
 
     def _path(self, strategy: Strategy, stage: Stage) -> Path:
         told = described(strategy, stage) | {"version": version(_modules(strategy))}
-        key = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+        key = content_hash([json.dumps(told, sort_keys=True)])
         return self._folder / f"{key[:32]}.json"
 
 
@@ -73,10 +72,9 @@ def _modules(strategy: Strategy) -> tuple[str, ...]:
 @cache
 def version(modules: tuple[str, ...]) -> str:
     """Digest of the code that decides: of these modules, of all of ours that they import, and of Optuna's version."""
-    digest = hashlib.sha256(package_version("optuna").encode())
-    for name, path in sorted(imported(modules).items()):
-        digest.update(f"\n{name}\n".encode() + path.read_bytes())
-    return digest.hexdigest()
+    files = sorted(imported(modules).items())
+    texts = (part for name, path in files for part in (f"\n{name}\n", path.read_bytes()))
+    return content_hash([package_version("optuna"), *texts])
 
 
 def imported(modules: Iterable[str]) -> dict[str, Path]:

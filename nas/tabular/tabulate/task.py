@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nas.evaluation.retrain.files import read_json, write_json
+from nas.jobs.files import read_json, write_json
 
 ROWS_FILE = "rows.json"
 

@@ -7,6 +7,8 @@ interpreter lock. A failure of that process costs the search one warning line.
 
 from __future__ import annotations
 
+from nas.jobs.files import write_text
+
 import json
 import logging
 import os
@@ -230,5 +232,5 @@ def _run_id(folder: Path, study: str) -> str:
         return cast(str, json.loads(path.read_text(encoding="utf-8"))["id"])
     slug = re.sub(r"[^A-Za-z0-9_-]+", "-", study).strip("-")[:40] or "study"
     run_id = f"{slug}-{secrets.token_hex(4)}"
-    path.write_text(json.dumps({"id": run_id}) + "\n", encoding="utf-8")
+    write_text(path, json.dumps({"id": run_id}) + "\n")
     return run_id

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import final
 
+from nas.jobs.files import write_bytes
+
 
 @dataclass(frozen=True)
 class Changes:
@@ -103,16 +105,6 @@ def apply(changes: Changes, folder: Path, log: str) -> None:
         with (folder / log).open("ab") as file:
             file.write(changes.printed)
     for name, content in changes.files.items():
-        lay(folder / name, content)
+        write_bytes(folder / name, content)
     for name in changes.gone:
         (folder / name).unlink(missing_ok=True)
-
-
-def lay(path: Path, content: bytes) -> None:
-    """Write a file that is complete on disk before it bears its name."""
-    part = path.with_name(f".{path.name}.part")
-    with part.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)

@@ -24,9 +24,10 @@ from typing import Any, cast, final
 import ray
 
 from nas.jobs import Epoch, Job, Outcome
+from nas.jobs.files import write_bytes
 from nas.workers.local.executor import LocalExecutor
 from nas.workers.local.worker_process import LOG_FILE
-from nas.workers.ray.folder_sync import Mirror, lay
+from nas.workers.ray.folder_sync import Mirror
 from nas.workers.ray.messages import Arrived, Ended, EpochEnded, Go, Order, Part, Post, Task, Wanted
 from nas.workers.ray.packed_runner import Packed
 
@@ -89,7 +90,7 @@ def supervise(task: Task, mailbox: Any) -> None:
         return
     with scratch() as folder:
         for name, content in go.files.items():
-            lay(folder / name, content)
+            write_bytes(folder / name, content)
         checkpoint = task.job.checkpoint and folder / task.job.checkpoint.name
         job = replace(task.job, folder=folder, checkpoint=checkpoint)
         mirror = Mirror(folder, LOG_FILE)

@@ -10,9 +10,10 @@ import pytest
 from engine import EPOCHS, FakeExecutor, FakeHandle, candidate
 
 from nas.evaluation.driver import Rules, Trainings, TrainingsStoppedError, next_attempt
-from nas.evaluation.retrain.files import SEED_FILE, seed_folder, trial_folder, write_json
+from nas.evaluation.retrain.files import SEED_FILE, seed_folder, trial_folder
 from nas.evaluation.retrain.task import Task
 from nas.jobs import Failure, Job, Outcome
+from nas.jobs.files import write_json
 from nas.study.trial import Record
 from nas.training.checkpoint import latest
 

@@ -12,9 +12,10 @@ from engine import candidate
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, log_loss
 
 import nas
-from nas.evaluation.retrain.files import read_json, seed_folder, trial_folder, write_json
+from nas.evaluation.retrain.files import seed_folder, trial_folder
 from nas.evaluation.retrain.results import best_seed, check_settings, measured_seeds, network_document, spread
 from nas.evaluation.retrain.runner import measure
+from nas.jobs.files import read_json, write_json
 from nas.study.study import StudyMismatchError
 from nas.study.trial import Record
 

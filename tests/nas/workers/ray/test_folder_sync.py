@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nas.workers.ray.folder_sync import Changes, Mirror, apply, lay
+from nas.jobs.files import write_bytes
+from nas.workers.ray.folder_sync import Changes, Mirror, apply
 
 LOG = "log.txt"
 
@@ -27,7 +28,7 @@ def test_what_comes_goes_and_is_printed_far_away_does_so_here(far: Path, tmp_pat
     near = tmp_path / "near"
     (far / "start.pt").write_bytes(b"0")
     mirror = Mirror(far, LOG)
-    lay(near_made(near) / "start.pt", b"0")
+    write_bytes(near_made(near) / "start.pt", b"0")
     (near / LOG).write_bytes(b"before\n")
 
     (far / LOG).write_bytes(b"one\n")
@@ -42,7 +43,7 @@ def test_what_comes_goes_and_is_printed_far_away_does_so_here(far: Path, tmp_pat
     assert mirror.changes() == Changes()
     with (far / LOG).open("ab") as log:
         log.write(b"two\n")
-    lay(far / "1.pt", b"other")
+    write_bytes(far / "1.pt", b"other")
     apply(mirror.changes(), near, LOG)
     assert content(near) == {"1.pt": b"other", LOG: b"before\none\ntwo\n"}
 
@@ -94,6 +95,6 @@ def test_after_every_look_both_folders_are_alike(tmp_path_factory: pytest.TempPa
             elif data is None:
                 (far / name).unlink(missing_ok=True)
             else:
-                lay(far / name, data)
+                write_bytes(far / name, data)
         apply(mirror.changes(), near, LOG)
         assert content(near) == content(far)

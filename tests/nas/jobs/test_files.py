@@ -1,0 +1,137 @@
+"""Files that are whole or not there, and what is found behind an error."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from nas.jobs.failures import exception_chain
+from nas.jobs.files import atomic_path, read_json, temporary_folder, write_json, write_text
+from nas.jobs.hashes import content_hash, derived_seed
+
+KILLED_HALFWAY = """
+import os, signal, sys
+from pathlib import Path
+from nas.jobs.files import atomic_path
+with atomic_path(Path(sys.argv[1])) as temporary:
+    temporary.write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def _write_half(path: Path, error: BaseException) -> None:
+    with atomic_path(path) as temporary:
+        temporary.write_text("half")
+        raise error
+
+
+def test_a_file_is_replaced_when_the_block_ends_and_not_before(tmp_path: Path) -> None:
+    path = tmp_path / "front.json"
+    path.write_text("old")
+    with atomic_path(path) as temporary:
+        temporary.write_text("new")
+        assert (temporary.parent, temporary.name[0], temporary.suffix) == (tmp_path, ".", ".part")
+        assert path.read_text() == "old"
+    assert path.read_text() == "new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("error", [ValueError("no"), KeyboardInterrupt()])
+def test_after_an_error_the_old_file_stays_and_the_temporary_one_is_removed(
+    tmp_path: Path, error: BaseException
+) -> None:
+    path = tmp_path / "front.json"
+    path.write_text("old")
+    with pytest.raises(type(error)):
+        _write_half(path, error)
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_process_killed_halfway_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "front.json"
+    path.write_text("old")
+    ran = subprocess.run([sys.executable, "-c", KILLED_HALFWAY, str(path)], check=False)
+    assert ran.returncode == -signal.SIGKILL
+    assert path.read_text() == "old"
+
+
+def test_writers_of_one_file_do_not_meet_in_the_temporary_one(tmp_path: Path) -> None:
+    path = tmp_path / "report.html"
+    with atomic_path(path) as first, atomic_path(path) as second:
+        first.write_text("first")
+        second.write_text("second")
+    assert path.read_text() == "first"  # whose block ended last
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_an_error_names_the_file_that_was_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "none" / "front.json"
+    with pytest.raises(FileNotFoundError) as raised:
+        write_text(path, "new")
+    assert raised.value.filename == str(path)
+
+
+def test_a_full_disk_leaves_the_old_file(mount: Callable[[str], Path]) -> None:
+    path = mount("size=16k") / "front.json"
+    write_text(path, "old")
+    with pytest.raises(OSError) as raised:
+        write_text(path, "x" * 2**16)
+    assert raised.value.errno == errno.ENOSPC
+    assert path.read_text() == "old"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_link_is_followed_and_a_device_is_written_to(tmp_path: Path) -> None:
+    target, link = tmp_path / "target", tmp_path / "link"
+    target.write_text("old")
+    link.symlink_to(target)
+    write_text(link, "new")
+    assert link.is_symlink()
+    assert target.read_text() == "new"
+    write_text(Path(os.devnull), "nothing")
+    assert not Path(os.devnull).is_file()
+
+
+def test_a_document_is_read_back_and_anything_else_refused(tmp_path: Path) -> None:
+    path = tmp_path / "result.json"
+    assert read_json(path) is None
+    write_json(path, {"name": "é"})
+    assert path.read_text(encoding="utf-8") == '{\n  "name": "é"\n}\n'
+    assert read_json(path) == {"name": "é"}
+    for text in ("{", "3"):
+        path.write_text(text)
+        with pytest.raises(ValueError, match=r"result\.json must hold a JSON object"):
+            read_json(path)
+
+
+def test_a_temporary_folder_is_removed_unless_it_was_renamed(tmp_path: Path) -> None:
+    with temporary_folder(tmp_path, ".bundle-") as folder:
+        (folder / "file").write_text("x")
+    assert list(tmp_path.iterdir()) == []
+    with temporary_folder(tmp_path, ".bundle-") as folder:
+        (folder / "file").write_text("x")
+        folder.rename(tmp_path / "bundle")
+    assert [path.name for path in tmp_path.rglob("*")] == ["bundle", "file"]
+
+
+def test_the_errors_behind_an_error_are_found_in_order() -> None:
+    first, second, third = KeyError("first"), OSError("second"), ValueError("third")
+    second.__cause__, second.__context__ = first, RuntimeError("not the cause")
+    third.__context__ = second
+    assert list(exception_chain(third)) == [third, second, first]
+
+
+def test_a_hash_is_of_the_joined_parts_and_a_seed_of_its_first_bits() -> None:
+    # SHA-256 of "abc": FIPS 180-2, appendix B.1.
+    known = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert content_hash(["a", b"b", memoryview(b"c")]) == known
+    assert derived_seed("abc", 32) == 0xBA7816BF
+    assert derived_seed("abc", 31) == 0xBA7816BF >> 1
