@@ -102,7 +102,7 @@ class Block:
     """Parallel branches on one input, or a block of the literature with its settings.
 
     Attributes:
-        family: the block family that knows the branches or settings, a name in `search_space.blocks.FAMILIES`.
+        family: name of the block family, one of `search_space.blocks.families()` or a dotted path.
         branches: the branches; none for a family that has settings.
         settings: what was chosen for the fields of such a family, defaults left out.
     """

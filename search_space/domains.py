@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, final
 
 from search_space.architecture import AUXILIARIES, GRID, REDUCTIONS, STEMS, Block, Stage, Stem
-from search_space.blocks import FAMILIES, BlockDomain
+from search_space.blocks import SEARCHABLE, BlockDomain, families, family
 from search_space.blocks.alternatives import AnyDomain
 from search_space.choices import (
     Chooser,
@@ -266,16 +266,18 @@ def parse_block(value: Any, path: str, *, reduces: bool) -> BlockDomain:
         SpaceError: a family, key or option that there is not; the message names the path.
     """
     if isinstance(value, list | tuple):
-        return AnyDomain.of([(_family(v, path), parse_block(v, path, reduces=reduces)) for v in value], path)
-    name = _family(value, path)
-    if FAMILIES[name].reduces != reduces:
-        fitting = sorted(known for known, family in FAMILIES.items() if family.reduces == reduces)
-        raise SpaceError(f"a family must be one of {fitting} here, got {name!r} at {path}.family")
-    return FAMILIES[name].parse(value, path)
+        return AnyDomain.of([(_family_name(v, path), parse_block(v, path, reduces=reduces)) for v in value], path)
+    name = _family_name(value, path)
+    found = family(name, stored=False, place=f"{path}.family")
+    if found.reduces != reduces:
+        fitting = sorted(known for known, one in families().items() if one.reduces == reduces)
+        law = f"a family must {'' if reduces else 'not '}halve height and width here, as {', '.join(fitting)}"
+        raise SpaceError(f"{law}, got {name!r} at {path}.family")
+    return found.parse(value, path)
 
 
-def _family(value: object, path: str) -> str:
-    name = value.get("family", "inception") if isinstance(value, Mapping) else "inception"
-    if not isinstance(name, str) or name not in FAMILIES:
-        raise SpaceError(f"a block family must be one of {sorted(FAMILIES)}, got {name!r} at {path}.family")
+def _family_name(value: object, path: str) -> str:
+    name = value.get("family", SEARCHABLE) if isinstance(value, Mapping) else SEARCHABLE
+    if not isinstance(name, str):
+        raise SpaceError(f"a block family must be one of {sorted(families())}, got {name!r} at {path}.family")
     return name

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import final
 
 from search_space.architecture import Architecture, Block, Stage, Stem
-from search_space.blocks import family
+from search_space.blocks import SEARCHABLE, family
 from search_space.blocks.heads import auxiliary
 from search_space.blocks.stems import STEMS
 from search_space.blocks.units import Units
@@ -129,12 +129,11 @@ def summary(architecture: Architecture) -> str:
 
 def _block_summary(block: Block) -> str:
     letters = {"full": "", "stacked": "s", "asymmetric": "a", "separable": "d"}
-    if not block.branches:
-        return f"[{' '.join((block.family, *(f'{name}:{value}' for name, value in block.settings)))}]"
-    branches = []
+    searchable = block.family == SEARCHABLE and block.branches
+    words = [] if searchable else [block.family, *(f"{name}:{value}" for name, value in block.settings)]
     for branch in block.branches:
         head = branch.name.removeprefix("k") if branch.pool is None else branch.pool
         inner = "" if branch.reduced is None else f"{branch.reduced}→"
         groups = f"/{branch.groups}" if branch.groups > 1 else ""
-        branches.append(f"{head}{letters[branch.factorization]}:{inner}{branch.width}{groups}")
-    return f"[{' '.join(branches)}]"
+        words.append(f"{head}{letters[branch.factorization]}:{inner}{branch.width}{groups}")
+    return f"[{' '.join(words)}]"

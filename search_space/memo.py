@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple, final
 
 from search_space.architecture import Architecture, Block, Branch
-from search_space.blocks import inception
+from search_space.blocks import SEARCHABLE, inception
 from search_space.cost import FLOAT_BYTES, Cost, measure
 from search_space.graph import Node, Shape
 from search_space.identity import digest, joined, sees_order, side_by_side, text_of
@@ -84,7 +84,7 @@ class Memo:
         at = self._known.get(shape)
         if at is None:
             at = self._known[shape] = {}
-        if type(piece) is Block and piece.branches:
+        if type(piece) is Block and piece.family == SEARCHABLE:
             return [at.get(branch) or self._learn_branch(branch, shape) for branch in piece.branches]
         return [at.get(piece) or self._learn(piece, lower_piece(piece, shape, ""), shape)]
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import final
 
-from search_space.architecture import Architecture, Block, Branch, Stage
-from search_space.blocks import KINDS
-from search_space.blocks.fields import read
-from search_space.blocks.translation import searchable
+from search_space.architecture import Architecture, Block, Stage
+from search_space.blocks import SEARCHABLE, family
 from search_space.choices import Value
 from search_space.domains import StageDomain
 from search_space.space import Space
@@ -87,30 +85,18 @@ def _wish_stage(wishes: dict[str, Value], stage: Stage, domain: StageDomain, pat
         _wish_block(wishes, block, f"{path}.block{index}", multiplier)
 
 
+def searchable(block: Block) -> Block | None:
+    """Return the nearest block of the searchable family, None if none is near (residual and depthwise blocks)."""
+    branches = family(block.family).branches(block)
+    return None if branches is None else Block(SEARCHABLE, branches)
+
+
 def _wish_block(wishes: dict[str, Value], block: Block, path: str, multiplier: float) -> None:
-    """What is wished of a block, for a place that offers its family, several families, or the searchable one."""
+    """Add the targets of a block, for a place that offers its family, several families, or the searchable one."""
     wishes[f"{path}.family"] = block.family
-    for kind in KINDS:
-        if block.family == kind.NAME:
-            made = read(kind, block)
-            for entry in fields(kind):
-                value: Value = getattr(made, entry.name)
-                wish = value * multiplier if "channels" in entry.metadata and not isinstance(value, str) else value
-                wishes[f"{path}.{entry.name}"] = wishes[f"{path}.{kind.NAME}.{entry.name}"] = wish
-    translated = searchable(block)
-    branches = translated.branches if translated else ()
-    for name in ("k1", "k3", "k5", "k7", "pool"):
-        branch = next((b for b in branches if b.name == name), Branch(name, 0))
-        for prefix in (path, f"{path}.inception"):
-            _wish_branch(wishes, branch, f"{prefix}.{name}", multiplier)
-
-
-def _wish_branch(wishes: dict[str, Value], branch: Branch, path: str, multiplier: float) -> None:
-    wishes[f"{path}.width"] = branch.width * multiplier
-    wishes[f"{path}.reduction"] = "none" if branch.reduction is None else branch.reduction
-    wishes[f"{path}.factorization"] = branch.factorization
-    wishes[f"{path}.groups"] = branch.groups
-    wishes[f"{path}.pool"] = branch.pool or "max"
+    for one in (searchable(block) or Block(SEARCHABLE), block):
+        for name, value in family(one.family).targets(one, multiplier).items():
+            wishes[f"{path}.{name}"] = wishes[f"{path}.{one.family}.{name}"] = value
 
 
 def _far(value: float, wish: float) -> float:
@@ -151,4 +137,4 @@ class _Nearest:
             self.distances.append(_far(best, wish))
             return best
         self.distances.append(1.0)
-        return "inception" if "inception" in options else options[0]
+        return SEARCHABLE if SEARCHABLE in options else options[0]

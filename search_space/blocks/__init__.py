@@ -1,101 +1,84 @@
-"""Block families: one file each, saying how its blocks are normalised, lowered to the algebra, and chosen."""
+"""Block families: the catalogue of our own, one module a publication, and families found by their dotted path.
+
+A module of this package offers families by a mapping `FAMILIES`; adding one is adding its file, deleting one is
+deleting its file. A family of your own is named in a space by its dotted path, and takes a class and a line:
+
+    @dataclass(frozen=True, slots=True)
+    class Bottleneck(BlockFields):
+        reduce: int = width()
+        out: int = width()
+
+        def lower(self, channels: int, units: Units, name: str) -> Node:
+            nodes = units.conv(self.reduce, 1, name="reduce"), units.conv(self.out, 3, name="conv")
+            return Seq(nodes, name=name)
+
+    BOTTLENECK = family_of(Bottleneck)  # family: my_blocks.BOTTLENECK, reduce: [8, 16], out: [32, 64]
+"""
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import partial
-from typing import Any, Protocol
+import pkgutil
+from collections.abc import Mapping
+from functools import cache
+from importlib import import_module
 
-from search_space.architecture import Block
-from search_space.blocks import fields, inception
-from search_space.blocks.fields import BlockFields
-from search_space.blocks.grids import GridA, GridB, GridResnet
-from search_space.blocks.naive import Naive
-from search_space.blocks.next import Next, NextGrid
-from search_space.blocks.resnet import ResnetA, ResnetB, ResnetC
-from search_space.blocks.v1 import V1
-from search_space.blocks.v3 import V3A, V3B, V3C
-from search_space.blocks.v4 import V4A, V4B, V4C
-from search_space.blocks.xception import Xception, XceptionGrid
-from search_space.choices import Chooser, Parameter, Value
-from search_space.graph import Node
+from search_space.blocks.family import SEARCHABLE, BlockDomain, Family
+from search_space.blocks.fields import BlockFields, count, family_of, fraction, option, width
+from search_space.blocks.units import Units
+from search_space.choices import SpaceError
+from search_space.plugins import DOTTED, PluginError, load_dotted
 
-
-class BlockDomain(Protocol):
-    """What one block of a space may be."""
-
-    @property
-    def may_be_empty(self) -> bool:
-        """Whether the choices can leave no branch; such a block is no block."""
-        ...
-
-    @property
-    def size(self) -> int:
-        """Number of normalised blocks, the empty one apart."""
-        ...
-
-    def sample(self, chooser: Chooser, path: str) -> Block:
-        """A block, not yet normalised."""
-        ...
-
-    def draw(self, generator: random.Random) -> Block | None:
-        """A normalised block, every choice uniform among its options; None for the empty one."""
-        ...
-
-    def uniform(self, generator: random.Random) -> Block:
-        """A normalised block that is not empty, each with the same chance."""
-        ...
-
-    def parameters(self, path: str) -> tuple[Parameter, ...]:
-        """Every choice that `sample` may ask for, in order."""
-        ...
-
-    def assignments(self, block: Block | None, path: str) -> dict[str, Value]:
-        """The choices that make a normalised block, None for the empty one; SpaceError where there are none."""
-        ...
+__all__ = [
+    "SEARCHABLE",
+    "BlockDomain",
+    "BlockFields",
+    "Family",
+    "Units",
+    "count",
+    "families",
+    "family",
+    "family_of",
+    "fraction",
+    "option",
+    "width",
+]
 
 
-@dataclass(frozen=True)
-class Family:
-    """A block family.
-
-    Attributes:
-        normalise: a block to its normal form, None where nothing is left of it.
-        lower: a normalised block, its input channels and its name to an expression of the algebra.
-        parse: a parsed mapping and its path to the domain that it describes.
-        reduces: whether its blocks halve height and width, and so stand in front of a stage.
-    """
-
-    normalise: Callable[[Block], Block | None]
-    lower: Callable[[Block, int, str], Node]
-    parse: Callable[[Mapping[str, Any], str], BlockDomain]
-    reduces: bool = False
+@cache
+def families() -> Mapping[str, Family]:
+    """Return our own families by name, in the order of their modules."""
+    found: dict[str, Family] = {}
+    for name in sorted(module.name for module in pkgutil.iter_modules(__path__)):
+        found |= getattr(import_module(f"{__name__}.{name}"), "FAMILIES", {})
+    return found
 
 
-def _of_fields(kind: type[BlockFields]) -> Family:
-    return Family(
-        partial(fields.normalise, kind), partial(fields.lower, kind), partial(fields.parse, kind), kind.REDUCES
-    )
+def family(name: str, *, stored: bool = True, place: str = "") -> Family:
+    """Return the family of that name.
 
-
-KINDS: tuple[type[BlockFields], ...] = (
-    *(Naive, V1, V3A, V3B, V3C, V4A, V4B, V4C, ResnetA, ResnetB, ResnetC, Next, Xception),
-    *(GridA, GridB, GridResnet, NextGrid, XceptionGrid),
-)
-FAMILIES: Mapping[str, Family] = {
-    inception.FAMILY: Family(inception.normalise, inception.lower, inception.parse),
-    **{kind.NAME: _of_fields(kind) for kind in KINDS},
-}
-
-
-def family(name: str) -> Family:
-    """The family of that name.
+    Args:
+        name: one of `families()`, or the dotted path of a `Family`.
+        stored: whether the name stands in a stored document, such as an architecture, and a dotted path must lead to
+            a module that is trusted already.
+        place: path of the name in its document; stands in errors.
 
     Raises:
-        ValueError: there is none.
+        SpaceError: the name is neither one of ours nor a dotted path.
+        PluginError: the dotted path is not trusted, can't be imported or leads to no `Family`.
     """
-    if name not in FAMILIES:
-        raise ValueError(f"a block family must be one of {sorted(FAMILIES)}, got {name!r}")
-    return FAMILIES[name]
+    known = families().get(name)
+    if known is not None:
+        return known
+    where = f" at {place}" if place else ""
+    if not DOTTED.fullmatch(name):
+        raise SpaceError(
+            f"a block family must be one of {sorted(families())}, or a dotted path such as my_blocks.BOTTLENECK, "
+            f"got {name!r}{where}"
+        )
+    found = load_dotted(name, place or "a block family", stored=stored)
+    if not isinstance(found, Family):
+        raise PluginError(
+            f"a block family must be a search_space.blocks.Family, as family_of returns, got {name!r}, "
+            f"which is {found!r}{where}"
+        )
+    return found

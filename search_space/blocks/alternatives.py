@@ -1,4 +1,4 @@
-"""A block of any of several families: the family is one more choice."""
+"""Domain of blocks of several families: the family is one more choice."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from dataclasses import dataclass
 from typing import Self, final
 
 from search_space.architecture import Block
-from search_space.blocks import BlockDomain
+from search_space.blocks.family import BlockDomain
 from search_space.choices import Chooser, Nominal, Parameter, SpaceError, Value, any_of, assigned
 
 
 @final
 @dataclass(frozen=True)
 class AnyDomain:
-    """Blocks of several families.
+    """Domain of blocks of several families.
 
     Attributes:
-        families: the families' names, at least two.
-        domains: what a block of each may be.
+        families: names of the families, at least two.
+        domains: domain of a block of each.
     """
 
     families: tuple[str, ...]
@@ -27,10 +27,10 @@ class AnyDomain:
 
     @classmethod
     def of(cls, alternatives: Sequence[tuple[str, BlockDomain]], path: str) -> Self:
-        """The domain of several families with their domains.
+        """Return the domain of several families, given by name and domain.
 
         Raises:
-            SpaceError: fewer than two families, or one of them twice.
+            SpaceError: there are fewer than two families, or one of them twice.
         """
         names = [name for name, _ in alternatives]
         if len(names) < 2 or len(set(names)) < len(names):
@@ -39,25 +39,25 @@ class AnyDomain:
 
     @property
     def may_be_empty(self) -> bool:
-        """Whether a block of some family may have no branch."""
+        """True if a block of some family may be empty."""
         return any(domain.may_be_empty for domain in self.domains)
 
     @property
     def size(self) -> int:
-        """Number of normalised blocks, the empty one apart."""
+        """Number of normalised blocks, without the empty one."""
         return sum(domain.size for domain in self.domains)
 
     def sample(self, chooser: Chooser, path: str) -> Block:
-        """A block, not yet normalised."""
+        """Return a block whose choices `chooser` makes, not yet normalised."""
         name = str(Nominal(self.families).draw(chooser, f"{path}.family"))
         return self._domain(name).sample(chooser, f"{path}.{name}")
 
     def draw(self, generator: random.Random) -> Block | None:
-        """A normalised block, the family and every choice uniform among their options; None for the empty one."""
+        """Return a normalised block, family and every choice uniform among their options; None for the empty one."""
         return any_of(generator, self.domains).draw(generator)
 
     def uniform(self, generator: random.Random) -> Block:
-        """A normalised block, each with the same chance."""
+        """Return a normalised block that is not empty, uniform over all."""
         rest = generator.randrange(self.size)
         for domain in self.domains:
             if rest < domain.size:
@@ -66,12 +66,16 @@ class AnyDomain:
         raise AssertionError("a size must be the sum of its parts")
 
     def parameters(self, path: str) -> tuple[Parameter, ...]:
-        """Every choice that `sample` may ask for, in order."""
+        """Return every choice that `sample` may ask for, in order."""
         inner = (d.parameters(f"{path}.{name}") for name, d in zip(self.families, self.domains, strict=True))
         return (Parameter(f"{path}.family", Nominal(self.families)), *(p for ps in inner for p in ps))
 
     def assignments(self, block: Block | None, path: str) -> dict[str, Value]:
-        """The choices that make a normalised block, None for the empty one; SpaceError where there are none."""
+        """Return the choices that make a normalised block, None for the empty one.
+
+        Raises:
+            SpaceError: the block is not of this domain.
+        """
         if block is not None:
             chosen = assigned(f"{path}.family", block.family, self.families)
             return chosen | self._domain(block.family).assignments(block, f"{path}.{block.family}")

@@ -2,7 +2,7 @@
 
 Szegedy et al. 2016 (Rethinking the Inception Architecture), figure 10, for v3; Szegedy et al. 2017 (Inception-v4,
 Inception-ResNet and the Impact of Residual Connections on Learning), figures 7, 8 and 18, for v4 and Inception-ResNet.
-Each stands in the place of a plain pool in front of a stage.
+Each replaces a plain pool in front of a stage.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, final
 
-from search_space.blocks.fields import BlockFields, width
+from search_space.blocks.fields import BlockFields, families_of, width
 from search_space.blocks.units import Units
 from search_space.graph import Concat, Node, Seq
 
@@ -37,7 +37,7 @@ class GridA(BlockFields):
     k3_reduce: int = width(0, least=0)
 
     def lower(self, channels: int, units: Units, name: str) -> Node:  # noqa: ARG002 - any input fits
-        """Three branches of stride 2."""
+        """Return three branches of stride 2."""
         reduce = (units.conv(self.k3_reduce, 1, name="reduce"),) if self.k3_reduce else ()
         single = (*reduce, units.edge_conv(self.k3, 3, stride=2, name="conv"))
         double = (
@@ -68,7 +68,7 @@ class GridB(BlockFields):
     k7: int = width()
 
     def lower(self, channels: int, units: Units, name: str) -> Node:  # noqa: ARG002 - any input fits
-        """Three branches of stride 2."""
+        """Return three branches of stride 2."""
         single = (
             units.conv(self.k3_reduce, 1, name="reduce"),
             units.edge_conv(self.k3, 3, stride=2, name="conv"),
@@ -102,7 +102,7 @@ class GridResnet(BlockFields):
     double: int = width()
 
     def lower(self, channels: int, units: Units, name: str) -> Node:  # noqa: ARG002 - any input fits
-        """Four branches of stride 2."""
+        """Return four branches of stride 2."""
         reduce = units.conv(self.reduce, 1, name="reduce")
         first = (reduce, units.edge_conv(self.first, 3, stride=2, name="conv"))
         second = (reduce, units.edge_conv(self.second, 3, stride=2, name="conv"))
@@ -113,3 +113,6 @@ class GridResnet(BlockFields):
         )
         branches = (Seq(first, name="first"), Seq(second, name="second"), Seq(double, name="deep"))
         return Concat((*branches, units.edge_pool()), name=name)
+
+
+FAMILIES = families_of(GridA, GridB, GridResnet)

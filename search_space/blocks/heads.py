@@ -1,4 +1,4 @@
-"""Auxiliary classifiers: heads that train the middle of a network and are gone from inference.
+"""Auxiliary classifiers: heads on the middle of a network that run in training alone.
 
 GoogLeNet has two (Szegedy et al. 2015, section 5), Inception-v3 one (Szegedy et al. 2016, figure 8). Their widths
 follow the input's, so that small networks get small heads; at the published widths they are the published ones.
@@ -14,13 +14,13 @@ PUBLISHED_SIDE = 17  # of the map that Inception-v3 taps
 
 
 def auxiliary(kind: str, shape: Shape, classes: int, units: Units, name: str = "aux") -> Tap:
-    """The tap of that kind on a map of `shape`, with its paper's (v1) or code's (v3) loss weight.
+    """Return the tap of a kind on a map of `shape`, with the loss weight of its paper (v1) or published code (v3).
 
     Args:
         kind: `v1` or `v3`.
         shape: shape of the tapped map.
         classes: number of logits.
-        units: what convolutions come with.
+        units: makes the convolutions.
         name: the tap's name.
     """
     nodes = _head_v1(shape, units) if kind == "v1" else _head_v3(shape, units)
@@ -28,7 +28,7 @@ def auxiliary(kind: str, shape: Shape, classes: int, units: Units, name: str = "
 
 
 def _head_v1(shape: Shape, units: Units) -> tuple[Node, ...]:
-    """4×4 means, 1×1 to a quarter of the channels (at most 128), a dense layer of 8 times that, dropout."""
+    """Return 4×4 means, 1×1 to a quarter of the channels (at most 128), a dense layer of 8 times that, dropout."""
     width = max(1, min(128, shape.channels // 4))
     return (
         GlobalPool(size=(4, 4), name="pool"),
@@ -39,7 +39,7 @@ def _head_v1(shape: Shape, units: Units) -> tuple[Node, ...]:
 
 
 def _head_v3(shape: Shape, units: Units) -> tuple[Node, ...]:
-    """5×5 means, 1×1 to a sixth of the channels, a convolution over all 25 back to the channels.
+    """Return 5×5 means, 1×1 to a sixth of the channels, a convolution over all 25 back to the channels.
 
     The published code pools with 5×5/3, which leaves 5×5 of the 17×17 cells that a 299×299 image has there; on a
     smaller map the means are over a grid of 5×5 instead.

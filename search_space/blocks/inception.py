@@ -3,7 +3,7 @@
 With no reductions it is the naive module of Szegedy et al. 2015 (Going Deeper with Convolutions, figure 2a), with
 them the module of figure 2b; stacked and asymmetric branches are the factorizations of Szegedy et al. 2016
 (Rethinking the Inception Architecture, sections 3.1 and 3.2), separable ones those of Chollet 2017 (Xception).
-Grouped convolutions make the connections sparse in a structure that hardware likes, the motive of the first paper's
+Grouped convolutions make the connections sparse in a structure that suits hardware, the motive of the first paper's
 section 3. Every convolution but a depthwise one is followed by batch norm and ReLU.
 """
 
@@ -18,41 +18,43 @@ from functools import cached_property
 from typing import Any, final
 
 from search_space.architecture import FACTORIZATIONS, Block, Branch
-from search_space.choices import (
-    Chooser,
-    Nominal,
-    Ordinal,
-    Parameter,
-    SpaceError,
-    Value,
-    any_of,
-    assigned,
-    parse_fields,
-    parse_nominal,
-    parse_ordinal,
-)
+from search_space.blocks.family import SEARCHABLE, Family
+from search_space.blocks.fields import Declared, count, option, parse_choices, width
+from search_space.choices import Choice, Chooser, Parameter, SpaceError, Value, any_of, assigned, parse_fields
 from search_space.graph import Concat, Conv, Node, Pool, Seq, conv
 
-FAMILY = "inception"
 KERNELS = {"k1": 1, "k3": 3, "k5": 5, "k7": 7}
 POOL = "pool"
-POOL_KINDS = ("max", "avg")
 ORDER = (*KERNELS, POOL)
 NO_REDUCTION = "none"
 
+# The choices of a branch; those of one tuple of `AXES` depend on one another, all others on none.
+CONVOLUTION: Declared = {
+    "width": width(least=0),
+    "reduction": option(NO_REDUCTION, fractions=True),
+    "factorization": option(*FACTORIZATIONS),
+    "groups": count(1),
+}
+POOLING: Declared = {"width": width(least=0), "pool": option("max", "avg")}
+AXES = (("width",), ("reduction",), ("factorization", "groups"), ("pool",))
+
+
+def _declared(name: str) -> Declared:
+    return POOLING if name == POOL else CONVOLUTION
+
 
 def normalise(block: Block) -> Block | None:
-    """The block with absent branches and unused choices gone, branches in canonical order; None for no branch at all.
+    """Return the block without absent branches and unused choices, branches in canonical order; None if none is left.
 
     Raises:
-        SpaceError: a branch that this family does not know, or twice the same one.
+        SpaceError: a branch is not of this family, or stands there twice.
     """
     names = [branch.name for branch in block.branches]
     if len(set(names)) != len(names) or not set(names) <= set(ORDER):
         raise SpaceError(f"branches must differ and be of {list(ORDER)}, got {names}")
     present = [_normalise_branch(branch) for branch in block.branches if branch.width > 0]
     present.sort(key=lambda branch: ORDER.index(branch.name))
-    return Block(FAMILY, tuple(present)) if present else None
+    return Block(SEARCHABLE, tuple(present)) if present else None
 
 
 def _normalise_branch(branch: Branch) -> Branch:
@@ -67,12 +69,12 @@ def _normalise_branch(branch: Branch) -> Branch:
 
 
 def lower(block: Block, in_channels: int, name: str) -> Node:
-    """The block on `in_channels` channels as an expression of the algebra."""
+    """Return the block on `in_channels` channels as an expression of the algebra."""
     return Concat(tuple(lower_branch(branch, in_channels) for branch in block.branches), name=name)
 
 
 def lower_branch(branch: Branch, in_channels: int) -> Node:
-    """One branch of a block on `in_channels` channels, its place in the concatenation."""
+    """Return one branch of a block on `in_channels` channels as an expression of the algebra."""
     if branch.name == POOL:
         pool = Pool(branch.pool or "max", (3, 3), (1, 1), (1, 1), count_padding=False, name="pool")
         return Seq((pool, conv(branch.width, 1, name="project")), name=POOL)
@@ -105,161 +107,164 @@ def _lower_convolution(branch: Branch, in_channels: int) -> list[Node]:
     raise AssertionError(f"no expression for factorization {branch.factorization}")
 
 
+def _branch(name: str, chosen: Mapping[str, Value]) -> Branch:
+    """Return the normalised branch that choices make."""
+    settings: dict[str, Any] = dict(chosen)
+    if "reduction" in settings:
+        settings["reduction"] = None if settings["reduction"] == NO_REDUCTION else float(settings["reduction"])
+    return _normalise_branch(Branch(name, **settings))
+
+
+def _chosen(branch: Branch) -> dict[str, Value]:
+    """Return a branch's settings as choices."""
+    values = {name: getattr(branch, name) for name in _declared(branch.name)}
+    return {name: NO_REDUCTION if name == "reduction" and value is None else value for name, value in values.items()}
+
+
+def _is_used(name: str, chosen: Mapping[str, Value]) -> bool:
+    """Return whether a choice matters, given the choices before it."""
+    if name == "width":
+        return True
+    return chosen["width"] != 0 and (name != "groups" or chosen["factorization"] != "separable")
+
+
 @final
 @dataclass(frozen=True)
 class BranchDomain:
-    """What one branch may be: widths; for a convolution larger than 1×1 also reductions, factorizations and groups."""
+    """Domain of one branch.
+
+    Attributes:
+        name: name of the branch, one of `ORDER`.
+        choices: options of each setting, width first.
+    """
 
     name: str
-    width: Ordinal
-    reduction: Nominal = Nominal((NO_REDUCTION,))  # noqa: RUF009 - a frozen value
-    factorization: Nominal = Nominal(("full",))  # noqa: RUF009 - a frozen value
-    groups: Ordinal = Ordinal((1,))  # noqa: RUF009 - a frozen value
-    pool: Nominal | None = None
+    choices: tuple[tuple[str, Choice], ...]
 
     @property
     def may_be_absent(self) -> bool:
-        """Whether 0 is among the widths."""
-        return 0 in self.width.options
-
-    @property
-    def widths(self) -> tuple[int, ...]:
-        """The widths of a branch that is present."""
-        return tuple(width for width in self.width.options if width > 0)
+        """True if 0 is among the widths."""
+        return 0 in self._options["width"]
 
     @property
     def size(self) -> int:
         """Number of normalised branches that are present."""
-        kinds = len(self.pool.options) if self.pool else 1
-        return len(self.widths) * len(self.reduction.options) * len(self._ways) * kinds
+        return math.prod(len(axis) for axis in self._axes)
 
     @cached_property
-    def _ways(self) -> tuple[tuple[str, int], ...]:
-        """Factorizations with their groups, as normalised branches have them."""
-        pairs = ((str(f), g) for f in self.factorization.options for g in self.groups.options)
-        normal = (_normalise_branch(Branch(self.name, 1, None, f, groups=g)) for f, g in pairs)
-        return tuple(dict.fromkeys((branch.factorization, branch.groups) for branch in normal))
+    def _options(self) -> dict[str, tuple[Value, ...]]:
+        return {name: choice.options for name, choice in self.choices}
+
+    @cached_property
+    def _axes(self) -> tuple[tuple[tuple[tuple[str, Value], ...], ...], ...]:
+        """Settings of a present branch: for each of `AXES` its different normalised values."""
+        return tuple(self._normal_values(names) for names in AXES if names[0] in self._options)
+
+    def _normal_values(self, names: tuple[str, ...]) -> tuple[tuple[tuple[str, Value], ...], ...]:
+        ways = itertools.product(*(self._options[name] for name in names))
+        branches = (_branch(self.name, {"width": 1, **dict(zip(names, way, strict=True))}) for way in ways)
+        values = (tuple((name, getattr(branch, name)) for name in names) for branch in branches if branch.width)
+        return tuple(dict.fromkeys(values))
 
     def sample(self, chooser: Chooser, path: str) -> Branch:
-        """A branch; nothing more is asked of one that is absent."""
-        width = self.width.draw(chooser, f"{path}.width")
-        if width == 0:
-            return Branch(self.name, 0)
-        if self.pool:
-            return Branch(self.name, width, pool=str(self.pool.draw(chooser, f"{path}.pool")))
-        ratio = self.reduction.draw(chooser, f"{path}.reduction")
-        factorization = str(self.factorization.draw(chooser, f"{path}.factorization"))
-        groups = 1 if factorization == "separable" else self.groups.draw(chooser, f"{path}.groups")
-        return Branch(self.name, width, None if ratio == NO_REDUCTION else float(ratio), factorization, groups=groups)
+        """Return a branch whose choices `chooser` makes; those of an absent branch are not asked for."""
+        chosen: dict[str, Value] = {}
+        for name, choice in self.choices:
+            if _is_used(name, chosen):
+                chosen[name] = choice.draw(chooser, f"{path}.{name}")
+        return _branch(self.name, chosen)
 
     @cached_property
     def _draws(self) -> tuple[Branch | None, ...]:
-        """What every way of choosing comes to, all ways alike: a normalised branch, None for an absent one."""
-        kinds = self.pool.options if self.pool else (None,)
-        choices = (self.reduction.options, self.factorization.options, self.groups.options, kinds)
-        return tuple(self._made(*chosen) for chosen in itertools.product(self.width.options, *choices))
-
-    def _made(self, width: int, ratio: Value, factorization: Value, groups: int, pool: Value | None) -> Branch | None:
-        reduction = None if ratio == NO_REDUCTION else float(ratio)
-        branch = Branch(self.name, width, reduction, str(factorization), None if pool is None else str(pool), groups)
-        return _normalise_branch(branch) if width else None
+        """Normalised branch of every combination of options, None for an absent one."""
+        ways = itertools.product(*self._options.values())
+        branches = (_branch(self.name, dict(zip(self._options, way, strict=True))) for way in ways)
+        return tuple(branch if branch.width else None for branch in branches)
 
     def draw(self, generator: random.Random) -> Branch | None:
-        """A normalised branch, every choice uniform among its options; None for an absent one."""
+        """Return a normalised branch, every choice uniform among its options; None for an absent one."""
         return any_of(generator, self._draws)
 
     def uniform(self, generator: random.Random) -> Branch:
-        """A normalised branch, each with the same chance, absence being one of them where it is offered."""
+        """Return a branch, uniform over the normalised ones, absence being one of them if it is offered."""
         if self.may_be_absent and generator.randrange(self.size + 1) == 0:
             return Branch(self.name, 0)
-        width = generator.choice(self.widths)
-        if self.pool:
-            return Branch(self.name, width, pool=str(generator.choice(self.pool.options)))
-        ratio = generator.choice(self.reduction.options)
-        factorization, groups = generator.choice(self._ways)
-        return Branch(self.name, width, None if ratio == NO_REDUCTION else float(ratio), factorization, groups=groups)
+        settings: dict[str, Any] = dict(entry for axis in self._axes for entry in generator.choice(axis))
+        return Branch(self.name, **settings)
 
     def parameters(self, path: str) -> tuple[Parameter, ...]:
-        """Every choice that `sample` may ask for, in order."""
-        if self.pool:
-            return (Parameter(f"{path}.width", self.width), Parameter(f"{path}.pool", self.pool))
-        return (
-            Parameter(f"{path}.width", self.width),
-            Parameter(f"{path}.reduction", self.reduction),
-            Parameter(f"{path}.factorization", self.factorization),
-            Parameter(f"{path}.groups", self.groups),
-        )
+        """Return every choice that `sample` may ask for, in order."""
+        return tuple(Parameter(f"{path}.{name}", choice) for name, choice in self.choices)
+
+    @cached_property
+    def _first(self) -> dict[str, dict[Value, Value]]:
+        """First option of each setting by the value that it has in a normalised branch."""
+        return {
+            name: {_chosen(_branch(self.name, {"width": 1, name: o}))[name]: o for o in reversed(options)}
+            for name, options in self._options.items()
+        }
 
     def assignments(self, branch: Branch, path: str) -> dict[str, Value]:
-        """The choices that make `branch`.
+        """Return the choices that make a normalised branch.
 
         Raises:
             SpaceError: one of them is not offered.
         """
-        chosen = assigned(f"{path}.width", branch.width, self.width.options)
-        if branch.width and self.pool:
-            chosen |= assigned(f"{path}.pool", branch.pool or "", self.pool.options)
-        elif branch.width:
-            ratio = NO_REDUCTION if branch.reduction is None else branch.reduction
-            chosen |= assigned(f"{path}.reduction", ratio, self.reduction.options)
-            ways = self.factorization.options
-            same = [f for f in ways if _normalise_branch(replace(branch, factorization=str(f))) == branch]
-            chosen |= assigned(f"{path}.factorization", same[0] if same else branch.factorization, ways)
-            if branch.factorization != "separable":
-                groups = assigned(f"{path}.groups", branch.groups, self.groups.options)
-                chosen |= groups if len(self.groups.options) > 1 else {}
+        chosen: dict[str, Value] = {}
+        values = _chosen(branch)
+        for name, options in self._options.items():
+            if _is_used(name, values):
+                option = self._first[name].get(values[name], values[name])
+                chosen |= assigned(f"{path}.{name}", option, options)
         return chosen
 
 
 @final
 @dataclass(frozen=True)
 class InceptionDomain:
-    """What one block may be."""
+    """Domain of one block."""
 
     branches: tuple[BranchDomain, ...]
 
     @property
     def may_be_empty(self) -> bool:
-        """Whether every branch may be absent; such a block is no block."""
+        """True if every branch may be absent; a block without branches is dropped."""
         return all(branch.may_be_absent for branch in self.branches)
 
     @property
     def size(self) -> int:
         """Number of normalised blocks that have a branch."""
-        product = 1
-        for branch in self.branches:
-            product *= branch.size + branch.may_be_absent
-        return product - self.may_be_empty
+        return math.prod(branch.size + branch.may_be_absent for branch in self.branches) - self.may_be_empty
 
     def sample(self, chooser: Chooser, path: str) -> Block:
-        """A block, not yet normalised."""
-        return Block(FAMILY, tuple(b.sample(chooser, f"{path}.{b.name}") for b in self.branches))
+        """Return a block whose choices `chooser` makes, not yet normalised."""
+        return Block(SEARCHABLE, tuple(b.sample(chooser, f"{path}.{b.name}") for b in self.branches))
 
     def draw(self, generator: random.Random) -> Block | None:
-        """A normalised block, every choice uniform among its options; None for the empty one."""
+        """Return a normalised block, every choice uniform among its options; None for the empty one."""
         present = tuple(branch for domain in self.branches if (branch := domain.draw(generator)) is not None)
-        return Block(FAMILY, present) if present else None
+        return Block(SEARCHABLE, present) if present else None
 
     def uniform(self, generator: random.Random) -> Block:
-        """A normalised block that has a branch, each with the same chance."""
+        """Return a normalised block, uniform over those that have a branch."""
         while True:
-            block = normalise(Block(FAMILY, tuple(branch.uniform(generator) for branch in self.branches)))
+            block = normalise(Block(SEARCHABLE, tuple(branch.uniform(generator) for branch in self.branches)))
             if block is not None:
                 return block
 
     def parameters(self, path: str) -> tuple[Parameter, ...]:
-        """Every choice that `sample` may ask for, in order."""
+        """Return every choice that `sample` may ask for, in order."""
         return tuple(p for branch in self.branches for p in branch.parameters(f"{path}.{branch.name}"))
 
     def assignments(self, block: Block | None, path: str) -> dict[str, Value]:
-        """The choices that make a normalised `block`, None for the empty one.
+        """Return the choices that make a normalised `block`, None for the empty one.
 
         Raises:
             SpaceError: the block is not of this domain.
         """
         present = {branch.name: branch for branch in block.branches} if block else {}
         foreign = set(present) - {branch.name for branch in self.branches}
-        if foreign or (block and block.family != FAMILY):
+        if foreign or (block and block.family != SEARCHABLE):
             raise SpaceError(
                 f"a block must be of the branches {[b.name for b in self.branches]}, got {block} at {path}"
             )
@@ -271,10 +276,10 @@ class InceptionDomain:
 
 
 def parse(mapping: Mapping[str, Any], path: str) -> InceptionDomain:
-    """The domain that a parsed mapping describes: `{branches: {k3: {width, reduction, factorization}, pool: {...}}}`.
+    """Return the domain of a mapping `{branches: {k3: {width, reduction, factorization, groups}, pool: {...}}}`.
 
     Raises:
-        SpaceError: unknown keys or options.
+        SpaceError: a key or an option is unknown, or a key is missing.
     """
     fields = parse_fields(mapping, path, ["branches"], ["family"])
     branches = parse_fields(fields["branches"], f"{path}.branches", [], ORDER)
@@ -284,21 +289,22 @@ def parse(mapping: Mapping[str, Any], path: str) -> InceptionDomain:
 
 
 def _parse_branch(name: str, value: object, path: str) -> BranchDomain:
-    if name == POOL:
-        fields = parse_fields(value, path, ["width"], ["pool"])
-        pool = parse_nominal(fields.get("pool", "max"), f"{path}.pool", POOL_KINDS)
-        return BranchDomain(name, _parse_width(fields, path), pool=pool)
-    if name == "k1":
-        return BranchDomain(name, _parse_width(parse_fields(value, path, ["width"]), path))
-    fields = parse_fields(value, path, ["width"], ["reduction", "factorization", "groups"])
-    return BranchDomain(
-        name,
-        _parse_width(fields, path),
-        parse_nominal(fields.get("reduction", NO_REDUCTION), f"{path}.reduction", [NO_REDUCTION], ratios=True),
-        parse_nominal(fields.get("factorization", "full"), f"{path}.factorization", FACTORIZATIONS),
-        parse_ordinal(fields.get("groups", 1), f"{path}.groups", least=1),
-    )
+    entries = _declared(name)
+    optional = [] if name == "k1" else [entry for entry in entries if entry != "width"]  # a 1×1 has nothing to split
+    return BranchDomain(name, parse_choices(entries, parse_fields(value, path, ["width"], optional), path))
 
 
-def _parse_width(fields: Mapping[str, Any], path: str) -> Ordinal:
-    return parse_ordinal(fields["width"], f"{path}.width", least=0)
+def targets(block: Block, multiplier: float) -> dict[str, Value]:
+    """Return the settings of every branch, widths times `multiplier`; absent branches have width 0."""
+    found: dict[str, Value] = {}
+    for name in ORDER:
+        branch = next((b for b in block.branches if b.name == name), Branch(name, 0))
+        chosen = _chosen(_normalise_branch(branch))
+        found |= {f"{name}.{setting}": value for setting, value in chosen.items()}
+        found[f"{name}.width"] = branch.width * multiplier
+    return found
+
+
+FAMILIES = {
+    SEARCHABLE: Family(normalise, lower, parse, targets=targets, branches=lambda block: block.branches),
+}

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import ClassVar, final
 
-from search_space.blocks.fields import BlockFields, count, number, option, width
+from search_space.blocks.fields import BlockFields, count, families_of, fraction, option, width
 from search_space.blocks.units import Units
 from search_space.graph import Concat, Conv, Identity, Node, Norm, Pair, Residual, Scale, Seq, Slice
 
@@ -19,22 +19,22 @@ class Next(BlockFields):
     """The InceptionNeXt block; it keeps the width of its input.
 
     Attributes:
-        ratio: share of the channels that each depthwise convolution gets, rounded down, at least one; at most 1/3.
+        ratio: share of the channels of each depthwise convolution, at most 1/3; rounded down, at least one channel.
         band: k of the 1×k and k×1 convolutions.
         square: side of the square convolution.
         expansion: width of the channel MLP as a multiple of the input's.
-        scale: what the learned scale of each channel starts from.
+        scale: initial value of the learned scale of each channel.
     """
 
     NAME: ClassVar[str] = "next"
-    ratio: float = number(0.125)
+    ratio: float = fraction(0.125)
     band: int = option(11, 9, 7, 5, 3)
     square: int = option(3, 5)
     expansion: int = count(4)
-    scale: float = number(1e-6)
+    scale: float = fraction(1e-6)
 
     def lower(self, channels: int, units: Units, name: str) -> Node:
-        """A residual: token mixer, norm, MLP, layer scale."""
+        """Return a residual of token mixer, norm, MLP and layer scale."""
         body = (
             self._mixer(channels, units),
             Norm(name="norm"),
@@ -76,5 +76,8 @@ class NextGrid(BlockFields):
     out: int = width()
 
     def lower(self, channels: int, units: Units, name: str) -> Node:  # noqa: ARG002 - any input fits
-        """Norm, then the convolution."""
+        """Return the norm and the convolution."""
         return Seq((Norm(name="norm"), Conv(self.out, (2, 2), (2, 2), bias=True, name="conv")), name=name)
+
+
+FAMILIES = families_of(Next, NextGrid)

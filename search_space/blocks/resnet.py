@@ -9,13 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, final
 
-from search_space.blocks.fields import BlockFields, number, width
+from search_space.blocks.fields import BlockFields, families_of, fraction, width
 from search_space.blocks.units import Units
 from search_space.graph import Concat, Identity, Node, Residual, Scale, Seq
 
 
 def _residual(branches: tuple[Node, ...], channels: int, scale: float, units: Units, name: str) -> Residual:
-    """Branches, a linear 1×1 back to `channels`, the scale, and the sum with the input."""
+    """Return the sum of the input and its branches, with a linear 1×1 back to `channels` and a scale behind them."""
     body = (
         Concat(branches, name="branches"),
         units.bare(channels, 1, name="project"),
@@ -42,10 +42,10 @@ class ResnetA(BlockFields):
     single: int = width()
     middle: int = width()
     double: int = width()
-    scale: float = number(0.17)
+    scale: float = fraction(0.17)
 
     def lower(self, channels: int, units: Units, name: str) -> Node:
-        """A residual of three branches."""
+        """Return a residual of three branches."""
         reduce = units.conv(self.k1, 1, name="reduce")
         single = (reduce, units.conv(self.single, 3, name="conv"))
         double = (reduce, units.conv(self.middle, 3, name="conv0"), units.conv(self.double, 3, name="conv1"))
@@ -54,7 +54,7 @@ class ResnetA(BlockFields):
 
 
 def _asymmetric(fields: ResnetB | ResnetC, side: int, channels: int, units: Units, name: str) -> Residual:
-    """1×1 beside 1×n·n×1: what blocks B and C share."""
+    """Return block B or C: a residual of a 1×1 and a 1×n·n×1 branch, n being `side`."""
     chain = (
         units.conv(fields.reduce, 1, name="reduce"),
         units.conv(fields.middle, (1, side), name="row"),
@@ -82,10 +82,10 @@ class ResnetB(BlockFields):
     reduce: int = width()
     middle: int = width()
     out: int = width()
-    scale: float = number(0.1)
+    scale: float = fraction(0.1)
 
     def lower(self, channels: int, units: Units, name: str) -> Node:
-        """A residual of two branches."""
+        """Return a residual of two branches."""
         return _asymmetric(self, 7, channels, units, name)
 
 
@@ -107,8 +107,11 @@ class ResnetC(BlockFields):
     reduce: int = width()
     middle: int = width()
     out: int = width()
-    scale: float = number(0.2)
+    scale: float = fraction(0.2)
 
     def lower(self, channels: int, units: Units, name: str) -> Node:
-        """A residual of two branches."""
+        """Return a residual of two branches."""
         return _asymmetric(self, 3, channels, units, name)
+
+
+FAMILIES = families_of(ResnetA, ResnetB, ResnetC)

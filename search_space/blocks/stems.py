@@ -1,7 +1,7 @@
-"""Stems: what stands in front of the first block, one function a publication.
+"""Stems: the layers in front of the first block, one function a publication.
 
-With `same` borders a stem fits images of any size and divides each side by 8, or by 4 where the last pool of the
-paper's stem belongs to the stage behind it; a search takes that form, a published network the form of its paper.
+With `same` borders a stem fits images of any size and divides each side by 8, or by 4 if the last pool of the paper's
+stem belongs to the stage behind it. A search takes that form, a published network the form of its paper.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from search_space.graph import LRN, Concat, Node, Seq
 
 
 def stem_v1(width: int, units: Units, *, lrn: bool = False) -> Seq:
-    """GoogLeNet's stem (Szegedy et al. 2015, table 1): 7×7/2, pool, 1×1, 3×3, pool; 3·`width` channels, `width` = 64.
+    """Return GoogLeNet's stem (Szegedy et al. 2015, table 1): 7×7/2, pool, 1×1, 3×3, pool; 3·`width` channels.
 
     Args:
-        width: width of the first two convolutions.
-        units: what convolutions come with.
+        width: width of the first two convolutions, 64 in the paper.
+        units: makes the convolutions and pools.
         lrn: whether local response normalization stands behind the first pool and in front of the second.
     """
     nodes: list[Node] = [units.conv(width, 7, stride=2, name="conv1"), units.edge_pool(name="pool1")]
@@ -30,7 +30,7 @@ def stem_v1(width: int, units: Units, *, lrn: bool = False) -> Seq:
 
 
 def _opening(width: int, units: Units) -> tuple[Node, ...]:
-    """The three 3×3 that v3 and v4 open with."""
+    """Return the first three 3×3 convolutions of the stems of v3 and v4."""
     return (
         units.edge_conv(width, 3, stride=2, name="conv1"),
         units.edge_conv(width, 3, name="conv2"),
@@ -39,7 +39,7 @@ def _opening(width: int, units: Units) -> tuple[Node, ...]:
 
 
 def stem_v3(width: int, units: Units) -> Seq:
-    """Inception-v3's stem (Szegedy et al. 2016, table 1, as published in code): 6·`width` channels, `width` = 32."""
+    """Return Inception-v3's stem (Szegedy et al. 2016, table 1, published code): 6·`width` channels; `width` is 32."""
     nodes = (
         units.edge_pool(name="pool1"),
         units.conv((5 * width + 1) // 2, 1, name="conv4"),
@@ -50,7 +50,7 @@ def stem_v3(width: int, units: Units) -> Seq:
 
 
 def stem_v4(width: int, units: Units) -> Seq:
-    """Inception-v4's stem (Szegedy et al. 2017, figure 3): 12·`width` channels, `width` = 32."""
+    """Return Inception-v4's stem (Szegedy et al. 2017, figure 3): 12·`width` channels; `width` is 32."""
     first = Concat((units.edge_pool(), units.edge_conv(3 * width, 3, stride=2, name="conv")), name="mixed1")
     short = (units.conv(2 * width, 1, name="reduce"), units.edge_conv(3 * width, 3, name="conv"))
     long = (

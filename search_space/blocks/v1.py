@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, final
 
-from search_space.blocks.fields import BlockFields, option, width
+from search_space.architecture import Branch
+from search_space.blocks.fields import BlockFields, families_of, option, reduction, width
 from search_space.blocks.units import Units
 from search_space.graph import Concat, Node, Seq
 
@@ -38,7 +39,7 @@ class V1(BlockFields):
     side: int = option(5, 3)
 
     def lower(self, channels: int, units: Units, name: str) -> Node:  # noqa: ARG002 - any input fits
-        """Four branches on one input."""
+        """Return four branches on one input."""
         k3 = (units.conv(self.k3_reduce, 1, name="reduce"), units.conv(self.k3, 3, name="conv"))
         k5 = (units.conv(self.k5_reduce, 1, name="reduce"), units.conv(self.k5, self.side, name="conv"))
         pool = (units.pool("max"), units.conv(self.pool, 1, name="project"))
@@ -49,3 +50,15 @@ class V1(BlockFields):
             Seq(pool, name="pool"),
         )
         return Concat(branches, name=name)
+
+    def branches(self) -> tuple[Branch, ...]:
+        """Return the same four branches."""
+        return (
+            Branch("k1", self.k1),
+            Branch("k3", self.k3, reduction(self.k3_reduce, self.k3)),
+            Branch("k5", self.k5, reduction(self.k5_reduce, self.k5)),
+            Branch("pool", self.pool, pool="max"),
+        )
+
+
+FAMILIES = families_of(V1)

@@ -9,18 +9,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, final
 
-from search_space.blocks.fields import BlockFields, option, width
+from search_space.architecture import Branch
+from search_space.blocks.fields import BlockFields, families_of, option, reduction, width
 from search_space.blocks.units import Units
 from search_space.graph import Concat, Node, Seq
 
 
 def projected_pool(channels: int, units: Units, kind: str = "avg") -> Seq:
-    """A 3×3 pool of stride 1 and a 1×1 projection to `channels`."""
+    """Return a 3×3 pool of stride 1 and a 1×1 projection to `channels`."""
     return Seq((units.pool(kind), units.conv(channels, 1, name="project")), name="pool")
 
 
 def fork(channels: int, units: Units) -> Concat:
-    """The expanded filter bank: 1×3 and 3×1 side by side, `channels` each (figure 7)."""
+    """Return the expanded filter bank: 1×3 and 3×1 side by side, `channels` each (figure 7)."""
     return Concat((units.conv(channels, (1, 3), name="row"), units.conv(channels, (3, 1), name="column")), name="fork")
 
 
@@ -37,7 +38,7 @@ class V3A(BlockFields):
         double: width of both 3×3.
         pool: width of the projection behind the pool.
         side: side of the single convolution: 3 in the figure, 5 in the published network.
-        pool_kind: what pools.
+        pool_kind: kind of the pool.
     """
 
     NAME: ClassVar[str] = "v3a"
@@ -51,7 +52,7 @@ class V3A(BlockFields):
     pool_kind: str = option("avg", "max")
 
     def lower(self, channels: int, units: Units, name: str) -> Node:  # noqa: ARG002 - any input fits
-        """Four branches on one input, three where there is no 1×1."""
+        """Return four branches on one input, three if `k1` is 0."""
         single = (units.conv(self.single_reduce, 1, name="reduce"), units.conv(self.single, self.side, name="conv"))
         double = (
             units.conv(self.double_reduce, 1, name="reduce"),
@@ -65,6 +66,15 @@ class V3A(BlockFields):
         )
         first = (units.conv(self.k1, 1, name="k1"),) if self.k1 else ()
         return Concat(first + branches, name=name)
+
+    def branches(self) -> tuple[Branch, ...]:
+        """Return the same four branches, the two 3×3 as a stacked 5×5."""
+        return (
+            Branch("k1", self.k1),
+            Branch("k3", self.single, reduction(self.single_reduce, self.single)),
+            Branch("k5", self.double, reduction(self.double_reduce, self.double), "stacked"),
+            Branch("pool", self.pool, pool=self.pool_kind),
+        )
 
 
 @final
@@ -90,7 +100,7 @@ class V3B(BlockFields):
     side: int = option(7, 5, 3)
 
     def lower(self, channels: int, units: Units, name: str) -> Node:  # noqa: ARG002 - any input fits
-        """Four branches on one input."""
+        """Return four branches on one input."""
         row, column = (1, self.side), (self.side, 1)
         single = (
             units.conv(self.reduce, 1, name="reduce"),
@@ -112,6 +122,14 @@ class V3B(BlockFields):
         )
         return Concat(branches, name=name)
 
+    def branches(self) -> tuple[Branch, ...]:
+        """Return the four branches with both chains as one of their common width."""
+        return (
+            Branch("k1", self.k1),
+            Branch(f"k{self.side}", 2 * self.out, reduction(self.reduce, 2 * self.out), "asymmetric"),
+            Branch("pool", self.pool, pool="avg"),
+        )
+
 
 @final
 @dataclass(frozen=True, slots=True)
@@ -122,7 +140,7 @@ class V3C(BlockFields):
         k1: width of the 1×1 branch.
         single_reduce: width of the 1×1 in front of the first fork.
         double_reduce: width of the 1×1 in front of the 3×3.
-        fork: width of the 3×3 and of each prong.
+        fork: width of the 3×3 and of each convolution of a fork.
         pool: width of the projection behind the pool.
     """
 
@@ -134,7 +152,7 @@ class V3C(BlockFields):
     pool: int = width()
 
     def lower(self, channels: int, units: Units, name: str) -> Node:  # noqa: ARG002 - any input fits
-        """Four branches on one input, two of them forked."""
+        """Return four branches on one input, two of them forked."""
         single = (units.conv(self.single_reduce, 1, name="reduce"), fork(self.fork, units))
         double = (
             units.conv(self.double_reduce, 1, name="reduce"),
@@ -148,3 +166,15 @@ class V3C(BlockFields):
             projected_pool(self.pool, units),
         )
         return Concat(branches, name=name)
+
+    def branches(self) -> tuple[Branch, ...]:
+        """Return the four branches, forks as asymmetric convolutions of their common width."""
+        return (
+            Branch("k1", self.k1),
+            Branch("k3", 2 * self.fork, reduction(self.single_reduce, 2 * self.fork), "asymmetric"),
+            Branch("k5", 2 * self.fork, reduction(self.double_reduce, 2 * self.fork), "asymmetric"),
+            Branch("pool", self.pool, pool="avg"),
+        )
+
+
+FAMILIES = families_of(V3A, V3B, V3C)

@@ -9,13 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import ClassVar, final
 
-from search_space.blocks.fields import BlockFields, count, option, width
+from search_space.blocks.fields import BlockFields, count, families_of, option, width
 from search_space.blocks.units import Units
 from search_space.graph import Activation, Conv, Identity, Node, Pool, Residual, Seq
 
 
 def separable(channels: int, out: int, units: Units, *, activation: str | None = None, name: str = "") -> Seq:
-    """A 3×3 depthwise convolution, a pointwise one to `out` channels, norm, and perhaps an activation."""
+    """Return a 3×3 depthwise convolution and a pointwise one to `out` channels, with norm and `activation`."""
     pointwise = replace(units.conv(out, 1), activation=activation, name="pointwise")
     return Seq((units.depthwise(channels, 3, name="depthwise"), pointwise), name=name)
 
@@ -41,7 +41,7 @@ class Xception(BlockFields):
     repeats: int = count(3)
 
     def lower(self, channels: int, units: Units, name: str) -> Node:
-        """A residual."""
+        """Return a residual of `repeats` separable convolutions."""
         body: list[Node] = []
         for index in range(self.repeats):
             body.append(Activation(name=f"activation{index}"))
@@ -68,7 +68,7 @@ class XceptionGrid(BlockFields):
     first: str = option("relu", "none")
 
     def lower(self, channels: int, units: Units, name: str) -> Node:
-        """A residual of stride 2."""
+        """Return a residual of stride 2."""
         middle = self.out if self.middle == "out" else channels
         opening = (Activation(name="activation0"),) if self.first == "relu" else ()
         body = (
@@ -79,3 +79,6 @@ class XceptionGrid(BlockFields):
             Pool("max", (3, 3), (2, 2), (1, 1), name="pool"),
         )
         return Residual(Seq(body, name="body"), _shortcut(channels, self.out, units, 2), name=name)
+
+
+FAMILIES = families_of(Xception, XceptionGrid)

@@ -8,11 +8,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from search_space.blocks.translation import TRANSLATIONS, searchable
 from search_space.cost import cost
 from search_space.graph import Shape
 from search_space.lowering import lower, normalise
-from search_space.projection import project
+from search_space.projection import project, searchable
 from search_space.references import REFERENCES
 from search_space.references.architectures import ARCHITECTURES
 from search_space.space import Space, parse_space
@@ -85,9 +84,7 @@ def test_a_member_of_a_space_is_projected_onto_itself() -> None:
             assert found.distance == 0
 
 
-def test_the_families_that_translate_are_the_plain_ones() -> None:
-    for name in TRANSLATIONS:
-        assert not name.startswith(("resnet", "grid", "next", "xception"))
+def test_the_blocks_of_v3_and_v4_have_near_branches() -> None:
     for architecture in (ARCHITECTURES[name](Shape(3, 64, 64), 10) for name in ("inception_v3", "inception_v4")):
         blocks = [searchable(block) for stage in architecture.stages for block in stage.blocks]
         assert all(block is not None and block.family == "inception" for block in blocks)
