@@ -131,6 +131,7 @@ def _defaults() -> Mapping[str, Any]:
 def _option(group: str, option: str, annotation: Any) -> Any:
     """What an option of a group composes to."""
     written = read_yaml(conf_dir() / group / f"{option}.yaml")
+    written.pop("defaults", None)  # an option overrides the group's default option, which has the defaults of the class
     if typing.get_origin(annotation) is dict:
         return written
     return OmegaConf.to_container(OmegaConf.merge(OmegaConf.structured(schema(annotation)), written))

@@ -124,7 +124,7 @@ class ExportConfig(PickConfig):
     """
 
     output: str | None = None
-    formats: tuple[str, ...]
+    formats: tuple[str, ...] = ()
     images: int = 256
     data: DataLocation
 
