@@ -18,12 +18,16 @@ import pkgutil
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, wraps
 from importlib import import_module
-from typing import Any
+from typing import Any, TypeVar
 
 TRUSTED = "NAS_PLUGINS"
 DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
+
+
+Settings = TypeVar("Settings")
+Made = TypeVar("Made")
 
 
 class PluginError(ValueError):
@@ -97,6 +101,40 @@ class PluginKind:
             PluginError: there is no such plug-in, or it takes no such option.
         """
         return self.bind(name, options)(subject)
+
+
+def with_settings(
+    settings: Callable[..., Settings],
+) -> Callable[[Callable[[Any, Settings], Made]], Callable[..., Made]]:
+    """Return a decorator that makes `make(subject, settings)` take the fields of `settings` as keyword arguments.
+
+    So a plug-in's options, their defaults and their checks stand once, in a dataclass.
+
+    Args:
+        settings: dataclass of the plug-in's options.
+
+    >>> @dataclass(frozen=True)
+    ... class Options:
+    ...     size: int = 3
+    >>> @with_settings(Options)
+    ... def make(subject, options):
+    ...     return subject * options.size
+    >>> make("ab", size=2), str(inspect.signature(make))
+    ('abab', "(subject, *, size: 'int' = 3)")
+    """
+
+    def decorate(make: Callable[[Any, Settings], Made]) -> Callable[..., Made]:
+        @wraps(make)
+        def made(subject: Any, /, **options: Any) -> Made:
+            return make(subject, settings(**options))
+
+        fields = inspect.signature(settings).parameters.values()
+        keywords = [field.replace(kind=inspect.Parameter.KEYWORD_ONLY) for field in fields]
+        subject, _ = inspect.signature(make).parameters.values()
+        made.__signature__ = inspect.Signature([subject, *keywords])  # type: ignore[attr-defined]
+        return made
+
+    return decorate
 
 
 def load_dotted(path: str, key: str, *, stored: bool = False) -> Any:
