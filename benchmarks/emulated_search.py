@@ -38,9 +38,9 @@ from nas.cli.app.compose import compose
 from nas.jobs import Curve
 from nas.objectives.pareto import Axis, hypervolume, losses
 from nas.objectives.values import objective_values
-from nas.samplers.known_cost.acquisition import SHIFT, Scale
-from nas.samplers.known_cost.candidates import Network, Networks, exact_measure
-from nas.samplers.known_cost.gp import TREND_VARIANCE, Layout, Observations, Process, condition, learn
+from nas.samplers.known_cost.acquisition import SHIFT, FeatureScaler
+from nas.samplers.known_cost.candidates import Network, NetworkRegistry, exact_measure
+from nas.samplers.known_cost.gp import TREND_VARIANCE, GaussianProcess, Layout, Observations
 from nas.search.build import prepare
 from nas.search.driver import Parts, Search
 from nas.search.strategy import asking, axes_of, policy
@@ -109,11 +109,11 @@ class Emulator:
     """What some trainings tell of all networks of a space."""
 
     def __init__(self, space: Space, folders: Iterable[Path]) -> None:
-        self.networks = Networks(space, exact_measure())
+        self.networks = NetworkRegistry(space, exact_measure())
         self.trained = _trainings(self.networks, folders)
         generator = random.Random(0)
-        self.scale = Scale.of([self.networks.of(space.draw(generator)) for _ in range(USUAL)])
-        x = self.scale.rows(self.trained.networks)
+        self.scaler = FeatureScaler.fit([self.networks.network(space.draw(generator)) for _ in range(USUAL)])
+        x = self.scaler.features(self.trained.networks)
         layout = self.networks.layout(len(self.trained.networks[0].costs))
         errors = np.array([point["error"] for point in self.trained.points])
         seconds = np.array([sum(row.seconds for row in curve) for curve in self.trained.curves])
@@ -124,7 +124,7 @@ class Emulator:
     @property
     def noise(self) -> float:
         """Standard deviation of the logarithm of a measured error."""
-        return math.sqrt(self.errors.hyper.noise) * self.errors.spread
+        return math.sqrt(self.errors.hyperparameters.noise) * self.errors.spread
 
 
 class World:
@@ -135,7 +135,7 @@ class World:
         self._comings: dict[str, Coming] = {}
         generator = np.random.default_rng(seed)
         process = emulator.errors
-        hyper, seen, columns = process.hyper, process.seen, process.seen.x.shape[1]
+        hyper, seen, columns = process.hyperparameters, process.observations, process.observations.x.shape[1]
         factors = np.zeros(columns)
         for group, weight in zip(process.layout.groups, hyper.weights, strict=True):
             factors[list(group)] += weight / len(group)
@@ -148,11 +148,11 @@ class World:
         measured = (seen.y - process.centre) / process.spread
         noise = generator.standard_normal(len(measured)) * math.sqrt(hyper.noise)
         off = replace(seen, y=measured - self._prior(seen.x) - noise)
-        self._correction = condition(process.layout, hyper, off, (0.0, 1.0))
+        self._correction = GaussianProcess(process.layout, hyper, off, 0.0, 1.0)
 
     def of(self, architecture: Architecture) -> Coming:
         """What a network comes to."""
-        network = self._emulator.networks.of(architecture)
+        network = self._emulator.networks.network(architecture)
         if network.network_id not in self._comings:
             self._comings[network.network_id] = self._coming(network)
         return self._comings[network.network_id]
@@ -160,11 +160,11 @@ class World:
     def _coming(self, network: Network) -> Coming:
         emulator, process = self._emulator, self._emulator.errors
         generator = np.random.default_rng([self._seed, zlib.crc32(network.network_id.encode())])
-        x = emulator.scale.rows([network])
+        x = emulator.scaler.features([network])
         drawn = process.centre + process.spread * float((self._prior(x) + self._correction.predict(x)[0])[0])
         seen = math.exp(drawn + emulator.noise * generator.standard_normal()) - SHIFT
         seconds = math.exp(float(emulator.seconds.predict(x)[0][0]))
-        alike = int(np.argmin(process.layout.weighted(process.hyper.weights, x, process.seen.x)[0]))
+        alike = int(np.argmin(process.layout.weighted(process.hyperparameters.weights, x, process.observations.x)[0]))
         like = emulator.trained.curves[alike]
         off = like[-1].val_accuracy - (1.0 - _share(seen))
         wobbles = generator.standard_normal(len(like)) * WOBBLE
@@ -258,17 +258,16 @@ def _share_at(
     return hypervolume(losses(box, points)) if points else 0.0
 
 
-def _trainings(networks: Networks, folders: Iterable[Path]) -> Trainings:
+def _trainings(networks: NetworkRegistry, folders: Iterable[Path]) -> Trainings:
     complete = [record for folder in folders for record in open_study(folder).records() if record.state == "complete"]
     if not complete:
         sys.exit("no complete training to learn from; live_search.py leaves some")
-    made = [networks.of(Architecture.from_json(dict(record.candidate.architecture))) for record in complete]
+    made = [networks.network(Architecture.from_json(dict(record.candidate.architecture))) for record in complete]
     return Trainings(made, [record.curve for record in complete])
 
 
-def _fitted(layout: Layout, x: Floats, y: Floats) -> Process:
-    seen = Observations(x, y, np.zeros(len(y)))
-    return condition(layout, learn(layout, seen), seen, seen.scale)
+def _fitted(layout: Layout, x: Floats, y: Floats) -> GaussianProcess:
+    return GaussianProcess.fit(layout, Observations(x, y, np.zeros(len(y))))
 
 
 def _share(value: float) -> float:

@@ -25,7 +25,11 @@ from nas.fidelity.factory import Horizon
 from nas.fidelity.policy import Decision, Prune, Standing, Start, Thaw
 from nas.fidelity.prediction import SHIFT, Prediction, full_seconds
 from nas.fidelity.rungs import cut_short, goal_of, next_rung, promotions, rungs_of
-from nas.objectives.expected_improvement import cells, expected_hypervolume_improvement, expected_log_improvement
+from nas.objectives.expected_improvement import (
+    box_decomposition,
+    expected_hypervolume_improvement,
+    expected_log_improvement,
+)
 from nas.study.trial import Expected, Record
 
 Floats = NDArray[np.float64]
@@ -162,7 +166,9 @@ class FreezeThaw:
         means, deviations = np.log(shifted), np.abs(np.array(worse) - ends) / shifted
         front, front_costs = losses(known)
         improvement = expected_log_improvement(SHIFT)
-        gains = expected_hypervolume_improvement(cells(front, front_costs), costs, means, deviations, improvement)
+        gains = expected_hypervolume_improvement(
+            box_decomposition(front, front_costs), costs, means, deviations, improvement
+        )
         left = [o.seconds - record.seconds for o, record in zip(expected, frozen, strict=True)]
         best = np.log([min(front[(front_costs <= cost).all(axis=1)], default=1.0) + SHIFT for cost in costs])
         return Outlook(gains / np.maximum(left, 1e-9), ndtr((best - means) / np.maximum(deviations, 1e-12)))

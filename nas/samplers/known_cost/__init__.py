@@ -1,4 +1,4 @@
-"""Known-cost expected hypervolume improvement: optimizer, acquisition, candidates, surrogate, training time."""
+"""Sampler by expected hypervolume improvement with known costs: the default."""
 
 from __future__ import annotations
 

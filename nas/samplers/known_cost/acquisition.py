@@ -1,4 +1,10 @@
-"""What networks promise, from the trials seen so far: expected hypervolume improvement for a second of training."""
+"""Acquisition function of the known-cost sampler: expected hypervolume improvement over a power of training seconds.
+
+    α(x) = E[HVI(x)] / seconds(x)^power
+
+E[HVI] is exact given the costs of x (`nas/objectives/expected_improvement.py`). The logarithm of the loss that training
+measures has a Gaussian process (`gp.py`); seconds are predicted from the costs (`training_time.py`).
+"""
 
 from __future__ import annotations
 
@@ -8,11 +14,17 @@ from functools import cached_property
 
 import numpy as np
 
-from nas.objectives.expected_improvement import Cells, cells, expected_hypervolume_improvement, expected_log_improvement
+from nas.objectives.expected_improvement import (
+    BoxDecomposition,
+    box_decomposition,
+    expected_hypervolume_improvement,
+    expected_log_improvement,
+)
 from nas.objectives.pareto import Axis, front
 from nas.samplers.known_cost.candidates import Network
-from nas.samplers.known_cost.gp import Floats, Layout, Observations, Process, learn
-from nas.samplers.known_cost.training_time import predicted_seconds
+from nas.samplers.known_cost.gp import Floats, GaussianProcess, Layout, Observations
+from nas.samplers.known_cost.settings import Settings
+from nas.samplers.known_cost.training_time import predict_seconds
 
 TIMED_BY = "macs"
 
@@ -24,41 +36,41 @@ IMPROVEMENT = expected_log_improvement(SHIFT)
 
 
 @dataclass(frozen=True)
-class Goal:
-    """What is looked for.
+class Problem:
+    """Optimization problem: one objective measured by training, costs known before it, and limits.
 
     Attributes:
-        told: the objective that training tells.
-        known: axes of the objectives that are costs, by the cost's name.
-        limits: the largest value allowed, by cost.
+        trained: objective that training measures.
+        costs: axes of the objectives that are costs, by the cost's name.
+        limits: largest value allowed, by cost.
     """
 
-    told: Axis
-    known: Mapping[str, Axis]
+    trained: Axis
+    costs: Mapping[str, Axis]
     limits: Mapping[str, float]
 
-    def within(self, costs: Mapping[str, float]) -> bool:
-        """Whether costs are within the limits."""
+    def is_feasible(self, costs: Mapping[str, float]) -> bool:
+        """Return whether costs are within the limits."""
         return all(costs[name] <= limit for name, limit in self.limits.items())
 
-    def losses(self, networks: Sequence[Network]) -> Floats:
-        """Known losses (n, k) of networks, k being the number of objectives that are costs."""
-        rows = [[axis.loss(network.costs[name]) for name, axis in self.known.items()] for network in networks]
-        return np.array(rows, dtype=np.float64).reshape(len(networks), len(self.known))
+    def cost_losses(self, networks: Sequence[Network]) -> Floats:
+        """Return the known losses (n, k) of networks, k being the number of objectives that are costs."""
+        rows = [[axis.loss(network.costs[name]) for name, axis in self.costs.items()] for network in networks]
+        return np.array(rows, dtype=np.float64).reshape(len(networks), len(self.costs))
 
 
 @dataclass(frozen=True)
-class Seen:
-    """The trials of a study as the adviser understands them.
+class TrialHistory:
+    """Trials of a study, as networks and losses.
 
     Attributes:
-        numbers: of the trials with a value, ascending.
-        networks: theirs.
-        losses: (n,) their losses on the axis that training tells.
-        deviations: (n,) what is doubtful about those, 0 for nothing.
-        seconds: (n,) seconds of full trainings of them, NaN where nobody clocked any.
-        running: of the trials that have no value yet.
-        drawn: identities of all networks that were drawn, these and others.
+        numbers: numbers of the n trials that have a value, ascending.
+        networks: their networks.
+        losses: (n,) their losses on the axis of the trained objective.
+        deviations: (n,) standard deviations of the losses, 0 for measured ones.
+        seconds: (n,) seconds of their full trainings, NaN if not timed.
+        running: networks of the trials that have no value yet.
+        drawn: identities of the networks of all trials, failed and pruned ones included.
     """
 
     numbers: Sequence[int]
@@ -71,152 +83,153 @@ class Seen:
 
     @property
     def key(self) -> tuple[object, ...]:
-        """Equal for trials that tell the same."""
+        """Hashable key, equal for histories with the same content."""
         numbers = np.stack([self.losses, self.deviations, self.seconds]).tobytes()
         named = [network.network_id for network in (*self.networks, *self.running)]
         return tuple(self.numbers), numbers, tuple(named), self.drawn
 
 
 @dataclass(frozen=True)
-class Scale:
-    """Makes features of networks, costs being on the scale of what the space has.
+class FeatureScaler:
+    """Features of networks, with costs standardised over random networks of the space.
 
     Attributes:
-        centre: (c,) mean logarithm of each cost.
-        spread: (c,) its standard deviation, positive.
+        mean: (c,) mean logarithm of each cost.
+        deviation: (c,) standard deviation of the logarithm of each cost, positive.
     """
 
-    centre: Floats
-    spread: Floats
+    mean: Floats
+    deviation: Floats
 
     @classmethod
-    def of(cls, networks: Sequence[Network]) -> Scale:
-        """The scale of some networks, at least one."""
+    def fit(cls, networks: Sequence[Network]) -> FeatureScaler:
+        """Return the scaler that standardises the costs of these networks, at least one."""
         logs = log_costs(networks)
-        spread = logs.std(axis=0)
-        return cls(logs.mean(axis=0), np.where(spread > 1e-9, spread, 1.0))
+        deviation = logs.std(axis=0)
+        return cls(logs.mean(axis=0), np.where(deviation > 1e-9, deviation, 1.0))
 
-    def rows(self, networks: Sequence[Network]) -> Floats:
-        """Features (n, f) of networks."""
+    def features(self, networks: Sequence[Network]) -> Floats:
+        """Return the features (n, f) of networks."""
         rows = np.stack([network.row for network in networks])
-        rows[:, -len(self.centre) :] = (rows[:, -len(self.centre) :] - self.centre) / self.spread
+        rows[:, -len(self.mean) :] = (rows[:, -len(self.mean) :] - self.mean) / self.deviation
         return rows
 
 
 def log_costs(networks: Sequence[Network]) -> Floats:
-    """Logarithms to base 10 of all costs (n, c), n at least 1."""
+    """Return the logarithms to base 10 of all costs (n, c), n at least 1."""
     return np.log10(np.array([list(network.costs.values()) for network in networks], dtype=np.float64))
 
 
 @dataclass(frozen=True)
-class Promise:
-    """What is expected of networks after some trials.
+class Acquisition:
+    """Acquisition function after some trials; `fit_acquisition` makes it.
 
     Attributes:
-        goal: what is looked for.
-        scale: makes features of networks.
-        process: the surrogate of the loss that training tells, running trials included as they are expected to end.
-        networks: the networks of those trials.
-        losses: (n,) what they count with.
-        reference: the loss from which on a network counts for nothing.
-        clocked: (m, c) logarithms of the costs of trainings that were clocked.
-        seconds: (m,) what they took.
-        power: power of the seconds that an improvement is divided by.
+        problem: objectives and limits.
+        scaler: makes the features of networks.
+        surrogate: posterior of the log loss, given the trials; running ones count with their predicted mean.
+        networks: networks of those trials.
+        losses: (n,) losses with which they enter the front.
+        reference: coordinate of the reference point on the axis of the trained objective.
+        timed: (m, c) logarithms of the costs of networks whose training was timed.
+        seconds: (m,) their training times.
+        power: exponent of the predicted seconds.
     """
 
-    goal: Goal
-    scale: Scale
-    process: Process
+    problem: Problem
+    scaler: FeatureScaler
+    surrogate: GaussianProcess
     networks: Sequence[Network]
     losses: Floats
     reference: float
-    clocked: Floats
+    timed: Floats
     seconds: Floats
     power: float
 
     @cached_property
-    def _cells(self) -> Cells:
-        return cells(self.losses, self.goal.losses(self.networks), self.reference)
+    def _boxes(self) -> BoxDecomposition:
+        return box_decomposition(self.losses, self.problem.cost_losses(self.networks), self.reference)
 
-    def of(self, networks: Sequence[Network]) -> Floats:
-        """Expected hypervolume improvement (n,) of networks for a second to this power."""
-        means, deviations = self.process.predict(self.scale.rows(networks))
-        costs = self.goal.losses(networks)
-        gains = expected_hypervolume_improvement(self._cells, costs, means, deviations, IMPROVEMENT)
+    def evaluate(self, candidates: Sequence[Network]) -> Floats:
+        """Return the acquisition values (n,) of networks that would be trained from the start."""
+        gains = self._improvements(self._boxes, candidates)
         if self.power == 0:
             return gains
-        macs = list(networks[0].costs).index(TIMED_BY) if TIMED_BY in networks[0].costs else 0
-        seconds = predicted_seconds(self.clocked, self.seconds, log_costs(networks), macs)
+        macs = list(candidates[0].costs).index(TIMED_BY) if TIMED_BY in candidates[0].costs else 0
+        seconds = predict_seconds(self.timed, self.seconds, log_costs(candidates), macs)
         return gains / seconds**self.power
 
-    def of_unfinished(self, left: Mapping[int, float]) -> dict[int, float]:
-        """What going on with some of the networks to their ends promises, beside what others have come to.
+    def evaluate_frozen(self, left: Mapping[int, float]) -> dict[int, float]:
+        """Return the acquisition values of training frozen trials to the end, given all other trials.
 
         Args:
-            left: seconds that they still need, by their places in `networks`.
+            left: seconds that they still need, by their positions in `networks`.
         """
-        places = list(left)
-        others = [place for place in range(len(self.networks)) if place not in left]
-        networks = [self.networks[place] for place in places]
-        known = cells(self.losses[others], self.goal.losses([self.networks[p] for p in others]), self.reference)
-        means, deviations = self.process.predict(self.scale.rows(networks))
-        costs = self.goal.losses(networks)
-        gains = expected_hypervolume_improvement(known, costs, means, deviations, IMPROVEMENT)
-        return {p: gain / max(left[p], 1e-9) ** self.power for p, gain in zip(places, gains.tolist(), strict=True)}
+        positions = list(left)
+        others = [position for position in range(len(self.networks)) if position not in left]
+        costs = self.problem.cost_losses([self.networks[position] for position in others])
+        boxes = box_decomposition(self.losses[others], costs, self.reference)
+        gains = self._improvements(boxes, [self.networks[position] for position in positions])
+        return {p: gain / max(left[p], 1e-9) ** self.power for p, gain in zip(positions, gains.tolist(), strict=True)}
 
     def front(self) -> list[Network]:
-        """The networks that no other of these dominates."""
-        points = np.column_stack([self.losses, self.goal.losses(self.networks)])
+        """Return the networks of the front."""
+        points = np.column_stack([self.losses, self.problem.cost_losses(self.networks)])
         return [self.networks[index] for index in front(points)]
 
-
-@dataclass(frozen=True)
-class Weighing:
-    """How promises are weighed.
-
-    Attributes:
-        power: power of the seconds that an improvement is divided by, at least 0.
-        smooth: whether trials count with what the surrogate thinks of them instead of with what was measured.
-        focus: a network counts if it is better than the worst of this share of random ones, the best of them; in
-            (0, 1], 1 for all networks.
-    """
-
-    power: float
-    smooth: bool
-    focus: float
+    def _improvements(self, boxes: BoxDecomposition, candidates: Sequence[Network]) -> Floats:
+        """Return the expected hypervolume improvements (n,) under the surrogate."""
+        means, deviations = self.surrogate.predict(self.scaler.features(candidates))
+        costs = self.problem.cost_losses(candidates)
+        return expected_hypervolume_improvement(boxes, costs, means, deviations, IMPROVEMENT)
 
 
-def promise(
-    goal: Goal, layout: Layout, scale: Scale, seen: Seen, weighing: Weighing, usual: Sequence[Network]
-) -> Promise:
-    """What is expected after the trials of `seen`, at least one with a value.
+def fit_acquisition(
+    problem: Problem,
+    layout: Layout,
+    scaler: FeatureScaler,
+    history: TrialHistory,
+    settings: Settings,
+    reference_networks: Sequence[Network],
+) -> Acquisition:
+    """Return the acquisition function after the trials of a history, at least one of them with a value.
 
     Args:
-        goal: what is looked for.
-        layout: what the features are.
-        scale: makes features of networks.
-        seen: the trials.
-        weighing: how promises are weighed.
-        usual: random networks within the limits.
+        problem: objectives and limits.
+        layout: roles of the features.
+        scaler: makes the features of networks.
+        history: the trials.
+        settings: `seconds_power`, `smooth` and `focus` of the sampler.
+        reference_networks: random networks within the limits, whose predicted losses set the reference point.
     """
-    shifted = np.maximum(seen.losses, 0.0) + SHIFT
-    told = Observations(scale.rows(seen.networks), np.log(shifted), seen.deviations / shifted)
-    process = Process(layout, learn(layout, told), told, *told.scale)
-    networks, losses = list(seen.networks), _median(process, told.x) if weighing.smooth else seen.losses
-    if seen.running:
-        rows = scale.rows(seen.running)
-        expected = process.predict(rows)[0]
-        joined = told.joined(Observations(rows, expected, np.zeros(len(expected))))
-        process = Process(layout, process.hyper, joined, process.centre, process.spread)
-        networks, losses = [*networks, *seen.running], np.concatenate([losses, np.exp(expected) - SHIFT])
+    shifted = np.maximum(history.losses, 0.0) + SHIFT
+    measured = Observations(scaler.features(history.networks), np.log(shifted), history.deviations / shifted)
+    surrogate = GaussianProcess.fit(layout, measured)
+    networks = list(history.networks)
+    losses = _posterior_medians(surrogate, measured.x) if settings.smooth else history.losses
+    if history.running:
+        features = scaler.features(history.running)
+        means = surrogate.predict(features)[0]
+        surrogate = surrogate.conditioned(Observations(features, means, np.zeros(len(means))))
+        networks, losses = [*networks, *history.running], np.concatenate([losses, np.exp(means) - SHIFT])
     reference = 1.0
-    if weighing.focus < 1:
-        reference = min(1.0, float(np.quantile(_median(process, scale.rows(usual)), weighing.focus)))
-    timed = np.isfinite(seen.seconds)
-    clocked, seconds = log_costs(seen.networks)[timed], seen.seconds[timed]
-    return Promise(goal, scale, process, networks, losses, reference, clocked, seconds, weighing.power)
+    if settings.focus < 1:
+        medians = _posterior_medians(surrogate, scaler.features(reference_networks))
+        reference = min(1.0, float(np.quantile(medians, settings.focus)))
+    timed = np.isfinite(history.seconds)
+    return Acquisition(
+        problem,
+        scaler,
+        surrogate,
+        networks,
+        losses,
+        reference,
+        log_costs(history.networks)[timed],
+        history.seconds[timed],
+        settings.seconds_power,
+    )
 
 
-def _median(process: Process, rows: Floats) -> Floats:
-    """Medians of the losses that are expected of networks."""
-    return np.exp(process.predict(rows)[0]) - SHIFT
+def _posterior_medians(surrogate: GaussianProcess, features: Floats) -> Floats:
+    """Return the posterior medians (n,) of losses, whose shifted logarithms are normal."""
+    return np.exp(surrogate.predict(features)[0]) - SHIFT

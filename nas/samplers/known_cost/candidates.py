@@ -1,4 +1,8 @@
-"""The networks of a space as rows of numbers, each lowered and measured once, and whence new ones come."""
+"""Candidates: the registry of measured networks of a space, and the source of new ones.
+
+A network is lowered, measured and encoded once. Candidates are random networks of the space within the limits, and
+mutations and crossings of given networks.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,7 @@ from typing import Any, final
 
 import numpy as np
 
-from nas.samplers.known_cost.gp import Floats, Layout, grouped
+from nas.samplers.known_cost.gp import Floats, Layout, group_columns
 from nas.samplers.parameters import ParameterChooser
 from search_space.architecture import Architecture
 from search_space.choices import FirstChooser, RandomChooser, ReplayChooser, Value
@@ -20,28 +24,29 @@ from search_space.memo import Memo
 from search_space.space import POSITION, Space
 
 Measure = Callable[[Architecture], tuple[str, Mapping[str, float]]]
-"""The identity of an architecture's network, and its costs by name, all positive."""
+"""Function from an architecture to the identity of its network and its costs by name, all positive."""
 
-Within = Callable[[Mapping[str, float]], bool]
-"""Whether costs are within the limits."""
+Feasible = Callable[[Mapping[str, float]], bool]
+"""Function from costs to whether they are within the limits."""
 
-CAPACITY = 2048  # networks remembered; a driver's memory must not grow with its asks
-MOTHERS = 64  # whose changes are remembered, those of the front among them
-WALK = 20
-FEW = 100
+CACHED_NETWORKS = 2048  # bounded, since the driver's memory must not grow with its asks
+CACHED_NEIGHBOURHOODS = 64  # enough for the members of the front
+WALK_STEPS = 20
+FIRST_DRAWS = 100
+"""Random networks after which walks are added if fewer than a tenth of them are within the limits."""
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class Network:
-    """An architecture with what is known of it before training.
+    """Architecture with its identity, its costs and its features.
 
     Attributes:
-        architecture: the architecture, normalised.
+        architecture: normalised architecture.
         network_id: identity of its network.
         costs: exact costs by name.
-        row: what a surrogate sees of it, but for the costs' scale: encoding, then encodings alike in every block,
-            then logarithms of costs to base 10.
+        row: (f,) unscaled features: the encoding, the encoding averaged over all blocks, and the logarithms of the
+            costs to base 10.
     """
 
     architecture: Architecture
@@ -62,57 +67,61 @@ def exact_measure() -> Measure:
 
 
 @final
-class Networks:
-    """Networks of one space by architecture, and by the parameters of an Optuna trial that chose them."""
+class NetworkRegistry:
+    """Measured networks of one space, by architecture and by the parameters of an Optuna trial."""
 
     def __init__(self, space: Space, measure: Measure) -> None:
-        """Know nothing yet.
+        """Make an empty registry.
 
         Args:
-            space: whose architectures they are.
-            measure: tells identity and costs; the same costs for each.
+            space: space of the architectures.
+            measure: returns the identity and the costs of an architecture; the same names of costs for each.
         """
         self.space = space
         self._measure = measure
-        self._remembered = lru_cache(CAPACITY)(self._known)
+        self._measured = lru_cache(CACHED_NETWORKS)(self._measured_network)
         self._by_params: dict[frozenset[tuple[str, Any]], Network | None] = {}
         names = columns(space)
-        alike = [POSITION.sub("", name) for name in names]
-        self._alike = grouped(alike)
-        self._names = [_kind(name) for name in names] + [f"alike {_kind(alike[group[0]])}" for group in self._alike]
+        without_block = [POSITION.sub("", name) for name in names]
+        self._averaged = group_columns(without_block)
+        averages = [f"average {_choice(without_block[group[0]])}" for group in self._averaged]
+        self._names = [_choice(name) for name in names] + averages
 
-    def of(self, architecture: Architecture) -> Network:
-        """The network of a normalised architecture of the space."""
-        return self._remembered(architecture)
+    def network(self, architecture: Architecture) -> Network:
+        """Return the network of a normalised architecture of the space."""
+        return self._measured(architecture)
 
-    def _known(self, architecture: Architecture) -> Network:
+    def _measured_network(self, architecture: Architecture) -> Network:
         name, costs = self._measure(architecture)
         code = np.array(encode(self.space, architecture))
-        alike = [code[list(group)].mean() for group in self._alike]
+        averages = [code[list(group)].mean() for group in self._averaged]
         logs = np.log10(np.maximum(list(costs.values()), 1e-9))
-        return Network(architecture, name, costs, np.concatenate([code, alike, logs]))
+        return Network(architecture, name, costs, np.concatenate([code, averages, logs]))
 
-    def of_params(self, params: Mapping[str, Any]) -> Network | None:
-        """The network that a trial with these parameters is of; None for one of another space."""
+    def from_params(self, params: Mapping[str, Any]) -> Network | None:
+        """Return the network of a trial with these parameters, None for a trial of another space."""
         key = frozenset(params.items())
         if key not in self._by_params:
             try:
-                found: Network | None = self.of(self.space.sample(ParameterChooser(params)))
+                found: Network | None = self.network(self.space.sample(ParameterChooser(params)))
             except (KeyError, IndexError, ValueError):  # no such choice, or one that the space has no option for
                 found = None
             self._by_params[key] = found
         return self._by_params[key]
 
     def layout(self, costs: int) -> Layout:
-        """What the columns of a matrix of rows are, for this number of costs."""
+        """Return the roles of the columns of `Network.row`, for this number of costs.
+
+        Columns of the same choice share a length scale, wherever in the network it is made; the trend is in the costs.
+        """
         trend = range(len(self._names), len(self._names) + costs)
-        return Layout(grouped([*self._names, *["costs"] * costs]), tuple(trend))
+        return Layout(group_columns([*self._names, *["costs"] * costs]), tuple(trend))
 
 
-def _kind(name: str) -> str:
-    """What a column of an encoding is about: the last word of its path.
+def _choice(name: str) -> str:
+    """Return the choice that a column of an encoding stands for: the last word of its path.
 
-    >>> _kind("stage0.block1.k5.factorization=stacked")
+    >>> _choice("stage0.block1.k5.factorization=stacked")
     'factorization'
     """
     return re.split(r"[?=]", name)[0].rpartition(".")[2]
@@ -120,111 +129,115 @@ def _kind(name: str) -> str:
 
 @final
 @dataclass(frozen=True, eq=False)
-class _Ways:
-    """How an architecture came about, and what else there is.
+class _Neighbourhood:
+    """Choices of an architecture and their alternatives.
 
     Attributes:
-        chosen: what makes it.
-        others: the other options at every path on the way.
-        children: networks that one other option makes of it, where no further choice hangs on that option.
+        assignments: option chosen at every path.
+        alternatives: other options at every path.
+        children: networks with one alternative option, by path and option; only those in which it opens no further
+            choice, since they are the same at every draw.
     """
 
-    chosen: Mapping[str, Value]
-    others: Mapping[str, tuple[Value, ...]]
+    assignments: Mapping[str, Value]
+    alternatives: Mapping[str, tuple[Value, ...]]
     children: dict[tuple[str, Value], Network] = field(default_factory=dict)
 
 
 @final
-class Source:
-    """Where candidates come from: a stream of random networks within the limits, and changes of given networks."""
+class CandidateSource:
+    """Source of candidates: random networks within the limits, and mutations and crossings of given networks."""
 
-    def __init__(self, networks: Networks, within: Within) -> None:
-        """Nothing is drawn yet.
+    def __init__(self, networks: NetworkRegistry, feasible: Feasible) -> None:
+        """Make a source that has drawn nothing yet.
 
         Args:
-            networks: of the space to draw from.
-            within: whether costs are within the limits.
+            networks: registry of the space to draw from.
+            feasible: returns whether costs are within the limits.
         """
         self._networks = networks
-        self._within = within
+        self._feasible = feasible
         self._generator = random.Random(0)
-        self._drawn: dict[str, tuple[int, Network]] = {}
-        self._first: list[Network] = []
-        self._ways = lru_cache(MOTHERS)(self._found_ways)
+        self._kept: dict[str, tuple[int, Network]] = {}
+        self._drawn: list[Network] = []
+        self._neighbourhood = lru_cache(CACHED_NEIGHBOURHOODS)(self._neighbourhood_of)
 
-    def stream(self, draws: int) -> Sequence[Network]:
-        """Different networks within the limits among the first `draws` random ones of the space; always the same.
+    def random_candidates(self, draws: int) -> Sequence[Network]:
+        """Return the different networks within the limits among the first `draws` random ones of the space.
 
-        Where limits leave few, networks that walks from the cheapest ones come by are added.
+        The sequence of random networks is fixed: it depends on the space and the limits alone. If limits leave few of
+        them, networks from random walks are added that start at the cheapest networks.
         """
         space = self._networks.space
-        while len(self._first) < draws:
-            even = len(self._first) % 2 == 0
+        while len(self._drawn) < draws:
+            even = len(self._drawn) % 2 == 0
             architecture = space.draw(self._generator) if even else space.uniform(self._generator)
-            self._first.append(self._networks.of(architecture))
-            self._keep(self._first[-1])
-            if len(self._first) == FEW and len(self._drawn) < FEW // 10:
+            self._drawn.append(self._networks.network(architecture))
+            self._keep(self._drawn[-1])
+            if len(self._drawn) == FIRST_DRAWS and len(self._kept) < FIRST_DRAWS // 10:
                 for found in self._walks():
                     self._keep(found)
-        return [network for draw, network in self._drawn.values() if draw <= draws]
+        return [network for draw, network in self._kept.values() if draw <= draws]
 
-    def first(self, draws: int) -> Sequence[Network]:
-        """The first random networks of the space themselves, within the limits or not."""
-        self.stream(draws)
-        return self._first[:draws]
+    def random_networks(self, draws: int) -> Sequence[Network]:
+        """Return the first `draws` random networks of the space, within the limits or not."""
+        self.random_candidates(draws)
+        return self._drawn[:draws]
 
     def _keep(self, network: Network) -> None:
-        if self._within(network.costs):
-            self._drawn.setdefault(network.network_id, (len(self._first), network))
+        if self._feasible(network.costs):
+            self._kept.setdefault(network.network_id, (len(self._drawn), network))
 
     def _walks(self) -> Iterator[Network]:
-        """Networks on random walks within the limits that begin at those that cost least."""
-        space, of = self._networks.space, self._networks.of
-        names = list(of(space.sample(FirstChooser())).costs)
+        """Yield the ends of random walks within the limits from the network that is cheapest in each cost."""
+        space, network = self._networks.space, self._networks.network
+        names = list(network(space.sample(FirstChooser())).costs)
         for name in names:
-            cheapest = of(space.minimise(lambda a, name=name: of(a).costs[name]))  # type: ignore[misc]
-            if self._within(cheapest.costs):
-                yield from (self._walk(cheapest) for _ in range(FEW // len(names)))
+            cheapest = network(space.minimise(lambda a, name=name: network(a).costs[name]))  # type: ignore[misc]
+            if self._feasible(cheapest.costs):
+                yield from (self._walk(cheapest) for _ in range(FIRST_DRAWS // len(names)))
 
     def _walk(self, here: Network) -> Network:
-        for _ in range(WALK):
-            here = self.changed(here, self._generator) or here
+        for _ in range(WALK_STEPS):
+            here = self.mutate(here, self._generator) or here
         return here
 
-    def changed(self, network: Network, generator: random.Random) -> Network | None:
-        """A network that differs in one choice and in what hangs on it; None where it is beyond the limits."""
-        ways = self._ways(network.architecture)
-        if not ways.others:
+    def mutate(self, network: Network, generator: random.Random) -> Network | None:
+        """Return a network that differs in one choice and those that depend on it, None if it exceeds a limit."""
+        neighbourhood = self._neighbourhood(network.architecture)
+        if not neighbourhood.alternatives:
             return None
-        path = generator.choice(list(ways.others))
-        found = self._child(ways, path, generator.choice(ways.others[path]), generator)
-        return found if found.network_id != network.network_id and self._within(found.costs) else None
+        path = generator.choice(list(neighbourhood.alternatives))
+        found = self._child(neighbourhood, path, generator.choice(neighbourhood.alternatives[path]), generator)
+        return found if found.network_id != network.network_id and self._feasible(found.costs) else None
 
-    def _child(self, ways: _Ways, path: str, option: Value, generator: random.Random) -> Network:
-        if (path, option) in ways.children:
-            return ways.children[path, option]
-        replay = ReplayChooser({**ways.chosen, path: option}, RandomChooser(generator))
-        found = self._networks.of(self._networks.space.sample(replay))
-        if replay.met.keys() <= ways.chosen.keys():
-            ways.children[path, option] = found
+    def _child(self, parent: _Neighbourhood, path: str, option: Value, generator: random.Random) -> Network:
+        if (path, option) in parent.children:
+            return parent.children[path, option]
+        replay = ReplayChooser({**parent.assignments, path: option}, RandomChooser(generator))
+        found = self._networks.network(self._networks.space.sample(replay))
+        if replay.met.keys() <= parent.assignments.keys():
+            parent.children[path, option] = found
         return found
 
-    def crossed(self, mother: Network, father: Network, generator: random.Random) -> Network | None:
-        """A network that has each stage's choices from one of two; None where it is beyond the limits."""
-        ours, theirs = self._ways(mother.architecture).chosen, self._ways(father.architecture).chosen
+    def cross(self, one: Network, other: Network, generator: random.Random) -> Network | None:
+        """Return a network that has the choices of each stage from one of two parents, None if it exceeds a limit."""
+        ours = self._neighbourhood(one.architecture).assignments
+        theirs = self._neighbourhood(other.architecture).assignments
         heads = sorted({path.partition(".")[0] for path in (*ours, *theirs)})
         taken = {head for head in heads if generator.random() < 0.5}
         mixed = {path: value for path, value in theirs.items() if path.partition(".")[0] in taken}
         mixed |= {path: value for path, value in ours.items() if path.partition(".")[0] not in taken}
-        found = self._networks.of(self._networks.space.sample(ReplayChooser(mixed, RandomChooser(generator))))
-        return found if self._within(found.costs) else None
+        found = self._networks.network(self._networks.space.sample(ReplayChooser(mixed, RandomChooser(generator))))
+        return found if self._feasible(found.costs) else None
 
-    def _found_ways(self, architecture: Architecture) -> _Ways:
+    def _neighbourhood_of(self, architecture: Architecture) -> _Neighbourhood:
         space = self._networks.space
-        chosen = space.assignments(architecture)
-        replay = ReplayChooser(chosen, FirstChooser())
+        assignments = space.assignments(architecture)
+        replay = ReplayChooser(assignments, FirstChooser())
         space.sample(replay)
-        others = {
-            path: tuple(option for option in options if option != chosen[path]) for path, options in replay.met.items()
+        alternatives = {
+            path: tuple(option for option in options if option != assignments[path])
+            for path, options in replay.met.items()
         }
-        return _Ways(chosen, others)
+        return _Neighbourhood(assignments, alternatives)

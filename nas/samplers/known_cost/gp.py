@@ -1,20 +1,20 @@
-"""A Gaussian process over networks: what a training that nobody has paid for is likely to come to.
+"""Gaussian process over networks: the surrogate of the loss that training measures.
 
 f(x) = β·φ(x) + g(x), observed with noise: a linear trend in some features and their squares, and a stationary part with
-a Matérn-5/2 kernel whose length scales are shared by groups of features, so that few trainings tell them.
-With d_g² the mean squared difference over the features of group g,
+a Matérn-5/2 kernel. Groups of features share a length scale, so that few observations determine them. With d_g² the
+mean squared difference over the features of group g,
 
     k(x, x') = τ² φ(x)·φ(x') + s² M(r),   r² = Σ_g w_g d_g²,   M(r) = (1 + √5 r + 5r²/3) exp(−√5 r),
 
-and an observation i has variance σ² + δᵢ², δᵢ being what is known of its own doubt (that of a trial that was trained in
-part). s², σ² and the w_g are those of highest posterior density (Rasmussen and Williams 2006, ch. 5), found anew for
-each fit from the observations alone: nothing is remembered, so a resumed search learns what an unbroken one would have.
+and observation i has variance σ² + δᵢ², where δᵢ is its own standard deviation (of a value predicted from
+a partial training). s², σ² and the w_g maximise the posterior density (Rasmussen and Williams 2006, ch. 5). They are
+fitted anew each time, from the observations alone, so a resumed search fits the same ones as an unbroken one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -26,55 +26,66 @@ from scipy.optimize import minimize
 Floats = NDArray[np.float64]
 
 TREND_VARIANCE = 0.25
-LEARN_FROM = 128
-STEPS = 30
+"""τ², for standardised values."""
+
+FIT_OBSERVATIONS = 128
+"""Most observations that the hyperparameters are fitted to; the fit takes O(n³)."""
+
+FIT_STEPS = 30
+"""Most iterations of L-BFGS-B."""
+
 JITTER = 1e-6
+"""Added to the diagonal of the covariance, for a stable Cholesky factor."""
+
 SIGNAL_PRIOR = (np.log(1.0), 1.0)
 NOISE_PRIOR = (np.log(0.01), 1.0)
 WEIGHT_PRIOR = (np.log(0.3), 1.5)
+"""Mean and standard deviation of the normal prior of log w_g; the two above are those of log s² and log σ²."""
+
 BOUNDS = (-9.0, 5.0)
+"""Range of every logarithm of a hyperparameter."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """What the columns of a feature matrix are to the process.
+    """Roles of the columns of a feature matrix.
 
     Attributes:
         groups: columns that share a length scale.
-        trend: columns whose values and squares the trend is linear in.
+        trend: columns in whose values and squares the trend is linear.
     """
 
     groups: tuple[tuple[int, ...], ...]
     trend: tuple[int, ...]
 
     def distances(self, a: Floats, b: Floats) -> Floats:
-        """Mean squared differences (groups, n, m) between the rows of two matrices, by group."""
+        """Return the mean squared differences (groups, n, m) between the rows of two matrices, by group."""
         found = np.empty((len(self.groups), len(a), len(b)))
         for index, group in enumerate(self.groups):
             found[index] = _squares(a[:, group], b[:, group]) / len(group)
         return found
 
     def weighted(self, weights: Floats, a: Floats, b: Floats) -> Floats:
-        """The sum (n, m) over the groups of these weights times their `distances`, without a matrix for each group."""
+        """Return the weighted sum (n, m) of `distances` over the groups, without a matrix for each group."""
         factors = np.zeros(a.shape[1])
         for group, weight in zip(self.groups, weights, strict=True):
             factors[list(group)] += weight / len(group)
         return _squares(a * np.sqrt(factors), b * np.sqrt(factors))
 
     def basis(self, x: Floats) -> Floats:
-        """(n, p) functions that the trend is made of."""
+        """Return the basis functions φ (n, p) of the trend."""
         chosen = x[:, self.trend]
         return np.column_stack([np.ones(len(x)), chosen, chosen**2])
 
 
 @dataclass(frozen=True)
-class Hyper:
-    """What a process has learnt beside its observations, all positive.
+class Hyperparameters:
+    """Hyperparameters of the kernel, for standardised values; all positive.
 
     Attributes:
-        signal: variance of the stationary part, for values of variance 1.
-        noise: variance of an observation.
-        weights: (groups,) inverse squared length scales.
+        signal: s², variance of the stationary part.
+        noise: σ², variance of an observation.
+        weights: (groups,) w_g, inverse squared length scales.
     """
 
     signal: float
@@ -84,12 +95,12 @@ class Hyper:
 
 @dataclass(frozen=True)
 class Observations:
-    """What the process has seen.
+    """Observations of the process.
 
     Attributes:
         x: (n, f) features.
         y: (n,) values.
-        deviations: (n,) standard deviation of each beyond the common noise, at least 0.
+        deviations: (n,) standard deviation of each value beyond the common noise, at least 0.
     """
 
     x: Floats
@@ -98,18 +109,18 @@ class Observations:
 
     @cached_property
     def scale(self) -> tuple[float, float]:
-        """Mean and standard deviation of the values; 1 where they are all the same."""
+        """Mean and standard deviation of the values; a deviation of 1 if they are all equal."""
         return float(self.y.mean()), float(self.y.std()) or 1.0
 
-    def every(self, count: int) -> Observations:
-        """At most `count` of them, evenly spread over their order."""
+    def thinned(self, count: int) -> Observations:
+        """Return at most `count` of the observations, evenly spaced in their order."""
         if len(self.y) <= count:
             return self
         chosen = np.unique(np.linspace(0, len(self.y) - 1, count).round().astype(int))
         return Observations(self.x[chosen], self.y[chosen], self.deviations[chosen])
 
     def joined(self, other: Observations) -> Observations:
-        """These and others."""
+        """Return these observations followed by others."""
         return Observations(
             np.vstack([self.x, other.x]),
             np.concatenate([self.y, other.y]),
@@ -118,69 +129,83 @@ class Observations:
 
 
 @dataclass(frozen=True)
-class Process:
-    """The posterior: `mean` and `deviation` of the value at any features, without the noise of an observation."""
+class GaussianProcess:
+    """Posterior of f given observations.
+
+    Attributes:
+        layout: roles of the features.
+        hyperparameters: of the kernel.
+        observations: values that the posterior is conditioned on.
+        centre: value that counts as 0 of the standardised values.
+        spread: difference of values that counts as 1 of the standardised ones, positive.
+    """
 
     layout: Layout
-    hyper: Hyper
-    seen: Observations
+    hyperparameters: Hyperparameters
+    observations: Observations
     centre: float
     spread: float
 
+    @classmethod
+    def fit(cls, layout: Layout, observations: Observations) -> GaussianProcess:
+        """Return the process with fitted hyperparameters, given one observation or more."""
+        return cls(layout, fit_hyperparameters(layout, observations), observations, *observations.scale)
+
+    def conditioned(self, further: Observations) -> GaussianProcess:
+        """Return the process given further observations too, with the same hyperparameters and scale."""
+        return replace(self, observations=self.observations.joined(further))
+
     @cached_property
     def _factor(self) -> Floats:
-        covariance = self._covariance(self.seen.x, self.seen.x)
-        own = (self.seen.deviations / self.spread) ** 2
-        covariance[np.diag_indices_from(covariance)] += self.hyper.noise + own + JITTER
+        covariance = self._covariance(self.observations.x, self.observations.x)
+        own = (self.observations.deviations / self.spread) ** 2
+        covariance[np.diag_indices_from(covariance)] += self.hyperparameters.noise + own + JITTER
         return cholesky(covariance, lower=True, overwrite_a=True, check_finite=False)  # type: ignore[no-any-return]
 
     @cached_property
     def _weights(self) -> Floats:
-        values = (self.seen.y - self.centre) / self.spread
+        values = (self.observations.y - self.centre) / self.spread
         return cho_solve((self._factor, True), values, check_finite=False)  # type: ignore[no-any-return]
 
     def predict(self, x: Floats) -> tuple[Floats, Floats]:
-        """Means (n,) and standard deviations (n,) at the rows of `x`."""
-        cross = self._covariance(self.seen.x, x)
+        """Return the posterior means (n,) and standard deviations (n,) of f at the rows of `x` (n, f)."""
+        cross = self._covariance(self.observations.x, x)
         means = self._weights @ cross
         half = solve_triangular(self._factor, cross, lower=True, overwrite_b=True, check_finite=False)
-        own = TREND_VARIANCE * (self.layout.basis(x) ** 2).sum(1) + self.hyper.signal
+        own = TREND_VARIANCE * (self.layout.basis(x) ** 2).sum(1) + self.hyperparameters.signal
         variances = np.maximum(own - np.einsum("ij,ij->j", half, half), 1e-12)
         return self.centre + self.spread * means, self.spread * np.sqrt(variances)
 
     def _covariance(self, a: Floats, b: Floats) -> Floats:
-        squares = self.layout.weighted(self.hyper.weights, a, b)
+        squares = self.layout.weighted(self.hyperparameters.weights, a, b)
         trend = TREND_VARIANCE * self.layout.basis(a) @ self.layout.basis(b).T
-        return trend + self.hyper.signal * _matern(squares)[0]
+        return trend + self.hyperparameters.signal * _matern(squares)[0]
 
 
-def condition(layout: Layout, hyper: Hyper, seen: Observations, scale: tuple[float, float]) -> Process:
-    """The process after some observations, whose values have about this mean and standard deviation."""
-    return Process(layout, hyper, seen, *scale)
+def fit_hyperparameters(layout: Layout, observations: Observations) -> Hyperparameters:
+    """Return the hyperparameters of highest posterior density, given one observation or more.
 
-
-def learn(layout: Layout, seen: Observations) -> Hyper:
-    """The likeliest hyper-parameters after one observation or more; at most `LEARN_FROM` of them are looked at."""
-    some = seen.every(LEARN_FROM)
-    problem = _Problem(layout, some, seen.scale)
+    At most `FIT_OBSERVATIONS` of the observations are used.
+    """
+    density = _NegativeLogPosterior(layout, observations.thinned(FIT_OBSERVATIONS), observations.scale)
     found = minimize(
-        problem, problem.centres, jac=True, method="L-BFGS-B", bounds=[BOUNDS] * len(problem.centres),
-        options={"maxiter": STEPS},
+        density, density.centres, jac=True, method="L-BFGS-B", bounds=[BOUNDS] * len(density.centres),
+        options={"maxiter": FIT_STEPS},
     )  # fmt: skip
     signal, noise, *weights = np.exp(found.x)
-    return Hyper(float(signal), float(noise), np.array(weights))
+    return Hyperparameters(float(signal), float(noise), np.array(weights))
 
 
-class _Problem:
-    """Minus the logarithm of the posterior density of log hyper-parameters, and its gradient."""
+class _NegativeLogPosterior:
+    """Negative log posterior density of the log hyperparameters, with its gradient."""
 
-    def __init__(self, layout: Layout, seen: Observations, scale: tuple[float, float]) -> None:
+    def __init__(self, layout: Layout, observations: Observations, scale: tuple[float, float]) -> None:
         centre, spread = scale
-        basis = layout.basis(seen.x)
-        self._distances = layout.distances(seen.x, seen.x)
+        basis = layout.basis(observations.x)
+        self._distances = layout.distances(observations.x, observations.x)
         self._trend = TREND_VARIANCE * basis @ basis.T
-        self._values = (seen.y - centre) / spread
-        self._own = (seen.deviations / spread) ** 2 + JITTER
+        self._values = (observations.y - centre) / spread
+        self._own = (observations.deviations / spread) ** 2 + JITTER
         priors = [SIGNAL_PRIOR, NOISE_PRIOR, *[WEIGHT_PRIOR] * len(layout.groups)]
         self.centres = np.array([mean for mean, _ in priors])
         self._widths = np.array([width for _, width in priors])
@@ -203,25 +228,29 @@ class _Problem:
 
 
 def _squares(a: Floats, b: Floats) -> Floats:
-    """Squared distances (n, m) between the rows of two matrices."""
+    """Return the squared distances (n, m) between the rows of two matrices."""
     return np.maximum((a**2).sum(1)[:, None] + (b**2).sum(1)[None] - 2 * a @ b.T, 0.0)  # type: ignore[no-any-return]
 
 
 def _matern(squares: Floats) -> tuple[Floats, Floats]:
-    """Matérn-5/2 of squared distances, and its derivative with respect to them."""
+    """Return the Matérn-5/2 kernel of squared distances, and its derivative with respect to them."""
     root = np.sqrt(5.0 * squares)
     fall = np.exp(-root)
     return (1.0 + root + root**2 / 3.0) * fall, -5.0 / 6.0 * (1.0 + root) * fall
 
 
 def _inverse(factor: Floats) -> Floats:
-    """The inverse of a matrix from its lower Cholesky factor."""
+    """Return the inverse of a matrix, given its lower Cholesky factor."""
     lower, _ = dpotri(factor, lower=1)
     return np.tril(lower) + np.tril(lower, -1).T  # type: ignore[no-any-return]
 
 
-def grouped(names: Sequence[str]) -> tuple[tuple[int, ...], ...]:
-    """Columns by name, those of a name together, in order of their first places."""
+def group_columns(names: Sequence[str]) -> tuple[tuple[int, ...], ...]:
+    """Return the columns grouped by name, in order of first occurrence.
+
+    >>> group_columns(["a", "b", "a"])
+    ((0, 2), (1,))
+    """
     found: dict[str, list[int]] = {}
     for column, name in enumerate(names):
         found.setdefault(name, []).append(column)

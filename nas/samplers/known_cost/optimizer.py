@@ -1,211 +1,206 @@
-"""Which network promises most, from the trials seen so far: candidates, surrogate and acquisition put together."""
+"""Optimizer of the acquisition function: suggests the network to train next, given the trials of a study.
+
+The first suggestions are a space-filling start over the cost. Then the acquisition function is maximised over random
+candidates and, in two rounds, over mutations and crossings of the front and of the best candidates.
+"""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import final
 
 import numpy as np
 
-from nas.config.specs import check_positive
-from nas.samplers.known_cost.acquisition import Goal, Promise, Scale, Seen, Weighing, log_costs, promise
-from nas.samplers.known_cost.candidates import Measure, Network, Networks, Source
+from nas.samplers.known_cost.acquisition import (
+    Acquisition,
+    FeatureScaler,
+    Problem,
+    TrialHistory,
+    fit_acquisition,
+    log_costs,
+)
+from nas.samplers.known_cost.candidates import CandidateSource, Measure, Network, NetworkRegistry
 from nas.samplers.known_cost.gp import Floats
+from nas.samplers.known_cost.settings import Settings
 from nas.study.trial import Prospects
 from search_space.architecture import Architecture
 from search_space.space import Space
 
 FIRST_DRAWS = 500
+"""Random networks that candidates begin with; they also set the scale of the costs and the reference point."""
+
 DRAWS_A_TRIAL = 50
+"""Further random networks for each trial, up to `Settings.pool`."""
+
 NEAREST = 16
+"""Networks nearest to the wanted cost, of which the space-filling start takes the most different one."""
+
 PARENTS = 10
+"""Best candidates of the first round that are mutated and crossed in the second."""
+
 CROSSED = 0.25
-
-
-@dataclass(frozen=True)
-class Tuning:
-    """Settings of the known-cost sampler.
-
-    Attributes:
-        start: draws that are spread over the cost before the surrogate decides, at least 1.
-        seconds_power: power of the predicted seconds that an improvement is divided by, at least 0.
-        pool: random candidates, at least 1.
-        changes: candidates that are changes of the best ones, at least 0.
-        smooth: whether networks that are known count with what the surrogate thinks of them, instead of with what was
-            measured.
-        focus: only a network that is better than the worst of this share of random ones, the best of them, counts; in
-            (0, 1], 1 for all of them.
-
-    Raises:
-        ValueError: a value out of range.
-    """
-
-    start: int = 8
-    seconds_power: float = 0.5
-    pool: int = 2000
-    changes: int = 200
-    smooth: bool = True
-    focus: float = 0.5
-
-    def __post_init__(self) -> None:
-        check_positive("start", self.start)
-        check_positive("pool", self.pool)
-        if self.seconds_power < 0:
-            raise ValueError(f"seconds_power must be at least 0, got {self.seconds_power}")
-        if not 0 < self.focus <= 1:
-            raise ValueError(f"focus must lie in (0, 1], got {self.focus}")
-        if self.changes < 0:
-            raise ValueError(f"changes must be at least 0, got {self.changes}")
+"""Probability that a child has two parents."""
 
 
 @final
-class Adviser:
-    """Says which network to train next; what it knows of networks is kept from one advice to the next."""
+class Optimizer:
+    """Optimizer of the acquisition function.
+
+    What it has measured and fitted is kept from one suggestion to the next, which saves time and changes no result.
+    """
 
     def __init__(
-        self, space: Space, measure: Measure, goal: Goal, tuning: Tuning, fits: Callable[[Architecture], bool]
+        self,
+        space: Space,
+        measure: Measure,
+        problem: Problem,
+        settings: Settings,
+        fits: Callable[[Architecture], bool] = lambda architecture: True,  # noqa: ARG005 - no limit on memory
     ) -> None:
-        """Know nothing of the space yet.
+        """Make an optimizer that has measured nothing yet.
 
         Args:
-            space: what to choose from.
-            measure: tells a network's identity and costs.
-            goal: what is looked for.
-            tuning: settings.
-            fits: whether a network can be trained at all.
+            space: space to search.
+            measure: returns a network's identity and costs.
+            problem: objectives and limits.
+            settings: settings of the sampler.
+            fits: returns whether a training step of a network fits into the memory of a slot.
         """
-        self.networks = Networks(space, measure)
-        self.goal = goal
-        self._tuning = tuning
-        self._source = Source(self.networks, goal.within)
-        self._fit = fits
+        self.networks = NetworkRegistry(space, measure)
+        self.problem = problem
+        self._settings = settings
+        self._source = CandidateSource(self.networks, problem.is_feasible)
+        self._check_fit = fits
         self._fits: dict[str, bool] = {}
-        self._expected: tuple[object, Promise] | None = None
-        self._advice: tuple[object, Network, float] | None = None
+        self._acquisition: tuple[object, Acquisition] | None = None
+        self._maximum: tuple[object, Network, float] | None = None
 
-    def advise(self, seen: Seen, generator: random.Random) -> Network:
-        """The network to train next: a new one within the limits, where one is found."""
-        stream = self._stream(seen)
-        fresh = [network for network in stream if network.network_id not in seen.drawn]
+    def suggest(self, history: TrialHistory, generator: random.Random) -> Network:
+        """Return the network to train next: a new one within the limits, if one is found."""
+        candidates = self._random_candidates(history)
+        fresh = [network for network in candidates if network.network_id not in history.drawn]
         if not fresh:
-            return self._anything(seen, generator)
-        if self._begins(seen):
-            return self._spread(stream, fresh, seen, generator)
-        return self._most_promising(fresh, seen, generator)[0]
+            return self._neighbour_or_random(history, generator)
+        if self._is_starting(history):
+            return self._space_filling(candidates, fresh, history, generator)
+        return self._maximise(fresh, history, generator)[0]
 
-    def prospects(self, seen: Seen, left: Mapping[int, float], generator: random.Random) -> Prospects | None:
-        """What the next advice promises, and going on with trials that wait half trained.
+    def prospects(self, history: TrialHistory, left: Mapping[int, float], generator: random.Random) -> Prospects | None:
+        """Return the acquisition values of the next suggestion and of continuing frozen trials.
 
         Args:
-            seen: the trials.
-            left: seconds that some of them still need, by their numbers.
-            generator: as for the advice, which then is given without being thought over again.
+            history: the trials.
+            left: seconds that frozen trials still need, by their numbers.
+            generator: in the state in which `suggest` will get it; the suggestion is then computed once.
 
         Returns:
-            None while draws are only spread, and where nothing new is left.
+            None during the space-filling start, and if no new network is left.
         """
-        fresh = [network for network in self._stream(seen) if network.network_id not in seen.drawn]
-        if self._begins(seen) or not fresh:
+        fresh = [n for n in self._random_candidates(history) if n.network_id not in history.drawn]
+        if self._is_starting(history) or not fresh:
             return None
-        _, new = self._most_promising(fresh, seen, generator)
-        places = {place: left[number] for place, number in enumerate(seen.numbers) if number in left}
-        frozen = self._promise(seen).of_unfinished(places)
-        return Prospects(new, {seen.numbers[place]: value for place, value in frozen.items()})
+        _, new = self._maximise(fresh, history, generator)
+        positions = {position: left[number] for position, number in enumerate(history.numbers) if number in left}
+        frozen = self._fitted_acquisition(history).evaluate_frozen(positions)
+        return Prospects(new, {history.numbers[position]: value for position, value in frozen.items()})
 
-    def _begins(self, seen: Seen) -> bool:
-        return len(seen.drawn) < self._tuning.start or not seen.networks
+    def _is_starting(self, history: TrialHistory) -> bool:
+        return len(history.drawn) < self._settings.start or not history.networks
 
-    def _stream(self, seen: Seen) -> Sequence[Network]:
-        draws = min(self._tuning.pool, FIRST_DRAWS + DRAWS_A_TRIAL * len(seen.drawn))
-        return self._source.stream(draws)
+    def _random_candidates(self, history: TrialHistory) -> Sequence[Network]:
+        draws = min(self._settings.pool, FIRST_DRAWS + DRAWS_A_TRIAL * len(history.drawn))
+        return self._source.random_candidates(draws)
 
-    def _anything(self, seen: Seen, generator: random.Random) -> Network:
-        """A change of a known network or, failing that, any network at all."""
-        known = [*seen.networks, *seen.running]
-        for _ in range(self._tuning.changes if known else 0):
-            changed = self._source.changed(generator.choice(known), generator)
-            if changed is not None and changed.network_id not in seen.drawn:
-                return changed
-        return self.networks.of(self.networks.space.draw(generator))
+    def _neighbour_or_random(self, history: TrialHistory, generator: random.Random) -> Network:
+        """Return a new mutation of a known network or, if none is found, any network of the space."""
+        known = [*history.networks, *history.running]
+        for _ in range(self._settings.changes if known else 0):
+            child = self._source.mutate(generator.choice(known), generator)
+            if child is not None and child.network_id not in history.drawn:
+                return child
+        return self.networks.network(self.networks.space.draw(generator))
 
-    def _spread(
-        self, stream: Sequence[Network], fresh: Sequence[Network], seen: Seen, generator: random.Random
+    def _space_filling(
+        self, candidates: Sequence[Network], fresh: Sequence[Network], history: TrialHistory, generator: random.Random
     ) -> Network:
-        """Of those nearest to the next place on the scale of cost, the one that differs most from all before."""
-        every, free = self._expense(stream), self._expense(fresh)
-        place = every.min() + radical_inverse(len(seen.drawn) + 1) * (every.max() - every.min())
-        order = [int(index) for index in np.argsort(np.abs(free - place), kind="stable")[:NEAREST]]
+        """Return a network near the next point of a low-discrepancy sequence over the cost.
+
+        Of the `NEAREST` new networks, the one farthest from all known networks in the encoding is taken.
+        """
+        levels, fresh_levels = self._cost_levels(candidates), self._cost_levels(fresh)
+        target = levels.min() + radical_inverse(len(history.drawn) + 1) * (levels.max() - levels.min())
+        order = [int(index) for index in np.argsort(np.abs(fresh_levels - target), kind="stable")[:NEAREST]]
         generator.shuffle(order)
-        known = [network.row for network in (*seen.networks, *seen.running)]
+        known = [network.row for network in (*history.networks, *history.running)]
         if known:
             costs = len(fresh[0].costs)
             rows = np.array([fresh[index].row for index in order])[:, None, :-costs]
-            apart = ((rows - np.array(known)[None, :, :-costs]) ** 2).sum(axis=2).min(axis=1)
-            order = [order[index] for index in np.argsort(-apart, kind="stable")]
-        return self._fitting(fresh[index] for index in order)
+            distances = ((rows - np.array(known)[None, :, :-costs]) ** 2).sum(axis=2).min(axis=1)
+            order = [order[index] for index in np.argsort(-distances, kind="stable")]
+        return self._first_that_fits(fresh[index] for index in order)
 
-    def _expense(self, networks: Sequence[Network]) -> Floats:
-        """How dear networks are (n,): the mean of their known losses, or of the logarithms of all costs."""
-        if self.goal.known:
-            return self.goal.losses(networks).mean(axis=1)  # type: ignore[no-any-return]
+    def _cost_levels(self, networks: Sequence[Network]) -> Floats:
+        """Return the cost of networks as one number (n,): the mean of the known losses, or of all log costs."""
+        if self.problem.costs:
+            return self.problem.cost_losses(networks).mean(axis=1)  # type: ignore[no-any-return]
         return log_costs(networks).mean(axis=1)  # type: ignore[no-any-return]
 
-    def _most_promising(self, fresh: Sequence[Network], seen: Seen, generator: random.Random) -> tuple[Network, float]:
-        """The network that promises most, and what."""
-        key = (seen.key, generator.getstate())
-        if self._advice is None or self._advice[0] != key:
-            expected = self._promise(seen)
-            first = [*fresh, *self._changes(expected.front(), seen, generator)]
-            best = np.argsort(-expected.of(first), kind="stable")[:PARENTS]
-            ahead = [first[index] for index in best]
-            second = [*ahead, *self._changes(ahead, seen, generator)]
-            scores = expected.of(second)
-            chosen = self._fitting(second[index] for index in np.argsort(-scores, kind="stable"))
-            self._advice = (key, chosen, float(scores[second.index(chosen)]))
-        return self._advice[1:]
+    def _maximise(
+        self, fresh: Sequence[Network], history: TrialHistory, generator: random.Random
+    ) -> tuple[Network, float]:
+        """Return the candidate with the highest acquisition value, and the value."""
+        key = (history.key, generator.getstate())
+        if self._maximum is None or self._maximum[0] != key:
+            acquisition = self._fitted_acquisition(history)
+            first = [*fresh, *self._children(acquisition.front(), history, generator)]
+            best = np.argsort(-acquisition.evaluate(first), kind="stable")[:PARENTS]
+            parents = [first[index] for index in best]
+            second = [*parents, *self._children(parents, history, generator)]
+            values = acquisition.evaluate(second)
+            chosen = self._first_that_fits(second[index] for index in np.argsort(-values, kind="stable"))
+            self._maximum = (key, chosen, float(values[second.index(chosen)]))
+        return self._maximum[1:]
 
-    def _promise(self, seen: Seen) -> Promise:
-        """What is expected after these trials, kept until others are asked about."""
-        if self._expected is None or self._expected[0] != seen.key:
-            tuning = self._tuning
-            weighing = Weighing(tuning.seconds_power, tuning.smooth, tuning.focus)
-            layout = self.networks.layout(len(seen.networks[0].costs))
-            usual = self._source.stream(FIRST_DRAWS)
-            self._expected = (seen.key, promise(self.goal, layout, self._scale, seen, weighing, usual))
-        return self._expected[1]
+    def _fitted_acquisition(self, history: TrialHistory) -> Acquisition:
+        """Return the acquisition function after these trials; the last one is cached."""
+        if self._acquisition is None or self._acquisition[0] != history.key:
+            layout = self.networks.layout(len(history.networks[0].costs))
+            usual = self._source.random_candidates(FIRST_DRAWS)
+            fitted = fit_acquisition(self.problem, layout, self._scaler, history, self._settings, usual)
+            self._acquisition = (history.key, fitted)
+        return self._acquisition[1]
 
-    def _fitting(self, ranked: Iterable[Network]) -> Network:
-        """The first of some networks that fits into a slot; the last one where none does, for the gate to refuse."""
+    def _first_that_fits(self, ranked: Iterable[Network]) -> Network:
+        """Return the first network that fits into a slot; if none does, the last one, which the driver rejects."""
         for network in ranked:
             if network.network_id not in self._fits:
-                self._fits[network.network_id] = self._fit(network.architecture)
+                self._fits[network.network_id] = self._check_fit(network.architecture)
             if self._fits[network.network_id]:
                 break
         return network
 
     @cached_property
-    def _scale(self) -> Scale:
-        """The scale of the first random networks, whenever it is asked for."""
-        return Scale.of(self._source.first(FIRST_DRAWS))
+    def _scaler(self) -> FeatureScaler:
+        """Scaler fitted to the first random networks, so the same at every call."""
+        return FeatureScaler.fit(self._source.random_networks(FIRST_DRAWS))
 
-    def _changes(self, parents: Sequence[Network], seen: Seen, generator: random.Random) -> list[Network]:
-        """New networks that differ little from the parents."""
+    def _children(self, parents: Sequence[Network], history: TrialHistory, generator: random.Random) -> list[Network]:
+        """Return new networks that are mutations of the parents, or mutated crossings of two of them."""
         found: dict[str, Network] = {}
-        for _ in range(self._tuning.changes // 2 if parents else 0):
+        for _ in range(self._settings.changes // 2 if parents else 0):
             parent = generator.choice(parents)
             if len(parents) > 1 and generator.random() < CROSSED:
-                parent = self._source.crossed(parent, generator.choice(parents), generator) or parent
-            child = self._source.changed(parent, generator)
-            if child is not None and child.network_id not in seen.drawn:
+                parent = self._source.cross(parent, generator.choice(parents), generator) or parent
+            child = self._source.mutate(parent, generator)
+            if child is not None and child.network_id not in history.drawn:
                 found.setdefault(child.network_id, child)
         return list(found.values())
 
 
 def radical_inverse(number: int) -> float:
-    """Van der Corput's sequence to base 2: the places of (0, 1) that leave the smallest gaps, one after the other.
+    """Return a term of van der Corput's low-discrepancy sequence to base 2, in (0, 1).
 
     >>> [radical_inverse(number) for number in range(1, 6)]
     [0.5, 0.25, 0.75, 0.125, 0.625]

@@ -13,7 +13,7 @@ from scipy.integrate import quad
 from scipy.stats import norm
 
 from nas.objectives.expected_improvement import (
-    cells,
+    box_decomposition,
     expected_hypervolume_improvement,
     expected_improvement,
     expected_log_improvement,
@@ -41,9 +41,9 @@ def test_it_is_the_integral_of_the_improvement_over_the_density(dimensions: int,
     losses, costs = points(seed, dimensions)
     cost = np.random.default_rng(seed + 100).uniform(0.1, 0.8, dimensions)
     mean, deviation = 0.45, 0.08
-    exact = expected_hypervolume_improvement(cells(losses, costs), cost[None], np.array([mean]), np.array([deviation]))[
-        0
-    ]
+    exact = expected_hypervolume_improvement(
+        box_decomposition(losses, costs), cost[None], np.array([mean]), np.array([deviation])
+    )[0]
     ends = sorted({0.0, 1.0, *(float(loss) for loss in losses if loss < 1)})
 
     def integrand(loss: float) -> float:
@@ -59,15 +59,17 @@ def test_it_is_the_mean_of_improvements_drawn_at_random(dimensions: int) -> None
     cost = np.full(dimensions, 0.2)
     drawn = np.random.default_rng(1).normal(0.3, 0.07, 4000)
     gains = [improvement(losses, costs, loss, cost) for loss in drawn]
-    exact = expected_hypervolume_improvement(cells(losses, costs), cost[None], np.array([0.3]), np.array([0.07]))[0]
+    exact = expected_hypervolume_improvement(
+        box_decomposition(losses, costs), cost[None], np.array([0.3]), np.array([0.07])
+    )[0]
     assert exact == pytest.approx(np.mean(gains), abs=4 * np.std(gains) / math.sqrt(len(gains)) + 1e-12)
 
 
 @given(st.integers(0, 10**6), st.integers(0, 4), st.integers(0, 20))
 @settings(max_examples=60)
-def test_cells_fill_the_box_and_have_the_level_of_the_best_point_below(seed: int, dimensions: int, count: int) -> None:
+def test_boxes_fill_the_box_and_have_the_level_of_the_best_point_below(seed: int, dimensions: int, count: int) -> None:
     losses, costs = points(seed, dimensions, count)
-    found = cells(losses, costs)
+    found = box_decomposition(losses, costs)
     for place in np.random.default_rng(seed).uniform(0, 1, (20, dimensions)):
         around = ((found.lower <= place) & (place < found.upper)).all(axis=1)
         below = losses[(costs <= place).all(axis=1)]
@@ -81,14 +83,16 @@ def test_a_network_without_doubt_adds_what_it_adds(seed: int, dimensions: int) -
     losses, costs = points(seed, dimensions)
     cost = np.random.default_rng(seed).uniform(0, 1.2, (5, dimensions))
     loss = np.random.default_rng(seed).uniform(0, 1.2, 5)
-    exact = expected_hypervolume_improvement(cells(losses, costs), cost, loss, np.zeros(5))
+    exact = expected_hypervolume_improvement(box_decomposition(losses, costs), cost, loss, np.zeros(5))
     plain = [improvement(losses, costs, *pair) for pair in zip(loss, cost, strict=True)]
     assert exact == pytest.approx(plain, abs=1e-9)
 
 
 def test_without_costs_it_is_the_expected_improvement() -> None:
     losses, none = np.array([0.4, 0.3, 0.7]), np.zeros((3, 0))
-    exact = expected_hypervolume_improvement(cells(losses, none), np.zeros((1, 0)), np.array([0.3]), np.array([0.1]))
+    exact = expected_hypervolume_improvement(
+        box_decomposition(losses, none), np.zeros((1, 0)), np.array([0.3]), np.array([0.1])
+    )
     assert exact == pytest.approx([0.1 / math.sqrt(2 * math.pi)])  # z = 0: σ φ(0)
     assert expected_improvement(np.array([0.3]), np.array([0.3]), np.array([0.1])) == pytest.approx(exact)
 
@@ -107,14 +111,14 @@ def test_the_improvement_of_a_loss_whose_logarithm_is_normal(best: float) -> Non
 
 def test_what_is_worse_than_the_reference_counts_for_nothing() -> None:
     losses, costs = np.array([0.2, 0.6, 0.9]), np.array([[0.5], [0.3], [0.1]])
-    known = cells(losses, costs, reference=0.7)
+    known = box_decomposition(losses, costs, reference=0.7)
     assert sorted(known.level) == [0.2, 0.6, 0.7]
     gain = expected_hypervolume_improvement(known, np.array([[0.1]]), np.array([0.5]), np.array([0.0]))
     assert gain == pytest.approx([0.2 * 0.2 + 0.2 * 0.1])  # down to 0.7 from 0.1 to 0.3, then down from 0.6 to 0.5
 
 
 def test_before_the_first_network_everything_in_the_box_is_a_gain() -> None:
-    empty = cells(np.zeros(0), np.zeros((0, 2)))
+    empty = box_decomposition(np.zeros(0), np.zeros((0, 2)))
     gain = expected_hypervolume_improvement(empty, np.array([[0.5, 0.25]]), np.array([0.4]), np.array([0.0]))
     assert gain == pytest.approx([0.5 * 0.75 * 0.6])
     assert expected_hypervolume_improvement(empty, np.zeros((0, 2)), np.zeros(0), np.zeros(0)).shape == (0,)
@@ -125,7 +129,7 @@ def test_thousands_at_once_come_to_the_same_as_one_by_one() -> None:
     generator = np.random.default_rng(0)
     many, means = generator.uniform(0, 1, (3000, 2)), generator.uniform(0, 1, 3000)
     deviations = np.full(3000, 0.05)
-    known = cells(losses, costs)
+    known = box_decomposition(losses, costs)
     together = expected_hypervolume_improvement(known, many, means, deviations)
     some = [0, 17, 2999]
     alone = [expected_hypervolume_improvement(known, many[[i]], means[[i]], deviations[[i]])[0] for i in some]

@@ -10,17 +10,17 @@ from sklearn.gaussian_process.kernels import Matern
 from nas.samplers.known_cost.gp import (
     JITTER,
     TREND_VARIANCE,
-    Hyper,
+    GaussianProcess,
+    Hyperparameters,
     Layout,
     Observations,
-    _Problem,
-    condition,
-    grouped,
-    learn,
+    _NegativeLogPosterior,
+    fit_hyperparameters,
+    group_columns,
 )
 
 LAYOUT = Layout(((0, 1), (2,), (3, 4, 5)), (2,))
-HYPER = Hyper(0.7, 0.02, np.array([1.5, 0.5, 3.0]))
+HYPERPARAMETERS = Hyperparameters(0.7, 0.02, np.array([1.5, 0.5, 3.0]))
 
 
 def seen(count: int, seed: int = 0) -> Observations:
@@ -33,16 +33,16 @@ def seen(count: int, seed: int = 0) -> Observations:
 def covariance(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """The kernel written out with scikit-learn's Matérn kernel on scaled features."""
     scale = np.zeros(6)
-    for weight, group in zip(HYPER.weights, LAYOUT.groups, strict=True):
+    for weight, group in zip(HYPERPARAMETERS.weights, LAYOUT.groups, strict=True):
         scale[list(group)] = np.sqrt(weight / len(group))
     basis_a, basis_b = (np.column_stack([np.ones(len(m)), m[:, 2], m[:, 2] ** 2]) for m in (a, b))
-    return TREND_VARIANCE * basis_a @ basis_b.T + HYPER.signal * Matern(nu=2.5)(a * scale, b * scale)
+    return TREND_VARIANCE * basis_a @ basis_b.T + HYPERPARAMETERS.signal * Matern(nu=2.5)(a * scale, b * scale)
 
 
 def test_predictions_are_those_of_the_definition() -> None:
     some, x = seen(12), np.random.default_rng(5).uniform(0, 1, (7, 6))
-    means, deviations = condition(LAYOUT, HYPER, some, (0.4, 0.2)).predict(x)
-    noisy = covariance(some.x, some.x) + np.diag(HYPER.noise + (some.deviations / 0.2) ** 2 + JITTER)
+    means, deviations = GaussianProcess(LAYOUT, HYPERPARAMETERS, some, 0.4, 0.2).predict(x)
+    noisy = covariance(some.x, some.x) + np.diag(HYPERPARAMETERS.noise + (some.deviations / 0.2) ** 2 + JITTER)
     cross = covariance(x, some.x)
     expected = 0.4 + 0.2 * cross @ np.linalg.solve(noisy, (some.y - 0.4) / 0.2)
     variances = np.diag(covariance(x, x) - cross @ np.linalg.solve(noisy, cross.T))
@@ -51,7 +51,7 @@ def test_predictions_are_those_of_the_definition() -> None:
 
 
 def test_the_gradient_is_that_of_the_density() -> None:
-    problem = _Problem(LAYOUT, seen(15), (0.4, 0.2))
+    problem = _NegativeLogPosterior(LAYOUT, seen(15), (0.4, 0.2))
     for seed in range(3):
         logs = problem.centres + np.random.default_rng(seed).normal(size=5)
         error = check_grad(lambda p: problem(p)[0], lambda p: problem(p)[1], logs)
@@ -60,7 +60,7 @@ def test_the_gradient_is_that_of_the_density() -> None:
 
 def test_it_learns_a_function_and_knows_how_well() -> None:
     some, fresh = seen(60), seen(400, 1)
-    process = condition(LAYOUT, learn(LAYOUT, some), some, some.scale)
+    process = GaussianProcess.fit(LAYOUT, some)
     means, deviations = process.predict(fresh.x)
     truth = 0.3 + 0.4 * fresh.x[:, 2] - 0.3 * fresh.x[:, 0] ** 2
     assert np.sqrt(((means - truth) ** 2).mean()) < 0.1 * truth.std()
@@ -71,33 +71,33 @@ def test_it_learns_which_features_count() -> None:
     generator = np.random.default_rng(2)
     x = generator.uniform(0, 1, (80, 6))
     y = np.sin(6 * x[:, 0])
-    weights = learn(LAYOUT, Observations(x, y, np.zeros(80))).weights
+    weights = fit_hyperparameters(LAYOUT, Observations(x, y, np.zeros(80))).weights
     assert weights[0] > 10 * weights[2]
 
 
 def test_a_doubtful_observation_weighs_less() -> None:
     x = np.full((2, 6), 0.5)
     both = Observations(x, np.array([0.2, 0.6]), np.array([0.0, 1.0]))
-    mean, _ = condition(LAYOUT, HYPER, both, (0.4, 0.2)).predict(x[:1])
+    mean, _ = GaussianProcess(LAYOUT, HYPERPARAMETERS, both, 0.4, 0.2).predict(x[:1])
     assert mean[0] == pytest.approx(0.2, abs=0.02)
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_few_observations_that_are_all_the_same_are_no_trouble(count: int) -> None:
     same = Observations(np.full((count, 6), 0.3), np.full(count, 0.5), np.zeros(count))
-    mean, deviation = condition(LAYOUT, learn(LAYOUT, same), same, same.scale).predict(np.full((1, 6), 0.3))
+    mean, deviation = GaussianProcess.fit(LAYOUT, same).predict(np.full((1, 6), 0.3))
     assert mean[0] == pytest.approx(0.5)
     assert 0 < deviation[0] < 1
 
 
 def test_hyper_parameters_of_many_observations_are_learnt_from_some_of_them_in_order() -> None:
     many = seen(500)
-    some = many.every(100)
+    some = many.thinned(100)
     assert len(some.y) == 100
     assert (some.y[0], some.y[-1]) == (many.y[0], many.y[-1])
-    assert many.every(500) is many
+    assert many.thinned(500) is many
     assert len(some.joined(many).y) == 600
 
 
 def test_columns_are_grouped_by_name() -> None:
-    assert grouped(["a", "b", "a", "c", "b"]) == ((0, 2), (1, 4), (3,))
+    assert group_columns(["a", "b", "a", "c", "b"]) == ((0, 2), (1, 4), (3,))

@@ -14,14 +14,15 @@ from optuna.trial import TrialState
 
 from nas.objectives.pareto import Axis, hypervolume
 from nas.samplers.known_cost.candidates import Measure, exact_measure
-from nas.samplers.known_cost.optimizer import Tuning, radical_inverse
+from nas.samplers.known_cost.optimizer import radical_inverse
 from nas.samplers.known_cost.sampler import KnownCostSampler
+from nas.samplers.known_cost.settings import Settings
 from nas.samplers.parameters import TrialChooser
 from search_space.architecture import Architecture
 from search_space.space import Space
 
 SPACE = space_of(SMALL)
-LIGHT = Tuning(start=6, pool=150, changes=40, focus=1.0)
+LIGHT = Settings(start=6, pool=150, changes=40, focus=1.0)
 ACCURACY = Axis("accuracy", "maximize", False, 1.0, 0.1)
 
 
@@ -68,13 +69,15 @@ def run(
 @pytest.mark.parametrize("costs", range(5))
 def test_it_takes_any_number_of_costs(costs: int) -> None:
     axes = [*COST_AXES[:costs], ACCURACY]
-    _, asked = run(KnownCostSampler(SPACE, axes, tuning=LIGHT, measure=four_costs(), seed=0), axes, 10)
+    _, asked = run(KnownCostSampler.for_space(SPACE, axes, settings=LIGHT, measure=four_costs(), seed=0), axes, 10)
     assert len({four_costs()(architecture)[0] for architecture in asked}) == 10
 
 
 def test_the_same_seed_asks_the_same() -> None:
     axes = [ACCURACY, COST_AXES[0]]
-    first, again, other = (run(KnownCostSampler(SPACE, axes, tuning=LIGHT, seed=s), axes, 9)[1] for s in (1, 1, 2))
+    first, again, other = (
+        run(KnownCostSampler.for_space(SPACE, axes, settings=LIGHT, seed=s), axes, 9)[1] for s in (1, 1, 2)
+    )
     assert first == again != other
 
 
@@ -86,13 +89,13 @@ def test_it_finds_more_of_the_front_than_chance_does() -> None:
         points = [[axis.loss_of_scaled(v) for axis, v in zip(axes, t.values, strict=True)] for t in study.trials]
         return hypervolume(np.array(points))
 
-    ours = [covered(KnownCostSampler(SPACE, axes, tuning=LIGHT, seed=seed)) for seed in range(3)]
+    ours = [covered(KnownCostSampler.for_space(SPACE, axes, settings=LIGHT, seed=seed)) for seed in range(3)]
     assert np.mean(ours) > np.mean([covered(RandomSampler(seed=seed)) for seed in range(3)]) + 0.02
 
 
 def test_the_first_draws_are_spread_over_the_cost() -> None:
     axes = [ACCURACY, COST_AXES[0]]
-    _, asked = run(KnownCostSampler(SPACE, axes, tuning=Tuning(start=8, pool=150), seed=4), axes, 8)
+    _, asked = run(KnownCostSampler.for_space(SPACE, axes, settings=Settings(start=8, pool=150), seed=4), axes, 8)
     logs = np.sort([math.log10(exact_measure()(architecture)[1]["macs"]) for architecture in asked])
     assert np.diff(logs).max() < 0.5 * (logs[-1] - logs[0])
     assert logs[-1] - logs[0] > 1.0
@@ -102,7 +105,7 @@ def test_the_first_draws_are_spread_over_the_cost() -> None:
 def test_limits_are_never_asked_against() -> None:
     axes = [ACCURACY, COST_AXES[0]]
     limits = {"macs": 9000.0, "params": 500.0}
-    _, asked = run(KnownCostSampler(SPACE, axes, limits=limits, tuning=LIGHT, seed=5), axes, 14)
+    _, asked = run(KnownCostSampler.for_space(SPACE, axes, limits=limits, settings=LIGHT, seed=5), axes, 14)
     costs = [exact_measure()(architecture)[1] for architecture in asked]
     assert all(c["macs"] <= 9000 and c["params"] <= 500 for c in costs)
 
@@ -110,7 +113,7 @@ def test_limits_are_never_asked_against() -> None:
 def test_failed_pruned_and_running_trials_are_no_trouble_and_a_nan_is_never_taken() -> None:
     axes = [ACCURACY, COST_AXES[0]]
     study = optuna.create_study(
-        directions=["maximize", "minimize"], sampler=KnownCostSampler(SPACE, axes, tuning=LIGHT, seed=6)
+        directions=["maximize", "minimize"], sampler=KnownCostSampler.for_space(SPACE, axes, settings=LIGHT, seed=6)
     )
     asked = []
     for number in range(24):
@@ -134,7 +137,7 @@ def test_failed_pruned_and_running_trials_are_no_trouble_and_a_nan_is_never_take
 def test_running_trials_are_taken_into_account() -> None:
     """Eight asks at once spread, where an ask that knew of none of the others would name much the same."""
     axes = [ACCURACY, COST_AXES[0]]
-    study, _ = run(KnownCostSampler(SPACE, axes, tuning=LIGHT, seed=7), axes, 8)
+    study, _ = run(KnownCostSampler.for_space(SPACE, axes, settings=LIGHT, seed=7), axes, 8)
     measure = exact_measure()
     macs = [measure(SPACE.sample(TrialChooser(study.ask())))[1]["macs"] for _ in range(8)]
     assert max(macs) / min(macs) > 2
@@ -143,14 +146,14 @@ def test_running_trials_are_taken_into_account() -> None:
 @pytest.mark.parametrize(("mapping", "size"), [(ONE, 1), (TINY, 8)])
 def test_a_space_that_is_used_up_is_no_trouble(mapping: Mapping[str, object], size: int) -> None:
     space, axes = space_of(mapping), [ACCURACY, COST_AXES[0]]
-    _, asked = run(KnownCostSampler(space, axes, tuning=LIGHT, seed=8), axes, size + 3, space)
+    _, asked = run(KnownCostSampler.for_space(space, axes, settings=LIGHT, seed=8), axes, size + 3, space)
     assert len(set(asked[:size])) == size == len(set(asked))
 
 
 def test_enqueued_and_foreign_trials_are_no_trouble() -> None:
     axes = [ACCURACY, COST_AXES[0]]
     study = optuna.create_study(
-        directions=["maximize", "minimize"], sampler=KnownCostSampler(SPACE, axes, tuning=LIGHT, seed=9)
+        directions=["maximize", "minimize"], sampler=KnownCostSampler.for_space(SPACE, axes, settings=LIGHT, seed=9)
     )
     study.add_trial(optuna.create_trial(values=[0.5, 3.0], params={}, distributions={}))
     study.enqueue_trial({"stem.width": 12})
@@ -159,10 +162,10 @@ def test_enqueued_and_foreign_trials_are_no_trouble() -> None:
 
 
 def test_an_objective_must_be_told_by_training_and_the_first_such_one_counts() -> None:
-    with pytest.raises(ValueError, match="known_cost needs an objective that training tells, got macs"):
-        KnownCostSampler(SPACE, COST_AXES[:1])
+    with pytest.raises(ValueError, match="known_cost needs an objective that is measured by training, got macs"):
+        KnownCostSampler.for_space(SPACE, COST_AXES[:1])
     several = [ACCURACY, AXES["val_accuracy"], COST_AXES[0]]
-    _, asked = run(KnownCostSampler(SPACE, several, tuning=LIGHT, seed=0), several, 9)
+    _, asked = run(KnownCostSampler.for_space(SPACE, several, settings=LIGHT, seed=0), several, 9)
     assert len(set(asked)) == 9
 
 
@@ -171,4 +174,4 @@ def test_an_objective_must_be_told_by_training_and_the_first_such_one_counts() -
 )
 def test_settings_are_checked(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=f"{next(iter(wrong))} must"):
-        Tuning(**wrong)
+        Settings(**wrong)
