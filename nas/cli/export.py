@@ -14,9 +14,10 @@ from nas.cli.common.printing import Row, print_document
 from nas.cli.common.studies import reading, stored_settings
 from nas.config.commands import ExportConfig
 from nas.data import DataSpec
-from nas.exports import Format, chosen
 from nas.exports.bundle import write_bundle
-from nas.exports.subject import Weights, newest_weights, subject_of
+from nas.exports.checkpoint import ChosenCheckpoint, choose_checkpoint
+from nas.exports.format import Format, choose_formats
+from nas.exports.subject import build_subject
 from nas.reports.trained import export_table
 from nas.search.build import environment
 from nas.search.fingerprint import study_data
@@ -38,11 +39,11 @@ def run(config: ExportConfig) -> int:
     reader = reading(config)
     study = reader.study
     records = pick_records(reader.records, study.axes, config.pick, config.limits)
-    formats, left_out = chosen(config.formats)
+    formats, left_out = choose_formats(config.formats)
     for line in left_out:
         log.info("left out: %s", line)
     # All weights are looked for before the first is handed over: a mistake shows at once.
-    weights = [newest_weights(study, record) for record in records]
+    weights = [choose_checkpoint(study, record) for record in records]
     data, _ = study_data(study, stored_settings(study).get("data", {}), config.data.path)
     exported = []
     for record, found in zip(records, weights, strict=True):
@@ -68,7 +69,7 @@ class _Bundle:
     """
 
     record: Record
-    weights: Weights
+    weights: ChosenCheckpoint
     data: DataSpec
     output: Path
 
@@ -85,7 +86,7 @@ def _export(study: Study, bundle: _Bundle, formats: Sequence[Format], images: in
         "weights": dict(weights.origin),
         "environment": environment(),
     }
-    subject = subject_of(record, weights.trained, bundle.data, images)
+    subject = build_subject(record, weights.trained, bundle.data, images)
     checks = write_bundle(subject, output, formats, circumstances)["checks"]
     return {
         "trial": record.number,
@@ -96,7 +97,7 @@ def _export(study: Study, bundle: _Bundle, formats: Sequence[Format], images: in
     }
 
 
-def _data(data: DataSpec, weights: Weights) -> DataSpec:
+def _data(data: DataSpec, weights: ChosenCheckpoint) -> DataSpec:
     """The images, with the share that the weights were trained on: mean and deviation are of that share."""
     return data if weights.train_fraction is None else replace(data, train_fraction=weights.train_fraction)
 

@@ -1,37 +1,47 @@
-"""The folder that is handed over: written aside, checked, and only then put in place."""
+"""Bundle of exported files: written to a temporary folder, checked, and then moved into place."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nas.exports import FORMATS, ExportError, Format, Subject, load_format
+from nas.exports.format import (
+    ARCHITECTURE,
+    CHECKS,
+    FORMATS,
+    PREPROCESSING,
+    ExportError,
+    Format,
+    is_file_name,
+    load_format,
+)
+from nas.exports.subject import Subject
 from nas.jobs.files import temporary_folder, write_json
 
 TOLERANCE = 1e-5
-ARCHITECTURE, PREPROCESSING, CHECKS = "architecture.json", "preprocessing.json", "checks.json"
 
 
 def write_bundle(
     subject: Subject, output: Path, formats: Sequence[Format], circumstances: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Hand a network over.
+    """Export a network.
 
-    Whatever an earlier hand-over left in the folder is replaced or removed, so that all forms there are of one network;
-    files that are not of a bundle stay. Where a form fails its check, nothing in the folder changes.
+    The files of an earlier export in the folder are replaced or removed, so that all are of one network; other files
+    stay. If a format fails its check, nothing in the folder changes.
 
     Args:
         subject: the network.
-        output: the folder, made where there is none.
-        formats: the forms to write, what they need first.
-        circumstances: what stands in `checks.json` beside the checks: where the network and its weights come from.
+        output: the folder, created if missing.
+        formats: the formats to write, each after those that it needs.
+        circumstances: origin of the network and of its weights, for `checks.json`.
 
     Returns:
         The content of `checks.json`.
 
     Raises:
-        ExportError: a form does not give what the network gives.
+        ExportError: the outputs of a file differ from the network's by more than `TOLERANCE`.
     """
     output.parent.mkdir(parents=True, exist_ok=True)
     with temporary_folder(output.parent, f".{output.name}-") as aside:
@@ -40,27 +50,38 @@ def write_bundle(
         for form in formats:
             form.write(subject, aside)
         checks = {form.file: form.check(subject, aside) for form in formats}
-        _refuse_differences(checks)
+        _check_differences(checks)
         document = {**circumstances, "tolerance": TOLERANCE, "checks": checks}
         write_json(aside / CHECKS, document)
-        _put_in_place(aside, output)
+        _move_into_place(aside, output)
     return document
 
 
-def _refuse_differences(checks: Mapping[str, Mapping[str, Any]]) -> None:
+def _check_differences(checks: Mapping[str, Mapping[str, Any]]) -> None:
     for file, check in checks.items():
-        if not check["max_difference"] <= TOLERANCE:  # a NaN is no agreement either
+        if not check["max_difference"] <= TOLERANCE:  # NaN is refused too
             raise ExportError(
-                f"every form must give what the network gives, within {TOLERANCE:g}; {file} differs by "
-                f"{check['max_difference']:.3g}; nothing was handed over"
+                f"outputs of an exported file must equal the network's within {TOLERANCE:g}; {file} differs by "
+                f"{check['max_difference']:.3g}; nothing was written"
             )
 
 
-def _put_in_place(aside: Path, output: Path) -> None:
+def _move_into_place(aside: Path, output: Path) -> None:
     output.mkdir(exist_ok=True)
-    ours = {ARCHITECTURE, PREPROCESSING, CHECKS, *(load_format(name).file for name in FORMATS)}
-    (output / CHECKS).unlink(missing_ok=True)  # it comes last, so that it never speaks of other files
-    for old in ours - {path.name for path in aside.iterdir()}:
-        (output / old).unlink(missing_ok=True)
+    old = _files_of_bundles(output) - {path.name for path in aside.iterdir()}
+    (output / CHECKS).unlink(missing_ok=True)  # written last, so that it never describes other files
+    for name in old:
+        if (output / name).is_file():
+            (output / name).unlink()
     for path in sorted(aside.iterdir(), key=lambda path: path.name == CHECKS):
         path.replace(output / path.name)
+
+
+def _files_of_bundles(output: Path) -> set[str]:
+    """Return the names of files that an earlier export may have written: of our formats, and of those in its checks."""
+    try:
+        checked = set(map(str, json.loads((output / CHECKS).read_text(encoding="utf-8"))["checks"]))
+    except (OSError, ValueError, LookupError, TypeError):  # no earlier export, or not its file
+        checked = set()
+    inside = filter(is_file_name, checked)  # the file may be of another program: nothing is deleted outside
+    return {ARCHITECTURE, PREPROCESSING, CHECKS, *inside, *(load_format(name).file for name in FORMATS.names())}

@@ -1,4 +1,4 @@
-"""`model.onnx`: the network for any ONNX runtime, with any number of images at a time."""
+"""Format `model.onnx`: the network for any ONNX runtime, with a variable batch size."""
 
 from __future__ import annotations
 
@@ -9,37 +9,36 @@ from pathlib import Path
 from typing import Any, final
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from nas.exports import Subject
-from nas.exports.outside import compared, normalised, run_outside
+from nas.exports.isolation import compare_logits, normalise, run_isolated
+from nas.exports.subject import Subject
 
 LIBRARIES = ("onnx", "onnxscript", "onnxruntime")
 
 
 @final
-class Onnx:
-    """Input `images` (batch, C, H, W), normalised; output `logits` (batch, classes)."""
+class OnnxFormat:
+    """ONNX format: input `images` (batch, C, H, W), normalised; output `logits` (batch, classes)."""
 
     file = "model.onnx"
     needs = ()
 
     def unavailable(self) -> str | None:
-        """Three libraries are needed, to write it and to check it."""
+        """Return which libraries to write and check it are missing, with the command that installs them."""
         missing = [name for name in LIBRARIES if find_spec(name) is None]
         if not missing:
             return None
         return f"{self.file} needs {', '.join(missing)}: pip install 'inception-nas[export]'"
 
     def write(self, subject: Subject, folder: Path) -> None:
-        """Trace the module with torch's exporter."""
-        import torch  # noqa: PLC0415 - the name of this file must not stand before torch's own `onnx`
-
-        # It warns of torchvision's operators, which no network of ours has.
+        """Export the module by `torch.onnx`."""
+        # The exporter warns of torchvision's operators, which no network of ours has.
         logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
         example = torch.zeros(2, *subject.graph.input)
         with warnings.catch_warnings():
-            # torch 2.13 asks its own tree specs for their kind in a way that it calls outdated.
+            # torch 2.13 triggers this deprecation warning of its own.
             warnings.filterwarnings("ignore", message=r"`isinstance\(treespec, LeafSpec\)` is deprecated")
             program = torch.onnx.export(
                 subject.network,
@@ -54,18 +53,18 @@ class Onnx:
         program.save(folder / self.file, external_data=False)
 
     def check(self, subject: Subject, folder: Path) -> dict[str, Any]:
-        """Logits of one image alone and of all others together."""
-        return compared(run_outside(self.file, outputs, folder, subject.pixels), subject.logits)
+        """Compare the logits of one image alone and of the others in one batch."""
+        return compare_logits(run_isolated(self.file, outputs, folder, subject.pixels), subject.logits)
 
 
 def outputs(folder: Path, pixels: NDArray[np.uint8]) -> tuple[NDArray[np.float32], dict[str, str]]:
-    """Logits (N, classes): of the first image by itself, of the rest in one batch."""
-    import onnxruntime  # noqa: PLC0415 - this function's text runs elsewhere
+    """Return logits (N, classes): of the first image by itself, of the rest in one batch."""
+    import onnxruntime  # noqa: PLC0415 - this function's text runs in another process
 
     session = onnxruntime.InferenceSession(folder / "model.onnx", providers=["CPUExecutionProvider"])
-    images = normalised(folder, pixels)
+    images = normalise(folder, pixels)
     logits = [session.run(["logits"], {"images": part})[0] for part in (images[:1], images[1:]) if len(part)]
     return np.concatenate(logits), {"onnxruntime": onnxruntime.__version__}
 
 
-FORMAT = Onnx()
+FORMAT = OnnxFormat()

@@ -1,27 +1,22 @@
-"""From a picked trial to what is handed over: its best weights, its preprocessing, and images to check it on."""
+"""Network to export, with its preprocessing and the images that every format is checked on."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from nas.data import DataSpec, ImageData, ImageSet, Part, load, plain_loader
-from nas.evaluation.retrain.files import TRIAL_FILE, trial_folder
-from nas.evaluation.retrain.results import best_seed
-from nas.exports import Subject
-from nas.jobs.files import read_json
-from nas.study.study import Study
-from nas.study.summary import inherited
 from nas.study.trial import Record
-from nas.training.checkpoint import CheckpointError
-from nas.training.restore import Trained, read_trained
+from nas.training.restore import Trained
 from search_space.architecture import Architecture
+from search_space.graph import Graph
 from search_space.lowering import lower
+from search_space.network import Network
 
 BATCH = 256
 RESIZE = (
@@ -32,95 +27,38 @@ RESIZE = (
 )
 
 
-@dataclass(frozen=True)
-class Weights:
-    """The weights of a trial that are handed over.
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """Network to export.
 
     Attributes:
-        trained: the network with them.
-        origin: where they come from and how good they are, for `checks.json`.
-        train_fraction: share of the training part that they were trained on; None for the study's.
+        architecture: its architecture in JSON form.
+        graph: the graph that the architecture lowers to.
+        network: the torch module, in evaluation mode, on the CPU, in float32.
+        preprocessing: content of `preprocessing.json`, the steps from an image file to an input.
+        pixels: (N, C, H, W) uint8 validation images to check every format on, N at least 1.
+        logits: (N, classes) float32 outputs of the module for them.
     """
 
-    trained: Trained
-    origin: Mapping[str, Any]
-    train_fraction: float | None = None
+    architecture: Mapping[str, Any]
+    graph: Graph
+    network: Network
+    preprocessing: Mapping[str, Any]
+    pixels: NDArray[np.uint8]
+    logits: NDArray[np.float32]
 
 
-def newest_weights(study: Study, record: Record) -> Weights:
-    """The weights of the retrained seed that validates best, or else those of the search.
-
-    Raises:
-        ValueError: there are none that can be read; the message says how to get some.
-    """
-    try:
-        return _retrained(study, record) or _searched(study, record)
-    except CheckpointError as error:
-        again = f"nas retrain {study.words} pick={record.number}"
-        raise ValueError(f"{error}; remove the file and train it again: {again}") from error
-
-
-def _retrained(study: Study, record: Record) -> Weights | None:
-    best = best_seed(study.folder, record.number)
-    if best is None:
-        return None
-    folder, result = best
-    checkpoint = folder / str(result["checkpoint"])
-    settings = read_json(trial_folder(study.folder, record.number) / TRIAL_FILE) or {}
-    trained = _read(study, record, checkpoint)
-    origin = {"from": "retrain", **result, "checkpoint": _inside(study, checkpoint)}
-    return Weights(trained, origin, settings.get("data", {}).get("train_fraction"))
-
-
-def _searched(study: Study, record: Record) -> Weights:
-    named = record.training.get("checkpoint")
-    if record.state != "complete" or named is None:
-        raise ValueError(
-            f"trial {record.number} must be trained in full to be handed over, it is {record.state} after "
-            f"{len(record.curve)} epochs: nas retrain {study.words} pick={record.number}"
-        )
-    checkpoint = study.folder / str(named)
-    trained = _read(study, record, checkpoint)
-    last = record.curve[-1]
-    origin = {
-        "from": "search",
-        "checkpoint": _inside(study, checkpoint),
-        "seed": record.candidate.seed,
-        "epochs": len(record.curve),
-        "weights": "average" if trained.averaged else "network",
-        "val_accuracy": last.val_accuracy,
-        "val_balanced_accuracy": last.val_balanced_accuracy,
-        **inherited(record),
-    }
-    if record.repeats:  # the weights are those of its own training, its values the means over all
-        origin |= {"trainings": record.trainings, "mean_values": dict(record.values or {})}
-    return Weights(trained, origin)
-
-
-def _read(study: Study, record: Record, checkpoint: Path) -> Trained:
-    if not checkpoint.is_file():
-        raise ValueError(
-            f"the weights of trial {record.number} must lie in {checkpoint}, they are gone: "
-            f"nas retrain {study.words} pick={record.number} trains it again"
-        )
-    return read_trained(checkpoint, record.candidate.architecture)
-
-
-def _inside(study: Study, checkpoint: Path) -> str:
-    return checkpoint.relative_to(study.folder).as_posix()
-
-
-def subject_of(record: Record, trained: Trained, spec: DataSpec, images: int) -> Subject:
-    """What the exports are given.
+def build_subject(record: Record, trained: Trained, spec: DataSpec, images: int) -> Subject:
+    """Return what the formats are written from and checked against.
 
     Args:
         record: the trial.
-        trained: its network.
-        spec: the images, with the share to train on that the weights were trained on.
-        images: validation images to check on, at most; spread evenly over the validation part.
+        trained: its trained network.
+        spec: the data, with the training fraction that the weights were trained on.
+        images: largest number of validation images to check on, spread evenly over the validation part.
     """
-    data = load(replace(spec, streaming="always"))  # a few images are looked at, whatever the set's size
-    sample = evenly(data.validation, images)
+    data = load(replace(spec, streaming="always"))  # only a few images are read, however large the data
+    sample = evenly_spaced(data.validation, images)
     architecture = dict(record.candidate.architecture)
     return Subject(
         architecture=architecture,
@@ -133,7 +71,7 @@ def subject_of(record: Record, trained: Trained, spec: DataSpec, images: int) ->
 
 
 def preprocessing(data: ImageData) -> dict[str, Any]:
-    """How a picture becomes an input of the network, as `preprocessing.json` says it."""
+    """Return the content of `preprocessing.json`: the steps from an image file to an input of the network."""
     channels, height, width = data.shape
     return {
         "channels": channels,
@@ -146,13 +84,14 @@ def preprocessing(data: ImageData) -> dict[str, Any]:
     }
 
 
-def evenly(part: Part, count: int) -> ImageSet:
-    """At most `count` images, spread evenly over a part."""
+def evenly_spaced(part: Part, count: int) -> ImageSet:
+    """Return at most `count` images, evenly spaced over a part of the data."""
     rows = np.unique(np.linspace(0, len(part) - 1, min(count, len(part))).round().astype(np.int64))
     return part.take(rows)
 
 
-def _logits(trained: Trained, data: ImageData, sample: ImageSet) -> Any:
+def _logits(trained: Trained, data: ImageData, sample: ImageSet) -> NDArray[np.float32]:
     with torch.inference_mode():
         batches = [trained.network(images) for images, _ in plain_loader(data, BATCH, part=sample)]
-    return torch.cat(batches).numpy()
+    logits: NDArray[np.float32] = torch.cat(batches).numpy()
+    return logits

@@ -1,4 +1,4 @@
-"""A small study that was really searched, and the commands on it."""
+"""Small study of a real search, and the commands on it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def searched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The folder of a study on the digits; copy it before changing it."""
+    """Search a small study on the digits and yield its folder; copy it before changing it."""
     root = tmp_path_factory.mktemp("searched")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NAS_CACHE_DIR", str(root / "cache"))
@@ -36,10 +36,10 @@ def searched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @dataclass
 class Commands:
-    """Runs `nas` in this process.
+    """Runner of `nas` commands in this process.
 
     Attributes:
-        study: a study of one's own.
+        study: folder of the test's own study.
         capture: pytest's `capfd`.
     """
 
@@ -47,7 +47,7 @@ class Commands:
     capture: Any
 
     def __call__(self, name: str, *words: str) -> tuple[int, str, str]:
-        """Exit code, standard output and standard error of `nas NAME study=... WORDS`."""
+        """Return exit code, standard output and standard error of `nas NAME study=... WORDS`."""
         self.capture.readouterr()
         code = main([name, f"study={self.study}", *words])
         out, err = self.capture.readouterr()

@@ -1,8 +1,10 @@
-"""Every form of a bundle, and that each one's check notices what is wrong with it."""
+"""Export formats: each file against the network, checks of spoiled files, and a format from outside the project."""
 
 from __future__ import annotations
 
 import json
+import pkgutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,12 +14,14 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from nas.exports import FORMATS, ExportError, Subject, chosen, load_format
 from nas.exports.bundle import write_bundle
-from nas.exports.outside import difference, run_outside
+from nas.exports.format import FORMATS, ExportError, choose_formats, load_format
+from nas.exports.isolation import relative_difference, run_isolated
+from nas.exports.subject import Subject
 from search_space.architecture import Architecture
 from search_space.lowering import lower
 from search_space.network import build
+from search_space.plugins import TRUSTED, PluginError
 
 ARCHITECTURE = {
     "input": [3, 9, 7],
@@ -58,18 +62,18 @@ def subject() -> Subject:
 
 @pytest.fixture
 def bundle(subject: Subject, tmp_path: Path) -> Callable[..., Path]:
-    """Writes the files of some formats, unchecked."""
+    """Return a function that writes the files of some formats, unchecked."""
 
     def write(*names: str) -> Path:
         (tmp_path / "preprocessing.json").write_text(json.dumps(subject.preprocessing))
-        for form in chosen(names)[0]:
+        for form in choose_formats(names)[0]:
             form.write(subject, tmp_path)
         return tmp_path
 
     return write
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", FORMATS.names())
 def test_a_format_gives_what_the_network_gives(subject: Subject, bundle: Callable[..., Path], name: str) -> None:
     check = load_format(name).check(subject, bundle(name))
     assert 0 <= check["max_difference"] <= 1e-6
@@ -116,8 +120,6 @@ def test_a_form_that_needs_this_project_fails(subject: Subject, bundle: Any, mod
 
 
 def outputs(folder: Path, pixels: Any) -> tuple[Any, dict[str, str]]:
-    import sys  # noqa: PLC0415 - this function's text runs elsewhere
-
     return np.array([name for name in sys.path if (Path(name) / "nas" / "__init__.py").exists()]), {}
 
 
@@ -125,11 +127,11 @@ def test_nothing_of_the_callers_surroundings_is_there(tmp_path: Path, monkeypatc
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     (tmp_path / "numpy.py").write_text("raise SystemExit('the wrong numpy')")
     monkeypatch.chdir(tmp_path)
-    assert run_outside("it", outputs, tmp_path, np.zeros((1, 1, 1, 1), np.uint8)).outputs.ndim == 1
+    assert run_isolated("it", outputs, tmp_path, np.zeros((1, 1, 1, 1), np.uint8)).outputs.ndim == 1
 
 
 class Off:
-    """A format whose outputs are a little off, or no numbers."""
+    """Format whose outputs are a little off, or NaN."""
 
     file = "off.txt"
     needs = ()
@@ -144,15 +146,15 @@ class Off:
         (folder / self.file).write_text("off")
 
     def check(self, subject: Subject, folder: Path) -> dict[str, Any]:
-        return {"max_difference": difference(subject.logits + self.by, subject.logits)}
+        return {"max_difference": relative_difference(subject.logits + self.by, subject.logits)}
 
 
 @pytest.mark.parametrize("by", [1e-3, float("nan")])
-def test_a_form_that_differs_is_named_and_nothing_is_handed_over(subject: Subject, tmp_path: Path, by: float) -> None:
+def test_a_form_that_differs_is_named_and_nothing_is_written(subject: Subject, tmp_path: Path, by: float) -> None:
     output = tmp_path / "bundle"
     output.mkdir()
     (output / "checks.json").write_text("{}")
-    with pytest.raises(ExportError, match=r"off\.txt differs by .*; nothing was handed over"):
+    with pytest.raises(ExportError, match=r"off\.txt differs by .*; nothing was written"):
         write_bundle(subject, output, [Off(by)], {})
     assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
     assert (output / "checks.json").read_text() == "{}"
@@ -172,15 +174,108 @@ def test_all_forms_in_a_folder_are_of_one_network(subject: Subject, tmp_path: Pa
     assert Architecture.from_json(json.loads((output / "architecture.json").read_text())).classes == 4
 
 
-def test_deleting_a_format_is_deleting_its_file_and_its_name(subject: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
-    for gone in FORMATS:
-        left = tuple(name for name in FORMATS if name != gone)
-        monkeypatch.setattr("nas.exports.FORMATS", left)
-        with pytest.raises(ExportError, match=f"got '{gone}'"):
-            load_format(gone)
-        if gone != "weights":  # the source is of no use without them, and says so by the same line
-            assert [form.file for form in chosen(())[0]] == [load_format(name).file for name in left]
+@pytest.mark.parametrize("gone", ["onnx", "source", "weights"])
+def test_deleting_a_format_is_deleting_its_file(gone: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    modules = pkgutil.iter_modules
+    kept = lambda path: [module for module in modules(path) if module.name != gone]  # noqa: E731
+    monkeypatch.setattr("search_space.plugins.pkgutil.iter_modules", kept)
+    assert FORMATS.names() == sorted({"onnx", "source", "weights"} - {gone})
+    with pytest.raises(PluginError, match=f"formats must be one of .*, got '{gone}'"):
+        load_format(gone)
+    if gone != "weights":  # the source needs them
+        assert len(choose_formats(())[0]) == 2
+
+
+TOY = '''
+"""Export format that stores the logits of the check images, and toy formats that are wrong."""
+
+import numpy as np
+
+
+class Logits:
+    file = "logits.npy"
+    needs = ("source",)
+
+    def __init__(self, **changes):
+        vars(self).update(changes)
+
+    def unavailable(self):
+        return None
+
+    def write(self, subject, folder):
+        assert (folder / "model.py").exists()
+        np.save(folder / self.file, subject.logits)
+
+    def check(self, subject, folder):
+        return {"max_difference": float(np.abs(np.load(folder / self.file) - subject.logits).max())}
+
+
+FORMAT = Logits()
+OUTSIDE = Logits(file="../logits.npy")
+CHECKS = Logits(file="checks.json")
+SAME = Logits(file="model.onnx", needs=("onnx",))
+NOTHING = object()
+'''
+
+
+@pytest.fixture
+def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Name of an importable module with export formats."""
+    monkeypatch.setenv(TRUSTED, "")
+    (tmp_path / "modules").mkdir()
+    (tmp_path / "modules" / "toy_format.py").write_text(TOY)
+    monkeypatch.syspath_prepend(str(tmp_path / "modules"))
+    monkeypatch.delitem(sys.modules, "toy_format", raising=False)
+    return "toy_format"
+
+
+def test_a_format_from_outside_is_written_after_what_it_needs_and_removed_later(
+    subject: Subject, toy: str, tmp_path: Path
+) -> None:
+    output = tmp_path / "bundle"
+    formats, left_out = choose_formats([f"{toy}.FORMAT"])
+    assert [form.file for form in formats] == ["weights.safetensors", "model.py", "logits.npy"]
+    assert left_out == []
+    document = write_bundle(subject, output, formats, {})
+    assert document["checks"]["logits.npy"] == {"max_difference": 0.0}
+    assert np.array_equal(np.load(output / "logits.npy"), subject.logits)
+    write_bundle(subject, output, choose_formats(["weights"])[0], {})
+    assert not (output / "logits.npy").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "law"),
+    [
+        ("NOTHING", "formats must name objects that keep the protocol of .*, got toy_format.NOTHING"),
+        ("MISSING", "formats must name something in its module, toy_format has no 'MISSING'"),
+        ("OUTSIDE", r"a format must write a file of its own in the bundle, .* writes '\.\./logits\.npy'"),
+        ("CHECKS", r"a format must write a file of its own in the bundle, .* writes 'checks\.json'"),
+        ("SAME", r"formats must write files of different names, got model\.onnx, model\.onnx"),
+    ],
+)
+def test_an_object_that_is_no_format_is_refused(toy: str, name: str, law: str) -> None:
+    with pytest.raises((PluginError, ExportError), match=law):
+        choose_formats([f"{toy}.{name}"])
+
+
+def test_names_in_the_checks_of_another_program_delete_nothing_outside(subject: Subject, tmp_path: Path) -> None:
+    output = tmp_path / "bundle"
+    output.mkdir()
+    (tmp_path / "mine.txt").write_text("mine")
+    checks = {
+        "checks": {"../mine.txt": {}, str(tmp_path / "mine.txt"): {}, "..": {}, "": {}, "old.bin": {}, "folder": {}}
+    }
+    (output / "checks.json").write_text(json.dumps(checks))
+    (output / "old.bin").write_text("old")
+    (output / "folder").mkdir()
+    write_bundle(subject, output, choose_formats(["weights"])[0], {})
+    assert (tmp_path / "mine.txt").read_text() == "mine"
+    assert not (output / "old.bin").exists()
 
 
 def test_what_a_format_needs_comes_before_it() -> None:
-    assert [form.file for form in chosen(["onnx", "source"])[0]] == ["model.onnx", "weights.safetensors", "model.py"]
+    assert [form.file for form in choose_formats(["onnx", "source"])[0]] == [
+        "model.onnx",
+        "weights.safetensors",
+        "model.py",
+    ]

@@ -1,4 +1,4 @@
-"""What can't be handed over or retrained is said in one line, and hostile files run nothing."""
+"""Mistakes in export and retraining end in one line, and hostile files run nothing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from nas.study.summary import open_for_reading
 
 
 class Hostile:
-    """A pickle that leaves a mark where it is loaded."""
+    """Pickle that creates a folder when it is loaded."""
 
     def __init__(self, mark: Path) -> None:
         self.mark = mark
@@ -94,7 +94,11 @@ def test_a_checkpoint_of_another_network_is_refused(nas: Any) -> None:
         ("export", ["pick=9"], "pick must be one of the 3 trials of the study, counted from 0, got 9"),
         ("export", ["pick=worst"], "pick must be best, knee, front or a trial's number, got 'worst'"),
         ("export", ["limits.max_macs=5"], "limits must leave a complete trial to pick, none of 3 meets them"),
-        ("export", ["formats=[weights,gif]"], "formats must be of weights, source, onnx, got 'gif'"),
+        (
+            "export",
+            ["formats=[weights,gif]"],
+            "formats must be one of onnx, source, weights, or a dotted path such as my_module.FORMAT, got 'gif'",
+        ),
         ("export", ["images=0"], "images must be at least 1, got 0"),
         ("retrain", ["seeds=0"], "seeds must be at least 1, got 0"),
         ("retrain", ["training.epochs=0"], "training.epochs must be at least 1, got 0"),
@@ -123,7 +127,7 @@ def test_without_the_extra_the_other_forms_are_written(nas: Any, monkeypatch: py
 
 
 def paint(root: Path, classes: int = 3, each: int = 40, shade: int = 0) -> Path:
-    """PNGs of 14×10 in folders, each class with a bar at a place of its own."""
+    """Write PNGs of 14×10 into a folder for each class, each class with a bar at a place of its own."""
     random = np.random.default_rng(shade)
     for label in range(classes):
         folder = root / f"class {label}"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from nas.cli import main
-from nas.exports.subject import newest_weights
+from nas.exports.checkpoint import choose_checkpoint
 from nas.study.study import open_study
 
 SEARCH = ("search", "study=mine", "tracking=none", "workers.slots=1", "sampler=random", "seed=4", "format=json")
@@ -33,7 +33,7 @@ def test_a_front_is_trained_again_and_shown_with_its_means(
         assert once != again
         assert item["trainings"] == record.trainings == 2
         assert item["values"]["val_accuracy"] == pytest.approx((once + again) / 2, rel=1e-12)
-        handed = newest_weights(study, record)
+        handed = choose_checkpoint(study, record)
         assert handed.trained.curve == record.curve
         assert (handed.origin["val_accuracy"], handed.origin["trainings"]) == (once, 2)
         assert handed.origin["mean_values"]["val_accuracy"] == item["values"]["val_accuracy"]

@@ -1,4 +1,4 @@
-"""From a search to files that need nothing of this program: the whole way, on real trainings."""
+"""Search, retraining and export on real trainings, to files that need nothing of this program."""
 
 from __future__ import annotations
 
@@ -18,16 +18,17 @@ from PIL import Image
 
 from nas.config.specs import Limits
 from nas.data import DataSpec, load, load_test
-from nas.exports.outside import WALL
-from nas.exports.subject import newest_weights, preprocessing
+from nas.exports.checkpoint import choose_checkpoint
+from nas.exports.isolation import IMPORT_BLOCKER
+from nas.exports.subject import preprocessing
 from nas.study.selection import pick_records
 from nas.study.summary import open_for_reading
 
-ALONE = WALL + "import runpy; sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')"
+ALONE = IMPORT_BLOCKER + "import runpy; sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')"
 
 
 def classify(bundle: Path, *images: Path) -> list[tuple[str, float]]:
-    """What `python model.py image.png ...` prints of each image first, in a process that can't import this project."""
+    """Return the first class of each image by `python model.py image.png ...`, which can't import this project."""
     command = [sys.executable, "-I", "-B", "-c", ALONE, str(bundle / "model.py"), *map(str, images)]
     environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
     done = subprocess.run(
@@ -52,7 +53,7 @@ def assert_files_agree(study: Path, bundle: Path, spec: DataSpec, scratch: Path)
     reader = open_for_reading(study)
     trial = json.loads((bundle / "checks.json").read_text())["trial"]
     (record,) = pick_records(reader.records, reader.study.axes, str(trial), Limits())
-    network = newest_weights(reader.study, record).trained.network
+    network = choose_checkpoint(reader.study, record).trained.network
     data, test = load(spec), load_test(spec)
     rule = json.loads((bundle / "preprocessing.json").read_text())
     assert rule == preprocessing(data)

@@ -1,4 +1,4 @@
-"""Running a file of the bundle where this project does not exist: a Python process that refuses to import it."""
+"""Isolated run of a bundle's file: a Python process that refuses to import this project."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.exports import ExportError
+from nas.exports.format import ExportError
 
 TIMEOUT_SECONDS = 900
 Outputs = Callable[[Path, Any], tuple[Any, dict[str, str]]]
 
-WALL = '''
+IMPORT_BLOCKER = '''
 from __future__ import annotations
 
 import sys
 
 
-class Wall:
-    """Lets nobody import what the bundle must do without."""
+class ImportBlocker:
+    """Refuses imports of the project, which a bundle must do without."""
 
     @staticmethod
     def find_spec(name, path=None, target=None):
         if name.partition(".")[0] in {"nas", "search_space"}:
-            raise ModuleNotFoundError(f"{name} is what the bundle must do without")
+            raise ModuleNotFoundError(f"a bundle must do without {name}")
         return None
 
 
-sys.meta_path.insert(0, Wall())
+sys.meta_path.insert(0, ImportBlocker())
 
 import json
 from pathlib import Path
@@ -53,41 +53,41 @@ print(json.dumps({"python": sys.version.partition(" ")[0], **versions}))
 
 
 @dataclass(frozen=True, eq=False)
-class Ran:
-    """What a file gave in a process of its own.
+class IsolatedRun:
+    """Result of an isolated run.
 
     Attributes:
-        outputs: its outputs.
-        versions: of Python and of the libraries that it needs.
+        outputs: outputs of the file.
+        versions: versions of Python and of the libraries that it used, by name.
     """
 
     outputs: NDArray[Any]
     versions: dict[str, str]
 
 
-def normalised(folder: Path, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Inputs (N, C, H, W) for pixels (N, C, H, W), as the bundle's `preprocessing.json` says."""
+def normalise(folder: Path, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return inputs (N, C, H, W) for pixels (N, C, H, W), normalised as the bundle's `preprocessing.json` says."""
     rule = json.loads((folder / "preprocessing.json").read_text(encoding="utf-8"))
     mean, std = (np.array(rule[key], dtype=np.float32)[:, None, None] for key in ("mean", "std"))
     images: NDArray[np.float32] = ((pixels.astype(np.float32) / 255 - mean) / std).astype(np.float32)
     return images
 
 
-def run_outside(file: str, outputs: Outputs, folder: Path, pixels: NDArray[np.uint8]) -> Ran:
+def run_isolated(file: str, outputs: Outputs, folder: Path, pixels: NDArray[np.uint8]) -> IsolatedRun:
     """Call `outputs(folder, pixels)` in a Python process that can't import this project.
 
     Args:
-        file: what is tried, for an error.
-        outputs: a function called `outputs`, of whose module only its own text gets there: it imports what it needs,
-            beside `json`, `np`, `Path`, `sys` and `normalised`. It gives an array and versions.
+        file: name of the file under test, for an error.
+        outputs: a function of the name `outputs`. Only its own source text is run there: it imports what it needs,
+            except `json`, `np`, `Path`, `sys` and `normalise`. It returns an array and versions by library.
         folder: the bundle.
         pixels: (N, C, H, W).
 
     Raises:
-        ExportError: the process failed; the message has its last line.
+        ExportError: the process failed or took more than `TIMEOUT_SECONDS`; the message has its last line.
     """
-    program = "\n".join([WALL, inspect.getsource(normalised), inspect.getsource(outputs), CALL])
-    with tempfile.TemporaryDirectory(prefix="nas-outside-") as scratch:
+    program = "\n".join([IMPORT_BLOCKER, inspect.getsource(normalise), inspect.getsource(outputs), CALL])
+    with tempfile.TemporaryDirectory(prefix="nas-isolated-") as scratch:
         pixels_file, outputs_file = Path(scratch, "pixels.npy"), Path(scratch, "outputs.npy")
         np.save(pixels_file, pixels)
         command = [sys.executable, "-I", "-B", "-c", program, *map(str, (folder.resolve(), pixels_file, outputs_file))]
@@ -102,34 +102,41 @@ def run_outside(file: str, outputs: Outputs, folder: Path, pixels: NDArray[np.ui
             last = (ran.stderr.strip().splitlines() or [f"exit code {ran.returncode}"])[-1]
             raise ExportError(f"{file} must run on its own, it does not: {last}")
         versions = json.loads(ran.stdout.strip().splitlines()[-1])
-        return Ran(np.load(outputs_file, allow_pickle=False), versions)
+        return IsolatedRun(np.load(outputs_file, allow_pickle=False), versions)
 
 
-def compared(ran: Ran, reference: NDArray[Any]) -> dict[str, Any]:
-    """How far the outputs of a file are from the module's.
-
-    `max_difference` is the largest absolute difference of two logits, as a share of the largest logit where that
-    exceeds 1: float32 itself is no more exact than that.
+def compare_logits(ran: IsolatedRun, reference: NDArray[Any]) -> dict[str, Any]:
+    """Return the difference between the logits of a file and of the torch module, for `checks.json`.
 
     Args:
-        ran: what the file gave, (N, classes).
-        reference: what the module gave, (N, classes).
+        ran: the isolated run, with outputs (N, classes).
+        reference: outputs of the module, (N, classes).
+
+    Returns:
+        `max_difference` (see `relative_difference`), `argmax_agreement` in [0, 1], the number of `images`, `versions`.
+
+    Raises:
+        ExportError: the shapes differ.
     """
     if ran.outputs.shape != reference.shape:
         raise ExportError(f"outputs must have the shape {reference.shape}, got {ran.outputs.shape}")
     agreement = float((ran.outputs.argmax(axis=1) == reference.argmax(axis=1)).mean())
     return {
-        "max_difference": difference(ran.outputs, reference),
+        "max_difference": relative_difference(ran.outputs, reference),
         "argmax_agreement": agreement,
         "images": len(reference),
         "versions": ran.versions,
     }
 
 
-def difference(found: NDArray[Any], reference: NDArray[Any]) -> float:
-    """Largest absolute difference, as a share of the largest absolute value where that exceeds 1.
+def relative_difference(found: NDArray[Any], reference: NDArray[Any]) -> float:
+    """Return the largest absolute difference, divided by the largest absolute value of `reference` if that exceeds 1.
 
-    >>> difference(np.array([1.0, 30.0]), np.array([1.5, 32.0])), difference(np.array([0.5]), np.array([0.25]))
-    (0.0625, 0.25)
+    float32 is no more exact than that.
+
+    >>> relative_difference(np.array([1.0, 30.0]), np.array([1.5, 32.0]))
+    0.0625
+    >>> relative_difference(np.array([0.5]), np.array([0.25]))
+    0.25
     """
     return float(np.abs(found - reference).max() / max(1.0, float(np.abs(reference).max())))

@@ -1,0 +1,95 @@
+"""Choice of the checkpoint that a trial is exported from: the best retrained seed, or else that of the search."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nas.evaluation.retrain.files import TRIAL_FILE, trial_folder
+from nas.evaluation.retrain.results import best_seed
+from nas.jobs.files import read_json
+from nas.study.study import Study
+from nas.study.summary import inherited
+from nas.study.trial import Record
+from nas.training.checkpoint import CheckpointError
+from nas.training.restore import Trained, read_trained
+
+
+@dataclass(frozen=True)
+class ChosenCheckpoint:
+    """Checkpoint that a trial is exported from.
+
+    Attributes:
+        trained: the network with its weights.
+        origin: the checkpoint's source and accuracies, for `checks.json`.
+        train_fraction: share of the training part that it was trained on, in (0, 1]; None for the study's.
+    """
+
+    trained: Trained
+    origin: Mapping[str, Any]
+    train_fraction: float | None = None
+
+
+def choose_checkpoint(study: Study, record: Record) -> ChosenCheckpoint:
+    """Return the retrained seed of the highest validation accuracy, or the checkpoint of the search if there is none.
+
+    Raises:
+        ValueError: there is no checkpoint that can be read; the message has the command that makes one.
+    """
+    try:
+        return _retrained(study, record) or _searched(study, record)
+    except CheckpointError as error:
+        again = f"nas retrain {study.words} pick={record.number}"
+        raise ValueError(f"{error}; remove the file and train it again: {again}") from error
+
+
+def _retrained(study: Study, record: Record) -> ChosenCheckpoint | None:
+    best = best_seed(study.folder, record.number)
+    if best is None:
+        return None
+    folder, result = best
+    checkpoint = folder / str(result["checkpoint"])
+    settings = read_json(trial_folder(study.folder, record.number) / TRIAL_FILE) or {}
+    trained = _read(study, record, checkpoint)
+    origin = {"from": "retrain", **result, "checkpoint": _relative(study, checkpoint)}
+    return ChosenCheckpoint(trained, origin, settings.get("data", {}).get("train_fraction"))
+
+
+def _searched(study: Study, record: Record) -> ChosenCheckpoint:
+    named = record.training.get("checkpoint")
+    if record.state != "complete" or named is None:
+        raise ValueError(
+            f"trial {record.number} must be trained in full to be exported, it is {record.state} after "
+            f"{len(record.curve)} epochs: nas retrain {study.words} pick={record.number}"
+        )
+    checkpoint = study.folder / str(named)
+    trained = _read(study, record, checkpoint)
+    last = record.curve[-1]
+    origin = {
+        "from": "search",
+        "checkpoint": _relative(study, checkpoint),
+        "seed": record.candidate.seed,
+        "epochs": len(record.curve),
+        "weights": "average" if trained.averaged else "network",
+        "val_accuracy": last.val_accuracy,
+        "val_balanced_accuracy": last.val_balanced_accuracy,
+        **inherited(record),
+    }
+    if record.repeats:  # the weights are of the first training, the trial's values are means over all
+        origin |= {"trainings": record.trainings, "mean_values": dict(record.values or {})}
+    return ChosenCheckpoint(trained, origin)
+
+
+def _read(study: Study, record: Record, checkpoint: Path) -> Trained:
+    if not checkpoint.is_file():
+        raise ValueError(
+            f"the weights of trial {record.number} must lie in {checkpoint}, they are gone: "
+            f"nas retrain {study.words} pick={record.number} trains it again"
+        )
+    return read_trained(checkpoint, record.candidate.architecture)
+
+
+def _relative(study: Study, checkpoint: Path) -> str:
+    return checkpoint.relative_to(study.folder).as_posix()

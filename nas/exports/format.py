@@ -1,0 +1,114 @@
+"""Export formats: the protocol that each keeps, and the formats that a command names.
+
+A format is a module of this package with an object `FORMAT`, or an object at a dotted path.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+from nas.exports.subject import Subject
+from search_space.plugins import PluginError, PluginKind
+
+FORMATS = PluginKind("formats", "nas.exports", "FORMAT")
+ARCHITECTURE, PREPROCESSING, CHECKS = "architecture.json", "preprocessing.json", "checks.json"
+"""Files of every bundle, whatever its formats."""
+
+
+class ExportError(ValueError):
+    """A network can't be exported in a format that was asked for; the message says which and why."""
+
+
+@runtime_checkable
+class Format(Protocol):
+    """Export format: writes one file of a bundle and checks it."""
+
+    @property
+    def file(self) -> str:
+        """Name of the file that the format writes, without a folder."""
+        ...
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Names of the formats whose files this one needs beside it."""
+        ...
+
+    def unavailable(self) -> str | None:
+        """Return one line that says why the format can't be written here and what helps; None if it can."""
+        ...
+
+    def write(self, subject: Subject, folder: Path) -> None:
+        """Write the file into `folder`, which holds `preprocessing.json` and the files of `needs`."""
+        ...
+
+    def check(self, subject: Subject, folder: Path) -> dict[str, Any]:
+        """Compare the file with the torch module, in a process that can't import this project.
+
+        Returns:
+            `max_difference`, at least 0, and other facts for `checks.json`.
+        """
+        ...
+
+
+def load_format(name: str) -> Format:
+    """Return the format of that name.
+
+    Args:
+        name: a module of this package, or a dotted path.
+
+    Raises:
+        PluginError: there is no such format, or the object does not keep the protocol.
+    """
+    found = FORMATS.load(name)
+    if not isinstance(found, Format):
+        raise PluginError(f"formats must name objects that keep the protocol of nas/exports/format.py, got {name}")
+    if not is_file_name(found.file) or found.file in {ARCHITECTURE, PREPROCESSING, CHECKS}:
+        raise PluginError(f"a format must write a file of its own in the bundle, {name} writes {found.file!r}")
+    return found
+
+
+def is_file_name(name: str) -> bool:
+    """Return whether a name can be a file's in a bundle: it has no folder.
+
+    >>> is_file_name("model.py"), is_file_name("../model.py"), is_file_name("..")
+    (True, False, False)
+    """
+    return Path(name).name == name and name not in {"", ".."}
+
+
+def choose_formats(names: Sequence[str]) -> tuple[list[Format], list[str]]:
+    """Return the formats to write, each after those that it needs, and a line for each that is left out.
+
+    Args:
+        names: the formats asked for; if empty, all of ours that can be written here.
+
+    Raises:
+        PluginError: there is no such format.
+        ExportError: a format that is asked for can't be written here, or two write the same file.
+    """
+    wanted: dict[str, Format] = {}
+    left_out = []
+    for name in names or FORMATS.names():
+        needed = _with_needs(name)
+        reason = next((reason for form in needed.values() if (reason := form.unavailable()) is not None), None)
+        if reason is None:
+            wanted |= {key: form for key, form in needed.items() if key not in wanted}
+        elif names:
+            raise ExportError(reason)
+        else:
+            left_out.append(reason)
+    files = [form.file for form in wanted.values()]
+    if len(set(files)) < len(files):
+        raise ExportError(f"formats must write files of different names, got {', '.join(files)}")
+    return list(wanted.values()), left_out
+
+
+def _with_needs(name: str) -> dict[str, Format]:
+    """Return a format by name, after the formats that it needs, directly or not."""
+    form = load_format(name)
+    needed: dict[str, Format] = {}
+    for need in form.needs:
+        needed |= _with_needs(need)
+    return {**needed, name: form}
