@@ -25,6 +25,7 @@ from nas.samplers.parameters import ParameterNotes
 from nas.samplers.view import View
 from nas.search.proposer import training_seed
 from nas.search.strategy import axes_of
+from nas.study.training_state import TrainingState
 from nas.study.trial import Candidate, Record
 from search_space.graph import Shape
 from search_space.space import Space, parse_space
@@ -47,7 +48,7 @@ def records_of(space: Space, count: int) -> list[Record]:
         )  # fmt: skip
         accuracy = min(0.95, 0.1 * math.log10(known.costs["macs"]) + generator.gauss(0, 0.02))
         values = {"val_accuracy": accuracy, "macs": known.costs["macs"]}
-        records.append(Record(number, "complete", candidate, (), {}, values, None))
+        records.append(Record(number, "complete", candidate, (), TrainingState(), values, None))
     return records
 
 

@@ -116,7 +116,7 @@ def _search(name: str, seed: int, arguments: argparse.Namespace) -> Searched:
     subprocess.run([sys.executable, "-m", "nas", "search", *words], check=True, stdout=subprocess.DEVNULL)
     records = open_study(study).records()
     complete = [record for record in records if record.values]
-    told = sorted((float(record.training["clock"]), record.number) for record in complete)
+    told = sorted((record.training.clock or 0.0, record.number) for record in complete)
     by_number = {record.number: _point(record) for record in complete}
     seconds = sum(record.seconds for record in records)
     return Searched(len(records), len(complete), seconds, [(moment, by_number[number]) for moment, number in told])

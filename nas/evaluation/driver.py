@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from nas.jobs import Epoch, Executor, Failure, Handle, Job, Outcome
+from nas.jobs import EndReason, Epoch, Executor, Failure, FailureKind, Handle, Job, Outcome
 from nas.jobs.failures import STOPPING, Verdict, set_aside, verdict
 
 POLL_SECONDS = 0.5
@@ -113,11 +113,11 @@ class Trainings:
         self._running: dict[Path, tuple[Task, Handle]] = {}
         self._again: dict[Path, Counter[str]] = {}
         self._said: dict[Path, float] = {}
-        self._reason = ""
+        self._reason: EndReason | None = None
         self._at_once = False
         self.failures: dict[Path, Failure] = {}
 
-    def run(self) -> str:
+    def run(self) -> EndReason:
         """Train until everything is done or somebody stops it.
 
         Returns:
@@ -132,9 +132,9 @@ class Trainings:
                     self._settle(outcome)
         finally:
             self._executor.close()
-        return self._reason or "done"
+        return self._reason or EndReason.DONE
 
-    def stop(self, reason: str, *, at_once: bool = False) -> None:
+    def stop(self, reason: EndReason, *, at_once: bool = False) -> None:
         """End: running jobs stop at the end of their epoch, or are killed `at_once`; either way they can be resumed."""
         self._at_once = self._at_once or at_once
         self._reason = self._reason or reason
@@ -186,7 +186,7 @@ class Trainings:
             return
         if outcome.failure is None and self._reason:
             return
-        failure = outcome.failure or Failure("died", "the training was ended from outside")
+        failure = outcome.failure or Failure(FailureKind.DIED, "the training was ended from outside")
         match self._verdict(failure, job):
             case Verdict.STOP:
                 raise TrainingsStoppedError(f"{STOPPING[failure.kind]}: {failure.message}")

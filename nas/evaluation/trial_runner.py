@@ -13,7 +13,7 @@ from torch import Tensor
 from nas.config.training import Recipe
 from nas.data import DataError, DataSpec, load, plain_loader, train_loader
 from nas.data.loader import TensorLoader, chunk_size
-from nas.jobs import Control, Failure, Job, Outcome, Parent
+from nas.jobs import Control, Failure, FailureKind, Job, Outcome, Parent
 from nas.training.batches import ImageData
 from nas.training.checkpoint import CheckpointError
 from nas.training.epochs import own_rows
@@ -67,7 +67,7 @@ class TrialRunner:
         try:
             data = self.load(job.seed, job.micro_batches)
         except DataError as error:
-            return Outcome(job, (), None, Failure("data", str(error)))
+            return Outcome(job, (), None, Failure(FailureKind.DATA, str(error)))
         return self.train_on(data, job, control)
 
     def train_on(self, data: ImageData, job: Job, control: Control) -> Outcome:
@@ -79,7 +79,7 @@ class TrialRunner:
             try:
                 network.load_state_dict(_inherited(job.parent, graph, network))
             except CheckpointError as error:
-                return Outcome(job, (), None, Failure("parent", str(error)))
+                return Outcome(job, (), None, Failure(FailureKind.PARENT, str(error)))
         return train(network, data, self.recipe, job, control, self.accelerator)
 
     @property

@@ -12,7 +12,7 @@ from nas.evaluation.retrain.results import best_seed
 from nas.jobs.files import read_json
 from nas.study.study import Study
 from nas.study.summary import inherited
-from nas.study.trial import Record
+from nas.study.trial import Record, State
 from nas.training.checkpoint import CheckpointError
 from nas.training.restore import Trained, read_trained
 
@@ -58,13 +58,13 @@ def _retrained(study: Study, record: Record) -> ChosenCheckpoint | None:
 
 
 def _searched(study: Study, record: Record) -> ChosenCheckpoint:
-    named = record.training.get("checkpoint")
-    if record.state != "complete" or named is None:
+    named = record.training.checkpoint
+    if record.state != State.COMPLETE or named is None:
         raise ValueError(
             f"trial {record.number} must be trained in full to be exported, it is {record.state} after "
             f"{len(record.curve)} epochs: nas retrain {study.words} pick={record.number}"
         )
-    checkpoint = study.folder / str(named)
+    checkpoint = study.folder / named
     trained = _read(study, record, checkpoint)
     last = record.curve[-1]
     origin = {

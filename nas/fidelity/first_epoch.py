@@ -9,9 +9,7 @@ from nas.fidelity.factory import Horizon
 from nas.fidelity.policy import Decision, Prune, Standing, Start, Thaw
 from nas.fidelity.ranking import best_of
 from nas.objectives.pareto import losses
-from nas.study.trial import Expected, Record
-
-ENDED = ("complete", "pruned", "failed")
+from nas.study.trial import ENDED, Expected, Record
 
 
 @final

@@ -30,7 +30,7 @@ from nas.objectives.expected_improvement import (
     expected_hypervolume_improvement,
     expected_log_improvement,
 )
-from nas.study.trial import Expected, Record
+from nas.study.trial import Expected, Record, State
 
 Floats = NDArray[np.float64]
 
@@ -104,7 +104,7 @@ class FreezeThaw:
     def expected(self, records: Mapping[int, Record]) -> Mapping[int, Expected]:
         """What trials that stand at a rung, or were given up there, would come to."""
         return Prediction(self._horizon, records.values()).of(
-            [r for r in records.values() if r.state in ("running", "pruned") and len(r.curve) >= self._rungs[0]]
+            [r for r in records.values() if r.state in (State.RUNNING, State.PRUNED) and len(r.curve) >= self._rungs[0]]
         )
 
     def _by_turns(self, standing: Standing) -> Decision:
@@ -134,13 +134,13 @@ class FreezeThaw:
     def _outlook(self, standing: Standing) -> Outlook:
         """What the frozen trials promise, given what is complete and what is being finished."""
         records = [record for record in standing.records.values() if record.curve]
-        expected = Prediction(self._horizon, records).of([r for r in records if r.state == "running"])
+        expected = Prediction(self._horizon, records).of([r for r in records if r.state == State.RUNNING])
         waiting = {record.number for record in standing.waiting}
         known = [dict(record.values) for record in records if record.values]
         known += [
             dict(expected[record.number].values)
             for record in records
-            if record.state == "running"
+            if record.state == State.RUNNING
             and record.number not in waiting
             and goal_of(record, self._rungs) == self._rungs[-1]
         ]

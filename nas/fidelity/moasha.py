@@ -16,7 +16,7 @@ from nas.fidelity.prediction import Prediction
 from nas.fidelity.ranking import best_of
 from nas.fidelity.rungs import cut_short, rungs_of
 from nas.objectives.pareto import losses
-from nas.study.trial import Expected, Record
+from nas.study.trial import Expected, Record, State
 
 
 @final
@@ -55,7 +55,7 @@ class Moasha:
     def expected(self, records: Mapping[int, Record]) -> Mapping[int, Expected]:
         """What trials that stand at a rung, or were given up there, would come to."""
         return Prediction(self._horizon, records.values()).of(
-            [r for r in records.values() if r.state in ("running", "pruned") and len(r.curve) >= self._rungs[0]]
+            [r for r in records.values() if r.state in (State.RUNNING, State.PRUNED) and len(r.curve) >= self._rungs[0]]
         )
 
     def _best(self, standing: Standing, rung: int) -> set[int]:

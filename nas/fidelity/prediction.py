@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from nas.fidelity.factory import Horizon
 from nas.jobs import Curve
-from nas.study.trial import Expected, Record
+from nas.study.trial import Expected, Record, State
 
 Floats = NDArray[np.float64]
 
@@ -66,10 +66,10 @@ class Prediction:
     def _at(self, epoch: int, wanted: Sequence[Record]) -> dict[int, Expected]:
         """What is expected of trials that stand at one epoch."""
         peers = [record for record in self._records if len(record.curve) >= epoch]
-        complete = [record for record in peers if record.state == "complete"]
+        complete = [record for record in peers if record.state == State.COMPLETE]
         x, centre, spread = _standardised(_features(self._horizon, peers, epoch))
         asked = (_features(self._horizon, wanted, epoch) - centre) / spread
-        known = x[[record.state == "complete" for record in peers]]
+        known = x[[record.state == State.COMPLETE for record in peers]]
         means, deviations = {}, {}
         for name in self._told:
             now = self._logs(peers, name, epoch)

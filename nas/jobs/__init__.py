@@ -5,27 +5,33 @@ from __future__ import annotations
 from nas.jobs.job import (
     Control,
     Curve,
+    EndReason,
     Epoch,
     Executor,
     Failure,
+    FailureKind,
     Handle,
     Job,
     Outcome,
     Parent,
     Runner,
+    curve_seconds,
     repeat_folder,
 )
 
 __all__ = [
     "Control",
     "Curve",
+    "EndReason",
     "Epoch",
     "Executor",
     "Failure",
+    "FailureKind",
     "Handle",
     "Job",
     "Outcome",
     "Parent",
     "Runner",
+    "curve_seconds",
     "repeat_folder",
 ]

@@ -7,22 +7,22 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from enum import Enum, auto
 
-from nas.jobs import Failure, Job
+from nas.jobs import Failure, FailureKind, Job
 
 STOPPING = {
-    "data": "data must stay readable while networks are trained",
-    "disk_full": "the disk must have room for checkpoints while networks are trained",
-    "read_only": "the study's folder must stay writable while networks are trained",
+    FailureKind.DATA: "data must stay readable while networks are trained",
+    FailureKind.DISK_FULL: "the disk must have room for checkpoints while networks are trained",
+    FailureKind.READ_ONLY: "the study's folder must stay writable while networks are trained",
 }
 """What every further trial would meet too, with the law that it breaks."""
 
 HANG_RETRIES = 1
 _DISK = {
-    errno.ENOSPC: "disk_full",
-    errno.EDQUOT: "disk_full",
-    errno.EROFS: "read_only",
-    errno.EACCES: "read_only",
-    errno.EPERM: "read_only",
+    errno.ENOSPC: FailureKind.DISK_FULL,
+    errno.EDQUOT: FailureKind.DISK_FULL,
+    errno.EROFS: FailureKind.READ_ONLY,
+    errno.EACCES: FailureKind.READ_ONLY,
+    errno.EPERM: FailureKind.READ_ONLY,
 }
 
 
@@ -52,19 +52,21 @@ def verdict(failure: Failure, job: Job, earlier: Mapping[str, int], retries: int
         earlier: how often the trial was tried again in this run, by kind of failure.
         retries: how often it may be tried again in all; a hang is tried again once at most.
     """
-    left = retries - sum(count for kind, count in earlier.items() if kind not in {"out_of_memory", "parent"})
+    left = retries - sum(
+        count for kind, count in earlier.items() if kind not in {FailureKind.OUT_OF_MEMORY, FailureKind.PARENT}
+    )
     match failure.kind:
         case kind if kind in STOPPING:
             return Verdict.STOP
-        case "out_of_memory" if job.micro_batches == 1:
+        case FailureKind.OUT_OF_MEMORY if job.micro_batches == 1:
             return Verdict.SMALLER
-        case "parent":
+        case FailureKind.PARENT:
             return Verdict.DISINHERIT
-        case "checkpoint" if job.checkpoint is not None and left > 0:
+        case FailureKind.CHECKPOINT if job.checkpoint is not None and left > 0:
             return Verdict.ANEW
-        case "died" if left > 0:
+        case FailureKind.DIED if left > 0:
             return Verdict.AGAIN
-        case "deadline" if left > 0 and earlier.get("deadline", 0) < HANG_RETRIES:
+        case FailureKind.DEADLINE if left > 0 and earlier.get(FailureKind.DEADLINE, 0) < HANG_RETRIES:
             return Verdict.AGAIN
     return Verdict.FAIL
 

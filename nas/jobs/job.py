@@ -1,4 +1,4 @@
-"""What passes between the driver and whoever trains: a job out, its outcome back, and the shapes both sides keep.
+"""Data that pass between the driver and the processes that train: a job out, its outcome back.
 
 A job says "train this architecture from epoch a to epoch b, attempt n, starting from this checkpoint". Freezing,
 thawing, promoting, retrying and resuming a training are all just another job. Every value here is plain data, so that
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,11 +19,11 @@ class Epoch:
     """One row of a learning curve.
 
     Attributes:
-        epoch: 1-based number of the epoch that has ended.
+        epoch: 1-based number of the completed epoch.
         train_loss: mean loss over the epoch's training batches, as optimised (label smoothing included).
         val_loss: mean cross-entropy on the validation part, without label smoothing.
-        val_accuracy: share of the validation part classified rightly, in [0, 1].
-        val_balanced_accuracy: mean over classes of the share classified rightly, in [0, 1].
+        val_accuracy: accuracy on the validation part, in [0, 1].
+        val_balanced_accuracy: mean over classes of the recall on the validation part, in [0, 1].
         seconds: wall-clock seconds of this epoch, validation included.
     """
 
@@ -34,41 +35,91 @@ class Epoch:
     seconds: float
 
     def to_json(self) -> dict[str, Any]:
-        """The row as a JSON object."""
+        """Return the row as a JSON object."""
         return dict(vars(self))
 
     @classmethod
     def from_json(cls, row: Mapping[str, Any]) -> Epoch:
-        """The row that `to_json` wrote."""
+        """Return the row that `to_json` wrote."""
         return cls(**row)
 
 
 Curve = tuple[Epoch, ...]
+"""A learning curve, from epoch 1."""
+
+
+def curve_seconds(curve: Curve) -> float:
+    """Return the training seconds of a learning curve.
+
+    >>> curve_seconds((Epoch(1, 2.0, 1.9, 0.3, 0.3, 1.5), Epoch(2, 1.5, 1.6, 0.4, 0.4, 1.25)))
+    2.75
+    """
+    return sum(row.seconds for row in curve)
+
+
+class FailureKind(StrEnum):
+    """Kinds of failure of a job; docs/failures.md says what becomes of each."""
+
+    NAN = "nan"
+    OUT_OF_MEMORY = "out_of_memory"
+    DATA = "data"
+    DISK_FULL = "disk_full"
+    READ_ONLY = "read_only"
+    CHECKPOINT = "checkpoint"
+    PARENT = "parent"
+    DIED = "died"
+    DEADLINE = "deadline"
+    ERROR = "error"
+
+
+class EndReason(StrEnum):
+    """Reasons for which a driver ends.
+
+    `DONE` is that of a list of known trainings, `BUDGET`, `CONVERGED`, `EXHAUSTED`, `MINUTES` and `STOPPED` are those
+    of a search, `INTERRUPTED` (Ctrl-C) and `TERMINATED` (SIGTERM) those of either.
+    """
+
+    DONE = "done"
+    BUDGET = "budget"
+    CONVERGED = "converged"
+    EXHAUSTED = "exhausted"
+    MINUTES = "minutes"
+    STOPPED = "stopped"
+    INTERRUPTED = "interrupted"
+    TERMINATED = "terminated"
 
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a job ended without an outcome.
+    """Reason for which a job ended without an outcome.
 
     Attributes:
-        kind: one of `nan`, `out_of_memory`, `data`, `disk_full`, `read_only`, `checkpoint`, `parent`, `died`,
-            `deadline` and `error`; docs/failures.md says what becomes of each.
-        message: one line a person can act on.
+        kind: its kind.
+        message: one line that a user can act on.
     """
 
-    kind: str
+    kind: FailureKind
     message: str
+
+    def to_json(self) -> dict[str, str]:
+        """Return the failure as a JSON object."""
+        return {"kind": str(self.kind), "message": self.message}
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, str]) -> Failure:
+        """Return the failure that `to_json` wrote."""
+        return cls(FailureKind(document["kind"]), document["message"])
 
 
 @dataclass(frozen=True)
 class Parent:
-    """A trained network whose weights another one starts from, for the last part of the schedule.
+    """A trained network whose weights a child starts from, for the last part of the schedule.
 
     Attributes:
         trial: its number in the study.
         architecture: its architecture's JSON form.
         checkpoint: its last checkpoint.
-        skips: epochs at the beginning of the schedule that its child is spared, at least 1.
+        skips: epochs at the beginning of the schedule that the child is spared, at least 1.
     """
 
     trial: int
@@ -83,22 +134,22 @@ class Parent:
 
 @dataclass(frozen=True)
 class Job:
-    """Train `architecture` from epoch `from_epoch` to epoch `to_epoch`.
+    """Training of one architecture from epoch `from_epoch` to epoch `to_epoch`.
 
     Attributes:
         trial: the trial's number in the study.
-        attempt: 1 for the first run of a trial, one more each time a job of that trial is handed out.
+        attempt: 1 for the first job of a trial, one more for each further job of it.
         architecture: the architecture's JSON form.
-        seed: seeds the initial weights, the batch order and the augmentation of this trial.
+        seed: seeds the initial weights, the batch order and the augmentation.
         from_epoch: epochs already trained, 0 for a new trial.
-        to_epoch: stop after this epoch; at most the recipe's full horizon, less the epochs that a parent spares.
-        folder: where the job writes its checkpoints and its log.
-        checkpoint: the checkpoint to start from; None exactly when `from_epoch` is 0.
-        micro_batches: parts that each batch is cut into, their gradients added up, so that a step needs less memory;
-            batch norm then sees the parts one by one. 1 for whole batches.
-        devices: how many devices train it together, each on its share of every batch, in a process of its own.
+        to_epoch: last epoch to train; at most the recipe's full horizon, less the epochs that a parent spares.
+        folder: folder of the job's checkpoints and log.
+        checkpoint: checkpoint to start from; None exactly if `from_epoch` is 0.
+        micro_batches: parts that each batch is cut into, with their gradients accumulated, so that a step needs less
+            memory; batch norm then sees the parts one by one. 1 for whole batches.
+        devices: number of devices that train it together, each on its share of every batch, in its own process.
         repeat: 0 for the trial's own training, i for its i-th repeat with another seed.
-        parent: whose weights a new trial starts from, None for fresh ones.
+        parent: network whose weights a new trial starts from, None for fresh weights.
     """
 
     trial: int
@@ -138,19 +189,19 @@ class Job:
 
 
 def repeat_folder(trial: Path, repeat: int) -> Path:
-    """Where the `repeat`-th further training of a trial's network lies, in the trial's folder."""
+    """Return the folder of the `repeat`-th further training of a trial's network, inside the trial's folder."""
     return trial / f"repeat{repeat}"
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a job.
+    """Result of a job.
 
     Attributes:
         job: the job itself.
-        curve: the whole learning curve of the trial so far, from epoch 1, the epochs before this job included.
-        checkpoint: the newest complete checkpoint, None where no epoch was finished.
-        failure: why the job failed, None where it did not.
+        curve: whole learning curve of the training so far, from epoch 1, the epochs before this job included.
+        checkpoint: newest complete checkpoint, None if no epoch was completed.
+        failure: reason of a failure, None for a success.
     """
 
     job: Job
@@ -165,32 +216,32 @@ class Outcome:
 
     @property
     def seconds(self) -> float:
-        """Training seconds of the trial so far, over all of its jobs."""
-        return sum(row.seconds for row in self.curve)
+        """Training seconds so far, over all jobs of the training."""
+        return curve_seconds(self.curve)
 
 
 class Control(Protocol):
-    """What a training asks of, and says to, whoever runs it."""
+    """Callbacks of a training."""
 
     def epoch_done(self, row: Epoch) -> None:
-        """Called after each epoch, once its checkpoint is complete on disk."""
+        """Report an epoch, once its checkpoint is complete on disk."""
         ...
 
     def should_stop(self) -> bool:
-        """True once the job has been asked to stop after the current epoch."""
+        """Return whether the job has been asked to stop after the current epoch."""
         ...
 
 
 class Runner(Protocol):
-    """Carries out one job in the process that calls it; picklable, so that a child process can be handed one."""
+    """Carries out one job in the process that calls it; picklable, so that it can be sent to a worker process."""
 
     def __call__(self, job: Job, control: Control) -> Outcome:
-        """Run `job` to its end, or to the end of the epoch in which `control.should_stop()` turns true."""
+        """Run `job` to its last epoch, or to the end of the epoch in which `control.should_stop()` turns true."""
         ...
 
 
 class Handle(Protocol):
-    """A job that has been handed out."""
+    """Handle of a submitted job."""
 
     @property
     def job(self) -> Job:
@@ -198,30 +249,35 @@ class Handle(Protocol):
         ...
 
     def stop_after_epoch(self) -> None:
-        """Ask the job to end after its current epoch; its outcome then has fewer epochs than it was meant to."""
+        """Ask the job to stop after its current epoch; its outcome then has fewer epochs than planned."""
         ...
 
     def kill(self) -> None:
-        """End the job at once, without an outcome."""
+        """Kill the job at once, without an outcome."""
         ...
 
 
 class Executor(Protocol):
-    """Runs jobs on slots, each slot one job at a time; a job over several devices takes as many slots."""
+    """Runs jobs on slots, one job a slot; a job over several devices takes as many slots."""
 
     @property
     def slots(self) -> int:
-        """How many jobs over one device can run at once."""
+        """Number of jobs over one device that run at once."""
         ...
 
     def submit(self, job: Job, on_epoch: Callable[[Job, Epoch], None]) -> Handle:
-        """Start `job` on `job.devices` free slots; `on_epoch` is called from `wait` for every epoch that it ends."""
+        """Start `job` on `job.devices` free slots.
+
+        Args:
+            job: the job.
+            on_epoch: called from within `wait` for every epoch that the job completes.
+        """
         ...
 
     def wait(self, timeout: float) -> Sequence[Outcome]:
-        """Block until a job ends, or for `timeout` seconds; the outcomes of the jobs that ended."""
+        """Block until a job ends, or for `timeout` seconds; return the outcomes of the jobs that ended."""
         ...
 
     def close(self) -> None:
-        """Kill what still runs and give everything back."""
+        """Kill the running jobs and release all resources."""
         ...

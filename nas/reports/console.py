@@ -10,18 +10,19 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from nas.jobs import EndReason
 from nas.objectives.pareto import Axis
 from nas.study.progress import Observer, Progress
 from nas.study.trial import Record
 
 FRONT_ROWS = 16
-ENDINGS = {
-    "budget": "the budget is used up",
-    "minutes": "the time is up",
-    "exhausted": "nothing new is found any more",
-    "interrupted": "interrupted",
-    "terminated": "terminated",
-    "stopped": "somebody asked it to",
+ENDINGS: Mapping[str, str] = {
+    EndReason.BUDGET: "the budget is used up",
+    EndReason.MINUTES: "the time is up",
+    EndReason.EXHAUSTED: "nothing new is found any more",
+    EndReason.INTERRUPTED: "interrupted",
+    EndReason.TERMINATED: "terminated",
+    EndReason.STOPPED: "somebody asked it to",
 }
 
 

@@ -25,7 +25,7 @@ from nas.jobs.hashes import derived_seed
 from nas.objectives.pareto import Axis
 from nas.samplers.imputation import DEVIATION, SECONDS, ForeseeingStorage, foreseen
 from nas.samplers.parameters import ParameterNotes, TrialChooser
-from nas.study.trial import Candidate, Constraints, Expected, Prospects, Record, Rejected
+from nas.study.trial import Candidate, Constraints, Expected, Prospects, Record, Rejected, State
 from search_space.architecture import Architecture
 from search_space.choices import SpaceError
 from search_space.space import Space
@@ -199,7 +199,7 @@ class View:
 
     def _restore_record(self, record: Record) -> None:
         values = record.values
-        states = {"running": TrialState.RUNNING, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
+        states = {State.RUNNING: TrialState.RUNNING, State.PRUNED: TrialState.PRUNED, State.FAILED: TrialState.FAIL}
         self.study.add_trial(
             create_trial(
                 state=TrialState.COMPLETE if values else states[record.state],

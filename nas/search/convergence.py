@@ -32,4 +32,4 @@ def gain_an_hour(records: Sequence[Record], axes: Sequence[Axis], patience: int)
 
 def _clock(training: Record | Repeat) -> float:
     """When a training was last told of, in seconds of the search's clock."""
-    return float(training.training.get("clock", 0.0))
+    return training.training.clock or 0.0

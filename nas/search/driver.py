@@ -15,7 +15,7 @@ from typing import Any
 
 from nas.config.specs import Budget
 from nas.fidelity.policy import Inheriting, Policy, Prune, RepeatTraining, Start, Thaw
-from nas.jobs import Curve, Epoch, Executor, Failure, Handle, Job, Outcome, Parent
+from nas.jobs import Curve, EndReason, Epoch, Executor, Failure, Handle, Job, Outcome, Parent
 from nas.jobs.clock import Clock, WallClock
 from nas.jobs.failures import STOPPING, Verdict, set_aside, verdict
 from nas.samplers.view import View
@@ -25,7 +25,7 @@ from nas.study.progress import Observer, Progress, Running
 from nas.study.retention import Retention
 from nas.study.storage.errors import StorageError
 from nas.study.study import Study
-from nas.study.trial import Candidate, Prospects, Record
+from nas.study.trial import Candidate, Prospects, Record, State
 
 POLL_SECONDS = 0.5
 NOTE_SECONDS = 30.0
@@ -106,12 +106,13 @@ class Search:
         self._again: dict[tuple[int, int], Counter[str]] = {}
         self._ended_trials: list[tuple[Record, Progress]] = []
         self._failures = 0
-        self._reason = ""
+        self._reason: EndReason | None = None
+        self._error = ""
         self._exhausted = False
         self._at_once = False
         self._broken = False
 
-    def run(self) -> str:
+    def run(self) -> EndReason:
         """Search until there is nothing left to do or somebody stops it.
 
         Returns:
@@ -130,16 +131,17 @@ class Search:
                 if self._at_once:
                     break
         except (SearchStoppedError, StorageError) as error:
-            self._reason, self._broken = str(error), True
+            self._error, self._broken = str(error), True
             raise
         finally:
             self._announce()
             self._wind_up()
             for observer in self._parts.observers:
-                observer.on_end(self.progress(), self._reason or "by an error")
+                observer.on_end(self.progress(), str(self._reason or self._error or "by an error"))
+        assert self._reason is not None, "a search that ends has a reason"
         return self._reason
 
-    def stop(self, reason: str, *, at_once: bool = False) -> None:
+    def stop(self, reason: EndReason, *, at_once: bool = False) -> None:
         """End: running jobs stop at the end of their epoch, or are killed `at_once`; either way they can be resumed."""
         self._at_once = self._at_once or at_once
         self._reason = reason
@@ -176,7 +178,7 @@ class Search:
                     continue
                 case None:
                     if not self._handles:
-                        self._reason = "exhausted" if self._exhausted else self._book.ending()
+                        self._reason = EndReason.EXHAUSTED if self._exhausted else self._book.ending()
                     break
             started = self._submit_due() or started
         return started
@@ -205,7 +207,9 @@ class Search:
         expected = self._parts.policy.expected(records)
         self._parts.view.expect(expected)
         frozen = {
-            n: outlook for n, outlook in expected.items() if records[n].state == "running" and n not in self._handles
+            n: outlook
+            for n, outlook in expected.items()
+            if records[n].state == State.RUNNING and n not in self._handles
         }
         return self._parts.proposer.prospects({n: o.seconds - records[n].seconds for n, o in frozen.items()})
 
@@ -246,15 +250,15 @@ class Search:
             return None
         descent = record.descent
         ancestor = self._book.records[descent.trial]
-        checkpoint = self._parts.study.folder / str(ancestor.training["checkpoint"])
+        checkpoint = self._parts.study.folder / str(ancestor.training.checkpoint)
         return Parent(descent.trial, ancestor.candidate.architecture, checkpoint, descent.skips)
 
     def _must_end(self) -> bool:
         """Whether the search is to end now, whatever is still to do."""
         if not self._reason and self._book.time_is_up():
-            self.stop("minutes")
+            self.stop(EndReason.MINUTES)
         if not self._reason and self._parts.study.take_stop_request():
-            self.stop("stopped")
+            self.stop(EndReason.STOPPED)
         return bool(self._reason)
 
     def _submit(self, due: Thaw, devices: int) -> None:

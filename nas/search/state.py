@@ -6,20 +6,22 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from nas.config.specs import Budget
 from nas.fidelity.policy import Standing
-from nas.jobs import Curve, Failure, repeat_folder
+from nas.jobs import Curve, EndReason, Failure, curve_seconds, repeat_folder
 from nas.jobs.clock import Clock
 from nas.objectives.pareto import dominated, hypervolume, losses
 from nas.search.convergence import gain_an_hour
 from nas.study.progress import Progress, Running
 from nas.study.study import Study
 from nas.study.summary import front_records, spent_clock
-from nas.study.trial import Candidate, Prospects, Record, Repeat
+from nas.study.training_state import TrainingState
+from nas.study.trial import ENDED, Candidate, Prospects, Record, Repeat, State
 
-COUNTED = ("complete", "pruned", "running")
-ENDED = ("complete", "pruned")
+COUNTED = (State.COMPLETE, State.PRUNED, State.RUNNING)
+TRAINED = (State.COMPLETE, State.PRUNED)
 
 
 class Book:
@@ -38,7 +40,7 @@ class Book:
     def add(self, candidate: Candidate) -> int:
         """Store a new trial; its number."""
         number = self.study.add(candidate)
-        self.records[number] = Record(number, "running", candidate, (), {"attempt": 0}, None, None)
+        self.records[number] = Record(number, State.RUNNING, candidate, (), TrainingState(attempt=0), None, None)
         return number
 
     def next_attempt(self, number: int, to_epoch: int, devices: int) -> int:
@@ -48,9 +50,9 @@ class Book:
         training had a first attempt whose driver was killed.
         """
         training = self.current(number).training
-        attempt = int(training.get("attempt", 1)) + 1
-        words = {"attempt": attempt, "to_epoch": to_epoch, "devices": devices}
-        self._remember(number, training=words if attempt == 1 else {**training, **words})
+        attempt = (1 if training.attempt is None else training.attempt) + 1
+        training = replace(training, attempt=attempt, to_epoch=to_epoch, devices=devices)
+        self._remember(number, training=training)
         if attempt > 1:
             self.note(number, self.current(number).curve, frozen=False)
         return attempt
@@ -62,38 +64,38 @@ class Book:
     def open_repeat(self, number: int, seed: int) -> None:
         """Begin to train a complete trial's network again."""
         self._write_repeat(number, Repeat(seed))
-        self._remember(number, training={"attempt": 0})
+        self._remember(number, training=TrainingState(attempt=0))
 
     def micro_batches(self, number: int) -> int:
         """Parts that the batches of a trial are cut into."""
-        return int(self.current(number).training.get("micro_batches", 1))
+        return self.current(number).training.micro_batches or 1
 
     def halve_batches(self, number: int) -> None:
         """Cut the batches of a trial into twice as many parts from now on, and mark the trial: batch norm notices."""
         training = self.current(number).training
-        self._remember(number, training={**training, "micro_batches": 2 * self.micro_batches(number)})
+        self._remember(number, training=replace(training, micro_batches=2 * self.micro_batches(number)))
 
     def disinherit(self, number: int) -> None:
         """Train a trial from fresh weights, in full, since those of its parent are lost."""
-        self._remember(number, training={**self.records[number].training, "disinherited": True})
+        self._remember(number, training=replace(self.records[number].training, disinherited=True))
 
     def retry(self, number: int, kind: str) -> None:
         """Store that a trial is tried again after a failure of this kind."""
         current = self.current(number)
-        retries = Counter(current.training.get("retries", {}))
-        retries[kind] += 1
+        retries = Counter(current.training.retries or {})
+        retries[str(kind)] += 1
         self.note(number, current.curve, retries=dict(retries))
 
     def see(self, number: int, curve: Curve) -> None:
         """Keep a running trial's curve in mind, without storing it."""
         self._remember(number, curve=curve)
 
-    def note(self, number: int, curve: Curve, *, checkpoint: Path | None = None, **fields: object) -> None:
+    def note(self, number: int, curve: Curve, *, checkpoint: Path | None = None, **fields: Any) -> None:
         """Store how far a trial has come."""
-        training = {**self.current(number).training, **fields, "epochs": len(curve), "clock": self.clock()}
-        training["seconds"] = sum(row.seconds for row in curve)
+        training = replace(self.current(number).training, **fields)
+        training = replace(training, epochs=len(curve), seconds=curve_seconds(curve), clock=self.clock())
         if checkpoint:
-            training["checkpoint"] = str(checkpoint.relative_to(self.study.folder))
+            training = replace(training, checkpoint=str(checkpoint.relative_to(self.study.folder)))
         if repeat := self.records[number].repeating:
             self._write_repeat(number, replace(repeat, curve=curve, training=training))
             return
@@ -107,13 +109,13 @@ class Book:
             self._front = front_records(list(self.records.values()), self.study.axes)
             return
         self.study.tell(number, values)
-        self._remember(number, state="complete", values=values)
+        self._remember(number, state=State.COMPLETE, values=values)
         self._front = front_records([*self._front, self.records[number]], self.study.axes)
 
     def prune(self, number: int) -> None:
         """End a trial that is given up."""
         self.study.prune(number)
-        self._remember(number, state="pruned")
+        self._remember(number, state=State.PRUNED)
 
     def fail(self, number: int, failure: Failure) -> None:
         """End what failed: a repeat, and its trial counts as before, or a trial."""
@@ -121,7 +123,7 @@ class Book:
             self._write_repeat(number, replace(repeat, failure=failure))
             return
         self.study.fail(number, failure)
-        self._remember(number, state="failed", failure=failure)
+        self._remember(number, state=State.FAILED, failure=failure)
 
     def standing(
         self, running: Mapping[int, object], prospects: Callable[[], Prospects | None], *, exhausted: bool
@@ -136,7 +138,7 @@ class Book:
         budget = self._budget
         return Standing(
             records=self.records,
-            waiting=[r for r in self.records.values() if r.state == "running" and r.number not in running],
+            waiting=[r for r in self.records.values() if r.state == State.RUNNING and r.number not in running],
             may_start=not exhausted and self.may_start(),
             trainings_left=None if budget.trainings is None else max(0.0, budget.trainings - self.trainings()),
             seconds_left=None if budget.minutes is None else max(0.0, 60 * budget.minutes - self.clock()),
@@ -167,9 +169,9 @@ class Book:
         gain = gain_an_hour(list(self.records.values()), self.study.axes, self._budget.patience)
         return gain is not None and gain < self._budget.min_gain
 
-    def ending(self) -> str:
+    def ending(self) -> EndReason:
         """Why nothing new may start."""
-        return "converged" if self.converged() else "budget"
+        return EndReason.CONVERGED if self.converged() else EndReason.BUDGET
 
     def may_start(self) -> bool:
         """Whether the budget allows another trial."""
@@ -182,7 +184,7 @@ class Book:
 
     def trainings(self) -> float:
         """Training so far in full-training equivalents: all seconds by those of a full training."""
-        complete = [r.seconds for r in self.records.values() if r.state == "complete" and r.descent is None]
+        complete = [r.seconds for r in self.records.values() if r.state == State.COMPLETE and r.descent is None]
         spent = sum(record.spent for record in self.records.values())
         if self._budget.training_seconds is not None:
             return spent / self._budget.training_seconds
@@ -201,9 +203,9 @@ class Book:
         records = list(self.records.values())
         axes = self.study.axes
         states = [record.state for record in records]
-        counts = {name: states.count(name) for name in ("complete", "pruned", "failed")}
-        trained = sum(self.records[job.trial].state == "running" for job in running)
-        counts |= {"running": len(running), "frozen": states.count("running") - trained}
+        counts = {str(name): states.count(name) for name in ENDED}
+        trained = sum(self.records[job.trial].state == State.RUNNING for job in running)
+        counts |= {"running": len(running), "frozen": states.count(State.RUNNING) - trained}
         counts |= {"repeats": sum(max(0, record.trainings - 1) for record in records)}
         return Progress(
             counts=counts | dict(skipped),
@@ -222,7 +224,7 @@ class Book:
         estimates = []
         if self._budget.minutes is not None:
             estimates.append(max(0.0, 60 * self._budget.minutes - self.clock()))
-        ended = [record for record in self.records.values() if record.state in ENDED]
+        ended = [record for record in self.records.values() if record.state in TRAINED]
         if self._budget.trials is not None and ended:
             each = sum(record.spent for record in ended) / len(ended)
             estimates.append(max(0, self._budget.trials - len(ended)) * each / slots)

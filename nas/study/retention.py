@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from nas.config.workers import KEEP
 from nas.jobs import repeat_folder
-
-if TYPE_CHECKING:  # the word for what to keep is checked where nothing heavy may be imported
-    from nas.study.trial import Record
+from nas.study.trial import Record, State
 
 SUFFIXES = (".pt", ".part", ".unreadable")
 
@@ -43,7 +40,7 @@ class Retention:
             front: those on the front now.
         """
         chosen = {"all": records, "front": front, "none": ()}[self._keep]
-        return [record for record in chosen if record.state == "complete"]
+        return [record for record in chosen if record.state == State.COMPLETE]
 
     def sweep(self, records: Iterable[Record], front: Sequence[Record]) -> None:
         """Drop what need not stay.
@@ -60,10 +57,10 @@ class Retention:
             return
         trials = list(records)
         kept = {record.number for record in self.kept(trials, front)}
-        kept |= {record.descent.trial for record in trials if record.state == "running" and record.descent}
+        kept |= {record.descent.trial for record in trials if record.state == State.RUNNING and record.descent}
         for record in trials:
             folder = self._folder(record.number)
-            if record.state != "running" and record.number not in kept:
+            if record.state != State.RUNNING and record.number not in kept:
                 self._drop(folder)
             for index, repeat in enumerate(record.repeats, 1):
                 if not repeat.open:

@@ -36,7 +36,8 @@ from nas.jobs import Curve, Epoch, Failure
 from nas.objectives.pareto import Axis
 from nas.study.storage.sqlite import SqliteStore
 from nas.study.storage.store import Store
-from nas.study.trial import Candidate, Descent, Record, Rejected, Repeat
+from nas.study.training_state import TrainingState
+from nas.study.trial import Candidate, Descent, Record, Rejected, Repeat, State
 
 FORMAT_VERSION = 1
 _REPEAT = re.compile(r"repeat:(?P<trial>\d+):(?P<index>\d+)")
@@ -51,11 +52,11 @@ class StudyMismatchError(ValueError):
 optuna.logging.set_verbosity(optuna.logging.ERROR)  # it announces every study and every sampler it finds odd
 
 _STATES = {
-    TrialState.RUNNING: "running",
-    TrialState.COMPLETE: "complete",
-    TrialState.PRUNED: "pruned",
-    TrialState.FAIL: "failed",
-    TrialState.WAITING: "waiting",
+    TrialState.RUNNING: State.RUNNING,
+    TrialState.COMPLETE: State.COMPLETE,
+    TrialState.PRUNED: State.PRUNED,
+    TrialState.FAIL: State.FAILED,
+    TrialState.WAITING: State.WAITING,
 }
 
 
@@ -184,9 +185,9 @@ class Study:
         self._trial_ids[number] = trial_id
         return number
 
-    def note(self, number: int, curve: Curve, training: Mapping[str, Any]) -> None:
+    def note(self, number: int, curve: Curve, training: TrainingState) -> None:
         """Store how far a running trial has come."""
-        noted = {"curve": [row.to_json() for row in curve], "training": dict(training)}
+        noted = {"curve": [row.to_json() for row in curve], "training": training.to_json()}
         self._store.set_attributes(self._trial_id(number), noted)
 
     def tell(self, number: int, values: Mapping[str, float]) -> None:
@@ -219,8 +220,7 @@ class Study:
 
     def fail(self, number: int, failure: Failure) -> None:
         """End a trial as failed, with the reason."""
-        told = {"kind": failure.kind, "message": failure.message}
-        self._store.set_attributes(self._trial_id(number), {"failure": told})
+        self._store.set_attributes(self._trial_id(number), {"failure": failure.to_json()})
         self._end(number, TrialState.FAIL)
 
     def records(self) -> list[Record]:
@@ -272,9 +272,9 @@ class Study:
             state=_STATES[trial.state],
             candidate=candidate,
             curve=tuple(Epoch.from_json(row) for row in attrs.get("curve", ())),
-            training=attrs.get("training", {}),
+            training=TrainingState.from_json(attrs.get("training", {})),
             values=dict(zip(names, trial.values, strict=True)) if complete else None,
-            failure=Failure(**attrs["failure"]) if "failure" in attrs else None,
+            failure=Failure.from_json(attrs["failure"]) if "failure" in attrs else None,
         )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from nas.objectives.pareto import Axis, front, hypervolume, losses
 from nas.study.storage.factory import make_store
 from nas.study.study import Study, open_study
-from nas.study.trial import Record
+from nas.study.trial import Record, State
 
 
 class StudyReader:
@@ -97,11 +97,11 @@ def status_document(study: Study, records: Sequence[Record]) -> dict[str, Any]:
     """What the study has done so far, as a JSON document."""
     driven = study.is_driven()
     states = [_shown_state(record, driven) for record in records]
-    kinds = [record.failure.kind for record in records if record.state == "failed" and record.failure]
+    kinds = [record.failure.kind for record in records if record.state == State.FAILED and record.failure]
     complete = [record.values for record in records if record.values]
     retries: Counter[str] = Counter()
     for record in records:
-        retries.update(record.training.get("retries", {}))
+        retries.update(record.training.retries or {})
     skipped = skipped_totals(records, study.attribute("tail"))
     return {
         "study": study.name,
@@ -122,7 +122,7 @@ def status_document(study: Study, records: Sequence[Record]) -> dict[str, Any]:
 def spent_clock(records: Sequence[Record]) -> float:
     """Seconds that searches of this study have been running, as of the last trial that was told or noted."""
     trainings = [training for record in records for training in record.all_trainings]
-    return max((training.training.get("clock", 0.0) for training in trainings), default=0.0)
+    return max((training.training.clock or 0.0 for training in trainings), default=0.0)
 
 
 def _repeats(records: Sequence[Record]) -> dict[str, dict[str, int]]:
@@ -137,7 +137,7 @@ def _repeats(records: Sequence[Record]) -> dict[str, dict[str, int]]:
 
 
 def _shown_state(record: Record, driven: bool) -> str:
-    if record.state == "running" and (record.training.get("frozen") or not driven):
+    if record.state == State.RUNNING and (record.training.frozen or not driven):
         return "frozen"
     return record.state
 

@@ -1,30 +1,46 @@
-"""What a study remembers of a trial, as values."""
+"""Values of a study: candidates, trials, repeats and predictions."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution
 
-from nas.jobs import Curve, Epoch, Failure
+from nas.jobs import Curve, Epoch, Failure, curve_seconds
+from nas.study.training_state import TrainingState
 
 Constraints = Mapping[str, float]
+"""Excess over each limit, by the constraint's name; at most 0 if the limit is met."""
+
+
+class State(StrEnum):
+    """States of a trial; a frozen one is running."""
+
+    RUNNING = "running"
+    COMPLETE = "complete"
+    PRUNED = "pruned"
+    FAILED = "failed"
+    WAITING = "waiting"
+
+
+ENDED = (State.COMPLETE, State.PRUNED, State.FAILED)
 
 
 @dataclass(frozen=True)
 class Rejected:
-    """An ask that broke a limit.
+    """An ask whose network exceeded a limit.
 
     Attributes:
-        ask: running number of the ask.
-        params: what was chosen, by path.
-        distributions: what could be chosen, by path, as Optuna writes it.
-        constraints: by how much each limit is exceeded; at most 0 where it is met.
-        sampler_attrs: what the sampler noted on its trial.
+        ask: running number of the ask, from 0.
+        params: values of the parameters, by path.
+        distributions: distributions of the parameters, by path.
+        constraints: excess over each limit, in the cost's unit.
+        sampler_attrs: system attributes that the sampler set on its trial.
     """
 
     ask: int
@@ -34,7 +50,7 @@ class Rejected:
     sampler_attrs: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """The ask as a JSON object."""
+        """Return the ask as a JSON object."""
         return {
             "ask": self.ask,
             "params": dict(self.params),
@@ -47,7 +63,7 @@ class Rejected:
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Rejected:
-        """The ask that `to_json` wrote."""
+        """Return the ask that `to_json` wrote."""
         distributions = {
             path: optuna.distributions.json_to_distribution(json.dumps(text))
             for path, text in document["distributions"].items()
@@ -57,11 +73,11 @@ class Rejected:
 
 @dataclass(frozen=True)
 class Descent:
-    """Which trained network a new one takes its first weights from.
+    """Trained network from which a new one inherits its first weights.
 
     Attributes:
-        trial: its number.
-        changes: choices that set the two apart, at least 0.
+        trial: number of its trial.
+        changes: number of choices in which the two differ, at least 0.
         skips: epochs at the beginning of the schedule that the new one is spared, at least 1.
     """
 
@@ -72,23 +88,23 @@ class Descent:
 
 @dataclass(frozen=True)
 class Candidate:
-    """An architecture that was asked for and passed the gate: everything about it that is known before training.
+    """A new architecture within the limits, with everything that is known before training.
 
     Attributes:
-        ask: running number of the ask that drew it.
-        params: what was chosen, by path.
-        distributions: what could be chosen, by path.
+        ask: running number of the ask that drew it, from 0.
+        params: values of the parameters, by path.
+        distributions: distributions of the parameters, by path.
         architecture: its JSON form.
         id: identity of the architecture.
         network_id: identity of its network.
         summary: one readable line.
-        costs: `params`, `macs`, `memory_mib`.
+        costs: exact costs by name.
         seed: seed of its training.
-        constraints: by how much each limit is exceeded, at most 0 each.
-        rejected: the rejected asks since the last candidate that the sampler was told of.
+        constraints: excess over each limit, at most 0 each.
+        rejected: rejected asks since the last candidate that were told to the sampler.
         skipped: counts of all asks since the last candidate that led to none: `rejected`, `duplicates`.
-        sampler_attrs: what the sampler noted on its trial.
-        inherits: whose weights it was to start from, None for fresh ones.
+        sampler_attrs: system attributes that the sampler set on its trial.
+        inherits: network whose weights it was to start from, None for fresh weights.
     """
 
     ask: int
@@ -109,58 +125,58 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Repeat:
-    """One more training of a complete trial's network, from scratch and with another seed.
+    """Further training of a complete trial's network, from scratch and with another seed.
 
     Attributes:
         seed: seed of the training.
-        curve: its learning curve so far.
-        training: attempt, checkpoint, seconds and clock, as last written.
-        values: the objectives that it came to, None unless it was trained in full.
-        failure: why it failed.
+        curve: learning curve so far.
+        training: state of the training, as last stored.
+        values: objectives by name, None unless it was trained in full.
+        failure: reason of its failure.
     """
 
     seed: int
     curve: Curve = ()
-    training: Mapping[str, Any] = field(default_factory=dict)
+    training: TrainingState = field(default_factory=TrainingState)
     values: Mapping[str, float] | None = None
     failure: Failure | None = None
 
     @property
     def open(self) -> bool:
-        """Whether it has neither been trained in full nor failed."""
+        """True if it has neither been trained in full nor failed."""
         return self.values is None and self.failure is None
 
     @property
     def seconds(self) -> float:
         """Training seconds spent on it."""
-        return sum(row.seconds for row in self.curve)
+        return curve_seconds(self.curve)
 
     def to_json(self) -> dict[str, Any]:
-        """The repeat as a JSON object."""
+        """Return the repeat as a JSON object."""
         return {
             "seed": self.seed,
             "curve": [row.to_json() for row in self.curve],
-            "training": dict(self.training),
+            "training": self.training.to_json(),
             "values": None if self.values is None else dict(self.values),
-            "failure": None if self.failure is None else asdict(self.failure),
+            "failure": None if self.failure is None else self.failure.to_json(),
         }
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Repeat:
-        """The repeat that `to_json` wrote."""
+        """Return the repeat that `to_json` wrote."""
         return cls(
             document["seed"],
             tuple(Epoch.from_json(row) for row in document["curve"]),
-            document["training"],
+            TrainingState.from_json(document["training"]),
             document["values"],
-            document["failure"] and Failure(**document["failure"]),
+            document["failure"] and Failure.from_json(document["failure"]),
         )
 
 
-def joined(mean: Mapping[str, float], count: int, values: Mapping[str, float]) -> dict[str, float]:
-    """The mean of `count` trainings' objectives and of one more; what is the same in all of them stays exact.
+def running_mean(mean: Mapping[str, float], count: int, values: Mapping[str, float]) -> dict[str, float]:
+    """Return the mean objectives of `count` trainings and of one more; equal values stay exact.
 
-    >>> joined({"val_accuracy": 0.5, "memory_mib": 0.1}, 1, {"val_accuracy": 0.75, "memory_mib": 0.1})
+    >>> running_mean({"val_accuracy": 0.5, "memory_mib": 0.1}, 1, {"val_accuracy": 0.75, "memory_mib": 0.1})
     {'val_accuracy': 0.625, 'memory_mib': 0.1}
     """
     return {name: value + (values[name] - value) / (count + 1) for name, value in mean.items()}
@@ -172,30 +188,30 @@ class Record:
 
     Attributes:
         number: its number in the study.
-        state: `running`, `complete`, `pruned` or `failed`.
-        candidate: what was asked for.
-        curve: its learning curve so far.
-        training: attempt, checkpoint, seconds and clock, as last written.
-        values: its objectives by name, the means over its trainings; None unless complete.
-        failure: why it failed.
-        repeats: its network's further trainings; only the last one may be open.
-        told: what its own training came to, None where it has no repeats.
+        state: its state.
+        candidate: its architecture, with everything that is known before training.
+        curve: learning curve so far.
+        training: state of its own training, as last stored.
+        values: objectives by name, averaged over its trainings; None unless complete.
+        failure: reason of its failure.
+        repeats: further trainings of its network; only the last one may be open.
+        own_values: objectives of its own training, None if it has no repeats.
     """
 
     number: int
-    state: str
+    state: State
     candidate: Candidate
     curve: Curve
-    training: Mapping[str, Any]
+    training: TrainingState
     values: Mapping[str, float] | None
     failure: Failure | None
     repeats: tuple[Repeat, ...] = ()
-    told: Mapping[str, float] | None = None
+    own_values: Mapping[str, float] | None = None
 
     @property
     def seconds(self) -> float:
         """Seconds of its own training, without repeats."""
-        return sum(row.seconds for row in self.curve)
+        return curve_seconds(self.curve)
 
     @property
     def spent(self) -> float:
@@ -204,7 +220,7 @@ class Record:
 
     @property
     def trainings(self) -> int:
-        """How many full trainings its values are the mean of."""
+        """Number of full trainings that its values are averaged over."""
         return sum((repeat.values is not None for repeat in self.repeats), int(self.values is not None))
 
     @property
@@ -214,47 +230,46 @@ class Record:
 
     @property
     def repeating(self) -> Repeat | None:
-        """Its open repeat."""
+        """Its open repeat, None if none is open."""
         return self.repeats[-1] if self.repeats and self.repeats[-1].open else None
 
     def with_repeat(self, repeat: Repeat) -> Record:
-        """The record with one more repeat, or with its open one replaced; a finished one moves the values."""
+        """Return the record with one more repeat, or with its open one replaced; a complete one moves the values."""
         earlier = self.repeats[:-1] if self.repeating else self.repeats
         values = self.values
         if values is not None and repeat.values is not None:
-            values = joined(values, self.trainings, repeat.values)
-        return replace(self, values=values, repeats=(*earlier, repeat), told=self.told or self.values)
+            values = running_mean(values, self.trainings, repeat.values)
+        return replace(self, values=values, repeats=(*earlier, repeat), own_values=self.own_values or self.values)
 
-    def as_told(self) -> Record:
-        """The record as it was when the trial ended, before any repeat."""
-        return replace(self, values=self.told, repeats=(), told=None) if self.repeats else self
+    def without_repeats(self) -> Record:
+        """Return the record with the values of its own training alone."""
+        return replace(self, values=self.own_values, repeats=(), own_values=None) if self.repeats else self
 
     @property
     def descent(self) -> Descent | None:
-        """Whose weights it starts from; None for fresh ones, and where those of its parent could not be read."""
-        return None if self.training.get("disinherited") else self.candidate.inherits
+        """Network whose weights it starts from; None for fresh weights, or if its parent's could not be read."""
+        return None if self.training.disinherited else self.candidate.inherits
 
     @property
     def full_seconds(self) -> float:
-        """Seconds that its training would have taken from the beginning of the schedule, by those of its own epochs."""
+        """Seconds of a training over the whole schedule, extrapolated from those of its own epochs."""
         if self.descent is None or not self.curve:
             return self.seconds
         return self.seconds * (self.descent.skips + len(self.curve)) / len(self.curve)
 
     @property
     def goal(self) -> int | None:
-        """The epoch that its last job was to reach; None for a first job, whose goal is not stored."""
-        goal = self.training.get("to_epoch")
-        return None if goal is None else int(goal)
+        """Last epoch that its last job was to train; None for a first job, whose goal is not stored."""
+        return self.training.to_epoch
 
 
 @dataclass(frozen=True)
 class Prospects:
-    """What the next jobs promise, all on one scale: expected hypervolume improvement for a second, to some power.
+    """Acquisition values of the next jobs: expected hypervolume improvement over a power of their seconds.
 
     Attributes:
-        new: of a new network, trained in full.
-        frozen: of going on with a frozen one to its end, by the trial's number.
+        new: value of a new network, trained in full.
+        frozen: value of training a frozen one to its end, by the trial's number.
     """
 
     new: float
@@ -263,12 +278,12 @@ class Prospects:
 
 @dataclass(frozen=True)
 class Expected:
-    """What a full training of a trial that had none is predicted to come to.
+    """Predicted result of a full training, for a trial without one.
 
     Attributes:
-        values: its objectives by name; costs among them are exact.
-        deviation: standard deviation of the objectives that are predicted, positive.
-        seconds: that a full training takes in all, positive.
+        values: objectives by name; costs among them are exact.
+        deviation: standard deviation of the predicted objectives, positive.
+        seconds: seconds of the full training, positive.
     """
 
     values: Mapping[str, float]

@@ -14,7 +14,7 @@ from typing import Any, final
 import pandas as pd
 import pyarrow
 
-from nas.jobs import Curve, Epoch
+from nas.jobs import Curve, Epoch, curve_seconds
 from nas.jobs.files import atomic_path
 from nas.jobs.hashes import content_hash
 from nas.tabular.check import check
@@ -59,7 +59,7 @@ class Entry:
     @property
     def seconds(self) -> float:
         """Mean over the seeds of the seconds of a full training."""
-        return statistics.fmean(sum(row.seconds for row in curve) for curve in self.curves.values())
+        return statistics.fmean(curve_seconds(curve) for curve in self.curves.values())
 
 
 @final

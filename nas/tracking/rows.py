@@ -11,9 +11,7 @@ from typing import Any
 
 from nas.objectives.pareto import Axis, hypervolume, losses
 from nas.study.summary import front_records
-from nas.study.trial import Record
-
-ENDED = ("complete", "pruned", "failed")
+from nas.study.trial import ENDED, Record
 
 Row = dict[str, Any]
 
@@ -21,7 +19,7 @@ Row = dict[str, Any]
 def ended_in_order(records: Sequence[Record]) -> list[Record]:
     """Return the trials that have ended, sorted by the search's clock at their end."""
     ended = [record for record in records if record.state in ENDED]
-    return sorted(ended, key=lambda record: (record.training.get("clock", 0.0), record.number))
+    return sorted(ended, key=lambda record: (record.training.clock or 0.0, record.number))
 
 
 class RowBuilder:
@@ -37,22 +35,22 @@ class RowBuilder:
         self._axes = axes
         self._curves = curves
         self._front: list[Record] = []
-        self._counts: Counter[str] = Counter(dict.fromkeys((*ENDED, "rejected", "duplicates"), 0))
+        self._counts: Counter[str] = Counter(dict.fromkeys((*map(str, ENDED), "rejected", "duplicates"), 0))
         self._seconds = 0.0
         self._clock = 0.0
 
     def add(self, record: Record) -> Row:
         """Return the row of the next ended trial, as it was at its end: without later repeats of its training."""
-        record = record.as_told()
+        record = record.without_repeats()
         candidate = record.candidate
-        self._counts.update([record.state])
+        self._counts.update([str(record.state)])
         self._counts.update(candidate.skipped)
         self._seconds += record.seconds
-        self._clock = max(self._clock, record.training.get("clock", 0.0))
+        self._clock = max(self._clock, record.training.clock or 0.0)
         self._front = front_records([*self._front, record], self._axes)
         row = {
             "trial": record.number,
-            "state": record.state,
+            "state": str(record.state),
             "summary": candidate.summary,
             "id": candidate.id,
             "network_id": candidate.network_id,
@@ -60,7 +58,7 @@ class RowBuilder:
             "costs": dict(candidate.costs),
             "seconds": record.seconds,
             "epochs": len(record.curve),
-            "failure": record.failure.kind if record.failure else None,
+            "failure": str(record.failure.kind) if record.failure else None,
             "so_far": self._so_far(),
         }
         if self._curves:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pytorch_lightning.utilities.memory import is_oom_error
 
-from nas.jobs import Failure
+from nas.jobs import Failure, FailureKind
 from nas.jobs.failures import disk_failure
 from nas.training.checkpoint import CheckpointError
 from nas.training.module import NotFiniteError
@@ -20,14 +20,14 @@ def failure_of(error: Exception) -> Failure:
     """
     message = " ".join(str(error).split())[:_LONGEST_MESSAGE]
     if isinstance(error, NotFiniteError):
-        return Failure("nan", message)
+        return Failure(FailureKind.NAN, message)
     if is_out_of_memory(error):
-        return Failure("out_of_memory", message or type(error).__name__)
+        return Failure(FailureKind.OUT_OF_MEMORY, message or type(error).__name__)
     if isinstance(error, CheckpointError):
-        return Failure("checkpoint", message)
+        return Failure(FailureKind.CHECKPOINT, message)
     if any(kind.__name__ == "DataError" for kind in type(error).__mro__):
-        return Failure("data", message)
-    return disk_failure(error) or Failure("error", f"{type(error).__name__}: {message}")
+        return Failure(FailureKind.DATA, message)
+    return disk_failure(error) or Failure(FailureKind.ERROR, f"{type(error).__name__}: {message}")
 
 
 def is_out_of_memory(error: Exception) -> bool:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Protocol
 
-CODES = {"interrupted": 130, "terminated": 143}
+from nas.jobs import EndReason
+
+CODES: Mapping[str, int] = {EndReason.INTERRUPTED: 130, EndReason.TERMINATED: 143}
 """Exit codes by the reason that `stop` was given."""
 
 
 class Stoppable(Protocol):
     """Something that can be ended in order."""
 
-    def stop(self, reason: str, *, at_once: bool = False) -> None:
+    def stop(self, reason: EndReason, *, at_once: bool = False) -> None:
         """End in order, or `at_once`."""
         ...
 
@@ -22,7 +24,7 @@ class Stoppable(Protocol):
 @contextmanager
 def obeying_signals(running: Stoppable) -> Iterator[None]:
     """Ctrl-C or SIGTERM ends `running` in order; a second one at once."""
-    names = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
+    names = {signal.SIGINT: EndReason.INTERRUPTED, signal.SIGTERM: EndReason.TERMINATED}
     seen: list[int] = []
 
     def obey(number: int, _: object) -> None:

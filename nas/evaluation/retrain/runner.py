@@ -14,7 +14,7 @@ from torch.nn import functional
 from nas.data import DataError, DataSpec, load, load_test, plain_loader
 from nas.evaluation.retrain.files import SEED_FILE, measured
 from nas.evaluation.trial_runner import TrialRunner, validation_batch
-from nas.jobs import Control, Failure, Job, Outcome
+from nas.jobs import Control, Failure, FailureKind, Job, Outcome
 from nas.jobs.files import write_json
 from nas.training.checkpoint import CheckpointError
 from nas.training.module import accuracies
@@ -51,9 +51,9 @@ class FullRunner:
         try:
             write_json(job.folder / SEED_FILE, self._measured(outcome, outcome.checkpoint))
         except DataError as error:
-            return Outcome(job, outcome.curve, outcome.checkpoint, Failure("data", str(error)))
+            return Outcome(job, outcome.curve, outcome.checkpoint, Failure(FailureKind.DATA, str(error)))
         except CheckpointError as error:
-            return Outcome(job, outcome.curve, outcome.checkpoint, Failure("checkpoint", str(error)))
+            return Outcome(job, outcome.curve, outcome.checkpoint, Failure(FailureKind.CHECKPOINT, str(error)))
         return outcome
 
     def _measured(self, outcome: Outcome, checkpoint: Path) -> dict[str, Any]:

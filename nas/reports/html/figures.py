@@ -8,7 +8,7 @@ from typing import Any
 
 from nas.objectives.pareto import Axis, hypervolume, losses
 from nas.study.summary import front_records
-from nas.study.trial import Record
+from nas.study.trial import Record, State
 
 COSTS = ("macs", "params", "memory_mib")
 TITLES = {
@@ -80,8 +80,8 @@ def progress(records: Sequence[Record], axes: Sequence[Axis]) -> dict[str, Any]:
         `measure` (`hypervolume` or the objective's name); lists of equal length: `trials` ended, training `seconds`
         spent until then, and `values`, None before the first complete trial.
     """
-    ended = [record for record in records if record.state != "running"]
-    ended.sort(key=lambda record: (record.training.get("clock", 0.0), record.number))
+    ended = [record for record in records if record.state != State.RUNNING]
+    ended.sort(key=lambda record: (record.training.clock or 0.0, record.number))
     known: list[Mapping[str, float]] = []
     seconds, spent = 0.0, []
     values: list[float | None] = []
@@ -124,7 +124,7 @@ def _trial(record: Record, on_front: bool) -> dict[str, Any]:
     return {
         "n": record.number,
         "id": record.candidate.id,
-        "state": record.state,
+        "state": str(record.state),
         "front": on_front,
         "summary": record.candidate.summary,
         "values": values,

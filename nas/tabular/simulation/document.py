@@ -10,6 +10,7 @@ from dataclasses import asdict
 from typing import Any
 
 from nas.config.specs import Budget
+from nas.study.trial import State
 from nas.tabular.simulation.intervals import Estimate, estimate
 from nas.tabular.simulation.scores import GOALS, Score, ceiling, oracle
 from nas.tabular.simulation.simulate import Stage, Trace
@@ -71,7 +72,11 @@ def rehearsal(trace: Trace, scored: Score) -> dict[str, Any]:
         "seed": trace.seed,
         "table_seed": trace.table_seed,
         "reason": trace.reason,
-        "trials": {"complete": states["complete"], "pruned": states["pruned"], "unfinished": states["running"]}
+        "trials": {
+            "complete": states[State.COMPLETE],
+            "pruned": states[State.PRUNED],
+            "unfinished": states[State.RUNNING],
+        }
         | dict(trace.counts),
         **scored.to_json(),
         "trained": [[trial.id, trial.epochs] for trial in trace.trials],

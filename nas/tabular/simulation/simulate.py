@@ -10,12 +10,12 @@ from functools import partial
 from typing import Any, final
 
 from nas.fidelity.policy import Inheriting
-from nas.jobs import Curve
+from nas.jobs import Curve, curve_seconds
 from nas.objectives.values import objective_values
 from nas.search.driver import Parts, Search
 from nas.search.strategy import Strategy, asking, axes_of, policy
 from nas.study.progress import Progress
-from nas.study.trial import Record
+from nas.study.trial import Record, State
 from nas.tabular.simulation.clock import SimulatedClock
 from nas.tabular.simulation.executor import Answer, TableExecutor
 from nas.tabular.simulation.memory import study_in_memory
@@ -54,7 +54,7 @@ class Trained:
     """
 
     id: str
-    state: str
+    state: State
     epochs: int
 
 
@@ -86,7 +86,7 @@ class Trace:
     def from_json(cls, document: Mapping[str, Any]) -> Trace:
         """The trace that `to_json` wrote."""
         steps = tuple(Step(**{**step, "front": tuple(step["front"])}) for step in document["steps"])
-        trials = tuple(Trained(**trial) for trial in document["trials"])
+        trials = tuple(Trained(**{**trial, "state": State(trial["state"])}) for trial in document["trials"])
         return cls(**{**document, "steps": steps, "trials": trials})
 
 
@@ -119,7 +119,7 @@ class Stage:
 
     def training_seconds(self, entry: Entry) -> float:
         """Mean over the seeds of what a full training of an architecture is charged."""
-        totals = [sum(row.seconds for row in self.curve(entry, seed)) for seed in self.table.seeds]
+        totals = [curve_seconds(self.curve(entry, seed)) for seed in self.table.seeds]
         return math.fsum(totals) / len(totals)
 
     def full_training(self) -> float:
@@ -143,7 +143,7 @@ class Tracer:
 
     def on_trial(self, record: Record, progress: Progress) -> None:
         """Note the front, for a complete trial."""
-        if record.state == "complete":
+        if record.state == State.COMPLETE:
             self._note(progress)
 
     def on_end(self, progress: Progress, reason: str) -> None:
@@ -213,7 +213,7 @@ def play(strategy: Strategy, stage: Stage) -> Trace:
         poll_seconds=math.inf if strategy.budget.minutes is None else full / table.epochs / POLLS_AN_EPOCH,
     )
     search = Search(parts, replace(strategy.budget, training_seconds=full), epochs=table.epochs, retries=0)
-    reason = search.run()
+    reason = str(search.run())
     records = parts.study.records()
     return Trace(
         seed=strategy.seed,

@@ -15,7 +15,7 @@ from nas.data import DataError, DataSpec, Part, load, load_test, plain_loader
 from nas.data.loader import TensorLoader
 from nas.evaluation.retrain.runner import measure
 from nas.evaluation.trial_runner import TrialRunner, validation_batch
-from nas.jobs import Control, Epoch, Failure, Job, Outcome
+from nas.jobs import Control, Epoch, Failure, FailureKind, Job, Outcome
 from nas.tabular.tabulate.task import Row, read_rows, write_rows
 from nas.training.batches import Batch
 from nas.training.checkpoint import CheckpointError, latest
@@ -127,12 +127,12 @@ class TableRunner:
         kept = read_rows(job.folder) if job.from_epoch else []
         if len(kept) != job.from_epoch:
             law = f"a checkpoint of epoch {job.from_epoch} must have as many rows beside it, got {len(kept)}"
-            return Outcome(job, (), None, Failure("checkpoint", law))
+            return Outcome(job, (), None, Failure(FailureKind.CHECKPOINT, law))
         try:
             data, watch = self.trial.load(job.seed), Watch()
             measuring = Measuring(job, control, kept, self._test(), watch)
         except DataError as error:
-            return Outcome(job, (), None, Failure("data", str(error)))
+            return Outcome(job, (), None, Failure(FailureKind.DATA, str(error)))
         watched = WatchedData(WatchedLoader(data.train_loader, watch), data.val_loader, data.classes)
         return self.trial.train_on(watched, job, measuring)
 

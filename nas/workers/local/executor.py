@@ -15,7 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import final
 
-from nas.jobs import Epoch, Failure, Job, Outcome, Runner
+from nas.jobs import Epoch, Failure, FailureKind, Job, Outcome, Runner
 from nas.workers.local.process_pool import GRACE_SECONDS, Child, Family
 from nas.workers.local.process_reuse import ONE_JOB, Tenure
 from nas.workers.local.worker_process import STOP, Report
@@ -81,7 +81,9 @@ class LocalHandle:
         if not failed:
             return False
         self.failing = self.failing or time.monotonic()
-        clear = any(word is None or (word.outcome.failure and word.outcome.failure.kind != "error") for word in failed)
+        clear = any(
+            word is None or (word.outcome.failure and word.outcome.failure.kind != FailureKind.ERROR) for word in failed
+        )
         return clear or not self.speaking or time.monotonic() > self.failing + LAST_WORDS_SECONDS
 
 
@@ -234,12 +236,12 @@ class LocalExecutor:
 def _why(handle: LocalHandle) -> Failure:
     """Why a job failed: its deadline, a death, a failure of a kind of its own, or the first error, in this order."""
     if handle.overdue:
-        return Failure("deadline", f"trial {handle.job.trial} took longer than its deadline and was killed")
+        return Failure(FailureKind.DEADLINE, f"trial {handle.job.trial} took longer than its deadline and was killed")
     dead = [child for child, word in handle.words.items() if word is None]
     if dead:
         return _death(handle, dead[0])
     failures = [(w.moment, w.outcome.failure) for w in handle.words.values() if w and w.outcome.failure]
-    return min(failures, key=lambda failed: (failed[1].kind == "error", failed[0]))[1]
+    return min(failures, key=lambda failed: (failed[1].kind == FailureKind.ERROR, failed[0]))[1]
 
 
 def _death(handle: LocalHandle, child: Child) -> Failure:
@@ -248,4 +250,4 @@ def _death(handle: LocalHandle, child: Child) -> Failure:
     how = f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
     index, count = handle.children.index(child), len(handle.children)
     which = "the process" if count == 1 else f"process {index + 1} of {count}"
-    return Failure("died", f"{which} of trial {handle.job.trial} ended with {how} and without an outcome")
+    return Failure(FailureKind.DIED, f"{which} of trial {handle.job.trial} ended with {how} and without an outcome")

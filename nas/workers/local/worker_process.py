@@ -22,7 +22,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import final
 
-from nas.jobs import Control, Epoch, Failure, Job, Outcome, Runner
+from nas.jobs import Control, Epoch, Failure, FailureKind, Job, Outcome, Runner
 from nas.jobs.failures import disk_failure
 from nas.workers.local.process_reuse import Tenure, start_seconds
 
@@ -153,7 +153,7 @@ def carry_out(runner: Runner, job: Job, control: Control) -> Outcome:
         return runner(job, control)
     except Exception as error:  # the boundary of the process: the driver hears of it, the log has the traceback
         traceback.print_exc()
-        other = Failure("error", " ".join(f"{type(error).__name__}: {error}".split()))
+        other = Failure(FailureKind.ERROR, " ".join(f"{type(error).__name__}: {error}".split()))
         return Outcome(job, (), None, disk_failure(error) or other)
     finally:
         with suppress(OSError):  # the log is on a full disk, and the outcome says so

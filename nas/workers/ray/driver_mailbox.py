@@ -14,7 +14,7 @@ from typing import Any, final
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from nas.jobs import Failure, Job
+from nas.jobs import Failure, FailureKind, Job
 from nas.jobs.failures import disk_failure
 from nas.workers.local.worker_process import LOG_FILE
 from nas.workers.ray.folder_sync import Changes, apply
@@ -134,9 +134,9 @@ class Desk:
                 case Lost():
                     self._end(key, post)
         except OSError as error:
-            self._end(key, Lost(disk_failure(error) or Failure("error", f"{type(error).__name__}: {error}")))
+            self._end(key, Lost(disk_failure(error) or Failure(FailureKind.ERROR, f"{type(error).__name__}: {error}")))
         except ValueError as error:  # images that can't be read any more, a file with an impossible name
-            self._end(key, Lost(Failure("error", str(error)), fatal=True))
+            self._end(key, Lost(Failure(FailureKind.ERROR, str(error)), fatal=True))
 
     def _end(self, key: int, last: Ended | Lost) -> None:
         job, token = self._out.pop(key)

@@ -18,7 +18,7 @@ from typing import Any, final
 import ray
 
 from nas.config.workers import AUTO, WorkersSpec
-from nas.jobs import Epoch, Failure, Job, Outcome, Runner
+from nas.jobs import Epoch, Failure, FailureKind, Job, Outcome, Runner
 from nas.jobs.failures import disk_failure
 from nas.workers.ray.cluster import ClusterError, connect, machines, request_of
 from nas.workers.ray.driver_mailbox import Desk, News
@@ -227,10 +227,10 @@ def loss_of(error: BaseException, job: Job) -> Lost:
     died = f"the task of trial {job.trial} ended without an outcome"
     if not isinstance(error, ray.exceptions.RayTaskError):
         reason = str(error).strip().partition("\n")[0] or "it was killed"
-        return Lost(Failure("died", f"{died}: {reason} ({type(error).__name__})"))
+        return Lost(Failure(FailureKind.DIED, f"{died}: {reason} ({type(error).__name__})"))
     cause = error.cause
     reason = " ".join(f"{type(cause).__name__}: {cause}".split())
     if isinstance(cause, ray.exceptions.RayError):
-        return Lost(Failure("died", f"{died}, out of touch with the driver: {reason}"))
+        return Lost(Failure(FailureKind.DIED, f"{died}, out of touch with the driver: {reason}"))
     failure = disk_failure(cause) if isinstance(cause, BaseException) else None
-    return Lost(failure or Failure("error", f"{died}, {reason}"), fatal=failure is None)
+    return Lost(failure or Failure(FailureKind.ERROR, f"{died}, {reason}"), fatal=failure is None)

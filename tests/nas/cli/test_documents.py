@@ -15,6 +15,7 @@ from nas.cli.app.compose import compose
 from nas.cli.describe import architecture_document, space_document
 from nas.cli.front import front_rows
 from nas.config.specs import Limits
+from nas.study.training_state import TrainingState
 from nas.study.trial import Record
 from search_space.architecture import Architecture
 from search_space.cost import cost
@@ -78,7 +79,15 @@ class FakeReader:
         return STATUS
 
     def record(self, number):
-        return Record(number, "running", candidate(number, architecture=NETWORKS[number].to_json()), (), {}, None, None)
+        return Record(
+            number,
+            "running",
+            candidate(number, architecture=NETWORKS[number].to_json()),
+            (),
+            TrainingState(),
+            None,
+            None,
+        )
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from nas.evaluation.retrain.files import SEED_FILE, seed_folder, trial_folder
 from nas.evaluation.retrain.task import Task
 from nas.jobs import Failure, Job, Outcome
 from nas.jobs.files import write_json
+from nas.study.training_state import TrainingState
 from nas.study.trial import Record
 from nas.training.checkpoint import latest
 
@@ -33,7 +34,7 @@ class MeasuringExecutor(FakeExecutor):
 
 
 def tasks(study: Path, trials: int = 2, seeds: int = 2) -> list[Task]:
-    records = [Record(number, "complete", candidate(number), (), {}, {}, None) for number in range(trials)]
+    records = [Record(number, "complete", candidate(number), (), TrainingState(), {}, None) for number in range(trials)]
     return [
         Task(record, seed, seed_folder(trial_folder(study, record.number), seed))
         for seed in range(seeds)

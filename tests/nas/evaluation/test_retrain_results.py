@@ -17,6 +17,7 @@ from nas.evaluation.retrain.results import best_seed, check_settings, measured_s
 from nas.evaluation.retrain.runner import measure
 from nas.jobs.files import read_json, write_json
 from nas.study.study import StudyMismatchError
+from nas.study.training_state import TrainingState
 from nas.study.trial import Record
 
 
@@ -41,7 +42,7 @@ def test_mean_and_spread() -> None:
 
 def test_a_document_has_every_seed_and_the_spread_over_them(tmp_path: Path) -> None:
     folder = leave(tmp_path, seed(10, 0.8, 0.7), seed(2, 0.6, 0.9))
-    record = Record(7, "complete", candidate(7), (), {}, {"val_accuracy": 0.5}, None)
+    record = Record(7, "complete", candidate(7), (), TrainingState(), {"val_accuracy": 0.5}, None)
     document = network_document(record, {"training": {"epochs": 3}}, measured_seeds(folder))
     assert [found["seed"] for found in document["seeds"]] == [2, 10]
     assert document["test_accuracy"] == {"mean": pytest.approx(0.8), "sd": pytest.approx(math.sqrt(0.02)), "n": 2}

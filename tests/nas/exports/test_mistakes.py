@@ -29,7 +29,7 @@ class Hostile:
 
 
 def checkpoint_of(study: Path, trial: int) -> Path:
-    return study / str(open_for_reading(study).records[trial].training["checkpoint"])
+    return study / str(open_for_reading(study).records[trial].training.checkpoint)
 
 
 def one_line(err: str) -> str:

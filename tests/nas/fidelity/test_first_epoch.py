@@ -19,6 +19,7 @@ from nas.fidelity.policy import Decision, Prune, Standing, Start, Thaw
 from nas.fidelity.ranking import best_of
 from nas.objectives.values import objective_values
 from nas.study.study import open_study
+from nas.study.training_state import TrainingState
 from nas.study.trial import Record
 
 HORIZON = Horizon(EPOCHS, [AXES[name] for name in TWO], partial(objective_values, [OBJECTIVES[name] for name in TWO]))
@@ -27,7 +28,7 @@ POLICY = FirstEpoch(HORIZON, cohort=4, best=2, epochs=1)
 
 def record(number: int, accuracy: float, epochs: int = 1, state: str = "running", macs: int = 5000) -> Record:
     about = made(number, costs={"params": 1, "macs": macs, "memory_mib": 1.0})
-    return Record(number, state, about, curve(epochs, accuracy), {}, None, None)
+    return Record(number, state, about, curve(epochs, accuracy), TrainingState(), None, None)
 
 
 def decide(records: list[Record], running: tuple[int, ...] = (), may_start: bool = True) -> Decision | None:

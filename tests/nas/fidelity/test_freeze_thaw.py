@@ -18,6 +18,7 @@ from nas.fidelity.policy import Decision, Policy, Prune, Standing, Start, Thaw
 from nas.fidelity.rungs import next_rung, rungs_of
 from nas.jobs import Epoch
 from nas.objectives.values import objective_values
+from nas.study.training_state import TrainingState
 from nas.study.trial import Prospects, Record
 
 HORIZON = Horizon(9, [AXES[name] for name in TWO], partial(objective_values, [OBJECTIVES[name] for name in TWO]))
@@ -36,7 +37,7 @@ def record(
     curve = tuple(Epoch(e, 2.0 - accuracy, 1.0, accuracy, accuracy, 1.0) for e in range(1, epochs + 1))
     about = candidate(number, costs={"params": 1000, "macs": macs, "memory_mib": 1.0})
     values = {"val_accuracy": accuracy, "macs": float(macs)} if state == "complete" else None
-    return Record(number, state, about, curve, {} if goal is None else {"to_epoch": goal}, values, None)
+    return Record(number, state, about, curve, TrainingState(to_epoch=goal), values, None)
 
 
 def decide(

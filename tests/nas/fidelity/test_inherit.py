@@ -17,6 +17,7 @@ from nas.samplers.imputation import SECONDS
 from nas.study.retention import Retention
 from nas.study.study import open_study
 from nas.study.summary import open_for_reading
+from nas.study.training_state import TrainingState
 from nas.study.trial import Candidate, Descent, Record
 
 SKIPS = 1
@@ -30,7 +31,7 @@ def setting(trials: int = 8) -> Setting:
 
 def trial(number: int, params: Mapping[str, Any], inherits: Descent | None = None, state: str = "complete") -> Record:
     who = candidate(number, params=params, inherits=inherits)
-    return Record(number, state, who, curve(2), {}, None, None)
+    return Record(number, state, who, curve(2), TrainingState(), None, None)
 
 
 def test_choices_that_only_one_of_two_made_do_not_set_them_apart() -> None:
@@ -88,7 +89,7 @@ def test_heirs_are_trained_for_the_last_part_of_the_schedule_and_charged_that(tm
             assert record.full_seconds == record.seconds
             continue
         ancestor = records[record.descent.trial]
-        checkpoint = tmp_path / str(ancestor.training["checkpoint"])
+        checkpoint = tmp_path / str(ancestor.training.checkpoint)
         assert job.parent == Parent(ancestor.number, ancestor.candidate.architecture, checkpoint, SKIPS)
         assert ancestor.descent is None
         assert record.descent.changes == differing(record.candidate.params, ancestor.candidate.params) <= 4

@@ -9,13 +9,14 @@ from nas.config.fidelity import FidelitySpec
 from nas.fidelity.factory import Horizon, policy_of
 from nas.fidelity.full import Full
 from nas.fidelity.policy import Standing, Start, Thaw
+from nas.study.training_state import TrainingState
 from nas.study.trial import Record
 
 HORIZON = Horizon(12, [AXES["val_accuracy"], AXES["macs"]], lambda curve, costs: {})
 
 
 def frozen(*numbers: int) -> list[Record]:
-    return [Record(number, "running", candidate(number), (), {}, None, None) for number in numbers]
+    return [Record(number, "running", candidate(number), (), TrainingState(), None, None) for number in numbers]
 
 
 def standing(*numbers: int, may_start: bool = True) -> Standing:

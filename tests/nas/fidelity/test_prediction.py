@@ -13,6 +13,7 @@ from nas.fidelity.factory import Horizon
 from nas.fidelity.prediction import NOISE, SHIFT, USUAL_GAIN, Prediction, full_seconds, regress
 from nas.jobs import Curve, Epoch
 from nas.objectives.values import objective_values
+from nas.study.training_state import TrainingState
 from nas.study.trial import Record
 
 HORIZON = Horizon(9, [AXES[name] for name in TWO], partial(objective_values, [OBJECTIVES[name] for name in TWO]))
@@ -31,7 +32,7 @@ def record(number: int, skill: float, *, complete: bool, noise: float = 0.0) -> 
     costs = {"params": 1000 * math.exp(skill), "macs": 50_000 * math.exp(skill), "memory_mib": 0.1}
     values = {"val_accuracy": curve[-1].val_accuracy, "macs": costs["macs"]} if complete else None
     state = "complete" if complete else "running"
-    return Record(number, state, candidate(number, costs=costs), curve, {}, values, None)
+    return Record(number, state, candidate(number, costs=costs), curve, TrainingState(), values, None)
 
 
 def test_ends_are_predicted_from_what_complete_trials_did() -> None:
@@ -58,7 +59,7 @@ def test_before_anything_is_complete_networks_keep_their_rank_and_gain_what_netw
 
 
 def test_a_trial_without_a_curve_is_not_predicted_and_one_alone_is_no_trouble() -> None:
-    blank = Record(4, "running", candidate(4), (), {}, None, None)
+    blank = Record(4, "running", candidate(4), (), TrainingState(), None, None)
     alone = record(5, 0.5, complete=False)
     expected = Prediction(HORIZON, [blank, alone]).of([blank, alone])
     assert list(expected) == [5]
@@ -69,7 +70,7 @@ def test_a_trial_without_a_curve_is_not_predicted_and_one_alone_is_no_trouble() 
 def test_a_loss_that_is_not_finite_is_no_trouble() -> None:
     odd = record(0, 0.5, complete=False)
     rows = tuple(Epoch(e.epoch, math.nan, 1.0, e.val_accuracy, 0.5, 1.0) for e in odd.curve)
-    records = [Record(0, "running", odd.candidate, rows, {}, None, None), record(1, 0.6, complete=True)]
+    records = [Record(0, "running", odd.candidate, rows, TrainingState(), None, None), record(1, 0.6, complete=True)]
     assert math.isfinite(Prediction(HORIZON, records).of(records[:1])[0].values["val_accuracy"])
 
 

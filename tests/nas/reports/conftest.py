@@ -27,6 +27,7 @@ from nas.objectives.pareto import Axis
 from nas.samplers.view import View
 from nas.search.proposer import Proposer
 from nas.study.study import Study, create_study
+from nas.study.training_state import TrainingState
 from nas.study.trial import Candidate
 from search_space.graph import Shape
 from search_space.space import parse_space
@@ -238,7 +239,7 @@ def _train(
     best = min(0.99, best + generator.gauss(0, 0.01))
     epochs = {4: 0, 5: 1}.get(index % 10, 3) if not last else 2
     curve = tuple(Epoch(e, 2 / e, 1.9 / e, best * e / 3, best * e / 3 - 0.01, 0.5) for e in range(1, epochs + 1))
-    study.note(number, curve, {"attempt": 1, "clock": 2.0 * (index + 1), "seconds": 0.5 * epochs})
+    study.note(number, curve, TrainingState(attempt=1, clock=2.0 * (index + 1), seconds=0.5 * epochs))
     if last:
         return
     if epochs == 0:

@@ -13,6 +13,7 @@ from rich.console import Console
 from nas.jobs import Failure
 from nas.reports.console import FRONT_ROWS, LineObserver, LiveObserver, clock, headline, observer_for, short
 from nas.study.progress import Progress, Running
+from nas.study.training_state import TrainingState
 from nas.study.trial import Record
 
 AXES_TWO = tuple(AXES[name] for name in TWO)
@@ -20,7 +21,7 @@ AXES_TWO = tuple(AXES[name] for name in TWO)
 
 def record(number: int = 3, **changes: Any) -> Record:
     values = {"val_accuracy": 0.875, "macs": 123456.0}
-    return replace(Record(number, "complete", candidate(number), curve(2), {}, values, None), **changes)
+    return replace(Record(number, "complete", candidate(number), curve(2), TrainingState(), values, None), **changes)
 
 
 def progress(**changes: Any) -> Progress:

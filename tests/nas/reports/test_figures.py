@@ -10,6 +10,7 @@ import pytest
 from engine import AXES, candidate, curve
 
 from nas.reports.figures import draw_front
+from nas.study.training_state import TrainingState
 from nas.study.trial import Record
 
 OBJECTIVES = [("val_accuracy",), ("val_accuracy", "macs"), ("val_accuracy", "macs", "params"), ("macs", "params")]
@@ -17,11 +18,11 @@ OBJECTIVES = [("val_accuracy",), ("val_accuracy", "macs"), ("val_accuracy", "mac
 
 def records(count: int) -> list[Record]:
     """Complete trials, the dearer the better but for every third, and one that failed."""
-    made = [Record(count, "failed", candidate(count), (), {}, None, None)]
+    made = [Record(count, "failed", candidate(count), (), TrainingState(), None, None)]
     for number in range(count):
         accuracy = 0.3 if number % 3 == 2 else 0.5 + number / 50
         values = {"val_accuracy": accuracy, "macs": 1e4 * 1.5**number, "params": 200.0 - number}
-        made.append(Record(number, "complete", candidate(number), curve(1), {}, values, None))
+        made.append(Record(number, "complete", candidate(number), curve(1), TrainingState(), values, None))
     return made
 
 

@@ -9,6 +9,7 @@ from optuna.distributions import CategoricalDistribution, IntDistribution
 
 from nas.objectives.pareto import Axis
 from nas.reports.html.importance import MIN_BEST, importance, rank_correlation
+from nas.study.training_state import TrainingState
 from nas.study.trial import Candidate, Record
 
 ACCURACY = Axis("val_accuracy", "maximize", False, 1.0, 0.1)
@@ -19,7 +20,7 @@ DOMAINS |= {"other": IntDistribution(0, 32, step=4), "nested": IntDistribution(1
 def record(number, params, accuracy):
     distributions = {path: DOMAINS[path] for path in params}
     candidate = Candidate(number, params, distributions, {}, str(number), str(number), "", {}, 0)
-    return Record(number, "complete", candidate, (), {}, {"val_accuracy": accuracy}, None)
+    return Record(number, "complete", candidate, (), TrainingState(), {"val_accuracy": accuracy}, None)
 
 
 def invented(accuracy, trials=120):

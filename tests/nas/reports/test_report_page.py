@@ -13,6 +13,7 @@ import pytest
 
 from nas.reports.html import Circumstances, render
 from nas.study.summary import StudyReader
+from nas.study.training_state import TrainingState
 
 HOSTILE = "<script>alert(1)</script>"
 AROUND = Circumstances("study=invented", "nas search study=invented seed=3", True, {"seed": 3}, "seed: 3\n", {})
@@ -199,7 +200,7 @@ def test_without_anything_beside_it(report):
 def test_a_number_that_is_none_is_no_number(make_study):
     study = make_study(trials=2)
     curve = study.records()[0].curve
-    study.note(1, (*curve[:1], type(curve[0])(2, float("nan"), float("inf"), 0.1, 0.1, 0.5)), {"attempt": 1})
+    study.note(1, (*curve[:1], type(curve[0])(2, float("nan"), float("inf"), 0.1, 0.1, 0.5)), TrainingState(attempt=1))
     html = render(StudyReader(study), AROUND)
     data = json.loads(Page(html).block("data"))
     assert data["trials"][1]["curve"]["val_loss"][1] is None

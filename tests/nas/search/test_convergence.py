@@ -10,6 +10,7 @@ from engine import AXES, SMALL, TWO, Setting, candidate, counts, curve
 
 from nas.config.specs import Budget
 from nas.search.convergence import gain_an_hour
+from nas.study.training_state import TrainingState
 from nas.study.trial import Record
 
 AXIS = [AXES[name] for name in TWO]
@@ -19,7 +20,7 @@ def record(number: int, accuracy: float | None, clock: float, seconds: float = 3
     values = None if accuracy is None else {"val_accuracy": accuracy, "macs": 1e4}
     rows = tuple(replace(row, seconds=seconds / 3) for row in curve(3))
     state = "pruned" if values is None else "complete"
-    return Record(number, state, candidate(number), rows, {"clock": clock}, values, None)
+    return Record(number, state, candidate(number), rows, TrainingState(clock=clock), values, None)
 
 
 def test_the_gain_is_of_the_last_ones_by_all_seconds_since() -> None:

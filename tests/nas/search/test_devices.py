@@ -30,7 +30,7 @@ def test_a_search_mixes_trials_over_one_and_over_several_devices(tmp_path: Path)
     assert counts(tmp_path) == (8, 0, 0, 0)
     assert [job.devices for job in executor.jobs] == [1, 2, 1, 2, 2, 1, 1, 1]
     assert executor.most == 3
-    assert [record.training["devices"] for record in open_study(tmp_path).records()] == [1, 2, 1, 2, 2, 1, 1, 1]
+    assert [record.training.devices for record in open_study(tmp_path).records()] == [1, 2, 1, 2, 2, 1, 1, 1]
 
 
 def test_no_job_overtakes_one_that_waits_for_its_devices(tmp_path: Path) -> None:
@@ -56,7 +56,7 @@ def test_a_trial_that_waits_for_devices_when_a_search_stops_is_the_next_ones_fir
     assert search.run() == "told to"
     assert [job.trial for job in executor.jobs] == [0]
     assert counts(tmp_path) == (0, 0, 0, 2)
-    assert [record.training["frozen"] for record in open_study(tmp_path).records()] == [True, True]
+    assert [record.training.frozen for record in open_study(tmp_path).records()] == [True, True]
     resumed = FakeExecutor(2)
     assert Setting(devices=wide(1), budget=Budget(trials=3)).run(tmp_path, resumed) == "budget"
     assert [(job.trial, job.attempt, job.devices) for job in resumed.jobs] == [(0, 2, 1), (1, 1, 2), (2, 1, 1)]

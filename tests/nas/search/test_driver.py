@@ -47,8 +47,8 @@ def test_a_complete_trial_has_the_last_epochs_accuracy_and_its_exact_cost(tmp_pa
             "val_accuracy": record.curve[-1].val_accuracy,
             "macs": float(record.candidate.costs["macs"]),
         }
-        assert record.training["checkpoint"] == f"trials/{record.number:05d}/attempt1-epoch003.pt"
-        assert record.training["seconds"] == pytest.approx(sum(row.seconds for row in record.curve))
+        assert record.training.checkpoint == f"trials/{record.number:05d}/attempt1-epoch003.pt"
+        assert record.training.seconds == pytest.approx(sum(row.seconds for row in record.curve))
 
 
 @pytest.mark.parametrize("slots", [1, 3])
@@ -173,7 +173,7 @@ def test_out_of_memory_is_tried_once_more_with_half_the_micro_batch_and_marked(t
     assert counts(tmp_path) == (3, 0, 0, 0)
     jobs = [(job.attempt, job.from_epoch, job.micro_batches) for job in executor.jobs if job.trial == 1]
     assert jobs == [(1, 0, 1), (2, 2, 2)]
-    marks = [record.training.get("micro_batches") for record in open_study(tmp_path).records()]
+    marks = [record.training.micro_batches for record in open_study(tmp_path).records()]
     assert marks == [None, 2, None]
     assert open_for_reading(tmp_path).status_document()["retries"] == {"out_of_memory": 1}
 
@@ -184,7 +184,7 @@ def test_what_does_not_fit_in_halves_either_is_given_up(tmp_path: Path) -> None:
     assert Setting(budget=Budget(trials=2)).run(tmp_path, executor) == "budget"
     assert [job.micro_batches for job in executor.jobs if job.trial == 0] == [1, 2]
     given_up = open_study(tmp_path).records()[0]
-    assert (given_up.state, given_up.failure, given_up.training["micro_batches"]) == ("failed", full, 2)
+    assert (given_up.state, given_up.failure, given_up.training.micro_batches) == ("failed", full, 2)
 
 
 def test_a_process_that_dies_again_and_again_is_given_up(tmp_path: Path) -> None:

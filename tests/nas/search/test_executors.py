@@ -45,7 +45,7 @@ def came_of(folder: Path) -> list[tuple[Any, ...]]:
     rows = []
     for record in open_study(folder).records():
         curve = [{key: value for key, value in row.to_json().items() if key != "seconds"} for row in record.curve]
-        rows.append((record.state, record.candidate.network_id, record.training["devices"], curve, record.values))
+        rows.append((record.state, record.candidate.network_id, record.training.devices, curve, record.values))
     return rows
 
 
@@ -74,9 +74,9 @@ def test_a_search_that_loses_a_rank_of_each_wide_trial_ends_like_an_unbroken_one
     assert broken == unbroken
     assert [state for state, *_ in unbroken] == ["complete"] * 4
     assert {devices for _, _, devices, _, _ in unbroken} == {1, 2}
-    wide = [record for record in open_study(tmp_path / "broken").records() if record.training["devices"] == 2]
+    wide = [record for record in open_study(tmp_path / "broken").records() if record.training.devices == 2]
     assert len(killed) == len(wide) == 2
-    assert all(record.training["retries"] == {"died": 1} for record in wide)
+    assert all(record.training.retries == {"died": 1} for record in wide)
 
 
 def test_networks_of_a_space_train_over_two_devices_like_in_halves_on_one(tmp_path: Path) -> None:

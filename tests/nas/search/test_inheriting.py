@@ -168,7 +168,7 @@ def test_a_search_that_is_killed_in_an_heirs_training_ends_like_an_unbroken_one(
     assert [len(record.curve) for record in records] == [3, 2, 2]
     for one, other in zip(records, again.records(), strict=True):
         assert (one.descent, one.values, numbers(one.curve)) == (other.descent, other.values, numbers(other.curve))
-    assert again.records()[1].training["attempt"] == 2
+    assert again.records()[1].training.attempt == 2
     assert "of the parameters are those of trial 0" in (again.trial_folder(1) / "log.txt").read_text()
 
 
@@ -178,7 +178,7 @@ def test_a_network_over_two_devices_inherits_too(tmp_path: Path) -> None:
     study = build.open_or_create(tmp_path, config, info, space)
     assert build.assemble(config, study, space, []).run() == "budget"
     record = study.records()[1]
-    assert (record.state, len(record.curve), record.training["devices"]) == ("complete", EPOCHS - 1, 2)
+    assert (record.state, len(record.curve), record.training.devices) == ("complete", EPOCHS - 1, 2)
     assert record.descent is not None
 
 

@@ -17,6 +17,7 @@ from nas.objectives.costs import StepMemory
 from nas.samplers.view import View
 from nas.search.proposer import REJECTED_TOLD, Proposer, training_seed
 from nas.study.study import create_study, open_study
+from nas.study.training_state import TrainingState
 from nas.study.trial import Candidate, Record
 from search_space.architecture import Architecture
 from search_space.cost import training_bytes
@@ -122,7 +123,7 @@ def test_a_search_that_must_end_is_not_kept_waiting() -> None:
 
 def told(candidate: Candidate, number: int) -> Record:
     values = {"val_accuracy": 0.3 + number * 0.37 % 0.6, "macs": float(candidate.costs["macs"])}
-    return Record(number, "complete", candidate, (), {}, values, None)
+    return Record(number, "complete", candidate, (), TrainingState(), values, None)
 
 
 def unbroken(sampler: str, trials: int, end: Callable[[View, Record], Record]) -> tuple[list[Record], Proposer, View]:

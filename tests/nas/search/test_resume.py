@@ -35,7 +35,7 @@ def test_a_stopped_search_is_frozen_and_ends_like_an_unbroken_one(tmp_path: Path
     assert stopping(setting, tmp_path / "a", executor, 4, at_once=at_once).run() == "interrupted"
     frozen = open_study(tmp_path / "a").records()[-1]
     assert counts(tmp_path / "a") == (1, 0, 0, 1)
-    assert (frozen.training["frozen"], len(frozen.curve)) == (True, 2)
+    assert (frozen.training.frozen, len(frozen.curve)) == (True, 2)
     assert open_for_reading(tmp_path / "a").status_document()["trials"]["frozen"] == 1
     resumed = FakeExecutor()
     assert setting.run(tmp_path / "a", resumed) == "budget"
@@ -181,8 +181,8 @@ def test_a_training_in_halves_stays_one_after_a_restart(tmp_path: Path) -> None:
 def test_a_trial_that_goes_on_is_no_longer_shown_as_frozen(tmp_path: Path) -> None:
     setting = Setting(budget=Budget(trials=1))
     stopping(setting, tmp_path, FakeExecutor(), 0).run()
-    assert open_study(tmp_path).records()[0].training["frozen"] is True
+    assert open_study(tmp_path).records()[0].training.frozen is True
     seen = []
-    again = FakeExecutor(before_wait=lambda _: seen.append(open_study(tmp_path).records()[0].training["frozen"]))
+    again = FakeExecutor(before_wait=lambda _: seen.append(open_study(tmp_path).records()[0].training.frozen))
     setting.run(tmp_path, again)
     assert seen[0] is False

@@ -41,6 +41,7 @@ from nas.search.proposer import repeat_seed
 from nas.study.retention import Retention
 from nas.study.study import open_study
 from nas.study.summary import front_records, open_for_reading
+from nas.study.training_state import TrainingState
 from nas.study.trial import Record, Repeat
 from nas.tracking.rows import RowBuilder
 
@@ -70,14 +71,14 @@ def everything(folder: Path) -> list[Any]:
 
 def complete(number: int, accuracy: float, macs: float, repeats: tuple[Repeat, ...] = ()) -> Record:
     values = {"val_accuracy": accuracy, "macs": macs}
-    record = Record(number, "complete", candidate(number), curve(EPOCHS), {}, values, None)
+    record = Record(number, "complete", candidate(number), curve(EPOCHS), TrainingState(), values, None)
     for repeat in repeats:
         record = record.with_repeat(repeat)
     return record
 
 
 def done(accuracy: float, macs: float = 1e4) -> Repeat:
-    return Repeat(5, curve(EPOCHS), {"clock": 9.0}, {"val_accuracy": accuracy, "macs": macs})
+    return Repeat(5, curve(EPOCHS), TrainingState(clock=9.0), {"val_accuracy": accuracy, "macs": macs})
 
 
 def standing(*known: Record, **changes: Any) -> Standing:
@@ -92,7 +93,7 @@ def test_a_record_counts_with_the_mean_and_keeps_what_is_the_same_exact() -> Non
     assert record.values is not None
     assert record.values["val_accuracy"] == pytest.approx((0.5 + 0.75 + 0.25 + 1.0) / 4, rel=1e-15)
     assert record.values["macs"] == 0.1
-    assert record.as_told() == complete(0, 0.5, 0.1)
+    assert record.without_repeats() == complete(0, 0.5, 0.1)
     assert record.spent == 4 * record.seconds
 
 
@@ -163,7 +164,7 @@ def test_a_search_that_has_ended_trains_its_front_again_when_told_so(tmp_path: P
     setting(0, budget=Budget(trials=5)).run(tmp_path)
     before = records(tmp_path)
     assert setting(1, budget=Budget(trials=5)).run(tmp_path) == "budget"
-    assert [record.as_told() for record in records(tmp_path)] == before
+    assert [record.without_repeats() for record in records(tmp_path)] == before
     assert {member.trainings for member in front_records(records(tmp_path), HORIZON.axes)} == {2}
 
 
@@ -200,7 +201,7 @@ def test_a_stopped_repeat_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
     executor.before_wait = stop
     assert search.run() == "interrupted"
     (only,) = records(tmp_path)
-    assert (only.trainings, len(only.repeats[0].curve), only.repeats[0].training["frozen"]) == (1, 1, True)
+    assert (only.trainings, len(only.repeats[0].curve), only.repeats[0].training.frozen) == (1, 1, True)
     assert open_for_reading(tmp_path).status_document()["repeats"] == {"complete": 0, "failed": 0, "open": 1}
     resumed = FakeExecutor()
     setting().run(tmp_path, resumed)
@@ -230,7 +231,7 @@ def test_a_repeat_whose_process_died_is_tried_again(tmp_path: Path) -> None:
     setting().run(tmp_path / "a", FakeExecutor(fails=failing_repeats(DIED, attempts=2)))
     setting().run(tmp_path / "b")
     assert everything(tmp_path / "a") == everything(tmp_path / "b")
-    retries = [repeat.training["retries"] for record in records(tmp_path / "a") for repeat in record.repeats]
+    retries = [repeat.training.retries for record in records(tmp_path / "a") for repeat in record.repeats]
     assert retries == [{"died": 2}] * len(retries)
 
 
@@ -280,7 +281,7 @@ def test_documents_and_tables_show_mean_and_trainings(tmp_path: Path) -> None:
     assert "repeats" in [str(cell) for cell in status_table(status).columns[0]._cells]  # type: ignore[union-attr]
 
 
-def test_what_is_tracked_of_a_trial_is_what_it_was_told_with() -> None:
+def test_what_is_tracked_of_a_trial_is_what_it_wwithout_repeats_with() -> None:
     repeated, plain = complete(0, 0.5, 1e4, (done(0.7),)), complete(0, 0.5, 1e4)
     rows = [RowBuilder(HORIZON.axes, curves=True).add(record) for record in (repeated, plain)]
     assert rows[0] == rows[1]

@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 
 from nas.study.retention import Retention
+from nas.study.training_state import TrainingState
 from nas.study.trial import Candidate, Record
 
 CANDIDATE = Candidate(0, {}, {}, {}, "", "", "", {}, 0)
 
 
 def record(number: int, state: str) -> Record:
-    return Record(number, state, CANDIDATE, (), {}, None, None)
+    return Record(number, state, CANDIDATE, (), TrainingState(), None, None)
 
 
 @pytest.fixture

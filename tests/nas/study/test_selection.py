@@ -15,6 +15,7 @@ from nas.config.specs import Limits
 from nas.objectives.pareto import Axis, losses
 from nas.study.selection import pick_records
 from nas.study.summary import front_records
+from nas.study.training_state import TrainingState
 from nas.study.trial import Record
 
 AXES2 = [AXES["val_accuracy"], AXES["macs"]]
@@ -23,7 +24,7 @@ AXES2 = [AXES["val_accuracy"], AXES["macs"]]
 def record(number: int, accuracy: float | None, macs: int = 5000, **costs: float) -> Record:
     asked = candidate(number, costs={"params": 100, "macs": macs, "memory_mib": 0.5, **costs})
     values = None if accuracy is None else {"val_accuracy": accuracy, "macs": float(macs)}
-    return Record(number, "running" if values is None else "complete", asked, (), {}, values, None)
+    return Record(number, "running" if values is None else "complete", asked, (), TrainingState(), values, None)
 
 
 RECORDS = [

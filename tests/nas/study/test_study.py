@@ -18,8 +18,12 @@ from nas.jobs import Failure
 from nas.objectives.pareto import Axis
 from nas.study.storage.sqlite import STUDY_FILE, STUDY_NAME
 from nas.study.study import Study, StudyMismatchError, create_study, open_study, resume_study
+from nas.study.training_state import TrainingState
 
-TRAINING = {"attempt": 2, "checkpoint": "trials/00000/attempt2-epoch003.pt", "seconds": 3.0, "clock": 4.5, "frozen": 1}
+TRAINING = {  # with a key of some other version
+    "attempt": 2, "checkpoint": "trials/00000/attempt2-epoch003.pt", "seconds": 3.0, "clock": 4.5, "frozen": True,
+    "mood": "good",
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -53,7 +57,7 @@ def test_a_candidate_comes_out_as_it_went_in(study: Study) -> None:
 def test_curve_training_values_and_failure_come_out_as_they_went_in(study: Study) -> None:
     for number in range(4):
         study.add(candidate(number))
-    study.note(0, curve(3, accuracy=0.875), TRAINING)
+    study.note(0, curve(3, accuracy=0.875), TrainingState.from_json(TRAINING))
     study.tell(0, {"macs": 5000, "val_accuracy": 0.875})
     study.fail(1, Failure("nan", "the training loss must stay finite, got nan"))
     study.prune(2)
@@ -61,7 +65,7 @@ def test_curve_training_values_and_failure_come_out_as_they_went_in(study: Study
     assert complete.state == "complete"
     assert complete.values == {"val_accuracy": 0.875, "macs": 5000.0}
     assert complete.curve == curve(3, accuracy=0.875)
-    assert complete.training == TRAINING
+    assert complete.training.to_json() == TRAINING
     assert complete.seconds == 3.0
     assert (failed.state, failed.values) == ("failed", None)
     assert failed.failure == Failure("nan", "the training loss must stay finite, got nan")

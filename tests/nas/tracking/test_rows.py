@@ -7,6 +7,7 @@ from engine import AXES, TWO, candidate, curve
 
 from nas.jobs import Failure
 from nas.objectives.pareto import hypervolume, losses
+from nas.study.training_state import TrainingState
 from nas.study.trial import Record
 from nas.tracking.redaction import redact
 from nas.tracking.rows import RowBuilder, ended_in_order
@@ -21,7 +22,7 @@ def record(number: int, accuracy: float | None = None, macs: float = 1e4, **chan
         "state": "complete" if values else "failed",
         "candidate": candidate(number),
         "curve": curve(2),
-        "training": {"clock": 10.0 * number},
+        "training": TrainingState(clock=10.0 * number),
         "values": values,
         "failure": None if values else Failure("nan", "the loss of /home/anna/x is not a number"),
     }
@@ -61,10 +62,10 @@ def test_why_a_trial_failed_is_told_by_kind_alone() -> None:
 
 def test_trials_come_in_the_order_in_which_they_ended() -> None:
     records = [
-        record(0, 0.5, training={"clock": 30.0}),
-        record(1, 0.5, training={"clock": 10.0}),
+        record(0, 0.5, training=TrainingState(clock=30.0)),
+        record(1, 0.5, training=TrainingState(clock=10.0)),
         record(2, state="running"),
-        record(3, state="pruned", training={}),
+        record(3, state="pruned", training=TrainingState()),
     ]
     assert [r.number for r in ended_in_order(records)] == [3, 1, 0]
 

@@ -21,6 +21,7 @@ from nas.study.storage.factory import locked_store, make_store
 from nas.study.storage.folder_owner import OWNER_FILE
 from nas.study.study import Study, StudyMismatchError, create_study, open_study, resume_study
 from nas.study.summary import open_for_reading
+from nas.study.training_state import TrainingState
 
 DENIED = "must let this user make its tables and write to them, got permission denied"
 
@@ -51,8 +52,8 @@ def test_trials_and_attributes_read_back_as_written(database: Database, tmp_path
     )
     with driven(tmp_path / "mine") as study:
         assert [study.add(given), *(study.add(candidate(n)) for n in range(5, 8))] == [0, 1, 2, 3]
-        study.note(0, curve(1), {"attempt": 1})
-        study.note(0, curve(3, accuracy=0.875), {"attempt": 2, "clock": 4.5})
+        study.note(0, curve(1), TrainingState(attempt=1))
+        study.note(0, curve(3, accuracy=0.875), TrainingState(attempt=2, clock=4.5))
         study.tell(0, {"macs": 5000, "val_accuracy": 0.875})
         study.fail(1, Failure("nan", "the training loss must stay finite, got nan"))
         study.prune(2)
@@ -60,7 +61,7 @@ def test_trials_and_attributes_read_back_as_written(database: Database, tmp_path
     complete, failed, pruned, running = records(tmp_path / "mine")
     assert complete.candidate == given
     assert (complete.values, complete.curve) == ({"val_accuracy": 0.875, "macs": 5000.0}, curve(3, accuracy=0.875))
-    assert complete.training == {"attempt": 2, "clock": 4.5}
+    assert complete.training == TrainingState(attempt=2, clock=4.5)
     assert failed.failure == Failure("nan", "the training loss must stay finite, got nan")
     assert [r.state for r in (failed, pruned, running)] == ["failed", "pruned", "running"]
     assert open_study(tmp_path / "mine", make_store(tmp_path / "mine", "postgres")).attribute("tail") == {"asks": 3}
@@ -235,7 +236,7 @@ Act = Callable[[Study], object]
         lambda study: study.add(candidate(1)),
         lambda study: study.tell(0, {"val_accuracy": 0.5, "macs": 5000}),
         lambda study: study.prune(0),
-        lambda study: study.note(0, curve(2), {"attempt": 1}),
+        lambda study: study.note(0, curve(2), TrainingState(attempt=1)),
         lambda study: study.set_attribute("tail", {"asks": 3}),
     ],
     ids=["add", "tell", "prune", "note", "attribute"],
