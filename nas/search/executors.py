@@ -1,156 +1,110 @@
-"""Who runs the jobs of a search, by what the workers' settings say, and the memory that a training may take there."""
+"""Executor of a search, and the memory and devices that a training may have there."""
 
 from __future__ import annotations
 
 import sys
-from typing import Protocol, runtime_checkable
-
-import torch
+from typing import cast
 
 from nas.config.training import Recipe
-from nas.config.workers import AUTO, RAY, WorkersSpec
+from nas.config.workers import AUTO, LOCAL, WorkersSpec
 from nas.data import DataInfo, DataSpec, settle
-from nas.data.transfer import Shipment
 from nas.jobs import Executor, Runner
 from nas.objectives.costs import StepMemory
 from nas.training.optimizer import state_slots
-from nas.workers.device_allocation import Spread, most_devices
-from nas.workers.devices import cores, machine_memory, slot_devices, smallest_share, visible_gpus
-from nas.workers.local.executor import LocalExecutor
-from nas.workers.local.process_reuse import AUTO_JOBS, Tenure
+from nas.workers.device_allocation import DeviceAllocation, max_devices
+from nas.workers.devices import cores, machine_memory, slot_devices, smallest_share
+from nas.workers.gpus import gpu_memory, visible_gpus
+from search_space.plugins import PluginKind
 
-PRELOADED = (
-    "nas.evaluation.trial_runner",
-    "kornia",
-    "torchmetrics",
-    "pytorch_lightning",
-    "torch",
-    "nas.workers.local.preload",
-)
+EXECUTOR = PluginKind("workers.name", "nas.workers", "make")
+ARGUMENTS = 2
+"""Positional arguments of `make`: the runner and the configuration of the workers."""
 
 
-@runtime_checkable
-class WithImages(Protocol):
-    """A runner that reads images."""
+def check_executor(workers: WorkersSpec) -> None:
+    """Refuse an executor that does not exist.
 
-    @property
-    def images(self) -> DataSpec:
-        """The images."""
-        ...
+    Raises:
+        PluginError: as above; the message lists the executors.
+    """
+    EXECUTOR.bind(workers.name, {}, arguments=ARGUMENTS)
 
 
 def executor_for(runner: Runner, workers: WorkersSpec) -> Executor:
-    """Slots that carry jobs out with `runner`.
+    """Return the executor that `workers` names; close it after use.
+
+    Args:
+        runner: runs the jobs; picklable.
+        workers: name of the executor and its settings.
 
     Raises:
-        ValueError: there is no such cluster, or it can't do what a training asks for.
+        ValueError: there is no such executor, or it can't provide what a training asks for.
     """
-    return _ray(runner, workers) if workers.name == RAY else _local(runner, workers)
+    make = EXECUTOR.bind(workers.name, {}, arguments=ARGUMENTS)
+    return cast(Executor, make(runner, workers))
 
 
-def spread_of(recipe: Recipe, workers: WorkersSpec) -> Spread:
-    """Over how many of the slots each network is trained.
+def allocation_of(recipe: Recipe, workers: WorkersSpec) -> DeviceAllocation:
+    """Return the rule that gives the number of devices of each trial.
 
     Raises:
-        ValueError: the slots are too few for it or share GPUs, or a batch is too small for so many devices.
+        ValueError: there are too few slots, they share GPUs, or a batch is too small for so many devices.
     """
     memory = StepMemory(slot_bytes(workers), recipe.batch_size, state_slots(recipe), recipe.ema_decay is not None)
     asked = workers.devices_per_trial
     if asked == 1:
-        return Spread(1, 1, memory)
-    if workers.name == RAY:
-        return _fixed(int(asked), recipe, memory)  # whether a machine has as many shows when the cluster is joined
-    slots = slot_devices(workers, _gpus_by_name())
+        return DeviceAllocation(1, 1, memory)
+    if workers.name != LOCAL:
+        return _fixed(int(asked), recipe, memory)  # the executor checks that a machine has as many
+    slots = slot_devices(workers, visible_gpus())
     if slots[0] is not None and len(set(slots)) < len(slots):
         raise ValueError(
             f"workers.devices_per_trial may be {asked} only where each slot has a GPU of its own, "
             f"got {len(slots)} slots on {len(set(slots))}"
         )
     if asked == AUTO:
-        return Spread(1, most_devices(len(slots), recipe.batch_size), memory, workers.device_gmacs)
+        return DeviceAllocation(1, max_devices(len(slots), recipe.batch_size), memory, workers.device_gmacs)
     devices = int(asked)
     if devices > len(slots):
         raise ValueError(f"workers.devices_per_trial must be at most the number of slots, {len(slots)}, got {devices}")
     return _fixed(devices, recipe, memory)
 
 
-def _fixed(devices: int, recipe: Recipe, memory: StepMemory) -> Spread:
+def _fixed(devices: int, recipe: Recipe, memory: StepMemory) -> DeviceAllocation:
     if 2 * devices > recipe.batch_size:
         raise ValueError(
             f"training.batch_size must be at least 2 a device, {2 * devices} over {devices}, got {recipe.batch_size}"
         )
-    return Spread(devices, devices, memory)
+    return DeviceAllocation(devices, devices, memory)
 
 
 def step_memory(recipe: Recipe, workers: WorkersSpec) -> StepMemory:
-    """What a training step of a recipe may take in the smallest slot, over as many devices as a trial may have.
+    """Return the memory of the smallest slot, for a training step over the maximum number of devices.
 
     Raises:
         ValueError: a trial can't have that many.
     """
-    return spread_of(recipe, workers).smallest
+    return allocation_of(recipe, workers).memory_at_most
 
 
 def settled_data(spec: DataSpec, info: DataInfo, workers: WorkersSpec) -> DataSpec:
-    """`spec` with its images held or streamed, by their size and what a slot has; logs which.
+    """Return `spec` with its images held or streamed, by their size and the memory of a slot; log which.
 
     Args:
         spec: the data.
-        info: what there is of them.
-        workers: the slots that they are for, which share out memory and cores.
+        info: size and shape of the images.
+        workers: the slots, which share the memory and the cores.
     """
-    if workers.name == RAY:  # its machines may be any: this one stands for them
+    if workers.name != LOCAL:  # the other machines are unknown: this one stands for them
         return settle(spec, info, min(slot_bytes(workers), machine_memory()), workers.threads_per_slot)
-    slots = len(slot_devices(workers, _gpus_by_name()))
+    slots = len(slot_devices(workers, visible_gpus()))
     return settle(spec, info, slot_bytes(workers), max(1, cores() // slots))
 
 
 def slot_bytes(workers: WorkersSpec) -> int:
-    """Memory that a training may take, whichever slot it gets; on the machines of a cluster nobody knows beforehand."""
+    """Return the bytes of memory that a training may use in any slot; unlimited on unknown machines."""
     if workers.slot_memory_gib is not None:
         return int(workers.slot_memory_gib * 2**30)
-    if workers.name == RAY:
+    if workers.name != LOCAL:
         return sys.maxsize
-    gpus = _gpus_by_name()
-    memory: dict[str | None, int] = {
-        name: torch.cuda.get_device_properties(index).total_memory for index, name in enumerate(gpus)
-    }
-    return smallest_share(slot_devices(workers, gpus), memory | {None: machine_memory()})
-
-
-def _local(runner: Runner, workers: WorkersSpec) -> LocalExecutor:
-    return LocalExecutor(
-        runner,
-        slot_devices(workers, _gpus_by_name()),
-        tenure=tenure_of(workers),
-        preload=PRELOADED,
-        deadline_seconds=_deadline_seconds(workers),
-    )
-
-
-def _ray(runner: Runner, workers: WorkersSpec) -> Executor:
-    try:
-        from nas.workers.ray.executor import RayExecutor  # noqa: PLC0415 - half a second, and an extra
-    except ModuleNotFoundError as error:
-        if error.name != "ray":
-            raise
-        raise ValueError("workers=ray needs Ray: pip install 'inception-nas[ray]'") from error
-    supplies = Shipment.of(runner.images) if isinstance(runner, WithImages) else None
-    return RayExecutor(
-        runner, workers, supplies=supplies, preload=PRELOADED, deadline_seconds=_deadline_seconds(workers)
-    )
-
-
-def _deadline_seconds(workers: WorkersSpec) -> float | None:
-    return None if workers.deadline_minutes is None else 60 * workers.deadline_minutes
-
-
-def tenure_of(workers: WorkersSpec) -> Tenure:
-    """How many jobs a child process serves."""
-    if workers.jobs_per_child == AUTO:
-        return Tenure(AUTO_JOBS, if_worth=True)
-    return Tenure(int(workers.jobs_per_child))
-
-
-def _gpus_by_name() -> tuple[str, ...]:
-    return visible_gpus(torch.cuda.device_count())
+    return smallest_share(slot_devices(workers, visible_gpus()), {**gpu_memory(), None: machine_memory()})

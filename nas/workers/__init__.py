@@ -1,1 +1,1 @@
-"""Who runs jobs, and where."""
+"""Executors: worker processes on this machine (`local`) and on the machines of a Ray cluster (`ray`)."""

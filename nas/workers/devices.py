@@ -1,4 +1,4 @@
-"""What a machine has to train on, and how it is shared out among slots."""
+"""Devices of this machine, and their allocation to slots."""
 
 from __future__ import annotations
 
@@ -12,22 +12,12 @@ MEMORY_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/
 
 
 def cores() -> int:
-    """CPU cores that this process may use."""
+    """Return the number of CPU cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def visible_gpus(count: int) -> tuple[str, ...]:
-    """The GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them.
-
-    Args:
-        count: how many torch sees.
-    """
-    named = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
-    return tuple(named[:count] if named else (str(index) for index in range(count)))
-
-
 def slot_devices(spec: WorkersSpec, gpus: Sequence[str]) -> tuple[str | None, ...]:
-    """The device of each slot: GPUs in turn, or None for the CPU.
+    """Return the device of each slot: the GPUs in turn, or None for the CPU.
 
     >>> slot_devices(WorkersSpec(slots=3), ["0", "1"])
     ('0', '1', '0')
@@ -40,10 +30,10 @@ def slot_devices(spec: WorkersSpec, gpus: Sequence[str]) -> tuple[str | None, ..
 
 
 def smallest_share(slots: Sequence[str | None], memory: Mapping[str | None, int]) -> int:
-    """Bytes of memory that a training may take, whichever slot it gets.
+    """Return the bytes of memory that a training may use in any of the slots.
 
     Args:
-        slots: the device of each slot, as `slot_devices` gives them.
+        slots: device of each slot, from `slot_devices`.
         memory: bytes of memory by device.
 
     >>> smallest_share(("0", "1", "0"), {"0": 80, "1": 48})
@@ -53,7 +43,7 @@ def smallest_share(slots: Sequence[str | None], memory: Mapping[str | None, int]
 
 
 def machine_memory(limits: Sequence[Path] = MEMORY_LIMITS) -> int:
-    """Bytes of memory that this machine has, or that a container leaves of it.
+    """Return the bytes of memory of this machine, or the limit of the container.
 
     Args:
         limits: files in which the system may state a limit.

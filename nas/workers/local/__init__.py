@@ -1,1 +1,44 @@
-"""Trainings in child processes of this machine."""
+"""Executor of worker processes on this machine, each pinned to a device."""
+
+from __future__ import annotations
+
+from nas.config.workers import AUTO, WorkersSpec
+from nas.jobs import Executor, Runner
+from nas.workers.devices import slot_devices
+from nas.workers.local.executor import LocalExecutor
+from nas.workers.local.process_reuse import AUTO_JOBS, ProcessReuse
+
+PRELOADED = (
+    "nas.evaluation.trial_runner",
+    "kornia",
+    "torchmetrics",
+    "pytorch_lightning",
+    "torch",
+    "nas.workers.local.preload",
+)
+"""Modules that a fork server imports once for all of its processes; the last one freezes the garbage collector."""
+
+
+def make(runner: Runner, workers: WorkersSpec) -> Executor:
+    """Return the executor of this machine, with a slot for each device.
+
+    Args:
+        runner: runs the jobs; picklable.
+        workers: slots, reuse of processes and deadline.
+    """
+    from nas.workers.gpus import visible_gpus  # noqa: PLC0415 - imports torch, which Ray's own workers do without
+
+    return LocalExecutor(
+        runner,
+        slot_devices(workers, visible_gpus()),
+        reuse=process_reuse(workers),
+        preload=PRELOADED,
+        deadline_seconds=workers.deadline_seconds,
+    )
+
+
+def process_reuse(workers: WorkersSpec) -> ProcessReuse:
+    """Return the number of jobs of a worker process: as configured, else by the cost of its start."""
+    if workers.jobs_per_child == AUTO:
+        return ProcessReuse(AUTO_JOBS, adaptive=True)
+    return ProcessReuse(int(workers.jobs_per_child))

@@ -1,8 +1,8 @@
-"""Jobs on this machine: each slot has a child of a fork server that has the heavy libraries loaded.
+"""Executor of jobs on this machine: each slot has a worker process, forked with the heavy libraries loaded.
 
-Processes of their own make a crash, a leak or an out-of-memory kill a matter of one job alone. A fresh one costs 0.08 s
-where spawning costs 4.4 s; where that and what follows from it still counts, a child serves several jobs. A job over
-several devices takes a slot and a fresh child for each of them, and ends with the first that fails or dies.
+Separate processes confine a crash, a leak or an out-of-memory kill to one job. A fresh one costs 0.08 s where spawning
+costs 4.4 s; if that still counts, a process runs several jobs. A job over several devices takes a slot and a fresh
+process for each of them, and fails as soon as one of them fails or dies.
 """
 
 from __future__ import annotations
@@ -16,212 +16,223 @@ from tempfile import TemporaryDirectory
 from typing import final
 
 from nas.jobs import Epoch, Failure, FailureKind, Job, Outcome, Runner
-from nas.workers.local.process_pool import GRACE_SECONDS, Child, Family
-from nas.workers.local.process_reuse import ONE_JOB, Tenure
+from nas.workers.local.process_pool import GRACE_SECONDS, ProcessPool, WorkerProcess
+from nas.workers.local.process_reuse import ONE_JOB, ProcessReuse
 from nas.workers.local.worker_process import STOP, Report
 
-LAST_WORDS_SECONDS = 2.0
+FAILURE_GRACE_SECONDS = 2.0
+"""Wait for the other ranks' reports after an error of one of them."""
+
 OnEpoch = Callable[[Job, Epoch], None]
 
 
 @final
 @dataclass
 class LocalHandle:
-    """A job that runs in child processes, one a device; the first speaks for all while all goes well."""
+    """A running job and its worker processes, one a device; the first is rank zero."""
 
     job: Job
-    children: tuple[Child, ...]
+    workers: tuple[WorkerProcess, ...]
     on_epoch: OnEpoch
     slots: tuple[int, ...]
     started: float
     rows: list[Epoch] = field(default_factory=list)
-    words: dict[Child, Report | None] = field(default_factory=dict)
-    failing: float | None = None
+    reports: dict[WorkerProcess, Report | None] = field(default_factory=dict)
+    failed_at: float | None = None
     overdue: bool = False
     ended: bool = False
 
     @property
-    def first(self) -> Child:
-        """The child that tells of epochs, and whose outcome is the job's."""
-        return self.children[0]
+    def rank_zero(self) -> WorkerProcess:
+        """The process that sends epochs, and whose outcome is the job's."""
+        return self.workers[0]
 
     @property
-    def speaking(self) -> tuple[Child, ...]:
-        """The children whose last word has not come."""
-        return tuple(child for child in self.children if child not in self.words)
+    def pending(self) -> tuple[WorkerProcess, ...]:
+        """The processes whose report has not arrived."""
+        return tuple(worker for worker in self.workers if worker not in self.reports)
+
+    @property
+    def is_over(self) -> bool:
+        """True if rank zero has ended the job, or the cause of its failure is known.
+
+        An error of one rank may follow from the death of another and arrive first, so the others get a grace period.
+        """
+        report = self.reports.get(self.rank_zero)
+        if report is not None and report.outcome.failure is None:
+            return True
+        if self.failed_at is None:
+            return False
+        certain = any(report is None or _fails_by_itself(report) for report in self.reports.values())
+        return certain or not self.pending or time.monotonic() > self.failed_at + FAILURE_GRACE_SECONDS
 
     def stop_after_epoch(self) -> None:
-        """Ask the children to end the job after its current epoch; the others go by the first."""
-        if not self.ended:  # the child may have another job by now
-            self.first.send(STOP)  # where it is gone already, `wait` will find that out
+        """Ask the job to end after its current epoch; the other ranks follow rank zero."""
+        if not self.ended:  # the process may have another job by now
+            self.rank_zero.send(STOP)  # if it is gone already, `wait` finds out
 
     def kill(self) -> None:
-        """End the job at once, and its children with it."""
-        for child in () if self.ended else self.children:
-            child.kill()
+        """Kill the job's processes."""
+        for worker in () if self.ended else self.workers:
+            worker.kill()
 
-    def hear(self, child: Child) -> None:
-        """Take one message of a child: an epoch, or its last word, which is None where it died without any."""
-        message = child.receive()
+    def receive(self, worker: WorkerProcess) -> None:
+        """Receive one message of a process: an epoch, its report, or the end of the pipe if it died."""
+        message = worker.receive()
         if isinstance(message, Epoch):
             self.rows.append(message)
             self.on_epoch(self.job, message)
-        else:
-            self.words[child] = message if isinstance(message, Report) else None
+            return
+        report = message if isinstance(message, Report) else None
+        self.reports[worker] = report
+        if self.failed_at is None and (report is None or report.outcome.failure):
+            self.failed_at = time.monotonic()
 
-    def over(self) -> bool:
-        """Whether the job's end is clear: the first has done it, or why a child failed is known.
 
-        A child's error may come of another's death, and reach the driver earlier, so that is waited for a little.
-        """
-        word = self.words.get(self.first)
-        if word is not None and word.outcome.failure is None:
-            return True
-        failed = [word for word in self.words.values() if word is None or word.outcome.failure]
-        if not failed:
-            return False
-        self.failing = self.failing or time.monotonic()
-        clear = any(
-            word is None or (word.outcome.failure and word.outcome.failure.kind != FailureKind.ERROR) for word in failed
-        )
-        return clear or not self.speaking or time.monotonic() > self.failing + LAST_WORDS_SECONDS
+def _fails_by_itself(report: Report) -> bool:
+    """Return whether the reported failure can't be a consequence of another rank's."""
+    return report.outcome.failure is not None and report.outcome.failure.kind != FailureKind.ERROR
 
 
 @final
 class LocalExecutor:
-    """Runs jobs in child processes on this machine."""
+    """Executor that runs jobs in worker processes on this machine."""
 
     def __init__(
         self,
         runner: Runner,
         devices: Sequence[str | None],
         *,
-        tenure: Tenure = ONE_JOB,
+        reuse: ProcessReuse = ONE_JOB,
         preload: Sequence[str] = (),
         deadline_seconds: float | None = None,
     ) -> None:
-        """Prepare; the fork server starts with the first job.
+        """Configure the slots; the fork server starts with the first job.
 
         Args:
-            runner: carries out a job; picklable.
-            devices: one entry a slot, at least one: the GPU that its jobs may see, None for the CPU.
-            tenure: how many jobs a child serves.
-            preload: modules that the fork server imports once for all children.
-            deadline_seconds: how long a job may take before it is killed; None for no limit.
+            runner: runs the jobs; picklable.
+            devices: device of each slot, at least one: the GPU that its jobs may see, or None for the CPU.
+            reuse: number of jobs of a worker process.
+            preload: modules that the fork server imports once for all processes.
+            deadline_seconds: seconds after which a job is killed, positive; None for no limit.
+
+        Raises:
+            ValueError: there is no device.
         """
         if not devices:
             raise ValueError("an executor needs at least one slot, got none")
-        self._family = Family(runner, tenure, preload)
+        self._pool = ProcessPool(runner, reuse, preload)
         self._devices = tuple(devices)
         self._deadline = deadline_seconds
         self._handles: list[LocalHandle] = []
-        self._idle: dict[int, Child] = {}
-        self._meetings: TemporaryDirectory[str] | None = None
-        self._met = 0
+        self._idle: dict[int, WorkerProcess] = {}
+        self._rendezvous: TemporaryDirectory[str] | None = None
+        self._groups = 0
 
     @property
     def slots(self) -> int:
-        """Jobs over one device that can run at once."""
+        """Number of single-device jobs that can run at once."""
         return len(self._devices)
 
     @property
     def handles(self) -> tuple[LocalHandle, ...]:
-        """The jobs that run now."""
+        """The running jobs."""
         return tuple(self._handles)
 
     def submit(self, job: Job, on_epoch: OnEpoch) -> LocalHandle:
-        """Start `job` on as many free slots as it takes devices, of which there must be enough."""
-        self._family.reap()
+        """Start `job` on as many free slots as it has devices.
+
+        Raises:
+            ValueError: too few slots are free.
+        """
+        self._pool.reap()
         free = sorted(set(range(self.slots)) - {slot for handle in self._handles for slot in handle.slots})
         if job.devices > len(free):
             raise ValueError(f"a job over {job.devices} devices needs as many free slots, got {len(free)}")
         slots = tuple(free[: job.devices])
-        children = (self._give(job, slots[0]),) if job.devices == 1 else self._spread(job, slots)
-        handle = LocalHandle(job, children, on_epoch, slots, time.monotonic())
+        workers = (self._start(job, slots[0]),) if job.devices == 1 else self._start_ranks(job, slots)
+        handle = LocalHandle(job, workers, on_epoch, slots, time.monotonic())
         self._handles.append(handle)
         return handle
 
     def wait(self, timeout: float) -> Sequence[Outcome]:
-        """Outcomes of the jobs that end within `timeout` seconds, at the first that does."""
+        """Block until a job ends, or for `timeout` seconds; return the outcomes of the jobs that ended."""
         until = time.monotonic() + timeout
         while True:
-            self._family.reap()
+            self._pool.reap()
             self._kill_overdue()
             left = max(0.0, until - time.monotonic())
-            ready = wait([child.connection for handle in self._handles for child in handle.speaking], left)
-            outcomes = [outcome for handle in list(self._handles) if (outcome := self._listen(handle, ready))]
+            ready = wait([worker.connection for handle in self._handles for worker in handle.pending], left)
+            outcomes = [outcome for handle in list(self._handles) if (outcome := self._receive(handle, ready))]
             if outcomes or left == 0.0:
                 return outcomes
 
     def close(self) -> None:
-        """Kill every child and wait for its end."""
+        """Kill all worker processes and wait for their end."""
         for handle in self._handles:
             handle.kill()
             handle.ended = True
-        for child in [*(child for handle in self._handles for child in handle.children), *self._idle.values()]:
-            self._family.let_go(child, patience=0.0)
+        for worker in [*(worker for handle in self._handles for worker in handle.workers), *self._idle.values()]:
+            self._pool.release(worker, grace=0.0)
         self._handles.clear()
         self._idle.clear()
-        self._family.reap(patient=True)
-        if self._meetings is not None:
-            self._meetings.cleanup()
-            self._meetings = None
+        self._pool.reap(block=True)
+        if self._rendezvous is not None:
+            self._rendezvous.cleanup()
+            self._rendezvous = None
 
-    def _give(self, job: Job, slot: int) -> Child:
-        """Give the job to the slot's child where it has one that waits, or else to a fresh one."""
-        child = self._idle.pop(slot, None)
-        if child is not None:
-            if child.ready and child.send(job):
-                return child
-            self._family.let_go(child)
-        child = self._family.start(self._devices[slot])
-        child.send(job)
-        return child
+    def _start(self, job: Job, slot: int) -> WorkerProcess:
+        """Send the job to the slot's idle process if it has one, else to a fresh one."""
+        worker = self._idle.pop(slot, None)
+        if worker is not None:
+            if worker.is_idle and worker.send(job):
+                return worker
+            self._pool.release(worker)
+        worker = self._pool.start(self._devices[slot])
+        worker.send(job)
+        return worker
 
-    def _spread(self, job: Job, slots: Sequence[int]) -> tuple[Child, ...]:
-        """Give the job to a fresh child on each of the slots."""
+    def _start_ranks(self, job: Job, slots: Sequence[int]) -> tuple[WorkerProcess, ...]:
+        """Send the job to a fresh process on each of the slots."""
         for slot in slots:
             if slot in self._idle:
-                self._family.let_go(self._idle.pop(slot))
-        self._meetings = self._meetings or TemporaryDirectory(prefix="nas-")
-        self._met += 1
-        meeting = Path(self._meetings.name) / str(self._met)
-        children = self._family.start_ranks([self._devices[slot] for slot in slots], meeting)
-        for child in children:
-            child.send(job)
-        return children
+                self._pool.release(self._idle.pop(slot))
+        self._rendezvous = self._rendezvous or TemporaryDirectory(prefix="nas-")
+        self._groups += 1
+        rendezvous = Path(self._rendezvous.name) / str(self._groups)
+        workers = self._pool.start_ranks([self._devices[slot] for slot in slots], rendezvous)
+        for worker in workers:
+            worker.send(job)
+        return workers
 
-    def _listen(self, handle: LocalHandle, ready: Sequence[object]) -> Outcome | None:
-        """Take a message of each child of a job that has one; the job's outcome, once there is one."""
-        for child in handle.speaking:
-            if child.connection in ready:
-                handle.hear(child)
-        if not handle.over():
+    def _receive(self, handle: LocalHandle, ready: Sequence[object]) -> Outcome | None:
+        """Receive a message of each process of a job that has one; return the job's outcome if the job is over."""
+        for worker in handle.pending:
+            if worker.connection in ready:
+                handle.receive(worker)
+        if not handle.is_over:
             return None
         self._handles.remove(handle)
         handle.ended = True
-        word = handle.words.get(handle.first)
-        if word is not None and word.stays:
-            self._idle[handle.slots[0]] = handle.first
-            return word.outcome
-        outcome = word.outcome if word is not None and word.outcome.failure is None else self._failure(handle)
-        for child in handle.children:
-            self._family.let_go(child)
+        report = handle.reports.get(handle.rank_zero)
+        if report is not None and report.stays:
+            self._idle[handle.slots[0]] = handle.rank_zero
+            return report.outcome
+        outcome = report.outcome if report is not None and report.outcome.failure is None else self._failed(handle)
+        for worker in handle.workers:
+            self._pool.release(worker)
         return outcome
 
-    def _failure(self, handle: LocalHandle) -> Outcome:
-        """What a job came to of which a child failed or died; the others are killed.
-
-        One that died takes the others' exchange of gradients with it, and so is what their failures come from.
-        """
-        for child in handle.speaking:
-            while child not in handle.words and child.connection.poll():
-                handle.hear(child)  # epochs that the first has told of, or a death at the same time
-        for child in handle.speaking:
-            child.kill()
-        word, failure = handle.words.get(handle.first), _why(handle)
-        if word is not None and word.outcome.failure is failure:
-            return word.outcome
+    def _failed(self, handle: LocalHandle) -> Outcome:
+        """Return the outcome of a job of which a process failed or died, and kill the others."""
+        for worker in handle.pending:
+            while worker not in handle.reports and worker.connection.poll():
+                handle.receive(worker)  # epochs of rank zero that are on their way, or a death at the same time
+        for worker in handle.pending:
+            worker.kill()
+        report, failure = handle.reports.get(handle.rank_zero), _cause(handle)
+        if report is not None and report.outcome.failure is failure:
+            return report.outcome
         return Outcome(handle.job, tuple(handle.rows), None, failure)
 
     def _kill_overdue(self) -> None:
@@ -233,21 +244,24 @@ class LocalExecutor:
                 handle.kill()
 
 
-def _why(handle: LocalHandle) -> Failure:
-    """Why a job failed: its deadline, a death, a failure of a kind of its own, or the first error, in this order."""
+def _cause(handle: LocalHandle) -> Failure:
+    """Return the cause of a job's failure: its deadline, else a death, else a specific failure, else the first error.
+
+    A rank that dies breaks the gradient exchange of the others, so their failures are consequences of its death.
+    """
     if handle.overdue:
         return Failure(FailureKind.DEADLINE, f"trial {handle.job.trial} took longer than its deadline and was killed")
-    dead = [child for child, word in handle.words.items() if word is None]
+    dead = [worker for worker, report in handle.reports.items() if report is None]
     if dead:
         return _death(handle, dead[0])
-    failures = [(w.moment, w.outcome.failure) for w in handle.words.values() if w and w.outcome.failure]
+    failures = [(r.sent_at, r.outcome.failure) for r in handle.reports.values() if r and r.outcome.failure]
     return min(failures, key=lambda failed: (failed[1].kind == FailureKind.ERROR, failed[0]))[1]
 
 
-def _death(handle: LocalHandle, child: Child) -> Failure:
-    child.process.join(GRACE_SECONDS)
-    code = child.process.exitcode
+def _death(handle: LocalHandle, worker: WorkerProcess) -> Failure:
+    worker.process.join(GRACE_SECONDS)
+    code = worker.process.exitcode
     how = f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
-    index, count = handle.children.index(child), len(handle.children)
+    index, count = handle.workers.index(worker), len(handle.workers)
     which = "the process" if count == 1 else f"process {index + 1} of {count}"
     return Failure(FailureKind.DIED, f"{which} of trial {handle.job.trial} ended with {how} and without an outcome")

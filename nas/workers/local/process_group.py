@@ -1,4 +1,4 @@
-"""A job over several devices: its processes find each other, and form a torch process group over the loopback alone."""
+"""torch process group of a job over several devices, on the loopback interface alone."""
 
 from __future__ import annotations
 
@@ -13,41 +13,41 @@ from nas.jobs import Control, Job, Outcome, Runner
 
 @final
 @dataclass(frozen=True)
-class Rank:
-    """Carries out a job as one of its processes.
+class RankRunner:
+    """Runner of one rank of a job.
 
     Attributes:
-        runner: carries it out together with the other processes, once there is a process group.
-        index: which of the processes this is, from 0.
-        meeting: a file that does not exist yet, known to these processes alone.
+        runner: runs the job once the process group exists.
+        rank: this process' rank, from 0.
+        rendezvous: path of a file that does not exist yet, known to the ranks of this job alone.
     """
 
     runner: Runner
-    index: int
-    meeting: Path
+    rank: int
+    rendezvous: Path
 
     def __call__(self, job: Job, control: Control) -> Outcome:
-        """Run `job` when all of its processes are there."""
-        join_group(self.index, job.devices, self.meeting)
+        """Run `job` once all of its ranks have joined."""
+        join_process_group(self.rank, job.devices, self.rendezvous)
         return self.runner(job, control)
 
 
-def join_group(index: int, count: int, meeting: Path) -> None:
-    """Form a process group with the other processes of the job; returns when all are there.
+def join_process_group(rank: int, world_size: int, rendezvous: Path) -> None:
+    """Join the job's process group; return once all ranks have joined.
 
-    NCCL carries it where this process sees a GPU, gloo otherwise. They meet by a file rather than at a port: torch's
-    own store listens on every network interface, and a port that was free a moment ago may be another job's by now.
+    The backend is NCCL if this process sees a GPU, gloo otherwise. The rendezvous is a file rather than a port: torch's
+    TCP store listens on every network interface, and a port that was free a moment ago may be another job's by now.
 
     Args:
-        index: which of the processes this is, from 0.
-        count: how many there are.
-        meeting: a file that does not exist yet, known to these processes alone.
+        rank: this process' rank, from 0.
+        world_size: number of ranks.
+        rendezvous: path of a file that does not exist yet, known to the ranks of this job alone.
     """
-    from torch import cuda, distributed  # noqa: PLC0415 - whoever only starts children does without torch
+    from torch import cuda, distributed  # noqa: PLC0415 - a process that only starts workers does without torch
 
     loopback = next((name for _, name in socket.if_nameindex() if name.startswith("lo")), "lo")
-    # Forced, not a default: what a cluster exports for jobs over many machines would open this one to the network.
+    # Forced, not a default: a setting that a cluster exports for multi-node jobs would open this one to the network.
     os.environ["GLOO_SOCKET_IFNAME"] = os.environ["NCCL_SOCKET_IFNAME"] = loopback
     backend = "nccl" if cuda.is_available() else "gloo"
-    store = distributed.FileStore(str(meeting), count)  # type: ignore[attr-defined]  # torch's stub lacks it
-    distributed.init_process_group(backend, store=store, rank=index, world_size=count)
+    store = distributed.FileStore(str(rendezvous), world_size)  # type: ignore[attr-defined]  # torch's stub lacks it
+    distributed.init_process_group(backend, store=store, rank=rank, world_size=world_size)

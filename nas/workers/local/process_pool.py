@@ -1,4 +1,4 @@
-"""Child processes as the driver sees them: how they are started, spoken to, and let go of."""
+"""Worker processes on the driver's side: start, messages, release."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, final
 
 from nas.jobs import Job, Runner
-from nas.workers.local.process_group import Rank
-from nas.workers.local.process_reuse import ONE_JOB, Tenure
+from nas.workers.local.process_group import RankRunner
+from nas.workers.local.process_reuse import ONE_JOB, ProcessReuse
 from nas.workers.local.worker_process import serve
 
 GRACE_SECONDS = 5.0
@@ -24,115 +24,117 @@ GRACE_SECONDS = 5.0
 
 @final
 @dataclass(frozen=True, eq=False)
-class Child:
-    """A child process, and the driver's end of the pipe to it."""
+class WorkerProcess:
+    """A worker process and the driver's end of the pipe to it."""
 
     process: ForkServerProcess
     connection: Connection
 
     @property
-    def ready(self) -> bool:
-        """Whether it lives and waits for a job, as far as one can see."""
+    def is_idle(self) -> bool:
+        """True if it appears to be alive and waiting for a job."""
         return self.process.is_alive() and not self.connection.poll()
 
-    def send(self, order: Job | str) -> bool:
-        """Give an order; whether it could be given."""
+    def send(self, command: Job | str) -> bool:
+        """Send a command; return False if the process is gone."""
         try:
-            self.connection.send(order)
+            self.connection.send(command)
         except OSError:
-            return False  # the child is gone
+            return False
         return True
 
     def receive(self) -> Any:
-        """Its next message; None where there will be no other."""
+        """Return the next message, or None if the process has closed the pipe."""
         try:
             return self.connection.recv()
         except (EOFError, OSError):
             return None
 
     def kill(self) -> None:
-        """End it at once."""
+        """Kill the process."""
         self.process.kill()
 
 
 @final
-class Family:
-    """Starts children from a fork server, and sees them off."""
+class ProcessPool:
+    """Starts worker processes from a fork server, and waits for those that are released."""
 
-    def __init__(self, runner: Runner, tenure: Tenure, preload: Sequence[str]) -> None:
-        """Prepare; the fork server starts with the first child.
+    def __init__(self, runner: Runner, reuse: ProcessReuse, preload: Sequence[str]) -> None:
+        """Configure the fork server; it starts with the first process.
 
         Args:
-            runner: carries out the jobs of all children; picklable.
-            tenure: how many jobs a child serves.
-            preload: modules that the fork server imports once for all children.
+            runner: runs the jobs of all processes; picklable.
+            reuse: number of jobs of a process.
+            preload: modules that the fork server imports once for all processes.
         """
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(list(preload))
         self._runner = runner
-        self._tenure = tenure
-        self._leaving: list[tuple[ForkServerProcess, float]] = []
+        self._reuse = reuse
+        self._ending: list[tuple[ForkServerProcess, float]] = []
 
     @property
-    def leaving(self) -> int:
-        """Children that have been let go of and have not ended yet."""
-        return len(self._leaving)
+    def ending(self) -> int:
+        """Number of released processes that have not ended yet."""
+        return len(self._ending)
 
-    def start(self, device: str | None) -> Child:
-        """A fresh child that sees `device`, every device for None, and waits for its first job."""
-        return self._start(self._runner, device, self._tenure)
+    def start(self, device: str | None) -> WorkerProcess:
+        """Start a process that sees `device`, or every device for None, and waits for its first job."""
+        return self._start(self._runner, device, self._reuse)
 
-    def start_ranks(self, devices: Sequence[str | None], meeting: Path) -> tuple[Child, ...]:
-        """A fresh child a device, which wait for one job that they carry out together.
+    def start_ranks(self, devices: Sequence[str | None], rendezvous: Path) -> tuple[WorkerProcess, ...]:
+        """Start a process for each device, all of which wait for one job that they run together.
 
         Args:
-            devices: what each sees, as for `start`.
-            meeting: a file by which they find each other; it does not exist yet.
+            devices: device of each process, as in `start`.
+            rendezvous: path of a file by which they form their process group; it does not exist yet.
         """
-        ranks = [Rank(self._runner, index, meeting) for index in range(len(devices))]
+        ranks = [RankRunner(self._runner, rank, rendezvous) for rank in range(len(devices))]
         return tuple(self._start(rank, device, ONE_JOB) for rank, device in zip(ranks, devices, strict=True))
 
-    def _start(self, runner: Runner, device: str | None, tenure: Tenure) -> Child:
+    def _start(self, runner: Runner, device: str | None, reuse: ProcessReuse) -> WorkerProcess:
         ours, theirs = self._context.Pipe()
-        arguments = (runner, theirs, device, tenure)
+        arguments = (runner, theirs, device, reuse)
         process = self._context.Process(target=serve, args=arguments, name="nas slot", daemon=True)
-        with _deaf_to_interrupts():
+        with interrupts_blocked():
             process.start()
-        theirs.close()  # so that the child's death shows as the end of the pipe
-        return Child(process, ours)
+        theirs.close()  # so that the death of the process shows as the end of the pipe
+        return WorkerProcess(process, ours)
 
-    def let_go(self, child: Child, patience: float = GRACE_SECONDS) -> None:
-        """Close the pipe, upon which a child ends by itself; one that has not after `patience` seconds is killed."""
-        child.connection.close()
-        self._leaving.append((child.process, time.monotonic() + patience))
+    def release(self, worker: WorkerProcess, grace: float = GRACE_SECONDS) -> None:
+        """Close the pipe, upon which the process ends by itself; kill it if it has not ended after `grace` seconds."""
+        worker.connection.close()
+        self._ending.append((worker.process, time.monotonic() + grace))
 
-    def reap(self, *, patient: bool = False) -> None:
-        """Forget the children that have ended; no slot waits until its last child's memory is given back.
+    def reap(self, *, block: bool = False) -> None:
+        """Reap the released processes that have ended, and kill those whose grace is over.
+
+        A slot need not wait until the memory of its last process is freed.
 
         Args:
-            patient: wait for the end of every one of them.
+            block: wait until all of them have ended.
         """
-        staying = []
-        for process, until in self._leaving:
+        alive = []
+        for process, until in self._ending:
             if process.is_alive() and time.monotonic() > until:
                 process.kill()
-            if patient:
+            if block:
                 process.join()
             if process.is_alive():
-                staying.append((process, until))
+                alive.append((process, until))
             else:
                 process.close()
-        self._leaving = staying
+        self._ending = alive
 
 
 @contextmanager
-def _deaf_to_interrupts() -> Iterator[None]:
-    """Start processes that Ctrl-C does not reach: it goes to the whole group, and the driver decides what it means.
+def interrupts_blocked() -> Iterator[None]:
+    """Start processes that Ctrl-C does not reach: it goes to the whole process group, and the driver acts on it.
 
-    What is blocked stays blocked in the fork server and in all of its children. For the driver itself an interrupt is
-    put off to the end of the block.
+    A blocked signal stays blocked in the fork server and in all processes that it forks. In the driver itself an
+    interrupt is delivered at the end of the block.
     """
-    resource_tracker.ensure_running()  # starting it lifts the block, so it is started before
+    resource_tracker.ensure_running()  # starting it unblocks the signal, so it is started first
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

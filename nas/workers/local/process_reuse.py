@@ -1,4 +1,4 @@
-"""How many jobs a child serves before a fresh one takes its place."""
+"""Number of jobs that a worker process runs before it is replaced."""
 
 from __future__ import annotations
 
@@ -7,56 +7,56 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 AUTO_JOBS = 50
-WORTH = 0.05
+START_SHARE = 0.05
 
 
 @dataclass(frozen=True)
-class Tenure:
-    """How long a child serves.
+class ProcessReuse:
+    """Limit on the jobs that a worker process runs one after the other.
 
-    A fresh child a job makes whatever a job leaves behind a matter of that job alone. What it costs is memory that is
-    copied from the fork server, and all that torch, Lightning and CUDA do the first time.
+    A fresh process for each job confines leaks to that job. It costs memory that is copied from the fork server, and
+    the first-time work of torch, Lightning and CUDA.
 
     Attributes:
-        jobs: jobs that a child serves at most, at least 1.
-        if_worth: the child goes earlier where its start cost at most 5 % of the job that it has just done.
+        jobs: maximum number of jobs of a process, at least 1.
+        adaptive: replace the process earlier if its start cost at most 5 % of the job that it has just ended.
 
     Raises:
-        ValueError: no job at all.
+        ValueError: `jobs` is below 1.
     """
 
     jobs: int = 1
-    if_worth: bool = False
+    adaptive: bool = False
 
     def __post_init__(self) -> None:
         if self.jobs < 1:
-            raise ValueError(f"a child serves at least 1 job, got {self.jobs}")
+            raise ValueError(f"a worker process must run at least 1 job, got {self.jobs}")
 
-    def goes_on(self, served: int, start: float | None, took: float) -> bool:
-        """Whether a child stays for another job.
+    def keeps(self, jobs_done: int, start: float | None, last_job: float) -> bool:
+        """Return whether a process stays for another job.
 
         Args:
-            served: jobs that it has done, the last one included.
-            start: seconds that its start has cost, see `start_seconds`; None where that is not known.
-            took: seconds of the last job.
+            jobs_done: jobs that it has ended, the last one included.
+            start: seconds that its start cost, see `start_seconds`; None if unknown.
+            last_job: seconds of the last job.
         """
-        worth = not self.if_worth or start is None or start > WORTH * took
-        return served < self.jobs and worth
+        start_is_costly = not self.adaptive or start is None or start > START_SHARE * last_job
+        return jobs_done < self.jobs and start_is_costly
 
 
-ONE_JOB = Tenure()
+ONE_JOB = ProcessReuse()
 
 
 def start_seconds(ready: float, epochs: Sequence[float]) -> float | None:
-    """What a child's start has cost: until it was ready, and by how much its first epoch took longer.
+    """Return the cost of a process' start: the time until it was ready, plus the excess of its first epoch.
 
     Args:
-        ready: processor seconds from the child's fork until it could take its first job; the clock's would count the
-            start of the fork server too.
+        ready: processor seconds from the fork until the process could take its first job; wall-clock seconds would
+            include the start of the fork server.
         epochs: seconds from that job's start to the end of its first epoch, then from each epoch's end to the next.
 
     Returns:
-        Seconds; None where a single epoch has nothing to be compared with.
+        Seconds; None for fewer than two epochs, as the first has then nothing to be compared with.
 
     >>> start_seconds(0.25, [1.75, 0.5, 0.5, 0.5])
     1.5

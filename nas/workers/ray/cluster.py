@@ -1,4 +1,4 @@
-"""The Ray cluster that a search runs on: joined or started, and what of it a training asks for."""
+"""Connection to a Ray cluster, and the resources that a training requests there."""
 
 from __future__ import annotations
 
@@ -29,25 +29,25 @@ log = logging.getLogger(__name__)
 
 
 class ClusterError(ValueError):
-    """The cluster can't be had, or can't do what is asked of it; a search that it ends can be resumed."""
+    """Error of a cluster that can't be reached or lacks the resources; a search that it ends can be resumed."""
 
 
 @dataclass(frozen=True)
-class Request:
-    """What one training asks of a machine, or one device of it.
+class ResourceRequest:
+    """Resources that a training requests for each of its devices.
 
     Attributes:
-        cpus: CPUs, at least 0.
-        gpus: GPUs, or a share of one, at least 0.
+        cpus: number of CPUs, at least 0.
+        gpus: number of GPUs, or a share of one, at least 0.
     """
 
     cpus: float
     gpus: float
 
-    def at_once(self, resources: Mapping[str, float]) -> int:
-        """How many such trainings a machine with these resources runs at once.
+    def capacity(self, resources: Mapping[str, float]) -> int:
+        """Return the number of such trainings that a machine with these resources runs at once.
 
-        >>> Request(cpus=2, gpus=0.5).at_once({"CPU": 8, "GPU": 1})
+        >>> ResourceRequest(cpus=2, gpus=0.5).capacity({"CPU": 8, "GPU": 1})
         2
         """
         counts = [] if self.cpus == 0 else [_times(resources.get("CPU", 0.0), self.cpus)]
@@ -56,9 +56,9 @@ class Request:
             counts.append(gpus * _times(1.0, self.gpus) if self.gpus < 1 else _times(gpus, self.gpus))
         return min(counts)
 
-    def times(self, devices: int) -> Request:
-        """What a training over several devices asks for."""
-        return Request(self.cpus * devices, self.gpus * devices)
+    def over(self, devices: int) -> ResourceRequest:
+        """Return the request of a training over several devices."""
+        return ResourceRequest(self.cpus * devices, self.gpus * devices)
 
     def __str__(self) -> str:
         return f"{self.cpus:g} CPUs and {self.gpus:g} GPUs"
@@ -69,30 +69,30 @@ def _times(whole: float, part: float) -> int:
 
 
 def machines() -> list[Mapping[str, float]]:
-    """The resources of every machine that the cluster has now."""
+    """Return the resources of every machine of the cluster."""
     return [node["Resources"] for node in ray.nodes() if node["Alive"]]
 
 
-def request_of(spec: WorkersSpec, nodes: Sequence[Mapping[str, float]]) -> Request:
-    """What a training asks for each device: as set, else a GPU where the cluster has any, and a CPU a thread.
+def resource_request(spec: WorkersSpec, nodes: Sequence[Mapping[str, float]]) -> ResourceRequest:
+    """Return the request of each device: as configured, else a GPU if the cluster has any, and a CPU a thread.
 
     Raises:
-        ClusterError: no machine of the cluster can meet it.
+        ClusterError: no machine of the cluster has these resources.
     """
     any_gpu = any(node.get("GPU", 0.0) >= 1 for node in nodes)
     cpus = spec.threads_per_slot if spec.cpus_per_trial is None else spec.cpus_per_trial
-    request = Request(cpus, float(any_gpu) if spec.gpus_per_trial is None else spec.gpus_per_trial)
-    whole = request.times(int(spec.devices_per_trial))
-    if not any(whole.at_once(node) for node in nodes):
+    request = ResourceRequest(cpus, float(any_gpu) if spec.gpus_per_trial is None else spec.gpus_per_trial)
+    whole = request.over(int(spec.devices_per_trial))
+    if not any(whole.capacity(node) for node in nodes):
         raise ClusterError(
             f"some machine of the Ray cluster must have what a training asks for, {whole}; "
-            f"the {len(nodes)} that there are have {_best(nodes)} at most: "
+            f"the {len(nodes)} that there are have {_maxima(nodes)} at most: "
             f"lower workers.cpus_per_trial or workers.gpus_per_trial, or add a machine"
         )
     return request
 
 
-def _best(nodes: Sequence[Mapping[str, float]]) -> str:
+def _maxima(nodes: Sequence[Mapping[str, float]]) -> str:
     most = {name: max((node.get(name, 0.0) for node in nodes), default=0.0) for name in ("CPU", "GPU")}
     return f"{most['CPU']:g} CPUs and {most['GPU']:g} GPUs"
 
@@ -101,19 +101,19 @@ def connect(spec: WorkersSpec) -> bool:
     """Join the cluster at `spec.address`, or start one on this machine that ends with this process.
 
     Returns:
-        Whether to disconnect at the end: False where this process had joined a cluster before.
+        True if the caller has to disconnect; False if this process had joined a cluster before.
 
     Raises:
-        ClusterError: there is no cluster at the address, or it doesn't let us in.
+        ClusterError: there is no cluster at the address, or it refuses the connection.
     """
     if ray.is_initialized():
         return False
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # Ray's default today; unsaid, it warns
-    _keep_standard_output()
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # Ray's default today; it warns if this is unset
+    _keep_stdout_clean()
     address = spec.address or AUTO
-    with _signals_kept():
-        found = _running() if address == AUTO else None if address == LOCAL else address
+    with _sigterm_handler_kept():
+        found = _running_address() if address == AUTO else None if address == LOCAL else address
         if found is None:
             _start(spec)
         else:
@@ -121,8 +121,8 @@ def connect(spec: WorkersSpec) -> bool:
     return True
 
 
-def _running() -> str | None:
-    """Where Ray's own `auto` would look: the environment, then what was started last on this machine, if it answers."""
+def _running_address() -> str | None:
+    """Return the address that Ray's own `auto` would find: $RAY_ADDRESS, else the last cluster started here if it runs."""
     named = os.environ.get("RAY_ADDRESS")
     if named:
         return named
@@ -151,7 +151,7 @@ def _join(address: str) -> None:
 
 
 def _answers(address: str) -> bool:
-    """Whether anybody listens at HOST:PORT."""
+    """Return whether HOST:PORT accepts a connection."""
     host, _, port = address.rpartition(":")
     try:
         socket.create_connection((host.strip("[]"), int(port)), ANSWER_SECONDS).close()
@@ -161,13 +161,13 @@ def _answers(address: str) -> bool:
 
 
 def _start(spec: WorkersSpec) -> None:
-    """Start a cluster of this machine alone: on the loopback address, behind a token that is written nowhere."""
+    """Start a cluster of this machine alone: on the loopback address, with a token that is not written to disk."""
     each = spec.threads_per_slot if spec.cpus_per_trial is None else spec.cpus_per_trial
     asked = 0 if spec.slots == AUTO else ceil(int(spec.slots) * each)
-    # Ray would write a token into the home folder, for others to read. One that the person has set is kept.
+    # Ray would write a token into the home folder, for others to read. One that the user has set is kept.
     if not any(os.environ.get(name) for name in TOKENS):
         os.environ[TOKENS[0]] = secrets.token_hex(32)
-    # Ray gives way to all other programs by default, which children on a local slot don't.
+    # Ray lowers the priority of its workers by default; worker processes of a local slot have the normal one.
     os.environ.setdefault("RAY_worker_niceness", "0")
     with _loopback():
         ray.init(
@@ -180,20 +180,20 @@ def _start(spec: WorkersSpec) -> None:
     log.info("started a Ray cluster on this machine")
 
 
-def _keep_standard_output() -> None:
-    """Ray prints what happens to machines on standard output, where a command's result is to stand alone."""
+def _keep_stdout_clean() -> None:
+    """Send Ray's messages about machines to the log; standard output is for a command's result alone."""
     worker: Any = import_module("ray._private.worker")
     worker.print_to_stdstream = _log_event
 
 
 def _log_event(event: Mapping[str, Any], *_: object, **__: object) -> None:
     lines = "\n".join(event["lines"]).strip().splitlines()
-    log.warning("Ray: %s", lines[0] if lines else "an event without a word")
+    log.warning("Ray: %s", lines[0] if lines else "an event without text")
 
 
 @contextmanager
 def _loopback() -> Iterator[None]:
-    """Ray binds to the loopback address where it takes clusters for impossible, which it decides by this constant."""
+    """Make Ray bind to the loopback address, which it does if this constant says that clusters are unsupported."""
     constants: Any = import_module("ray._private.ray_constants")
     before = constants.ENABLE_RAY_CLUSTER
     constants.ENABLE_RAY_CLUSTER = False
@@ -204,8 +204,8 @@ def _loopback() -> Iterator[None]:
 
 
 @contextmanager
-def _signals_kept() -> Iterator[None]:
-    """Ray takes SIGTERM for itself when it is started."""
+def _sigterm_handler_kept() -> Iterator[None]:
+    """Restore the handler of SIGTERM, which Ray replaces when it starts."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

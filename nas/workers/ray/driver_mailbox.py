@@ -1,4 +1,4 @@
-"""The driver's end of the mailbox: takes what tasks say, keeps what they send and answers, in threads of its own."""
+"""Driver's side of the mailbox: threads that receive the tasks' messages, keep their files and reply."""
 
 from __future__ import annotations
 
@@ -17,149 +17,152 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from nas.jobs import Failure, FailureKind, Job
 from nas.jobs.failures import disk_failure
 from nas.workers.local.worker_process import LOG_FILE
-from nas.workers.ray.folder_sync import Changes, apply
+from nas.workers.ray.folder_sync import FolderChanges, apply_changes
 from nas.workers.ray.messages import (
-    Arrived,
-    Ended,
+    DriverMessage,
     EpochEnded,
-    Go,
-    Lost,
+    FilePart,
+    FileRequest,
+    FileTransfer,
+    JobEnded,
     Mailbox,
-    Order,
-    Part,
-    Post,
-    Supplies,
-    Wanted,
+    StartJob,
+    TaskLost,
+    TaskMessage,
+    TaskStarted,
 )
-from nas.workers.ray.task import signature
+from nas.workers.ray.task import token_signature
 
-WAITERS = 100_000
-"""Calls that the mailbox holds open at once, one a task; Ray takes a limit, and none is meant."""
+MAX_CONCURRENCY = 100_000
+"""Concurrent calls of the mailbox, one a task; Ray requires a limit, and none is meant."""
 
-CHECKPOINTS = {".pt", ".unreadable"}
-"""What files of a training's state end in; the second where one was set aside."""
+CHECKPOINT_SUFFIXES = {".pt", ".unreadable"}
+"""Suffixes of checkpoints; the second of those that could not be read."""
 
-News = EpochEnded | Ended | Lost
+JobEvent = EpochEnded | JobEnded | TaskLost
 
 
 @final
-class Desk:
-    """Keeps the mailbox and the account of the tasks that are out."""
+class DriverMailbox:
+    """Mailbox with the register of running tasks; `events` is a queue of (key, event), None once it is closed."""
 
-    def __init__(self, supplies: Supplies | None) -> None:
-        """Open the mailbox, on the driver's machine.
+    def __init__(self, transfer: FileTransfer | None) -> None:
+        """Start the mailbox on the driver's machine.
 
         Args:
-            supplies: what tasks on machines that don't have them may fetch.
+            transfer: files that tasks on machines that lack them may request.
         """
-        beside = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         actor: Any = ray.remote(Mailbox)
-        self.mailbox = actor.options(num_cpus=0, max_concurrency=WAITERS, scheduling_strategy=beside).remote()
-        self.news: SimpleQueue[tuple[int, News] | None] = SimpleQueue()
-        self._supplies = supplies
-        self._out: dict[int, tuple[Job, str]] = {}
-        self._begun: set[int] = set()
-        self._outbox: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
-        self._threads = [threading.Thread(target=work, daemon=True) for work in (self._take, self._send)]
+        self.actor = actor.options(num_cpus=0, max_concurrency=MAX_CONCURRENCY, scheduling_strategy=here).remote()
+        self.events: SimpleQueue[tuple[int, JobEvent] | None] = SimpleQueue()
+        self._transfer = transfer
+        self._running: dict[int, tuple[Job, str]] = {}
+        self._started: set[int] = set()
+        self._calls: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
+        self._threads = [threading.Thread(target=work, daemon=True) for work in (self._receive, self._make_calls)]
         for thread in self._threads:
             thread.start()
 
-    def enter(self, key: int, job: Job) -> str:
-        """Take a job into the account; the name of the token that it finds where it sees the driver's own folder."""
+    def register(self, key: int, job: Job) -> str:
+        """Register a task and return the name of the token by which it recognises the driver's own folder."""
         token = f".token-{secrets.token_hex(16)}"
         job.folder.mkdir(parents=True, exist_ok=True)
         for old in job.folder.glob(".token-*"):  # of a driver that was killed
             old.unlink(missing_ok=True)
         (job.folder / token).write_text(token, encoding="ascii")
-        self._out[key] = job, token
+        self._running[key] = job, token
         return token
 
-    def say(self, key: int, order: Order) -> None:
-        """Say something to a task, soon."""
-        self.soon(partial(self.mailbox.order.remote, key, order))
+    def send(self, key: int, message: DriverMessage) -> None:
+        """Send a message to a task, without waiting."""
+        self.call_soon(partial(self.actor.send_to_task.remote, key, message))
 
-    def lost(self, key: int, loss: Lost) -> None:
-        """Take note, behind everything that the task has said itself, that it has ended without an outcome."""
-        self.soon(partial(self.mailbox.post.remote, key, loss))
+    def report_lost(self, key: int, loss: TaskLost) -> None:
+        """Queue the loss of a task behind all messages that the task has sent."""
+        self.call_soon(partial(self.actor.send_to_driver.remote, key, loss))
 
-    def soon(self, call: Callable[[], object]) -> None:
-        """Make a call to Ray soon; this may itself be called where a signal has interrupted such a call."""
-        self._outbox.put(call)
+    def call_soon(self, call: Callable[[], object]) -> None:
+        """Call Ray from a thread; safe in a signal handler that has interrupted another such call."""
+        self._calls.put(call)
 
-    def begun(self, key: int) -> bool:
-        """Whether a task has begun to run."""
-        return key in self._begun
+    def has_started(self, key: int) -> bool:
+        """Return whether a task has started to run."""
+        return key in self._started
 
     def close(self) -> None:
-        """Close the mailbox. Tasks that still wait at it end."""
-        self._outbox.put(None)
-        ray.kill(self.mailbox)
+        """Kill the mailbox; tasks that wait for a message end."""
+        self._calls.put(None)
+        ray.kill(self.actor)
         for thread in self._threads:
             thread.join()
 
-    def _send(self) -> None:
-        while (call := self._outbox.get()) is not None:
+    def _make_calls(self) -> None:
+        while (call := self._calls.get()) is not None:
             call()
 
-    def _take(self) -> None:
+    def _receive(self) -> None:
         try:
             while True:
-                for key, post in ray.get(self.mailbox.take.remote()):
-                    self._read(key, post)
+                for key, message in ray.get(self.actor.receive_from_tasks.remote()):
+                    self._handle(key, message)
         except ray.exceptions.RayError:
             return  # the mailbox is closed, or lost
         finally:
-            self.news.put(None)
+            self.events.put(None)
 
-    def _read(self, key: int, post: Post) -> None:
-        """Deal with what a task has said, unless it is known to have ended; a job whose files can't be kept failed."""
-        if key not in self._out:
+    def _handle(self, key: int, message: TaskMessage) -> None:
+        """Act on a message of a registered task; a job whose files can't be kept has failed."""
+        if key not in self._running:
             return
-        job, token = self._out[key]
+        job, token = self._running[key]
         try:
-            match post:
-                case Arrived(signed):
-                    self._begun.add(key)
-                    self.say(key, _go(job, job.folder / token, signed=signed))
-                case Wanted(name, offset):
-                    assert self._supplies is not None
-                    self.say(key, Part(self._supplies.read(name, offset)))
+            match message:
+                case TaskStarted(token_signed):
+                    self._started.add(key)
+                    self.send(key, _start_message(job, job.folder / token, token_signed=token_signed))
+                case FileRequest(name, offset):
+                    assert self._transfer is not None
+                    self.send(key, FilePart(self._transfer.read(name, offset)))
                 case EpochEnded(_, changes):
                     _keep(job, changes)
-                    self.news.put((key, post))
-                case Ended(outcome, changes):
+                    self.events.put((key, message))
+                case JobEnded(outcome, changes):
                     _keep(job, changes)
                     checkpoint = outcome.checkpoint and job.folder / outcome.checkpoint.name
-                    self._end(key, Ended(replace(outcome, job=job, checkpoint=checkpoint), None))
-                case Lost():
-                    self._end(key, post)
+                    self._end(key, JobEnded(replace(outcome, job=job, checkpoint=checkpoint), None))
+                case TaskLost():
+                    self._end(key, message)
         except OSError as error:
-            self._end(key, Lost(disk_failure(error) or Failure(FailureKind.ERROR, f"{type(error).__name__}: {error}")))
-        except ValueError as error:  # images that can't be read any more, a file with an impossible name
-            self._end(key, Lost(Failure(FailureKind.ERROR, str(error)), fatal=True))
+            self._end(
+                key, TaskLost(disk_failure(error) or Failure(FailureKind.ERROR, f"{type(error).__name__}: {error}"))
+            )
+        except ValueError as error:  # images that can't be read any more, or a file name that leads out of the folder
+            self._end(key, TaskLost(Failure(FailureKind.ERROR, str(error)), fatal=True))
 
-    def _end(self, key: int, last: Ended | Lost) -> None:
-        job, token = self._out.pop(key)
-        self._begun.discard(key)
+    def _end(self, key: int, event: JobEnded | TaskLost) -> None:
+        job, token = self._running.pop(key)
+        self._started.discard(key)
         (job.folder / token).unlink(missing_ok=True)
-        self.mailbox.forget.remote(key)
-        self.news.put((key, last))
+        self.actor.forget.remote(key)
+        self.events.put((key, event))
 
 
-def _go(job: Job, token: Path, *, signed: bool) -> Go:
-    """The word to train; a task that has signed another folder than ours trains in one of its own."""
-    if signed and token.read_text(encoding="ascii") == signature(token.name):
-        return Go(shared=True)
-    return Go(shared=False, files={path.name: path.read_bytes() for path in job.folder.iterdir() if _goes(path, job)})
+def _start_message(job: Job, token: Path, *, token_signed: bool) -> StartJob:
+    """Return the reply to a started task; one that has signed another folder's token trains in a folder of its own."""
+    if token_signed and token.read_text(encoding="ascii") == token_signature(token.name):
+        return StartJob(shared=True)
+    files = {path.name: path.read_bytes() for path in job.folder.iterdir() if _is_sent(path, job)}
+    return StartJob(shared=False, files=files)
 
 
-def _goes(path: Path, job: Job) -> bool:
-    """Whether a job that trains elsewhere is to find a file of the trial's folder there."""
-    if path.suffix in CHECKPOINTS:
+def _is_sent(path: Path, job: Job) -> bool:
+    """Return whether a job on another machine gets this file of the trial's folder."""
+    if path.suffix in CHECKPOINT_SUFFIXES:
         return path == job.checkpoint
     return path.is_file() and path.name != LOG_FILE and not path.name.startswith(".")
 
 
-def _keep(job: Job, changes: Changes | None) -> None:
+def _keep(job: Job, changes: FolderChanges | None) -> None:
     if changes is not None:
-        apply(changes, job.folder, LOG_FILE)
+        apply_changes(changes, job.folder, LOG_FILE)

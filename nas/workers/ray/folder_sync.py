@@ -1,8 +1,8 @@
-"""A folder that is kept like one on another machine: what has changed in the one, and the like in the other.
+"""Synchronisation of a trial's folder with the folder of its job on another machine.
 
-A job that runs far away trains in a folder of its own there. Whatever file it completes or removes is completed or
-removed in the trial's folder too; what it prints is added to the trial's log. Files whose names begin with a dot are
-not complete yet and stay where they are.
+A job on another machine trains in a temporary folder there. Every file that it completes or removes is written or
+removed in the trial's folder too; its output is appended to the trial's log. Files with a leading dot are incomplete
+and are not sent.
 """
 
 from __future__ import annotations
@@ -17,46 +17,47 @@ from nas.jobs.files import write_bytes
 
 
 @dataclass(frozen=True)
-class Changes:
-    """What has changed in a folder.
+class FolderChanges:
+    """Changes of a folder since the last call.
 
     Attributes:
-        files: content of the files that are new or other than before, by name.
-        gone: names of the files that are there no more.
-        printed: what has been added to the log.
+        files: content of the new and changed files, by file name.
+        removed: names of the files that no longer exist.
+        log: bytes appended to the log.
     """
 
     files: Mapping[str, bytes] = field(default_factory=dict)
-    gone: tuple[str, ...] = ()
-    printed: bytes = b""
+    removed: tuple[str, ...] = ()
+    log: bytes = b""
 
 
 @final
-class Mirror:
-    """Watches a folder for changes."""
+class FolderWatcher:
+    """Collects the changes of a folder."""
 
     def __init__(self, folder: Path, log: str) -> None:
-        """What is in the folder already counts as known to the other side.
+        """Record the present content of the folder, which the other side knows already.
 
         Args:
             folder: the folder, which exists.
-            log: name of the file that is only ever added to.
+            log: name of the append-only log file.
         """
         self._folder = folder
         self._log = log
-        self._known = self._look()
-        self._printed = 0
+        self._known = self._stamps()
+        self._log_bytes = 0
 
-    def changes(self) -> Changes:
-        """What has changed since the last call."""
-        seen = self._look()
-        files = {name: self._read(name) for name, stamp in seen.items() if self._known.get(name) != stamp}
-        gone = tuple(name for name in self._known if name not in seen)
-        self._known = seen
-        # One that was superseded between the look and the reading is gone at the next look.
-        return Changes({name: data for name, data in files.items() if data is not None}, gone, self._newly_printed())
+    def changes(self) -> FolderChanges:
+        """Return the changes since the last call."""
+        found = self._stamps()
+        files = {name: self._read(name) for name, stamp in found.items() if self._known.get(name) != stamp}
+        removed = tuple(name for name in self._known if name not in found)
+        self._known = found
+        # A file that was removed between the listing and the reading is in `removed` at the next call.
+        return FolderChanges({name: data for name, data in files.items() if data is not None}, removed, self._new_log())
 
-    def _look(self) -> dict[str, tuple[int, int, int]]:
+    def _stamps(self) -> dict[str, tuple[int, int, int]]:
+        """Return inode, size and time of modification of each complete file."""
         found = {}
         for entry in os.scandir(self._folder):
             if entry.name.startswith(".") or entry.name == self._log or not entry.is_file():
@@ -74,37 +75,37 @@ class Mirror:
         except FileNotFoundError:
             return None
 
-    def _newly_printed(self) -> bytes:
+    def _new_log(self) -> bytes:
         try:
             with (self._folder / self._log).open("rb") as file:
-                file.seek(self._printed)
+                file.seek(self._log_bytes)
                 text = file.read()
         except FileNotFoundError:
             return b""
-        self._printed += len(text)
+        self._log_bytes += len(text)
         return text
 
 
-def apply(changes: Changes, folder: Path, log: str) -> None:
-    """Change `folder` likewise; a file is complete on disk before it bears its name, and before another is removed.
+def apply_changes(changes: FolderChanges, folder: Path, log: str) -> None:
+    """Apply changes to `folder`; new files are complete on disk before old ones are removed.
 
     Args:
-        changes: what has changed far away.
-        folder: the folder to change, made where there is none.
-        log: name of the file that is only ever added to.
+        changes: changes of the folder on the other machine.
+        folder: the folder to change, created if missing.
+        log: name of the append-only log file.
 
     Raises:
-        ValueError: a name that leads out of the folder.
+        ValueError: a name leads out of the folder.
         OSError: a file can't be written.
     """
-    for name in (*changes.files, *changes.gone):
+    for name in (*changes.files, *changes.removed):
         if name != Path(name).name or name.startswith("."):
-            raise ValueError(f"a mirrored file must have a plain name, got {name!r}")
+            raise ValueError(f"a synchronised file must have a plain name, got {name!r}")
     folder.mkdir(parents=True, exist_ok=True)
-    if changes.printed:
+    if changes.log:
         with (folder / log).open("ab") as file:
-            file.write(changes.printed)
+            file.write(changes.log)
     for name, content in changes.files.items():
         write_bytes(folder / name, content)
-    for name in changes.gone:
+    for name in changes.removed:
         (folder / name).unlink(missing_ok=True)

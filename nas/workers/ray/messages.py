@@ -1,7 +1,7 @@
-"""What passes between the driver of a search and a job on a Ray cluster, and the mailbox that it passes through.
+"""Messages between the driver and the tasks of a Ray cluster, and the actor that carries them.
 
-Ray hands a task its arguments and brings its result back; it has no channel to a task that runs. The mailbox is that
-channel: an actor beside the driver, so that what has reached it outlives the node that it came from.
+Ray passes arguments to a task and returns its result; it has no channel to a running task. The mailbox is that
+channel: an actor on the driver's machine, so that a message that has reached it outlives the machine it came from.
 """
 
 from __future__ import annotations
@@ -14,40 +14,40 @@ from pathlib import Path
 from typing import Protocol, final
 
 from nas.jobs import Epoch, Failure, Job, Outcome
-from nas.workers.ray.folder_sync import Changes
+from nas.workers.ray.folder_sync import FolderChanges
 
 STOP = "stop"
 
 
-class Supplies(Protocol):
-    """Files that every job reads, such as decoded images; picklable, and light to carry."""
+class FileTransfer(Protocol):
+    """Files that every job reads, such as decoded images; picklable, and small when pickled."""
 
     def here(self) -> Path | None:
-        """The folder on this machine that holds them whole; None where there is none."""
+        """Return the folder on this machine that holds all of them, or None."""
         ...
 
     def read(self, name: str, offset: int) -> bytes:
-        """On the driver's machine: a part of a file from `offset` on, empty at its end."""
+        """Return a part of a file from `offset` on, empty at its end; called on the driver's machine."""
         ...
 
     def lay_out(self, fetch: Callable[[str, int], bytes]) -> Path:
-        """On another machine: the folder that holds them, fetched with `read`'s arguments once for all its jobs."""
+        """Fetch the files once for all jobs of this machine and return their folder; `fetch` is the driver's `read`."""
         ...
 
 
 @dataclass(frozen=True)
-class Task:
-    """A job as it is handed to the cluster.
+class RayTask:
+    """Argument of a Ray task: a job and what the task needs to run it.
 
     Attributes:
-        key: tells the tasks of one driver apart.
+        key: identifies the task among those of its driver.
         job: the job; its folder is the driver's.
-        runner: the pickled runner, so that only the process that trains imports what it needs.
+        runner: the pickled runner, so that only the process that trains imports its modules.
         token: name of a file in the job's folder that only this driver's disk has.
-        supplies: what the runner reads, None where it finds everything by itself.
-        preload: modules that the fork server of a node imports once.
+        transfer: files that the runner reads; None if it finds everything by itself.
+        preload: modules that the fork server of a machine imports once.
         on_gpu: whether the job was given a GPU, or a share of one.
-        deadline_seconds: how long the training may take before it is killed; None for no limit.
+        deadline_seconds: seconds after which the training is killed, positive; None for no limit.
         version: the driver's version of this program.
     """
 
@@ -55,7 +55,7 @@ class Task:
     job: Job
     runner: bytes
     token: str
-    supplies: Supplies | None
+    transfer: FileTransfer | None
     preload: tuple[str, ...]
     on_gpu: bool
     deadline_seconds: float | None
@@ -63,19 +63,19 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Arrived:
-    """A task has begun to run.
+class TaskStarted:
+    """The task has started to run.
 
     Attributes:
-        signed: whether it could read and change the token, so that the folder may well be the driver's own.
+        token_signed: whether it could read and change the token, so that the folder may be the driver's own.
     """
 
-    signed: bool
+    token_signed: bool
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """A part of a file of the supplies is wanted."""
+class FileRequest:
+    """Request for a part of a file of the transfer, from `offset` on."""
 
     name: str
     offset: int
@@ -83,27 +83,27 @@ class Wanted:
 
 @dataclass(frozen=True)
 class EpochEnded:
-    """An epoch has ended; `changes` is None where the job trains in the driver's own folder."""
+    """An epoch has ended; `changes` is None if the job trains in the driver's own folder."""
 
     row: Epoch
-    changes: Changes | None
+    changes: FolderChanges | None
 
 
 @dataclass(frozen=True)
-class Ended:
+class JobEnded:
     """The job has ended; its outcome's folder and checkpoint are those of the machine that it ran on."""
 
     outcome: Outcome
-    changes: Changes | None
+    changes: FolderChanges | None
 
 
 @dataclass(frozen=True)
-class Lost:
-    """The task has ended without an outcome; said by the driver's own side, behind everything the task has said.
+class TaskLost:
+    """The task has ended without an outcome; sent by the driver's own side, after all messages of the task.
 
     Attributes:
-        failure: why.
-        fatal: whether every other task would end so too.
+        failure: the cause.
+        fatal: whether every other task would end in the same way.
     """
 
     failure: Failure
@@ -111,13 +111,13 @@ class Lost:
 
 
 @dataclass(frozen=True)
-class Go:
-    """Train.
+class StartJob:
+    """Reply to `TaskStarted`: run the job.
 
     Attributes:
-        shared: whether the job's folder is the driver's own.
-        files: what the driver's folder holds, by name, where it isn't: the checkpoint to start from and what else
-            earlier jobs of the trial have left, but for other checkpoints.
+        shared: whether the task sees the driver's own folder.
+        files: content of the driver's folder by file name if not shared: the checkpoint to start from and all other
+            files of earlier jobs but other checkpoints.
     """
 
     shared: bool
@@ -125,43 +125,43 @@ class Go:
 
 
 @dataclass(frozen=True)
-class Part:
-    """The part of a file that was wanted."""
+class FilePart:
+    """Reply to `FileRequest`."""
 
     content: bytes
 
 
-Post = Arrived | Wanted | EpochEnded | Ended | Lost
-Order = Go | Part | str
+TaskMessage = TaskStarted | FileRequest | EpochEnded | JobEnded | TaskLost
+DriverMessage = StartJob | FilePart | str
 
 
 @final
 class Mailbox:
-    """Keeps what tasks say until the driver takes it, and what the driver says until the task takes it."""
+    """Actor that queues the messages of all tasks to the driver, and those of the driver to each task."""
 
     def __init__(self) -> None:
-        self._posts: asyncio.Queue[tuple[int, Post]] = asyncio.Queue()
-        self._orders: defaultdict[int, asyncio.Queue[Order]] = defaultdict(asyncio.Queue)
+        self._to_driver: asyncio.Queue[tuple[int, TaskMessage]] = asyncio.Queue()
+        self._to_tasks: defaultdict[int, asyncio.Queue[DriverMessage]] = defaultdict(asyncio.Queue)
 
-    async def post(self, key: int, post: Post) -> None:
-        """Say something to the driver."""
-        self._posts.put_nowait((key, post))
+    async def send_to_driver(self, key: int, message: TaskMessage) -> None:
+        """Queue a message of the task `key`."""
+        self._to_driver.put_nowait((key, message))
 
-    async def take(self) -> list[tuple[int, Post]]:
-        """Everything that has been said to the driver, at least one thing."""
-        taken = [await self._posts.get()]
-        while not self._posts.empty():
-            taken.append(self._posts.get_nowait())
-        return taken
+    async def receive_from_tasks(self) -> list[tuple[int, TaskMessage]]:
+        """Wait for a message to the driver, and return all that are queued."""
+        received = [await self._to_driver.get()]
+        while not self._to_driver.empty():
+            received.append(self._to_driver.get_nowait())
+        return received
 
-    async def order(self, key: int, order: Order) -> None:
-        """Say something to a task."""
-        self._orders[key].put_nowait(order)
+    async def send_to_task(self, key: int, message: DriverMessage) -> None:
+        """Queue a message to the task `key`."""
+        self._to_tasks[key].put_nowait(message)
 
-    async def next_order(self, key: int) -> Order:
-        """The next thing that is said to a task."""
-        return await self._orders[key].get()
+    async def receive_from_driver(self, key: int) -> DriverMessage:
+        """Wait for the next message to the task `key`, and return it."""
+        return await self._to_tasks[key].get()
 
     async def forget(self, key: int) -> None:
-        """Drop what is said to a task that has ended, and let go of whoever waits for it still."""
-        self._orders.pop(key, asyncio.Queue()).put_nowait(STOP)
+        """Drop the queue of a task that has ended, and release a call that still waits for it."""
+        self._to_tasks.pop(key, asyncio.Queue()).put_nowait(STOP)

@@ -1,4 +1,4 @@
-"""A runner on its way to a child on another machine; the child imports this module, and must not import Ray with it."""
+"""Runner on its way to a worker process of another machine, which must not import Ray with this module."""
 
 from __future__ import annotations
 
@@ -7,33 +7,39 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, cast, runtime_checkable
 
+from nas.config.data import DataSpec
 from nas.jobs import Control, Job, Outcome, Runner
 
 
 @runtime_checkable
-class Movable(Protocol):
-    """A runner that can read its images from another folder."""
+class ImageRunner(Protocol):
+    """Runner that reads images from a cache folder."""
+
+    @property
+    def images(self) -> DataSpec:
+        """The images."""
+        ...
 
     def reading(self, folder: Path) -> Runner:
-        """The same runner with its images in `folder`."""
+        """Return the same runner with its images in `folder`."""
         ...
 
 
 @dataclass(frozen=True)
-class Packed:
-    """A runner that is unpacked where it runs.
+class PackedRunner:
+    """Runner that is unpickled in the process that trains.
 
     Attributes:
         runner: the runner, pickled by the driver.
-        supplies: folder to read the images from; None for where the runner finds them by itself.
+        images: folder to read the images from; None if the runner finds them by itself.
     """
 
     runner: bytes
-    supplies: Path | None
+    images: Path | None
 
     def __call__(self, job: Job, control: Control) -> Outcome:
         """Run `job`."""
         runner = pickle.loads(self.runner)
-        if self.supplies is not None and isinstance(runner, Movable):
-            runner = runner.reading(self.supplies)
+        if self.images is not None and isinstance(runner, ImageRunner):
+            runner = runner.reading(self.images)
         return cast(Runner, runner)(job, control)

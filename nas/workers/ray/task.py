@@ -1,8 +1,8 @@
-"""What runs in a worker of the Ray cluster: one job, in a fresh child of this machine's fork server.
+"""Ray task that runs one job in a fresh worker process, forked by this machine's fork server.
 
-The worker itself imports neither torch nor the runner. It gives the job to the executor that a search on one machine
-uses, so that a job is the same thing everywhere, and passes on what that says. The child ends with the worker, and Ray
-ends the worker when the driver is gone.
+The task itself imports neither torch nor the runner. It uses the executor of a search on one machine, so that a job is
+the same thing everywhere, and forwards its messages. The worker process ends with the task's process, and Ray ends
+that when the driver is gone.
 """
 
 from __future__ import annotations
@@ -27,127 +27,146 @@ from nas.jobs import Epoch, Job, Outcome
 from nas.jobs.files import write_bytes
 from nas.workers.local.executor import LocalExecutor
 from nas.workers.local.worker_process import LOG_FILE
-from nas.workers.ray.folder_sync import Mirror
-from nas.workers.ray.messages import Arrived, Ended, EpochEnded, Go, Order, Part, Post, Task, Wanted
-from nas.workers.ray.packed_runner import Packed
+from nas.workers.ray.folder_sync import FolderWatcher
+from nas.workers.ray.messages import (
+    DriverMessage,
+    EpochEnded,
+    FilePart,
+    FileRequest,
+    JobEnded,
+    RayTask,
+    StartJob,
+    TaskMessage,
+    TaskStarted,
+)
+from nas.workers.ray.packed_runner import PackedRunner
 
 POLL_SECONDS = 0.1
 PROGRAM = "inception-nas"
 
 
 @final
-class Link:
-    """The task's end of the mailbox."""
+class TaskMailbox:
+    """Task's side of the mailbox."""
 
-    def __init__(self, mailbox: Any, key: int) -> None:
-        self._mailbox = mailbox
+    def __init__(self, actor: Any, key: int) -> None:
+        self._actor = actor
         self._key = key
-        self._next = mailbox.next_order.remote(key)
-        self.stopped = False
+        self._next = actor.receive_from_driver.remote(key)
+        self.stop_requested = False
 
-    def say(self, post: Post) -> None:
-        """Say something; it is with the driver's machine when this returns."""
-        ray.get(self._mailbox.post.remote(self._key, post))
+    def send(self, message: TaskMessage) -> None:
+        """Send a message; it has reached the driver's machine on return."""
+        ray.get(self._actor.send_to_driver.remote(self._key, message))
 
-    def ask(self, post: Post) -> Order:
-        """Say something that the driver answers."""
-        self.say(post)
+    def request(self, message: TaskMessage) -> DriverMessage:
+        """Send a message and return the driver's reply."""
+        self.send(message)
         while True:
-            answer = self.hear(None)
-            if answer is not None:
-                return answer
+            reply = self.receive(None)
+            if reply is not None:
+                return reply
 
-    def hear(self, timeout: float | None) -> Order | None:
-        """What the driver says within `timeout` seconds; that the job is to stop is kept in `stopped`."""
+    def receive(self, timeout: float | None) -> DriverMessage | None:
+        """Return a message of the driver that arrives within `timeout` seconds; a stop sets `stop_requested` only."""
         ready, _ = ray.wait([self._next], timeout=timeout)
         if not ready:
             return None
-        order = cast(Order, ray.get(self._next))
-        self._next = self._mailbox.next_order.remote(self._key)
-        if isinstance(order, str):
-            self.stopped = True
+        message = cast(DriverMessage, ray.get(self._next))
+        self._next = self._actor.receive_from_driver.remote(self._key)
+        if isinstance(message, str):
+            self.stop_requested = True
             return None
-        return order
+        return message
 
 
-def supervise(task: Task, mailbox: Any) -> None:
-    """Carry out a job and say what comes of it.
+def supervise(task: RayTask, actor: Any) -> None:
+    """Run a job and send its outcome to the driver.
+
+    Args:
+        task: the job.
+        actor: handle of the `Mailbox`.
 
     Raises:
-        RuntimeError: the driver's program is of another version than this machine's.
+        RuntimeError: the driver has another version of this program.
     """
     here = own_version()
     if task.version != here:
         raise RuntimeError(
             f"all machines of a cluster must have one version of {PROGRAM}, got {here} here and {task.version} there"
         )
-    link = Link(mailbox, task.key)
-    go = link.ask(Arrived(sign(task.job.folder / task.token, task.token)))
-    assert isinstance(go, Go)
-    runner = Packed(task.runner, _supplies(task, link))
-    if go.shared:
-        link.say(Ended(_train(task, runner, task.job, link, None), None))
+    mailbox = TaskMailbox(actor, task.key)
+    start = mailbox.request(TaskStarted(sign_token(task.job.folder / task.token, task.token)))
+    assert isinstance(start, StartJob)
+    runner = PackedRunner(task.runner, _image_folder(task, mailbox))
+    if start.shared:
+        mailbox.send(JobEnded(_train(task, runner, task.job, mailbox, None), None))
         return
-    with scratch() as folder:
-        for name, content in go.files.items():
+    with temporary_trial_folder() as folder:
+        for name, content in start.files.items():
             write_bytes(folder / name, content)
         checkpoint = task.job.checkpoint and folder / task.job.checkpoint.name
         job = replace(task.job, folder=folder, checkpoint=checkpoint)
-        mirror = Mirror(folder, LOG_FILE)
-        outcome = _train(task, runner, job, link, mirror)
-        link.say(Ended(outcome, mirror.changes()))
+        watcher = FolderWatcher(folder, LOG_FILE)
+        outcome = _train(task, runner, job, mailbox, watcher)
+        mailbox.send(JobEnded(outcome, watcher.changes()))
 
 
 @cache
 def own_version() -> str:
-    """The version of this program, as it is installed here."""
+    """Return the version of this program that is installed on this machine."""
     return version(PROGRAM)
 
 
-def sign(token: Path, name: str) -> bool:
-    """Whether `token` holds its name and could be signed: this machine sees the driver's folder and may write there."""
+def sign_token(token: Path, name: str) -> bool:
+    """Write the signature into the token file `token`; return False if it does not hold `name` or can't be written.
+
+    A signed token shows that this machine sees the driver's folder and may write there.
+    """
     try:
         if token.read_text(encoding="ascii") != name:
             return False
-        token.write_text(signature(name), encoding="ascii")
+        token.write_text(token_signature(name), encoding="ascii")
     except OSError:
         return False
     return True
 
 
-def signature(name: str) -> str:
-    """What a signed token holds."""
+def token_signature(name: str) -> str:
+    """Return the content of a signed token."""
     return f"seen {name}"
 
 
-def _supplies(task: Task, link: Link) -> Path | None:
+def _image_folder(task: RayTask, mailbox: TaskMailbox) -> Path | None:
     def fetch(name: str, offset: int) -> bytes:
-        part = link.ask(Wanted(name, offset))
-        assert isinstance(part, Part)
+        part = mailbox.request(FileRequest(name, offset))
+        assert isinstance(part, FilePart)
         return part.content
 
-    return None if task.supplies is None else task.supplies.here() or task.supplies.lay_out(fetch)
+    return None if task.transfer is None else task.transfer.here() or task.transfer.lay_out(fetch)
 
 
-def _train(task: Task, runner: Packed, job: Job, link: Link, mirror: Mirror | None) -> Outcome:
-    """Run the job in a child, passing on its epochs and what the driver says."""
+def _train(
+    task: RayTask, runner: PackedRunner, job: Job, mailbox: TaskMailbox, watcher: FolderWatcher | None
+) -> Outcome:
+    """Run the job in a worker process; forward its epochs, and the driver's request to stop."""
 
     def on_epoch(_: Job, row: Epoch) -> None:
-        link.say(EpochEnded(row, None if mirror is None else mirror.changes()))
+        mailbox.send(EpochEnded(row, None if watcher is None else watcher.changes()))
 
     # Ray leaves all GPUs visible to a task that was given none.
     visible = os.environ.get("CUDA_VISIBLE_DEVICES", "") if task.on_gpu else ""
-    executor = _executor(runner, shares(visible, job.devices), task.preload, task.deadline_seconds)
+    executor = _executor(runner, split_gpus(visible, job.devices), task.preload, task.deadline_seconds)
     try:
         with without_main_module():
             handle = executor.submit(job, on_epoch)
         stopping = False
         while not (outcomes := executor.wait(POLL_SECONDS)):
-            link.hear(0)
-            if link.stopped and not stopping:
+            mailbox.receive(0)
+            if mailbox.stop_requested and not stopping:
                 stopping = True
                 handle.stop_after_epoch()
-    except BaseException:  # the driver is gone, or this worker is to end: nobody waits for the child any more
+    except BaseException:  # the driver is gone, or this process is to end: nothing waits for the job any more
         executor.close()
         raise
     return outcomes[0]
@@ -155,20 +174,20 @@ def _train(task: Task, runner: Packed, job: Job, link: Link, mirror: Mirror | No
 
 @lru_cache(maxsize=1)
 def _executor(
-    runner: Packed, devices: tuple[str, ...], preload: tuple[str, ...], deadline_seconds: float | None
+    runner: PackedRunner, devices: tuple[str, ...], preload: tuple[str, ...], deadline_seconds: float | None
 ) -> LocalExecutor:
-    """The executor of this worker: kept from task to task, so that no task waits for the end of its child's process."""
+    """Return this Ray worker's executor, which is kept so that no task waits for the end of the last one's process."""
     return LocalExecutor(runner, devices, preload=preload, deadline_seconds=deadline_seconds)
 
 
-def shares(visible: str, devices: int) -> tuple[str, ...]:
-    """What each child of a job may see of the GPUs that it was given.
+def split_gpus(visible: str, devices: int) -> tuple[str, ...]:
+    """Return CUDA_VISIBLE_DEVICES of each process of a job, from that of its task.
 
-    >>> shares("0,3", 2)
+    >>> split_gpus("0,3", 2)
     ('0', '3')
-    >>> shares("0,3", 1)
+    >>> split_gpus("0,3", 1)
     ('0,3',)
-    >>> shares("", 2)
+    >>> split_gpus("", 2)
     ('', '')
     """
     names = [name for name in visible.split(",") if name]
@@ -178,7 +197,7 @@ def shares(visible: str, devices: int) -> tuple[str, ...]:
 
 @contextmanager
 def without_main_module() -> Iterator[None]:
-    """Keep children from running the worker's main module, which is Ray's and imports all of it."""
+    """Keep worker processes from importing this process' main module, which is Ray's and imports all of it."""
     main = sys.modules["__main__"]
     sys.modules["__main__"] = ModuleType("__main__")
     try:
@@ -188,19 +207,22 @@ def without_main_module() -> Iterator[None]:
 
 
 @contextmanager
-def scratch() -> Iterator[Path]:
-    """A folder to train in, gone at the end; what killed workers left is removed first.
+def temporary_trial_folder() -> Iterator[Path]:
+    """Yield a folder to train in and remove it at the end; remove those of killed workers first.
 
-    A lock tells: the system gives it back when its holder dies.
+    Each is locked: the system releases a lock when its holder dies.
+
+    Raises:
+        PermissionError: another user has made the parent folder.
     """
     root = Path(tempfile.gettempdir()) / f"{PROGRAM}-{os.getuid()}"
     root.mkdir(mode=0o700, exist_ok=True)
     if root.stat().st_uid != os.getuid():
         raise PermissionError(f"the folder to train in must be one's own, {root} belongs to user {root.stat().st_uid}")
-    with (root / ".lock").open("w") as door:
-        fcntl.flock(door, fcntl.LOCK_EX)  # one at a time, so that nobody's new folder is taken for a left one
+    with (root / ".lock").open("w") as root_lock:
+        fcntl.flock(root_lock, fcntl.LOCK_EX)  # so that no new folder is removed before it is locked
         for old in root.glob("trial-*"):
-            _remove_if_left(old)
+            _remove_if_unlocked(old)
         folder = Path(tempfile.mkdtemp(prefix="trial-", dir=root))
         lock = (folder / ".lock").open("w")
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -211,7 +233,7 @@ def scratch() -> Iterator[Path]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _remove_if_left(folder: Path) -> None:
+def _remove_if_unlocked(folder: Path) -> None:
     try:
         with (folder / ".lock").open() as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
