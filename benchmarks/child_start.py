@@ -30,12 +30,13 @@ from nas.evaluation.trial_runner import TrialRunner
 from nas.jobs import Control, Executor, Job, Outcome
 from nas.search import build, executors
 from nas.search.proposer import training_seed
+from nas.workers import local
 
 ARMS = ("1", "50", "auto")
 NOTE = "times"
 
 # Children import the main program once more. That of `nas` is light, and this one shall not cost them anything either.
-executors.PRELOADED = ("nas.search.build", "nas.cli.app.compose", "rich.table", *executors.PRELOADED)
+local.PRELOADED = ("nas.search.build", "nas.cli.app.compose", "rich.table", *local.PRELOADED)
 
 
 @dataclass(frozen=True)

@@ -30,11 +30,12 @@ from nas.evaluation.trial_runner import TrialRunner
 from nas.jobs import Epoch, Executor, Job
 from nas.objectives.costs import costs_of
 from nas.search import build, executors
+from nas.workers import local
 from search_space.architecture import Architecture
 from search_space.space import Space
 
 # Children import the main program once more. That of `nas` is light, and this one shall not cost them anything either.
-executors.PRELOADED = ("nas.search.build", "nas.cli.app.compose", "rich.table", *executors.PRELOADED)
+local.PRELOADED = ("nas.search.build", "nas.cli.app.compose", "rich.table", *local.PRELOADED)
 
 
 @dataclass

@@ -39,13 +39,14 @@ from rich.table import Table
 from nas.cli.app.compose import compose
 from nas.jobs import Control, Job, Outcome, Runner
 from nas.search import build, executors
+from nas.workers import local
 
 ARMS = (1, 2)
 RESAMPLES = 10_000
 NOTE = "span"
 
 # Children import the main program once more. That of `nas` is light, and this one shall not cost them anything either.
-executors.PRELOADED = ("nas.search.build", "nas.cli.app.compose", "rich.table", *executors.PRELOADED)
+local.PRELOADED = ("nas.search.build", "nas.cli.app.compose", "rich.table", *local.PRELOADED)
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from nas.evaluation.trial_runner import TrialRunner
 from nas.jobs.files import write_json
 from nas.reports.trained import retrain_table
 from nas.search.build import data_fingerprint, environment
-from nas.search.executors import executor_for, settled_data, spread_of
+from nas.search.executors import allocation_of, executor_for, settled_data
 from nas.search.fingerprint import study_data, study_recipe
 from nas.study.selection import pick_records
 from nas.study.storage.folder_lock import FolderLock
@@ -34,7 +34,7 @@ from nas.study.study import StudyMismatchError
 from nas.study.summary import StudyReader
 from nas.study.trial import Record
 from nas.training.checkpoint import latest
-from nas.workers.device_allocation import Spread
+from nas.workers.device_allocation import DeviceAllocation
 
 log = logging.getLogger(__name__)
 
@@ -62,9 +62,9 @@ class _Plan:
     def folder(self, record: Record) -> Path:
         return trial_folder(self.reader.study.folder, record.number)
 
-    def tasks(self, seeds: int, spread: Spread) -> list[Task]:
+    def tasks(self, seeds: int, allocation: DeviceAllocation) -> list[Task]:
         """Seed by seed, so that a run cut short has measured every network on as many seeds."""
-        found = [(record, self.folder(record), spread(record.candidate.architecture)) for record in self.records]
+        found = [(record, self.folder(record), allocation(record.candidate.architecture)) for record in self.records]
         return [
             Task(record, seed, seed_folder(folder, seed), devices)
             for seed in range(seeds)
@@ -86,7 +86,7 @@ def run(config: RetrainConfig) -> int:
     (study.folder / FOLDER).mkdir(parents=True, exist_ok=True)
     with FolderLock(study.folder / FOLDER):
         _prepare(plan, replace_other=config.replace)
-        tasks = plan.tasks(config.seeds, spread_of(plan.recipe, config.workers))
+        tasks = plan.tasks(config.seeds, allocation_of(plan.recipe, config.workers))
         data = settled_data(plan.data, plan.info, config.workers)
         runner = FullRunner(TrialRunner(data, plan.recipe, config.workers.threads_per_slot))
         retraining = Trainings(

@@ -15,7 +15,8 @@ class WorkersSpec:
     """Worker processes: number of trainings at once, and their devices.
 
     Attributes:
-        name: `local`, child processes on this machine, or `ray`, tasks on the machines of a Ray cluster.
+        name: `local`, child processes on this machine; `ray`, tasks on the machines of a Ray cluster; or the dotted
+            path of a function of your own, `make(runner, workers) -> Executor`.
         slots: trainings at once, at least 1; `auto` is `slots_per_device` for each visible GPU, without a GPU one for
             `threads_per_slot` cores, and with `ray` as many as the cluster can run. GPUs are assigned in turn.
         slots_per_device: trainings that share a GPU if `slots` is `auto`, at least 1: small networks leave most of a
@@ -63,8 +64,12 @@ class WorkersSpec:
     gpus_per_trial: float | None = None
 
     def __post_init__(self) -> None:
-        if self.name not in WORKERS:
-            raise ValueError(f"workers.name must be one of {', '.join(WORKERS)}, got {self.name!r}")
+        dotted = "." in self.name and all(part.isidentifier() for part in self.name.split("."))
+        if self.name not in WORKERS and not dotted:
+            raise ValueError(
+                f"workers.name must be one of {', '.join(WORKERS)}, or a dotted path such as my_module.make, "
+                f"got {self.name!r}"
+            )
         for name in ("slots", "devices_per_trial", "jobs_per_child"):
             given = getattr(self, name)
             if given != AUTO and (isinstance(given, str) or given < 1):
@@ -81,15 +86,20 @@ class WorkersSpec:
             given = getattr(self, name)
             if given is not None and not given > 0:
                 raise ValueError(f"workers.{name} must be positive, got {given}")
-        self._check_ray()
+        self._check_remote()
 
-    def _check_ray(self) -> None:
+    @property
+    def deadline_seconds(self) -> float | None:
+        """Seconds after which a training is killed; None for no deadline."""
+        return None if self.deadline_minutes is None else 60 * self.deadline_minutes
+
+    def _check_remote(self) -> None:
         given = [name for name in ("address", "cpus_per_trial", "gpus_per_trial") if getattr(self, name) is not None]
-        if self.name != RAY and given:
+        if self.name == LOCAL and given:
             raise ValueError(f"workers.{given[0]} is for workers=ray alone, got it with {self.name}")
         cpus, gpus = self.cpus_per_trial, self.gpus_per_trial
-        if self.name == RAY and self.devices_per_trial == AUTO:
-            raise ValueError(f"workers.devices_per_trial must be a number with workers=ray, got {AUTO}")
+        if self.name != LOCAL and self.devices_per_trial == AUTO:
+            raise ValueError(f"workers.devices_per_trial must be a number with workers={self.name}, got {AUTO}")
         if gpus is not None and 0 < gpus < 1 and self.devices_per_trial != 1:
             raise ValueError(f"several devices a trial need whole GPUs, got workers.gpus_per_trial={gpus}")
         if cpus is not None and cpus < 0:

@@ -21,7 +21,7 @@ from nas.fidelity.policy import Inheriting
 from nas.objectives.costs import check_fits, check_reachable
 from nas.objectives.values import objective_values
 from nas.search.driver import Parts, Search
-from nas.search.executors import executor_for, spread_of, step_memory
+from nas.search.executors import allocation_of, check_executor, executor_for, step_memory
 from nas.search.strategy import asking, axes_of, policy
 from nas.study.progress import Observer
 from nas.study.retention import Retention
@@ -95,7 +95,7 @@ def assemble(config: SearchConfig, study: Study, space: Space, observers: Sequen
         proposer=proposer,
         policy=policy(config, study.axes, config.training.epochs),
         executor=executor_for(runner, config.workers),
-        devices=spread_of(config.training, config.workers),
+        devices=allocation_of(config.training, config.workers),
         values=partial(objective_values, config.objective),
         latest=latest,
         observers=observers,
@@ -147,6 +147,7 @@ def prepare(config: SearchConfig) -> tuple[DataInfo, Space]:
     asking(config, space, axes, None)
     if isinstance(policy(config, axes, config.training.epochs), Inheriting):
         _check_checkpoints(config)
+    check_executor(config.workers)
     check_reachable(space, config.limits)
     check_fits(space, step_memory(config.training, config.workers))
     return info, space

@@ -13,7 +13,7 @@ from nas.objectives.costs import StepMemory
 from nas.training.optimizer import state_slots
 from nas.workers.device_allocation import DeviceAllocation, max_devices
 from nas.workers.devices import cores, machine_memory, slot_devices, smallest_share
-from nas.workers.gpus import gpu_memory, visible_gpus
+from nas.workers.gpus import device_memory, visible_gpus
 from search_space.plugins import PluginKind
 
 EXECUTOR = PluginKind("workers.name", "nas.workers", "make")
@@ -107,4 +107,4 @@ def slot_bytes(workers: WorkersSpec) -> int:
         return int(workers.slot_memory_gib * 2**30)
     if workers.name != LOCAL:
         return sys.maxsize
-    return smallest_share(slot_devices(workers, visible_gpus()), {**gpu_memory(), None: machine_memory()})
+    return smallest_share(slot_devices(workers, visible_gpus()), device_memory())

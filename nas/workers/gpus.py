@@ -1,10 +1,12 @@
-"""GPUs of this machine, as torch finds them."""
+"""GPUs of this machine as torch finds them, and the memory of each device."""
 
 from __future__ import annotations
 
 import os
 
 import torch
+
+from nas.workers.devices import machine_memory
 
 
 def visible_gpus() -> tuple[str, ...]:
@@ -14,6 +16,9 @@ def visible_gpus() -> tuple[str, ...]:
     return tuple(named[:count] if named else (str(index) for index in range(count)))
 
 
-def gpu_memory() -> dict[str, int]:
-    """Return the bytes of memory of each visible GPU."""
-    return {name: torch.cuda.get_device_properties(index).total_memory for index, name in enumerate(visible_gpus())}
+def device_memory() -> dict[str | None, int]:
+    """Return the bytes of memory of each visible GPU, and of this machine under None."""
+    memory: dict[str | None, int] = {None: machine_memory()}
+    for index, name in enumerate(visible_gpus()):
+        memory[name] = torch.cuda.get_device_properties(index).total_memory
+    return memory

@@ -17,7 +17,7 @@ from nas.config.training import Recipe
 from nas.jobs import Control, Epoch, Failure, Job, Outcome
 from nas.training.ranks import Ranks
 from nas.training.trial import train
-from nas.workers.local.process_group import join_group
+from nas.workers.local.process_group import join_process_group
 
 CLASSES = 3
 
@@ -104,7 +104,7 @@ class RankControl:
 
 def run_rank(runner: ColumnRunner, job: Job, index: int, meeting: Path, stop_after: int | None) -> Outcome:
     """One rank of a job, of which the last is asked to stop; for a process of its own."""
-    join_group(index, job.devices, meeting)
+    join_process_group(index, job.devices, meeting)
     return runner(job, RankControl(index, stop_after if index == job.devices - 1 else None))
 
 

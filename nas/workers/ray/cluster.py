@@ -122,7 +122,7 @@ def connect(spec: WorkersSpec) -> bool:
 
 
 def _running_address() -> str | None:
-    """Return the address that Ray's own `auto` would find: $RAY_ADDRESS, else the last cluster started here if it runs."""
+    """Return the address that Ray's `auto` would find: $RAY_ADDRESS, else the last cluster started here if it runs."""
     named = os.environ.get("RAY_ADDRESS")
     if named:
         return named

@@ -15,7 +15,7 @@ from nas.cli.app.compose import compose
 from nas.evaluation.trial_runner import TrialRunner
 from nas.jobs import Epoch, Job, Outcome
 from nas.search import build
-from nas.search.executors import executor_for, spread_of, step_memory
+from nas.search.executors import allocation_of, executor_for, step_memory
 from nas.study.study import open_study
 from nas.workers.local.executor import LocalExecutor, LocalHandle, OnEpoch
 
@@ -60,7 +60,7 @@ def test_a_search_that_loses_a_rank_of_each_wide_trial_ends_like_an_unbroken_one
         def kill_a_rank(told: Job, row: Epoch) -> None:
             on_epoch(told, row)
             if job.devices == 2 and (job.attempt, row.epoch) == (1, 2):
-                pid = handle.children[len(killed) % 2].process.pid
+                pid = handle.workers[len(killed) % 2].process.pid
                 assert pid is not None
                 os.kill(pid, signal.SIGKILL)
                 killed.append(job.trial)
@@ -127,11 +127,11 @@ def test_devices_that_cannot_be_had_are_refused_before_anything_is_written(
 
 def test_slots_that_share_a_gpu_have_no_trials_over_several(monkeypatch: pytest.MonkeyPatch) -> None:
     config: Any = compose("search", [*WORDS[1:], "workers.slots=4", "workers.slot_memory_gib=1"])
-    monkeypatch.setattr("nas.search.executors._gpus_by_name", lambda: ("0", "1"))
+    monkeypatch.setattr("nas.search.executors.visible_gpus", lambda: ("0", "1"))
     with pytest.raises(ValueError, match="may be auto only where each slot has a GPU of its own, got 4 slots on 2"):
-        spread_of(config.training, config.workers)
-    monkeypatch.setattr("nas.search.executors._gpus_by_name", lambda: ("0", "1", "2", "3"))
-    assert spread_of(config.training, config.workers).most == 4
+        allocation_of(config.training, config.workers)
+    monkeypatch.setattr("nas.search.executors.visible_gpus", lambda: ("0", "1", "2", "3"))
+    assert allocation_of(config.training, config.workers).most == 4
 
 
 def test_a_network_is_rejected_only_where_it_fits_on_no_number_of_devices() -> None:

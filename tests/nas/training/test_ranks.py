@@ -20,7 +20,7 @@ from nas.jobs import Failure, Job, Outcome
 from nas.training.epochs import cut, own_rows
 from nas.training.module import paced
 from nas.training.ranks import Ranks
-from nas.workers.local.process_pool import _deaf_to_interrupts
+from nas.workers.local.process_pool import interrupts_blocked
 
 RECIPE = Recipe(epochs=4, batch_size=15, learning_rate=0.05, label_smoothing=0.1)
 AVERAGED = replace(RECIPE, optimizer="adamw", learning_rate=0.01, ema_decay=0.8, gradient_clip=0.5)
@@ -40,7 +40,7 @@ def together(recipe: Recipe, job: Job, stop_after: int | None = None) -> list[Ou
     context.set_forkserver_preload(["nas.training.trial", "nas.workers.local.process_group"])
     job.folder.mkdir(parents=True, exist_ok=True)
     meeting = job.folder / f"meeting{job.attempt}"
-    with _deaf_to_interrupts():  # the fork server is the same for all tests, and some ask whether it is deaf
+    with interrupts_blocked():  # the fork server is the same for all tests, and some ask whether it is deaf
         pool = context.Pool(job.devices, maxtasksperchild=1)
     with pool:
         tasks = [(ColumnRunner(recipe), job, index, meeting, stop_after) for index in range(job.devices)]

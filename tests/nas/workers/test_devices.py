@@ -6,10 +6,12 @@ import os
 from pathlib import Path
 
 import pytest
+import torch
 
 from nas.config.workers import WorkersSpec
 from nas.workers import devices
-from nas.workers.devices import cores, machine_memory, slot_devices, smallest_share, visible_gpus
+from nas.workers.devices import cores, machine_memory, slot_devices, smallest_share
+from nas.workers.gpus import visible_gpus
 
 
 def test_a_slot_a_gpu_or_as_many_as_are_asked_for_in_turn() -> None:
@@ -36,13 +38,18 @@ def test_without_a_gpu_the_cores_give_the_slots(
     assert slot_devices(WorkersSpec(slots=3, threads_per_slot=threads), ()) == (None,) * 3
 
 
-def test_gpus_are_named_as_the_environment_names_them(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("named", "count", "found"),
+    [(None, 3, ("0", "1", "2")), (None, 0, ()), ("2, GPU-abc", 2, ("2", "GPU-abc")), ("2, GPU-abc", 0, ())],
+)
+def test_gpus_are_named_as_the_environment_names_them(
+    monkeypatch: pytest.MonkeyPatch, named: str | None, count: int, found: tuple[str, ...]
+) -> None:
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    assert visible_gpus(3) == ("0", "1", "2")
-    assert visible_gpus(0) == ()
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2, GPU-abc")
-    assert visible_gpus(2) == ("2", "GPU-abc")
-    assert visible_gpus(0) == ()
+    if named is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", named)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
+    assert visible_gpus() == found
 
 
 def test_a_slot_has_its_share_of_its_device() -> None:
@@ -68,7 +75,10 @@ def test_there_is_a_core() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"name": "slurm"}, "workers.name must be one of local, ray, got 'slurm'"),
+        (
+            {"name": "slurm"},
+            "workers.name must be one of local, ray, or a dotted path such as",
+        ),
         ({"slots": 0}, "workers.slots must be auto or at least 1, got 0"),
         ({"slots": "many"}, "workers.slots must be auto or at least 1, got many"),
         ({"jobs_per_child": 0}, "workers.jobs_per_child must be auto or at least 1, got 0"),
@@ -81,6 +91,8 @@ def test_there_is_a_core() -> None:
         ({"address": "auto"}, "workers.address is for workers=ray alone, got it with local"),
         ({"gpus_per_trial": 1.0}, "workers.gpus_per_trial is for workers=ray alone, got it with local"),
         ({"name": "ray", "devices_per_trial": "auto"}, "workers.devices_per_trial must be a number with workers=ray"),
+        ({"name": "a.b", "devices_per_trial": "auto"}, "workers.devices_per_trial must be a number with workers=a.b"),
+        ({"name": "my-module.make"}, "workers.name must be one of local, ray, or a dotted path"),
         ({"name": "ray", "devices_per_trial": 2, "gpus_per_trial": 0.5}, "several devices a trial need whole GPUs"),
         ({"name": "ray", "cpus_per_trial": -1.0}, "workers.cpus_per_trial must be at least 0, got -1.0"),
         ({"name": "ray", "gpus_per_trial": 1.5}, "workers.gpus_per_trial must be a share of one GPU or a whole number"),

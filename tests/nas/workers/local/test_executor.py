@@ -202,7 +202,7 @@ def test_an_interrupt_to_the_driver_is_not_lost(executor: MakeExecutor, job: Cal
 def await_leaving(running: LocalExecutor) -> None:
     """Wait until the children whose outcomes are there have ended and are let go of."""
     until = time.monotonic() + 20.0
-    while running._family.leaving and time.monotonic() < until:
+    while running._pool.ending and time.monotonic() < until:
         running.wait(0.05)
 
 
@@ -222,7 +222,7 @@ def test_thirty_jobs_leave_nothing_behind(executor: MakeExecutor, job: Callable[
 
 def test_close_kills_what_runs(executor: MakeExecutor, job: Callable[..., Job]) -> None:
     running = executor(None, None)
-    pids = [running.submit(job("hang", trial=trial), unheard).first.process.pid for trial in (0, 1)]
+    pids = [running.submit(job("hang", trial=trial), unheard).rank_zero.process.pid for trial in (0, 1)]
     running.close()
     assert all(pid is not None and gone(pid) for pid in pids)
     assert running.handles == ()
@@ -248,7 +248,7 @@ DRIVER = textwrap.dedent(
         for trial in (0, 1):
             folder = Path(sys.argv[1]) / str(trial)
             job = Job(trial, 1, {"does": "tell" if trial else "hang", "at": 1}, 0, 0, 9999, folder)
-            print(executor.submit(job, lambda *_: None).first.process.pid, flush=True)
+            print(executor.submit(job, lambda *_: None).rank_zero.process.pid, flush=True)
         while True:
             executor.wait(1.0)
     """

@@ -17,9 +17,9 @@ from toy_runners import ToyRunner, let_go
 
 from nas.config.workers import WorkersSpec
 from nas.jobs import Epoch, Job, Outcome
-from nas.search.executors import tenure_of
+from nas.workers.local import process_reuse
 from nas.workers.local.executor import LocalExecutor
-from nas.workers.local.process_reuse import AUTO_JOBS, Tenure, start_seconds
+from nas.workers.local.process_reuse import AUTO_JOBS, ProcessReuse, start_seconds
 from nas.workers.local.worker_process import LOG_FILE
 
 PATIENCE = 60.0
@@ -30,8 +30,8 @@ Run = Callable[..., Outcome]
 def executor() -> Iterator[Callable[..., LocalExecutor]]:
     made: list[LocalExecutor] = []
 
-    def make(tenure: Tenure, slots: int = 1, pause: float = 0.0, deadline: float | None = None) -> LocalExecutor:
-        made.append(LocalExecutor(ToyRunner(pause), (None,) * slots, tenure=tenure, deadline_seconds=deadline))
+    def make(reuse: ProcessReuse, slots: int = 1, pause: float = 0.0, deadline: float | None = None) -> LocalExecutor:
+        made.append(LocalExecutor(ToyRunner(pause), (None,) * slots, reuse=reuse, deadline_seconds=deadline))
         return made[-1]
 
     yield make
@@ -69,7 +69,7 @@ def served_by(folder: Path, trial: int) -> int:
 def test_a_child_serves_so_many_jobs_each_with_its_log_and_outcome(
     executor: Callable[..., LocalExecutor], tmp_path: Path
 ) -> None:
-    running, heard = executor(Tenure(3)), list[tuple[int, int]]()
+    running, heard = executor(ProcessReuse(3)), list[tuple[int, int]]()
     for trial in range(5):
         given = job(tmp_path, trial)
         running.submit(given, lambda one, row: heard.append((one.trial, row.epoch)))
@@ -82,7 +82,7 @@ def test_a_child_serves_so_many_jobs_each_with_its_log_and_outcome(
 
 
 def test_every_slot_keeps_its_own_child(executor: Callable[..., LocalExecutor], tmp_path: Path) -> None:
-    running = executor(Tenure(10), slots=2)
+    running = executor(ProcessReuse(10), slots=2)
     for trial in (0, 2, 4):
         running.submit(job(tmp_path, trial), unheard)
         running.submit(job(tmp_path, trial + 1), unheard)
@@ -96,7 +96,7 @@ def test_every_slot_keeps_its_own_child(executor: Callable[..., LocalExecutor], 
 def test_after_a_failure_there_is_a_fresh_child(
     executor: Callable[..., LocalExecutor], tmp_path: Path, does: str
 ) -> None:
-    running, failures = executor(Tenure(10)), []
+    running, failures = executor(ProcessReuse(10)), []
     for trial, action in enumerate(("tell", does, "tell")):
         running.submit(job(tmp_path, trial, action), unheard)
         failures += [outcome.failure is not None for outcome in drain(running)]
@@ -107,7 +107,7 @@ def test_after_a_failure_there_is_a_fresh_child(
 def test_a_stop_and_a_kill_that_come_too_late_are_not_for_the_next_job(
     executor: Callable[..., LocalExecutor], tmp_path: Path
 ) -> None:
-    running = executor(Tenure(10), pause=0.05)
+    running = executor(ProcessReuse(10), pause=0.05)
     first = running.submit(job(tmp_path, 0), lambda *_: first.stop_after_epoch())  # reaches the child twice
     assert drain(running)[0].failure is None
     running.submit(job(tmp_path, 1, epochs=6), unheard)
@@ -121,7 +121,7 @@ def test_a_stop_and_a_kill_that_come_too_late_are_not_for_the_next_job(
 def test_a_child_killed_between_two_jobs_costs_none_of_them(
     executor: Callable[..., LocalExecutor], tmp_path: Path
 ) -> None:
-    running = executor(Tenure(10))
+    running = executor(ProcessReuse(10))
     running.submit(job(tmp_path, 0), unheard)
     drain(running)
     pid = served_by(tmp_path, 0)
@@ -135,7 +135,7 @@ def test_a_child_killed_between_two_jobs_costs_none_of_them(
 def test_sigterm_ends_a_job_after_its_epoch_and_its_child_with_it(
     executor: Callable[..., LocalExecutor], tmp_path: Path
 ) -> None:
-    running = executor(Tenure(10), pause=0.1)
+    running = executor(ProcessReuse(10), pause=0.1)
 
     def terminate(told: Job, row: Epoch) -> None:
         if row.epoch == 1:  # the second may be heard of when the child has already left
@@ -143,7 +143,7 @@ def test_sigterm_ends_a_job_after_its_epoch_and_its_child_with_it(
             let_go(told)
 
     handle = running.submit(job(tmp_path, 0, "heed", at=2, epochs=1000), terminate)
-    pid = handle.first.process.pid
+    pid = handle.rank_zero.process.pid
     (outcome,) = drain(running)
     assert outcome.failure is None
     assert 1 <= outcome.epoch <= 2
@@ -153,7 +153,7 @@ def test_sigterm_ends_a_job_after_its_epoch_and_its_child_with_it(
 
 
 def test_sigterm_ends_a_child_that_waits(executor: Callable[..., LocalExecutor], tmp_path: Path) -> None:
-    running = executor(Tenure(10))
+    running = executor(ProcessReuse(10))
     running.submit(job(tmp_path, 0), unheard)
     drain(running)
     pid = served_by(tmp_path, 0)
@@ -164,7 +164,7 @@ def test_sigterm_ends_a_child_that_waits(executor: Callable[..., LocalExecutor],
 
 
 def test_every_job_has_the_whole_deadline(executor: Callable[..., LocalExecutor], tmp_path: Path) -> None:
-    running = executor(Tenure(10), pause=0.7, deadline=4.0)
+    running = executor(ProcessReuse(10), pause=0.7, deadline=4.0)
     for trial in range(3):  # 4.2 seconds in all
         running.submit(job(tmp_path, trial), unheard)
         assert drain(running)[0].failure is None
@@ -175,7 +175,7 @@ def test_every_job_has_the_whole_deadline(executor: Callable[..., LocalExecutor]
 
 
 def test_fifty_jobs_leave_nothing_in_their_child(executor: Callable[..., LocalExecutor], tmp_path: Path) -> None:
-    running = executor(Tenure(50))
+    running = executor(ProcessReuse(50))
     held = []
     for trial in range(50):
         running.submit(job(tmp_path, trial, "litter"), unheard)
@@ -188,7 +188,7 @@ def test_fifty_jobs_leave_nothing_in_their_child(executor: Callable[..., LocalEx
 
 
 def test_close_ends_the_children_that_wait(executor: Callable[..., LocalExecutor], tmp_path: Path) -> None:
-    running = executor(Tenure(10), slots=2)
+    running = executor(ProcessReuse(10), slots=2)
     for trial in (0, 1):
         running.submit(job(tmp_path, trial), unheard)
     drain(running, 2)
@@ -205,11 +205,11 @@ DRIVER = textwrap.dedent(
     sys.path.insert(0, sys.argv[2])
     from nas.jobs import Job
     from nas.workers.local.executor import LocalExecutor
-    from nas.workers.local.process_reuse import Tenure
+    from nas.workers.local.process_reuse import ProcessReuse
     from toy_runners import ToyRunner
 
     if __name__ == "__main__":
-        executor = LocalExecutor(ToyRunner(), (None,), tenure=Tenure(10))
+        executor = LocalExecutor(ToyRunner(), (None,), reuse=ProcessReuse(10))
         executor.submit(Job(0, 1, {"does": "tell"}, 0, 0, 1, Path(sys.argv[1]) / "0"), lambda *_: None)
         while not executor.wait(1.0):
             pass
@@ -234,7 +234,7 @@ def test_a_child_that_waits_ends_when_its_driver_is_killed(tmp_path: Path) -> No
 
 
 def test_a_child_stays_where_its_start_was_dear(executor: Callable[..., LocalExecutor], tmp_path: Path) -> None:
-    running = executor(tenure_of(WorkersSpec()), pause=0.01)
+    running = executor(process_reuse(WorkersSpec()), pause=0.01)
     for trial in range(3):
         running.submit(job(tmp_path, trial, "dawdle", epochs=5), unheard)
         drain(running)
@@ -242,23 +242,23 @@ def test_a_child_stays_where_its_start_was_dear(executor: Callable[..., LocalExe
 
 
 @pytest.mark.parametrize(
-    ("tenure", "served", "start", "took", "goes_on"),
+    ("reuse", "served", "start", "took", "kept"),
     [
-        (Tenure(1), 1, 9.0, 10.0, False),
-        (Tenure(3), 2, 0.0, 1e6, True),
-        (Tenure(3), 3, 9.0, 10.0, False),
-        (Tenure(3, if_worth=True), 1, 0.24, 2.1, True),
-        (Tenure(3, if_worth=True), 1, 0.24, 4.9, False),
-        (Tenure(3, if_worth=True), 2, 5.0, 99.0, True),
-        (Tenure(3, if_worth=True), 2, 5.0, 101.0, False),
-        (Tenure(3, if_worth=True), 3, 5.0, 6.0, False),
-        (Tenure(3, if_worth=True), 1, None, 99.0, True),
+        (ProcessReuse(1), 1, 9.0, 10.0, False),
+        (ProcessReuse(3), 2, 0.0, 1e6, True),
+        (ProcessReuse(3), 3, 9.0, 10.0, False),
+        (ProcessReuse(3, adaptive=True), 1, 0.24, 2.1, True),
+        (ProcessReuse(3, adaptive=True), 1, 0.24, 4.9, False),
+        (ProcessReuse(3, adaptive=True), 2, 5.0, 99.0, True),
+        (ProcessReuse(3, adaptive=True), 2, 5.0, 101.0, False),
+        (ProcessReuse(3, adaptive=True), 3, 5.0, 6.0, False),
+        (ProcessReuse(3, adaptive=True), 1, None, 99.0, True),
     ],
 )
 def test_a_child_goes_where_a_fresh_one_costs_a_twentieth_at_most(
-    tenure: Tenure, served: int, start: float | None, took: float, goes_on: bool
+    reuse: ProcessReuse, served: int, start: float | None, took: float, kept: bool
 ) -> None:
-    assert tenure.goes_on(served, start, took) is goes_on
+    assert reuse.keeps(served, start, took) is kept
 
 
 def test_a_start_costs_the_wait_for_it_and_what_the_first_epoch_took_longer() -> None:
@@ -270,11 +270,11 @@ def test_a_start_costs_the_wait_for_it_and_what_the_first_epoch_took_longer() ->
 
 
 def test_the_settings_say_how_long_a_child_serves() -> None:
-    assert tenure_of(WorkersSpec()) == Tenure(AUTO_JOBS, if_worth=True)
-    assert tenure_of(WorkersSpec(jobs_per_child=1)) == Tenure()
-    assert tenure_of(WorkersSpec(jobs_per_child=7)) == Tenure(7)
+    assert process_reuse(WorkersSpec()) == ProcessReuse(AUTO_JOBS, adaptive=True)
+    assert process_reuse(WorkersSpec(jobs_per_child=1)) == ProcessReuse()
+    assert process_reuse(WorkersSpec(jobs_per_child=7)) == ProcessReuse(7)
 
 
 def test_a_child_that_serves_no_job_is_refused() -> None:
-    with pytest.raises(ValueError, match="a child serves at least 1 job, got 0"):
-        Tenure(0)
+    with pytest.raises(ValueError, match="a worker process must run at least 1 job, got 0"):
+        ProcessReuse(0)

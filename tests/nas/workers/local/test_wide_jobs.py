@@ -65,9 +65,9 @@ def drain(executor: LocalExecutor, count: int = 1) -> list[Outcome]:
 def gone(executor: LocalExecutor) -> bool:
     """Whether all processes of the jobs that ran end."""
     until = time.monotonic() + PATIENCE
-    while executor._family.leaving and time.monotonic() < until:
+    while executor._pool.ending and time.monotonic() < until:
         executor.wait(0.05)
-    return executor._family.leaving == 0 and executor.handles == ()
+    return executor._pool.ending == 0 and executor.handles == ()
 
 
 def lives(pid: int) -> bool:
@@ -181,7 +181,7 @@ DRIVER = textwrap.dedent(
         children = []
         def tell(*_):
             print(*(child.process.pid for child in children), flush=True)
-        children += executor.submit(job, tell).children
+        children += executor.submit(job, tell).workers
         while True:
             executor.wait(1.0)
     """
@@ -217,7 +217,7 @@ def test_a_killed_job_and_a_closed_executor_leave_nothing(
     assert outcome.failure is not None
     assert outcome.failure.kind == "died"
     assert gone(running)
-    pids = [child.process.pid for child in running.submit(job(does="hang", rank=0, at=1), unheard).children]
+    pids = [child.process.pid for child in running.submit(job(does="hang", rank=0, at=1), unheard).workers]
     assert len(list(tmp_path.glob("nas-*"))) == 1
     running.close()
     for pid in pids:

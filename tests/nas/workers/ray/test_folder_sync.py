@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nas.jobs.files import write_bytes
-from nas.workers.ray.folder_sync import Changes, Mirror, apply
+from nas.workers.ray.folder_sync import FolderChanges, FolderWatcher, apply_changes
 
 LOG = "log.txt"
 
@@ -27,7 +27,7 @@ def content(folder: Path) -> dict[str, bytes]:
 def test_what_comes_goes_and_is_printed_far_away_does_so_here(far: Path, tmp_path: Path) -> None:
     near = tmp_path / "near"
     (far / "start.pt").write_bytes(b"0")
-    mirror = Mirror(far, LOG)
+    mirror = FolderWatcher(far, LOG)
     write_bytes(near_made(near) / "start.pt", b"0")
     (near / LOG).write_bytes(b"before\n")
 
@@ -36,15 +36,15 @@ def test_what_comes_goes_and_is_printed_far_away_does_so_here(far: Path, tmp_pat
     (far / "start.pt").unlink()
     (far / ".2.pt.part").write_bytes(b"half")
     changes = mirror.changes()
-    assert changes == Changes({"1.pt": b"1"}, ("start.pt",), b"one\n")
-    apply(changes, near, LOG)
+    assert changes == FolderChanges({"1.pt": b"1"}, ("start.pt",), b"one\n")
+    apply_changes(changes, near, LOG)
     assert content(near) == {"1.pt": b"1", LOG: b"before\none\n"}
 
-    assert mirror.changes() == Changes()
+    assert mirror.changes() == FolderChanges()
     with (far / LOG).open("ab") as log:
         log.write(b"two\n")
     write_bytes(far / "1.pt", b"other")
-    apply(mirror.changes(), near, LOG)
+    apply_changes(mirror.changes(), near, LOG)
     assert content(near) == {"1.pt": b"other", LOG: b"before\none\ntwo\n"}
 
 
@@ -56,23 +56,23 @@ def near_made(near: Path) -> Path:
 def test_what_is_mirrored_before_a_loss_stays(far: Path, tmp_path: Path) -> None:
     """A file takes the place of the one before it only when it is complete."""
     near = tmp_path / "near"
-    mirror = Mirror(far, LOG)
+    mirror = FolderWatcher(far, LOG)
     (far / "1.pt").write_bytes(b"1")
-    apply(mirror.changes(), near, LOG)
+    apply_changes(mirror.changes(), near, LOG)
     (far / "1.pt").unlink()
     assert content(near) == {"1.pt": b"1"}
 
 
 @pytest.mark.parametrize("name", ["../outside", "a/b", ".hidden", "/etc/passwd"])
 def test_a_name_that_leads_out_of_the_folder_is_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(ValueError, match="a mirrored file must have a plain name, got"):
-        apply(Changes({name: b""}), tmp_path / "near", LOG)
-    with pytest.raises(ValueError, match="a mirrored file must have a plain name, got"):
-        apply(Changes(gone=(name,)), tmp_path / "near", LOG)
+    with pytest.raises(ValueError, match="a synchronised file must have a plain name, got"):
+        apply_changes(FolderChanges({name: b""}), tmp_path / "near", LOG)
+    with pytest.raises(ValueError, match="a synchronised file must have a plain name, got"):
+        apply_changes(FolderChanges(removed=(name,)), tmp_path / "near", LOG)
 
 
 def test_a_missing_folder_is_made_and_what_is_gone_already_is_no_error(tmp_path: Path) -> None:
-    apply(Changes({"a": b"1"}, ("b",)), tmp_path / "x" / "y", LOG)
+    apply_changes(FolderChanges({"a": b"1"}, ("b",)), tmp_path / "x" / "y", LOG)
     assert content(tmp_path / "x" / "y") == {"a": b"1"}
 
 
@@ -86,7 +86,7 @@ STEPS = st.lists(
 @given(STEPS)
 def test_after_every_look_both_folders_are_alike(tmp_path_factory: pytest.TempPathFactory, steps: list) -> None:  # type: ignore[type-arg]  # as drawn
     far, near = tmp_path_factory.mktemp("far"), tmp_path_factory.mktemp("near")
-    mirror = Mirror(far, LOG)
+    mirror = FolderWatcher(far, LOG)
     for step in steps:
         for name, data in step:
             if name == LOG:
@@ -96,5 +96,5 @@ def test_after_every_look_both_folders_are_alike(tmp_path_factory: pytest.TempPa
                 (far / name).unlink(missing_ok=True)
             else:
                 write_bytes(far / name, data)
-        apply(mirror.changes(), near, LOG)
+        apply_changes(mirror.changes(), near, LOG)
         assert content(near) == content(far)

@@ -24,9 +24,9 @@ from nas.data.transfer import Shipment
 from nas.jobs import Epoch, Job, Outcome
 from nas.workers.local.worker_process import LOG_FILE
 from nas.workers.ray import executor as ray_executor
-from nas.workers.ray.cluster import ClusterError, Request, connect, request_of
+from nas.workers.ray.cluster import ClusterError, ResourceRequest, connect, resource_request
 from nas.workers.ray.executor import RayExecutor, loss_of
-from nas.workers.ray.task import shares
+from nas.workers.ray.task import split_gpus
 
 PATIENCE = 60.0
 pytestmark = pytest.mark.xdist_group("ray")  # one cluster at a time: each is a dozen processes
@@ -35,22 +35,22 @@ pytestmark = pytest.mark.xdist_group("ray")  # one cluster at a time: each is a 
 @pytest.mark.parametrize(
     ("request_", "resources", "times"),
     [
-        (Request(1, 0), {"CPU": 3.0}, 3),
-        (Request(2, 0), {"CPU": 3.0}, 1),
-        (Request(0.1, 0), {"CPU": 1.0}, 10),
-        (Request(1, 0), {"memory": 1e9}, 0),
-        (Request(1, 1), {"CPU": 8.0, "GPU": 2.0}, 2),
-        (Request(8, 1), {"CPU": 8.0, "GPU": 2.0}, 1),
-        (Request(1, 2), {"CPU": 8.0, "GPU": 3.0}, 1),
-        (Request(1, 0.4), {"CPU": 8.0, "GPU": 3.0}, 6),  # no share lies on two GPUs
-        (Request(0, 0.5), {"GPU": 1.0}, 2),
-        (Request(1, 1), {"CPU": 8.0}, 0),
+        (ResourceRequest(1, 0), {"CPU": 3.0}, 3),
+        (ResourceRequest(2, 0), {"CPU": 3.0}, 1),
+        (ResourceRequest(0.1, 0), {"CPU": 1.0}, 10),
+        (ResourceRequest(1, 0), {"memory": 1e9}, 0),
+        (ResourceRequest(1, 1), {"CPU": 8.0, "GPU": 2.0}, 2),
+        (ResourceRequest(8, 1), {"CPU": 8.0, "GPU": 2.0}, 1),
+        (ResourceRequest(1, 2), {"CPU": 8.0, "GPU": 3.0}, 1),
+        (ResourceRequest(1, 0.4), {"CPU": 8.0, "GPU": 3.0}, 6),  # no share lies on two GPUs
+        (ResourceRequest(0, 0.5), {"GPU": 1.0}, 2),
+        (ResourceRequest(1, 1), {"CPU": 8.0}, 0),
     ],
 )
 def test_a_machine_runs_as_many_trainings_as_its_resources_allow(
-    request_: Request, resources: dict[str, float], times: int
+    request_: ResourceRequest, resources: dict[str, float], times: int
 ) -> None:
-    assert request_.at_once(resources) == times
+    assert request_.capacity(resources) == times
 
 
 @pytest.mark.parametrize(
@@ -58,15 +58,15 @@ def test_a_machine_runs_as_many_trainings_as_its_resources_allow(
     [("0,3", 1, ("0,3",)), ("0,3", 2, ("0", "3")), ("", 1, ("",)), ("", 2, ("", "")), ("1,2,5,7", 2, ("1,2", "5,7"))],
 )
 def test_the_processes_of_a_job_share_out_its_gpus(visible: str, devices: int, each: tuple[str, ...]) -> None:
-    assert shares(visible, devices) == each
+    assert split_gpus(visible, devices) == each
 
 
 def test_a_training_asks_for_a_gpu_where_there_are_any() -> None:
     spec = WorkersSpec(name="ray", threads_per_slot=2)
-    assert request_of(spec, [{"CPU": 4.0}]) == Request(2, 0)
-    assert request_of(spec, [{"CPU": 4.0}, {"CPU": 4.0, "GPU": 1.0}]) == Request(2, 1)
+    assert resource_request(spec, [{"CPU": 4.0}]) == ResourceRequest(2, 0)
+    assert resource_request(spec, [{"CPU": 4.0}, {"CPU": 4.0, "GPU": 1.0}]) == ResourceRequest(2, 1)
     own = replace(spec, cpus_per_trial=0.5, gpus_per_trial=0.0)
-    assert request_of(own, [{"CPU": 4.0, "GPU": 1.0}]) == Request(0.5, 0)
+    assert resource_request(own, [{"CPU": 4.0, "GPU": 1.0}]) == ResourceRequest(0.5, 0)
 
 
 def test_what_no_machine_can_meet_is_refused() -> None:
@@ -74,7 +74,7 @@ def test_what_no_machine_can_meet_is_refused() -> None:
     with pytest.raises(
         ClusterError, match=r"asks for, 1 CPUs and 4 GPUs; the 2 that there are have 8 CPUs and 2 GPUs at most"
     ):
-        request_of(spec, [{"CPU": 2.0, "GPU": 2.0}, {"CPU": 8.0}])
+        resource_request(spec, [{"CPU": 2.0, "GPU": 2.0}, {"CPU": 8.0}])
 
 
 def test_an_address_where_nobody_answers_is_refused_at_once() -> None:
@@ -190,7 +190,7 @@ def executor(blind: Path) -> Iterator[Callable[..., RayExecutor]]:
 
     def make(runner: object, supplies: Shipment | None = None, **fields: object) -> RayExecutor:
         spec = WorkersSpec(name="ray", **fields)  # type: ignore[arg-type]  # fields of WorkersSpec
-        made.append(RayExecutor(runner, spec, supplies=supplies))  # type: ignore[arg-type]  # runners of many kinds
+        made.append(RayExecutor(runner, spec, transfer=supplies))  # type: ignore[arg-type]  # runners of many kinds
         return made[-1]
 
     yield make
@@ -346,7 +346,7 @@ def test_a_disk_that_is_full_is_told_as_what_it_is(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device", "somewhere")
 
-    monkeypatch.setattr("nas.workers.ray.driver_mailbox.apply", full)
+    monkeypatch.setattr("nas.workers.ray.driver_mailbox.apply_changes", full)
     running = executor(FileRunner(), gpus_per_trial=0.0)
     running.submit(Job(7, 1, {}, 0, 0, 2, blind / "here" / "7"), unheard)
     (outcome,) = drain(running)
