@@ -22,9 +22,8 @@ def test_memory_decides_for_the_fewest_devices_on_which_a_step_fits() -> None:
     for devices in (2, 4, 8):
         fits = replace(MEMORY, available=per_device(MEMORY, devices).needed(graph))
         assert DeviceAllocation(1, 8, fits)(LARGEST.to_json()) == devices
-        assert DeviceAllocation(1, 8, replace(fits, available=fits.available - 1))(LARGEST.to_json()) == min(
-            8, 2 * devices
-        )
+        too_small = replace(fits, available=fits.available - 1)
+        assert DeviceAllocation(1, 8, too_small)(LARGEST.to_json()) == min(8, 2 * devices)
     tight = replace(MEMORY, available=1)
     assert DeviceAllocation(1, 4, tight)(LARGEST.to_json()) == 4
 
