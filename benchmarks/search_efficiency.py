@@ -26,7 +26,7 @@ from platformdirs import user_cache_path
 
 from nas.cli.app.compose import compose
 from nas.config.specs import Budget, Limits
-from nas.reports.rehearsals import Band, draw_rehearsals, interval, spell
+from nas.reports.rehearsals import Band, bounded_text, draw_rehearsals, interval_text
 from nas.search.build import environment
 from nas.tabular.simulation.bands import band
 from nas.tabular.simulation.cache import Cache
@@ -276,7 +276,7 @@ def _section(title: str, board: Board) -> str:
     goals, moments = [f"to {goal:.0%}" for goal in GOALS], [f"share at {moment}" for moment in MOMENTS]
     columns = ["strategy", *goals, "× oracle", *moments, "area", "area +", "thinking s"]
     rows = [_row(_spoken(name), board.strategies[name], best, horizon) for name in board.ranked]
-    found = [spell(_none(best.reached(goal)), horizon) for goal in GOALS]
+    found = [bounded_text(_none(best.reached(goal)), horizon) for goal in GOALS]
     found += ["1", *(f"{best.at(moment):.3f}" for moment in MOMENTS), f"{best.area:.3f}", f"{best.area:.3f}", "–"]
     lines = [columns, ["---", *["---:"] * (len(columns) - 1)], *rows, ["*oracle*", *found]]
     ceiling = measured_by(truth, board.stage, horizon)["ceiling"]
@@ -383,7 +383,7 @@ def _none(value: float) -> float | None:
 
 
 def _cell(found: Mapping[str, float | None], horizon: float) -> str:
-    return interval(found, horizon)
+    return interval_text(found, horizon)
 
 
 if __name__ == "__main__":

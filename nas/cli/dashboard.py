@@ -6,7 +6,7 @@ import sys
 
 from nas.cli.common.studies import reading, study_overrides
 from nas.config.commands import DashboardConfig
-from nas.reports.dashboard import HOST, LACKS, dashboard_server
+from nas.reports.dashboard import HOST, OMISSIONS, dashboard_server
 
 
 def run(config: DashboardConfig) -> int:
@@ -18,7 +18,7 @@ def run(config: DashboardConfig) -> int:
     study = reading(config).study
     with dashboard_server(study, study_overrides(config), config.port) as server:
         print(f"http://{HOST}:{server.server_port}/ shows a read-only copy of {study.name}, until Ctrl-C.", flush=True)
-        print(LACKS, file=sys.stderr)
+        print(OMISSIONS, file=sys.stderr)
         try:
             server.serve_forever()
         except KeyboardInterrupt:

@@ -1,1 +1,1 @@
-"""What a person looks at: terminal, figures."""
+"""Reports of studies: on the terminal, as figures, as an HTML file and as a dashboard."""

@@ -1,4 +1,4 @@
-"""A search on the terminal: a live picture where there is one, a log line a trial where there is not."""
+"""Progress of a search: a live display on a terminal, one line for each trial elsewhere."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from rich.text import Text
 
 from nas.jobs import EndReason
 from nas.objectives.pareto import Axis
+from nas.reports.text import clock_text, short_number
 from nas.study.progress import Observer, Progress
 from nas.study.trial import Record
 
@@ -19,77 +20,57 @@ FRONT_ROWS = 16
 ENDINGS: Mapping[str, str] = {
     EndReason.BUDGET: "the budget is used up",
     EndReason.MINUTES: "the time is up",
-    EndReason.EXHAUSTED: "nothing new is found any more",
+    EndReason.CONVERGED: "more training gains too little",
+    EndReason.EXHAUSTED: "the sampler finds no new architecture",
     EndReason.INTERRUPTED: "interrupted",
     EndReason.TERMINATED: "terminated",
-    EndReason.STOPPED: "somebody asked it to",
+    EndReason.STOPPED: "stopped on request",
 }
 
 
 def observer_for(stream: TextIO) -> Observer:
-    """The live picture on a terminal, log lines on any other stream."""
+    """Return the live display for a terminal, lines for any other stream."""
     console = Console(file=stream)
     return LiveObserver(console) if console.is_terminal else LineObserver(console)
 
 
-def short(value: float) -> str:
-    """A number in few characters: 3 digits and k, M or G from a thousand on, 4 digits below one.
-
-    >>> short(1234567), short(0.91234), short(42)
-    ('1.23M', '0.9123', '42')
-    """
-    for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
-        if abs(float(f"{value:.3g}")) >= size:  # what rounds up to a thousand takes the next unit
-            return f"{value / size:.3g}{unit}"
-    return f"{value:.4f}" if abs(value) < 1 else f"{value:.4g}"
-
-
-def clock(seconds: float | None) -> str:
-    """Minutes and seconds.
-
-    >>> clock(75), clock(None)
-    ('1:15', '?')
-    """
-    return "?" if seconds is None else f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
-
-
 def headline(progress: Progress) -> str:
-    """Counts, hypervolume and times in one line."""
+    """Return counts, hypervolume and times in one line."""
     counts = progress.counts
     done = counts["complete"] + counts["pruned"]
-    words = [f"trials {done}" + (f"/{progress.trials}" if progress.trials else "")]
-    words += [
+    parts = [f"trials {done}" + (f"/{progress.trials}" if progress.trials else "")]
+    parts += [
         f"{name} {counts[name]}"
         for name in ("pruned", "repeats", "failed", "rejected", "duplicates")
         if counts.get(name)
     ]
-    words.append(f"front {len(progress.front)}")
-    words.append(f"hypervolume {progress.hypervolume:.3f}")
-    words.append(f"{clock(progress.clock_seconds)} spent, {clock(progress.seconds_left)} left")
-    return " · ".join(words)
+    parts.append(f"front {len(progress.front)}")
+    parts.append(f"hypervolume {progress.hypervolume:.3f}")
+    parts.append(f"{clock_text(progress.clock_seconds)} spent, {clock_text(progress.seconds_left)} left")
+    return " · ".join(parts)
 
 
 def values_text(values: Mapping[str, float], axes: tuple[Axis, ...] | list[Axis]) -> str:
-    """Objectives by name in one line."""
-    return ", ".join(f"{axis.name} {short(values[axis.name])}" for axis in axes)
+    """Return the names and values of the objectives in one line."""
+    return ", ".join(f"{axis.name} {short_number(values[axis.name])}" for axis in axes)
 
 
 @final
 class LineObserver:
-    """A plain line for every trial that ends, for logs and pipes."""
+    """Observer that prints a line for every ended trial, for logs and pipes."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
 
     def on_progress(self, progress: Progress) -> None:
-        """Nothing: a log has no picture to keep up to date."""
+        """Do nothing: a log is not redrawn."""
 
     def on_trial(self, record: Record, progress: Progress) -> None:
-        """One line with what came of the trial."""
+        """Print the trial's state and values in one line."""
         self._print(f"trial {record.number} {_outcome(record, progress)} | {headline(progress)}")
 
     def on_end(self, progress: Progress, reason: str) -> None:
-        """One line with why the search ended."""
+        """Print in one line why the search ended."""
         self._print(f"search ended, {ENDINGS.get(reason, reason)} | {headline(progress)}")
 
     def _print(self, line: str) -> None:
@@ -98,27 +79,27 @@ class LineObserver:
 
 @final
 class LiveObserver:
-    """The front so far, what runs now, counts and time left, redrawn in place."""
+    """Observer that redraws the front, the running jobs, counts and time left in place."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._live: Live | None = None
 
     def on_progress(self, progress: Progress) -> None:
-        """Redraw."""
+        """Redraw the display."""
         if self._live is None:
             self._live = Live(console=self._console, auto_refresh=False, transient=True)
             self._live.start()
-        self._live.update(_picture(progress), refresh=True)
+        self._live.update(_display(progress), refresh=True)
 
     def on_trial(self, record: Record, progress: Progress) -> None:
-        """Say above the picture what failed; what went well shows in it."""
+        """Print a failure above the display, which shows the other trials, and redraw."""
         if record.failure:
             self._console.print(Text(f"trial {record.number} {_outcome(record, progress)}", style="yellow"))
         self.on_progress(progress)
 
     def on_end(self, progress: Progress, reason: str) -> None:
-        """Take the picture away and leave one line."""
+        """Remove the display and print why the search ended."""
         if self._live is not None:
             self._live.stop()
         self._console.print(Text(f"Search ended, {ENDINGS.get(reason, reason)} · {headline(progress)}"))
@@ -132,7 +113,7 @@ def _outcome(record: Record, progress: Progress) -> str:
     return f"{record.state} in {record.seconds:.1f} s: {values_text(record.values, list(progress.axes))}"
 
 
-def _picture(progress: Progress) -> Group:
+def _display(progress: Progress) -> Group:
     table = Table(title="Pareto front so far", title_justify="left", expand=False)
     table.add_column("trial", justify="right")
     for axis in progress.axes:
@@ -141,7 +122,7 @@ def _picture(progress: Progress) -> Group:
     shown = progress.front[:FRONT_ROWS]
     for record in shown:
         values = record.values or {}
-        numbers = [short(values[axis.name]) for axis in progress.axes]
+        numbers = [short_number(values[axis.name]) for axis in progress.axes]
         table.add_row(str(record.number), *numbers, Text(record.candidate.summary))
     lines = [Text(headline(progress))]
     if len(progress.front) > len(shown):

@@ -1,8 +1,8 @@
-"""optuna-dashboard on a copy of a study, for this machine alone.
+"""optuna-dashboard on a copy of a study, on the loopback address.
 
-optuna-dashboard is made to write: whoever reaches it can delete a study, and it asks nobody who they are. So it is
-given a copy in memory that follows the study, and every request that is not a plain read is refused, as is one that
-came under another name than this machine's (a page elsewhere that had its name resolve to 127.0.0.1).
+optuna-dashboard can write, and has no authentication: any client can delete a study. So it gets a copy in memory that
+follows the study. Every request that is not a read is refused, and so is one with another Host header than this
+machine's (DNS rebinding: a page elsewhere whose name resolves to 127.0.0.1).
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ from search_space.lowering import lower
 
 HOST = "127.0.0.1"
 FOLLOW_SECONDS = 3.0
-READS = ("GET", "HEAD")
+READ_METHODS = ("GET", "HEAD")
 NAMESPACE = uuid.UUID("6f0cbb3c-52f2-4d3e-9a36-0d1f0e2b7a55")
 MISSING = "optuna-dashboard must be installed for this: pip install 'inception-nas[dashboard]'"
-LACKS = (
-    "Hypervolume, limits, means over repeats, learning curves of several objectives and a logarithmic cost axis "
-    "are not in it: nas report has them."
+OMISSIONS = (
+    "It does not show hypervolume, limits, means over repeated trainings, learning curves of several objectives or a "
+    "logarithmic cost axis: nas report does."
 )
 
 log = logging.getLogger(__name__)
@@ -48,42 +48,55 @@ Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 @final
 class Drawings:
-    """An artifact store that draws a trial's architecture when it is looked at, and takes nothing in."""
+    """Read-only artifact store that draws a trial's architecture when the drawing is requested."""
 
     def __init__(self) -> None:
         self._architectures: dict[str, Mapping[str, Any]] = {}
 
     def add(self, number: int, architecture: Mapping[str, Any]) -> str:
-        """Identity of the drawing of a trial's architecture."""
+        """Register a trial's architecture and return the artifact id of its drawing."""
         identity = str(uuid.uuid5(NAMESPACE, str(number)))
         self._architectures[identity] = architecture
         return identity
 
     def open_reader(self, artifact_id: str) -> BinaryIO:
-        """The drawing as SVG.
+        """Return the drawing as SVG.
 
         Raises:
-            ArtifactNotFound: there is none of that identity.
+            ArtifactNotFound: no trial's drawing has that id.
         """
         if artifact_id not in self._architectures:
             raise ArtifactNotFound(f"an artifact must be the drawing of a trial, {artifact_id} is none")
         return io.BytesIO(draw(lower(Architecture.from_json(self._architectures[artifact_id]))).encode())
 
     def write(self, artifact_id: str, content_body: BinaryIO) -> None:  # noqa: ARG002 - of Optuna's protocol
-        """Refuse: a copy keeps nothing."""
-        raise PermissionError(f"a copy of a study takes nothing in, got {artifact_id}")
+        """Refuse: the copy is read-only.
+
+        Raises:
+            PermissionError: always.
+        """
+        raise PermissionError(f"artifacts of a copied study are read-only, got a write of {artifact_id}")
 
     def remove(self, artifact_id: str) -> None:
-        """Refuse: drawings are no files."""
-        raise PermissionError(f"a copy of a study gives nothing up, got {artifact_id}")
+        """Refuse: the copy is read-only.
+
+        Raises:
+            PermissionError: always.
+        """
+        raise PermissionError(f"artifacts of a copied study are read-only, got a removal of {artifact_id}")
 
 
 @final
-class Copy:
-    """A study in memory that follows the stored one, with a drawing and a readable note for every trial."""
+class StudyCopy:
+    """Copy of a study in memory that follows the stored one, with a drawing and a readable note for every trial."""
 
     def __init__(self, study: Study, reference: str) -> None:
-        """Copy the study, which commands call `reference`; what is stored there is only read."""
+        """Copy the study without writing to it.
+
+        Args:
+            study: the study.
+            reference: overrides that name the study in a command, such as `study=mine`.
+        """
         self.drawings = Drawings()
         self.storage = InMemoryStorage()
         self._reference = reference
@@ -94,17 +107,17 @@ class Copy:
         names = self._source.metric_names
         if names:
             self.storage.set_study_system_attr(self._study, "study:metric_names", names)
-        self._set_note(None, f"A read-only copy of the study `{study.name}`, which follows it. {LACKS}")
+        self._set_note(None, f"A read-only copy of the study `{study.name}`, which follows it. {OMISSIONS}")
         self.follow()
-        study.stop_waiting()  # a page is not to hang: it shows what was there, and asks again
+        study.stop_waiting()  # a page must not hang: if the database is locked, it shows the last copy and asks again
 
     def follow(self) -> None:
-        """Take over what has happened since."""
+        """Copy what has changed in the stored study since the last call."""
         with self._lock:
             try:
                 trials = self._stored.read(lambda: self._source.get_trials(deepcopy=False))
             except StorageError as error:
-                log.warning("the copy stays as it is: %s", error)
+                log.warning("the copy is not updated: %s", error)
                 return
             for trial in trials:
                 if trial.number == len(self._states):
@@ -120,19 +133,19 @@ class Copy:
             values=trial.values,
             params=trial.params,
             distributions=trial.distributions,
-            user_attrs=readable(trial),
+            user_attrs=shown_attributes(trial),
             system_attrs={f"artifacts:{identity}": json.dumps(asdict(drawing))},
         )
         copied.datetime_start, copied.datetime_complete = trial.datetime_start, trial.datetime_complete
         trial_id = self.storage.create_new_trial(self._study, template_trial=copied)
         self._states.append(trial.state)
-        self._set_note(trial_id, note(self._reference, trial))
+        self._set_note(trial_id, trial_note(self._reference, trial))
 
     def _update(self, trial: FrozenTrial) -> None:
         trial_id = self.storage.get_trial_id_from_study_id_trial_number(self._study, trial.number)
-        for name, value in readable(trial).items():
+        for name, value in shown_attributes(trial).items():
             self.storage.set_trial_user_attr(trial_id, name, value)
-        self._set_note(trial_id, note(self._reference, trial))
+        self._set_note(trial_id, trial_note(self._reference, trial))
         if trial.state.is_finished():
             self.storage.set_trial_state_values(trial_id, trial.state, trial.values)
         self._states[trial.number] = trial.state
@@ -144,8 +157,8 @@ class Copy:
         self.storage.set_study_system_attr(self._study, f"{prefix}note_str:0", text)
 
 
-def readable(trial: FrozenTrial) -> dict[str, Any]:
-    """What a person wants to see of a stored trial beside its parameters and values."""
+def shown_attributes(trial: FrozenTrial) -> dict[str, Any]:
+    """Return the attributes that the dashboard shows of a trial beside its parameters and values."""
     attrs = trial.user_attrs
     curve = attrs.get("curve", [])
     shown = {"network": attrs["summary"], "id": attrs["id"], **attrs["costs"], "epochs": len(curve)}
@@ -157,9 +170,9 @@ def readable(trial: FrozenTrial) -> dict[str, Any]:
     return shown
 
 
-def note(reference: str, trial: FrozenTrial) -> str:
-    """A trial in a few lines of Markdown; texts of the study stand as code, in which nothing is markup."""
-    shown = readable(trial)
+def trial_note(reference: str, trial: FrozenTrial) -> str:
+    """Return a trial in a few lines of Markdown; texts of the study are code spans, in which nothing is markup."""
+    shown = shown_attributes(trial)
     lines = [_code(shown.pop("network")), ""]
     lines += [f"* {name}: {_code(f'{value:,}' if isinstance(value, int) else value)}" for name, value in shown.items()]
     if trial.state == TrialState.COMPLETE:
@@ -173,22 +186,22 @@ def _code(text: object) -> str:
     return f"`{plain}`"
 
 
-def guarded(application: Wsgi, port: int, before: Callable[[], None]) -> Wsgi:
-    """The application for readers on this machine alone.
+def guard(application: Wsgi, port: int, before: Callable[[], None]) -> Wsgi:
+    """Return the application behind a guard that answers only reads from this machine.
 
     Args:
-        application: what answers.
-        port: that it is served on.
-        before: called before a read of data is answered, a few seconds apart.
+        application: the WSGI application.
+        port: the port that it is served on.
+        before: called before a request for data, at most once in `FOLLOW_SECONDS`.
     """
     names = {f"{HOST}:{port}", f"localhost:{port}"}
     lock, last = threading.Lock(), [time.monotonic()]
 
     def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         if environ.get("HTTP_HOST") not in names:
-            return _refuse(start_response, "403 Forbidden", f"ask for {HOST}:{port}, not for another name")
-        if environ["REQUEST_METHOD"] not in READS:
-            return _refuse(start_response, "405 Method Not Allowed", "this is a copy of a study, for reading alone")
+            return _refuse(start_response, "403 Forbidden", f"the host must be {HOST}:{port} or localhost:{port}")
+        if environ["REQUEST_METHOD"] not in READ_METHODS:
+            return _refuse(start_response, "405 Method Not Allowed", "the copy of the study is read-only")
         with lock:
             if environ["PATH_INFO"].startswith("/api/") and time.monotonic() - last[0] >= FOLLOW_SECONDS:
                 before()
@@ -198,8 +211,8 @@ def guarded(application: Wsgi, port: int, before: Callable[[], None]) -> Wsgi:
     return answer
 
 
-def _refuse(start_response: Callable[..., Any], status: str, why: str) -> Iterable[bytes]:
-    body = json.dumps({"reason": why}).encode()
+def _refuse(start_response: Callable[..., Any], status: str, reason: str) -> Iterable[bytes]:
+    body = json.dumps({"reason": reason}).encode()
     start_response(status, [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
     return [body]
 
@@ -212,35 +225,35 @@ class _Server(ThreadingMixIn, WSGIServer):
 @final
 class _Handler(WSGIRequestHandler):
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name in the base class
-        """Nothing: a line a request helps nobody."""
+        """Log nothing: one line for each request is noise."""
 
 
 def dashboard_server(study: Study, reference: str, port: int) -> WSGIServer:
-    """A server of a study on 127.0.0.1, ready to serve.
+    """Return a server of a copy of the study on 127.0.0.1, listening but not yet serving.
 
     Args:
         study: the study.
-        reference: the words that name the study in a command.
-        port: to listen on; 0 takes a free one.
+        reference: overrides that name the study in a command, such as `study=mine`.
+        port: port to listen on, 0 for a free one.
 
     Raises:
         ValueError: optuna-dashboard is not installed, or the port is taken.
     """
     if find_spec("optuna_dashboard") is None:
         raise ValueError(MISSING)
-    from optuna_dashboard import wsgi  # noqa: PLC0415 - of an extra
+    from optuna_dashboard import wsgi  # noqa: PLC0415 - in the dashboard extra
 
     try:
-        server = make_server(HOST, port, _unready, server_class=_Server, handler_class=_Handler)
+        server = make_server(HOST, port, _not_ready, server_class=_Server, handler_class=_Handler)
     except OSError as error:
         raise ValueError(
             f"port must be free on {HOST}, {port} is not ({error.strerror}); take another port="
         ) from error
-    copy = Copy(study, reference)
+    copy = StudyCopy(study, reference)
     application: Wsgi = wsgi(copy.storage, artifact_store=copy.drawings)
-    server.set_app(guarded(application, server.server_port, copy.follow))
+    server.set_app(guard(application, server.server_port, copy.follow))
     return server
 
 
-def _unready(_: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+def _not_ready(_: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
     return _refuse(start_response, "503 Service Unavailable", "the study is being copied")

@@ -1,4 +1,4 @@
-"""Rehearsed searches beside one another: a table for the terminal and a picture."""
+"""Table and figure of rehearsals, which are searches simulated on a table of learning curves."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from rich.text import Text
 
 from nas.jobs.files import atomic_path
 
-FLOOR = 1e-3
+MIN_GAP = 1e-3
 
 
 @dataclass(frozen=True)
 class Band:
-    """The gap to the true front over the cost of a search.
+    """Share of the true front's hypervolume over the cost of a search, with its interval.
 
     Attributes:
-        name: of the strategy.
+        name: name of the strategy.
         spent: full-training equivalents, ascending and positive.
-        median: of the share of the true front's hypervolume, at each of them.
+        median: median of the share over seeds at each of them, in [0, 1].
         low: lower end of the median's interval.
-        high: upper end.
+        high: upper end of the median's interval.
     """
 
     name: str
@@ -40,12 +40,12 @@ class Band:
 
 
 def rehearsal_table(document: Mapping[str, Any], name: str, thinking: float) -> RenderableType:
-    """What the rehearsals of one strategy came to, beside the oracle.
+    """Return a table with the results of one strategy, the oracle and the front of all networks.
 
     Args:
-        document: of the rehearsals.
-        name: of the strategy.
-        thinking: median processor seconds that the driver thought in one rehearsal.
+        document: JSON document of the rehearsals.
+        name: name of the strategy.
+        thinking: median processor seconds of driver and sampler in one rehearsal.
     """
     goals = list(document["summary"]["reached"])
     about = document["table"]
@@ -59,75 +59,78 @@ def rehearsal_table(document: Mapping[str, Any], name: str, thinking: float) -> 
         table.add_column(heading, justify="right", no_wrap=True)
     horizon = document["horizon"]
     found = document["summary"]
-    spent = [interval(found["reached"][goal], horizon) for goal in goals]
-    table.add_row(name, *spent, interval(found["area"], horizon), interval(found["share"], horizon), f"{thinking:.1f}")
+    spent = [interval_text(found["reached"][goal], horizon) for goal in goals]
+    table.add_row(
+        name, *spent, interval_text(found["area"], horizon), interval_text(found["share"], horizon), f"{thinking:.1f}"
+    )
     best = document["oracle"]
-    alone = [spell(best["reached"][goal], horizon) for goal in goals]
+    alone = [bounded_text(best["reached"][goal], horizon) for goal in goals]
     table.add_row("oracle", *alone, f"{best['area']:.3f}", f"{best['share']:.3f}", "–")
     table.add_row("everything", *("–" for _ in goals), "–", f"{document['ceiling']:.3f}", "–")
     reference = document["reference"]
     table.caption = Text(
-        f"Medians [95 % interval] over seeds. To 80 %: full trainings until the true hypervolume of what is returned "
-        f"is 80 % of the true front's. Area: mean log10 of the gap over {horizon:g} full trainings. Oracle: trains the "
-        f"true front alone. Everything: the front of all networks by one seed's validation accuracy. "
+        f"Medians [95 % interval] over seeds. To 80 %: full trainings until the returned front has 80 % of the true "
+        f"front's hypervolume. Area: mean log10 of the gap to the true front over {horizon:g} full trainings. Share: "
+        f"part of the true front's hypervolume at the end. Thinking: processor seconds of driver and sampler. Oracle: "
+        f"trains only the true front. Everything: the front of all networks by one seed's validation accuracy. "
         f"Reference point: {reference['macs']:,.0f} MACs, error {reference['error']:.4f}."
     )
     table.caption_justify = "left"
     return table
 
 
-def interval(found: Mapping[str, float | None], horizon: float) -> str:
-    """A median with its interval.
+def interval_text(found: Mapping[str, float | None], horizon: float) -> str:
+    """Return a median with its interval.
 
-    >>> interval({"median": 12.34, "low": 9.0, "high": None}, 100.0)
+    >>> interval_text({"median": 12.34, "low": 9.0, "high": None}, 100.0)
     '12.3 [9.0, >100]'
     """
-    low, high = spell(found["low"], horizon), spell(found["high"], horizon)
-    return f"{spell(found['median'], horizon)} [{low}, {high}]"
+    low, high = bounded_text(found["low"], horizon), bounded_text(found["high"], horizon)
+    return f"{bounded_text(found['median'], horizon)} [{low}, {high}]"
 
 
-def spell(value: float | None, horizon: float) -> str:
-    """A number in a few digits; more than the horizon for what was never reached."""
+def bounded_text(value: float | None, horizon: float) -> str:
+    """Return a number in few digits; None, for a goal that was not reached, as more than the horizon."""
     if value is None:
         return f">{horizon:g}"
     return f"{value:.1f}" if abs(value) >= 2 else f"{value:.3f}"
 
 
 def draw_rehearsals(panels: Mapping[str, Sequence[Band]], bounds: Mapping[str, Mapping[str, Any]], path: Path) -> None:
-    """Draw the gap to the true front over the cost of searches, on logarithmic axes, as a PNG.
+    """Draw the gap to the true front over the cost of searches, on logarithmic axes, as a PNG file.
 
     Args:
         panels: strategies by the panel's title.
-        bounds: `oracle` and `ceiling` of each panel.
-        path: where the picture goes.
+        bounds: `oracle` and `ceiling` of each panel, by its title.
+        path: the file.
     """
     figure = Figure(figsize=(8.0 * len(panels), 5.5), layout="constrained")
     FigureCanvasAgg(figure)
-    planes = figure.subplots(1, len(panels), squeeze=False)[0]
-    for plane, (title, bands) in zip(planes, panels.items(), strict=True):
-        _draw_panel(plane, bands, bounds[title])
-        plane.set_title(title, parse_math=False)
+    panel_axes = figure.subplots(1, len(panels), squeeze=False)[0]
+    for axes, (title, bands) in zip(panel_axes, panels.items(), strict=True):
+        _draw_panel(axes, bands, bounds[title])
+        axes.set_title(title, parse_math=False)
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format="png", dpi=130)
 
 
-def _draw_panel(plane: Axes, bands: Sequence[Band], bounds: Mapping[str, Any]) -> None:
+def _draw_panel(axes: Axes, bands: Sequence[Band], bounds: Mapping[str, Any]) -> None:
     for number, band in enumerate(bands):
         color, dashed = f"C{number // 2 % 10}", number % 2 == 1 and len(bands) > 2
-        gaps = [[max(1.0 - share, FLOOR) for share in shares] for shares in (band.median, band.high, band.low)]
-        plane.step(band.spent, gaps[0], where="post", color=color, linestyle="--" if dashed else "-", label=band.name)
-        plane.fill_between(band.spent, gaps[1], gaps[2], step="post", color=color, alpha=0.1, linewidth=0)
-    steps = [(spent, max(1.0 - share, FLOOR)) for spent, share in bounds["oracle"]["curve"]]
+        gaps = [[max(1.0 - share, MIN_GAP) for share in shares] for shares in (band.median, band.high, band.low)]
+        axes.step(band.spent, gaps[0], where="post", color=color, linestyle="--" if dashed else "-", label=band.name)
+        axes.fill_between(band.spent, gaps[1], gaps[2], step="post", color=color, alpha=0.1, linewidth=0)
+    steps = [(spent, max(1.0 - share, MIN_GAP)) for spent, share in bounds["oracle"]["curve"]]
     if steps:
-        plane.step(*zip(*steps, strict=True), where="post", color="0.3", linestyle=":", label="oracle")
+        axes.step(*zip(*steps, strict=True), where="post", color="0.3", linestyle=":", label="oracle")
     if bounds["ceiling"] < 1:
-        plane.axhline(1.0 - bounds["ceiling"], color="0.6", linestyle="-.", label="everything trained, one seed seen")
-    plane.set_xscale("log")
-    plane.set_yscale("log")
-    plane.set_ylim(top=1.05)
-    plane.set_xlim(right=max((band.spent[-1] for band in bands), default=math.inf))
-    plane.set_xlabel("full-training equivalents")
-    plane.set_ylabel("gap to the true front's hypervolume")
-    plane.grid(alpha=0.3, which="both")
-    plane.legend(loc="lower left", fontsize="small")
+        axes.axhline(1.0 - bounds["ceiling"], color="0.6", linestyle="-.", label="all networks, by one seed")
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_ylim(top=1.05)
+    axes.set_xlim(right=max((band.spent[-1] for band in bands), default=math.inf))
+    axes.set_xlabel("full-training equivalents")
+    axes.set_ylabel("gap to the true front's hypervolume")
+    axes.grid(alpha=0.3, which="both")
+    axes.legend(loc="lower left", fontsize="small")

@@ -1,4 +1,4 @@
-"""The report: one self-contained HTML file about a study."""
+"""HTML report of a study in one self-contained file."""
 
 from __future__ import annotations
 

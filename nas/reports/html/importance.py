@@ -1,4 +1,4 @@
-"""Which choices matter: how far the best trials chose otherwise than the rest, and how far chance would."""
+"""Importance of choices: conditional PED-ANOVA, with a permutation test of what chance reaches."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ SHUFFLES = 19
 TREND = 0.2
 METHOD = (
     "Conditional PED-ANOVA (Watanabe et al., IJCAI 2023; its extension to conditional choices) as Optuna computes it: "
-    "a choice matters as far as its distribution among the best trials differs from that among all."
+    "a choice is important if its distribution among the best trials differs from that among all."
 )
 
 
 @dataclass(frozen=True)
 class Choice:
-    """How much one choice matters.
+    """Importance of one choice.
 
     Attributes:
-        path: of the choice in the space.
-        share: its part of the sum over all choices, in [0, 1].
-        chance: the highest importance that it reached over 19 shuffles of the values, in the unit of `share`, so it may
-            exceed 1; by chance alone, one choice in twenty gets beyond it.
-        active: trials in which the choice was there to make.
-        effect: which way it pulls, in words.
+        path: path of the choice in the space.
+        share: its importance divided by the sum over all choices, in [0, 1].
+        chance: its highest importance over 19 shuffles of the values, divided by the same sum, so it may exceed 1; by
+            chance alone, one choice in twenty exceeds it.
+        active: number of trials in which the choice was active.
+        effect: direction of its effect, in words.
     """
 
     path: str
@@ -50,13 +50,13 @@ class Choice:
 
 @dataclass(frozen=True)
 class Importance:
-    """Which choices matter for one objective.
+    """Importance of all choices for one objective.
 
     Attributes:
         axis: the objective.
-        trials: complete trials that it is computed from.
-        best: how many of them count as the best.
-        choices: all choices, first those beyond chance, each part by share; empty where there are too few trials.
+        trials: number of complete trials that it is computed from.
+        best: number of them that count as the best.
+        choices: all choices, those beyond chance first, then by descending share; empty if there are too few trials.
     """
 
     axis: Axis
@@ -66,9 +66,13 @@ class Importance:
 
 
 def importance(records: Sequence[Record], axis: Axis) -> Importance:
-    """Which choices matter for `axis`; without choices below `MIN_TRIALS` complete trials.
+    """Return the importance of all choices for one objective.
 
-    The best are a tenth of the trials, at least `MIN_BEST`: of fewer, a distribution says nothing.
+    The best are a tenth of the trials, at least `MIN_BEST`: a distribution of fewer says nothing.
+
+    Args:
+        records: the trials of a study; below `MIN_TRIALS` complete ones, no choice is returned.
+        axis: the objective.
     """
     complete = [record for record in records if record.values is not None]
     best = max(MIN_BEST, round(QUANTILE * len(complete)))
@@ -87,7 +91,7 @@ def importance(records: Sequence[Record], axis: Axis) -> Importance:
 
 
 def _study(records: Sequence[Record]) -> optuna.Study:
-    """The choices of the records as an Optuna study; its values don't matter."""
+    """Return an Optuna study with the choices of the records; its values are not used."""
     trials = [
         create_trial(params=dict(r.candidate.params), distributions=dict(r.candidate.distributions), value=0.0)
         for r in records
@@ -98,8 +102,14 @@ def _study(records: Sequence[Record]) -> optuna.Study:
 
 
 def _divergences(study: optuna.Study, values: Sequence[float], best: int) -> dict[str, float]:
-    """Importance of every choice, at least 0, for losses that are better when lower."""
-    from optuna.importance import PedAnovaImportanceEvaluator  # noqa: PLC0415 - brings scikit-learn: a second or more
+    """Return the importance of every choice, at least 0, by path.
+
+    Args:
+        study: the choices.
+        values: a loss for each trial, lower is better.
+        best: number of trials that count as the best.
+    """
+    from optuna.importance import PedAnovaImportanceEvaluator  # noqa: PLC0415 - imports scikit-learn, a second or more
 
     evaluator = PedAnovaImportanceEvaluator(target_quantile=best / len(values))
     with warnings.catch_warnings():
@@ -110,18 +120,21 @@ def _divergences(study: optuna.Study, values: Sequence[float], best: int) -> dic
 
 
 def _chance(study: optuna.Study, values: Sequence[float], best: int) -> dict[str, float]:
-    """The highest importance of each choice over shuffles of the values: a permutation test at 1 in `SHUFFLES` + 1."""
+    """Return the highest importance of each choice over shuffles of the values.
+
+    A choice beyond it passes a permutation test at the level 1 / (`SHUFFLES` + 1).
+    """
     generator, shuffled = random.Random(0), list(values)
-    reached: dict[str, float] = {}
+    highest: dict[str, float] = {}
     for _ in range(SHUFFLES):
         generator.shuffle(shuffled)
         for path, value in _divergences(study, shuffled, best).items():
-            reached[path] = max(value, reached.get(path, 0.0))
-    return reached
+            highest[path] = max(value, highest.get(path, 0.0))
+    return highest
 
 
 def _effect(path: str, records: Sequence[Record], values: Sequence[float]) -> str:
-    """Which way a choice pulls: a rank correlation for an ordinal one, the best option of a nominal one."""
+    """Return the effect of a choice in words: a rank correlation if it is ordinal, its best option if it is nominal."""
     active = [(r.candidate.params[path], v) for r, v in zip(records, values, strict=True) if path in r.candidate.params]
     options = [option for option, _ in active]
     if len(set(options)) < 2:
@@ -131,10 +144,10 @@ def _effect(path: str, records: Sequence[Record], values: Sequence[float]) -> st
         means = {str(option): np.mean([v for o, v in active if o == option]) for option in dict.fromkeys(options)}
         return f"best with {min(means, key=lambda option: float(means[option]))}"
     correlation = rank_correlation(options, [-v for _, v in active])
-    word = "no clear trend"
+    trend = "no clear trend"
     if abs(correlation) >= TREND:
-        word = "more is better" if correlation > 0 else "less is better"
-    return f"{word}, ρ {correlation:+.2f}".replace("-", "−")
+        trend = "more is better" if correlation > 0 else "less is better"
+    return f"{trend}, ρ {correlation:+.2f}".replace("-", "−")
 
 
 def rank_correlation(first: Sequence[float], second: Sequence[float]) -> float:

@@ -1,4 +1,4 @@
-"""HTML that cannot be broken out of: text becomes markup only through the functions here, and they escape it."""
+"""Escaped HTML: text becomes markup only through the functions of this module, which escape it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ VOID: Final = frozenset({"meta", "link", "br", "hr", "input", "col"})
 
 
 class Markup(str):
-    """Text that is HTML already."""
+    """Text that is HTML and is not escaped again."""
 
     __slots__ = ()
 
@@ -23,25 +23,25 @@ Child = str | Markup | None
 
 
 def tag(name: str, /, *children: Child, **attributes: str | bool | int) -> Markup:
-    """An element; children that are not `Markup` are escaped, and so is every attribute.
+    """Return an element; children that are not `Markup` are escaped, and so is every attribute.
 
     Args:
-        name: of the element, written by the program and never by a user.
-        children: what stands in it; None is nothing.
+        name: name of the element; never from a user.
+        children: content; None is skipped.
         attributes: a trailing underscore is dropped, other underscores become hyphens; True is an attribute without a
             value, False none.
 
     >>> tag("p", "a < b", class_="note")
     '<p class="note">a &lt; b</p>'
     """
-    written = "".join(_attribute(key, value) for key, value in attributes.items() if value is not False)
+    pairs = "".join(_attribute(key, value) for key, value in attributes.items() if value is not False)
     if name in VOID:
-        return Markup(f"<{name}{written}>")
-    return Markup(f"<{name}{written}>{join(children)}</{name}>")
+        return Markup(f"<{name}{pairs}>")
+    return Markup(f"<{name}{pairs}>{join(children)}</{name}>")
 
 
 def join(children: Iterable[Child]) -> Markup:
-    """Children in a row, those that are not `Markup` escaped."""
+    """Return the children concatenated; those that are not `Markup` are escaped."""
     return Markup("".join(c if isinstance(c, Markup) else escape(c) for c in children if c is not None))
 
 
@@ -51,24 +51,24 @@ def _attribute(key: str, value: str | bool | int) -> str:
 
 
 def json_script(identity: str, document: Any) -> Markup:
-    r"""A block of data that a script reads: JSON in which nothing can end the block or open a comment in it.
+    r"""Return a block of JSON for a script; nothing in it can end the block or open a comment.
 
     >>> json_script("data", {"name": "</script>"})
     '<script type="application/json" id="data">{"name":"\\u003c/script\\u003e"}</script>'
     """
     text = json.dumps(document, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    for sign in "<>&\u2028\u2029":
-        text = text.replace(sign, f"\\u{ord(sign):04x}")
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
     return Markup(f'<script type="application/json" id="{escape(identity)}">{text}</script>')
 
 
-def packed_script(identity: str, document: Any) -> Markup:
-    """A block of data that a script unpacks: JSON, compressed, in base 64."""
+def compressed_script(identity: str, document: Any) -> Markup:
+    """Return a block of JSON for a script, compressed by gzip and encoded in base64."""
     raw = json.dumps(document, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
-    packed = base64.b64encode(gzip.compress(raw, 9, mtime=0)).decode("ascii")
-    return Markup(f'<script type="application/octet-stream" id="{escape(identity)}">{packed}</script>')
+    compressed = base64.b64encode(gzip.compress(raw, 9, mtime=0)).decode("ascii")
+    return Markup(f'<script type="application/octet-stream" id="{escape(identity)}">{compressed}</script>')
 
 
 def source_hash(source: str) -> str:
-    """What a content security policy calls a script or style sheet by."""
+    """Return the hash by which a content security policy allows a script or style sheet."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(source.encode()).digest()).decode('ascii')}'"

@@ -17,7 +17,7 @@ from nas.reports.html import sections
 from nas.reports.html.facts import Circumstances, facts
 from nas.reports.html.figures import COSTS, figures_document
 from nas.reports.html.importance import importance
-from nas.reports.html.markup import Markup, join, json_script, packed_script, source_hash, tag
+from nas.reports.html.markup import Markup, compressed_script, join, json_script, source_hash, tag
 from nas.study.summary import StudyReader, front_records
 from nas.study.trial import Record
 from search_space.architecture import Architecture
@@ -45,7 +45,7 @@ def render(reader: StudyReader, around: Circumstances) -> str:
     ]
     data = [
         json_script("data", {"study": study.name, "commands": commands, "single": len(axes) == 1, **figures}),
-        packed_script("drawings", drawings),
+        compressed_script("drawings", drawings),
     ]
     return _page(f"{study.name}: report of a search", study.name, join(main), data)
 

@@ -10,7 +10,7 @@ from typing import final
 
 from nas.evaluation.driver import Task
 from nas.jobs import Outcome
-from nas.reports.console import clock
+from nas.reports.text import clock_text
 from nas.tabular.tabulate.shards import Shards
 from nas.tabular.tabulate.task import NetworkTask
 
@@ -66,5 +66,5 @@ class Packing:
         each = (self._said - self._began) / self._done
         done = self._before + self._done
         log.info(
-            "%d of %d trainings, %.1f s each, %s left", done, self._total, each, clock(each * (self._total - done))
+            "%d of %d trainings, %.1f s each, %s left", done, self._total, each, clock_text(each * (self._total - done))
         )

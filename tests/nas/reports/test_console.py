@@ -1,4 +1,4 @@
-"""A search on the terminal: numbers a person reads at a glance, lines for a log, a picture for a terminal."""
+"""Progress of a search: short numbers, lines for a log, a display for a terminal."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from engine import AXES, TWO, candidate, curve
 from rich.console import Console
 
 from nas.jobs import Failure
-from nas.reports.console import FRONT_ROWS, LineObserver, LiveObserver, clock, headline, observer_for, short
+from nas.reports.console import FRONT_ROWS, LineObserver, LiveObserver, headline, observer_for
+from nas.reports.text import clock_text, short_number
 from nas.study.progress import Progress, Running
 from nas.study.training_state import TrainingState
 from nas.study.trial import Record
@@ -70,19 +71,19 @@ class Terminal(io.StringIO):
     ],
 )
 def test_short_numbers(value: float, text: str) -> None:
-    assert short(value) == text
+    assert short_number(value) == text
 
 
 @pytest.mark.parametrize(
     "value", [999.6e3, 999.96, 999_999_999.0], ids=["just below a million", "below a thousand", "below a billion"]
 )
 def test_a_number_that_rounds_up_to_the_next_unit_is_not_written_in_powers(value: float) -> None:
-    assert "e" not in short(value)
+    assert "e" not in short_number(value)
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(None, "?"), (0, "0:00"), (59.9, "0:59"), (60, "1:00"), (3605, "60:05")])
 def test_clock(seconds: float | None, text: str) -> None:
-    assert clock(seconds) == text
+    assert clock_text(seconds) == text
 
 
 def test_the_headline_counts_what_there_is() -> None:
@@ -115,7 +116,7 @@ def test_a_log_gets_a_line_a_trial_and_one_at_the_end() -> None:
     ]
 
 
-def test_a_terminal_gets_a_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_terminal_gets_a_display(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
     stream = Terminal()
     observer = observer_for(stream)
@@ -136,8 +137,8 @@ def test_a_terminal_gets_a_picture(monkeypatch: pytest.MonkeyPatch) -> None:
     assert ended.rindex("\x1b[?25h") > ended.rindex("\x1b[?25l")  # the cursor is back
 
 
-def test_a_picture_needs_no_trial() -> None:
+def test_the_display_needs_no_trial() -> None:
     stream = Terminal()
     observer = LiveObserver(Console(file=stream, force_terminal=True, width=100))
     observer.on_end(progress(front=[], running=[]), "exhausted")
-    assert "nothing new is found any more" in stream.getvalue()
+    assert "the sampler finds no new architecture" in stream.getvalue()

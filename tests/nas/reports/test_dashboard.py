@@ -1,4 +1,4 @@
-"""The dashboard: a copy that follows the study, drawings and notes, for readers on this machine alone."""
+"""Dashboard: a copy that follows the study, drawings and notes, and the guard that answers only local reads."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from optuna.trial import TrialState
 
 import nas.reports.dashboard
 from nas.cli import main
-from nas.reports.dashboard import Copy, dashboard_server, guarded
+from nas.reports.dashboard import StudyCopy, dashboard_server, guard
 
 needs_dashboard = pytest.mark.skipif(
     find_spec("optuna_dashboard") is None, reason="needs the extra: pip install 'inception-nas[dashboard]'"
@@ -40,7 +40,7 @@ def trials(copy):
 
 def test_the_copy_is_the_study(study):
     before = content(study.folder)
-    copied = trials(Copy(study, "study=invented"))
+    copied = trials(StudyCopy(study, "study=invented"))
     assert content(study.folder) == before
     assert [trial.state.name for trial in copied] == [
         {"complete": "COMPLETE", "pruned": "PRUNED", "failed": "FAIL", "running": "RUNNING"}[record.state]
@@ -56,21 +56,21 @@ def test_the_copy_is_the_study(study):
 
 
 def test_every_trial_has_its_drawing(study):
-    copy = Copy(study, "study=invented")
+    copy = StudyCopy(study, "study=invented")
     for trial in trials(copy):
         (meta,) = [json.loads(value) for key, value in trial.system_attrs.items() if key.startswith("artifacts:")]
         assert meta["mimetype"] == "image/svg+xml"
         assert copy.drawings.open_reader(meta["artifact_id"]).read().startswith(b"<svg")
     with pytest.raises(ArtifactNotFound, match="must be the drawing of a trial"):
         copy.drawings.open_reader("0")
-    with pytest.raises(PermissionError, match="takes nothing in"):
+    with pytest.raises(PermissionError, match="read-only, got a write of 0"):
         copy.drawings.write("0", None)
-    with pytest.raises(PermissionError, match="gives nothing up"):
+    with pytest.raises(PermissionError, match="read-only, got a removal of 0"):
         copy.drawings.remove("0")
 
 
 def test_it_follows_the_study(study):
-    copy = Copy(study, "study=invented")
+    copy = StudyCopy(study, "study=invented")
     assert trials(copy)[7].state == TrialState.RUNNING
     record = study.records()[7]
     study.tell(7, {"val_accuracy": 0.875, "macs": record.candidate.costs["macs"]})
@@ -84,13 +84,13 @@ def test_it_follows_the_study(study):
 
 
 def test_a_note_reads_and_holds_no_markup_of_the_study(study):
-    copied = Copy(study, "study=invented")
+    copied = StudyCopy(study, "study=invented")
     notes = copied.storage.get_study_system_attrs(0)
     assert f"`{study.records()[0].candidate.summary}`" in notes["dashboard:0:note_str:0"]
     assert "`nas export study=invented pick=0`" in notes["dashboard:0:note_str:0"]
     assert "failure: `out_of_memory: no 'memory' # left`" in notes["dashboard:4:note_str:0"]
     assert "nas retrain" not in notes["dashboard:4:note_str:0"]
-    assert "nas report has them" in notes["dashboard:note_str:0"]
+    assert "nas report does" in notes["dashboard:note_str:0"]
 
 
 def answered(application, **environ):
@@ -117,7 +117,7 @@ def test_only_readers_on_this_machine_are_answered(environ, status):
         start_response("200 OK", [])
         return [b"yes"]
 
-    assert answered(guarded(application, 80, lambda: None), **environ)[0] == status
+    assert answered(guard(application, 80, lambda: None), **environ)[0] == status
 
 
 def test_it_looks_at_the_study_now_and_then(monkeypatch):
@@ -128,10 +128,10 @@ def test_it_looks_at_the_study_now_and_then(monkeypatch):
         start_response("200 OK", [])
         return []
 
-    guard = guarded(application, 80, lambda: looked.append(now[0]))
+    guarded = guard(application, 80, lambda: looked.append(now[0]))
     for now[0] in (101.0, 103.5, 104.0, 107.0):
-        answered(guard)
-    answered(guard, PATH_INFO="/static/x.js")
+        answered(guarded)
+    answered(guarded, PATH_INFO="/static/x.js")
     assert looked == [103.5, 107.0]
 
 
@@ -172,7 +172,7 @@ def test_optuna_dashboard_serves_it(study):
             assert detail["name"] == "invented"
             assert detail["objective_names"] == ["val_accuracy", "macs"]
             assert len(detail["trials"]) == 8
-            assert "nas report has them" in detail["note"]["body"]
+            assert "nas report does" in detail["note"]["body"]
             first = detail["trials"][0]
             assert study.records()[0].candidate.summary in first["note"]["body"]
             headers, drawing = get(f"/artifacts/0/0/{first['artifacts'][0]['artifact_id']}")

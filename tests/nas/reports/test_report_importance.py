@@ -1,4 +1,4 @@
-"""Which choices matter, on studies where that is known."""
+"""Importance of choices, on invented studies where it is known."""
 
 from __future__ import annotations
 

@@ -176,10 +176,10 @@ def studied(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 def test_the_dashboard_follows_a_study_on_another_machine(studied: Database) -> None:
     pytest.importorskip("optuna_dashboard")
-    from nas.reports.dashboard import Copy  # noqa: PLC0415 - of an extra
+    from nas.reports.dashboard import StudyCopy  # noqa: PLC0415 - of an extra
 
     study = open_for_reading(Path("outputs/mine"), "postgres").study
-    copy = Copy(study, "study=mine storage=postgres")
+    copy = StudyCopy(study, "study=mine storage=postgres")
     count = len(copy.storage.get_all_trials(copy.storage.get_study_id_from_name("mine")))
     assert count == 3
     studied.server.stop("immediate")
