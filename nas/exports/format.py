@@ -106,7 +106,7 @@ def choose_formats(names: Sequence[str]) -> tuple[list[Format], list[str]]:
 
 
 def _with_needs(name: str) -> dict[str, Format]:
-    """Return a format by name, after the formats that it needs, directly or not."""
+    """Return the formats that a format needs, directly or not, and then itself, with their names as keys."""
     form = load_format(name)
     needed: dict[str, Format] = {}
     for need in form.needs:

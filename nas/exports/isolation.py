@@ -58,7 +58,7 @@ class IsolatedRun:
 
     Attributes:
         outputs: outputs of the file.
-        versions: versions of Python and of the libraries that it used, by name.
+        versions: versions of Python and of the libraries that it used; the keys are their names.
     """
 
     outputs: NDArray[Any]

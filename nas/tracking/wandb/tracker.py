@@ -7,8 +7,6 @@ interpreter lock. A failure of that process costs the search one warning line.
 
 from __future__ import annotations
 
-from nas.jobs.files import write_text
-
 import json
 import logging
 import os
@@ -26,6 +24,7 @@ from typing import IO, Any, Self, cast, final
 
 import nas
 from nas.config.tracking import TrackingSpec
+from nas.jobs.files import write_text
 from nas.study.progress import Progress
 from nas.study.study import Study
 from nas.study.summary import front_document

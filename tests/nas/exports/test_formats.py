@@ -220,7 +220,7 @@ NOTHING = object()
 
 @pytest.fixture
 def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Name of an importable module with export formats."""
+    """Write an importable module with export formats and return its name."""
     monkeypatch.setenv(TRUSTED, "")
     (tmp_path / "modules").mkdir()
     (tmp_path / "modules" / "toy_format.py").write_text(TOY)

@@ -1,6 +1,6 @@
-"""What the tests of the reports share: invented studies, and a headless Chromium without a driver library.
+"""Fixtures of the tests of reports: invented studies, and a headless Chromium without a driver library.
 
-The browser is spoken to in its DevTools protocol over two pipes, JSON documents ended by a zero byte each.
+The tests control the browser by its DevTools protocol over two pipes, as JSON documents that end with a zero byte.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ OPTIONS = (
 
 
 class Browser:
-    """One page, opened offline: what it asked the network for, what it complained about, and clicks on it."""
+    """Browser with one offline page, its network requests, its error messages and its dialogs."""
 
     def __init__(self, program: str, profile: Path) -> None:
         to_read, self._write = os.pipe()
@@ -64,11 +64,11 @@ class Browser:
         self._last = 0
         self._session: str | None = None
         self.requests: list[str] = []
-        self.complaints: list[str] = []
+        self.errors: list[str] = []
         self.dialogs: list[str] = []
 
     def start(self) -> None:
-        """Attach to the one page there is, and cut it off the network."""
+        """Attach to the page and take it off the network."""
         targets = self.call("Target.getTargets")["targetInfos"]
         page = next(target for target in targets if target["type"] == "page")
         attached = self.call("Target.attachToTarget", targetId=page["targetId"], flatten=True)
@@ -81,7 +81,7 @@ class Browser:
     def open(self, path: Path, *, width: int = 1400, height: int = 1000, dark: bool = False) -> None:
         """Open a file of the report and wait until it is drawn."""
         self.requests.clear()
-        self.complaints.clear()
+        self.errors.clear()
         self.call(
             "Emulation.setDeviceMetricsOverride",
             width=width,
@@ -95,18 +95,18 @@ class Browser:
         self.until("document.readyState === 'complete' && document.documentElement.dataset.ready !== undefined")
 
     def evaluate(self, expression: str) -> Any:
-        """The value of a JavaScript expression in the page, awaited where it is a promise."""
+        """Return the value of a JavaScript expression in the page, awaited if it is a `Promise`."""
         answer = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
         if "exceptionDetails" in answer:
             raise AssertionError(answer["exceptionDetails"])
         return answer["result"].get("value")
 
     def until(self, expression: str, seconds: float = 60.0) -> None:
-        """Wait until the expression is true."""
-        assert self.becomes(expression, seconds), f"{expression} never came true; {self.complaints}"
+        """Wait until the expression is true, or fail."""
+        assert self.becomes(expression, seconds), f"{expression} must become true; {self.errors}"
 
     def becomes(self, expression: str, seconds: float) -> bool:
-        """Whether the expression comes true in time."""
+        """Return whether the expression becomes true within `seconds`."""
         deadline = time.monotonic() + seconds
         while not self.evaluate(f"Boolean({expression})"):
             if time.monotonic() > deadline:
@@ -115,7 +115,7 @@ class Browser:
         return True
 
     def click(self, x: float, y: float) -> None:
-        """Move the mouse to a place of the window and click."""
+        """Move the mouse to a position in the window and click."""
         place = {"x": x, "y": y}
         self.call("Input.dispatchMouseEvent", type="mouseMoved", **place)
         for kind in ("mousePressed", "mouseReleased"):
@@ -149,11 +149,11 @@ class Browser:
             case "Network.requestWillBeSent":
                 self.requests.append(params["request"]["url"])
             case "Runtime.exceptionThrown":
-                self.complaints.append(json.dumps(params["exceptionDetails"]))
+                self.errors.append(json.dumps(params["exceptionDetails"]))
             case "Runtime.consoleAPICalled" if params["type"] in {"error", "warning", "assert"}:
-                self.complaints.append(json.dumps(params["args"]))
+                self.errors.append(json.dumps(params["args"]))
             case "Log.entryAdded":
-                self.complaints.append(json.dumps(params["entry"]))
+                self.errors.append(json.dumps(params["entry"]))
             case "Page.javascriptDialogOpening":
                 self.dialogs.append(params["message"])
 
@@ -167,7 +167,7 @@ class Browser:
 
 @pytest.fixture(scope="session")
 def chromium() -> str:
-    """The path of a Chromium; without one, the test is skipped."""
+    """Return the path of a Chromium, or skip the test if there is none."""
     found = next(filter(None, map(shutil.which, NAMES)), None)
     if found is None:
         pytest.skip("needs Chromium to look at the page: none of chromium, chromium-browser, google-chrome is there")
@@ -193,9 +193,9 @@ StudyMaker = Callable[..., Study]
 
 @pytest.fixture(scope="session")
 def make_study(tmp_path_factory: pytest.TempPathFactory) -> StudyMaker:
-    """`make_study(trials=..., objectives=..., name=...)`: a stored study of random networks with invented accuracies.
+    """Return a function that stores a study of random networks with invented accuracies.
 
-    Every tenth trial from the fourth on failed, from the fifth on was given up; the last one still runs. Accuracy grows
+    Every tenth trial from the fourth on failed, from the fifth on was pruned; the last one still runs. Accuracy grows
     with MACs, and most of all with a stem of stride 1.
     """
 

@@ -1,4 +1,4 @@
-"""The front as a PNG, whatever the objectives, and however few the trials."""
+"""Figure of the front, for different objectives and numbers of trials."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ OBJECTIVES = [("val_accuracy",), ("val_accuracy", "macs"), ("val_accuracy", "mac
 
 
 def records(count: int) -> list[Record]:
-    """Complete trials, the dearer the better but for every third, and one that failed."""
+    """Return complete trials whose accuracy grows with MACs, except for every third, and a failed one."""
     made = [Record(count, "failed", candidate(count), (), TrainingState(), None, None)]
     for number in range(count):
         accuracy = 0.3 if number % 3 == 2 else 0.5 + number / 50

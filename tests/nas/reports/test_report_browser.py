@@ -1,4 +1,4 @@
-"""The report in a browser that has no network: it draws, it asks for nothing, and a click shows the right network."""
+"""HTML report in a browser without a network: figures, no requests, and the network of a clicked point."""
 
 from __future__ import annotations
 
@@ -45,25 +45,25 @@ def report(study, tmp_path_factory):
 
 
 def isolated(places, wanted):
-    """The trials among `wanted` that no other point is near."""
+    """Return the trials among `wanted` whose points have no other point within 10 pixels."""
     near = {n for a, b in itertools.permutations(places, 2) if math.dist(places[a], places[b]) < 10 for n in (a, b)}
     return [number for number in places if number not in near and int(number) in wanted]
 
 
 def click_on(browser, number, shown):
-    """Click on a trial's point until its network shows: a plot that is still busy overhears a click, as a person's."""
+    """Click on a trial's point until its network shows: a plot that is still drawing ignores clicks."""
     for _ in range(10):
         browser.evaluate("document.getElementById('front-plot').scrollIntoView({block: 'center'})")
         browser.click(*browser.evaluate(PLACES)[number])
         if browser.becomes(shown, 3):
             return
-    raise AssertionError(f"{shown} never came true; {browser.complaints}")
+    raise AssertionError(f"{shown} must become true; {browser.errors}")
 
 
-def test_it_asks_for_nothing_and_complains_of_nothing(browser, report):
+def test_it_makes_no_request_and_reports_no_error(browser, report):
     browser.open(report)
     assert browser.requests == [report.as_uri()]
-    assert browser.complaints == []
+    assert browser.errors == []
     assert browser.evaluate("document.querySelectorAll('.plot .main-svg').length") >= 8
 
 
@@ -84,7 +84,7 @@ def test_a_click_on_a_point_shows_its_network(browser, report, study):
         assert records[int(number)].candidate.summary in shown
         label = browser.evaluate("document.querySelector('#drawing svg').getAttribute('aria-label')")
         assert label == f"Drawing of trial {number}: {records[int(number)].candidate.summary}"
-    assert browser.complaints == []
+    assert browser.errors == []
     assert browser.requests == [report.as_uri()]
 
 
@@ -97,9 +97,9 @@ def test_the_table_sorts_and_picks(browser, report, study):
     for turn in (sorted(costs.values()), sorted(costs.values(), reverse=True)):
         browser.evaluate(click)
         assert [costs[number] for number in browser.evaluate(numbers)] == turn
-    dearest = max(complete, key=complete.__getitem__)
-    browser.evaluate(f"document.querySelector('#all [data-trial=\"{dearest}\"]').click()")
-    assert browser.evaluate("document.getElementById('selected').textContent").startswith(f"Trial {dearest},")
+    costliest = max(complete, key=complete.__getitem__)
+    browser.evaluate(f"document.querySelector('#all [data-trial=\"{costliest}\"]').click()")
+    assert browser.evaluate("document.getElementById('selected').textContent").startswith(f"Trial {costliest},")
 
 
 def test_other_measures_can_be_looked_at(browser, report):
@@ -112,7 +112,7 @@ def test_other_measures_can_be_looked_at(browser, report):
         "Object.assign(document.getElementById('curve'), {value: 'val_loss'}).dispatchEvent(new Event('change'))"
     )
     assert browser.evaluate("document.getElementById('curves-plot')._fullLayout.yaxis.title.text") == "validation loss"
-    assert browser.complaints == []
+    assert browser.errors == []
 
 
 @pytest.mark.parametrize("width", [390, 1400])
@@ -136,7 +136,7 @@ def test_nothing_in_a_study_runs(browser, make_study, tmp_path):
     assert HOSTILE in browser.evaluate("document.getElementById('selected').textContent")
     assert browser.evaluate("document.querySelectorAll('.hoverlayer a, img, body a:not(.skip)').length") == 0
     assert browser.dialogs == []
-    assert browser.complaints == []
+    assert browser.errors == []
     assert browser.requests == [path.as_uri()]
 
 
@@ -144,11 +144,11 @@ def test_nothing_in_a_study_runs(browser, make_study, tmp_path):
 def test_other_numbers_of_objectives_are_drawn(browser, make_study, tmp_path, objectives):
     path = written(make_study(objectives=objectives, trials=7), tmp_path, Circumstances("study=invented"))
     browser.open(path)
-    assert browser.complaints == []
+    assert browser.errors == []
     assert browser.evaluate("document.querySelectorAll('#front-plot .point').length") >= 6
 
 
 def test_an_empty_study_opens(browser, make_study, tmp_path):
     path = written(make_study(trials=0), tmp_path, Circumstances("study=invented"))
     browser.open(path)
-    assert browser.complaints == []
+    assert browser.errors == []

@@ -1,4 +1,4 @@
-"""`nas report`: where the file goes, what is printed, and what stands beside the study in it."""
+"""`nas report`: the file, the printed path, and the settings and results that the report takes from the folder."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from nas.cli import main
 
 @pytest.fixture(scope="module")
 def searched(make_study):
-    """A study's folder as a search leaves it."""
+    """Write a study's folder as a search leaves it."""
     folder = make_study(trials=6).folder
     settings = {
         "study": None,
@@ -30,7 +30,7 @@ def searched(make_study):
 
 
 def content(folder):
-    """Everything that the study's database holds."""
+    """Return all statements that recreate the study's database."""
     with sqlite3.connect(f"file:{folder / 'study.db'}?mode=ro", uri=True) as connection:
         return list(connection.iterdump())
 

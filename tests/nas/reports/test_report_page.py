@@ -1,4 +1,4 @@
-"""The report's file: what stands in it, and that nothing in a study becomes markup."""
+"""HTML report: its content, and that no text of a study becomes markup."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ AROUND = Circumstances("study=invented", "nas search study=invented seed=3", Tru
 
 
 class Page(HTMLParser):
-    """The page's elements: text by tag, attributes by tag, the content of scripts, rows of the table of trials."""
+    """Parsed page: its tags with attributes, its text, its scripts and the rows of the table of trials."""
 
     def __init__(self, html):
         super().__init__()

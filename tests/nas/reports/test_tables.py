@@ -1,4 +1,4 @@
-"""Numbers as a person reads them."""
+"""Columns of tables, and numbers as text."""
 
 from __future__ import annotations
 

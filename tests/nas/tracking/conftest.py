@@ -1,4 +1,4 @@
-"""A W&B server in one file: as much of it as recording, uploading and resuming need, on the loopback address."""
+"""Fake W&B server on the loopback address, with what recording, uploading and resuming need."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 
 
 class FakeWandb(ThreadingHTTPServer):
-    """Keeps the history of every run as the real server does: line by line, each upload saying where it starts.
+    """Server that keeps the history of every run as the real one does: line by line, each upload from its offset.
 
     `mode` is `ok`, `hang` (no answer until `release`) or `broken` (500 to everything).
     """
@@ -37,7 +37,7 @@ class FakeWandb(ThreadingHTTPServer):
         self.url = f"http://127.0.0.1:{self.server_port}"
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Nothing: clients are killed in these tests."""
+        """Do nothing: clients are killed in these tests."""
 
     def answer(self, path: str, body: bytes) -> dict[str, Any]:
         self.bodies.append(body.decode("utf-8", "replace"))
@@ -131,7 +131,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
-        """Nothing: a test's output is its own."""
+        """Print nothing into the output of a test."""
 
 
 @pytest.fixture

@@ -1,3 +1,5 @@
+"""Mode of W&B by the configuration of the machine, and the laws of its specification."""
+
 from __future__ import annotations
 
 from pathlib import Path

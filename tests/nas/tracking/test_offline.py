@@ -1,4 +1,4 @@
-"""Real searches over a fake executor, tracked offline and read back with W&B's own reader."""
+"""Searches with a fake executor, tracked offline and read back with W&B's own reader."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def fails(job: Job, epoch: int) -> Failure | None:
 
 
 def searched(folder: Path, trials: int, spec: TrackingSpec) -> Study:
-    """A search of `trials` trials in all, one of which fails, beside rejected and duplicate asks."""
+    """Search up to `trials` trials, one of which fails, beside rejected and duplicate asks."""
     setting = Setting(budget=Budget(trials=trials), limits=Limits(max_params=900))
     study = setting.study(folder)
     circumstances = {"data": {"path": "/home/anna/photos"}, "storage": f"postgresql://anna:{SECRET}@db/nas"}
@@ -46,7 +46,7 @@ def searched(folder: Path, trials: int, spec: TrackingSpec) -> Study:
 
 @cache
 def inspect(folder: Path) -> list[dict[str, Any]]:
-    """The records of the folder of a run that has ended."""
+    """Return the records of the folder of an ended run."""
     command = [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(folder)]
     text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     return [json.loads(line) for line in text.splitlines()]
@@ -66,20 +66,20 @@ def run_id(folder: Path) -> str:
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """An empty home and working folder, and no W&B variables but a telltale one."""
+    """Set an empty home and working folder, and no W&B variable but one that must not be inherited."""
     home, work = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("work")
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith(("WANDB_", "XDG_"))] + ["NETRC"]:
             patch.delenv(name, raising=False)
         patch.setenv("HOME", str(home))
-        patch.setenv("WANDB_RUN_ID", "somebody-elses")
+        patch.setenv("WANDB_RUN_ID", "another-run")
         patch.chdir(work)
         yield home
 
 
 @pytest.fixture(scope="module")
 def studied(home: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A study of 6 trials, then resumed to 9 with a run a trial; and a copy of how it stood at 6."""
+    """Search 6 trials, then resume to 9 with a run for each; return the study's folder and the first run folder."""
     folder = tmp_path_factory.mktemp("outputs") / "digits small"
     searched(folder, 6, TrackingSpec())
     first = run_folders(folder, run_id(folder))
@@ -219,7 +219,7 @@ def wait_until_gone(process: int) -> None:
 
 
 def test_a_killed_driver_loses_no_row(home: Path, tmp_path: Path) -> None:
-    """The recording process sees its input end; a search that goes on records what is missing, and only that."""
+    """Check that the recording process ends with its input, and that a resumed search records only the missing rows."""
     folder = tmp_path / "killed"
     command = [sys.executable, "-c", DRIVER, str(folder), str(Path(sys.modules["engine"].__file__ or "").parent)]
     driver = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)

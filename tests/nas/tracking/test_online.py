@@ -1,4 +1,4 @@
-"""Searches that upload to a small W&B server on this machine, which also hangs and breaks."""
+"""Searches that upload to a fake W&B server on this machine, which also hangs and breaks."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ KEY = "d" * 40
 
 @pytest.fixture(autouse=True)
 def configured(server: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A key, for the server on this machine alone."""
+    """Configure a key for the server on this machine only."""
     for name in [name for name in os.environ if name.startswith("WANDB_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
@@ -36,7 +36,7 @@ def configured(server: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
 
 
 def searched(folder: Path, trials: int, spec: TrackingSpec, before_wait: Callable[[int], None]) -> str:
-    """A tracked search; why it ended."""
+    """Run a tracked search and return its end reason."""
     setting = Setting(budget=Budget(trials=trials))
     with open_tracker(spec, setting.study(folder), {"data": {"path": "/home/anna/photos"}}) as tracker:
         setting.observers = [tracker]
@@ -77,7 +77,7 @@ def test_a_search_is_uploaded_and_goes_on_in_the_same_run(
 def test_a_dead_server_neither_stops_nor_delays_a_search(
     server: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture, mode: str
 ) -> None:
-    """The search ends while the server has answered nothing; what it holds is on disk, with the words to upload it."""
+    """Check that the search ends without an answer, and that its run is on disk, with the command that uploads it."""
     server.mode = mode
     folder = tmp_path / f"{mode} server"
 

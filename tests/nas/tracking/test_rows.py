@@ -1,3 +1,5 @@
+"""Rows of ended trials, and redaction of folder names and passwords."""
+
 from __future__ import annotations
 
 from pathlib import Path, PurePosixPath

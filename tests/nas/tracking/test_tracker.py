@@ -64,7 +64,7 @@ constant = 3
 
 @pytest.fixture
 def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Name of an importable module with a tracker."""
+    """Write an importable module with a tracker and return its name."""
     monkeypatch.setenv(TRUSTED, "")
     (tmp_path / "toy_tracker.py").write_text(TOY)
     monkeypatch.syspath_prepend(str(tmp_path))

@@ -1,4 +1,4 @@
-"""When an upload is started again, with a stand-in for `wandb sync`."""
+"""Retries of uploads, with a stand-in for `wandb sync`."""
 
 from __future__ import annotations
 

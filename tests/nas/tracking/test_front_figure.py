@@ -1,3 +1,5 @@
+"""Interactive figure of the front."""
+
 from __future__ import annotations
 
 from typing import Any
