@@ -50,7 +50,7 @@ from nas.tabular.simulation.clock import SimulatedClock
 from nas.tabular.simulation.executor import TableExecutor
 from nas.tabular.simulation.intervals import estimate
 from nas.tabular.simulation.memory import study_in_memory
-from nas.tabular.simulation.simulate import Step, Tracer
+from nas.tabular.simulation.trace import Snapshot, TraceRecorder
 from nas.tabular.simulation.truth import axes_around
 from search_space.architecture import Architecture
 from search_space.space import Space
@@ -219,10 +219,10 @@ def main() -> None:
     Console().print(table)
 
 
-def _searched(config: Any, space: Space, world: World, slots: int) -> tuple[Sequence[Step], Mapping[str, Record]]:
+def _searched(config: Any, space: Space, world: World, slots: int) -> tuple[Sequence[Snapshot], Mapping[str, Record]]:
     """What a search would have returned when, and its trials by the identities of their architectures."""
     axes = axes_of(config.objective, space)
-    clock, tracer = SimulatedClock(), Tracer()
+    clock, recorder = SimulatedClock(), TraceRecorder()
 
     def answer(architecture: Mapping[str, object], repeat: int) -> Curve:  # noqa: ARG001 - a world has no second seed
         return world.of(Architecture.from_json(dict(architecture))).curve
@@ -237,19 +237,19 @@ def _searched(config: Any, space: Space, world: World, slots: int) -> tuple[Sequ
         executor=executor,
         values=partial(objective_values, config.objective),
         latest=executor.latest,
-        observers=[tracer],
+        observers=[recorder],
         clock=clock,
         poll_seconds=0.5,
     )
     Search(parts, config.budget, epochs=config.training.epochs, retries=0).run()
-    return tracer.steps, {record.candidate.id: record for record in parts.study.records()}
+    return recorder.snapshots, {record.candidate.id: record for record in parts.study.records()}
 
 
 def _share_at(
-    steps: Sequence[Step], records: Mapping[str, Record], world: World, box: Sequence[Axis], moment: float
+    steps: Sequence[Snapshot], records: Mapping[str, Record], world: World, box: Sequence[Axis], moment: float
 ) -> float:
     """The hypervolume, as a share of the box, of the truth about what a search would have returned by a moment."""
-    front = next((step.front for step in reversed(steps) if step.clock <= moment), ())
+    front = next((snapshot.front for snapshot in reversed(steps) if snapshot.clock_seconds <= moment), ())
     found = [records[name].candidate for name in front]
     points = [
         {"macs": member.costs["macs"], "error": world.of(Architecture.from_json(dict(member.architecture))).error}

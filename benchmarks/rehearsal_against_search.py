@@ -30,7 +30,8 @@ from nas.cli.app.compose import compose
 from nas.config.specs import Budget
 from nas.study.study import open_study
 from nas.study.trial import Record
-from nas.tabular.simulation.simulate import Stage, play
+from nas.tabular.simulation.simulate import simulate
+from nas.tabular.simulation.simulated_table import SimulatedTable
 from nas.tabular.table import Table, read_table
 
 TABLES = Path(__file__).resolve().parent / "tables"
@@ -90,7 +91,7 @@ def _compare(table: Table, strategy: tuple[str, str], seed: int, words: Sequence
         nas(["search", *words, *chosen, "tracking=none", f"study={study}"])
         records = open_study(study).records()
     config = replace(compose("rehearse", chosen), budget=Budget(trials=len(records)))
-    expected = [(trial.id, trial.state, trial.epochs) for trial in play(config, Stage(table)).trials]
+    expected = [(trial.id, trial.state, trial.epochs) for trial in simulate(config, SimulatedTable(table)).trials]
     pairs = zip(records, expected, strict=True)
     same = [_told(record) == told and _seen(record, table, seed) for record, told in pairs]
     ratio = sum(record.seconds for record in records) / _recorded(records, table, seed)
@@ -107,9 +108,9 @@ def _cost(path: Path, sampler: str) -> float:
     """Processor seconds of one rehearsal of a hundred full trainings."""
     config = compose("rehearse", [f"sampler={sampler}", "fidelity=full"])
     config = replace(config, budget=Budget(trials=None, trainings=TRAININGS))
-    stage = Stage(read_table(path))
+    simulated = SimulatedTable(read_table(path))
     began = time.process_time()
-    play(config, stage)
+    simulate(config, simulated)
     return time.process_time() - began
 
 

@@ -29,12 +29,13 @@ from nas.config.specs import Budget, Limits
 from nas.reports.rehearsals import Band, bounded_text, draw_rehearsals, interval_text
 from nas.search.build import environment
 from nas.tabular.simulation.bands import band
-from nas.tabular.simulation.cache import Cache
-from nas.tabular.simulation.document import measured_by, summary
+from nas.tabular.simulation.cache import TraceCache
+from nas.tabular.simulation.document import summary, table_document
 from nas.tabular.simulation.intervals import Estimate, estimate
-from nas.tabular.simulation.pool import Troupe
+from nas.tabular.simulation.pool import SimulationPool
 from nas.tabular.simulation.scores import GOALS, Score, oracle, score
-from nas.tabular.simulation.simulate import Stage, Trace
+from nas.tabular.simulation.simulated_table import SimulatedTable
+from nas.tabular.simulation.trace import SearchTrace
 from nas.tabular.simulation.truth import Truth, truth_of
 from nas.tabular.table import read_table
 
@@ -93,14 +94,14 @@ class Played:
         charged: the same with what driver and sampler thought.
     """
 
-    traces: Sequence[Trace]
+    traces: Sequence[SearchTrace]
     plain: Sequence[Score]
     charged: Sequence[Score]
 
     @property
     def thinking(self) -> float:
         """Median processor seconds of thought in one rehearsal."""
-        return statistics.median(trace.steps[-1].thinking if trace.steps else 0.0 for trace in self.traces)
+        return statistics.median(trace.driver_seconds for trace in self.traces)
 
     def at(self, spent: float) -> Estimate:
         """The share after some full-training equivalents."""
@@ -112,13 +113,13 @@ class Board:
     """Everything about one table.
 
     Attributes:
-        stage: the table, and how it is played.
+        simulated: the table, and how it is played.
         truth: about its networks.
         horizon: full-training equivalents.
         strategies: what was played, by name.
     """
 
-    stage: Stage
+    simulated: SimulatedTable
     truth: Truth
     horizon: float
     strategies: Mapping[Name, Played]
@@ -145,7 +146,7 @@ def main() -> None:
     RESULTS.write_text(_results(boards, about), encoding="utf-8")
     PAGE.write_text(_page(boards, about, arguments.seeds), encoding="utf-8")
     panels = {title: _bands(board, [name for name in names if name in DRAWN]) for title, board in boards.items()}
-    bounds = {title: measured_by(board.truth, board.stage, board.horizon) for title, board in boards.items()}
+    bounds = {title: table_document(board.truth, board.simulated, board.horizon) for title, board in boards.items()}
     draw_rehearsals(panels, bounds, PICTURE)
     print(f"wrote {RESULTS}, {PAGE} and {PICTURE}")
 
@@ -192,27 +193,27 @@ def _overrides(name: Name) -> list[str]:
 
 def _board(path: Path, names: Sequence[Name], arguments: argparse.Namespace) -> Board:
     """Play every strategy on a table."""
-    stage = Stage(read_table(path), charge=CHARGE)
-    truth = truth_of(stage, Limits())
-    troupe = Troupe(arguments.processes, Cache(arguments.cache))
+    simulated = SimulatedTable(read_table(path), charge=CHARGE)
+    truth = truth_of(simulated, Limits())
+    simulations = SimulationPool(arguments.processes, TraceCache(arguments.cache))
     strategies = {}
     for name in names:
         config = compose("rehearse", _overrides(name))
         trainings = min(arguments.horizon, SHORT) if _ends_early(name) else arguments.horizon
         config = replace(config, budget=Budget(trials=None, trainings=trainings))
         plans = [replace(config, seed=seed) for seed in range(arguments.seeds)]
-        found: dict[int, Trace] = {}
-        for index, trace in troupe.rehearse(plans, stage):
+        found: dict[int, SearchTrace] = {}
+        for index, trace in simulations.simulate(plans, simulated):
             found[index] = trace
             _say(f"{path.stem}: {_spoken(name)}, {len(found)} of {len(plans)}")
         traces = [found[index] for index in range(len(plans))]
         plain, charged = (
-            [score(trace, truth, arguments.horizon, thinking=thinking) for trace in traces]
+            [score(trace, truth, arguments.horizon, charge_driver=thinking) for trace in traces]
             for thinking in (False, True)
         )
         strategies[name] = Played(traces, plain, charged)
         _say(f"{path.stem}: {_spoken(name)}, area {_cell(summary(plain)['area'], arguments.horizon)}\n")
-    return Board(stage, truth, arguments.horizon, strategies)
+    return Board(simulated, truth, arguments.horizon, strategies)
 
 
 def _say(text: str) -> None:
@@ -224,7 +225,7 @@ def _results(boards: Mapping[str, Board], about: Mapping[str, Any]) -> str:
     """One JSON document, with a line for every seed of every strategy."""
     tables = []
     for title, board in boards.items():
-        bounds = measured_by(board.truth, board.stage, board.horizon)
+        bounds = table_document(board.truth, board.simulated, board.horizon)
         bounds["table"]["path"] = f"benchmarks/tables/{title}.parquet"
         lines = [f"{json.dumps('measured_by')}: {json.dumps(bounds, separators=(',', ':'))}"]
         lines += [_strategy(name, played) for name, played in board.strategies.items()]
@@ -244,7 +245,7 @@ def _strategy(name: Name, played: Played) -> str:
     return f'"{",".join(name)}": {{"found": {json.dumps(found)}, "seeds": [\n{seeds}\n]}}'
 
 
-def _seed(trace: Trace, scored: Score) -> dict[str, Any]:
+def _seed(trace: SearchTrace, scored: Score) -> dict[str, Any]:
     curve = [[round(spent, 2), round(share, 4)] for spent, share in scored.curve]
     document = scored.to_json() | {"seed": trace.seed, "trials": len(trace.trials), "curve": curve}
     return {key: document[key] for key in ("seed", "trials", "reached", "area", "share", "curve")}
@@ -271,7 +272,7 @@ numpy {packages["numpy"]}, inception-nas {about["inception-nas"]}. Curves of all
 
 
 def _section(title: str, board: Board) -> str:
-    table, truth, horizon = board.stage.table, board.truth, board.horizon
+    table, truth, horizon = board.simulated.table, board.truth, board.horizon
     reference, made, best = truth.reference(), table.attrs["environment"], oracle(truth, horizon)
     goals, moments = [f"to {goal:.0%}" for goal in GOALS], [f"share at {moment}" for moment in MOMENTS]
     columns = ["strategy", *goals, "× oracle", *moments, "area", "area +", "thinking s"]
@@ -279,7 +280,7 @@ def _section(title: str, board: Board) -> str:
     found = [bounded_text(_none(best.reached(goal)), horizon) for goal in GOALS]
     found += ["1", *(f"{best.at(moment):.3f}" for moment in MOMENTS), f"{best.area:.3f}", f"{best.area:.3f}", "–"]
     lines = [columns, ["---", *["---:"] * (len(columns) - 1)], *rows, ["*oracle*", *found]]
-    ceiling = measured_by(truth, board.stage, horizon)["ceiling"]
+    ceiling = table_document(truth, board.simulated, horizon)["ceiling"]
     return f"""## {title}
 
 {len(table.entries)} architectures, {len(table.seeds)} seeds, {table.epochs} epochs; a full training takes
@@ -341,7 +342,7 @@ def _ingredients(board: Board) -> str:
             rows.append([spoken, _spoken(name), *cells])
     lines = "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
     return f"""
-### What the ingredients are worth on {board.stage.table.path.stem}
+### What the ingredients are worth on {board.simulated.table.path.stem}
 
 Full trainings, thinking charged, to the median share that the better of Optuna's estimators ({_spoken(better)}) has
 after {board.horizon:g}, which is {ends[better]:.3f}; and how many times less than {board.horizon:g} that is.

@@ -16,9 +16,10 @@ from nas.config.commands import RehearseConfig
 from nas.reports.rehearsals import draw_rehearsals, rehearsal_table
 from nas.tabular.simulation.bands import band
 from nas.tabular.simulation.document import document, horizon_of
-from nas.tabular.simulation.pool import Troupe
+from nas.tabular.simulation.pool import SimulationPool
 from nas.tabular.simulation.scores import GOALS, score
-from nas.tabular.simulation.simulate import Stage, Trace
+from nas.tabular.simulation.simulated_table import SimulatedTable
+from nas.tabular.simulation.trace import SearchTrace
 from nas.tabular.simulation.truth import truth_of
 from nas.tabular.table import Table, read_table
 from nas.workers.devices import slot_devices
@@ -37,14 +38,14 @@ def run(config: RehearseConfig) -> int:
     """
     if config.table is None:
         raise ValueError("table=FILE must say which table; nas tabulate makes one")
-    stage = Stage(_read(Path(config.table).expanduser()), config.slots, config.charge)
-    truth, horizon = truth_of(stage, config.limits), horizon_of(config.budget, stage)
-    traces = _traces(config, stage)
-    scores = [score(trace, truth, horizon, thinking=config.thinking) for trace in traces]
-    result = {"strategy": _strategy(config), **document(traces, scores, truth, stage)}
+    simulated = SimulatedTable(_read(Path(config.table).expanduser()), config.slots, config.charge)
+    truth, horizon = truth_of(simulated, config.limits), horizon_of(config.budget, simulated)
+    traces = _traces(config, simulated)
+    scores = [score(trace, truth, horizon, charge_driver=config.thinking) for trace in traces]
+    result = {"strategy": _strategy(config), **document(traces, scores, truth, simulated)}
     name = f"{config.sampler.name}, {config.fidelity.name}"
     if config.plot is not None:
-        bands, title = [band(name, scores, horizon)], f"{stage.table.path.name}, {len(scores)} seeds"
+        bands, title = [band(name, scores, horizon)], f"{simulated.table.path.name}, {len(scores)} seeds"
         draw_rehearsals({title: bands}, {title: result}, Path(config.plot).expanduser())
     table = partial(rehearsal_table, name=name, thinking=_thinking(traces))
     print_document(result, config.format, table, rehearsal_rows)
@@ -60,11 +61,11 @@ def _read(path: Path) -> Table:
         raise ValueError(f"table must be a file that can be read, got {path}: {error.strerror}") from error
 
 
-def _traces(config: RehearseConfig, stage: Stage) -> list[Trace]:
+def _traces(config: RehearseConfig, simulated: SimulatedTable) -> list[SearchTrace]:
     """One rehearsal a seed, in order of the seeds."""
     strategies = [replace(config, seed=config.seed + offset) for offset in range(config.seeds)]
-    log.info("rehearsing %d searches over %d architectures", config.seeds, len(stage.table.entries))
-    found = dict(Troupe(len(slot_devices(config.workers, ()))).rehearse(strategies, stage))
+    log.info("rehearsing %d searches over %d architectures", config.seeds, len(simulated.table.entries))
+    found = dict(SimulationPool(len(slot_devices(config.workers, ()))).simulate(strategies, simulated))
     return [found[index] for index in range(config.seeds)]
 
 
@@ -73,9 +74,9 @@ def _strategy(config: RehearseConfig) -> dict[str, Any]:
     return {name: told[name] for name in ("sampler", "fidelity", "objective", "limits", "budget", "start")}
 
 
-def _thinking(traces: Sequence[Trace]) -> float:
+def _thinking(traces: Sequence[SearchTrace]) -> float:
     """Median processor seconds of thought in one rehearsal."""
-    return statistics.median(trace.steps[-1].thinking if trace.steps else 0.0 for trace in traces)
+    return statistics.median(trace.driver_seconds for trace in traces)
 
 
 def rehearsal_rows(document: Mapping[str, Any]) -> list[Row]:

@@ -25,9 +25,9 @@ from nas.search.executors import executor_for, settled_data
 from nas.study.storage.folder_lock import FolderLock
 from nas.tabular.columns import FORMAT
 from nas.tabular.table import Table, read_table, write_table
-from nas.tabular.tabulate.packing import Packing
-from nas.tabular.tabulate.plan import every_architecture, joined, tasks_of
+from nas.tabular.tabulate.plan import enumerate_architectures, join_rows, training_tasks
 from nas.tabular.tabulate.runner import TableRunner
+from nas.tabular.tabulate.shard_writer import ShardWriter
 from nas.tabular.tabulate.shards import Shards
 from nas.tabular.tabulate.task import NetworkTask
 from nas.training.checkpoint import latest
@@ -48,14 +48,16 @@ def run(config: TabulateConfig) -> int:
     making.parts.mkdir(parents=True, exist_ok=True)
     with FolderLock(making.parts):
         shards = Shards(making.parts / "shards", making.recipe, _circumstances())
-        tasks = tasks_of(making.known, config.seeds, config.training.epochs, making.parts / "trainings")
+        tasks = training_tasks(making.known, config.seeds, config.training.epochs, making.parts / "trainings")
         reason, failed = _train(config, making, tasks, shards)
         if failed:
             raise ValueError(f"every training must end for a table, {failed}")
         if reason in CODES:
             sys.stderr.write("Stopped; the same command goes on from here\n")
             return CODES[reason]
-        write_table(joined(making.known, shards.frame, config.seeds), making.attributes(config, shards), making.output)
+        write_table(
+            join_rows(making.known, shards.frame, config.seeds), making.attributes(config, shards), making.output
+        )
     print_document(_document(read_table(making.output)), config.format, tabulated_table, tabulated_rows)
     sys.stderr.write(f"Left behind:\n  {making.output}\n  {making.parts} (needed for more seeds only)\n")
     return 0
@@ -106,7 +108,7 @@ def _making(config: TabulateConfig) -> _Making:
     if not info.test:
         raise ValueError(f"data must have a test part to measure on, {config.data.name} has none")
     space = space_for(config.space, info)
-    known = every_architecture(space)
+    known = enumerate_architectures(space)
     test_images, early = _test_images(config, info)
     recipe = {
         "data": {**data_fingerprint(config.data, info), "test_content": info.test_fingerprint},
@@ -146,7 +148,7 @@ def _train(config: TabulateConfig, making: _Making, tasks: Sequence[NetworkTask]
             task.table_seed,
         ) in finished and task.folder.exists():  # a run died between writing a shard and clearing up
             shutil.rmtree(task.folder)
-    packing = Packing(shards, [task for task in left if task.done], left=len(left), total=len(tasks))
+    writer = ShardWriter(shards, [task for task in left if task.done], left=len(left), total=len(tasks))
     data = settled_data(config.data, making.info, config.workers)
     trial = TrialRunner(data, config.training, config.workers.threads_per_slot)
     runner = TableRunner(trial, making.recipe["test_images"], making.recipe["early_test_images"])
@@ -155,7 +157,7 @@ def _train(config: TabulateConfig, making: _Making, tasks: Sequence[NetworkTask]
         left,
         Rules(config.training.epochs, config.workers.retries, halves=False),  # rows of one table share one recipe
         latest=latest,
-        on_done=packing.on_done,
+        on_done=writer.on_done,
     )
     log.info(
         "tabulating %d architectures, %d networks with %d seeds: %d of %d trainings are done",
@@ -163,7 +165,7 @@ def _train(config: TabulateConfig, making: _Making, tasks: Sequence[NetworkTask]
     )  # fmt: skip
     with obeying_signals(trainings):
         reason = trainings.run()
-    packing.pack()
+    writer.flush()
     failures = (
         f"{task.label} failed ({failure.kind}): {failure.message}"
         for task in left

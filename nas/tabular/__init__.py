@@ -1,1 +1,1 @@
-"""Learning curves of a whole space as one Parquet file: what stands in it, and how it is read and checked."""
+"""Tables of learning curves: their format, their making, and simulated searches over them."""

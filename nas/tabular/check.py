@@ -1,4 +1,4 @@
-"""What a table must hold before anybody relies on it."""
+"""Checks of a table: complete, of one space, without duplicates, finite and sorted."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nas.tabular.columns import ATTRIBUTES, COLUMNS, FORMAT, KEY, TableError, row_name
+from nas.tabular.columns import ATTRIBUTES, COLUMNS, FORMAT, KEY, TableError, describe_row
 from search_space.architecture import Architecture
 from search_space.graph import Shape
 from search_space.identity import canonical_json
@@ -17,35 +17,35 @@ from search_space.lowering import summary
 from search_space.space import Space, parse_space
 
 
-def space_of(attributes: Mapping[str, Any]) -> Space:
-    """The space that a table's metadata describe.
+def read_space(attributes: Mapping[str, Any]) -> Space:
+    """Return the space that a table's metadata describe.
 
     Raises:
-        SpaceError: they describe none.
+        SpaceError: the description is not valid.
     """
     mapping = dict(attributes["space"])
     shape, classes = Shape(*mapping.pop("input")), int(mapping.pop("classes"))
     return parse_space(mapping, shape, classes)
 
 
-def check(frame: pd.DataFrame, attributes: Mapping[str, Any]) -> Space:
-    """Refuse a table with a missing or foreign architecture, seed or epoch, a duplicate, or a value that is no number.
+def check_table(frame: pd.DataFrame, attributes: Mapping[str, Any]) -> Space:
+    """Raise TableError if rows are missing, foreign, duplicate or out of order, or a value is not finite.
 
     Args:
         frame: the rows.
         attributes: the metadata.
 
     Returns:
-        The space that it enumerates.
+        The space that the table enumerates.
 
     Raises:
-        TableError: the message names the first row that is wrong.
+        TableError: one of these; the message names the first such row.
     """
     _check_attributes(attributes)
     _check_columns(frame)
     _check_numbers(frame)
     _check_duplicates(frame)
-    space = space_of(attributes)
+    space = read_space(attributes)
     _check_complete(frame, attributes, space)
     _check_identities(frame)
     _check_order(frame)
@@ -75,23 +75,25 @@ def _check_numbers(frame: pd.DataFrame) -> None:
         wrong = ~np.isfinite(column.to_numpy()) if kind == "float64" else column.isna().to_numpy()
         if wrong.any():
             row = frame.iloc[int(wrong.argmax())]
-            raise TableError(f"every value must be there and finite, {row_name(row)} has {name} {row[name]}")
+            raise TableError(f"every value must be there and finite, {describe_row(row)} has {name} {row[name]}")
 
 
 def _check_duplicates(frame: pd.DataFrame) -> None:
     again = frame.duplicated(list(KEY)).to_numpy()
     if again.any():
-        raise TableError(f"every row must be there once, {row_name(frame.iloc[int(again.argmax())])} is there again")
+        raise TableError(
+            f"every row must be there once, {describe_row(frame.iloc[int(again.argmax())])} is there again"
+        )
 
 
 def _check_complete(frame: pd.DataFrame, attributes: Mapping[str, Any], space: Space) -> None:
-    """Every architecture of the space, each seed and each epoch, and nothing else."""
+    """Raise TableError unless the rows are all architectures of the space, times all seeds, times all epochs."""
     wanted = {(seed, epoch) for seed in attributes["seeds"] for epoch in range(1, int(attributes["epochs"]) + 1)}
     expected = {canonical_json(architecture.to_json()): architecture for architecture in space.architectures()}
     held: dict[str, set[tuple[int, int]]] = {text: set() for text in expected}
     for number, (text, seed, epoch) in enumerate(zip(*(frame[name].tolist() for name in KEY), strict=True)):
         if text not in held:
-            named = row_name(frame.iloc[number])
+            named = describe_row(frame.iloc[number])
             raise TableError(f"a row must be of an architecture of the space {space.name}, {named} is of another")
         held[text].add((seed, epoch))
     for text, architecture in expected.items():
@@ -102,7 +104,7 @@ def _check_rows(architecture: Architecture, found: set[tuple[int, int]], wanted:
     for law, wrong in (("be there", wanted - found), ("not be there", found - wanted)):
         if wrong:
             seed, epoch = min(wrong)
-            name = row_name({"id": architecture.id, "seed": seed, "epoch": epoch})
+            name = describe_row({"id": architecture.id, "seed": seed, "epoch": epoch})
             raise TableError(f"a table holds its whole space and no more, {name} must {law} ({summary(architecture)})")
 
 
@@ -110,7 +112,7 @@ def _check_identities(frame: pd.DataFrame) -> None:
     for row in frame.drop_duplicates("architecture").to_dict("records"):
         identity = Architecture.from_json(json.loads(row["architecture"])).id
         if identity != row["id"]:
-            raise TableError(f"an id must be its architecture's, {row_name(row)} is of architecture {identity}")
+            raise TableError(f"an id must be its architecture's, {describe_row(row)} is of architecture {identity}")
 
 
 def _check_order(frame: pd.DataFrame) -> None:
@@ -118,4 +120,4 @@ def _check_order(frame: pd.DataFrame) -> None:
     late = ordered != np.arange(len(frame))
     if late.any():
         row = frame.iloc[int(late.argmax())]
-        raise TableError(f"rows must be sorted by {', '.join(KEY)}, {row_name(row)} is out of place")
+        raise TableError(f"rows must be sorted by {', '.join(KEY)}, {describe_row(row)} is out of place")

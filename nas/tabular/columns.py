@@ -1,4 +1,4 @@
-"""What stands in a table: its columns, its metadata, and how a row is named."""
+"""Format of a table: its columns, its metadata, and the name of a row in errors."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ NETWORK_COLUMNS: Mapping[str, str] = {
     "macs": "int64",
     "memory_mib": "float64",
 }
-"""What is known of an architecture before any training, with the kind of each column."""
+"""Columns that an architecture has before any training, with their dtypes."""
 
 SCORES = ("train_loss", "val_loss", "val_accuracy", "val_balanced_accuracy", "test_accuracy", "seconds", "cpu_seconds")
-"""What an epoch came to, all float64."""
+"""Columns that an epoch of a training has, all float64."""
 
 COLUMNS: Mapping[str, str] = {
     **NETWORK_COLUMNS,
@@ -28,10 +28,10 @@ COLUMNS: Mapping[str, str] = {
     "epoch": "int64",
     **dict.fromkeys(SCORES, "float64"),
 }
-"""All columns in their order, with the kind of each."""
+"""All columns in their order, with their dtypes."""
 
 KEY = ("architecture", "seed", "epoch")
-"""What names a row, and what the rows are sorted by."""
+"""Columns that identify a row, and by which the rows are sorted."""
 
 RECIPE = ("data", "split", "training", "space", "test_images", "early_test_images")
 """Metadata that all rows of a table must share: rows of another recipe can't be compared."""
@@ -41,13 +41,13 @@ ATTRIBUTES = ("format", *RECIPE, "val_images", "seeds", "epochs", "device", "env
 
 
 class TableError(ValueError):
-    """A table that can't be relied on; the message names the file and the row."""
+    """A table that is incomplete, damaged or inconsistent; the message names the file and the row."""
 
 
-def row_name(row: Mapping[str, Any]) -> str:
-    """A row as a message names it.
+def describe_row(row: Mapping[str, Any]) -> str:
+    """Return the name of a row for an error.
 
-    >>> row_name({"id": "0123456789abcdef", "seed": 1, "epoch": 3, "macs": 12})
+    >>> describe_row({"id": "0123456789abcdef", "seed": 1, "epoch": 3, "macs": 12})
     'the row of architecture 0123456789abcdef, seed 1, epoch 3'
     """
     return f"the row of architecture {row['id']}, seed {row['seed']}, epoch {row['epoch']}"

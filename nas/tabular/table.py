@@ -1,4 +1,4 @@
-"""A table of learning curves, read and checked."""
+"""Table of learning curves of a whole space: reading and writing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import pyarrow
 from nas.jobs import Curve, Epoch, curve_seconds
 from nas.jobs.files import atomic_path
 from nas.jobs.hashes import content_hash
-from nas.tabular.check import check
+from nas.tabular.check import check_table
 from nas.tabular.columns import KEY, TableError
 from search_space.architecture import Architecture
 from search_space.space import Space
@@ -29,17 +29,17 @@ COSTS = ("params", "macs", "memory_mib")
 @final
 @dataclass(frozen=True, eq=False)
 class Entry:
-    """What a table says of one architecture.
+    """Rows of one architecture in a table.
 
     Attributes:
         architecture: the architecture.
-        id: its identity.
-        network_id: identity of its network.
-        summary: one readable line.
+        id: identity of the architecture.
+        network_id: identity of its network, which other architectures may share.
+        summary: the architecture in one readable line.
         costs: `params`, `macs`, `memory_mib`.
-        curves: the learning curve of each seed, as a search would have seen it.
-        test: the test accuracy after each epoch of each seed.
-        cpu_seconds: processor seconds of each epoch of each seed.
+        curves: learning curve by seed, with the values that a search sees.
+        test: test accuracy after each epoch, by seed.
+        cpu_seconds: processor seconds of each epoch, by seed.
     """
 
     architecture: Architecture
@@ -53,12 +53,12 @@ class Entry:
 
     @property
     def test_accuracy(self) -> float:
-        """Mean over the seeds of the test accuracy at the end of the full horizon: the truth about this network."""
+        """Test accuracy after the last epoch, averaged over the seeds: the ground truth of searches on the table."""
         return statistics.fmean(accuracies[-1] for accuracies in self.test.values())
 
     @property
     def seconds(self) -> float:
-        """Mean over the seeds of the seconds of a full training."""
+        """Seconds of a full training, averaged over the seeds."""
         return statistics.fmean(curve_seconds(curve) for curve in self.curves.values())
 
 
@@ -71,8 +71,8 @@ class Table:
         path: the file.
         hash: SHA-256 of the file.
         attrs: the metadata.
-        space: the space that is enumerated.
-        entries: what there is on each architecture, by its id, in the order of the file.
+        space: the space whose architectures the table holds.
+        entries: rows by identity of the architecture, in the order of the file.
     """
 
     path: Path
@@ -83,24 +83,24 @@ class Table:
 
     @property
     def architectures(self) -> tuple[Architecture, ...]:
-        """Every architecture."""
+        """Architectures in the order of the file."""
         return tuple(entry.architecture for entry in self.entries.values())
 
     @property
     def seeds(self) -> tuple[int, ...]:
-        """The seeds of the trainings."""
+        """Seeds of the trainings."""
         return tuple(self.attrs["seeds"])
 
     @property
     def epochs(self) -> int:
-        """The full horizon."""
+        """Number of epochs of a full training."""
         return int(self.attrs["epochs"])
 
     def entry(self, identity: str) -> Entry:
-        """What there is on the architecture or network of that identity.
+        """Return the rows of an architecture, by its identity or its network's.
 
         Raises:
-            TableError: there is none.
+            TableError: the table has no such identity.
         """
         found = self.entries.get(identity) or self._by_network.get(identity)
         if found is None:
@@ -108,10 +108,10 @@ class Table:
         return found
 
     def curve(self, identity: str, seed: int) -> Curve:
-        """The learning curve of an architecture or network with a seed.
+        """Return the learning curve of an architecture or network with a seed.
 
         Raises:
-            TableError: there is none.
+            TableError: the table has no such identity or seed.
         """
         curves = self.entry(identity).curves
         if seed not in curves:
@@ -120,7 +120,7 @@ class Table:
 
     @cached_property
     def mean_seconds(self) -> float:
-        """Mean seconds of a full training, over all architectures and seeds."""
+        """Seconds of a full training, averaged over all architectures and seeds."""
         return statistics.fmean(entry.seconds for entry in self.entries.values())
 
     @cached_property
@@ -129,11 +129,11 @@ class Table:
 
 
 def read_table(path: Path) -> Table:
-    """The table in a file, whole and checked.
+    """Read and check the table in a file.
 
     Raises:
-        TableError: it is no Parquet file, or what it holds can't be relied on; the message names the row.
-        OSError: it can't be read.
+        TableError: the file is not Parquet, or its rows fail `check_table`; the message names the row.
+        OSError: the file can't be read.
     """
     content = path.read_bytes()
     try:
@@ -141,7 +141,7 @@ def read_table(path: Path) -> Table:
     except pyarrow.ArrowException as error:
         raise TableError(f"a table must be a whole Parquet file, {path} is not: {error}") from error
     try:
-        space = check(frame, frame.attrs)
+        space = check_table(frame, frame.attrs)
     except TableError as error:
         raise TableError(f"{error}, in {path}") from None
     entries = {entry.id: entry for entry in _entries(frame, len(frame.attrs["seeds"]), int(frame.attrs["epochs"]))}
@@ -149,7 +149,7 @@ def read_table(path: Path) -> Table:
 
 
 def _entries(frame: pd.DataFrame, seeds: int, epochs: int) -> Iterator[Entry]:
-    """What there is on each architecture; the rows are complete and sorted, so that they are cut by counting."""
+    """Yield the rows of each architecture; they are complete and sorted, so counting finds their ends."""
     column = {name: frame[name].tolist() for name in frame.columns}
     rows = [Epoch(*row) for row in zip(*(column[name] for name in CURVE), strict=True)]
     for first in range(0, len(frame), seeds * epochs):
@@ -168,18 +168,18 @@ def _entries(frame: pd.DataFrame, seeds: int, epochs: int) -> Iterator[Entry]:
 
 
 def write_table(frame: pd.DataFrame, attributes: Mapping[str, Any], path: Path) -> None:
-    """Write rows and metadata as a table, which is checked first and whole before it bears its name.
+    """Check rows and metadata, and write them as a table, complete or not at all.
 
     Raises:
-        TableError: the rows are no table; nothing is written then.
+        TableError: the rows fail `check_table`; nothing is written then.
     """
     ordered = frame.sort_values(list(KEY), kind="stable").reset_index(drop=True)
-    check(ordered, attributes)
+    check_table(ordered, attributes)
     write_parquet(ordered, attributes, path)
 
 
 def write_parquet(frame: pd.DataFrame, attributes: Mapping[str, Any], path: Path) -> None:
-    """Write rows and metadata as a Parquet file, which is whole before it bears its name."""
+    """Write rows and metadata as a Parquet file, complete or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     frame = frame.copy(deep=False)
     frame.attrs = dict(attributes)

@@ -1,4 +1,4 @@
-"""A real PostgreSQL of the tests' own: in a temporary folder, on 127.0.0.1, with a password."""
+"""PostgreSQL server of the tests: in a temporary folder, on 127.0.0.1, with a password."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-PLACES = "/usr/lib/postgresql/*/bin"  # where Debian and Ubuntu put what no PATH holds
+PLACES = "/usr/lib/postgresql/*/bin"  # of Debian and Ubuntu, which put the tools on no PATH
 OWNER, PASSWORD = "nas", "s3cr@t/ä:w%rd?"
 MEMORY = "/dev/shm"  # thousands of small files: on a slow disk their removal alone takes half a minute
 PORTS = range(20_000, 32_000)  # Ray's workers have those below, outgoing connections those above
@@ -24,7 +24,7 @@ UNPRIVILEGED = ("postgres", "nobody")
 
 @dataclass(frozen=True)
 class Server:
-    """A server that can be stopped and started, with a user `nas` who may make databases."""
+    """Server that can be stopped and started, with a user `nas` who may create databases."""
 
     tools: Path
     folder: Path
@@ -41,11 +41,11 @@ class Server:
         self.call("pg_ctl", "-D", self.data, "-l", log, "-o", options, "-w", "-t", "60", "start")
 
     def stop(self, how: str = "fast") -> None:
-        """Stop: `fast` ends every connection, `immediate` is a crash."""
+        """Stop the server: `fast` ends every connection, `immediate` is a crash."""
         self.call("pg_ctl", "-D", self.data, "-m", how, "-w", "-t", "60", "stop")
 
     def sql(self, text: str, database: str = "postgres") -> str:
-        """What the database's own client prints."""
+        """Run SQL with psql and return the output."""
         words = ("-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", self.url(database), "-c", text)
         return self.call("psql", *words).strip()
 
@@ -55,7 +55,12 @@ class Server:
 
     def call(self, tool: str, *words: object) -> str:
         done = subprocess.run(
-            [self.tools / tool, *map(str, words)], capture_output=True, text=True, check=False, cwd="/", **servant()
+            [self.tools / tool, *map(str, words)],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd="/",
+            **unprivileged_user(),
         )
         assert done.returncode == 0, f"{tool} failed: {done.stderr}{done.stdout}"
         return done.stdout
@@ -63,12 +68,12 @@ class Server:
 
 @dataclass(frozen=True)
 class Database:
-    """A database of a test's own.
+    """Database of one test.
 
     Attributes:
-        server: where it is.
-        name: what it is called there.
-        url: with its password.
+        server: of the database.
+        name: of the database.
+        url: of the database, with the password.
     """
 
     server: Server
@@ -80,15 +85,15 @@ class Database:
 
 
 def tools() -> Path | None:
-    """Where the programs of a PostgreSQL server are, the newest one of several; None where there are none."""
+    """Return the folder of the newest PostgreSQL server's programs, None if there is none."""
     found = [path for path in Path("/").glob(f"{PLACES[1:]}/initdb") if (path.parent / "pg_ctl").exists()]
     on_path = shutil.which("initdb")
     found = sorted(found, key=lambda path: [int(n) for n in path.parts if n.isdigit()]) or [Path(on_path or "")]
     return found[-1].parent if found[-1].name else None
 
 
-def servant() -> dict[str, int]:
-    """Whom the server runs as: it refuses to be root's."""
+def unprivileged_user() -> dict[str, int]:
+    """Return user and group that run the server, which refuses to run as root."""
     if os.geteuid() != 0:
         return {}
     for name in UNPRIVILEGED:
@@ -100,9 +105,9 @@ def servant() -> dict[str, int]:
 
 @contextmanager
 def server_of(tools: Path) -> Iterator[Server]:
-    """A new server, gone afterwards with all that it held."""
+    """Yield a new server, and remove it with its data at the end."""
     folder = Path(tempfile.mkdtemp(prefix="nas-postgres-", dir=MEMORY if os.access(MEMORY, os.W_OK) else None))
-    owner = servant()
+    owner = unprivileged_user()
     if owner:
         os.chown(folder, owner["user"], owner["group"])
     server = Server(tools, folder, free_port())
@@ -121,13 +126,13 @@ def server_of(tools: Path) -> Iterator[Server]:
 def _initialise(server: Server) -> None:
     secret = server.folder / "password"
     secret.write_text(PASSWORD)
-    secret.chmod(0o644)  # within a folder that is the servant's alone
+    secret.chmod(0o644)  # within a folder that is the server's user alone
     asked = ["-U", OWNER, "--pwfile", secret, "-A", "scram-sha-256", "-E", "UTF8", "--locale=C.UTF-8", "-N"]
     server.call("initdb", "-D", server.data, *asked)
 
 
 def free_port() -> int:
-    """A port below those that the system deals out, which a test next to it could be given while the server is down."""
+    """Return a port below the ephemeral ones, which another test could be given while the server is down."""
     ports = list(PORTS)
     random.SystemRandom().shuffle(ports)
     for port in ports:

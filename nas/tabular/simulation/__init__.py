@@ -1,1 +1,1 @@
-"""Searches over a table of learning curves: the same driver, samplers and policies, against a simulated clock."""
+"""Simulated searches over a table of learning curves: the real driver, samplers and policies on a simulated clock."""

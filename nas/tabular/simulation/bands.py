@@ -1,4 +1,4 @@
-"""Medians over rehearsals along the way, for a picture."""
+"""Medians over simulated searches, as bands of a plot."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ RESAMPLES = 1_000
 
 
 def band(name: str, scores: Sequence[Score], horizon: float) -> Band:
-    """The share of the true front's hypervolume of some rehearsals, from one full training on.
+    """Return the median share of the true front's hypervolume with its interval, from one full training on.
 
     Args:
-        name: of their strategy.
-        scores: at least one.
-        horizon: the last moment, above 1.
+        name: of the strategy.
+        scores: of its simulated searches, at least one.
+        horizon: end of the band in full-training equivalents, above 1.
     """
     spent = [float(moment) for moment in np.geomspace(1.0, horizon, POINTS)]
     found = [estimate([score.at(moment) for score in scores], RESAMPLES) for moment in spent]

@@ -1,4 +1,4 @@
-"""Traces of rehearsals on disk: one file each, under what it was rehearsed with."""
+"""Cache of traces on disk: one file a simulated search, keyed by its settings, table and code."""
 
 from __future__ import annotations
 
@@ -15,45 +15,46 @@ from typing import Any, final
 from nas.jobs.files import write_text
 from nas.jobs.hashes import content_hash
 from nas.search.strategy import Strategy
-from nas.tabular.simulation.simulate import Stage, Trace
+from nas.tabular.simulation.simulated_table import SimulatedTable
+from nas.tabular.simulation.trace import SearchTrace
 
 PACKAGES = ("nas", "search_space")
-PLAYS = "nas.tabular.simulation.simulate"
+SIMULATE_MODULE = "nas.tabular.simulation.simulate"
 
 
 @final
-class Cache:
-    """A folder of traces; each is whole before it bears its name."""
+class TraceCache:
+    """Folder of traces."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def get(self, strategy: Strategy, stage: Stage) -> Trace | None:
-        """The trace of a rehearsal that was played before with the same code, None where there is none."""
-        path = self._path(strategy, stage)
+    def get(self, strategy: Strategy, simulated: SimulatedTable) -> SearchTrace | None:
+        """Return the trace of a search that was simulated before with the same code, None if there is none."""
+        path = self._path(strategy, simulated)
         if not path.is_file():
             return None
-        return Trace.from_json(json.loads(path.read_text(encoding="utf-8")))
+        return SearchTrace.from_json(json.loads(path.read_text(encoding="utf-8")))
 
-    def put(self, strategy: Strategy, stage: Stage, trace: Trace) -> None:
-        """Keep a trace."""
-        path = self._path(strategy, stage)
+    def put(self, strategy: Strategy, simulated: SimulatedTable, trace: SearchTrace) -> None:
+        """Write a trace."""
+        path = self._path(strategy, simulated)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_text(path, json.dumps(trace.to_json()))
 
-    def _path(self, strategy: Strategy, stage: Stage) -> Path:
-        told = described(strategy, stage) | {"version": version(_modules(strategy))}
-        key = content_hash([json.dumps(told, sort_keys=True)])
+    def _path(self, strategy: Strategy, simulated: SimulatedTable) -> Path:
+        settings = cache_key(strategy, simulated) | {"version": version(_modules(strategy))}
+        key = content_hash([json.dumps(settings, sort_keys=True)])
         return self._folder / f"{key[:32]}.json"
 
 
-def described(strategy: Strategy, stage: Stage) -> dict[str, Any]:
-    """Everything that a rehearsal follows from, the code apart."""
+def cache_key(strategy: Strategy, simulated: SimulatedTable) -> dict[str, Any]:
+    """Return everything that determines a simulated search, apart from the code."""
     names = ("sampler", "fidelity", "objective", "limits", "budget", "start", "seed")
     return {name: _plain(getattr(strategy, name)) for name in names} | {
-        "table": stage.table.hash,
-        "slots": stage.slots,
-        "charge": stage.charge,
+        "table": simulated.table.hash,
+        "slots": simulated.slots,
+        "charge": simulated.charge,
     }
 
 
@@ -64,21 +65,21 @@ def _plain(value: Any) -> Any:
 
 
 def _modules(strategy: Strategy) -> tuple[str, ...]:
-    """The modules that a rehearsal begins with: those of its plug-ins are found by name, not imported by others."""
+    """Return the root modules of a simulated search: plug-ins are named in its settings and imported by no module."""
     own = () if strategy.sampler.module is None else (f"nas.samplers.{strategy.sampler.module}",)
-    return (PLAYS, f"nas.fidelity.{strategy.fidelity.name}", *own)
+    return (SIMULATE_MODULE, f"nas.fidelity.{strategy.fidelity.name}", *own)
 
 
 @cache
 def version(modules: tuple[str, ...]) -> str:
-    """Digest of the code that decides: of these modules, of all of ours that they import, and of Optuna's version."""
+    """Return a digest of these modules, of all modules of ours that they import, and of Optuna's version."""
     files = sorted(imported(modules).items())
     texts = (part for name, path in files for part in (f"\n{name}\n", path.read_bytes()))
     return content_hash([package_version("optuna"), *texts])
 
 
 def imported(modules: Iterable[str]) -> dict[str, Path]:
-    """Modules of ours that these ones import, directly or not, themselves included, with their files."""
+    """Return the files of these modules and of all modules of ours that they import, directly or not."""
     found: dict[str, Path] = {}
     waiting = list(modules)
     while waiting:
@@ -91,7 +92,7 @@ def imported(modules: Iterable[str]) -> dict[str, Path]:
 
 
 def _names(tree: ast.Module) -> Iterator[str]:
-    """What a module imports: `from a import b` may mean the module a.b."""
+    """Yield the names of imported modules; `from a import b` may import the module a.b."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -100,7 +101,7 @@ def _names(tree: ast.Module) -> Iterator[str]:
 
 
 def _file(name: str) -> Path | None:
-    """The file of a module of ours; None for anything else."""
+    """Return the file of a module of ours, None for any other name."""
     if name.partition(".")[0] not in PACKAGES:
         return None
     try:

@@ -1,4 +1,4 @@
-"""A clock that moves when it is told to."""
+"""Simulated clock."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from typing import final
 
 @final
 class SimulatedClock:
-    """Seconds of trainings that only a table has seen; starts at 0."""
+    """Clock that starts at 0 s and moves on by recorded seconds."""
 
     def __init__(self) -> None:
         self._seconds = 0.0
 
     def now(self) -> float:
-        """Seconds since the start."""
+        """Return the seconds since the start."""
         return self._seconds
 
     def advance(self, until: float) -> None:
-        """Move on to a later moment.
+        """Advance to a later moment.
 
         Raises:
-            ValueError: it lies in the past.
+            ValueError: the moment has passed.
         """
         if until < self._seconds:
             raise ValueError(f"a clock goes forward, got {until} s at {self._seconds} s")

@@ -1,4 +1,4 @@
-"""What rehearsals of one strategy came to, as a JSON document without a word of what a real clock said."""
+"""JSON document of a strategy's simulated searches, without any time of a real clock."""
 
 from __future__ import annotations
 
@@ -13,39 +13,42 @@ from nas.config.specs import Budget
 from nas.study.trial import State
 from nas.tabular.simulation.intervals import Estimate, estimate
 from nas.tabular.simulation.scores import GOALS, Score, ceiling, oracle
-from nas.tabular.simulation.simulate import Stage, Trace
+from nas.tabular.simulation.simulated_table import SimulatedTable
+from nas.tabular.simulation.trace import SearchTrace
 from nas.tabular.simulation.truth import Truth
 
 
-def horizon_of(budget: Budget, stage: Stage) -> float:
-    """Full-training equivalents over which a search with this budget is judged: the soonest of its ends."""
+def horizon_of(budget: Budget, simulated: SimulatedTable) -> float:
+    """Return the full-training equivalents over which a search is scored: the first of its budget's ends."""
     ends = [float(end) for end in (budget.trainings, budget.trials) if end is not None]
     if budget.minutes is not None:
-        ends.append(60 * budget.minutes * stage.slots / stage.full_training())
+        ends.append(60 * budget.minutes * simulated.slots / simulated.full_training())
     return min(ends)
 
 
-def document(traces: Sequence[Trace], scores: Sequence[Score], truth: Truth, stage: Stage) -> dict[str, Any]:
-    """The rehearsals, what they come to together, and what they are measured by.
+def document(
+    traces: Sequence[SearchTrace], scores: Sequence[Score], truth: Truth, simulated: SimulatedTable
+) -> dict[str, Any]:
+    """Return the simulated searches, their summary, and the table that they are scored by.
 
     Args:
         traces: one a seed, at least one.
-        scores: theirs, all over one horizon.
-        truth: about the table's networks.
-        stage: the table, and how it was played.
+        scores: of the traces, all over one horizon.
+        truth: ground truth of the table.
+        simulated: the table.
     """
     horizon = scores[0].horizon
     return {
         "horizon": horizon,
-        "rehearsals": [rehearsal(trace, scored) for trace, scored in zip(traces, scores, strict=True)],
+        "rehearsals": [search_document(trace, scored) for trace, scored in zip(traces, scores, strict=True)],
         "summary": summary(scores),
-        **measured_by(truth, stage, horizon),
+        **table_document(truth, simulated, horizon),
     }
 
 
-def measured_by(truth: Truth, stage: Stage, horizon: float) -> dict[str, Any]:
-    """The table with its truth, and the two bounds of what a search can do in it."""
-    table = stage.table
+def table_document(truth: Truth, simulated: SimulatedTable, horizon: float) -> dict[str, Any]:
+    """Return the table with its true front, and the two bounds on the share of a search: oracle and ceiling."""
+    table = simulated.table
     return {
         "table": {
             "path": str(table.path),
@@ -55,18 +58,18 @@ def measured_by(truth: Truth, stage: Stage, horizon: float) -> dict[str, Any]:
             "seeds": list(table.seeds),
             "epochs": table.epochs,
             "full_training_seconds": truth.full_training,
-            "slots": stage.slots,
-            "charge": stage.charge,
+            "slots": simulated.slots,
+            "charge": simulated.charge,
         },
         "reference": truth.reference(),
         "true_front": [{"id": name, **truth.points[name]} for name in truth.front],
         "oracle": oracle(truth, horizon).to_json(),
-        "ceiling": statistics.fmean(_ceiling(truth, stage, seed) for seed in table.seeds),
+        "ceiling": statistics.fmean(_ceiling(truth, simulated, seed) for seed in table.seeds),
     }
 
 
-def rehearsal(trace: Trace, scored: Score) -> dict[str, Any]:
-    """One rehearsal as a JSON object."""
+def search_document(trace: SearchTrace, scored: Score) -> dict[str, Any]:
+    """Return one simulated search as a JSON object."""
     states = Counter(trial.state for trial in trace.trials)
     return {
         "seed": trace.seed,
@@ -80,12 +83,12 @@ def rehearsal(trace: Trace, scored: Score) -> dict[str, Any]:
         | dict(trace.counts),
         **scored.to_json(),
         "trained": [[trial.id, trial.epochs] for trial in trace.trials],
-        "returned": list(trace.steps[-1].front) if trace.steps else [],
+        "returned": list(trace.snapshots[-1].front) if trace.snapshots else [],
     }
 
 
 def summary(scores: Sequence[Score]) -> dict[str, Any]:
-    """Medians over seeds with their intervals; null for what is infinite, a goal that was never reached."""
+    """Return medians over seeds with their intervals; null stands for infinity, a goal that was never reached."""
     reached = {f"{goal:g}": estimate([scored.reached(goal) for scored in scores]) for goal in GOALS}
     return {
         "seeds": len(scores),
@@ -99,9 +102,9 @@ def _finite(found: Estimate) -> dict[str, float | None]:
     return {name: value if math.isfinite(value) else None for name, value in asdict(found).items()}
 
 
-def _ceiling(truth: Truth, stage: Stage, seed: int) -> float:
-    """What a search that trained everything with one seed would return."""
-    entries = {name: stage.table.entries[name] for name in truth.points}
+def _ceiling(truth: Truth, simulated: SimulatedTable, seed: int) -> float:
+    """Return the share of a search that trained every network with one seed."""
+    entries = {name: simulated.table.entries[name] for name in truth.points}
     seen = {
         name: {"macs": truth.points[name]["macs"], "error": 1.0 - entry.curves[seed][-1].val_accuracy}
         for name, entry in entries.items()

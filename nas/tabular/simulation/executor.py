@@ -1,4 +1,4 @@
-"""Jobs answered from a table: simulated slots on a simulated clock, without a process or a file."""
+"""Executor that reads learning curves from a table: simulated slots on a simulated clock."""
 
 from __future__ import annotations
 
@@ -12,22 +12,23 @@ from nas.jobs import Curve, Epoch, Job, Outcome
 from nas.tabular.simulation.clock import SimulatedClock
 
 OnEpoch = Callable[[Job, Epoch], None]
-Answer = Callable[[Mapping[str, object], int], Curve]
+CurveLookup = Callable[[Mapping[str, object], int], Curve]
+"""Returns the learning curve of an architecture in JSON form, for a repeat."""
 
 
 @final
 @dataclass
 class SimulatedHandle:
-    """A job in a simulated slot.
+    """Job in a simulated slot.
 
     Attributes:
         job: the job.
-        on_epoch: who is told of its epochs.
-        curve: the whole learning curve of its architecture.
-        epoch: epochs trained by now.
-        due: when the next epoch ends, or the job where none is left.
-        order: running number of the submission; of two jobs due at one moment the earlier comes first.
-        stopping: whether it was asked to end after its epoch.
+        on_epoch: called at the end of each epoch.
+        curve: full learning curve of its architecture.
+        epoch: number of epochs trained so far.
+        due: seconds on the clock at which the next epoch ends, or the job if none is left.
+        order: number of the submission; of two jobs due at one moment the earlier ends first.
+        stopping: True if the job is to end after its epoch.
     """
 
     job: Job
@@ -43,29 +44,29 @@ class SimulatedHandle:
         self.stopping = True
 
     def kill(self) -> None:
-        """Nothing: a job that nobody waits for costs nothing."""
+        """Do nothing: a job costs nothing unless the driver waits for it."""
 
     @property
     def ended(self) -> bool:
-        """Whether there is nothing left to train, or nothing more is wanted."""
+        """True if no epoch is left, or the job was stopped after one."""
         return self.epoch >= self.job.to_epoch or (self.stopping and self.epoch > self.job.from_epoch)
 
 
 @final
 class TableExecutor:
-    """Answers jobs with recorded curves, each epoch at the moment at which it would have ended."""
+    """Executor that ends each epoch of a job after its recorded seconds, without a process or a file."""
 
-    def __init__(self, answer: Answer, clock: SimulatedClock, slots: int) -> None:
-        """Free slots.
+    def __init__(self, look_up: CurveLookup, clock: SimulatedClock, slots: int) -> None:
+        """Start with free slots.
 
         Args:
-            answer: the whole learning curve of an architecture in JSON form, in its training or in a repeat of it.
-            clock: moved on by the recorded seconds.
-            slots: jobs at once, at least 1.
+            look_up: finds the learning curve of a job.
+            clock: advanced by the recorded seconds.
+            slots: number of concurrent jobs, at least 1.
         """
         if slots < 1:
             raise ValueError(f"slots must be at least 1, got {slots}")
-        self._answer = answer
+        self._look_up = look_up
         self._clock = clock
         self._slots = slots
         self._running: list[SimulatedHandle] = []
@@ -74,26 +75,26 @@ class TableExecutor:
 
     @property
     def slots(self) -> int:
-        """Jobs that can run at once."""
+        """Number of concurrent jobs."""
         return self._slots
 
     def submit(self, job: Job, on_epoch: OnEpoch) -> SimulatedHandle:
-        """Start `job` now on a free slot, of which there must be one.
+        """Start `job` on a free slot, of which there must be one.
 
         Raises:
-            ValueError: the recorded curves end before the job does.
+            ValueError: the learning curve has fewer epochs than the job.
         """
         assert len(self._running) < self._slots, "a job needs a free slot"
-        curve = self._answer(job.architecture, job.repeat)
+        curve = self._look_up(job.architecture, job.repeat)
         if job.to_epoch > len(curve):
             raise ValueError(f"a table must record every epoch of a job, got {len(curve)} of {job.to_epoch}")
         handle = SimulatedHandle(job, on_epoch, curve, job.from_epoch, self._clock.now(), next(self._orders))
-        self._plan(handle)
+        self._schedule(handle)
         self._running.append(handle)
         return handle
 
     def wait(self, timeout: float) -> Sequence[Outcome]:
-        """Move the clock on to the end of the next job, or by `timeout` seconds; the outcome of the job that ended."""
+        """Advance the clock to the end of the next job, at most by `timeout` seconds; return that job's outcome."""
         until = self._clock.now() + timeout
         while self._running:
             handle = min(self._running, key=lambda running: (running.due, running.order))
@@ -108,24 +109,24 @@ class TableExecutor:
         return []
 
     def latest(self, folder: Path) -> tuple[Path, int] | None:
-        """The checkpoint that a real training would have left in a trial's folder, and its epoch."""
+        """Return the checkpoint that a real training would have left in a trial's folder, and its epoch."""
         epoch = self._reached.get(folder)
         return None if epoch is None else (_checkpoint(folder, epoch), epoch)
 
     def close(self) -> None:
-        """Forget what runs."""
+        """Drop the running jobs."""
         self._running.clear()
 
     def _step(self, handle: SimulatedHandle) -> bool:
-        """End the epoch that is due; whether the job has ended."""
+        """End the epoch that is due, and return whether the job has ended."""
         if handle.epoch < handle.job.to_epoch:
             handle.epoch += 1
             self._reached[handle.job.folder] = handle.epoch
             handle.on_epoch(handle.job, handle.curve[handle.epoch - 1])
-            self._plan(handle)
+            self._schedule(handle)
         return handle.ended
 
-    def _plan(self, handle: SimulatedHandle) -> None:
+    def _schedule(self, handle: SimulatedHandle) -> None:
         if not handle.ended:
             handle.due = self._clock.now() + handle.curve[handle.epoch].seconds
 

@@ -1,4 +1,4 @@
-"""Medians over seeds, and how sure they are."""
+"""Medians over seeds with bootstrap intervals."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class Estimate:
-    """A median over seeds with its interval.
+    """Median over seeds with its interval.
 
     Attributes:
         median: of the values.
         low: lower end of the interval.
-        high: upper end.
+        high: upper end of the interval.
     """
 
     median: float
@@ -28,16 +28,16 @@ class Estimate:
 
 
 def estimate(values: Sequence[float], resamples: int = RESAMPLES) -> Estimate:
-    """The median of some values with the percentile bootstrap's interval of 95 % (Efron 1979).
+    """Return the median of some values with the percentile bootstrap's interval of 95 % (Efron 1979).
 
-    The resamples follow from the number of values alone, so equal values give equal intervals.
+    The resamples depend on the number of values alone, so equal values give equal intervals.
 
     Args:
-        values: at least one, one a seed; infinite ones are values like any other.
-        resamples: how many, at least 1.
+        values: one a seed, at least one; they may be infinite.
+        resamples: number of bootstrap resamples, at least 1.
 
     Raises:
-        ValueError: there is none.
+        ValueError: there is no value.
     """
     if not values:
         raise ValueError("an interval needs at least one value, got none")
@@ -50,12 +50,12 @@ def estimate(values: Sequence[float], resamples: int = RESAMPLES) -> Estimate:
 
 @cache
 def _resamples(count: int, resamples: int) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:
-    """Places, in ascending order, that are drawn from `count` sorted values."""
+    """Draw ascending indices of `count` sorted values: (resamples, count)."""
     return np.sort(np.random.default_rng(count).integers(count, size=(resamples, count)), axis=1)
 
 
 def _medians(rows: np.ndarray[tuple[int, int], np.dtype[np.float64]]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """Medians of sorted rows; infinity where one of the two in the middle is infinite."""
+    """Return the medians of sorted rows, infinite if one of the two values in the middle is."""
     width = rows.shape[1]
     low, high = rows[:, (width - 1) // 2], rows[:, width // 2]
     return np.where(low == high, low, low / 2 + high / 2)

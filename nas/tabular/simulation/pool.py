@@ -1,4 +1,4 @@
-"""Many rehearsals at once, in processes of their own, and none that was rehearsed before."""
+"""Process pool of simulated searches, with a cache of their traces."""
 
 from __future__ import annotations
 
@@ -14,72 +14,78 @@ from typing import final
 
 from nas.search.strategy import Strategy
 from nas.search.threads import thinking_alone
-from nas.tabular.simulation.cache import Cache
-from nas.tabular.simulation.simulate import Stage, Trace, play
+from nas.tabular.simulation.cache import TraceCache
+from nas.tabular.simulation.simulate import simulate
+from nas.tabular.simulation.simulated_table import SimulatedTable
+from nas.tabular.simulation.trace import SearchTrace
 from nas.tabular.table import read_table
 
-_STAGES: list[Stage] = []  # the stage of a child process, read once for all of its rehearsals
+_TABLES: list[SimulatedTable] = []  # the table of a worker process, read once for all of its searches
 
 
 @final
 @dataclass(frozen=True)
-class Troupe:
-    """Who rehearses.
+class SimulationPool:
+    """Pool of processes that simulate searches.
 
     Attributes:
-        processes: rehearsals at once, at least 1; a single one is played in this process.
-        cache: traces of earlier rehearsals, None for none.
+        processes: number of concurrent searches, at least 1; with 1 they run in this process.
+        cache: traces of earlier searches, None for no cache.
     """
 
     processes: int
-    cache: Cache | None = None
+    cache: TraceCache | None = None
 
-    def rehearse(self, strategies: Sequence[Strategy], stage: Stage) -> Iterator[tuple[int, Trace]]:
-        """Traces as they come, each with the index of its strategy."""
+    def simulate(self, strategies: Sequence[Strategy], simulated: SimulatedTable) -> Iterator[tuple[int, SearchTrace]]:
+        """Yield traces as they are ready, each with the index of its strategy."""
         left = []
         for index, strategy in enumerate(strategies):
-            known = self.cache.get(strategy, stage) if self.cache else None
+            known = self.cache.get(strategy, simulated) if self.cache else None
             if known is None:
                 left.append(index)
             else:
                 yield index, known
-        played = self._apart if self.processes > 1 and len(left) > 1 else self._here
-        for index, trace in played(strategies, stage, left):
+        simulated_traces = self._in_workers if self.processes > 1 and len(left) > 1 else self._in_process
+        for index, trace in simulated_traces(strategies, simulated, left):
             if self.cache:
-                self.cache.put(strategies[index], stage, trace)
+                self.cache.put(strategies[index], simulated, trace)
             yield index, trace
 
-    def _here(self, strategies: Sequence[Strategy], stage: Stage, left: Sequence[int]) -> Iterator[tuple[int, Trace]]:
+    def _in_process(
+        self, strategies: Sequence[Strategy], simulated: SimulatedTable, left: Sequence[int]
+    ) -> Iterator[tuple[int, SearchTrace]]:
         for index in left:
             with thinking_alone():
-                trace = play(strategies[index], stage)
+                trace = simulate(strategies[index], simulated)
             yield index, trace
 
-    def _apart(self, strategies: Sequence[Strategy], stage: Stage, left: Sequence[int]) -> Iterator[tuple[int, Trace]]:
-        """The rehearsals in child processes, a few handed out at a time."""
+    def _in_workers(
+        self, strategies: Sequence[Strategy], simulated: SimulatedTable, left: Sequence[int]
+    ) -> Iterator[tuple[int, SearchTrace]]:
+        """Simulate in worker processes, with at most two searches a process submitted."""
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload([__name__])
-        told = (str(stage.table.path), stage.slots, stage.charge)
-        with ProcessPoolExecutor(min(self.processes, len(left)), context, _begin, told) as pool:
+        settings = (str(simulated.table.path), simulated.slots, simulated.charge)
+        with ProcessPoolExecutor(min(self.processes, len(left)), context, _initialize_worker, settings) as pool:
             waiting = list(reversed(left))
-            running: dict[Future[Trace], int] = {}
+            running: dict[Future[SearchTrace], int] = {}
             try:
                 while waiting or running:
                     while waiting and len(running) < 2 * self.processes:
                         index = waiting.pop()
-                        running[pool.submit(_play, strategies[index])] = index
+                        running[pool.submit(_simulate, strategies[index])] = index
                     done, _ = wait(running, return_when=FIRST_COMPLETED)
                     yield from ((running.pop(future), future.result()) for future in done)
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _begin(path: str, slots: int, charge: str) -> None:
-    """Read the table in a new child, which ends with the process that it works for, however that ends."""
+def _initialize_worker(path: str, slots: int, charge: str) -> None:
+    """Read the table in a new worker process, which ends when its parent does, however that ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group, and the parent decides
     threading.Thread(target=_end_with_parent, daemon=True).start()
     thinking_alone()
-    _STAGES.append(Stage(read_table(Path(path)), slots, charge))
+    _TABLES.append(SimulatedTable(read_table(Path(path)), slots, charge))
 
 
 def _end_with_parent() -> None:
@@ -89,5 +95,5 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _play(strategy: Strategy) -> Trace:
-    return play(strategy, _STAGES[0])
+def _simulate(strategy: Strategy) -> SearchTrace:
+    return simulate(strategy, _TABLES[0])

@@ -1,4 +1,4 @@
-"""How good a rehearsal was: how soon it came how near to the true front."""
+"""Scores of simulated searches: share of the true front's hypervolume over the training spent."""
 
 from __future__ import annotations
 
@@ -7,37 +7,37 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from nas.tabular.simulation.simulate import Trace
+from nas.tabular.simulation.trace import SearchTrace
 from nas.tabular.simulation.truth import Truth, members
 
 GOALS = (0.8, 0.9, 0.95)
-"""Shares of the true front's hypervolume whose costs are told."""
+"""Shares of the true front's hypervolume for which the training needed is reported."""
 
 SMALLEST_GAP = 1e-3
-"""A gap below this counts as this: the logarithm of none at all would outweigh everything else."""
+"""Lower bound of the gap: the logarithm of a vanishing one would outweigh everything else."""
 
 Steps = tuple[tuple[float, float], ...]
 
 
 @dataclass(frozen=True)
 class Score:
-    """How one search did over a horizon.
+    """Score of one search over a horizon.
 
     Attributes:
-        curve: full-training equivalents and the share of the true front's hypervolume from then on; ascending.
-        horizon: full-training equivalents over which it is judged, positive.
+        curve: full-training equivalents, ascending, each with the share of the true front's hypervolume from then on.
+        horizon: full-training equivalents over which the search is scored, positive.
     """
 
     curve: Steps
     horizon: float
 
     def reached(self, goal: float) -> float:
-        """Full-training equivalents after which the share was first at least `goal`; infinite where it never was."""
+        """Return the full-training equivalents until the share is first at least `goal`, infinite if it never is."""
         return next((spent for spent, share in self.curve if share >= goal), math.inf)
 
     @property
     def area(self) -> float:
-        """Mean over the horizon of log10 of the gap 1 - share: 0 for nothing found, -1 for a gap of a tenth."""
+        """Mean over the horizon of log10(1 - share): 0 if nothing is found, -1 for a gap of a tenth."""
         starts = [0.0, *(spent for spent, _ in self.curve)]
         gaps = [1.0, *(1.0 - share for _, share in self.curve)]
         ends = [*starts[1:], self.horizon]
@@ -47,15 +47,15 @@ class Score:
 
     @property
     def share(self) -> float:
-        """The share at the end of the horizon."""
+        """Share at the end of the horizon."""
         return self.curve[-1][1] if self.curve else 0.0
 
     def at(self, spent: float) -> float:
-        """The share after `spent` full-training equivalents."""
+        """Return the share after `spent` full-training equivalents."""
         return next((share for start, share in reversed(self.curve) if start <= spent), 0.0)
 
     def to_json(self) -> dict[str, Any]:
-        """The score as a JSON object; what was never reached is null."""
+        """Return the score as a JSON object; null stands for a goal that was never reached."""
         reached = {f"{goal:g}": self.reached(goal) for goal in GOALS}
         return {
             "reached": {goal: spent if math.isfinite(spent) else None for goal, spent in reached.items()},
@@ -65,29 +65,30 @@ class Score:
         }
 
 
-def score(trace: Trace, truth: Truth, horizon: float, *, thinking: bool = False) -> Score:
-    """What a rehearsal's trace is worth.
+def score(trace: SearchTrace, truth: Truth, horizon: float, *, charge_driver: bool = False) -> Score:
+    """Return the score of a simulated search.
 
     Args:
-        trace: the rehearsal.
-        truth: about the networks of its table.
-        horizon: full-training equivalents over which it is judged, positive; what comes later counts for nothing.
-        thinking: whether the driver's own seconds are charged beside the trainings'.
+        trace: of the search.
+        truth: ground truth of its table.
+        horizon: full-training equivalents over which it is scored, positive; later snapshots are ignored.
+        charge_driver: whether the driver's processor seconds are charged as well as the trainings'.
     """
     shares: dict[tuple[str, ...], float] = {}
     steps = []
-    for step in trace.steps:
-        if step.front not in shares:
-            shares[step.front] = truth.share(step.front)
-        seconds = step.seconds + (step.thinking if thinking else 0.0)
-        steps.append((seconds / truth.full_training, shares[step.front]))
-    return Score(_stairs(steps, horizon), horizon)
+    for snapshot in trace.snapshots:
+        if snapshot.front not in shares:
+            shares[snapshot.front] = truth.share(snapshot.front)
+        seconds = snapshot.training_seconds + (snapshot.driver_seconds if charge_driver else 0.0)
+        steps.append((seconds / truth.full_training, shares[snapshot.front]))
+    return Score(_distinct_steps(steps, horizon), horizon)
 
 
 def oracle(truth: Truth, horizon: float) -> Score:
-    """A search that knows every mean: it trains the true front alone, what adds most a second first.
+    """Return the score of a search that knows every network's mean test accuracy.
 
-    No search can do better but by luck: it pays one full training a network, and returns what is best by the truth.
+    It trains the true front alone, at each step the network that adds the most hypervolume a second, and returns the
+    true front of the trained ones. Another search does better only by chance.
     """
     left, taken, spent, steps = list(truth.front), list[str](), 0.0, []
     while left:
@@ -100,21 +101,21 @@ def oracle(truth: Truth, horizon: float) -> Score:
         taken.append(best)
         spent += truth.seconds[best]
         steps.append((spent / truth.full_training, truth.share(taken)))
-    return Score(_stairs(steps, horizon), horizon)
+    return Score(_distinct_steps(steps, horizon), horizon)
 
 
 def ceiling(seen: Mapping[str, Mapping[str, float]], truth: Truth) -> float:
-    """The share of a search that has trained everything, and returns the front by what it saw.
+    """Return the share of a search that trains every network and returns the front by validation error.
 
     Args:
-        seen: `macs` and the validation `error` of every network of the truth, by identity.
-        truth: about them.
+        seen: `macs` and the validation `error` of every network, by identity.
+        truth: ground truth of the same networks.
     """
     return truth.share(members(seen, truth.axes))
 
 
-def _stairs(steps: Iterable[tuple[float, float]], horizon: float) -> Steps:
-    """Only the steps at which the share changes, within the horizon."""
+def _distinct_steps(steps: Iterable[tuple[float, float]], horizon: float) -> Steps:
+    """Return the steps within the horizon at which the share changes."""
     kept: list[tuple[float, float]] = []
     for spent, share in steps:
         if spent <= horizon and (not kept or kept[-1][1] != share):

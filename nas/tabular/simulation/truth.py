@@ -1,12 +1,12 @@
-"""What a table knows of every network, and how good a set of networks is by it.
+"""Ground truth of a table: costs and mean test errors of its networks, and the hypervolume of a set of them.
 
 Searches are scored in the plane of log10(MACs) and error, the mean over the table's seeds of 1 - test accuracy, by the
-hypervolume of what they return as a share of that of the true front. How well that tells searches apart hangs on the
-reference point. In a loose box almost all of the hypervolume is a rectangle that any handful of networks covers: the
-shares of all methods crowd below 1. Here the box ends at the true front itself, with a margin of a tenth of its extent
-(Ishibuchi et al. 2018, "How to specify a reference point in hypervolume calculation"): at the MACs of the most accurate
-network, and at the error of the cheapest network of the front that is better than half of all. What costs more than
-the most accurate network, or errs more than the median one, is worth nothing, at whatever price.
+hypervolume of what they return as a share of that of the true front. The reference point decides how well the share
+tells searches apart. With a distant one, almost all of the hypervolume is a rectangle that any few networks cover, and
+the shares of all methods lie close below 1. Here it lies at the end of the true front, with a margin of a tenth of its
+extent (Ishibuchi et al. 2018, "How to specify a reference point in hypervolume calculation"): at the MACs of the most
+accurate network, and at the error of the cheapest network of the front that is better than the median. A network that
+costs more than the most accurate one, or has a larger error than the median one, adds no hypervolume beyond the margin.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any, final
 
 from nas.config.specs import Limits
 from nas.objectives.pareto import Axis, front, hypervolume, losses
-from nas.tabular.simulation.simulate import Stage
+from nas.tabular.simulation.simulated_table import SimulatedTable
 from nas.tabular.table import Entry
 
 MARGIN = 0.1
@@ -35,7 +35,7 @@ class Truth:
         points: MACs and error by identity.
         seconds: mean seconds of a full training by identity.
         full_training: mean seconds of a full training over the whole table, positive.
-        axes: MACs and error, from the best of the true front to the reference point.
+        axes: MACs and error, from the best values of the true front to the reference point.
     """
 
     points: Mapping[str, Mapping[str, float]]
@@ -45,61 +45,61 @@ class Truth:
 
     @cached_property
     def front(self) -> tuple[str, ...]:
-        """The networks that no other dominates, cheapest first; those beyond the reference point too."""
+        """Non-dominated networks, cheapest first, those beyond the reference point included."""
         return members(self.points, self.axes)
 
     @cached_property
     def best(self) -> float:
         """Hypervolume of the true front in the unit box of the axes."""
-        return self._covered(self.front)
+        return self._hypervolume(self.front)
 
     def share(self, returned: Iterable[str]) -> float:
-        """Hypervolume of what a search returns, by the truth about it, as a share of the true front's.
+        """Return the hypervolume of the networks that a search returns, as a share of the true front's.
 
         Args:
-            returned: identities; a network beyond the limits counts for nothing.
+            returned: identities; networks beyond the limits are ignored.
         """
-        return self._covered([name for name in returned if name in self.points]) / self.best
+        return self._hypervolume([name for name in returned if name in self.points]) / self.best
 
-    def _covered(self, names: Sequence[str]) -> float:
+    def _hypervolume(self, names: Sequence[str]) -> float:
         return hypervolume(losses(self.axes, [self.points[name] for name in names]))
 
     def reference(self) -> dict[str, float]:
-        """The reference point."""
+        """Return the reference point: MACs and error."""
         return {axis.name: axis.worst for axis in self.axes}
 
 
 def members(points: Mapping[str, Mapping[str, float]], axes: Sequence[Axis]) -> tuple[str, ...]:
-    """Identities of the points on the front, in order of the first axis."""
+    """Return the identities of the non-dominated points, in order of the first axis."""
     names = list(points)
     return tuple(names[index] for index in front(losses(axes, [points[name] for name in names])))
 
 
-def truth_of(stage: Stage, limits: Limits) -> Truth:
-    """What the table of a stage knows.
+def truth_of(simulated: SimulatedTable, limits: Limits) -> Truth:
+    """Return the ground truth of a table.
 
     Raises:
-        ValueError: no network meets the limits, or the front has no extent that a search could be scored by.
+        ValueError: no network meets the limits, or the front has no extent.
     """
-    entries = {name: entry for name, entry in stage.table.entries.items() if _meets(entry, limits)}
+    entries = {name: entry for name, entry in simulated.table.entries.items() if _meets(entry, limits)}
     if not entries:
-        raise ValueError(f"limits must leave a network of the table {stage.table.path}, got {limits}")
+        raise ValueError(f"limits must leave a network of the table {simulated.table.path}, got {limits}")
     points = {
         name: {"macs": float(entry.costs["macs"]), "error": 1.0 - entry.test_accuracy}
         for name, entry in entries.items()
     }
-    seconds = {name: stage.training_seconds(entry) for name, entry in entries.items()}
-    return Truth(points, seconds, stage.full_training(), axes_around(list(points.values())))
+    seconds = {name: simulated.training_seconds(entry) for name, entry in entries.items()}
+    return Truth(points, seconds, simulated.full_training(), axes_around(list(points.values())))
 
 
 def axes_around(points: Sequence[Mapping[str, float]]) -> tuple[Axis, Axis]:
-    """The axes from the best values of the points' front to the reference point near it.
+    """Return the axes from the best values of the points' front to a reference point close to it.
 
     Args:
         points: `macs` and `error` of each network.
 
     Raises:
-        ValueError: the front has no extent.
+        ValueError: one network is both cheapest and most accurate, so that the front has no extent.
     """
     macs, error = [point["macs"] for point in points], [point["error"] for point in points]
     loose = Axis("macs", "minimize", True, min(macs), max(macs) * 2), Axis("error", "minimize", False, -1.0, 2.0)

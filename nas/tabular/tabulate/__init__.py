@@ -1,1 +1,1 @@
-"""The making of a table: every network of a space trained over seeds, measured on the test part after each epoch."""
+"""Making of a table: every network of a space is trained over seeds and tested after each epoch."""

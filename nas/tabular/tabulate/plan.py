@@ -1,4 +1,4 @@
-"""What a table is made of: every architecture of a space, the trainings that they need, and the joined rows."""
+"""Plan of a table: the architectures of a space, the trainings that they need, and the join of both."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from search_space.identity import canonical_json
 from search_space.space import Space
 
 LARGEST = 20_000
-"""Architectures of the largest space that is tabulated: a mistaken space should not begin weeks of training."""
+"""Limit on the architectures of a space: a mistaken space should not begin weeks of training."""
 
 
-def every_architecture(space: Space) -> list[Examined]:
-    """All architectures of a space, with what is known of them before any training.
+def enumerate_architectures(space: Space) -> list[Examined]:
+    """Return all architectures of a space with their costs and identities.
 
     Raises:
-        TableError: they are too many.
+        TableError: there are more than `LARGEST`.
     """
     if space.size > LARGEST:
         raise TableError(
@@ -32,16 +32,16 @@ def every_architecture(space: Space) -> list[Examined]:
     return [examine(architecture, Limits()) for architecture in space.architectures()]
 
 
-def tasks_of(known: Sequence[Examined], seeds: int, epochs: int, folder: Path) -> list[NetworkTask]:
-    """The trainings that a table needs: each network once a seed, whichever architectures it has.
+def training_tasks(known: Sequence[Examined], seeds: int, epochs: int, folder: Path) -> list[NetworkTask]:
+    """Return the trainings of a table: one a network and seed, also where several architectures share the network.
 
-    Seed by seed, so that a table cut short would know every network with as many seeds.
+    They are ordered by seed, so that an unfinished table has equally many seeds of every network.
 
     Args:
         known: the architectures.
         seeds: trainings of each network.
-        epochs: the full horizon.
-        folder: holds the folders of the trainings.
+        epochs: of a full training.
+        folder: parent of the trainings' folders.
     """
     networks = {each.network_id: each.architecture.to_json() for each in reversed(known)}  # the first of equals stays
     order = list(dict.fromkeys(each.network_id for each in known))
@@ -60,13 +60,13 @@ def tasks_of(known: Sequence[Examined], seeds: int, epochs: int, folder: Path) -
     ]
 
 
-def joined(known: Sequence[Examined], rows: pd.DataFrame, seeds: int) -> pd.DataFrame:
-    """The rows of a table: every architecture with the trainings of its network.
+def join_rows(known: Sequence[Examined], rows: pd.DataFrame, seeds: int) -> pd.DataFrame:
+    """Return the rows of a table: every architecture joined with the trainings of its network.
 
     Args:
         known: the architectures.
-        rows: the rows of all shards.
-        seeds: how many seeds the table has; others are left out.
+        rows: of all shards.
+        seeds: number of seeds of the table; rows of further seeds are left out.
     """
     described = pd.DataFrame([_described(each) for each in known], columns=list(NETWORK_COLUMNS))
     described = described.astype(dict(NETWORK_COLUMNS))

@@ -1,4 +1,4 @@
-"""Trains a network as a search does, and looks at the test part after every epoch."""
+"""Runner of a table's jobs: trains a network as a search does, and tests it after every epoch."""
 
 from __future__ import annotations
 
@@ -23,28 +23,28 @@ from nas.training.restore import read_trained
 
 
 @final
-class Watch:
-    """Processor seconds of this process since the last start."""
+class CpuTimer:
+    """Timer of this process's processor seconds."""
 
     def __init__(self) -> None:
         self._began = 0.0
 
     def start(self) -> None:
-        """Begin anew."""
+        """Start at zero."""
         self._began = time.process_time()
 
     def seconds(self) -> float:
-        """Processor seconds since then."""
+        """Return the processor seconds since the last start."""
         return time.process_time() - self._began
 
 
 @final
 @dataclass(frozen=True, eq=False)
-class WatchedLoader:
-    """Training batches that start a watch where an epoch begins."""
+class TimedLoader:
+    """Training loader that starts a timer at the beginning of each epoch."""
 
     loader: TensorLoader
-    watch: Watch
+    timer: CpuTimer
 
     def __len__(self) -> int:
         return len(self.loader)
@@ -53,31 +53,31 @@ class WatchedLoader:
         return iter(self.loader)
 
     def set_epoch(self, epoch: int) -> None:
-        """Start the watch, and choose the epoch."""
-        self.watch.start()
+        """Start the timer and set the epoch of the loader."""
+        self.timer.start()
         self.loader.set_epoch(epoch)
 
 
 @final
 @dataclass(frozen=True, eq=False)
-class WatchedData:
-    """The loaders of one training."""
+class TimedData:
+    """Loaders of one training, the first of them timed."""
 
-    train_loader: WatchedLoader
+    train_loader: TimedLoader
     val_loader: TensorLoader
     classes: int
 
 
 @final
 @dataclass(frozen=True, eq=False)
-class Test:
-    """What a network is measured on.
+class Evaluator:
+    """Measurement of a network on images of the test part.
 
     Attributes:
-        early: images of the test part, for every epoch but the last.
-        last: images of the test part, for the last.
-        epochs: the full horizon.
-        device: where they are.
+        early: images for every epoch but the last.
+        last: images for the last epoch.
+        epochs: of a full training.
+        device: of the images.
     """
 
     early: TensorLoader
@@ -86,10 +86,10 @@ class Test:
     device: str
 
     def accuracy(self, job: Job, epoch: int) -> float:
-        """Accuracy with the weights of the checkpoint of that epoch, which is the newest.
+        """Return the accuracy with the weights of an epoch's checkpoint, which must be the newest.
 
         Raises:
-            CheckpointError: there is none.
+            CheckpointError: it is not, or there is none.
         """
         found = latest(job.folder)
         if found is None or found[1] != epoch:
@@ -100,12 +100,12 @@ class Test:
 
 @dataclass(frozen=True)
 class TableRunner:
-    """Carries out the jobs of a table. No search may be handed it: it looks at the test part.
+    """Runner of a table's jobs. No search may use it: it measures on the test part.
 
     Attributes:
-        trial: trains as a search does.
-        test_images: images of the test part to measure on after the last epoch, spread evenly over it, at least 1.
-        early_test_images: the same after the epochs before.
+        trial: runner of a search, which does the training.
+        test_images: number of test images after the last epoch, evenly spaced over the part, at least 1.
+        early_test_images: the same after earlier epochs.
     """
 
     trial: TrialRunner
@@ -114,75 +114,75 @@ class TableRunner:
 
     @property
     def images(self) -> DataSpec:
-        """The images that it reads."""
+        """Specification of the training images."""
         return self.trial.data
 
     def reading(self, folder: Path) -> TableRunner:
-        """The same runner on a machine that keeps the decoded images in `folder`."""
+        """Return this runner for a machine that keeps the decoded images in `folder`."""
         return replace(self, trial=self.trial.reading(folder))
 
     def __call__(self, job: Job, control: Control) -> Outcome:
-        """Run `job`; its folder then has a row for every epoch trained so far."""
+        """Run `job` and write a row for every epoch into its folder."""
         torch.set_num_threads(self.trial.threads)
         kept = read_rows(job.folder) if job.from_epoch else []
         if len(kept) != job.from_epoch:
             law = f"a checkpoint of epoch {job.from_epoch} must have as many rows beside it, got {len(kept)}"
             return Outcome(job, (), None, Failure(FailureKind.CHECKPOINT, law))
         try:
-            data, watch = self.trial.load(job.seed), Watch()
-            measuring = Measuring(job, control, kept, self._test(), watch)
+            data, timer = self.trial.load(job.seed), CpuTimer()
+            measuring = MeasuringControl(job, control, kept, self._evaluator(), timer)
         except DataError as error:
             return Outcome(job, (), None, Failure(FailureKind.DATA, str(error)))
-        watched = WatchedData(WatchedLoader(data.train_loader, watch), data.val_loader, data.classes)
-        return self.trial.train_on(watched, job, measuring)
+        timed = TimedData(TimedLoader(data.train_loader, timer), data.val_loader, data.classes)
+        return self.trial.train_on(timed, job, measuring)
 
-    def _test(self) -> Test:
-        """What to measure on, normalised like the training part."""
+    def _evaluator(self) -> Evaluator:
+        """Return the test images, normalised like the training part."""
         device = self.trial.device
         images, part = load(self.trial.data), load_test(self.trial.data)
         batch = validation_batch(images.shape, self.trial.recipe.batch_size, device)
         early, last = (
-            plain_loader(images, batch, part=spread_over(part, count), device=device)
+            plain_loader(images, batch, part=take_evenly(part, count), device=device)
             for count in (self.early_test_images, self.test_images)
         )
-        return Test(early, last, self.trial.recipe.epochs, device)
+        return Evaluator(early, last, self.trial.recipe.epochs, device)
 
 
-def spread_over(part: Part, count: int) -> Part:
-    """`count` images of a part, spread evenly over its order; all of them where it has no more."""
+def take_evenly(part: Part, count: int) -> Part:
+    """Return `count` images of a part, evenly spaced over its order; all of them if it has no more."""
     if count >= len(part):
         return part
     return part.take(np.arange(count) * len(part) // count)
 
 
 @final
-class Measuring:
-    """Hears of each epoch before the driver does, measures the network on the test part and writes the row down."""
+class MeasuringControl:
+    """Control of a job that tests the network after each epoch, and writes the row before the driver sees the epoch."""
 
-    def __init__(self, job: Job, control: Control, kept: list[Row], test: Test, watch: Watch) -> None:
-        """Prepare.
+    def __init__(self, job: Job, control: Control, rows: list[Row], evaluator: Evaluator, timer: CpuTimer) -> None:
+        """Wrap a control.
 
         Args:
             job: the job.
-            control: who hears of the epochs.
-            kept: the rows of the epochs before this job.
-            test: what to measure on.
-            watch: started where each epoch begins.
+            control: called after the row is written.
+            rows: of the epochs before this job.
+            evaluator: holds the test images.
+            timer: started at the beginning of each epoch.
         """
         self._job = job
         self._control = control
-        self._rows = kept
-        self._test = test
-        self._watch = watch
+        self._rows = rows
+        self._evaluator = evaluator
+        self._timer = timer
 
     def epoch_done(self, row: Epoch) -> None:
-        """Measure with the weights of the epoch's checkpoint, and write the row down before anybody hears of it."""
-        cpu_seconds = self._watch.seconds()
-        accuracy = self._test.accuracy(self._job, row.epoch)
+        """Test with the weights of the epoch's checkpoint, write the row, and pass the epoch on."""
+        cpu_seconds = self._timer.seconds()
+        accuracy = self._evaluator.accuracy(self._job, row.epoch)
         self._rows = [*self._rows, {**row.to_json(), "test_accuracy": accuracy, "cpu_seconds": cpu_seconds}]
         write_rows(self._job.folder, self._rows)
         self._control.epoch_done(row)
 
     def should_stop(self) -> bool:
-        """Whether the driver has asked the job to end after its epoch."""
+        """Return whether the driver has asked the job to end after its epoch."""
         return self._control.should_stop()

@@ -1,4 +1,4 @@
-"""Finished trainings on disk, a few in a Parquet file, until all are there and the table can be joined."""
+"""Shards of a table: Parquet files with some finished trainings each, until all can be joined into the table."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ KEY = ("network_id", "seed", "epoch")
 
 
 class Shards:
-    """The shards of one table: each is whole once it bears its name, and says what it was made with."""
+    """Shards of one table; each is complete once it has its name, and holds its recipe and circumstances."""
 
     def __init__(self, folder: Path, recipe: Mapping[str, Any], circumstances: Mapping[str, Any]) -> None:
-        """Read what is there.
+        """Read the shards of a folder.
 
         Args:
-            folder: of the shards; need not be there yet.
-            recipe: what all rows must have been made with.
+            folder: of the shards; need not exist yet.
+            recipe: metadata that all rows must share.
             circumstances: `device` and `environment` of the rows that are added.
 
         Raises:
-            TableError: a shard can't be read, has rows of another recipe, of half a training, or of one that another
-                shard has too; the message names the file and the row.
+            TableError: a shard can't be read, has rows of another recipe, or lacks a value; the message names the file
+                and the row.
         """
         self._folder = folder
         self._recipe = dict(recipe)
@@ -42,12 +42,12 @@ class Shards:
 
     @property
     def frame(self) -> pd.DataFrame:
-        """All rows, in the order of the shards."""
+        """Rows of all shards in their order."""
         return pd.concat(self._frames, ignore_index=True) if self._frames else _frame([])
 
     @property
     def made_on(self) -> list[Mapping[str, Any]]:
-        """Each `device` and `environment` that rows were made on, once."""
+        """Distinct pairs of `device` and `environment` that the rows were made on."""
         found: list[Mapping[str, Any]] = []
         for frame in self._frames:
             circumstances = {name: frame.attrs[name] for name in self._circumstances}
@@ -56,13 +56,13 @@ class Shards:
         return found
 
     def finished(self, epochs: int) -> set[tuple[str, int]]:
-        """Network and seed of every training, once it is sure that each is whole and there once.
+        """Return network and seed of every training in the shards.
 
         Args:
-            epochs: the full horizon.
+            epochs: of a full training.
 
         Raises:
-            TableError: it isn't so.
+            TableError: a training lacks epochs, or stands in the shards twice.
         """
         frame = self.frame
         again = frame.duplicated(list(KEY)).to_numpy()
@@ -78,7 +78,7 @@ class Shards:
         return {(str(network), int(seed)) for network, seed in counts.index}
 
     def add(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Write a shard."""
+        """Write rows as a new shard."""
         frame = _frame(rows)
         frame.attrs = {"recipe": self._recipe, **self._circumstances}
         write_parquet(frame, frame.attrs, self._folder / f"{self._next:06d}.parquet")

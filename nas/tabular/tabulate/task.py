@@ -1,4 +1,4 @@
-"""One training of a table, and what it leaves."""
+"""Training of one network for a table, and the file of its rows."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class NetworkTask:
-    """One network with one seed.
+    """Training of one network with one seed.
 
     Attributes:
         number: of the task, from 0.
         network_id: identity of the network.
         architecture: JSON form of one of its architectures.
-        table_seed: the seed as the table has it: 0, 1, 2, ...
-        seed: the seed of the training, which follows from the two.
-        epochs: the full horizon.
-        folder: where its checkpoints, its log and its rows go.
+        table_seed: seed in the table: 0, 1, 2, ...
+        seed: seed of the training, derived from network and table seed.
+        epochs: of a full training.
+        folder: of its checkpoints, its log and its rows.
     """
 
     number: int
@@ -38,35 +38,35 @@ class NetworkTask:
 
     @property
     def label(self) -> str:
-        """Network and seed."""
+        """Network and seed, as messages name them."""
         return f"network {self.network_id} seed {self.table_seed}"
 
     @property
     def devices(self) -> int:
-        """One: the networks are small and many."""
+        """Number of devices of the training: 1, since the networks are small and many."""
         return 1
 
     @property
     def done(self) -> bool:
-        """Whether it is trained in full and measured after every epoch."""
+        """True if the network is trained in full and tested after every epoch."""
         return len(read_rows(self.folder)) == self.epochs
 
     def rows(self) -> list[dict[str, Any]]:
-        """What it came to, as a shard has it."""
+        """Return the training's rows in the form of a shard."""
         named = {"network_id": self.network_id, "seed": self.table_seed}
         return [{**named, **row} for row in read_rows(self.folder)]
 
 
 def read_rows(folder: Path) -> list[Row]:
-    """The rows that a training has left so far, one an epoch.
+    """Return the rows that a training has written so far, one an epoch.
 
     Raises:
-        ValueError: the file holds something else.
+        ValueError: the file holds no JSON object.
     """
     document = read_json(folder / ROWS_FILE)
     return [] if document is None else list(document["rows"])
 
 
 def write_rows(folder: Path, rows: list[Row]) -> None:
-    """Leave the rows so far."""
+    """Write the rows of a training so far."""
     write_json(folder / ROWS_FILE, {"rows": rows})

@@ -1,4 +1,4 @@
-"""A table is refused unless it holds its whole space, once and in numbers; and it reads back as it was written."""
+"""Reading and writing of a table, and the checks that refuse an incomplete or damaged one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from made_up_tables import attributes, made_up_table, rows
+from synthetic_tables import attributes, rows, synthetic_table
 
 from nas.cli.app.compose import compose
 from nas.search.build import WHERE_DATA_LIES
@@ -20,7 +20,7 @@ from nas.tabular.table import TableError, read_table, write_parquet, write_table
 
 
 def test_a_table_opens_with_pandas_alone(tmp_path: Path) -> None:
-    frame = pd.read_parquet(made_up_table(tmp_path / "t.parquet"))
+    frame = pd.read_parquet(synthetic_table(tmp_path / "t.parquet"))
     assert list(frame.columns) == list(COLUMNS)
     assert len(frame) == 16 * 3 * 3
     assert frame.attrs == attributes()
@@ -30,7 +30,7 @@ def test_a_table_opens_with_pandas_alone(tmp_path: Path) -> None:
 
 
 def test_a_table_reads_back_as_it_was_written(tmp_path: Path) -> None:
-    path = made_up_table(tmp_path / "t.parquet")
+    path = synthetic_table(tmp_path / "t.parquet")
     table, frame = read_table(path), rows(attributes())
     assert table.hash == hashlib.sha256(path.read_bytes()).hexdigest()
     assert table.space.size == len(table.architectures) == len(table.entries) == 16
@@ -55,8 +55,8 @@ def test_a_table_reads_back_as_it_was_written(tmp_path: Path) -> None:
     assert table.mean_seconds == pytest.approx(statistics.fmean(per_training), rel=1e-12)
 
 
-def test_what_is_not_in_the_table_is_not_made_up(tmp_path: Path) -> None:
-    table = read_table(made_up_table(tmp_path / "t.parquet"))
+def test_an_absent_network_or_seed_is_refused(tmp_path: Path) -> None:
+    table = read_table(synthetic_table(tmp_path / "t.parquet"))
     with pytest.raises(TableError, match="a network must be in the table, beef is not in"):
         table.entry("beef")
     with pytest.raises(TableError, match="seed must be one of 0, 1, 2, got 7"):
@@ -136,7 +136,7 @@ def test_rows_that_do_not_fit_the_metadata_are_refused(tmp_path: Path, about: di
     assert not path.exists()
 
 
-def test_columns_are_what_they_must_be(tmp_path: Path) -> None:
+def test_wrong_columns_are_refused(tmp_path: Path) -> None:
     path, frame = tmp_path / "t.parquet", rows(attributes())
     write_parquet(frame.drop(columns="test_accuracy"), attributes(), path)
     with pytest.raises(TableError, match="must have the columns"):
@@ -147,7 +147,7 @@ def test_columns_are_what_they_must_be(tmp_path: Path) -> None:
 
 
 def test_half_a_file_is_no_table(tmp_path: Path) -> None:
-    path = made_up_table(tmp_path / "t.parquet")
+    path = synthetic_table(tmp_path / "t.parquet")
     content = path.read_bytes()
     for share in (0, len(content) // 2, len(content) - 1):
         path.write_bytes(content[:share])

@@ -1,4 +1,4 @@
-"""A rehearsal decides what a real search of the same seed decides, on a table that was really trained."""
+"""Agreement of a simulated search with a real one of the same seed, on a table that was really trained."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import pytest
 from nas.cli import main
 from nas.cli.app.compose import compose
 from nas.study.study import open_study
-from nas.tabular.simulation.simulate import Stage, play
+from nas.tabular.simulation.simulate import simulate
+from nas.tabular.simulation.simulated_table import SimulatedTable
 from nas.tabular.table import Table, read_table
 
 SPACE = """
@@ -40,7 +41,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Table:
     ("sampler", "fidelity", "seed"),
     [("random", "full", 0), ("tpe", "full", 1), ("evolution", "first_epoch", 1)],
 )
-def test_the_same_networks_in_the_same_order_and_the_same_epochs(
+def test_both_train_the_same_networks_in_the_same_order_for_the_same_epochs(
     table: Table, tmp_path: Path, sampler: str, fidelity: str, seed: int
 ) -> None:
     words = [f"sampler={sampler}", f"fidelity={fidelity}", f"seed={seed}", f"budget.trials={TRIALS}"]
@@ -55,9 +56,9 @@ def test_the_same_networks_in_the_same_order_and_the_same_epochs(
     assert main(["search", f"--config-dir={folder}", *DATA, *words, "tracking=none", f"study={study}"]) == 0
     real = open_study(study).records()
     config = replace(compose("rehearse", words), budget=compose("search", words).budget)
-    rehearsed = play(config, Stage(table))
+    trace = simulate(config, SimulatedTable(table))
     assert [(r.candidate.id, r.state, len(r.curve)) for r in real] == [
-        (trial.id, trial.state, trial.epochs) for trial in rehearsed.trials
+        (trial.id, trial.state, trial.epochs) for trial in trace.trials
     ]
     assert len(real) == TRIALS
     for record in real:

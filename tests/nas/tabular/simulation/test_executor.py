@@ -1,4 +1,4 @@
-"""Simulated slots: jobs end in the order of simulated time, after the recorded seconds."""
+"""Simulated slots: jobs end in order of simulated time, after the recorded seconds."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ SECONDS = {"a": (1.0, 2.0, 4.0), "b": (3.0, 1.0, 1.0)}
 def executor(slots: int) -> tuple[TableExecutor, SimulatedClock]:
     clock = SimulatedClock()
 
-    def answer(architecture: object, repeat: int) -> tuple[Epoch, ...]:
+    def look_up(architecture: object, repeat: int) -> tuple[Epoch, ...]:
         name = architecture["name"]  # type: ignore[index]  # the jobs below
         return tuple(row(epoch, seconds=spent) for epoch, spent in enumerate(SECONDS[name], 1))
 
-    return TableExecutor(answer, clock, slots), clock
+    return TableExecutor(look_up, clock, slots), clock
 
 
 def job(name: str, from_epoch: int = 0, to_epoch: int = 3, trial: int = 0) -> Job:
@@ -32,7 +32,7 @@ def job(name: str, from_epoch: int = 0, to_epoch: int = 3, trial: int = 0) -> Jo
 
 
 def quiet(job: Job, row: Epoch) -> None:
-    """Nobody listens."""
+    """Ignore the epoch."""
 
 
 def test_a_job_takes_the_seconds_of_its_own_epochs() -> None:
@@ -45,21 +45,21 @@ def test_a_job_takes_the_seconds_of_its_own_epochs() -> None:
     assert runs.latest(Path("/nowhere/b")) is None
 
 
-def test_jobs_end_in_the_order_of_time_and_epochs_are_told_as_they_end() -> None:
+def test_jobs_end_in_order_of_time_and_epochs_are_reported_as_they_end() -> None:
     runs, clock = executor(2)
-    told: list[tuple[str, int, float]] = []
+    epochs: list[tuple[str, int, float]] = []
 
     def listen(job: Job, row: Epoch) -> None:
-        told.append((str(job.architecture["name"]), row.epoch, clock.now()))
+        epochs.append((str(job.architecture["name"]), row.epoch, clock.now()))
 
     runs.submit(job("a"), listen)
     runs.submit(job("b"), listen)
     ends = [(runs.wait(math.inf)[0].job.folder.name, clock.now()) for _ in range(2)]
     assert ends == [("b", 5.0), ("a", 7.0)]
-    assert told == [("a", 1, 1.0), ("a", 2, 3.0), ("b", 1, 3.0), ("b", 2, 4.0), ("b", 3, 5.0), ("a", 3, 7.0)]
+    assert epochs == [("a", 1, 1.0), ("a", 2, 3.0), ("b", 1, 3.0), ("b", 2, 4.0), ("b", 3, 5.0), ("a", 3, 7.0)]
 
 
-def test_a_wait_ends_at_its_timeout_and_an_idle_one_at_once() -> None:
+def test_a_wait_ends_at_its_timeout_and_without_jobs_at_once() -> None:
     runs, clock = executor(1)
     assert runs.wait(10.0) == []
     assert clock.now() == 0.0
@@ -69,7 +69,7 @@ def test_a_wait_ends_at_its_timeout_and_an_idle_one_at_once() -> None:
     assert [outcome.epoch for outcome in runs.wait(4.5)] == [3]
 
 
-def test_a_job_that_is_stopped_ends_with_the_epoch_it_is_in() -> None:
+def test_a_stopped_job_ends_after_its_current_epoch() -> None:
     runs, clock = executor(1)
     handle = runs.submit(job("a"), quiet)
     runs.wait(1.5)
@@ -77,21 +77,21 @@ def test_a_job_that_is_stopped_ends_with_the_epoch_it_is_in() -> None:
     assert [(outcome.epoch, clock.now()) for outcome in runs.wait(math.inf)] == [(2, 3.0)]
 
 
-def test_a_job_with_nothing_left_to_train_takes_no_time() -> None:
+def test_a_job_without_an_epoch_left_takes_no_time() -> None:
     runs, clock = executor(1)
     runs.submit(job("a", 3, 3), quiet)
     assert [outcome.epoch for outcome in runs.wait(math.inf)] == [3]
     assert clock.now() == 0.0
 
 
-def test_what_is_closed_is_forgotten() -> None:
+def test_close_drops_the_running_jobs() -> None:
     runs, _ = executor(1)
     runs.submit(job("a"), quiet)
     runs.close()
     assert runs.wait(math.inf) == []
 
 
-def test_what_cannot_be_is_refused() -> None:
+def test_wrong_slots_epochs_and_times_are_refused() -> None:
     with pytest.raises(ValueError, match="slots must be at least 1, got 0"):
         executor(0)
     with pytest.raises(ValueError, match="a table must record every epoch of a job, got 3 of 4"):

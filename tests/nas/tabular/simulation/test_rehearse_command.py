@@ -1,4 +1,4 @@
-"""`nas rehearse` from the outside, rehearsals in processes of their own, and those that were played before."""
+"""`nas rehearse`, the process pool of simulated searches, and the cache of their traces."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made_up_tables import made_up_table
-from rehearsing import plan
+from strategies import strategy
+from synthetic_tables import synthetic_table
 
 from nas.cli import main
 from nas.config.specs import Budget
 from nas.tabular.simulation import cache, pool
-from nas.tabular.simulation.cache import Cache
+from nas.tabular.simulation.cache import TraceCache
 from nas.tabular.simulation.document import horizon_of
-from nas.tabular.simulation.pool import Troupe
-from nas.tabular.simulation.simulate import Stage
+from nas.tabular.simulation.pool import SimulationPool
+from nas.tabular.simulation.simulated_table import SimulatedTable
 from nas.tabular.table import read_table
 
 Rehearse = Callable[..., dict[str, Any]]
@@ -28,12 +28,12 @@ Rehearse = Callable[..., dict[str, Any]]
 
 @pytest.fixture(scope="module")
 def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return made_up_table(tmp_path_factory.mktemp("table") / "made_up.parquet")
+    return synthetic_table(tmp_path_factory.mktemp("table") / "table.parquet")
 
 
 @pytest.fixture
 def said(table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    """What a rehearsal of three searches prints."""
+    """Return a function that simulates three searches and returns the output."""
     monkeypatch.chdir(tmp_path)
 
     def run(*words: str) -> str:
@@ -58,7 +58,7 @@ def test_one_seed_gives_equal_documents_and_two_seeds_different_ones(said: Calla
     assert other["rehearsals"][0] == json.loads(first)["rehearsals"][1]
 
 
-def test_a_document_holds_what_the_table_says_of_it(document: Rehearse, table: Path) -> None:
+def test_a_document_holds_bounds_trials_and_shares(document: Rehearse, table: Path) -> None:
     found = document("sampler=random", "fidelity=first_epoch", "fidelity.options={cohort: 4, best: 1}")
     assert found["table"]["architectures"] == 16
     assert found["horizon"] == 8.0
@@ -67,17 +67,17 @@ def test_a_document_holds_what_the_table_says_of_it(document: Rehearse, table: P
     truth = {point["id"]: point for point in found["true_front"]}
     entries = read_table(table).entries
     assert all(point["error"] == 1 - entries[name].test_accuracy for name, point in truth.items())
-    for played in found["rehearsals"]:
-        assert played["table_seed"] == played["seed"] % 3
-        assert {epochs for _, epochs in played["trained"]} == {1, 3}
-        assert played["trials"]["pruned"] > played["trials"]["complete"] > 0
-        assert set(played["returned"]) <= {name for name, epochs in played["trained"] if epochs == 3}
-        assert played["share"] == played["curve"][-1][1]
-    median = sorted(played["share"] for played in found["rehearsals"])[1]
+    for search in found["rehearsals"]:
+        assert search["table_seed"] == search["seed"] % 3
+        assert {epochs for _, epochs in search["trained"]} == {1, 3}
+        assert search["trials"]["pruned"] > search["trials"]["complete"] > 0
+        assert set(search["returned"]) <= {name for name, epochs in search["trained"] if epochs == 3}
+        assert search["share"] == search["curve"][-1][1]
+    median = sorted(search["share"] for search in found["rehearsals"])[1]
     assert found["summary"]["share"]["median"] == median
 
 
-def test_a_table_a_picture_and_rows(said: Callable[..., str], tmp_path: Path) -> None:
+def test_a_terminal_table_a_picture_and_csv_rows(said: Callable[..., str], tmp_path: Path) -> None:
     shown = said("sampler=random", "fidelity=full", "thinking=true")
     assert "random, full" in shown
     assert "oracle" in shown
@@ -98,7 +98,7 @@ def test_a_table_a_picture_and_rows(said: Callable[..., str], tmp_path: Path) ->
         (["charge=money"], "charge must be one of seconds, cpu_seconds, got 'money'"),
         (["limits.max_macs=1"], "limits must leave a network of the table"),
         (["fidelity=first_epoch", "fidelity.options={epochs: 3}"], "below training.epochs=3, got 3"),
-        (["fidelity=inherit"], "a rehearsal plays trainings from fresh weights, as tables record them, got"),
+        (["fidelity=inherit"], "a simulated search must train from fresh weights, as tables record trainings, got"),
     ],
 )
 def test_a_mistake_is_explained_in_one_line(
@@ -110,41 +110,39 @@ def test_a_mistake_is_explained_in_one_line(
     assert message in error
 
 
-def test_processes_play_what_one_would(table: Path) -> None:
-    stage = Stage(read_table(table))
-    plans = [plan(seed=seed) for seed in range(4)]
-    apart, alone = (dict(Troupe(processes).rehearse(plans, stage)) for processes in (2, 1))
-    assert [apart[i].trials for i in range(4)] == [alone[i].trials for i in range(4)]
-    assert [apart[i].steps[-1].front for i in range(4)] == [alone[i].steps[-1].front for i in range(4)]
+def test_worker_processes_give_the_same_traces_as_one(table: Path) -> None:
+    simulated = SimulatedTable(read_table(table))
+    strategies = [strategy(seed=seed) for seed in range(4)]
+    pooled, alone = (dict(SimulationPool(processes).simulate(strategies, simulated)) for processes in (2, 1))
+    assert [pooled[i].trials for i in range(4)] == [alone[i].trials for i in range(4)]
+    assert [pooled[i].snapshots[-1].front for i in range(4)] == [alone[i].snapshots[-1].front for i in range(4)]
 
 
-def test_what_was_rehearsed_before_is_not_played_again(
-    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    stage, played = Stage(read_table(table)), []
-    real = pool.play
+def test_a_cached_trace_is_not_simulated_again(table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    simulated, seeds = SimulatedTable(read_table(table)), []
+    real = pool.simulate
 
-    def counted(strategy: Any, stage: Stage) -> Any:
-        played.append(strategy.seed)
-        return real(strategy, stage)
+    def counted(strategy: Any, simulated: SimulatedTable) -> Any:
+        seeds.append(strategy.seed)
+        return real(strategy, simulated)
 
-    monkeypatch.setattr(pool, "play", counted)
-    troupe = Troupe(1, Cache(tmp_path / "cache"))
-    plans = [plan(seed=seed) for seed in range(3)]
-    first = dict(troupe.rehearse(plans[:2], stage))
-    again = dict(troupe.rehearse(plans, stage))
-    assert played == [0, 1, 2]
+    monkeypatch.setattr(pool, "simulate", counted)
+    search_pool = SimulationPool(1, TraceCache(tmp_path / "cache"))
+    strategies = [strategy(seed=seed) for seed in range(3)]
+    first = dict(search_pool.simulate(strategies[:2], simulated))
+    again = dict(search_pool.simulate(strategies, simulated))
+    assert seeds == [0, 1, 2]
     assert {index: again[index] for index in first} == first
-    dict(troupe.rehearse([replace(plans[0], budget=Budget(trials=2))], stage))
-    dict(troupe.rehearse(plans[:1], replace(stage, slots=2)))
-    assert played == [0, 1, 2, 0, 0]
+    dict(search_pool.simulate([replace(strategies[0], budget=Budget(trials=2))], simulated))
+    dict(search_pool.simulate(strategies[:1], replace(simulated, slots=2)))
+    assert seeds == [0, 1, 2, 0, 0]
     monkeypatch.setattr(cache, "version", lambda modules: "another")
-    dict(troupe.rehearse(plans[:1], stage))
-    assert played == [0, 1, 2, 0, 0, 0]
+    dict(search_pool.simulate(strategies[:1], simulated))
+    assert seeds == [0, 1, 2, 0, 0, 0]
 
 
-def test_the_version_is_that_of_the_code_that_decides() -> None:
-    plain = cache.imported((cache.PLAYS, "nas.fidelity.full"))
+def test_the_version_covers_the_modules_that_are_imported() -> None:
+    plain = cache.imported((cache.SIMULATE_MODULE, "nas.fidelity.full"))
     assert {
         "nas.search.driver",
         "nas.search.proposer",
@@ -154,15 +152,17 @@ def test_the_version_is_that_of_the_code_that_decides() -> None:
     } <= set(plain)
     assert not {"nas.samplers.evolution", "nas.fidelity.first_epoch", "nas.cli.rehearse"} & set(plain)
     assert all(path.is_file() for path in plain.values())
-    evolved = cache.imported((cache.PLAYS, "nas.fidelity.full", "nas.samplers.evolution"))
+    evolved = cache.imported((cache.SIMULATE_MODULE, "nas.fidelity.full", "nas.samplers.evolution"))
     assert set(evolved) - set(plain) == {"nas.samplers.evolution", "nas.samplers.base"}
-    versions = {cache.version((cache.PLAYS, f"nas.fidelity.{name}")) for name in ("full", "full", "first_epoch")}
+    versions = {
+        cache.version((cache.SIMULATE_MODULE, f"nas.fidelity.{name}")) for name in ("full", "full", "first_epoch")
+    }
     assert len(versions) == 2
 
 
-def test_a_search_is_judged_until_the_first_of_its_ends(table: Path) -> None:
-    stage = Stage(read_table(table), slots=2)
-    minutes = 5 * stage.full_training() / 60 / 2
-    assert horizon_of(Budget(trials=9, trainings=7.0), stage) == 7.0
-    assert horizon_of(Budget(trials=4, trainings=7.0), stage) == 4.0
-    assert horizon_of(Budget(trials=9, minutes=minutes), stage) == pytest.approx(5.0)
+def test_the_horizon_is_the_first_end_of_the_budget(table: Path) -> None:
+    simulated = SimulatedTable(read_table(table), slots=2)
+    minutes = 5 * simulated.full_training() / 60 / 2
+    assert horizon_of(Budget(trials=9, trainings=7.0), simulated) == 7.0
+    assert horizon_of(Budget(trials=4, trainings=7.0), simulated) == 4.0
+    assert horizon_of(Budget(trials=9, minutes=minutes), simulated) == pytest.approx(5.0)

@@ -1,4 +1,4 @@
-"""How a rehearsal is judged: the truth, the curve, and how sure a median is."""
+"""Scores of simulated searches: ground truth, curve, bounds and bootstrap intervals."""
 
 from __future__ import annotations
 
@@ -9,37 +9,37 @@ import pytest
 from nas.objectives.pareto import Axis
 from nas.tabular.simulation.intervals import estimate
 from nas.tabular.simulation.scores import Score, ceiling, oracle, score
-from nas.tabular.simulation.simulate import Step, Trace
+from nas.tabular.simulation.trace import SearchTrace, Snapshot
 from nas.tabular.simulation.truth import Truth, axes_around
 
 POINTS = {
     "cheap": {"macs": 1e3, "error": 0.4},
     "middle": {"macs": 1e4, "error": 0.2},
-    "dear": {"macs": 1e5, "error": 0.1},
+    "accurate": {"macs": 1e5, "error": 0.1},
     "poor": {"macs": 5e4, "error": 0.45},
     "worse": {"macs": 9e4, "error": 0.5},
 }
 AXES = (Axis("macs", "minimize", True, 1e3, 1e6), Axis("error", "minimize", False, 0.0, 0.5))
-SECONDS = {"cheap": 1.0, "middle": 2.0, "dear": 4.0, "poor": 3.0, "worse": 3.0}
+SECONDS = {"cheap": 1.0, "middle": 2.0, "accurate": 4.0, "poor": 3.0, "worse": 3.0}
 TRUTH = Truth(POINTS, SECONDS, 2.0, AXES)
 
 
-def trace(*steps: Step) -> Trace:
-    return Trace(0, 0, "budget", steps, (), {})
+def trace(*steps: Snapshot) -> SearchTrace:
+    return SearchTrace(0, 0, "budget", steps, (), {})
 
 
 def test_shares_are_areas_in_the_plane_of_log_macs_and_error() -> None:
-    assert TRUTH.front == ("cheap", "middle", "dear")
-    cheap, middle, dear = 1.0 * 0.2, 2 / 3 * 0.6, 1 / 3 * 0.8  # each alone: width in the box times height
+    assert TRUTH.front == ("cheap", "middle", "accurate")
+    cheap, middle, accurate = 1.0 * 0.2, 2 / 3 * 0.6, 1 / 3 * 0.8  # each alone: width in the box times height
     assert TRUTH.share(["cheap"]) * TRUTH.best == pytest.approx(cheap)
     union = 1 / 3 * 0.2 + 1 / 3 * 0.6 + 1 / 3 * 0.8
     assert TRUTH.best == pytest.approx(union)
-    assert TRUTH.share(["dear"]) == pytest.approx(dear / union)
+    assert TRUTH.share(["accurate"]) == pytest.approx(accurate / union)
     assert TRUTH.share(["middle", "poor", "beyond the limits"]) == pytest.approx(middle / union)
     assert TRUTH.share([]) == 0.0
 
 
-def test_the_box_ends_a_tenth_beyond_the_part_of_the_front_that_is_better_than_half_of_all() -> None:
+def test_the_reference_point_lies_a_tenth_beyond_the_front_below_the_median_error() -> None:
     macs, error = axes_around(list(POINTS.values()))  # the median error is that of the cheapest
     assert (macs.best, error.best) == (1e3, 0.1)
     assert macs.worst == pytest.approx(1e5 * 10**0.2)
@@ -48,16 +48,16 @@ def test_the_box_ends_a_tenth_beyond_the_part_of_the_front_that_is_better_than_h
     assert axes_around(better)[1].worst == pytest.approx(0.2 + 0.01)  # now the median is 0.35: from `middle` on
 
 
-def test_a_table_without_a_front_cannot_be_searched() -> None:
+def test_a_front_of_one_network_is_refused() -> None:
     with pytest.raises(
         ValueError, match=r"one network alone of 2 is cheapest and most accurate: 10 MACs, error 0.1000"
     ):
         axes_around([{"macs": 10.0, "error": 0.1}, {"macs": 20.0, "error": 0.2}])
 
 
-def test_a_curve_is_charged_with_trainings_and_with_thinking_where_that_is_asked_for() -> None:
-    steps = trace(Step(4.0, 4.0, 1.0, ("cheap",)), Step(6.0, 6.0, 3.0, ("cheap", "middle")))
-    plain, charged = (score(steps, TRUTH, 10.0, thinking=thinking) for thinking in (False, True))
+def test_a_curve_is_charged_with_trainings_and_on_request_with_the_driver() -> None:
+    steps = trace(Snapshot(4.0, 4.0, 1.0, ("cheap",)), Snapshot(6.0, 6.0, 3.0, ("cheap", "middle")))
+    plain, charged = (score(steps, TRUTH, 10.0, charge_driver=thinking) for thinking in (False, True))
     assert [spent for spent, _ in plain.curve] == [2.0, 3.0]
     assert [spent for spent, _ in charged.curve] == [2.5, 4.5]
     assert [share for _, share in plain.curve] == [share for _, share in charged.curve]
@@ -66,8 +66,8 @@ def test_a_curve_is_charged_with_trainings_and_with_thinking_where_that_is_asked
     assert plain.share == plain.at(99.0)
 
 
-def test_what_comes_after_the_horizon_counts_for_nothing() -> None:
-    late = score(trace(Step(4.0, 4.0, 0.0, ("cheap",)), Step(9.0, 9.0, 0.0, TRUTH.front)), TRUTH, 4.0)
+def test_snapshots_after_the_horizon_are_ignored() -> None:
+    late = score(trace(Snapshot(4.0, 4.0, 0.0, ("cheap",)), Snapshot(9.0, 9.0, 0.0, TRUTH.front)), TRUTH, 4.0)
     assert late.share == TRUTH.share(["cheap"])
     assert late.reached(0.95) == math.inf
     assert late.to_json()["reached"]["0.95"] is None
@@ -81,7 +81,7 @@ def test_the_area_is_the_mean_logarithm_of_the_gap() -> None:
     assert (one.reached(0.8), one.reached(0.95), Score((), 1.0).share) == (2.0, 6.0, 0.0)
 
 
-def test_the_oracle_trains_the_front_alone_what_adds_most_a_second_first() -> None:
+def test_the_oracle_trains_the_front_alone_by_hypervolume_a_second() -> None:
     best = oracle(TRUTH, 10.0)
     assert best.share == pytest.approx(1.0)
     assert best.curve[-1][0] == (1.0 + 2.0 + 4.0) / 2.0
@@ -89,7 +89,7 @@ def test_the_oracle_trains_the_front_alone_what_adds_most_a_second_first() -> No
     assert best.curve[0] == (SECONDS[first] / 2.0, TRUTH.share([first]))
 
 
-def test_the_ceiling_returns_the_front_by_what_was_seen() -> None:
+def test_the_ceiling_is_the_share_of_the_front_by_validation_error() -> None:
     assert ceiling(POINTS, TRUTH) == pytest.approx(1.0)
     deceived = {**POINTS, "poor": {"macs": 5e2, "error": 0.0}}
     assert ceiling(deceived, TRUTH) == TRUTH.share(["poor"])

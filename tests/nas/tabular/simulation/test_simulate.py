@@ -1,4 +1,4 @@
-"""Rehearsals over a made-up table: the driver's own decisions, on a clock that only the table knows."""
+"""Simulated searches over a synthetic table: decisions of the real driver on a simulated clock."""
 
 from __future__ import annotations
 
@@ -6,74 +6,76 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from made_up_tables import made_up_table
-from rehearsing import Plan, plan
+from strategies import SearchStrategy, strategy
+from synthetic_tables import synthetic_table
 
 from nas.config.specs import Budget, Limits
 from nas.tabular.simulation.scores import score
-from nas.tabular.simulation.simulate import Stage, Trace, play
+from nas.tabular.simulation.simulate import simulate
+from nas.tabular.simulation.simulated_table import SimulatedTable
+from nas.tabular.simulation.trace import SearchTrace
 from nas.tabular.simulation.truth import members, truth_of
 from nas.tabular.table import Table, read_table
 
 
 @pytest.fixture(scope="module")
 def table(tmp_path_factory: pytest.TempPathFactory) -> Table:
-    return read_table(made_up_table(tmp_path_factory.mktemp("table") / "made_up.parquet"))
+    return read_table(synthetic_table(tmp_path_factory.mktemp("table") / "table.parquet"))
 
 
-def untimed(trace: Trace) -> Trace:
-    return replace(trace, steps=tuple(replace(step, thinking=0.0) for step in trace.steps))
+def untimed(trace: SearchTrace) -> SearchTrace:
+    return replace(trace, snapshots=tuple(replace(snapshot, driver_seconds=0.0) for snapshot in trace.snapshots))
 
 
 @pytest.mark.parametrize("sampler", ["random", "tpe"])
-def test_one_seed_plays_the_same_again_and_two_play_differently(table: Table, sampler: str) -> None:
-    stage = Stage(table)
-    first, again, other = (untimed(play(plan(sampler, seed=seed), stage)) for seed in (3, 3, 4))
+def test_equal_seeds_give_equal_traces_and_others_different_ones(table: Table, sampler: str) -> None:
+    simulated = SimulatedTable(table)
+    first, again, other = (untimed(simulate(strategy(sampler, seed=seed), simulated)) for seed in (3, 3, 4))
     assert first == again
     assert first.trials != other.trials
-    assert Trace.from_json(first.to_json()) == first
+    assert SearchTrace.from_json(first.to_json()) == first
 
 
-def test_a_budget_in_trainings_is_counted_by_the_tables_mean(table: Table) -> None:
-    stage = Stage(table)
-    trace = play(plan(budget=Budget(trials=None, trainings=5.0)), stage)
-    spent = trace.steps[-1].seconds / stage.full_training()
+def test_a_budget_in_trainings_counts_the_tables_mean_training(table: Table) -> None:
+    simulated = SimulatedTable(table)
+    trace = simulate(strategy(budget=Budget(trials=None, trainings=5.0)), simulated)
+    spent = trace.snapshots[-1].training_seconds / simulated.full_training()
     assert 5.0 <= spent < 6.1
     assert trace.reason == "budget"
-    assert len(trace.steps) == len(trace.trials) in {5, 6}
+    assert len(trace.snapshots) == len(trace.trials) in {5, 6}
 
 
-def test_the_seconds_are_those_of_the_trainings_that_the_search_saw(table: Table) -> None:
+def test_charged_seconds_are_those_of_the_trainings_seen(table: Table) -> None:
     for charge in ("seconds", "cpu_seconds"):
-        trace = play(plan(seed=4), Stage(table, charge=charge))
+        trace = simulate(strategy(seed=4), SimulatedTable(table, charge=charge))
         assert trace.table_seed == 1
         entries = [table.entry(trial.id) for trial in trace.trials]
         seconds = [
             sum(row.seconds for row in e.curves[1]) if charge == "seconds" else sum(e.cpu_seconds[1]) for e in entries
         ]
-        assert trace.steps[-1].seconds == pytest.approx(sum(seconds))
-        assert trace.steps[-1].clock == pytest.approx(sum(seconds))
+        assert trace.snapshots[-1].training_seconds == pytest.approx(sum(seconds))
+        assert trace.snapshots[-1].clock_seconds == pytest.approx(sum(seconds))
 
 
-def test_slots_share_the_clock_and_not_the_trainings(table: Table) -> None:
-    one, four = (play(plan(budget=Budget(trials=8)), Stage(table, slots=slots)) for slots in (1, 4))
-    assert four.steps[-1].seconds == pytest.approx(one.steps[-1].seconds, rel=0.2)
-    assert four.steps[-1].clock < 0.4 * one.steps[-1].clock
+def test_slots_shorten_the_clock_and_not_the_training(table: Table) -> None:
+    one, four = (simulate(strategy(budget=Budget(trials=8)), SimulatedTable(table, slots=slots)) for slots in (1, 4))
+    assert four.snapshots[-1].training_seconds == pytest.approx(one.snapshots[-1].training_seconds, rel=0.2)
+    assert four.snapshots[-1].clock_seconds < 0.4 * one.snapshots[-1].clock_seconds
 
 
-def test_minutes_end_by_the_simulated_clock(table: Table) -> None:
-    stage = Stage(table)
-    minutes = 2.5 * stage.full_training() / 60
-    trace = play(plan(budget=Budget(trials=None, minutes=minutes)), stage)
+def test_a_budget_in_minutes_ends_by_the_simulated_clock(table: Table) -> None:
+    simulated = SimulatedTable(table)
+    minutes = 2.5 * simulated.full_training() / 60
+    trace = simulate(strategy(budget=Budget(trials=None, minutes=minutes)), simulated)
     assert trace.reason == "minutes"
     assert [trial.state for trial in trace.trials] == ["complete", "complete", "running"]
     assert 1 <= trace.trials[-1].epochs < 3
 
 
-def test_a_space_that_is_used_up_ends_and_everything_returned_scores_like_the_seen_front(table: Table) -> None:
-    stage = Stage(table)
-    truth = truth_of(stage, Limits())
-    trace = play(plan(budget=Budget(trials=1000)), stage)
+def test_an_exhausted_space_ends_the_search(table: Table) -> None:
+    simulated = SimulatedTable(table)
+    truth = truth_of(simulated, Limits())
+    trace = simulate(strategy(budget=Budget(trials=1000)), simulated)
     assert trace.reason == "exhausted"
     networks = {entry.network_id for entry in table.entries.values()}
     assert len(trace.trials) == len(networks)
@@ -81,30 +83,30 @@ def test_a_space_that_is_used_up_ends_and_everything_returned_scores_like_the_se
     assert 0.3 < score(trace, truth, 1000.0).share <= 1.0
 
 
-def test_limits_hold_for_the_search_and_for_the_truth(table: Table) -> None:
-    stage, limits = Stage(table), Limits(max_macs=30_000)
-    trace = play(plan(limits=limits), stage)
+def test_limits_apply_to_the_search_and_to_the_ground_truth(table: Table) -> None:
+    simulated, limits = SimulatedTable(table), Limits(max_macs=30_000)
+    trace = simulate(strategy(limits=limits), simulated)
     assert trace.counts["rejected"] > 0
     assert all(table.entry(trial.id).costs["macs"] <= 30_000 for trial in trace.trials)
-    assert set(truth_of(stage, limits).points) < set(truth_of(stage, Limits()).points)
+    assert set(truth_of(simulated, limits).points) < set(truth_of(simulated, Limits()).points)
     with pytest.raises(ValueError, match="limits must leave a network of the table"):
-        truth_of(stage, Limits(max_macs=1))
+        truth_of(simulated, Limits(max_macs=1))
 
 
-def test_a_stage_that_cannot_be_is_refused(table: Table) -> None:
+def test_wrong_slots_and_charges_are_refused(table: Table) -> None:
     with pytest.raises(ValueError, match="slots must be at least 1, got 0"):
-        Stage(table, slots=0)
+        SimulatedTable(table, slots=0)
     with pytest.raises(ValueError, match="charge must be one of seconds, cpu_seconds, got 'money'"):
-        Stage(table, charge="money")
+        SimulatedTable(table, charge="money")
 
 
-def repeating(repeats: int, **changes: Any) -> Plan:
-    return replace(plan(**changes), fidelity=replace(plan().fidelity, repeats=repeats))
+def repeating(repeats: int, **changes: Any) -> SearchStrategy:
+    return replace(strategy(**changes), fidelity=replace(strategy().fidelity, repeats=repeats))
 
 
-def test_a_repeat_answers_with_another_seed_of_the_table(table: Table) -> None:
-    stage, budget = Stage(table), Budget(trials=16)
-    plain, trace = (play(repeating(repeats, budget=budget, seed=1), stage) for repeats in (0, 2))
+def test_a_repeat_has_another_seed_of_the_table(table: Table) -> None:
+    simulated, budget = SimulatedTable(table), Budget(trials=16)
+    plain, trace = (simulate(repeating(repeats, budget=budget, seed=1), simulated) for repeats in (0, 2))
     assert len(trace.trials) == len(plain.trials) == 16
     means = {
         name: {
@@ -113,19 +115,19 @@ def test_a_repeat_answers_with_another_seed_of_the_table(table: Table) -> None:
         }
         for name, entry in table.entries.items()
     }
-    returned = trace.steps[-1].front
-    assert set(members({name: means[name] for name in returned}, truth_of(stage, Limits()).axes)) == set(returned)
+    returned = trace.snapshots[-1].front
+    assert set(members({name: means[name] for name in returned}, truth_of(simulated, Limits()).axes)) == set(returned)
     own = sum(row.seconds for entry in table.entries.values() for row in entry.curves[1])
     others = sum(row.seconds for name in returned for s in (0, 2) for row in table.entries[name].curves[s])
-    assert plain.steps[-1].seconds == pytest.approx(own)
-    assert trace.steps[-1].seconds >= own + others - 1e-9
+    assert plain.snapshots[-1].training_seconds == pytest.approx(own)
+    assert trace.snapshots[-1].training_seconds >= own + others - 1e-9
 
 
-def test_a_repeat_that_changes_the_front_is_a_step_of_its_own(table: Table) -> None:
-    traces = [play(repeating(2, budget=Budget(trials=16), seed=seed), Stage(table)) for seed in range(6)]
-    assert any(len(trace.steps) > 16 for trace in traces)
+def test_a_repeat_that_changes_the_front_takes_a_snapshot(table: Table) -> None:
+    traces = [simulate(repeating(2, budget=Budget(trials=16), seed=seed), SimulatedTable(table)) for seed in range(6)]
+    assert any(len(trace.snapshots) > 16 for trace in traces)
     for trace in traces:
-        seconds = [step.seconds for step in trace.steps]
+        seconds = [snapshot.training_seconds for snapshot in trace.snapshots]
         assert seconds == sorted(seconds)
 
 
@@ -134,4 +136,4 @@ def test_more_repeats_than_the_table_has_seeds_are_refused(table: Table) -> None
         "fidelity.repeats must be below the number of seeds of the table, each training being one of them, got 3 and 3"
     )
     with pytest.raises(ValueError, match=law):
-        play(repeating(3), Stage(table))
+        simulate(repeating(3), SimulatedTable(table))

@@ -1,4 +1,4 @@
-"""Equal networks are trained once, and every architecture has its rows."""
+"""Plan of a table: equal networks are trained once, and every architecture has its rows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from engine import SMALL, space_of
 
 from nas.search.proposer import training_seed
 from nas.tabular.columns import COLUMNS, SCORES, TableError
-from nas.tabular.tabulate.plan import every_architecture, joined, tasks_of
+from nas.tabular.tabulate.plan import enumerate_architectures, join_rows, training_tasks
 
 SAME: dict[str, Any] = {  # the two ratios leave one channel each: three architectures, two networks
     "name": "same",
@@ -21,8 +21,8 @@ SAME: dict[str, Any] = {  # the two ratios leave one channel each: three archite
 
 
 def test_equal_networks_are_trained_once_a_seed(tmp_path: Path) -> None:
-    known = every_architecture(space_of(SAME))
-    tasks = tasks_of(known, 2, 5, tmp_path)
+    known = enumerate_architectures(space_of(SAME))
+    tasks = training_tasks(known, 2, 5, tmp_path)
     assert len(known) == 3
     assert len({each.network_id for each in known}) == 2
     assert sorted((task.network_id, task.table_seed) for task in tasks) == sorted(
@@ -35,14 +35,14 @@ def test_equal_networks_are_trained_once_a_seed(tmp_path: Path) -> None:
 
 
 def test_every_architecture_has_the_rows_of_its_network(tmp_path: Path) -> None:
-    known = every_architecture(space_of(SAME))
+    known = enumerate_architectures(space_of(SAME))
     rows = pd.DataFrame(
         [
             {"network_id": task.network_id, "seed": task.table_seed, "epoch": 1, **dict.fromkeys(SCORES, task.number)}
-            for task in tasks_of(known, 3, 1, tmp_path)
+            for task in training_tasks(known, 3, 1, tmp_path)
         ]
     )
-    table = joined(known, rows, 2)
+    table = join_rows(known, rows, 2)
     assert list(table.columns) == list(COLUMNS)
     assert len(table) == 3 * 2
     assert set(table["seed"]) == {0, 1}
@@ -54,7 +54,7 @@ def test_every_architecture_has_the_rows_of_its_network(tmp_path: Path) -> None:
         assert sorted(mine["val_accuracy"]) == sorted(expected)
 
 
-def test_a_space_that_would_take_weeks_is_refused() -> None:
+def test_a_space_that_is_too_large_is_refused() -> None:
     large = {**SMALL, "stages": SMALL["stages"] * 3}  # type: ignore[operator]  # a list of stages
     with pytest.raises(TableError, match="must have at most 20,000 architectures, small has "):
-        every_architecture(space_of(large))
+        enumerate_architectures(space_of(large))

@@ -1,4 +1,4 @@
-"""A shard is whole or not there, and never of another recipe."""
+"""Shards of a table: complete or absent, and of one recipe."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def shards(folder: Path, recipe: Mapping[str, Any] = RECIPE, here: Mapping[str, 
     return Shards(folder, recipe, here)
 
 
-def test_what_was_added_is_found_again(tmp_path: Path) -> None:
+def test_added_trainings_are_read_again(tmp_path: Path) -> None:
     first = shards(tmp_path)
     assert first.finished(2) == set()
     first.add([*training("a", 0), *training("b", 0)])
@@ -36,14 +36,14 @@ def test_what_was_added_is_found_again(tmp_path: Path) -> None:
     assert len(shards(tmp_path).frame) == 8
 
 
-def test_where_rows_were_made_is_kept(tmp_path: Path) -> None:
+def test_device_and_environment_of_rows_are_kept(tmp_path: Path) -> None:
     shards(tmp_path).add(training("a", 0))
     other = {**HERE, "device": "another"}
     shards(tmp_path, here=other).add(training("b", 0))
     assert shards(tmp_path).made_on == [HERE, other]
 
 
-def test_a_half_written_shard_is_none(tmp_path: Path) -> None:
+def test_a_half_written_shard_is_removed(tmp_path: Path) -> None:
     shards(tmp_path).add(training("a", 0))
     part = tmp_path / ".000002.parquet.part"
     part.write_bytes((tmp_path / "000001.parquet").read_bytes()[:100])

@@ -1,4 +1,4 @@
-"""A table's training is a search's training, with a look at the test part after each epoch."""
+"""Runner of a table: the training of a search, with a test after each epoch."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nas.data import DataSpec, ImageSet, load, load_test, plain_loader
 from nas.evaluation.retrain.runner import measure
 from nas.evaluation.trial_runner import TrialRunner
 from nas.jobs import Epoch, Job
-from nas.tabular.tabulate.runner import TableRunner, spread_over
+from nas.tabular.tabulate.runner import TableRunner, take_evenly
 from nas.tabular.tabulate.task import NetworkTask, read_rows, write_rows
 from nas.training.checkpoint import latest
 from nas.training.restore import read_trained
@@ -26,8 +26,8 @@ TRIAL = TrialRunner(DATA, Recipe(epochs=EPOCHS, batch_size=32), threads=1, accel
 RUNNER = TableRunner(TRIAL, test_images=TEST, early_test_images=EARLY)
 
 
-class Heard:
-    """Hears of every epoch; asks to stop after `stop`."""
+class RecordingControl:
+    """Control that records every epoch and stops after `stop` of them."""
 
     def __init__(self, stop: int = 99) -> None:
         self.rows: list[Epoch] = []
@@ -45,32 +45,32 @@ def job(folder: Path) -> Job:
     return Job(0, 1, architecture, 7, 0, EPOCHS, folder)
 
 
-def going_on(first: Job) -> Job:
+def resumed(first: Job) -> Job:
     found = latest(first.folder)
     assert found is not None
     return replace(first, attempt=2, from_epoch=found[1], checkpoint=found[0])
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Job, Heard]:
-    task, heard = job(tmp_path_factory.mktemp("whole")), Heard()
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Job, RecordingControl]:
+    task, heard = job(tmp_path_factory.mktemp("whole")), RecordingControl()
     assert RUNNER(task, heard).failure is None
     return task, heard
 
 
-def test_it_trains_as_a_search_does(whole: tuple[Job, Heard], tmp_path: Path) -> None:
-    searched = Heard()
+def test_it_trains_as_a_search_does(whole: tuple[Job, RecordingControl], tmp_path: Path) -> None:
+    searched = RecordingControl()
     TRIAL(job(tmp_path), searched)
     assert [replace(row, seconds=0.0) for row in whole[1].rows] == [replace(row, seconds=0.0) for row in searched.rows]
 
 
-def test_every_epoch_has_a_row_with_its_test_accuracy(whole: tuple[Job, Heard]) -> None:
+def test_every_epoch_has_a_row_with_its_test_accuracy(whole: tuple[Job, RecordingControl]) -> None:
     task, heard = whole
     rows = read_rows(task.folder)
     assert [{name: row[name] for name in heard.rows[0].to_json()} for row in rows] == [r.to_json() for r in heard.rows]
     found = latest(task.folder)
     assert found is not None
-    part = spread_over(load_test(DATA), TEST)
+    part = take_evenly(load_test(DATA), TEST)
     loader = plain_loader(load(DATA), 64, part=part)
     assert (
         rows[-1]["test_accuracy"] == measure(read_trained(found[0], task.architecture).network, loader)["test_accuracy"]
@@ -81,33 +81,33 @@ def test_every_epoch_has_a_row_with_its_test_accuracy(whole: tuple[Job, Heard]) 
     assert NetworkTask(0, "n", task.architecture, 0, 7, EPOCHS, task.folder).done
 
 
-def test_a_training_that_was_stopped_goes_on_to_the_same_rows(whole: tuple[Job, Heard], tmp_path: Path) -> None:
+def test_a_stopped_training_resumes_to_the_same_rows(whole: tuple[Job, RecordingControl], tmp_path: Path) -> None:
     first = job(tmp_path)
-    assert RUNNER(first, Heard(stop=2)).epoch == 2
+    assert RUNNER(first, RecordingControl(stop=2)).epoch == 2
     assert not NetworkTask(0, "n", first.architecture, 0, 7, EPOCHS, first.folder).done
-    heard = Heard()
-    assert RUNNER(going_on(first), heard).failure is None
+    heard = RecordingControl()
+    assert RUNNER(resumed(first), heard).failure is None
     assert [row.epoch for row in heard.rows] == [3]
     for mine, unbroken in zip(read_rows(tmp_path), read_rows(whole[0].folder), strict=True):
         for name in ("train_loss", "val_loss", "val_accuracy", "test_accuracy"):
             assert mine[name] == unbroken[name]
 
 
-def test_a_checkpoint_without_its_row_is_not_gone_on_from(tmp_path: Path) -> None:
+def test_a_checkpoint_without_its_row_is_not_resumed(tmp_path: Path) -> None:
     first = job(tmp_path)
-    RUNNER(first, Heard(stop=2))
+    RUNNER(first, RecordingControl(stop=2))
     write_rows(tmp_path, read_rows(tmp_path)[:1])  # as if killed between the checkpoint and its row
-    outcome = RUNNER(going_on(first), Heard())
+    outcome = RUNNER(resumed(first), RecordingControl())
     assert outcome.failure is not None
     assert outcome.failure.kind == "checkpoint"
     assert "must have as many rows beside it, got 1" in outcome.failure.message
     anew = replace(first, attempt=3)
-    assert RUNNER(anew, Heard(stop=1)).failure is None
+    assert RUNNER(anew, RecordingControl(stop=1)).failure is None
     assert [row["epoch"] for row in read_rows(tmp_path)] == [1]
 
 
-def test_images_are_taken_evenly() -> None:
+def test_images_are_evenly_spaced() -> None:
     part = ImageSet(torch.zeros(10, 1, 2, 2, dtype=torch.uint8), torch.arange(10))
-    assert spread_over(part, 4).labels.tolist() == [0, 2, 5, 7]
-    assert spread_over(part, 10) is part
-    assert spread_over(part, 99) is part
+    assert take_evenly(part, 4).labels.tolist() == [0, 2, 5, 7]
+    assert take_evenly(part, 10) is part
+    assert take_evenly(part, 99) is part

@@ -1,4 +1,4 @@
-"""`nas tabulate` from the outside: whole tables, kills and mistakes."""
+"""`nas tabulate`: complete tables, killed runs and mistakes."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def words(folder: Path, *more: str) -> list[str]:
 
 
 def finished(parts: Path) -> dict[tuple[str, int], list[dict[str, float]]]:
-    """The rows of all trainings that are whole, packed or not."""
+    """Return the rows of all complete trainings, in shards or not."""
     found = {}
     for path in parts.glob("trainings/*/rows.json"):
         rows = json.loads(path.read_text())["rows"]
@@ -62,7 +62,7 @@ def wait_for_trainings(parts: Path, process: subprocess.Popen[bytes], count: int
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_it_goes_on_without_training_anything_again(tmp_path: Path, number: signal.Signals) -> None:
+def test_a_killed_run_resumes_without_repeating_a_training(tmp_path: Path, number: signal.Signals) -> None:
     parts = tmp_path / "few.parquet.parts"
     process = start(tmp_path)
     wait_for_trainings(parts, process, 2)

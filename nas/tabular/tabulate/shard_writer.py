@@ -1,4 +1,4 @@
-"""From finished trainings to shards, with a word on how far it is."""
+"""Writer of finished trainings into shards, with log lines of the progress."""
 
 from __future__ import annotations
 
@@ -15,55 +15,55 @@ from nas.tabular.tabulate.shards import Shards
 from nas.tabular.tabulate.task import NetworkTask
 
 SHARD_TRAININGS = 20
-SAY_SECONDS = 20.0
+LOG_SECONDS = 20.0
 
 log = logging.getLogger(__name__)
 
 
 @final
-class Packing:
-    """Packs finished trainings into shards, a few at a time, and says how far it is.
+class ShardWriter:
+    """Writer of finished trainings into shards of `SHARD_TRAININGS` trainings.
 
-    A training is not lost while it waits: its rows lie in its folder, which goes only once the shard is on disk.
+    A waiting training is not lost when the process dies: its folder is removed only once the shard is on disk.
     """
 
     def __init__(self, shards: Shards, waiting: Sequence[NetworkTask], *, left: int, total: int) -> None:
-        """Begin.
+        """Take over the trainings of an earlier run.
 
         Args:
-            shards: where they go.
-            waiting: trainings that an earlier run has ended and not packed.
-            left: trainings that no shard has, the waiting ones among them.
-            total: all trainings.
+            shards: of the table.
+            waiting: trainings that an earlier run finished and wrote to no shard.
+            left: number of trainings that no shard has, the waiting ones included.
+            total: number of all trainings.
         """
         self._shards = shards
         self._waiting = list(waiting)
         self._before = total - left + len(waiting)
         self._total = total
-        self._began = self._said = time.monotonic()
+        self._began = self._logged = time.monotonic()
         self._done = 0
 
     def on_done(self, task: Task, _: Outcome) -> None:
-        """Take in a training that has ended."""
+        """Add a training that is complete."""
         assert isinstance(task, NetworkTask)
         self._waiting.append(task)
         self._done += 1
         if len(self._waiting) >= SHARD_TRAININGS:
-            self.pack()
-        if time.monotonic() - self._said > SAY_SECONDS:
-            self._say()
+            self.flush()
+        if time.monotonic() - self._logged > LOG_SECONDS:
+            self._log_progress()
 
-    def pack(self) -> None:
-        """Write a shard of what waits."""
+    def flush(self) -> None:
+        """Write the waiting trainings as a shard and remove their folders."""
         if self._waiting:
             self._shards.add(row for task in self._waiting for row in task.rows())
         for task in self._waiting:
             shutil.rmtree(task.folder)
         self._waiting.clear()
 
-    def _say(self) -> None:
-        self._said = time.monotonic()
-        each = (self._said - self._began) / self._done
+    def _log_progress(self) -> None:
+        self._logged = time.monotonic()
+        each = (self._logged - self._began) / self._done
         done = self._before + self._done
         log.info(
             "%d of %d trainings, %.1f s each, %s left", done, self._total, each, clock_text(each * (self._total - done))

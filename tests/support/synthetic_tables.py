@@ -1,4 +1,4 @@
-"""Made-up tables: a small space with curves that follow from the architecture, without any training."""
+"""Synthetic tables: a small space with learning curves computed from the architecture, without training."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def attributes(
 
 
 def rows(about: Mapping[str, Any]) -> pd.DataFrame:
-    """Rows for all architectures, seeds and epochs: accuracy grows with the epochs and with the cost, and is noisy."""
+    """Return rows for all architectures, seeds and epochs; accuracy grows with epochs and MACs, with noise."""
     mapping = {key: value for key, value in about["space"].items() if key not in {"input", "classes"}}
     space = parse_space(mapping, IMAGE, 10)
     found = [
@@ -90,8 +90,8 @@ def _scores(top: float, epoch: int, generator: random.Random) -> dict[str, float
     }
 
 
-def made_up_table(path: Path, seeds: Sequence[int] = (0, 1, 2), epochs: int = 3) -> Path:
-    """A whole table at `path`."""
+def synthetic_table(path: Path, seeds: Sequence[int] = (0, 1, 2), epochs: int = 3) -> Path:
+    """Write a complete table to `path`."""
     about = attributes(seeds, epochs)
     write_table(rows(about), about, path)
     return path

@@ -1,4 +1,4 @@
-"""A strategy to rehearse, with the samplers and fidelities of conf/."""
+"""Strategies of simulated searches, with the samplers and fidelities of conf/."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from nas.config.specs import Budget, Limits
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
-    """Keeps the protocol of a strategy."""
+class SearchStrategy:
+    """Settings of a search that satisfy the Strategy protocol."""
 
     sampler: SamplerSpec
     fidelity: FidelitySpec
@@ -32,7 +32,7 @@ def composed(sampler: str, fidelity: str) -> Any:
     return compose("search", [f"sampler={sampler}", f"fidelity={fidelity}"])
 
 
-def plan(sampler: str = "random", fidelity: str = "full", **changes: Any) -> Plan:
+def strategy(sampler: str = "random", fidelity: str = "full", **changes: Any) -> SearchStrategy:
     config = composed(sampler, fidelity)
     given = {"sampler": config.sampler, "fidelity": config.fidelity, "objective": config.objective, **changes}
-    return Plan(**given)
+    return SearchStrategy(**given)
