@@ -1,1 +1,1 @@
-"""How far a trial is trained before the next decision about it."""
+"""Fidelity policies: how far a trial is trained before the next decision about it."""

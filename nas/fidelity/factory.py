@@ -1,4 +1,4 @@
-"""From a fidelity's specification to the policy: what the module of that name in this room makes."""
+"""Factory of fidelity policies, by the name of a module of this package or a dotted path."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ POLICY = PluginKind("fidelity.name", "nas.fidelity", "make")
 
 @dataclass(frozen=True)
 class Horizon:
-    """What a policy is made for.
+    """Full training and objectives that a policy is made for.
 
     Attributes:
-        epochs: the full horizon of a training, at least 1.
+        epochs: epochs of a full training, at least 1.
         axes: the objectives.
-        values: the objectives, by name, that a learning curve stands at, given the network's costs.
+        values: returns the objectives, by name, at the end of a learning curve, given the network's costs.
         costs: the cost that an objective is, by the objective's name, for those that are costs.
     """
 
@@ -35,10 +35,10 @@ class Horizon:
 
 
 def policy_of(spec: FidelitySpec, horizon: Horizon) -> Policy:
-    """The policy that a configuration names.
+    """Return the policy that a configuration names, wrapped in `Repeating` if it asks for repeats.
 
     Raises:
-        ValueError: there is none, or an option that it doesn't have or that is out of range.
+        ValueError: there is no such policy, it has no such option, or a value is out of range.
     """
     policy = cast(Policy, POLICY.make(spec.name, horizon, spec.options))
     if spec.repeats and isinstance(policy, Inheriting):

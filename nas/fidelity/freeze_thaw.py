@@ -1,14 +1,14 @@
-"""Freeze–thaw: train every network a part of the way, and finish the one that promises most, whenever that pays.
+"""Freeze–thaw: train every network to a rung, and continue the frozen one with the highest expected gain per second.
 
-A new network is trained to a rung, a prefix of the full schedule, and frozen there with its checkpoint. What it will
-come to is predicted from its learning curve and its costs (`prediction.py`; the idea of freezing and thawing by
-predicted ends is Swersky, Snoek and Adams 2014), and what that would add to the front is known in closed form
-(`nas/objectives/expected_improvement.py`). The frozen network of which most is expected for a second of what it
-still needs goes on.
+A new trial is trained to a rung, a prefix of the full schedule, and frozen there with its checkpoint. Its final loss is
+predicted from its learning curve and its costs (`prediction.py`; freezing and thawing by predicted ends follows
+Swersky, Snoek and Adams 2014). The expected hypervolume improvement of that prediction is known in closed form
+(`nas/objectives/expected_improvement.py`). The frozen trial with the highest expected improvement per second of its
+remaining training is continued.
 
-The first networks all stop at the rung, then some of them are finished, so that predictions have something to learn
-from; after that a share of the jobs are thaws. When nothing new may start, what can still reach the front is finished,
-and the rest given up.
+The first trials all stop at the rung, then some of them are finished as data for the predictions. After that, jobs that
+continue a frozen trial and jobs that start a new one compete. Once no new trial may start, the frozen trials that can
+still reach the front are finished, and the others are pruned.
 """
 
 from __future__ import annotations
@@ -23,36 +23,39 @@ from scipy.special import ndtr
 
 from nas.fidelity.factory import Horizon
 from nas.fidelity.policy import Decision, Prune, Standing, Start, Thaw
-from nas.fidelity.prediction import SHIFT, Prediction, full_seconds
-from nas.fidelity.rungs import cut_short, goal_of, next_rung, promotions, rungs_of
+from nas.fidelity.prediction import SHIFT, CurvePredictor, full_seconds, predict_unfinished
+from nas.fidelity.rungs import count_promotions, next_rung, resume_interrupted, rung_epochs, target_rung
 from nas.objectives.expected_improvement import (
     box_decomposition,
     expected_hypervolume_improvement,
     expected_log_improvement,
 )
 from nas.study.trial import Expected, Record, State
+from search_space.plugins import with_settings
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Thawing:
-    """Settings of the policy.
+class Settings:
+    """Settings of the policy; conf/fidelity/freeze_thaw.yaml shows them with the same defaults.
 
     Attributes:
-        rungs: shares of a full training after which a network is frozen, each in (0, 1).
-        start: networks that are trained to the first rung before any goes on, at least 1.
-        finished: of those, how many are finished before the next network starts, at least 1.
-        thaws: jobs that go on with a frozen network, for each that starts a new one, where the sampler can't say what
-            a new one promises; positive.
-        eager: how many times as much as a new network a frozen one must promise a second to go on, positive.
-        hope: probability of reaching the front below which a network is given up at the end, in [0, 1).
+        rungs: shares of a full training after which a trial is frozen, each in (0, 1).
+        start: trials that are trained to the first rung before any is continued, at least 1.
+        finished: number of these that are continued before the next trial starts, from 1 to `start`.
+        thaws: jobs that continue a frozen trial for each job that starts a new one, positive; used with samplers that
+            give no acquisition values (all but known_cost).
+        eager: least ratio of a frozen trial's acquisition value to that of a new network at which the frozen trial is
+            continued, positive; used with samplers that give acquisition values (known_cost).
+        hope: probability of reaching the front below which a frozen trial is pruned, in [0, 1); used once no new trial
+            may start.
 
     Raises:
-        ValueError: a value out of range.
+        ValueError: a value is out of range.
     """
 
-    rungs: tuple[float, ...] = (1 / 3,)
+    rungs: Sequence[float] = (1 / 3,)
     start: int = 8
     finished: int = 3
     thaws: float = 0.5
@@ -69,48 +72,57 @@ class Thawing:
             raise ValueError(f"fidelity.options.hope must lie in [0, 1), got {self.hope}")
 
 
+@dataclass(frozen=True)
+class FrozenScores:
+    """Scores of n frozen trials.
+
+    Attributes:
+        improvement_rate: (n,) expected hypervolume improvement per second of remaining training.
+        front_probability: (n,) probability of a lower loss than every complete trial of at most the same costs.
+    """
+
+    improvement_rate: Floats
+    front_probability: Floats
+
+
 @final
 class FreezeThaw:
-    """Trains to a rung, and goes on with what promises most a second."""
+    """Policy that freezes trials at rungs and continues those with the highest expected improvement per second."""
 
-    def __init__(self, horizon: Horizon, settings: Thawing) -> None:
+    def __init__(self, horizon: Horizon, settings: Settings) -> None:
         """Make the policy.
 
+        Args:
+            horizon: full training and objectives.
+            settings: settings of the policy.
+
         Raises:
-            ValueError: rungs out of range.
+            ValueError: a rung is out of range.
         """
         self._horizon = horizon
         self._settings = settings
-        self._rungs = rungs_of(settings.rungs, horizon.epochs)
+        self._rungs = rung_epochs(settings.rungs, horizon.epochs)
 
     def decide(self, standing: Standing) -> Decision | None:
-        """What was cut short first; then by turns a new network, and the frozen one that promises most."""
-        if resumed := cut_short(standing, self._rungs):
+        """Return an interrupted job first, then a new trial or the best frozen one; at the end prune the hopeless."""
+        if resumed := resume_interrupted(standing, self._rungs):
             return resumed
         if not standing.waiting:
             return Start(self._rungs[0]) if standing.may_start else None
         if standing.trainings_left == 0:
             return Prune(standing.waiting[0].number)
-        late = self._is_late(standing)
-        if standing.may_start and not late:
-            return self._by_turns(standing)
-        outlook = self._outlook(standing)
-        best = int(np.argmax(outlook.promise))
-        record = standing.waiting[best]
-        if outlook.hope[best] < self._settings.hope:
-            return Prune(standing.waiting[int(np.argmin(outlook.promise))].number)
-        return Thaw(record.number, next_rung(record, self._rungs))
+        if standing.may_start and not self._is_too_late_to_start(standing):
+            return self._start_or_thaw(standing)
+        return self._thaw_or_prune(standing)
 
     def expected(self, records: Mapping[int, Record]) -> Mapping[int, Expected]:
-        """What trials that stand at a rung, or were given up there, would come to."""
-        return Prediction(self._horizon, records.values()).of(
-            [r for r in records.values() if r.state in (State.RUNNING, State.PRUNED) and len(r.curve) >= self._rungs[0]]
-        )
+        """Return the predicted ends of trials that wait at a rung or were pruned there."""
+        return predict_unfinished(self._horizon, records, self._rungs[0])
 
-    def _by_turns(self, standing: Standing) -> Decision:
-        """A new network, or the frozen one that promises most."""
+    def _start_or_thaw(self, standing: Standing) -> Decision:
+        """Return a new trial or the best frozen one, by the sampler's acquisition values if it has any."""
         settings, started = self._settings, len(standing.records)
-        promoted = promotions(standing, self._rungs)
+        promoted = count_promotions(standing, self._rungs)
         if started < settings.start:
             return Start(self._rungs[0])
         prospects = standing.prospects() if promoted >= settings.finished else None
@@ -121,20 +133,29 @@ class FreezeThaw:
         elif promoted >= settings.finished + settings.thaws * (started - settings.start):
             return Start(self._rungs[0])
         else:
-            best = standing.waiting[int(np.argmax(self._outlook(standing).promise))]
+            best = standing.waiting[int(np.argmax(self._scores(standing).improvement_rate))]
         return Thaw(best.number, next_rung(best, self._rungs))
 
-    def _is_late(self, standing: Standing) -> bool:
-        """Whether the time that is left is too short for a new network to be finished."""
+    def _thaw_or_prune(self, standing: Standing) -> Decision:
+        """Return the best frozen trial to continue, or the worst one to prune if none is likely to reach the front."""
+        scores = self._scores(standing)
+        best = int(np.argmax(scores.improvement_rate))
+        if scores.front_probability[best] < self._settings.hope:
+            return Prune(standing.waiting[int(np.argmin(scores.improvement_rate))].number)
+        record = standing.waiting[best]
+        return Thaw(record.number, next_rung(record, self._rungs))
+
+    def _is_too_late_to_start(self, standing: Standing) -> bool:
+        """Return whether the time left is shorter than the mean full training."""
         if standing.seconds_left is None:
             return False
         known = [full_seconds(r, self._horizon.epochs) for r in standing.records.values() if r.curve]
         return bool(known) and standing.seconds_left < float(np.mean(known))
 
-    def _outlook(self, standing: Standing) -> Outlook:
-        """What the frozen trials promise, given what is complete and what is being finished."""
+    def _scores(self, standing: Standing) -> FrozenScores:
+        """Return the scores of the frozen trials, given complete trials and those that are being finished."""
         records = [record for record in standing.records.values() if record.curve]
-        expected = Prediction(self._horizon, records).of([r for r in records if r.state == State.RUNNING])
+        expected = CurvePredictor(self._horizon, records).predict([r for r in records if r.state == State.RUNNING])
         waiting = {record.number for record in standing.waiting}
         known = [dict(record.values) for record in records if record.values]
         known += [
@@ -142,60 +163,38 @@ class FreezeThaw:
             for record in records
             if record.state == State.RUNNING
             and record.number not in waiting
-            and goal_of(record, self._rungs) == self._rungs[-1]
+            and target_rung(record, self._rungs) == self._rungs[-1]
         ]
-        return self._weigh(known, standing.waiting, [expected[record.number] for record in standing.waiting])
+        return self._score(known, standing.waiting, [expected[record.number] for record in standing.waiting])
 
-    def _weigh(
+    def _score(
         self, known: Sequence[Mapping[str, float]], frozen: Sequence[Record], expected: Sequence[Expected]
-    ) -> Outlook:
+    ) -> FrozenScores:
+        """Return the scores of frozen trials with these predictions, given the objectives of other trials."""
         axes = self._horizon.axes
-        told = next((axis for axis in axes if axis.name not in self._horizon.costs), axes[0])
-        others = [axis for axis in axes if axis is not told]
+        trained = next((axis for axis in axes if axis.name not in self._horizon.costs), axes[0])
+        others = [axis for axis in axes if axis is not trained]
 
         def losses(values: Sequence[Mapping[str, float]]) -> tuple[Floats, Floats]:
             rows = [[axis.loss(value[axis.name]) for axis in others] for value in values]
             return (
-                np.array([told.loss(value[told.name]) for value in values], dtype=np.float64),
+                np.array([trained.loss(value[trained.name]) for value in values], dtype=np.float64),
                 np.array(rows, dtype=np.float64).reshape(len(values), len(others)),
             )
 
-        ends, costs = losses([outlook.values for outlook in expected])
-        worse = [told.loss(outlook.values[told.name] + outlook.deviation) for outlook in expected]
+        ends, costs = losses([prediction.values for prediction in expected])
+        shifted_by_deviation = [trained.loss(p.values[trained.name] + p.deviation) for p in expected]
         shifted = np.maximum(ends, 0.0) + SHIFT
-        means, deviations = np.log(shifted), np.abs(np.array(worse) - ends) / shifted
+        means, deviations = np.log(shifted), np.abs(np.array(shifted_by_deviation) - ends) / shifted
         front, front_costs = losses(known)
-        improvement = expected_log_improvement(SHIFT)
-        gains = expected_hypervolume_improvement(
-            box_decomposition(front, front_costs), costs, means, deviations, improvement
-        )
-        left = [o.seconds - record.seconds for o, record in zip(expected, frozen, strict=True)]
+        boxes = box_decomposition(front, front_costs)
+        gains = expected_hypervolume_improvement(boxes, costs, means, deviations, expected_log_improvement(SHIFT))
+        left = [p.seconds - record.seconds for p, record in zip(expected, frozen, strict=True)]
         best = np.log([min(front[(front_costs <= cost).all(axis=1)], default=1.0) + SHIFT for cost in costs])
-        return Outlook(gains / np.maximum(left, 1e-9), ndtr((best - means) / np.maximum(deviations, 1e-12)))
+        return FrozenScores(gains / np.maximum(left, 1e-9), ndtr((best - means) / np.maximum(deviations, 1e-12)))
 
 
-@dataclass(frozen=True)
-class Outlook:
-    """What frozen trials promise.
-
-    Attributes:
-        promise: (n,) expected hypervolume improvement for a second of what they still need.
-        hope: (n,) probability that no complete network of at most their costs will be as good.
-    """
-
-    promise: Floats
-    hope: Floats
-
-
-def make(  # noqa: PLR0913 - each is a setting that a configuration names
-    horizon: Horizon,
-    *,
-    rungs: Sequence[float] = Thawing.rungs,
-    start: int = Thawing.start,
-    finished: int = Thawing.finished,
-    thaws: float = Thawing.thaws,
-    eager: float = Thawing.eager,
-    hope: float = Thawing.hope,
-) -> FreezeThaw:
-    """The policy."""
-    return FreezeThaw(horizon, Thawing(tuple(rungs), start, finished, thaws, eager, hope))
+@with_settings(Settings)
+def make(horizon: Horizon, settings: Settings) -> FreezeThaw:
+    """Return the policy."""
+    return FreezeThaw(horizon, settings)

@@ -1,4 +1,4 @@
-"""Every trial over the full horizon."""
+"""Full training of every trial."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from nas.study.trial import Expected, Record
 
 @final
 class Full:
-    """Every trial is trained over the full horizon; what an earlier run left unfinished is finished first."""
+    """Policy that trains every trial to the last epoch; trials that an earlier run left unfinished go first."""
 
     def __init__(self, epochs: int) -> None:
         self._epochs = epochs
 
     def decide(self, standing: Standing) -> Decision | None:
-        """The oldest unfinished trial, then a new one."""
+        """Return the oldest unfinished trial, then a new one."""
         if standing.waiting:
             return Thaw(standing.waiting[0].number, self._epochs)
         return Start(self._epochs) if standing.may_start else None
 
-    def expected(self, records: Mapping[int, Record]) -> Mapping[int, Expected]:  # noqa: ARG002 - none is left half trained
-        """Nothing."""
+    def expected(self, records: Mapping[int, Record]) -> Mapping[int, Expected]:  # noqa: ARG002 - no trial ends at a rung
+        """Return no predictions."""
         return {}
 
 
 def make(horizon: Horizon) -> Full:
-    """The policy."""
+    """Return the policy."""
     return Full(horizon.epochs)

@@ -1,4 +1,4 @@
-"""Every trial over the full horizon, but for those that are like a trained network: they go on from its weights."""
+"""Full training, in which a network similar to a trained one starts from its weights."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from nas.study.trial import Candidate, Descent, Expected, Record
 
 @final
 class Inherit:
-    """A network that few choices set apart from a trained one starts from its weights, late in the schedule.
+    """Policy under which a network that differs from a trained one in few choices inherits its weights.
 
-    It is trained over the last part of the schedule, at the learning rates that belong there, and costs the seconds of
-    that part alone. Only what was itself trained from fresh weights has heirs: along a line of heirs every network
-    would have been trained for longer than the one before, and the front would be that of the oldest lines.
+    The heir is trained over the last part of the schedule, at its learning rates, and costs the seconds of that part
+    alone. A parent was itself trained from fresh weights: along a chain of heirs each network would have been trained
+    for longer in all than the one before, and the front would consist of the longest chains.
     """
 
     def __init__(self, epochs: int, skip: float, changes: int) -> None:
         """Make the policy.
 
         Args:
-            epochs: the full horizon of a training, at least 2.
-            skip: share of the horizon that an heir is spared, in (0, 1); whole epochs, at least one of them spared and
-                one trained.
-            changes: choices that may set an heir apart from its parent, at least 1.
+            epochs: epochs of a full training, at least 2.
+            skip: share of the schedule that an heir skips, in (0, 1); rounded to whole epochs, of which at least one
+                is skipped and one trained.
+            changes: largest number of choices in which an heir differs from its parent, at least 1.
 
         Raises:
-            ValueError: a number out of range.
+            ValueError: a number is out of range.
         """
         if epochs < 2:
             raise ValueError(f"fidelity=inherit needs training.epochs of at least 2, got {epochs}")
@@ -43,17 +43,17 @@ class Inherit:
         self._full = Full(epochs)
 
     def decide(self, standing: Standing) -> Decision | None:
-        """The oldest unfinished trial, then a new one."""
+        """Return the oldest unfinished trial, then a new one."""
         return self._full.decide(standing)
 
     def expected(self, records: Mapping[int, Record]) -> Mapping[int, Expected]:
-        """Nothing."""
+        """Return no predictions."""
         return self._full.expected(records)
 
     def descent(self, candidate: Candidate, trained: Sequence[Record]) -> Descent | None:
-        """The nearest trained network that may have heirs, the oldest of several; None where none is near."""
+        """Return the most similar trained network as the parent, the oldest of several; None if none is similar."""
         near = [
-            (differing(candidate.params, record.candidate.params), record.number)
+            (count_differences(candidate.params, record.candidate.params), record.number)
             for record in trained
             if record.descent is None
         ]
@@ -61,15 +61,17 @@ class Inherit:
         return Descent(number, count, self._skips) if count <= self._changes else None
 
 
-def differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> int:
-    """How many choices both made, and made differently; what hangs on one of them is not counted beside it.
+def count_differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> int:
+    """Return the number of choices that both made, and made differently.
 
-    >>> differing({"depth": 1, "k3": 8}, {"depth": 2, "k3": 8, "block1.k3": 4})
+    A choice that only one of them made depends on one that differs, and is not counted beside it.
+
+    >>> count_differences({"depth": 1, "k3": 8}, {"depth": 2, "k3": 8, "block1.k3": 4})
     1
     """
     return sum(value != other[path] for path, value in one.items() if path in other)
 
 
 def make(horizon: Horizon, skip: float = 1 / 3, changes: int = 2) -> Inherit:
-    """The policy."""
+    """Return the policy."""
     return Inherit(horizon.epochs, skip, changes)

@@ -1,4 +1,4 @@
-"""Which job comes next: how far a new trial is trained at first, and what a frozen one is trained to."""
+"""Interface of fidelity policies: the decisions that they make, and the state of a search that they decide on."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Start:
 
 @dataclass(frozen=True)
 class Thaw:
-    """Train the frozen trial `trial` on to `to_epoch`."""
+    """Continue the frozen trial `trial` to `to_epoch`."""
 
     trial: int
     to_epoch: int
@@ -26,14 +26,14 @@ class Thaw:
 
 @dataclass(frozen=True)
 class Prune:
-    """Give the frozen trial `trial` up."""
+    """Prune the frozen trial `trial`."""
 
     trial: int
 
 
 @dataclass(frozen=True)
 class RepeatTraining:
-    """Train the network of the complete trial `trial` once more, or go on with its repeat that was left open."""
+    """Train the network of the complete trial `trial` with another seed, or continue its unfinished repeat."""
 
     trial: int
 
@@ -43,16 +43,17 @@ Decision = Start | Thaw | Prune | RepeatTraining
 
 @dataclass(frozen=True)
 class Standing:
-    """Where a search stands when a slot is free.
+    """State of a search at the moment when a slot is free.
 
     Attributes:
         records: all trials by number, in ascending order.
-        waiting: those that have not ended and that nobody trains now, in order of their numbers.
+        waiting: unfinished trials without a running job (frozen or interrupted), in order of their numbers.
         may_start: whether the budget allows another trial.
-        trainings_left: full-training equivalents that the budget has left, None for no such end.
-        seconds_left: seconds of the clock that the budget has left, None for no such end.
-        prospects: what the sampler says of the next jobs, None where it says nothing; a call takes as long as an ask.
-        running: numbers of the trials that are trained now, complete ones that are repeated among them.
+        trainings_left: full-training equivalents left in the budget, None if it does not limit them.
+        seconds_left: seconds of wall-clock time left in the budget, None if it does not limit them.
+        prospects: returns the sampler's acquisition values of the next jobs, None if it has none; takes as long as
+            drawing a network.
+        running: numbers of the trials with a running job, including complete ones that are repeated.
     """
 
     records: Mapping[int, Record]
@@ -65,17 +66,17 @@ class Standing:
 
 
 class Policy(Protocol):
-    """Decides about trials between jobs.
+    """Policy that decides between jobs how far trials are trained.
 
-    What it decides follows from where the search stands alone, so that a resumed one decides as an unbroken one would.
+    A decision depends on the state of the search alone, so a resumed search decides as an unbroken one does.
     """
 
     def decide(self, standing: Standing) -> Decision | None:
-        """The next job for a free slot, None when nothing is left to do."""
+        """Return the next job for a free slot, None if there is nothing to do."""
         ...
 
     def expected(self, records: Mapping[int, Record]) -> Mapping[int, Expected]:
-        """What full trainings of trials that had none would come to, by number; the sampler is told.
+        """Return predictions for trials without a full training, by number; the sampler sees them as results.
 
         Args:
             records: all trials by number.
@@ -85,13 +86,15 @@ class Policy(Protocol):
 
 @runtime_checkable
 class Inheriting(Protocol):
-    """A policy under which networks may start from the weights of others."""
+    """Policy under which networks may start from the weights of others."""
 
     def descent(self, candidate: Candidate, trained: Sequence[Record]) -> Descent | None:
-        """Whose weights a new network starts from, None for fresh ones; chosen once, before it is stored.
+        """Return the parent whose weights a new network starts from, None for fresh weights.
+
+        It is chosen once, before the trial is stored.
 
         Args:
-            candidate: the network.
+            candidate: the new network.
             trained: complete trials whose checkpoints are kept.
         """
         ...

@@ -1,8 +1,7 @@
-"""Front members are trained again, with another seed each time, before they are believed.
+"""Repeated training of the front: every member is trained again with other seeds, and counts with its mean.
 
-Where validation is small, a network may stand on the front because it was lucky: of many measured values the best are
-too good on average. So whatever stands on the front is measured again, and counts with the mean. A lucky one then
-falls back among the others, and who takes its place is measured again in turn.
+On a small validation set, the best of many measured values are too good on average (the winner's curse). The mean over
+repeats moves a lucky network off the front, and the network that takes its place is repeated in turn.
 """
 
 from __future__ import annotations
@@ -18,27 +17,26 @@ from nas.study.trial import Expected, Record
 
 @final
 class Repeating:
-    """Asks another policy, once every member of the front has been trained often enough.
+    """Policy that repeats the trainings of the front, and otherwise decides as another policy.
 
-    Repeats come first, for what is asked for next follows from the front. They use up the budget's trainings and
-    minutes like every training; of `budget.trials` they are none, so a search that ends by it ends with a front that
-    has been trained again.
+    Repeats come first, since the next suggestion depends on the front. They use up `budget.trainings` and
+    `budget.minutes` but not `budget.trials`, so a search that ends by its trials ends with a repeated front.
     """
 
     def __init__(self, policy: Policy, axes: Sequence[Axis], repeats: int) -> None:
         """Make the policy.
 
         Args:
-            policy: decides about everything else.
+            policy: makes all other decisions.
             axes: the objectives.
-            repeats: how often a member of the front is trained again, at least 1; a repeat that fails counts.
+            repeats: number of further trainings of each member of the front, at least 1; a failed one counts.
         """
         self._policy = policy
         self._axes = axes
         self._repeats = repeats
 
     def decide(self, standing: Standing) -> Decision | None:
-        """A repeat that was left open first, then one of the front, then what the other policy says."""
+        """Return an unfinished repeat first, then one of the front, then the decision of the other policy."""
         idle = [record for record in standing.records.values() if record.number not in standing.running]
         for record in idle:
             if record.repeating:
@@ -51,5 +49,5 @@ class Repeating:
         return self._policy.decide(standing)
 
     def expected(self, records: Mapping[int, Record]) -> Mapping[int, Expected]:
-        """What the other policy expects."""
+        """Return the predictions of the other policy."""
         return self._policy.expected(records)

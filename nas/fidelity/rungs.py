@@ -1,4 +1,4 @@
-"""Where trainings stop for a decision, and which of them were cut short before they got there."""
+"""Rungs: the epochs at which trainings stop for a decision, and the trials that were interrupted before them."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from nas.fidelity.policy import Standing, Thaw
 from nas.study.trial import Record
 
 
-def rungs_of(shares: Sequence[float], epochs: int) -> tuple[int, ...]:
-    """Epochs at which a training stops, the last of a full training included.
+def rung_epochs(shares: Sequence[float], epochs: int) -> tuple[int, ...]:
+    """Return the epochs of the rungs, ascending; the last one is the end of a full training.
 
     Args:
-        shares: of the full training, each in (0, 1).
-        epochs: of a full training, at least 1.
+        shares: shares of a full training, each in (0, 1).
+        epochs: epochs of a full training, at least 1.
 
     Raises:
-        ValueError: no share, or one out of range.
+        ValueError: there is no share, or one is out of range.
 
-    >>> rungs_of([1 / 3, 0.34, 2 / 3], 9)
+    >>> rung_epochs([1 / 3, 0.34, 2 / 3], 9)
     (3, 6, 9)
     """
     if not shares or not all(0 < share < 1 for share in shares):
@@ -26,26 +26,26 @@ def rungs_of(shares: Sequence[float], epochs: int) -> tuple[int, ...]:
     return tuple(sorted({min(epochs, max(1, round(share * epochs))) for share in shares} | {epochs}))
 
 
-def goal_of(record: Record, rungs: Sequence[int]) -> int:
-    """The rung that a trial's last job was to reach."""
+def target_rung(record: Record, rungs: Sequence[int]) -> int:
+    """Return the rung that a trial's last job was to reach."""
     return rungs[0] if record.goal is None else record.goal
 
 
 def next_rung(record: Record, rungs: Sequence[int]) -> int:
-    """The rung after the one that a trial stands at."""
+    """Return the rung after the one that a trial has reached."""
     return next((rung for rung in rungs if rung > len(record.curve)), rungs[-1])
 
 
-def cut_short(standing: Standing, rungs: Sequence[int]) -> Thaw | None:
-    """What to do about the first trial that a stop or a failure kept from its rung, or from being told as complete."""
+def resume_interrupted(standing: Standing, rungs: Sequence[int]) -> Thaw | None:
+    """Return the job of the first trial that was interrupted before its rung, or before it was stored as complete."""
     for record in standing.waiting:
-        goal = goal_of(record, rungs)
+        goal = target_rung(record, rungs)
         if len(record.curve) < goal or len(record.curve) == rungs[-1]:
             return Thaw(record.number, goal)
     return None
 
 
-def promotions(standing: Standing, rungs: Sequence[int]) -> int:
-    """How often trials were trained beyond their first rung, or are now: once for each further rung."""
-    reached = [max(len(record.curve), goal_of(record, rungs)) for record in standing.records.values()]
+def count_promotions(standing: Standing, rungs: Sequence[int]) -> int:
+    """Return the number of promotions beyond the first rung so far, running ones included."""
+    reached = [max(len(record.curve), target_rung(record, rungs)) for record in standing.records.values()]
     return sum(sum(rung <= epochs for rung in rungs[1:]) for epochs in reached)

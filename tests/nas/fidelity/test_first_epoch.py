@@ -16,7 +16,7 @@ from nas.config.specs import Budget
 from nas.fidelity.factory import Horizon, policy_of
 from nas.fidelity.first_epoch import FirstEpoch
 from nas.fidelity.policy import Decision, Prune, Standing, Start, Thaw
-from nas.fidelity.ranking import best_of
+from nas.fidelity.ranking import select_best
 from nas.objectives.values import objective_values
 from nas.study.study import open_study
 from nas.study.training_state import TrainingState
@@ -115,13 +115,13 @@ def test_a_space_that_is_used_up_leaves_nothing_undecided(tmp_path: Path) -> Non
 
 def test_the_best_are_whole_layers_and_then_a_spread_of_one() -> None:
     points = np.array([[0.0, 1.0], [0.1, 0.9], [1.0, 0.0], [0.5, 0.5], [1.0, 1.0], [0.6, 0.6]])
-    assert best_of(points, 0) == []
-    assert best_of(points, 1) == [0]
-    assert best_of(points, 3) == [0, 2, 3]
-    assert sorted(best_of(points, 4)) == [0, 1, 2, 3]
-    assert best_of(points, 5)[4:] == [5]
-    assert sorted(best_of(points, 99)) == [0, 1, 2, 3, 4, 5]
-    assert best_of(np.array([[np.nan, 0.0], [0.5, 0.5]]), 2) == [1, 0]
+    assert select_best(points, 0) == []
+    assert select_best(points, 1) == [0]
+    assert select_best(points, 3) == [0, 2, 3]
+    assert sorted(select_best(points, 4)) == [0, 1, 2, 3]
+    assert select_best(points, 5)[4:] == [5]
+    assert sorted(select_best(points, 99)) == [0, 1, 2, 3, 4, 5]
+    assert select_best(np.array([[np.nan, 0.0], [0.5, 0.5]]), 2) == [1, 0]
 
 
 @pytest.mark.parametrize(

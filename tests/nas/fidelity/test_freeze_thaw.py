@@ -12,17 +12,17 @@ from engine import AXES, OBJECTIVES, TWO, candidate
 
 from nas.config.fidelity import FidelitySpec
 from nas.fidelity.factory import Horizon, policy_of
-from nas.fidelity.freeze_thaw import FreezeThaw, Thawing
+from nas.fidelity.freeze_thaw import FreezeThaw, Settings
 from nas.fidelity.moasha import Moasha
 from nas.fidelity.policy import Decision, Policy, Prune, Standing, Start, Thaw
-from nas.fidelity.rungs import next_rung, rungs_of
+from nas.fidelity.rungs import next_rung, rung_epochs
 from nas.jobs import Epoch
 from nas.objectives.values import objective_values
 from nas.study.training_state import TrainingState
 from nas.study.trial import Prospects, Record
 
 HORIZON = Horizon(9, [AXES[name] for name in TWO], partial(objective_values, [OBJECTIVES[name] for name in TWO]))
-SMALL = FreezeThaw(HORIZON, Thawing(start=3, finished=2))
+SMALL = FreezeThaw(HORIZON, Settings(start=3, finished=2))
 
 
 def record(
@@ -76,13 +76,13 @@ def test_where_the_sampler_says_what_a_new_network_promises_the_better_of_both_i
 
     assert decide(records, prospects=says(0.2)) == Thaw(2, 9)
     assert decide(records, prospects=says(0.5)) == Start(3)
-    keen = FreezeThaw(HORIZON, Thawing(start=3, finished=2, eager=0.5))
+    keen = FreezeThaw(HORIZON, Settings(start=3, finished=2, eager=0.5))
     assert decide(records, keen, prospects=says(0.5)) == Thaw(2, 9)
     assert decide(records[1:], prospects=says(0.4)) == Thaw(3, 9)  # too few are finished for it to say much
 
 
 def test_what_promises_a_second_counts_not_a_job() -> None:
-    ahead = FreezeThaw(HORIZON, Thawing(rungs=(1 / 3, 2 / 3), start=2, finished=1))
+    ahead = FreezeThaw(HORIZON, Settings(rungs=(1 / 3, 2 / 3), start=2, finished=1))
     records = [record(0, 0.5, 6, goal=6), record(1, 0.5, 3)]
     assert decide([*records, record(2, 0.1)], ahead) == Thaw(0, 9)  # three seconds to go instead of six
 
@@ -131,9 +131,9 @@ def test_halving_goes_on_with_the_best_third_of_a_rung_the_highest_rung_first() 
 
 
 def test_rungs_are_epochs_and_the_last_one_is_the_whole_training() -> None:
-    assert rungs_of([0.5], 3) == (2, 3)
-    assert rungs_of([0.01], 12) == (1, 12)
-    assert rungs_of([0.9], 2) == (2,)
+    assert rung_epochs([0.5], 3) == (2, 3)
+    assert rung_epochs([0.01], 12) == (1, 12)
+    assert rung_epochs([0.9], 2) == (2,)
     assert next_rung(record(0, 0.5, 3), (3, 6, 9)) == 6
     assert next_rung(record(0, 0.5, 9), (3, 6, 9)) == 9
 

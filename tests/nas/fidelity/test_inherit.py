@@ -11,7 +11,7 @@ from engine import EPOCHS, FakeExecutor, Setting, candidate, counts, curve, fail
 
 from nas.config.specs import Budget
 from nas.fidelity.full import Full
-from nas.fidelity.inherit import Inherit, differing
+from nas.fidelity.inherit import Inherit, count_differences
 from nas.jobs import Failure, Job, Parent
 from nas.samplers.imputation import SECONDS
 from nas.study.retention import Retention
@@ -35,9 +35,9 @@ def trial(number: int, params: Mapping[str, Any], inherits: Descent | None = Non
 
 
 def test_choices_that_only_one_of_two_made_do_not_set_them_apart() -> None:
-    assert differing({"depth": 1, "a": 4}, {"depth": 2, "a": 4, "b": 8, "c": 16}) == 1
-    assert differing({"a": 4, "b": "max"}, {"a": 8, "b": "avg"}) == 2
-    assert differing({"a": 4}, {"a": 4}) == 0
+    assert count_differences({"depth": 1, "a": 4}, {"depth": 2, "a": 4, "b": 8, "c": 16}) == 1
+    assert count_differences({"a": 4, "b": "max"}, {"a": 8, "b": "avg"}) == 2
+    assert count_differences({"a": 4}, {"a": 4}) == 0
 
 
 def test_the_nearest_network_trained_from_fresh_weights_is_the_parent() -> None:
@@ -92,7 +92,7 @@ def test_heirs_are_trained_for_the_last_part_of_the_schedule_and_charged_that(tm
         checkpoint = tmp_path / str(ancestor.training.checkpoint)
         assert job.parent == Parent(ancestor.number, ancestor.candidate.architecture, checkpoint, SKIPS)
         assert ancestor.descent is None
-        assert record.descent.changes == differing(record.candidate.params, ancestor.candidate.params) <= 4
+        assert record.descent.changes == count_differences(record.candidate.params, ancestor.candidate.params) <= 4
         assert record.full_seconds == pytest.approx(record.seconds * EPOCHS / (EPOCHS - SKIPS))
 
 

@@ -10,7 +10,7 @@ import pytest
 from engine import AXES, OBJECTIVES, TWO, candidate
 
 from nas.fidelity.factory import Horizon
-from nas.fidelity.prediction import NOISE, SHIFT, USUAL_GAIN, Prediction, full_seconds, regress
+from nas.fidelity.prediction import GAIN_MEAN, NOISE, SHIFT, CurvePredictor, full_seconds, regress
 from nas.jobs import Curve, Epoch
 from nas.objectives.values import objective_values
 from nas.study.training_state import TrainingState
@@ -39,7 +39,7 @@ def test_ends_are_predicted_from_what_complete_trials_did() -> None:
     generator = np.random.default_rng(0)
     skills, noise = generator.uniform(0, 1, 30), generator.normal(0, 0.1, 30)
     records = [record(i, skills[i], complete=i < 20, noise=noise[i]) for i in range(30)]
-    expected = Prediction(HORIZON, records).of(records[20:])
+    expected = CurvePredictor(HORIZON, records).predict(records[20:])
     ends = [learnt(skills[i], 9, noise[i])[-1].val_accuracy for i in range(20, 30)]
     errors = [expected[20 + i].values["val_accuracy"] - end for i, end in enumerate(ends)]
     assert np.std(errors) < 0.2 * np.std(ends)
@@ -50,18 +50,18 @@ def test_ends_are_predicted_from_what_complete_trials_did() -> None:
 
 def test_before_anything_is_complete_networks_keep_their_rank_and_gain_what_networks_do() -> None:
     records = [record(i, skill, complete=False) for i, skill in enumerate((0.1, 0.5, 0.9))]
-    expected = Prediction(HORIZON, records).of(records)
+    expected = CurvePredictor(HORIZON, records).predict(records)
     axis = AXES["val_accuracy"]
     now = np.log([axis.loss(r.curve[-1].val_accuracy) + SHIFT for r in records])
     ends = [math.log(axis.loss(expected[i].values["val_accuracy"]) + SHIFT) for i in range(3)]
-    assert ends == pytest.approx(list(now - USUAL_GAIN * now.std()))
+    assert ends == pytest.approx(list(now - GAIN_MEAN * now.std()))
     assert all(outlook.deviation > 0.01 for outlook in expected.values())
 
 
 def test_a_trial_without_a_curve_is_not_predicted_and_one_alone_is_no_trouble() -> None:
     blank = Record(4, "running", candidate(4), (), TrainingState(), None, None)
     alone = record(5, 0.5, complete=False)
-    expected = Prediction(HORIZON, [blank, alone]).of([blank, alone])
+    expected = CurvePredictor(HORIZON, [blank, alone]).predict([blank, alone])
     assert list(expected) == [5]
     assert math.isfinite(expected[5].values["val_accuracy"])
     assert full_seconds(alone, 9) == pytest.approx(18.0)
@@ -71,7 +71,7 @@ def test_a_loss_that_is_not_finite_is_no_trouble() -> None:
     odd = record(0, 0.5, complete=False)
     rows = tuple(Epoch(e.epoch, math.nan, 1.0, e.val_accuracy, 0.5, 1.0) for e in odd.curve)
     records = [Record(0, "running", odd.candidate, rows, TrainingState(), None, None), record(1, 0.6, complete=True)]
-    assert math.isfinite(Prediction(HORIZON, records).of(records[:1])[0].values["val_accuracy"])
+    assert math.isfinite(CurvePredictor(HORIZON, records).predict(records[:1])[0].values["val_accuracy"])
 
 
 def test_the_regression_is_the_ridge_and_doubts_more_where_nothing_was_seen() -> None:
@@ -82,5 +82,5 @@ def test_the_regression_is_the_ridge_and_doubts_more_where_nothing_was_seen() ->
     assert means[:2] == pytest.approx([0.7, 0.8], abs=0.07)
     assert deviations[2] > 2 * deviations[0]
     none, wide = regress(np.zeros((0, 2)), np.zeros(0), np.zeros((1, 2)))
-    assert none == pytest.approx([USUAL_GAIN])
+    assert none == pytest.approx([GAIN_MEAN])
     assert wide == pytest.approx([math.sqrt(NOISE**2 + 1.0)])
