@@ -1,4 +1,4 @@
-"""A command as a Hydra application: options, composition, conversion, exit codes."""
+"""Hydra application of a command: options, composition, conversion, exit codes."""
 
 from __future__ import annotations
 
@@ -32,10 +32,15 @@ FULL_ERROR = "HYDRA_FULL_ERROR"
 
 
 def run(name: str, module: str, words: Sequence[str]) -> int:
-    """Run the command `name` on the words after it; the exit code.
+    """Run a command and return its exit code.
 
-    What a person did wrong ends in one line on standard error; HYDRA_FULL_ERROR=1 shows where it was noticed. Any
-    other exception passes through.
+    A user error is printed as one line on standard error, with HYDRA_FULL_ERROR=1 as a traceback. Any other exception
+    is raised.
+
+    Args:
+        name: name of the command, a key of `ROOTS`.
+        module: module of the command, which has `run(config) -> int`.
+        words: command-line arguments after the command's name.
     """
     traced = os.environ.get(FULL_ERROR) == "1"
     try:
@@ -61,19 +66,19 @@ def _compose_and_run(name: str, module: str, words: Sequence[str]) -> int:
         try:
             config: Any = convert(root, composed)
             codes.append(import_module(module).run(config))
-        except MISTAKES as error:  # raised below: Hydra would print a line of its own first
+        except MISTAKES as error:  # raised below: Hydra would first print a line of its own
             mistakes.append(error)
 
     arguments = _split(words)
     overrides = fit(arguments.overrides, root, multirun=arguments.multirun)
-    if arguments.plugins is not None and arguments.plugins.is_dir():  # else Hydra says that there is no such folder
+    if arguments.plugins is not None and arguments.plugins.is_dir():  # else Hydra reports the missing folder
         add_plugin_folder(arguments.plugins)  # before the command starts a fork server, which copies the environment
     register()
     register_help()
     _prepare_streams()
     with ExitStack() as stack:
         if arguments.multirun:
-            # Hydra writes multirun.yaml into the folder of a sweep, wanted or not.
+            # Hydra writes multirun.yaml to the folder of a sweep in any case.
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="nas-"))
             overrides = [f"hydra.sweep.dir='{folder}'", *overrides]
         stack.enter_context(_process([*overrides, *arguments.options]))
@@ -88,7 +93,7 @@ def _compose_and_run(name: str, module: str, words: Sequence[str]) -> int:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Hydra's own options, a wrong one as an error of ours."""
+    """Parser of Hydra's own options that raises instead of exiting."""
 
     def error(self, message: str) -> NoReturn:
         raise ValueError(message)
@@ -136,7 +141,7 @@ def _split(words: Sequence[str]) -> _Arguments:
 
 @contextmanager
 def _process(arguments: Sequence[str]) -> Iterator[None]:
-    """What Hydra reads from the process: the arguments, and that errors are raised instead of printed."""
+    """Set the arguments in `sys.argv`, and let Hydra raise errors instead of printing them."""
     argv, full_error = sys.argv, os.environ.get(FULL_ERROR)
     sys.argv = [argv[0], *arguments]
     os.environ[FULL_ERROR] = "1"
@@ -151,7 +156,7 @@ def _process(arguments: Sequence[str]) -> Iterator[None]:
 
 
 class _StderrHandler(logging.StreamHandler[TextIO]):
-    """Writes to whatever standard error is at the time, so that a live display can stand in for it."""
+    """Handler that writes to the current `sys.stderr`, which a live display may replace."""
 
     @property
     def stream(self) -> TextIO:
@@ -163,7 +168,7 @@ class _StderrHandler(logging.StreamHandler[TextIO]):
 
 
 def _prepare_streams() -> None:
-    """Logs on standard error, for standard output belongs to results; a sign that a terminal lacks ends no command."""
+    """Log to standard error, as standard output is for results, and escape characters that a stream cannot encode."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -176,5 +181,5 @@ def _prepare_streams() -> None:
 
 
 def _drop_output() -> None:
-    """Nobody reads standard output any more; without this, Python complains about it once more at exit."""
+    """Redirect standard output, whose reader is gone, to null; else Python reports the closed pipe again at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

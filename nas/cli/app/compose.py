@@ -1,8 +1,9 @@
-"""How every command is configured: one schema a group, derived from the rooms' own specs, and the way back to them.
+"""Composition of a command's configuration: Hydra schemas derived from the classes of `nas.config`, and conversion.
 
-The rooms define frozen dataclasses that check themselves. OmegaConf makes frozen dataclasses read-only, so what Hydra
-composes into is a twin without the checks, derived here: fields and defaults are defined once. A key that no spec has,
-or a value of another type, stops the composition; after it, the twins become the specs, whose own checks then run.
+Those classes are frozen dataclasses that check themselves. OmegaConf makes frozen dataclasses read-only, so Hydra
+composes into a schema without the checks, derived here: fields and defaults are defined once. An unknown key, or a
+value of another type, is an error of the composition; afterwards the composed values are converted to the classes,
+whose checks then run.
 """
 
 from __future__ import annotations
@@ -29,10 +30,10 @@ T = TypeVar("T")
 
 
 def conf_dir() -> Path:
-    """The folder of YAML files: beside the package in a checkout, inside it where it was installed from a wheel.
+    """Return the folder of YAML files: beside the package in a checkout, inside it if installed from a wheel.
 
     Raises:
-        FileNotFoundError: there is none, the installation is broken.
+        FileNotFoundError: the folder is missing, so the installation is broken.
     """
     package = Path(__file__).resolve().parents[2]
     for folder in (package / "conf", package.parent / "conf"):
@@ -48,10 +49,10 @@ def register() -> None:
 
 
 def compose(command: str, overrides: Sequence[str] = ()) -> Any:
-    """The configuration of `command` under Hydra overrides, as `nas COMMAND OVERRIDES` gets it.
+    """Return the configuration of `nas COMMAND OVERRIDES`.
 
     Raises:
-        ValueError: a value out of range; Hydra's own errors for a key or an option that there is not.
+        ValueError: a value out of range; Hydra's own errors for an unknown key or option.
     """
     register()
     with initialize_config_dir(str(conf_dir()), version_base=HYDRA_VERSION):
@@ -59,10 +60,10 @@ def compose(command: str, overrides: Sequence[str] = ()) -> Any:
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """The mapping in a YAML file, empty where there is no such file.
+    """Return the mapping in a YAML file, empty if the file does not exist.
 
     Raises:
-        ValueError: the file holds something else.
+        ValueError: the file is not YAML, or not a mapping.
     """
     try:
         plain = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
@@ -71,17 +72,17 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except yaml.YAMLError as error:
         raise ValueError(f"{path} must be readable YAML: {error}") from error
     if not isinstance(plain, dict):
-        raise ValueError(f"{path} must hold a mapping, it does not")  # noqa: TRY004 - what a person wrote, not a call
+        raise ValueError(f"{path} must hold a mapping, it does not")  # noqa: TRY004 - a user's file, not a call
     return cast("dict[str, Any]", plain)
 
 
 def yaml_text(plain: Mapping[str, Any]) -> str:
-    """A mapping as YAML."""
+    """Return a mapping as YAML."""
     return OmegaConf.to_yaml(OmegaConf.create(dict(plain)))
 
 
 def changed(value: T, changes: Mapping[str, Any]) -> T:
-    """`value` with some fields set anew, checked as if they had been given in the first place.
+    """Return a copy of `value` with some fields replaced, converted and checked.
 
     Raises:
         ValueError: a value out of range; OmegaConf's own errors for one of another type.
@@ -94,9 +95,9 @@ def changed(value: T, changes: Mapping[str, Any]) -> T:
 
 @cache
 def schema(spec: type) -> type:
-    """A dataclass that OmegaConf can fill: the fields and defaults of `spec`, neither frozen nor checked.
+    """Return a dataclass for OmegaConf with the fields and defaults of `spec`, neither frozen nor checked.
 
-    A tuple of dataclasses becomes a mapping of them by name, so that each can be a file of its own.
+    A tuple of dataclasses becomes a mapping from name to dataclass, so that each can be a file of its own.
     """
     hints = typing.get_type_hints(spec)
     fields = [(f.name, _composed(hints[f.name]), _default(f, hints[f.name])) for f in _fields(spec)]
@@ -108,7 +109,7 @@ def _fields(spec: type) -> tuple[dataclasses.Field[Any], ...]:
 
 
 def items_of(annotation: Any) -> Any:
-    """The type of the items of a `tuple[X, ...]`, None for any other annotation."""
+    """Return the item type of `tuple[X, ...]`, None for any other annotation."""
     return typing.get_args(annotation)[0] if typing.get_origin(annotation) is tuple else None
 
 
@@ -133,10 +134,10 @@ def _default(field: dataclasses.Field[Any], annotation: Any) -> Any:
 
 
 def convert(spec: type[T], composed: DictConfig) -> T:
-    """The frozen, checked value of what Hydra composed.
+    """Return the composed configuration as a frozen, checked value of class `spec`.
 
     Raises:
-        ValueError: a value is missing or out of range, or there is a key that `spec` doesn't have.
+        ValueError: a value is missing or out of range, or a key is no field of `spec`.
     """
     plain = OmegaConf.to_container(composed, resolve=True)
     return cast(T, _value(spec, plain, ""))

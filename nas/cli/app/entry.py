@@ -1,6 +1,6 @@
-"""`nas COMMAND [overrides]`: finds the command and hands the rest to Hydra.
+"""Entry point `nas COMMAND [overrides]`: finds the command and passes the overrides to Hydra.
 
-Everything heavy is imported once the command is known, so that `nas --help` answers at once.
+Hydra is imported once the command is known, so that `nas --help` answers at once.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ INTERRUPTED = 130
 
 @dataclass(frozen=True)
 class Command:
-    """One command; its name is also that of its primary configuration, `conf/NAME.yaml`.
+    """Command of the program; its name is also that of its primary configuration, `conf/NAME.yaml`.
 
     Attributes:
-        module: has `run(config) -> int`, which takes the command's class in `nas.cli.app.compose.ROOTS`.
-        summary: what it does, in one line.
+        module: module with `run(config) -> int`, whose argument is of the command's class in `nas.config.commands`.
+        summary: its purpose, in one line.
     """
 
     module: str
@@ -33,26 +33,26 @@ class Command:
 
 COMMANDS: Mapping[str, Command] = {
     "search": Command(
-        "nas.cli.search", "run a search, or resume it: the same command again goes on to the total budget"
+        "nas.cli.search", "run a search, or resume it: the same command continues up to the total budget"
     ),
-    "status": Command("nas.cli.status", "what a study has done so far: trials, failures, hypervolume, time"),
-    "stop": Command("nas.cli.stop", "end a running search in order; it can go on later"),
-    "front": Command("nas.cli.front", "the Pareto front of a study, with accuracy and costs"),
+    "status": Command("nas.cli.status", "state of a study: trials, failures, hypervolume, time"),
+    "stop": Command("nas.cli.stop", "stop a running search; it can be resumed later"),
+    "front": Command("nas.cli.front", "Pareto front of a study, with accuracy and costs"),
     "report": Command("nas.cli.report", "one self-contained HTML file about a study"),
-    "dashboard": Command("nas.cli.dashboard", "optuna-dashboard on a study, for this machine alone"),
+    "dashboard": Command("nas.cli.dashboard", "optuna-dashboard on a study, on 127.0.0.1 only"),
     "describe": Command(
-        "nas.cli.describe", "a space (size, costs, share within limits), or one architecture, by block"
+        "nas.cli.describe", "a search space (size, costs, share within limits), or one network, block by block"
     ),
     "retrain": Command(
-        "nas.cli.retrain", "train picked networks in full over several seeds, and measure them on the test part"
+        "nas.cli.retrain", "train picked networks in full over several seeds, and evaluate them on the test part"
     ),
     "tabulate": Command(
         "nas.cli.tabulate", "train every architecture of a small space over seeds, into a table of learning curves"
     ),
     "rehearse": Command(
-        "nas.cli.rehearse", "play a search strategy on a table of learning curves, in seconds, and score it"
+        "nas.cli.rehearse", "simulate a search strategy on a table of learning curves, in seconds, and score it"
     ),
-    "export": Command("nas.cli.export", "hand picked networks over as files: weights, source, ONNX, checked"),
+    "export": Command("nas.cli.export", "export picked networks to files: weights, source, ONNX, each checked"),
 }
 
 
@@ -60,10 +60,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line.
 
     Args:
-        argv: the words after `nas`; None takes the process's own.
+        argv: arguments after `nas`; None takes those of the process.
 
     Returns:
-        The exit code: 0 for success, 2 for a mistake that one line on standard error explains, 130 for Ctrl-C.
+        The exit code: 0 for success, 2 for a user error, which one line on standard error explains, 130 for Ctrl-C.
     """
     words = list(sys.argv[1:] if argv is None else argv)
     if not words or words[0] in {"--help", "-h", "help"}:
@@ -102,7 +102,7 @@ def _overview() -> str:
             "Commands:",
             *lines,
             "",
-            "`nas COMMAND --help` shows what can be set. `nas --version` names the version.",
+            "`nas COMMAND --help` lists its settings. `nas --version` prints the version.",
             'Tab completion in bash: eval "$(nas -sc install=bash)"',
         ]
     )
@@ -115,7 +115,7 @@ def _unknown(name: str) -> str:
 
 
 def _complete(words: Sequence[str]) -> int:
-    """Tab completion: command names here, overrides by Hydra, which is shown the line without the command."""
+    """Complete a line: names of commands here, overrides by Hydra, which sees the line without the command."""
     if not any(word.startswith("query=") for word in words):
         return _run("search", words)
     line = os.environ.get("COMP_LINE", "")
@@ -128,5 +128,5 @@ def _complete(words: Sequence[str]) -> int:
         return 0
     program, after = line.split(maxsplit=1)
     os.environ["COMP_LINE"] = f"{program} {after.removeprefix(typed[1]).lstrip()}"
-    with redirect_stderr(io.StringIO()):  # a line that can't be read yet is no mistake yet
+    with redirect_stderr(io.StringIO()):  # an incomplete line is no error yet
         return _run(typed[1], words)

@@ -1,4 +1,4 @@
-"""What `nas COMMAND --help` shows: groups with their options, fields with present values and meaning, exit codes."""
+"""Text of `nas COMMAND --help`: config groups with their options, fields with present values, exit codes."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from nas.cli.app.keys import documented, is_group
 from nas.config.commands import ROOTS
 
 WIDTH = 118
-EXIT_CODES = "0 done; 1 a fault of the program, with its traceback; 2 a mistake, explained in one line; 130 Ctrl-C."
+EXIT_CODES = "0 success; 1 internal error, with a traceback; 2 user error, in one line; 130 Ctrl-C; 143 SIGTERM."
 OPTIONS = {
-    "--help": "this page, with the values that the overrides lead to",
-    "--cfg job": "print the whole configuration and do nothing else",
-    "-m": "sweep: one run for each of several values, key=a,b",
+    "--help": "this page, with the overrides applied",
+    "--cfg job": "print the composed configuration and exit",
+    "-m": "sweep: one run for each value of key=a,b",
     "--config-dir DIR": "add options of groups, DIR/GROUP/OPTION.yaml, and Python modules of plug-ins, DIR/*.py",
 }
 
 
 def register_help() -> None:
-    """Make `${nas_help:COMMAND}` known, which the help template of every command uses."""
+    """Register the resolver `${nas_help:COMMAND}`, which the help template of every command uses."""
     OmegaConf.register_new_resolver("nas_help", _render, replace=True)
 
 
@@ -34,30 +34,29 @@ def _render(command: str, *, _root_: DictConfig) -> str:
     plain: Any = OmegaConf.to_container(_root_.copy(), resolve=False)
     root = ROOTS[command]
     sections = [
-        ("Groups, set with group=option (* is what is taken now):", _groups(root, plain)),
-        ("Fields, set with key=value, as they are now:", _fields(root, plain, "")),
+        ("Config groups, set with group=option (* marks the present option):", _groups(root, plain)),
+        ("Fields, set with key=value, with their present values:", _fields(root, plain, "")),
         ("Options:", (f"  {option:<18} {meaning}" for option, meaning in OPTIONS.items())),
         ("Exit codes:", (f"  {EXIT_CODES}",)),
     ]
     text = "\n\n".join("\n".join([title, *lines]) for title, lines in sections)
-    return text.replace("$", "$$")  # Hydra puts the text through string.Template
+    return text.replace("$", "$$")  # Hydra applies string.Template to it
 
 
 def _groups(root: type, plain: Mapping[str, Any]) -> Iterator[str]:
     loader, choices = GlobalHydra.instance().config_loader(), plain["hydra"]["runtime"]["choices"]
+    # Hydra records no choice for a group of several options; those are the names in the mapping itself.
+    chosen = {group: [option] for group, option in choices.items() if not group.startswith("hydra/")}
     hints = typing.get_type_hints(root)
-    groups = [group for group, annotation in hints.items() if is_group(annotation)]
-    for group in groups + [group for group in choices if group not in groups and not group.startswith("hydra/")]:
-        # Hydra notes no choice for a group of several options; those are the names in the mapping itself.
-        several = group in hints and items_of(hints[group]) is not None
-        taken = list(plain[group]) if several else [choices.get(group)]
+    chosen |= {group: list(plain[group]) for group in hints if dataclasses.is_dataclass(items_of(hints[group]))}
+    for group in sorted(chosen, key=lambda group: [*hints, group].index(group)):
         options = loader.get_group_options(group)
-        yield f"  {group:<12} {' '.join(f'*{option}' if option in taken else option for option in options)}"
+        yield f"  {group:<12} {' '.join(f'*{option}' if option in chosen[group] else option for option in options)}"
 
 
 def _fields(spec: type, values: Mapping[str, Any], path: str) -> Iterator[str]:
     meanings, hints = documented(spec), typing.get_type_hints(spec)
-    for field in dataclasses.fields(typing.cast(Any, spec)):
+    for field in sorted(dataclasses.fields(typing.cast(Any, spec)), key=lambda field: is_group(hints[field.name])):
         key, value = f"{path}{field.name}", values[field.name]
         annotation = hints[field.name]
         if not is_group(annotation):
@@ -75,7 +74,7 @@ def _group_fields(annotation: Any, value: Any, key: str) -> Iterator[str]:
 
 
 def _settings(key: str, value: Any) -> Iterator[str]:
-    """A free mapping as one setting a line, as deep as it takes to reach values that fit on one."""
+    """Yield a free mapping as one setting a line, split until its values fit on one."""
     inner: dict[Any, Any] = dict(enumerate(value)) if isinstance(value, list) else {}
     if isinstance(value, Mapping):
         inner = dict(value)
@@ -87,7 +86,7 @@ def _settings(key: str, value: Any) -> Iterator[str]:
 
 
 def _shown(value: Any) -> str:
-    """A value as one would type it."""
+    """Return a value as it is written in an override."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""What may be set: the keys of a configuration class, their types and what their docstrings say."""
+"""Keys of a configuration class, their types, and their descriptions from its docstring."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nas.cli.app.compose import items_of
 
 
 def annotation_at(root: type, key: str) -> Any:
-    """The annotation of the field at a dotted key, None where there is none or it is a free mapping's own key."""
+    """Return the annotation of the field at a dotted key, None for an unknown key or one inside a free mapping."""
     annotation: Any = root
     parts = key.split(".")
     while parts:
@@ -27,7 +27,7 @@ def annotation_at(root: type, key: str) -> Any:
 
 
 def is_group(annotation: Any) -> bool:
-    """Whether a field is a config group: a spec, several specs by name, or a free mapping."""
+    """Return whether a field is a config group: a dataclass, a tuple of dataclasses, or a free mapping."""
     return (
         dataclasses.is_dataclass(annotation)
         or dataclasses.is_dataclass(items_of(annotation))
@@ -36,19 +36,19 @@ def is_group(annotation: Any) -> bool:
 
 
 def is_free(root: type, key: str) -> bool:
-    """Whether a dotted key is a free mapping, or lies in one."""
+    """Return whether a dotted key is a free mapping, or inside one."""
     parts = key.split(".")
     prefixes = (".".join(parts[: end + 1]) for end in range(len(parts)))
     return any(typing.get_origin(annotation_at(root, prefix)) is dict for prefix in prefixes)
 
 
 def takes(annotation: Any, kind: type) -> bool:
-    """Whether a field is of that plain type, or of that type or None."""
+    """Return whether a field is of type `kind`, or of a union with it."""
     return annotation is kind or kind in typing.get_args(annotation)
 
 
 def known_keys(root: type) -> Iterator[str]:
-    """Every dotted key of a configuration class, those inside mappings by name apart."""
+    """Yield the dotted keys of a configuration class, except those inside mappings."""
     for name, annotation in typing.get_type_hints(root).items():
         yield name
         if dataclasses.is_dataclass(annotation):
@@ -56,7 +56,7 @@ def known_keys(root: type) -> Iterator[str]:
 
 
 def documented(spec: type) -> dict[str, str]:
-    """What the `Attributes:` of the docstrings of a class and its bases say, by field, each on one line."""
+    """Return the `Attributes:` entries of the docstrings of a class and its bases, by field, each on one line."""
     found: dict[str, str] = {}
     for cls in reversed(spec.__mro__):
         section = re.search(r"\n    Attributes:\n(.*?)(\n\n|\Z)", cls.__dict__.get("__doc__") or "", re.DOTALL)

@@ -1,4 +1,4 @@
-"""A mistake of the person at the terminal, in one line."""
+"""One-line messages for user errors."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from nas.cli.app.compose import conf_dir
 from nas.cli.app.keys import is_free, known_keys
 
 NEW_LINE = "\n"
-SECRET = "the database's goes into the environment, as NAS_STORAGE_URL, where no list of processes shows its password"
+SECRET = "set the environment variable NAS_STORAGE_URL, which keeps its password out of the list of processes"
 OWN = ("nas", "search_space")
 MISTAKES = (HydraException, OmegaConfBaseException, ValueError, OSError)
 
 
 def explain(error: BaseException, root: type) -> str:
-    """One line that says what is wrong with what was typed, and what would be right.
+    """Return one line that states the error and, if possible, its correction.
 
     Args:
         error: one of `MISTAKES`.
@@ -45,23 +45,23 @@ def explain(error: BaseException, root: type) -> str:
 
 
 def _origin(error: BaseException) -> str:
-    """Where a library noticed what we didn't: it may be a fault of the program after all."""
+    """Return the module of a library that raised the error: it may be an internal error after all."""
     if isinstance(error, HydraException) or error.__traceback__ is None:
         return ""
     *_, (frame, _) = traceback.walk_tb(error.__traceback__)
     module = str(frame.f_globals.get("__name__", ""))
     if module.partition(".")[0] in OWN:
         return ""
-    return f" ({type(error).__name__} in {module}; HYDRA_FULL_ERROR=1 shows the way there)"
+    return f" ({type(error).__name__} in {module}; HYDRA_FULL_ERROR=1 shows the traceback)"
 
 
 def one_line(text: str) -> str:
-    """The text with its line breaks gone."""
+    """Return the text with its lines joined by spaces."""
     return " ".join(line.strip() for line in text.splitlines() if line.strip())
 
 
 def _file(error: BaseException) -> str:
-    """Which file Hydra was reading, where it was reading one."""
+    """Return a prefix that names the file that Hydra was reading, empty if it was reading none."""
     found = re.match(r"In '(.*?)': ", str(error))
     return f"in {found[1]}.yaml, " if found else ""
 
@@ -83,7 +83,7 @@ def _no_such_option(error: MissingConfigException) -> str:
 
 def _unreadable(error: OverrideParseException) -> str:
     if "=" not in error.override:
-        return f"what to set is written key=value, got {error.override!r}"
+        return f"an override must be written key=value, got {error.override!r}"
     return one_line(error.message.partition("\nSee https")[0])
 
 
@@ -92,11 +92,11 @@ def _no_such_key(key: str, root: type) -> str:
         return f"there is no 'storage.url' to set: {SECRET}"
     parent = key.rpartition(".")[0]
     if is_free(root, parent):
-        return f"there is no {key!r} to set; where {parent} may have one, write +{key}=..."
+        return f"there is no {key!r} to set; to add a key to {parent}, write +{key}=..."
     siblings = [known for known in known_keys(root) if known.rpartition(".")[0] == parent]
     last = _nearest(key.rpartition(".")[2], (known.rpartition(".")[2] for known in siblings))
     if parent and siblings:
         hint = last or f"; in {parent} there are {', '.join(known.rpartition('.')[2] for known in siblings)}"
     else:
-        hint = _nearest(key, known_keys(root)) or "; --help lists what there is"
+        hint = _nearest(key, known_keys(root)) or "; --help lists all keys"
     return f"there is no {key!r} to set{hint}"

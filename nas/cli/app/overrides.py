@@ -1,4 +1,4 @@
-"""What a person types, made fit for Hydra's grammar."""
+"""Translation of typed overrides to Hydra's grammar."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from nas.cli.app.keys import annotation_at, is_free, is_group, takes
 
 
 def fit(words: Sequence[str], root: type, *, multirun: bool = False) -> list[str]:
-    """Overrides that say to Hydra what they say to a person.
+    """Translate overrides so that Hydra reads them as the types of their fields demand.
 
-    * A value that the grammar refuses (a URL with `=`, a path with brackets) is quoted.
-    * So is one that it would take for something else than the text that belongs there: `study=2024_01` is no number
-      and, unless there is a sweep, `outputs=a,b` no list. Unless there is a sweep, `objective=a,b` is one.
-    * A whole number in exponent form is spelt out where an integer belongs.
-    * A list in a free mapping takes the place of what was there, where Hydra would refuse to merge it into a mapping.
+    * A value that is invalid in the grammar (a URL with `=`, a path with brackets) is quoted.
+    * So is a value of a text field that the grammar reads as another type: `study=2024_01` is not a number and, except
+      in a sweep, `outputs=a,b` is not a list. Except in a sweep, `objective=a,b` is a list.
+    * A whole number in exponent form is written as an integer for an integer field.
+    * A list in a free mapping replaces the present value, as Hydra cannot merge a list into a mapping.
 
-    All else stays as typed, and so does what no quoting helps.
+    Every other override is unchanged, also one that quoting does not make valid.
 
     Args:
         words: overrides as typed.
@@ -35,7 +35,7 @@ def fit(words: Sequence[str], root: type, *, multirun: bool = False) -> list[str
 
 
 def quoted(text: str) -> str:
-    r"""The text in single quotes, as Hydra's grammar reads it back.
+    r"""Return the text in single quotes and escaped for Hydra's grammar.
 
     >>> print(quoted("it's [1]"))
     'it\'s [1]'
@@ -76,7 +76,7 @@ def _without_commas(word: str, annotation: Any, as_text: str) -> str:
 
 
 def _misread(annotation: Any, value: Any) -> bool:
-    """Whether a value stands where a text or the name of an option belongs, and was not taken for one."""
+    """Return whether the value of a text field or of a group was parsed as another type."""
     if is_group(annotation):
         return value is None or isinstance(value, bool | int | float)
     return takes(annotation, str) and isinstance(value, bool | int | float) and not takes(annotation, type(value))

@@ -1,4 +1,4 @@
-"""The command that a stored configuration came from: group options and the keys in which it differs from them."""
+"""Reconstruction of the command of a stored configuration: group options, and the keys that differ from them."""
 
 from __future__ import annotations
 
@@ -22,27 +22,27 @@ from nas.config.commands import SearchConfig
 
 PLAIN = re.compile(r"[A-Za-z0-9_./~-]+")
 NOT_TEXT = re.compile(r"(?i)(null|true|false|nan|[-+]?inf|[-+]?[0-9.][0-9_.e+-]*)")
-UNTOLD = ("format",)  # how a result was printed is no part of a search
+OMITTED = ("format",)  # the output format is no part of a search
 
 
 def search_command(stored: Mapping[str, Any]) -> tuple[str, bool]:
-    """The words to search with a stored configuration again, and whether they say all of it.
+    """Return the command of a stored configuration, and whether it reproduces all of it.
 
     Args:
-        stored: what config.yaml holds.
+        stored: content of config.yaml.
 
     Returns:
-        The command, quoted for a shell; False where something in it cannot be said, such as an option whose file lies
-        elsewhere and has other keys.
+        The command, quoted for a shell; and False if overrides cannot express some value, such as an option of a
+        user's own file with other keys.
     """
     words = [*_scalars(stored), *_groups(stored)]
-    return shlex.join(["nas", "search", *words]), _says_all(words, stored)
+    return shlex.join(["nas", "search", *words]), _reproduces(words, stored)
 
 
-def _says_all(words: list[str], stored: Mapping[str, Any]) -> bool:
+def _reproduces(words: list[str], stored: Mapping[str, Any]) -> bool:
     holder = GlobalHydra.instance()
     running = holder.hydra
-    holder.clear()  # a command is a Hydra application itself, and there is one at a time
+    holder.clear()  # a command is itself a Hydra application, of which there is one at a time
     try:
         composed = _plain(compose("search", words))
     except (ValueError, KeyError, HydraException, OmegaConfBaseException):
@@ -51,19 +51,19 @@ def _says_all(words: list[str], stored: Mapping[str, Any]) -> bool:
         holder.clear()
         if running is not None:
             holder.initialize(running)
-    return not any(list(_differences(composed[key], stored[key], key)) for key in stored if key not in UNTOLD)
+    return not any(list(_differences(composed[key], stored[key], key)) for key in stored if key not in OMITTED)
 
 
 def _plain(config: SearchConfig) -> dict[str, Any]:
-    """A configuration as config.yaml would hold it."""
+    """Return a configuration as in config.yaml."""
     return typing.cast(dict[str, Any], OmegaConf.to_container(OmegaConf.create(dataclasses.asdict(config))))
 
 
 def _scalars(stored: Mapping[str, Any]) -> Iterator[str]:
-    """Fields that are no group, where they differ from the default; the study's name first and always."""
+    """Yield overrides of plain fields that differ from the default; always that of the study's name, first."""
     defaults = read_yaml(conf_dir() / "search.yaml")
     for key, annotation in typing.get_type_hints(SearchConfig).items():
-        if is_group(annotation) or key in UNTOLD or key not in stored:
+        if is_group(annotation) or key in OMITTED or key not in stored:
             continue
         if key == "study" or stored[key] != defaults.get(key):
             yield f"{key}={_value(stored[key])}"
@@ -84,7 +84,7 @@ def _groups(stored: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _several(group: str, item: type, stored: list[Mapping[str, Any]]) -> Iterator[str]:
-    """A group of several options, each under its name."""
+    """Yield overrides of a group of several options, each under its name."""
     names = [str(one["name"]) for one in stored]
     if names != _defaults()[group]:
         yield f"{group}=[{','.join(names)}]"
@@ -95,14 +95,14 @@ def _several(group: str, item: type, stored: list[Mapping[str, Any]]) -> Iterato
 
 
 def _nearest(group: str, annotation: Any, stored: Mapping[str, Any]) -> str:
-    """The option that differs from what is stored in the fewest keys, the default one among equals."""
+    """Return the option that differs from the stored values in the fewest keys, among equals the default."""
     options = sorted(path.stem for path in (conf_dir() / group).glob("*.yaml"))
     options.sort(key=lambda option: option != _defaults()[group])
     return min(options, key=lambda option: len(list(_differences(_option(group, option, annotation), stored, group))))
 
 
 def _differences(option: Any, stored: Any, path: str) -> Iterator[str]:
-    """Overrides that lead from an option to what is stored."""
+    """Yield overrides that change an option into the stored values."""
     if not isinstance(option, Mapping) or not isinstance(stored, Mapping):
         if option != stored:
             yield f"{path}={_value(stored)}"
@@ -111,7 +111,7 @@ def _differences(option: Any, stored: Any, path: str) -> Iterator[str]:
         if key in stored:
             yield from _differences(option[key], stored[key], f"{path}.{key}")
         elif is_free(SearchConfig, path):
-            yield f"~{path}.{key}"  # elsewhere it is a field that there was not yet: its default says what was so
+            yield f"~{path}.{key}"  # elsewhere it is a newer field, whose default was the behaviour then
     for key in stored:
         if key not in option:
             yield f"+{path}.{key}={_value(stored[key])}"
@@ -119,7 +119,7 @@ def _differences(option: Any, stored: Any, path: str) -> Iterator[str]:
 
 @cache
 def _defaults() -> Mapping[str, Any]:
-    """The option of every group that `nas search` takes by itself."""
+    """Return the default option of every group of `nas search`."""
     found: dict[str, Any] = {}
     for entry in read_yaml(conf_dir() / "search.yaml")["defaults"]:
         if isinstance(entry, Mapping):
@@ -129,7 +129,7 @@ def _defaults() -> Mapping[str, Any]:
 
 @cache
 def _option(group: str, option: str, annotation: Any) -> Any:
-    """What an option of a group composes to."""
+    """Return the composed values of an option of a group."""
     written = read_yaml(conf_dir() / group / f"{option}.yaml")
     written.pop("defaults", None)  # an option overrides the group's default option, which has the defaults of the class
     if typing.get_origin(annotation) is dict:
@@ -138,7 +138,7 @@ def _option(group: str, option: str, annotation: Any) -> Any:
 
 
 def _value(value: Any) -> str:
-    """A value as Hydra's grammar reads it back.
+    """Return a value in Hydra's grammar.
 
     >>> _value({"low": 4, "names": ["a b", None]})
     "{low:4,names:['a b',null]}"

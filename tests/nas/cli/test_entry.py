@@ -65,7 +65,7 @@ def test_the_help_of_a_command_names_every_field_with_its_meaning(name, capsys):
         assert f" {key}=" in text or f" {key}: " in text or f" {key}." in text, key
     for meaning in documented(ROOTS[name]).values():
         assert meaning in text
-    assert "Exit codes: 0 done" in text
+    assert "Exit codes: 0 success" in text
 
 
 @pytest.mark.parametrize("root", ROOTS.values())
@@ -80,6 +80,20 @@ def test_help_shows_options_and_what_overrides_lead_to(capsys):
     assert "objective    *macs memory_mib params val_accuracy val_balanced_accuracy" in text
     assert "budget.trials=7 " in text
     assert "space.stem.width={low: " in text
+
+
+def test_help_lists_a_group_only_where_its_options_can_be_chosen(capsys):
+    assert main(["retrain", "--help"]) == 0
+    text = capsys.readouterr().out
+    assert "  training     default long" in text
+    assert "  data         " not in text
+    assert main(["retrain", "data=digits"]) == 2
+
+
+def test_help_shows_the_fields_of_the_command_before_those_of_groups(capsys):
+    assert main(["retrain", "--help"]) == 0
+    text = capsys.readouterr().out
+    assert text.index("  seeds=3 ") < text.index("  replace=false ") < text.index("  storage: ")
 
 
 def test_the_configuration_can_be_printed_without_running(capsys, tmp_path, monkeypatch):
