@@ -1,1 +1,1 @@
-"""Samplers: Optuna's through conf/sampler, and our own."""
+"""Samplers: which network is trained next. Optuna's by the name of their class, and our own."""

@@ -1,4 +1,4 @@
-"""A sampler that draws whole architectures: somebody chooses one, and its parameters become the trial's."""
+"""Base of samplers that choose a whole architecture, whose parameters become those of the trial."""
 
 from __future__ import annotations
 
@@ -16,47 +16,54 @@ from search_space.architecture import Architecture
 from search_space.space import Space
 
 Choose = Callable[[Study, FrozenTrial, random.Random], Architecture]
-"""Chooses a normalised architecture of the space for a trial that is being asked for."""
+"""Function (study, trial that is being asked for, generator) → normalised architecture of the space."""
 
 
 @final
-class WholeSampler(BaseSampler):
-    """Draws what `choose` chooses."""
+class ArchitectureSampler(BaseSampler):
+    """Optuna sampler that draws the architectures which a function chooses."""
 
     def __init__(self, space: Space, choose: Choose, seed: int) -> None:
+        """Make a sampler.
+
+        Args:
+            space: space of the architectures.
+            choose: chooses an architecture.
+            seed: seed of the generator that `choose` is given.
+        """
         self._space = space
         self._choose = choose
-        self._begin(seed)
+        self._seed(seed)
 
     def reseed_rng(self) -> None:
-        """Begin a new series of draws."""
-        self._begin(None)
+        """Seed the draws anew, at random."""
+        self._seed(None)
 
-    def _begin(self, seed: int | None) -> None:
+    def _seed(self, seed: int | None) -> None:
         self._generator = random.Random(seed)
-        self._plain = RandomSampler(seed)
-        self._taken: dict[int, dict[str, Any]] = {}
+        self._independent = RandomSampler(seed)
+        self._chosen: dict[int, dict[str, Any]] = {}
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        """The parameters that make the architecture, which is chosen here."""
-        if "fixed_params" in trial.system_attrs:  # enqueued: it is chosen already
+        """Choose an architecture, and return the distributions of its parameters."""
+        if "fixed_params" in trial.system_attrs:  # enqueued: its parameters are fixed already
             return {}
         notes = ParameterNotes(self._space.assignments(self._choose(study, trial, self._generator)))
         self._space.sample(notes)
-        self._taken[trial.number] = dict(notes.params)
+        self._chosen[trial.number] = dict(notes.params)
         return notes.distributions
 
     def sample_relative(
         self,
-        study: Study,  # noqa: ARG002 - the architecture was chosen with its parameters
+        study: Study,  # noqa: ARG002 - the architecture was chosen with its distributions
         trial: FrozenTrial,
         search_space: dict[str, BaseDistribution],  # noqa: ARG002 - as above
     ) -> dict[str, Any]:
-        """The values of those parameters."""
-        return self._taken.pop(trial.number, {})
+        """Return the parameters of the chosen architecture."""
+        return self._chosen.pop(trial.number, {})
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
-        """A random value, for a parameter that the architecture does not have."""
-        return self._plain.sample_independent(study, trial, param_name, param_distribution)
+        """Return a random value for a parameter that the architecture does not have."""
+        return self._independent.sample_independent(study, trial, param_name, param_distribution)

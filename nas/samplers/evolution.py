@@ -1,9 +1,9 @@
 """Regularized evolution over networks, for any number of objectives.
 
-Real et al. 2019, "Regularized Evolution for Image Classifier Architecture Search": a population of the newest networks
-alone, so that what was lucky once dies of age; the best of a random sample of it is mutated, by one choice. With more
-than one objective the best of a sample is one of those that fewest layers of the population's non-dominated sorting
-(Deb et al. 2002) lie in front of, taken at random among equals.
+Real et al. 2019, "Regularized Evolution for Image Classifier Architecture Search": the population consists of the
+newest networks, so that one with a lucky result dies of age. The winner of a tournament, a random sample of the
+population, is mutated in one choice. With several objectives the winner has the lowest rank of the population's
+non-dominated sorting (Deb et al. 2002); ties are broken at random.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from optuna.samplers import BaseSampler
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from nas.samplers.base import WholeSampler
+from nas.samplers.base import ArchitectureSampler
 from nas.samplers.factory import Domain
 from nas.samplers.parameters import ParameterChooser, ParameterNotes
 from nas.samplers.view import SamplerFactory
@@ -29,20 +29,21 @@ from search_space.choices import RandomChooser, SpaceError
 from search_space.space import Space
 
 TRIES = 5
+"""Tournaments until a mutant is found that no trial has drawn."""
 
 
 @final
 @dataclass(frozen=True)
 class Evolution:
-    """Chooses a mutant of a good one among the newest networks.
+    """Choice of a mutant of the best network of a tournament.
 
     Attributes:
-        space: what to draw from.
-        population: newest complete trials that may have offspring; as many are drawn at random to begin with.
-        tournament: of which the best one has it, from 1 to `population`.
+        space: space of the architectures.
+        population: number of newest complete trials that can be parents, at least 1; as many first trials are random.
+        tournament: number of members of the population in a tournament, from 1 to `population`.
 
     Raises:
-        ValueError: a number out of range.
+        ValueError: a number is out of range.
     """
 
     space: Space
@@ -57,7 +58,7 @@ class Evolution:
             )
 
     def __call__(self, study: Study, trial: FrozenTrial, generator: random.Random) -> Architecture:
-        """A mutant that no trial has drawn before, where some tries find one."""
+        """Return a mutant, one that no trial has drawn if `TRIES` tournaments find one."""
         trials = [other for other in study.get_trials(deepcopy=False) if other.number != trial.number]
         complete = [other for other in trials if other.state == TrialState.COMPLETE]
         if len(complete) < self.population:
@@ -67,13 +68,13 @@ class Evolution:
         drawn = {frozenset(other.params.items()) for other in trials}
         for _ in range(TRIES):
             contest = generator.sample(range(self.population), self.tournament)
-            best = min(contest, key=lambda i: ranks[i])  # the sample is in random order already
-            mutant = self._mutant(newest[best], generator)
+            winner = min(contest, key=lambda i: ranks[i])  # the sample is in random order already
+            mutant = self._mutate(newest[winner], generator)
             if parameters(self.space, mutant) not in drawn:
                 break
         return mutant
 
-    def _mutant(self, parent: FrozenTrial, generator: random.Random) -> Architecture:
+    def _mutate(self, parent: FrozenTrial, generator: random.Random) -> Architecture:
         try:
             return self.space.mutate(self.space.sample(ParameterChooser(parent.params)), generator)
         except SpaceError:  # it has no neighbours
@@ -81,22 +82,22 @@ class Evolution:
 
 
 def parameters(space: Space, architecture: Architecture) -> frozenset[tuple[str, Any]]:
-    """The parameters of a trial that draws an architecture of a space."""
+    """Return the parameters of a trial that draws an architecture of a space."""
     notes = ParameterNotes(space.assignments(architecture))
     space.sample(notes)
     return frozenset(notes.params.items())
 
 
 def _losses(study: Study, trials: list[FrozenTrial]) -> NDArray[np.float64]:
-    """Values (n, m), all to be minimised."""
+    """Return the values (n, m) of trials with signs such that all are minimised."""
     signs = [1.0 if direction == StudyDirection.MINIMIZE else -1.0 for direction in study.directions]
     return np.array([trial.values for trial in trials], dtype=np.float64) * signs
 
 
 def make(domain: Domain, population: int = 20, tournament: int = 5) -> SamplerFactory:
-    """The sampler, made anew for each ask."""
+    """Return the factory of samplers."""
     return partial(_seeded, domain, Evolution(domain.space, population, tournament))
 
 
 def _seeded(domain: Domain, evolution: Evolution, seed: int) -> BaseSampler:
-    return WholeSampler(domain.space, evolution, seed)
+    return ArchitectureSampler(domain.space, evolution, seed)

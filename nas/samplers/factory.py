@@ -1,4 +1,4 @@
-"""From a sampler's specification to what makes it anew for every ask: a class of Optuna's, or a module of this room."""
+"""Factory of samplers: of one of Optuna's classes, of a module of this package, or of a dotted path."""
 
 from __future__ import annotations
 
@@ -21,28 +21,28 @@ SAMPLER = PluginKind("sampler.module", "nas.samplers", "make")
 
 @dataclass(frozen=True)
 class Domain:
-    """What a sampler of our own is made for.
+    """Space, objectives and limits that a sampler of our own is made for.
 
     Attributes:
-        space: what to draw from.
-        axes: the objectives, in the order in which the view tells them, with costs on their own scale.
-        limits: what a network may cost.
+        space: space of the architectures.
+        axes: the objectives, in the order of a trial's values in the view.
+        limits: largest costs allowed.
         costs: the cost that an objective is, by the objective's name, for those that are costs.
-        fits: whether a network can be trained on the slots that there are.
+        fits: returns whether a training step of a network fits into the memory of a slot.
     """
 
     space: Space
     axes: Sequence[Axis]
     limits: Limits = field(default_factory=Limits)
     costs: Mapping[str, str] = field(default_factory=lambda: {name: name for name in COSTS})
-    fits: Callable[[Architecture], bool] = lambda architecture: True  # noqa: ARG005 - wherever nobody says otherwise
+    fits: Callable[[Architecture], bool] = lambda architecture: True  # noqa: ARG005 - no limit on memory
 
 
 def sampler_factory(spec: SamplerSpec, domain: Domain) -> SamplerFactory:
-    """Makes the sampler of one ask from its seed.
+    """Return the factory of a sampler: a function that makes the sampler of one ask from its seed.
 
     Raises:
-        ValueError: there is no such sampler, or it takes no such option.
+        ValueError: there is no such sampler, it has no such option, or a value is out of range.
     """
     if spec.optuna_class is not None:
         return optuna_sampler(spec.optuna_class, spec.options)

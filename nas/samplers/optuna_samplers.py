@@ -1,4 +1,4 @@
-"""Optuna's samplers by the name of their class, made anew for every ask."""
+"""Factory of Optuna's samplers, by the name of their class."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from optuna.trial import FrozenTrial
 from nas.samplers.view import SamplerFactory
 
 
-class ParentsAnew(BaseGASampler):
-    """A genetic sampler whose parents follow from the trials alone.
+class StatelessParents(BaseGASampler):
+    """Mix-in for genetic samplers whose parents depend on the trials alone, for one ask.
 
-    Optuna's keep the parents of a generation in the study, and give them in another order the first time. A resumed
-    search, whose view starts without them, would draw other children than an unbroken one. Good for one ask.
+    Optuna's samplers cache the parents of a generation in the study, and return them in another order the first time.
+    A resumed search, whose view has no such cache, would draw other children than an unbroken one.
     """
 
     def get_parent_population(self, study: Study, generation: int) -> list[FrozenTrial]:
-        """The parents of `generation`, chosen generation by generation, in order of their numbers."""
+        """Return the parents of `generation`, selected generation by generation, in order of their numbers."""
         chosen: dict[int, list[FrozenTrial]] = self.__dict__.setdefault("_chosen", {0: []})
         for later in range(len(chosen), generation + 1):
             chosen[later] = sorted(self.select_parent(study, later), key=lambda trial: trial.number)
@@ -33,11 +33,11 @@ class ParentsAnew(BaseGASampler):
 
 
 def optuna_sampler(class_name: str, options: Mapping[str, Any]) -> SamplerFactory:
-    """Makes samplers of one of Optuna's classes from a seed.
+    """Return a function that makes a sampler of one of Optuna's classes from a seed.
 
     Args:
-        class_name: a class of `optuna.samplers`, such as `TPESampler`.
-        options: its other arguments.
+        class_name: name of a class of `optuna.samplers`, such as `TPESampler`.
+        options: its arguments besides the seed.
 
     Raises:
         ValueError: Optuna has no such sampler, or it takes no such option or no seed.
@@ -50,11 +50,11 @@ def optuna_sampler(class_name: str, options: Mapping[str, Any]) -> SamplerFactor
     if unknown:
         raise ValueError(f"{class_name} takes {sorted(known)}, got {unknown}")
     if issubclass(sampler, BaseGASampler):
-        sampler = type(sampler.__name__, (ParentsAnew, sampler), {})
+        sampler = type(sampler.__name__, (StatelessParents, sampler), {})
     return cast(SamplerFactory, partial(_make, sampler, dict(options)))
 
 
 def _make(sampler: type[BaseSampler], options: dict[str, Any], seed: int) -> BaseSampler:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)  # the user chose the sampler by name
+        warnings.simplefilter("ignore", ExperimentalWarning)  # the user chose the sampler
         return sampler(seed=seed, **options)  # type: ignore[call-arg]  # checked in optuna_sampler: the class takes a seed

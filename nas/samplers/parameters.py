@@ -1,4 +1,4 @@
-"""Between the choices of a space and the parameters of an Optuna trial."""
+"""Parameters of an Optuna trial for the choices of a space, and back."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ from search_space.choices import Value
 
 @final
 class TrialChooser:
-    """Every choice is a parameter of the trial, named by its path.
+    """Chooser that suggests every choice as a parameter of a trial, named by its path.
 
-    Evenly spaced integers become an integer parameter with a step; other ordered integers a parameter that counts
-    them from 0, so that their order is kept.
+    Evenly spaced integers become an integer parameter with a step. Other ordered integers become their index, which
+    keeps their order.
     """
 
     def __init__(self, trial: Trial) -> None:
         self._trial = trial
 
     def integer(self, path: str, options: tuple[int, ...]) -> int:
-        """One of `options`."""
+        """Suggest one of `options`."""
         if _evenly_spaced(options):
             return self._trial.suggest_int(path, options[0], options[-1], step=options[1] - options[0])
         return options[self._trial.suggest_int(path, 0, len(options) - 1)]
 
     def option(self, path: str, options: tuple[Value, ...]) -> Value:
-        """One of `options`."""
+        """Suggest one of `options`."""
         return cast(Value, self._trial.suggest_categorical(path, options))
 
 
 @final
 class ParameterNotes:
-    """Makes recorded choices, and notes the parameters of a trial that would make them too.
+    """Chooser that makes recorded choices, and notes the parameters of a trial that makes the same ones.
 
     Attributes:
-        params: the parameters by path.
-        distributions: what could be chosen, by path, as `TrialChooser` suggests it.
+        params: parameters by path.
+        distributions: their distributions by path, as `TrialChooser` suggests them.
     """
 
     def __init__(self, chosen: Mapping[str, Value]) -> None:
@@ -48,7 +48,7 @@ class ParameterNotes:
         self.distributions: dict[str, BaseDistribution] = {}
 
     def integer(self, path: str, options: tuple[int, ...]) -> int:
-        """The recorded one of `options`."""
+        """Return the recorded one of `options`."""
         value = int(self._chosen[path])
         if _evenly_spaced(options):
             self.params[path] = value
@@ -59,7 +59,7 @@ class ParameterNotes:
         return value
 
     def option(self, path: str, options: tuple[Value, ...]) -> Value:
-        """The recorded one of `options`."""
+        """Return the recorded one of `options`."""
         self.params[path] = self._chosen[path]
         self.distributions[path] = CategoricalDistribution(options)
         return self._chosen[path]
@@ -67,18 +67,18 @@ class ParameterNotes:
 
 @final
 class ParameterChooser:
-    """Makes the choices that the parameters of an earlier trial made; a KeyError where one of them is missing."""
+    """Chooser that makes the choices of a trial with these parameters; a missing one raises a KeyError."""
 
     def __init__(self, params: Mapping[str, Any]) -> None:
         self._params = params
 
     def integer(self, path: str, options: tuple[int, ...]) -> int:
-        """The one of `options` that the parameter stands for."""
+        """Return the one of `options` that the parameter stands for."""
         value = int(self._params[path])
         return value if _evenly_spaced(options) else options[value]
 
-    def option(self, path: str, options: tuple[Value, ...]) -> Value:  # noqa: ARG002 - any of them is its own parameter
-        """The parameter itself."""
+    def option(self, path: str, options: tuple[Value, ...]) -> Value:  # noqa: ARG002 - an option is its own parameter
+        """Return the parameter itself."""
         return cast(Value, self._params[path])
 
 

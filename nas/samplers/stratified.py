@@ -1,7 +1,7 @@
-"""Random networks whose costs are spread evenly over the logarithm: the baseline that knows costs, and nothing else.
+"""Stratified random sampling: networks whose costs are uniform on the logarithm; a baseline that uses costs alone.
 
-Drawing every choice uniformly crowds the networks where the space has most of them. Here ask after ask aims at another
-cost, in an order that covers the range evenly at every length, and takes the nearest of a handful of random networks.
+Uniform choices draw most networks at the costs where the space is densest. Here each draw has a target cost, from a
+low-discrepancy (golden ratio) sequence over the range, and takes the nearest of several random networks.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
-from nas.samplers.base import WholeSampler
+from nas.samplers.base import ArchitectureSampler
 from nas.samplers.factory import Domain
 from nas.samplers.view import SamplerFactory
 from search_space.architecture import Architecture
@@ -30,16 +30,16 @@ ANY_COST = "macs"
 
 @final
 @dataclass(frozen=True)
-class Strata:
-    """Chooses a random network near the cost that is next.
+class Stratified:
+    """Choice of a random network near the target cost of a trial.
 
     Attributes:
-        domain: what to draw from.
-        draws: random networks of which the nearest is taken, at least 1.
-        memo: parts of networks that were measured before.
+        domain: space, objectives and limits.
+        draws: number of random networks of which the nearest is taken, at least 1.
+        memo: costs of parts of networks measured before.
 
     Raises:
-        ValueError: no draw at all.
+        ValueError: `draws` is below 1.
     """
 
     domain: Domain
@@ -50,8 +50,8 @@ class Strata:
         if self.draws < 1:
             raise ValueError(f"sampler.options.draws must be at least 1, got {self.draws}")
 
-    def __call__(self, study: Study, trial: FrozenTrial, generator: random.Random) -> Architecture:  # noqa: ARG002 - whatever was told
-        """The nearest of some random networks to the cost that trial aims at."""
+    def __call__(self, study: Study, trial: FrozenTrial, generator: random.Random) -> Architecture:  # noqa: ARG002 - no result counts
+        """Return the random network nearest to the target cost of the trial, within the limits if one is."""
         chooser, name = RandomChooser(generator), self._cost()
         drawn = [self.domain.space.sample(chooser) for _ in range(self.draws)]
         costs = [self._costs(architecture) for architecture in drawn]
@@ -62,7 +62,7 @@ class Strata:
         return drawn[min(within, key=lambda i: (abs(logs[i] - target), i))]
 
     def _cost(self) -> str:
-        """The cost that is spread: that of the first objective that is one."""
+        """Return the cost that is stratified: the first objective that is a cost, or else MACs."""
         return next((self.domain.costs[a.name] for a in self.domain.axes if a.name in self.domain.costs), ANY_COST)
 
     def _costs(self, architecture: Architecture) -> Mapping[str, float]:
@@ -73,7 +73,7 @@ class Strata:
         return all(costs[name] <= limit for name, limit in self.domain.limits.by_cost().items())
 
     def _range(self, name: str, drawn: list[float]) -> tuple[float, float]:
-        """Logarithms of the least and the largest cost to aim at."""
+        """Return the logarithms of the least and the largest target cost."""
         axis = next((a for a in self.domain.axes if self.domain.costs.get(a.name) == name), None)
         low, high = (math.log10(axis.best), math.log10(axis.worst)) if axis else (min(drawn), max(drawn))
         limit = self.domain.limits.by_cost().get(name)
@@ -81,9 +81,9 @@ class Strata:
 
 
 def make(domain: Domain, draws: int = 32) -> SamplerFactory:
-    """The sampler, made anew for each ask."""
-    return partial(_seeded, domain, Strata(domain, draws))
+    """Return the factory of samplers."""
+    return partial(_seeded, domain, Stratified(domain, draws))
 
 
-def _seeded(domain: Domain, strata: Strata, seed: int) -> BaseSampler:
-    return WholeSampler(domain.space, strata, seed)
+def _seeded(domain: Domain, choose: Stratified, seed: int) -> BaseSampler:
+    return ArchitectureSampler(domain.space, choose, seed)

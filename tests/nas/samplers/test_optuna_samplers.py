@@ -10,7 +10,7 @@ from optuna.samplers import NSGAIISampler, TPESampler
 from optuna.trial import create_trial
 
 from nas.config.sampler import SamplerSpec
-from nas.samplers.optuna_samplers import ParentsAnew, optuna_sampler
+from nas.samplers.optuna_samplers import StatelessParents, optuna_sampler
 from nas.samplers.parameters import TrialChooser
 
 
@@ -65,7 +65,7 @@ def test_parents_do_not_depend_on_when_they_are_asked_for() -> None:
             )
         )
     sampler = optuna_sampler("NSGAIISampler", {"population_size": 10})(1)
-    assert isinstance(sampler, ParentsAnew)
+    assert isinstance(sampler, StatelessParents)
     assert isinstance(sampler, NSGAIISampler)
     first = [trial.number for trial in sampler.get_parent_population(study, 4)]
     later = [
