@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from file_runner import ROWS, FileRunner
+from rank_runners import ToyRanks
 from ray_here import ray_here
 from toy_runners import ToyRunner, toy_row
 
@@ -279,12 +280,13 @@ def test_a_training_sees_the_gpu_that_ray_gives_it_or_none(
 
 
 def test_a_job_over_two_devices_has_a_process_on_each(executor: Callable[..., RayExecutor], tmp_path: Path) -> None:
-    running = executor(ToyRunner(), devices_per_trial=2)
-    running.submit(Job(0, 1, {"does": "tell"}, 0, 0, 1, tmp_path / "0", devices=2), unheard)
+    """The ranks exchange numbers in each epoch: a job ends with rank zero, and a rank that did not would be cut off."""
+    running = executor(ToyRanks(), devices_per_trial=2)
+    running.submit(Job(0, 1, {}, 0, 0, 1, tmp_path / "0", devices=2), unheard)
     (outcome,) = drain(running)
     assert outcome.failure is None
     lines = (tmp_path / "0" / LOG_FILE).read_text().splitlines()
-    assert sorted(line for line in lines if line.startswith("device")) == ["device 0 deaf True", "device 1 deaf True"]
+    assert sorted(line for line in lines if line.startswith("rank")) == ["rank 0 of 2 sees 0", "rank 1 of 2 sees 1"]
     with pytest.raises(ClusterError, match="3 CPUs and 3 GPUs; the 1 that there are have 2 CPUs and 2 GPUs at most"):
         executor(ToyRunner(), devices_per_trial=3)
 
