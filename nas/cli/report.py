@@ -15,7 +15,7 @@ from nas.cli.app.replay import search_command
 from nas.cli.common.printing import Row, print_document
 from nas.cli.common.studies import reading, stored_environment, stored_settings, study_overrides
 from nas.config.commands import ReportConfig
-from nas.evaluation.retrain.files import written_results
+from nas.evaluation.retrain.files import trial_results
 from nas.jobs.files import write_text
 from nas.reports.html import Circumstances, render
 from nas.study.study import Study
@@ -53,7 +53,7 @@ def circumstances(study: Study, config: ReportConfig) -> Circumstances:
         config=stored,
         settings=yaml_text(stored) if stored else "",
         environment=stored_environment(study),
-        retrained=[result for result in written_results(study.folder) if result["seeds"]],
+        retrained=[result for result in trial_results(study.folder) if result["seeds"]],
     )
 
 

@@ -18,10 +18,10 @@ from nas.config.commands import RetrainConfig
 from nas.config.training import Recipe
 from nas.data import DataInfo, DataSpec, describe
 from nas.evaluation.driver import Rules, Trainings
-from nas.evaluation.retrain.files import FOLDER, TRIAL_FILE, seed_folder, trial_folder
-from nas.evaluation.retrain.results import check_settings, failed_clause, measured_seeds, network_document
-from nas.evaluation.retrain.runner import FullRunner
-from nas.evaluation.retrain.task import Task
+from nas.evaluation.retrain.files import FOLDER, TRIAL_FILE, seed_folder, seed_results, trial_folder
+from nas.evaluation.retrain.results import check_settings, failure_summary, network_document
+from nas.evaluation.retrain.runner import RetrainRunner
+from nas.evaluation.retrain.task import RetrainTask
 from nas.evaluation.trial_runner import TrialRunner
 from nas.jobs.files import write_json
 from nas.reports.trained import retrain_table
@@ -62,11 +62,11 @@ class _Plan:
     def folder(self, record: Record) -> Path:
         return trial_folder(self.reader.study.folder, record.number)
 
-    def tasks(self, seeds: int, allocation: DeviceAllocation) -> list[Task]:
+    def tasks(self, seeds: int, allocation: DeviceAllocation) -> list[RetrainTask]:
         """Seed by seed, so that a run cut short has measured every network on as many seeds."""
         found = [(record, self.folder(record), allocation(record.candidate.architecture)) for record in self.records]
         return [
-            Task(record, seed, seed_folder(folder, seed), devices)
+            RetrainTask(record, seed, seed_folder(folder, seed), devices)
             for seed in range(seeds)
             for record, folder, devices in found
         ]
@@ -88,7 +88,7 @@ def run(config: RetrainConfig) -> int:
         _prepare(plan, replace_other=config.replace)
         tasks = plan.tasks(config.seeds, allocation_of(plan.recipe, config.workers))
         data = settled_data(plan.data, plan.info, config.workers)
-        runner = FullRunner(TrialRunner(data, plan.recipe, config.workers.threads_per_slot))
+        runner = RetrainRunner(TrialRunner(data, plan.recipe, config.workers.threads_per_slot))
         retraining = Trainings(
             executor_for(runner, config.workers),
             tasks,
@@ -102,7 +102,7 @@ def run(config: RetrainConfig) -> int:
         networks = [_write_result(plan, record) for record in plan.records]
     document = {"study": study.name, "pick": config.pick, "training": asdict(plan.recipe), "networks": networks}
     print_document(document, config.format, retrain_table, retrain_rows)
-    failed = failed_clause(tasks, retraining.failures)
+    failed = failure_summary(tasks, retraining.failures)
     if failed:
         raise ValueError(f"every training must end for a result over all seeds, {failed}")
     _say_what_is_next(plan, reason)
@@ -141,7 +141,7 @@ def _prepare(plan: _Plan, *, replace_other: bool) -> None:
 
 def _write_result(plan: _Plan, record: Record) -> dict[str, Any]:
     folder = plan.folder(record)
-    document = network_document(record, plan.settings, measured_seeds(folder))
+    document = network_document(record, plan.settings, seed_results(folder))
     write_json(folder / TRIAL_FILE, {"study": plan.reader.study.name, **document, "environment": environment()})
     return document
 

@@ -1,4 +1,4 @@
-"""Carries out one job in the process that calls it: the one place where data, network and training meet."""
+"""Runner of one job of a search in the calling process; data, network and training meet here."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ from search_space.lowering import lower
 from search_space.network import Network, build
 
 VALIDATION_BATCH = {"cuda": 1024, "cpu": 256}
-"""Images a batch without gradients: on one core 5,000 images of 16×16 took 0.195 s in batches of 256, 0.337 of 1024."""
+"""Batch size without gradients: on one core 5,000 images of 16×16 took 0.195 s in batches of 256, 0.337 of 1024."""
 
 
 @dataclass(frozen=True)
 class TrialData:
-    """The loaders of one trial.
+    """Loaders of one trial.
 
     Attributes:
         train_loader: augmented batches of the training part.
-        val_loader: the validation part.
+        val_loader: batches of the validation part.
         classes: number of classes.
     """
 
@@ -47,13 +47,13 @@ class TrialData:
 
 @dataclass(frozen=True)
 class TrialRunner:
-    """Trains architectures on one data set with one recipe.
+    """Runner that trains architectures on one data set with one recipe.
 
     Attributes:
-        data: what to train and validate on.
-        recipe: how.
+        data: images to train and validate on.
+        recipe: optimizer, schedule and augmentation.
         threads: CPU threads of a job, at least 1.
-        accelerator: Lightning's name of the device, `auto` for a GPU where there is one.
+        accelerator: Lightning's name of the device; `auto` for a GPU if there is one.
     """
 
     data: DataSpec
@@ -62,7 +62,7 @@ class TrialRunner:
     accelerator: str = "auto"
 
     def __call__(self, job: Job, control: Control) -> Outcome:
-        """Run `job`; whatever goes wrong is its outcome's failure."""
+        """Run `job`; an expected error becomes its outcome's failure."""
         torch.set_num_threads(self.threads)
         try:
             data = self.load(job.seed, job.micro_batches)
@@ -71,7 +71,7 @@ class TrialRunner:
         return self.train_on(data, job, control)
 
     def train_on(self, data: ImageData, job: Job, control: Control) -> Outcome:
-        """Run `job` on loaders that are there already."""
+        """Run `job` on the given loaders."""
         torch.manual_seed(job.seed)
         graph = lower(Architecture.from_json(job.architecture))
         network = build(graph)
@@ -88,19 +88,23 @@ class TrialRunner:
         return self.data
 
     def reading(self, folder: Path) -> TrialRunner:
-        """The same runner on a machine that keeps the decoded images in `folder`."""
+        """Return the same runner for a machine with the decoded images in `folder`."""
         return replace(self, data=self.data.stored_in(folder))
 
     @property
     def device(self) -> str:
-        """Where this process keeps its images, as torch names it."""
+        """torch's name of the device that holds this process' images."""
         return "cuda" if self.accelerator != "cpu" and torch.cuda.is_available() else "cpu"
 
     def load(self, seed: int, micro_batches: int = 1) -> TrialData:
-        """The loaders of a training seeded by `seed`; one of several processes reads of images on disk its own alone.
+        """Return the loaders of a training; each of several ranks reads only its own share of images on disk.
+
+        Args:
+            seed: seed of the batch order and the augmentation.
+            micro_batches: number of parts of each training batch, at least 1.
 
         Raises:
-            DataError: the images can't be had.
+            DataError: the images can't be read.
         """
         device, ranks = self.device, Ranks.here()
         images, batch_size = load(self.data), self.recipe.batch_size
@@ -117,7 +121,7 @@ class TrialRunner:
 
 
 def _inherited(parent: Parent, graph: Graph, network: Network) -> dict[str, Tensor]:
-    """What a fresh network starts with; in the job's log stands how much of it its parent had learned.
+    """Return the initial weights of a network that inherits, and write the inherited share to the job's log.
 
     Raises:
         CheckpointError: the parent's checkpoint can't be read.
@@ -130,7 +134,7 @@ def _inherited(parent: Parent, graph: Graph, network: Network) -> dict[str, Tens
 
 
 def validation_batch(shape: tuple[int, int, int], batch_size: int, device: str) -> int:
-    """Images of (C, H, W) to take at once without gradients; of large ones no more than a training step takes.
+    """Return the batch size of images (C, H, W) without gradients, at most a training step's for large images.
 
     >>> validation_batch((3, 32, 32), 128, "cpu"), validation_batch((3, 224, 224), 128, "cpu")
     (256, 128)

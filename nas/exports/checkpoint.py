@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nas.evaluation.retrain.files import TRIAL_FILE, trial_folder
-from nas.evaluation.retrain.results import best_seed
+from nas.evaluation.retrain.files import TRIAL_FILE, best_seed, trial_folder
 from nas.jobs.files import read_json
 from nas.study.study import Study
 from nas.study.summary import inherited

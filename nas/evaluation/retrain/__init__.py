@@ -1,1 +1,1 @@
-"""The picked networks once more, in full and over several seeds, and the one look at the test part."""
+"""Retraining of picked networks in full over several seeds, and their single measurement on the test part."""

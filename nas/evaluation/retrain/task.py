@@ -1,4 +1,4 @@
-"""One retraining: a picked network with one seed."""
+"""Retraining of one network with one seed, as the driver of a list of trainings takes it."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nas.evaluation.retrain.files import measured
+from nas.evaluation.retrain.files import finished_result
 from nas.study.trial import Record
 
 
 @dataclass(frozen=True)
-class Task:
-    """One network with one seed.
+class RetrainTask:
+    """A picked network and a seed.
 
     Attributes:
         record: the trial that is retrained.
-        seed: seeds the initial weights, the batch order and the augmentation.
-        folder: where its checkpoints, its log and its result go.
-        devices: over how many devices it is trained; more than there are slots is all of them.
+        seed: seed of the initial weights, the batch order and the augmentation.
+        folder: folder of its checkpoints, log and result.
+        devices: number of devices that train it, at least 1; a number above that of the slots means all slots.
     """
 
     record: Record
@@ -34,15 +34,15 @@ class Task:
 
     @property
     def label(self) -> str:
-        """Trial and seed."""
+        """Trial and seed, for a log."""
         return f"trial {self.record.number} seed {self.seed}"
 
     @property
     def architecture(self) -> Mapping[str, Any]:
-        """The architecture's JSON form."""
+        """JSON form of the architecture."""
         return self.record.candidate.architecture
 
     @property
     def done(self) -> bool:
-        """Whether it is trained in full and measured, and its weights are there."""
-        return measured(self.folder) is not None
+        """True if it is trained in full and measured, and its weights exist."""
+        return finished_result(self.folder) is not None

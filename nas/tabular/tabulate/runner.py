@@ -13,7 +13,7 @@ import torch
 
 from nas.data import DataError, DataSpec, Part, load, load_test, plain_loader
 from nas.data.loader import TensorLoader
-from nas.evaluation.retrain.runner import measure
+from nas.evaluation.measurement import measure
 from nas.evaluation.trial_runner import TrialRunner, validation_batch
 from nas.jobs import Control, Epoch, Failure, FailureKind, Job, Outcome
 from nas.tabular.tabulate.task import Row, read_rows, write_rows

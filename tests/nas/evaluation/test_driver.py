@@ -11,7 +11,7 @@ from engine import EPOCHS, FakeExecutor, FakeHandle, candidate
 
 from nas.evaluation.driver import Rules, Trainings, TrainingsStoppedError, next_attempt
 from nas.evaluation.retrain.files import SEED_FILE, seed_folder, trial_folder
-from nas.evaluation.retrain.task import Task
+from nas.evaluation.retrain.task import RetrainTask
 from nas.jobs import Failure, Job, Outcome
 from nas.jobs.files import write_json
 from nas.study.training_state import TrainingState
@@ -33,16 +33,16 @@ class MeasuringExecutor(FakeExecutor):
         return outcome
 
 
-def tasks(study: Path, trials: int = 2, seeds: int = 2) -> list[Task]:
+def tasks(study: Path, trials: int = 2, seeds: int = 2) -> list[RetrainTask]:
     records = [Record(number, "complete", candidate(number), (), TrainingState(), {}, None) for number in range(trials)]
     return [
-        Task(record, seed, seed_folder(trial_folder(study, record.number), seed))
+        RetrainTask(record, seed, seed_folder(trial_folder(study, record.number), seed))
         for seed in range(seeds)
         for record in records
     ]
 
 
-def retraining(executor: FakeExecutor, todo: list[Task], retries: int = 2) -> Trainings:
+def retraining(executor: FakeExecutor, todo: list[RetrainTask], retries: int = 2) -> Trainings:
     return Trainings(executor, todo, Rules(EPOCHS, retries), latest=latest)
 
 

@@ -12,9 +12,9 @@ from engine import candidate
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, log_loss
 
 import nas
-from nas.evaluation.retrain.files import seed_folder, trial_folder
-from nas.evaluation.retrain.results import best_seed, check_settings, measured_seeds, network_document, spread
-from nas.evaluation.retrain.runner import measure
+from nas.evaluation.measurement import measure
+from nas.evaluation.retrain.files import best_seed, seed_folder, seed_results, trial_folder
+from nas.evaluation.retrain.results import check_settings, mean_and_sd, network_document
 from nas.jobs.files import read_json, write_json
 from nas.study.study import StudyMismatchError
 from nas.study.training_state import TrainingState
@@ -34,16 +34,16 @@ def leave(study: Path, *results: dict[str, Any]) -> Path:
 
 
 def test_mean_and_spread() -> None:
-    found = spread([0.9, 0.92, 0.97])
+    found = mean_and_sd([0.9, 0.92, 0.97])
     assert found == {"mean": pytest.approx(0.93), "sd": pytest.approx(math.sqrt(0.0026 / 2)), "n": 3}
-    assert spread([0.9]) == {"mean": 0.9, "sd": None, "n": 1}
-    assert spread([]) == {"mean": None, "sd": None, "n": 0}
+    assert mean_and_sd([0.9]) == {"mean": 0.9, "sd": None, "n": 1}
+    assert mean_and_sd([]) == {"mean": None, "sd": None, "n": 0}
 
 
 def test_a_document_has_every_seed_and_the_spread_over_them(tmp_path: Path) -> None:
     folder = leave(tmp_path, seed(10, 0.8, 0.7), seed(2, 0.6, 0.9))
     record = Record(7, "complete", candidate(7), (), TrainingState(), {"val_accuracy": 0.5}, None)
-    document = network_document(record, {"training": {"epochs": 3}}, measured_seeds(folder))
+    document = network_document(record, {"training": {"epochs": 3}}, seed_results(folder))
     assert [found["seed"] for found in document["seeds"]] == [2, 10]
     assert document["test_accuracy"] == {"mean": pytest.approx(0.8), "sd": pytest.approx(math.sqrt(0.02)), "n": 2}
     assert document["test_balanced_accuracy"]["mean"] == pytest.approx(0.4)

@@ -12,7 +12,7 @@ from engine import ONE, space_of
 
 from nas.config.training import Recipe
 from nas.data import DataSpec, ImageSet, load, load_test, plain_loader
-from nas.evaluation.retrain.runner import measure
+from nas.evaluation.measurement import measure
 from nas.evaluation.trial_runner import TrialRunner
 from nas.jobs import Epoch, Job
 from nas.tabular.tabulate.runner import TableRunner, take_evenly
