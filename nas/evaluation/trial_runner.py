@@ -93,7 +93,7 @@ class TrialRunner:
 
     @property
     def device(self) -> str:
-        """torch's name of the device that holds this process' images."""
+        """Device that holds this process' images, by torch's name."""
         return "cuda" if self.accelerator != "cpu" and torch.cuda.is_available() else "cpu"
 
     def load(self, seed: int, micro_batches: int = 1) -> TrialData:
