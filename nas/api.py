@@ -21,7 +21,7 @@ from torch import Tensor
 from nas.cli.app.compose import compose
 from nas.cli.common.studies import study_folder
 from nas.cli.search import conduct
-from nas.data import ImageData, hand_in, image_set
+from nas.data import ImageData, make_image_set, write_tensors
 from nas.study.summary import StudyReader
 
 DATA_FOLDER = "data"
@@ -53,6 +53,6 @@ def search(
     folder = study_folder(study, config.outputs)
     folder.mkdir(parents=True, exist_ok=True)
     stored = (folder / DATA_FOLDER).resolve()
-    hand_in(data, stored, None if test is None else image_set(*test, data.classes))
+    write_tensors(data, stored, None if test is None else make_image_set(*test, data.classes))
     found, _, _ = conduct(replace(config, study=str(folder), data=replace(config.data, path=str(stored))))
     return StudyReader(found).front_document()

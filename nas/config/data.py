@@ -6,12 +6,13 @@ Imports nothing heavy, so that a command line is checked in milliseconds.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 AUTO, ALWAYS, NEVER = "auto", "always", "never"
-SOURCES = ("digits", "parquet", "image_folder", "hub", "tensors")
+SOURCES = ("digits", "hub", "image_folder", "parquet", "tensors")
+"""Sources of this program; all take their settings from the fields below, none takes `options`."""
 
 
 @dataclass(frozen=True)
@@ -25,8 +26,9 @@ class DataSpec:
     Attributes:
         name: name of the image set, and part of the study's default name; with source `hub` also the data set's name
             on the Hugging Face Hub.
-        source: `digits` (embedded in scikit-learn), `parquet`, `image_folder` (one folder a class), `hub`, or
-            `tensors` (tensors from Python that `nas.api.search` wrote, already split).
+        source: `digits` (embedded in scikit-learn), `parquet`, `image_folder` (one folder a class), `hub`,
+            `tensors` (tensors from Python that `nas.api.search` wrote, already split), or the dotted path of a reader
+            of your own, such as `my_module.open_source`.
         path: folder, or for `parquet` also a single file, to read; None for `digits` and `hub`.
         hub_name: data set on the Hub as OWNER/NAME; read by `parquet` if no path is given, and by `hub` instead of
             `name`.
@@ -52,6 +54,7 @@ class DataSpec:
             streams sets that need more than a quarter of a training's memory. Learning curves do not depend on it.
         decode_workers: threads of one training that read or decode images ahead, at least 1; None divides the cores
             evenly among the trainings.
+        options: arguments of a reader of your own; the other sources take none.
 
     Raises:
         ValueError: a value outside its range, or a source without what it needs.
@@ -79,14 +82,17 @@ class DataSpec:
     cache_gib: float | None = None
     streaming: str = AUTO
     decode_workers: int | None = None
+    options: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._check_source()
         self._check_ranges()
 
     def _check_source(self) -> None:
-        if self.source not in SOURCES:
-            raise ValueError(f"data.source must be one of {', '.join(SOURCES)}, got {self.source!r}")
+        if self.source in SOURCES and self.options:
+            raise ValueError(
+                f"data.options are for a reader of your own, got source {self.source} and {sorted(self.options)}"
+            )
         if self.source == "hub" and not (self.hub_name or self.name):
             raise ValueError(
                 "data=hub needs the name of a data set on the Hugging Face Hub: "

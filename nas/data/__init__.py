@@ -1,7 +1,7 @@
 """Image sets, held on the device or streamed from disk; their splits and augmentation.
 
-The names below are this room's surface. They are imported when first used: a spec is checked without loading torch, and
-a warm cache is read without `datasets` or scikit-learn.
+The names below are this room's public interface. They are imported at first use: a configuration is checked without
+loading torch, and a warm cache is read without `datasets` or scikit-learn.
 """
 
 from __future__ import annotations
@@ -14,44 +14,49 @@ from nas.data.errors import DataError
 
 if TYPE_CHECKING:
     from nas.data.dataset import ImageSet, Part, StreamedSet
+    from nas.data.decode import Entry
     from nas.data.images import DataInfo, ImageData, describe, load, load_test
-    from nas.data.loader import TensorLoader, plain_loader, train_loader
-    from nas.data.placement import settle
-    from nas.data.tensor_files import hand_in
-    from nas.data.tensors import from_datamodule, from_tensors, image_set
+    from nas.data.loader import TensorLoader, evaluation_loader, train_loader
+    from nas.data.placement import resolve_streaming
+    from nas.data.readers import Source, SourcePart
+    from nas.data.tensors import from_datamodule, from_tensors, make_image_set, write_tensors
 
 __all__ = [
     "DataError",
     "DataInfo",
     "DataSpec",
+    "Entry",
     "ImageData",
     "ImageSet",
     "Part",
+    "Source",
+    "SourcePart",
     "StreamedSet",
     "TensorLoader",
     "describe",
+    "evaluation_loader",
     "from_datamodule",
     "from_tensors",
-    "hand_in",
-    "image_set",
     "load",
     "load_test",
-    "plain_loader",
-    "settle",
+    "make_image_set",
+    "resolve_streaming",
     "train_loader",
+    "write_tensors",
 ]
 
-_HOMES = {
+_MODULES = {
     **dict.fromkeys(("DataInfo", "ImageData", "describe", "load", "load_test"), "nas.data.images"),
-    **dict.fromkeys(("TensorLoader", "plain_loader", "train_loader"), "nas.data.loader"),
-    **dict.fromkeys(("from_datamodule", "from_tensors", "image_set"), "nas.data.tensors"),
+    **dict.fromkeys(("TensorLoader", "evaluation_loader", "train_loader"), "nas.data.loader"),
+    **dict.fromkeys(("from_datamodule", "from_tensors", "make_image_set", "write_tensors"), "nas.data.tensors"),
     **dict.fromkeys(("ImageSet", "Part", "StreamedSet"), "nas.data.dataset"),
-    "hand_in": "nas.data.tensor_files",
-    "settle": "nas.data.placement",
+    **dict.fromkeys(("Source", "SourcePart"), "nas.data.readers"),
+    "Entry": "nas.data.decode",
+    "resolve_streaming": "nas.data.placement",
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    return getattr(import_module(_MODULES[name]), name)

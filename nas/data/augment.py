@@ -14,10 +14,10 @@ from nas.config.data import DataSpec
 
 
 class BatchedCrop(kornia.RandomCrop):  # type: ignore[misc]  # kornia ships no types
-    """kornia's `RandomCrop`, cut in one indexing step.
+    """kornia's `RandomCrop` in one indexing step.
 
-    kornia cuts image by image: 9.7 ms for 2,048 digits of 8x8 against 0.9 ms so, 12.6 against 3.6 ms at 3x16x16 (one
-    core), and on a GPU it waits for every one. Draws and results are the same bit for bit.
+    kornia cuts image by image: 9.7 ms for 2,048 digits of 8x8 against 0.9 ms here, 12.6 against 3.6 ms at 3x16x16 (one
+    core), with one synchronisation an image on a GPU. Draws and results are the same bit for bit.
     """
 
     def apply_transform(
@@ -27,7 +27,7 @@ class BatchedCrop(kornia.RandomCrop):  # type: ignore[misc]  # kornia ships no t
         flags: dict[str, Any],
         transform: Tensor | None = None,  # noqa: ARG002 - kornia passes it
     ) -> Tensor:
-        """Cut every (C, h, w) window out of the padded (B, C, H, W) images."""
+        """Cut a (C, h, w) window out of each padded image of a (B, C, H, W) batch."""
         height, width = flags["size"]
         padded: Tensor = self.precrop_padding(input, None, flags)
         corners = params["src"][:, 0].to(padded.device, torch.long)  # (B, 2): x, y
@@ -35,10 +35,10 @@ class BatchedCrop(kornia.RandomCrop):  # type: ignore[misc]  # kornia ships no t
         return windows[torch.arange(len(padded), device=padded.device), :, corners[:, 1], corners[:, 0]]
 
 
-def augmentation(spec: DataSpec, shape: tuple[int, int, int]) -> torch.nn.Sequential:
-    """The augmentation that `spec` names, from (B, C, H, W) float to the same shape; empty where it names none.
+def make_augmentation(spec: DataSpec, shape: tuple[int, int, int]) -> torch.nn.Sequential:
+    """Return the augmentation of a configuration, from (B, C, H, W) float to the same shape; empty if it has none.
 
-    It is meant for normalised images: the border that a crop adds is 0, which is the mean colour.
+    Its input is normalised, so the border of 0 that a crop adds has the mean color.
 
     Args:
         spec: `crop_padding` and `flip` are read.
@@ -54,9 +54,9 @@ def augmentation(spec: DataSpec, shape: tuple[int, int, int]) -> torch.nn.Sequen
 
 @contextmanager
 def seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Draw from torch's global generators as if seeded with `seed`, and leave them as they were found.
+    """Seed torch's global generators for the block, and restore their state after it.
 
-    kornia draws from the global generators alone. Only the CPU's and that of `device` are touched.
+    kornia draws from the global generators alone. Only the CPU's and that of `device` are seeded.
     """
     cuda = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=cuda):

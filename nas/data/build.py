@@ -1,4 +1,4 @@
-"""Builds what the cache holds of a source, in one pass over its pictures and in bounded memory."""
+"""Building of a source's cache, in one pass over its pictures and in bounded memory."""
 
 from __future__ import annotations
 
@@ -14,22 +14,25 @@ from typing import BinaryIO, final
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.data.decode import Entry, Look, decode_all
+from nas.data.decode import Entry, PixelFormat, decode_all
 from nas.data.errors import DataError
 from nas.data.readers import Source, SourcePart
 from nas.data.statistics import Shape, moments
 
 RECORD = "meta.json"
 
+Fits = Callable[[Shape], bool]
+"""Whether the decoded images of all parts, each of (C, H, W), may be kept."""
+
 
 @dataclass(frozen=True)
 class PartRecord:
-    """What the record says of one part.
+    """Record of one cached part.
 
     Attributes:
         shape: (N, C, H, W).
-        fingerprint: SHA-256 of pixels, labels and class names, whichever way they are kept.
-        decoded: whether the decoded images are kept, and not the encoded ones or their paths.
+        fingerprint: SHA-256 of pixels, labels and class names, the same for decoded and encoded images.
+        decoded: whether decoded images are kept, rather than encoded ones or their paths.
         origin: as in `SourcePart`, of images that are kept encoded.
     """
 
@@ -39,32 +42,32 @@ class PartRecord:
     origin: str | None
 
 
-def write_source(source: Source, look: Look, folder: Path, limit: int) -> bool:
+def write_source(source: Source, target: PixelFormat, folder: Path, limit: int) -> bool:
     """Write labels, moments and pixels of every part into `folder`, and a record of them.
 
     Args:
-        source: what to write.
-        look: what its pictures are made to look like.
+        source: the source to write.
+        target: size and channels to convert its pictures to.
         folder: an empty folder.
-        limit: bytes that the decoded images of all parts may take; where they would take more, image files are kept by
-            their paths, and other pictures encoded as they came.
+        limit: bytes that the decoded images of all parts may take; above it, the paths of image files are kept, and
+            other pictures encoded as they are.
 
     Returns:
         Whether the images are kept decoded.
 
     Raises:
-        DataError: a picture that can't be decoded, or pictures of several sizes.
+        DataError: a picture can't be decoded, pictures differ in size, or the source is not as `Source` describes.
     """
     images = len(source.train.labels) + (0 if source.test is None else len(source.test.labels))
 
     def fits(shape: Shape) -> bool:
         return images * math.prod(shape) <= limit
 
-    train = _write_part(source.train, (source.classes, look), folder / "train", fits)
+    train = _write_part(PartWriter(source.train, source.classes, folder / "train", fits), target)
     test = None
     if source.test is not None and len(source.test.labels):
-        same_look = Look(look.resolution, train.shape[1])
-        test = _write_part(source.test, (source.classes, same_look), folder / "test", lambda _: train.decoded)
+        writer = PartWriter(source.test, source.classes, folder / "test", lambda _: train.decoded)
+        test = _write_part(writer, PixelFormat(target.resolution, train.shape[1]))
         if test.shape[1:] != train.shape[1:]:
             raise DataError(
                 f"images must be of one size unless data.resolution is set, "
@@ -72,7 +75,7 @@ def write_source(source: Source, look: Look, folder: Path, limit: int) -> bool:
             )
     record = {
         "classes": source.classes,
-        "resolution": look.resolution,
+        "resolution": target.resolution,
         "train": asdict(train),
         "test": asdict(test) if test else None,
     }
@@ -80,29 +83,36 @@ def write_source(source: Source, look: Look, folder: Path, limit: int) -> bool:
     return train.decoded
 
 
-def _write_part(
-    part: SourcePart, how: tuple[tuple[str, ...], Look], stem: Path, fits: Callable[[Shape], bool]
-) -> PartRecord:
-    classes, look = how
-    with _Writer(part, classes, stem, fits) as writer:
-        decode_all(part.entries, look, writer)
-        record = writer.record()
-    np.save(stem.with_name(f"{stem.name}_labels.npy"), part.labels)
-    return record
+def _write_part(writer: PartWriter, target: PixelFormat) -> PartRecord:
+    with writer:
+        decode_all(writer.part.entries, target, writer)
+        return writer.record()
 
 
 @final
-class _Writer:
-    """Takes the decoded pictures of one part in: a sink."""
+class PartWriter:
+    """Sink that writes the decoded pictures of one part."""
 
-    def __init__(self, part: SourcePart, classes: tuple[str, ...], stem: Path, fits: Callable[[Shape], bool]) -> None:
-        self._part = part
+    def __init__(self, part: SourcePart, classes: tuple[str, ...], stem: Path, fits: Fits) -> None:
+        """Check the labels; nothing is written before `begin`.
+
+        Args:
+            part: labels and encoded pictures.
+            classes: names of the classes.
+            stem: path that the names of all files begin with.
+            fits: whether decoded images of a shape may be kept.
+
+        Raises:
+            DataError: the part has no image, or labels that are not int64 or not of a class.
+        """
+        _check_labels(part.labels, classes)
+        self.part = part
         self._classes = classes
         self._stem = stem
         self._fits = fits
         self._file: BinaryIO | None = None
 
-    def __enter__(self) -> _Writer:
+    def __enter__(self) -> PartWriter:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -110,16 +120,16 @@ class _Writer:
             self._file.close()
 
     def begin(self, shape: Shape) -> None:
-        """Start anew with images of this shape."""
-        count = len(self._part.labels)
+        """Start, or restart, with images of (C, H, W)."""
+        count = len(self.part.labels)
         self._shape = (count, *shape)
         self._decoded = self._fits(shape)
         self._digest = hashlib.sha256(json.dumps([self._shape, self._classes]).encode())
-        self._digest.update(self._part.labels.astype("<i8").tobytes())
+        self._digest.update(self.part.labels.astype("<i8").tobytes())
         self._moments = np.empty((count, shape[0], 2), dtype=np.int64)
         self._ends = np.zeros(count + 1, dtype=np.int64)
         self._done = 0
-        # Written as a stream: a full disk then raises, where a memory map would end the process.
+        # Written as a stream: a full disk raises an error, whereas writing to a memory map ends the process.
         self.__exit__()
         self._file = self._path("images.npy" if self._decoded else "entries.bin").open("wb")
         if self._decoded:
@@ -127,9 +137,15 @@ class _Writer:
             np.lib.format.write_array_header_1_0(self._file, header)
 
     def add(self, entries: Sequence[Entry], images: NDArray[np.uint8]) -> None:
-        """Take the next pictures in."""
+        """Write the next pictures.
+
+        Raises:
+            DataError: there are more pictures than labels.
+        """
         assert self._file is not None
         rows = slice(self._done, self._done + len(entries))
+        if rows.stop > len(self.part.labels):
+            raise DataError(f"every image needs a label, got {rows.stop} or more and {len(self.part.labels)}")
         self._digest.update(images.data.cast("B"))
         self._moments[rows] = moments(images)
         if self._decoded:
@@ -141,20 +157,34 @@ class _Writer:
         self._done = rows.stop
 
     def record(self) -> PartRecord:
-        """Write what was found out on the way, and say what is there."""
-        assert self._done == len(self._part.labels)
+        """Write labels, moments and offsets, and return the part's record.
+
+        Raises:
+            DataError: there are fewer pictures than labels.
+        """
+        if self._done < len(self.part.labels):
+            raise DataError(f"every label needs an image, got {len(self.part.labels)} and {self._done}")
         self.__exit__()
+        np.save(self._path("labels.npy"), self.part.labels)
         np.save(self._path("moments.npy"), self._moments)
         if not self._decoded:
             np.save(self._path("ends.npy"), self._ends)
-        return PartRecord(self._shape, self._digest.hexdigest(), self._decoded, self._part.origin)
+        return PartRecord(self._shape, self._digest.hexdigest(), self._decoded, self.part.origin)
 
     def _content(self, entry: Entry) -> bytes:
-        """What is kept of an encoded picture: its path, or where not every one has one, the picture itself."""
-        if self._part.origin is None:
-            assert isinstance(entry.content, Path)
-            return os.fsencode(entry.content)
-        return entry.content if isinstance(entry.content, bytes) else entry.content.read_bytes()
+        """Return the bytes that are kept of an encoded picture: its path, or the picture itself if any has no path."""
+        if self.part.origin is not None:
+            return entry.content if isinstance(entry.content, bytes) else entry.content.read_bytes()
+        if isinstance(entry.content, bytes):
+            raise DataError(f"a source of pictures without files must have an origin, {entry.where} has no file")
+        return os.fsencode(entry.content)
 
     def _path(self, name: str) -> Path:
         return self._stem.with_name(f"{self._stem.name}_{name}")
+
+
+def _check_labels(labels: NDArray[np.int64], classes: tuple[str, ...]) -> None:
+    if labels.dtype != np.int64 or labels.ndim != 1 or not len(labels):
+        raise DataError(f"labels must be int64 (N,), one an image, got {labels.dtype} {labels.shape}")
+    if labels.min() < 0 or labels.max() >= len(classes):
+        raise DataError(f"labels must lie in [0, {len(classes)}), got {labels.min()} to {labels.max()}")

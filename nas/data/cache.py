@@ -1,4 +1,4 @@
-"""What is kept of a source on disk: built once, opened in milliseconds, never seen half-written."""
+"""Cache of decoded sources on disk: built once, opened in milliseconds, never seen half-written."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from nas.config.data import DataSpec
 from nas.data.build import RECORD, write_source
 from nas.data.cache_key import cache_key
-from nas.data.decode import Look
+from nas.data.decode import PixelFormat
 from nas.data.errors import DataError
 from nas.data.pixel_store import DecodedStore, EncodedStore, Store
 from nas.data.readers import open_source
@@ -29,19 +29,19 @@ from nas.jobs.files import temporary_folder
 CACHE_VARIABLE = "NAS_CACHE_DIR"
 STALE_SECONDS = 24 * 3600
 ENCODED = "-encoded"
-FREE_SHARE = 2
-"""Decoded images may take one part in so many of what is free on the cache's disk, unless data.cache_gib is set."""
+FREE_FRACTION = 2
+"""Decoded images may take one part in so many of the free space on the cache's disk, unless data.cache_gib is set."""
 
 
 @dataclass(frozen=True)
-class Stored:
-    """One part of a source.
+class CachedPart:
+    """Cached part of a source.
 
     Attributes:
-        pixels: the images, read from disk as they are used.
+        pixels: the images, read from disk at every use.
         labels: (N,) int64.
-        moments: (N, C, 2) int64: for each image and channel the sum of its pixels and of their squares, so that mean
-            and deviation of any subset are exact and cost nothing.
+        moments: (N, C, 2) int64: for each image and channel the sum of its pixels and of their squares, from which mean
+            and deviation of any subset follow exactly.
         fingerprint: SHA-256 of pixels, labels and class names.
     """
 
@@ -52,78 +52,80 @@ class Stored:
 
 
 @dataclass(frozen=True)
-class Kept:
-    """What is kept of a source.
+class CachedSource:
+    """Cached source.
 
     Attributes:
-        folder: where.
-        decoded: whether the decoded images are kept, and not the encoded ones or their paths.
+        folder: folder of the copy.
+        decoded: whether decoded images are kept, rather than encoded ones or their paths.
         classes: names of the classes.
         train: the training part.
-        test: the test part, where the source has one.
-        validation: the validation part, where the source has one; else it comes out of the training part.
+        test: the test part, None if the source has none.
+        validation: the validation part; None if it is cut from the training part.
     """
 
     folder: Path
     decoded: bool
     classes: tuple[str, ...]
-    train: Stored
-    test: Stored | None
-    validation: Stored | None = None
+    train: CachedPart
+    test: CachedPart | None
+    validation: CachedPart | None = None
 
     @property
-    def complete(self) -> bool:
-        """Whether the folder holds the images themselves, and not a list of files elsewhere."""
+    def self_contained(self) -> bool:
+        """True if the folder holds the images themselves rather than paths of files elsewhere."""
         return not (isinstance(self.train.pixels, EncodedStore) and self.train.pixels.origin is None)
 
 
 def cache_root(spec: DataSpec) -> Path:
-    """The folder that holds what is kept: `spec.cache`, else $NAS_CACHE_DIR, else the user's cache folder."""
+    """Return the folder of all cached sources: `spec.cache`, else $NAS_CACHE_DIR, else the user's cache folder."""
     named = spec.cache or os.environ.get(CACHE_VARIABLE)
     return Path(named).expanduser() if named else platformdirs.user_cache_path("inception-nas")
 
 
-def kept(spec: DataSpec) -> Kept:
-    """What is kept of the source of `spec`, built where the cache has no whole copy.
+def cached_source(spec: DataSpec) -> CachedSource:
+    """Open the cached copy of a source, and build it first if there is no complete one.
 
-    The decoded images are kept where they take no more than `spec.cache_gib`, or half of what is free on the disk; else
-    the encoded ones, or the paths of image files. Either copy is taken where it is there already; a `cache_gib` that
-    the decoded images fit in asks for those.
+    Decoded images are kept if they take no more than `spec.cache_gib`, or half of the free disk space; else the encoded
+    ones, or the paths of image files. An existing copy of either kind is opened; a `cache_gib` that the decoded images
+    fit in asks for those.
 
-    Processes may ask at the same time: each builds aside and one of them puts its copy in place, in one step.
+    Several processes may call this at the same time: each builds in a folder of its own, and one puts its copy in place
+    in one step.
 
     Raises:
         DataError: the source can't be read, or the cache can't be written.
+        PluginError: there is no such source, or it takes no such option.
     """
     if spec.source == "tensors":
-        return _handed_in(spec)
+        return _open_tensors(spec)
     folder = cache_root(spec) / f"{spec.slug}-{cache_key(spec)}"
-    return open_folder(folder) or _encoded(spec, folder) or _build(spec, folder)
+    return open_folder(folder) or _open_encoded(spec, folder) or _build(spec, folder)
 
 
-def _handed_in(spec: DataSpec) -> Kept:
+def _open_tensors(spec: DataSpec) -> CachedSource:
     assert spec.path is not None
     folder = Path(spec.path).expanduser()
     found = open_folder(folder)
     if found is None:
-        raise DataError(f"data.path must be a folder of images handed in from Python, whole and readable, got {folder}")
+        raise DataError(f"data.path must be a complete, readable folder of tensors from Python, got {folder}")
     return found
 
 
-def _encoded(spec: DataSpec, folder: Path) -> Kept | None:
-    found = open_folder(_beside(folder))
+def _open_encoded(spec: DataSpec, folder: Path) -> CachedSource | None:
+    found = open_folder(_encoded_folder(folder))
     if found is None or spec.cache_gib is None:
         return found
     size = sum(math.prod(part.pixels.shape) for part in (found.train, found.test) if part is not None)
     return None if size <= spec.cache_gib * 2**30 else found
 
 
-def _beside(folder: Path) -> Path:
+def _encoded_folder(folder: Path) -> Path:
     return folder.with_name(folder.name + ENCODED)
 
 
-def open_folder(folder: Path) -> Kept | None:
-    """The copy in `folder`; None where there is none, or one that is cut short or otherwise not as its record says."""
+def open_folder(folder: Path) -> CachedSource | None:
+    """Open the copy in `folder`; return None if there is none, or if it differs from its record."""
     try:
         record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
         train = _open_part(folder, "train", record)
@@ -131,7 +133,9 @@ def open_folder(folder: Path) -> Kept | None:
             part: _open_part(folder, part, record) for part in ("test", "validation") if record.get(part) is not None
         }
         classes = tuple(record["classes"])
-        return Kept(folder, _is_decoded(record), classes, train, optional.get("test"), optional.get("validation"))
+        return CachedSource(
+            folder, _is_decoded(record), classes, train, optional.get("test"), optional.get("validation")
+        )
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -140,14 +144,14 @@ def _is_decoded(record: dict[str, Any]) -> bool:
     return bool(record["train"].get("decoded", True))
 
 
-def _open_part(folder: Path, part: str, record: dict[str, Any]) -> Stored:
+def _open_part(folder: Path, part: str, record: dict[str, Any]) -> CachedPart:
     shape = tuple(record[part]["shape"])
     labels = np.load(folder / f"{part}_labels.npy", allow_pickle=False)
     moments = np.load(folder / f"{part}_moments.npy", allow_pickle=False)
     pixels = _open_pixels(folder, part, record, moments)
     if (pixels.shape, labels.shape, moments.shape) != (shape, shape[:1], (*shape[:2], 2)):
         raise ValueError(f"a cached array must have the recorded shape {shape}, got {pixels.shape}")
-    return Stored(pixels, labels, moments, record[part]["fingerprint"])
+    return CachedPart(pixels, labels, moments, record[part]["fingerprint"])
 
 
 def _open_pixels(folder: Path, part: str, record: dict[str, Any], moments: NDArray[np.int64]) -> Store:
@@ -157,15 +161,15 @@ def _open_pixels(folder: Path, part: str, record: dict[str, Any], moments: NDArr
     ends = np.load(folder / f"{part}_ends.npy", allow_pickle=False)
     shape, origin = tuple(record[part]["shape"]), record[part]["origin"]
     if ends.shape != (shape[0] + 1,) or ends[-1] != entries.stat().st_size:
-        raise ValueError(f"{entries} must hold what is recorded of it")
+        raise ValueError(f"{entries} must have the recorded size")
     return EncodedStore(entries, ends, origin, shape, record["resolution"], moments[..., 0])
 
 
-def _build(spec: DataSpec, folder: Path) -> Kept:
-    with open_source(spec) as source, aside(folder) as partial:
-        decoded = write_source(source, Look(spec.resolution, spec.channels), partial, _room(spec, partial))
-        target = folder if decoded else _beside(folder)
-        put_in_place(partial, target)
+def _build(spec: DataSpec, folder: Path) -> CachedSource:
+    with open_source(spec) as source, build_folder(folder) as partial:
+        decoded = write_source(source, PixelFormat(spec.resolution, spec.channels), partial, _limit(spec, partial))
+        target = folder if decoded else _encoded_folder(folder)
+        publish(partial, target)
     result = open_folder(target)
     if result is None:
         raise DataError(
@@ -174,20 +178,24 @@ def _build(spec: DataSpec, folder: Path) -> Kept:
     return result
 
 
-def _room(spec: DataSpec, folder: Path) -> int:
-    """Bytes that the decoded images may take."""
+def _limit(spec: DataSpec, folder: Path) -> int:
+    """Return the bytes that the decoded images may take."""
     if spec.cache_gib is not None:
         return int(spec.cache_gib * 2**30)
-    return shutil.disk_usage(folder).free // FREE_SHARE
+    return shutil.disk_usage(folder).free // FREE_FRACTION
 
 
 @contextmanager
-def aside(folder: Path) -> Iterator[Path]:
-    """A new folder beside `folder` to build in, removed at the end."""
+def build_folder(folder: Path) -> Iterator[Path]:
+    """Yield a temporary folder beside `folder` to build its content in; it is removed unless `publish` renames it.
+
+    Raises:
+        DataError: a file can't be written there.
+    """
     root = folder.parent
     try:
         root.mkdir(parents=True, exist_ok=True)
-        _sweep(root)
+        _remove_stale(root)
         with temporary_folder(root, f"{folder.name}-") as partial:
             yield partial
     except OSError as error:
@@ -197,21 +205,21 @@ def aside(folder: Path) -> Iterator[Path]:
         ) from error
 
 
-def _sweep(root: Path) -> None:
-    """Remove what killed processes left half-built a day or longer ago."""
+def _remove_stale(root: Path) -> None:
+    """Remove temporary folders of processes that were killed a day or longer ago."""
     for old in root.glob("*.partial"):
-        with suppress(FileNotFoundError):  # another process sweeps too
+        with suppress(FileNotFoundError):  # another process removes them too
             if time.time() - old.stat().st_mtime > STALE_SECONDS:
                 shutil.rmtree(old, ignore_errors=True)
 
 
-def put_in_place(partial: Path, folder: Path) -> None:
-    """Rename `partial` to `folder` in one step; a whole copy that another process put there meanwhile is kept."""
+def publish(partial: Path, folder: Path) -> None:
+    """Rename `partial` to `folder` in one step, unless another process has put a complete copy there meanwhile."""
     try:
         partial.rename(folder)
     except OSError:
         if open_folder(folder) is not None:
             return
-        # What stands there is damaged. Moved away first: a folder can't be renamed onto one that holds files.
+        # The copy in place is damaged. It is renamed first: a folder can't replace one that holds files.
         folder.rename(partial.with_suffix(".damaged.partial"))
         partial.rename(folder)

@@ -1,4 +1,4 @@
-"""The labelled images of one part: held in memory, or streamed from disk in batches."""
+"""Labelled images of one part: held in memory, or streamed from disk in batches."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from nas.data.statistics import Shape
 
 CPU = torch.device("cpu")
 AHEAD = 2
-"""Chunks that are read or decoded beside the one in use."""
+"""Chunks that are read or decoded ahead of the one in use."""
 SLABS = 2
-"""Pieces that a chunk is cut into for each thread, so that none waits long for the slowest."""
+"""Slabs of a chunk for each thread: with several, no thread waits long for the slowest."""
 LARGEST_SLAB = 64
-"""Images in one of them, at most."""
+"""Largest number of images in a slab."""
 
 Runs = Callable[[int], Sequence[slice]]
-"""Which rows of a chunk of so many images anyone will look at, in order."""
+"""From the number of images in a chunk to the rows that are needed, as ascending slices."""
 
 Indices = NDArray[np.int64]  # (n,)
 RawBatch = tuple[Tensor, Tensor]
@@ -37,14 +37,14 @@ RawBatch = tuple[Tensor, Tensor]
 
 
 def blocks(part: Part) -> Iterator[NDArray[np.uint8]]:
-    """All images of a part in their order, a few megabytes at a time: (n, C, H, W)."""
+    """Yield all images of a part in their order, a few megabytes at a time: (n, C, H, W)."""
     size = max(1, min(BLOCK, BLOCK_BYTES // math.prod(part.shape)))
     for images, _ in part.on(CPU).chunks(torch.arange(len(part)), size):
         yield images.numpy()
 
 
 class Part(Protocol):
-    """Labelled images of one part, wherever they are."""
+    """Labelled images of one part, in memory or on disk."""
 
     @property
     def labels(self) -> Tensor:
@@ -57,26 +57,26 @@ class Part(Protocol):
         ...
 
     def __len__(self) -> int:
-        """Number of images, N."""
+        """Return the number of images, N."""
         ...
 
     def take(self, rows: Indices) -> ImageSet:
-        """The images at `rows`, in memory."""
+        """Return the images at `rows`, in memory."""
         ...
 
     def on(self, device: torch.device) -> Part:
-        """The same part, whose chunks come out on `device`."""
+        """Return the same part with its chunks on `device`."""
         ...
 
-    def only(self, needed: Runs) -> Part:
-        """The same part, whose chunks may have anything in the rows that are not needed."""
+    def restricted_to(self, needed: Runs) -> Part:
+        """Return the same part, in whose chunks the rows that are not needed are undefined."""
         ...
 
     def chunks(self, order: Tensor, size: int) -> Iterator[RawBatch]:
-        """The images at `order` (n,), `size` at a time.
+        """Yield the images at `order` (n,) in chunks of `size`.
 
         Raises:
-            DataError: an image that can't be read any more; names it.
+            DataError: an image can't be read any more; the message names it.
         """
         ...
 
@@ -113,19 +113,19 @@ class ImageSet:
         return channels, height, width
 
     def take(self, rows: Indices) -> ImageSet:
-        """The images at `rows`."""
+        """Return the images at `rows`."""
         return ImageSet(self.images[rows], self.labels[rows])
 
     def on(self, device: torch.device) -> ImageSet:
-        """The same images in the memory of `device`."""
+        """Return the same images in the memory of `device`."""
         return ImageSet(self.images.to(device), self.labels.to(device))
 
-    def only(self, needed: Runs) -> ImageSet:  # noqa: ARG002 - the protocol's: all of them are there anyway
-        """The same images."""
+    def restricted_to(self, needed: Runs) -> ImageSet:  # noqa: ARG002 - of the protocol; all images are in memory
+        """Return the same images."""
         return self
 
     def chunks(self, order: Tensor, size: int) -> Iterator[RawBatch]:
-        """The images at `order` (n,), `size` at a time."""
+        """Yield the images at `order` (n,) in chunks of `size`."""
         for chunk in torch.split(order.to(self.images.device), size):
             yield self.images[chunk], self.labels[chunk]
 
@@ -133,19 +133,19 @@ class ImageSet:
 @final
 @dataclass(frozen=True, eq=False)
 class StreamedSet:
-    """Labelled images on disk, read or decoded by threads a few chunks ahead of their use.
+    """Labelled images on disk that threads read or decode a few chunks ahead.
 
-    Threads, not processes: Pillow decodes and the system reads outside Python's lock, and a training's process may have
-    no children. At most `AHEAD` + 2 chunks are in memory (those that are being read, and the one in use, which its user
-    lets go of after asking for the next), and beside them a picture in its full size for each thread.
+    Threads rather than processes: Pillow decodes and the system reads outside Python's lock, and a training's process
+    may have no children. At most `AHEAD` + 2 chunks are in memory (those being read, and the one in use, which is
+    released after the next is requested), and one picture in its full size for each thread.
 
     Attributes:
-        store: where the pixels lie.
-        rows: (N,) which of its images are this part's.
-        labels: (N,) int64, of those.
-        threads: how many read, at least 1.
-        device: where the chunks come out.
-        needed: which rows of a chunk are read, the others being zeros; None for all.
+        store: pixels of the image set.
+        rows: (N,) indices of this part's images in the store.
+        labels: (N,) int64.
+        threads: threads that read, at least 1.
+        device: device of the chunks.
+        needed: rows of a chunk that are read, the others being zeros; None for all.
     """
 
     store: Store
@@ -170,23 +170,23 @@ class StreamedSet:
         return self.store.shape[1:]
 
     def take(self, rows: Indices) -> ImageSet:
-        """The images at `rows`, in memory."""
-        with _reading(self.threads) as pool:
-            images = replace(self, needed=None)._begin(pool, self.rows[rows]).whole()
+        """Return the images at `rows`, in memory."""
+        with _reader_pool(self.threads) as pool:
+            images = replace(self, needed=None)._begin(pool, self.rows[rows]).result()
         return ImageSet(images.to(self.device), self.labels[torch.from_numpy(np.asarray(rows))].to(self.device))
 
     def on(self, device: torch.device) -> StreamedSet:
-        """The same images, whose chunks come out on `device`."""
+        """Return the same images with their chunks on `device`."""
         return replace(self, labels=self.labels.to(device), device=device)
 
-    def only(self, needed: Runs) -> StreamedSet:
-        """The same images, of whose chunks nothing else is read than what is needed."""
+    def restricted_to(self, needed: Runs) -> StreamedSet:
+        """Return the same images; of a chunk only the needed rows are read."""
         return replace(self, needed=needed)
 
     def chunks(self, order: Tensor, size: int) -> Iterator[RawBatch]:
-        """The images at `order` (n,), `size` at a time."""
+        """Yield the images at `order` (n,) in chunks of `size`."""
         begun: deque[tuple[_Chunk, Tensor]] = deque()
-        with _reading(self.threads) as pool:
+        with _reader_pool(self.threads) as pool:
             for indices in torch.split(order, size):
                 begun.append((self._begin(pool, self.rows[indices.numpy()]), indices))
                 if len(begun) > AHEAD:
@@ -205,28 +205,28 @@ class StreamedSet:
         return _Chunk(images, [pool.submit(self.store.read, rows[slab], out[slab]) for slab in slabs])
 
     def _finish(self, chunk: _Chunk, indices: Tensor) -> RawBatch:
-        # From pinned memory the copy runs beside what the device is doing.
-        images = chunk.whole().to(self.device, non_blocking=True)
+        # From pinned memory the copy overlaps with the work of the device.
+        images = chunk.result().to(self.device, non_blocking=True)
         return images, self.labels[indices.to(self.device)]
 
 
 @dataclass(frozen=True, eq=False)
 class _Chunk:
-    """Images that threads are writing to, slab by slab."""
+    """Images that threads fill slab by slab."""
 
     images: Tensor
     slabs: list[Future[None]]
 
-    def whole(self) -> Tensor:
-        """The images, once they are all there; the first error in their order, if there was one."""
+    def result(self) -> Tensor:
+        """Return the images once all are read; raise the first error in their order."""
         for slab in self.slabs:
             slab.result()
         return self.images
 
 
 @contextmanager
-def _reading(threads: int) -> Iterator[ThreadPoolExecutor]:
-    """Threads that read; at the end, also after an error or a pass given up midway, nothing is read any more."""
+def _reader_pool(threads: int) -> Iterator[ThreadPoolExecutor]:
+    """Yield a pool of reader threads; at the end of the block, also after an error, pending reads are cancelled."""
     pool = ThreadPoolExecutor(threads, thread_name_prefix="images")
     try:
         yield pool

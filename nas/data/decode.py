@@ -1,4 +1,4 @@
-"""From encoded pictures to uint8 arrays: colour, alpha, depth and size settled for each picture with Pillow."""
+"""Decoding of pictures to uint8 arrays with Pillow: color, transparency, bit depth and size."""
 
 from __future__ import annotations
 
@@ -23,28 +23,28 @@ from nas.data.statistics import Shape
 Pixels = NDArray[np.uint8]  # (C, H, W)
 GREY_MODES = frozenset({"1", "L", "LA", "La"})
 AHEAD = 4
-"""Pictures that are being decoded, or wait to be taken, for each thread."""
+"""Pictures for each thread that are being decoded or wait to be consumed."""
 DRAFT = 3
-"""A photograph of 4000 x 3000 comes to 224 x 224 in 19 ms so, in 108 in full, with pixels at most 2 of 255 apart."""
+"""With it, a JPEG of 4000 x 3000 decodes to 224 x 224 in 19 ms instead of 108; pixels differ by at most 2 of 255."""
 BLOCK, BLOCK_BYTES = 1024, 4 * 2**20
-"""Pictures, and bytes of them, that are handed on at once; one picture at least."""
+"""Pictures, and bytes of them, that are passed to a sink at once; at least one picture."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One encoded picture: the bytes of a file, or the path of one; `where` names it in an error."""
+    """One encoded picture: the content of an image file, or its path; `where` names it in an error."""
 
     where: str
     content: bytes | Path
 
 
 @dataclass(frozen=True)
-class Look:
-    """What all pictures of a set are made to look like.
+class PixelFormat:
+    """Size and channels that all pictures of a set are converted to.
 
     Attributes:
-        resolution: side of the square in pixels, None to keep the size that all pictures then share.
-        channels: 1 or 3; None for 1 where every picture is grey, else 3.
+        resolution: side of the square in pixels; None keeps the size, which must be the same for all pictures.
+        channels: 1 or 3; None is 1 if every picture is grey, and else 3.
     """
 
     resolution: int | None = None
@@ -52,41 +52,40 @@ class Look:
 
 
 class Sink(Protocol):
-    """Takes decoded pictures in, a block after the other."""
+    """Consumer of decoded pictures, block by block."""
 
     def begin(self, shape: Shape) -> None:
-        """Pictures of (C, H, W) will come; called again, for all from the first on, where colour turned up late."""
+        """Prepare for pictures of (C, H, W); a second call restarts from the first picture, now in color."""
         ...
 
     def add(self, entries: Sequence[Entry], images: NDArray[np.uint8]) -> None:
-        """Take the next pictures: encoded, and decoded (n, C, H, W)."""
+        """Consume the next pictures: encoded, and decoded (n, C, H, W)."""
         ...
 
 
-def decode_all(entries: Iterable[Entry], look: Look, sink: Sink) -> None:
+def decode_all(entries: Iterable[Entry], target: PixelFormat, sink: Sink) -> None:
     """Decode all entries into `sink`, in their order.
 
     A few pictures for each thread and a block of `BLOCK_BYTES` are in memory at a time, so a set may be larger than the
     memory.
 
     Args:
-        entries: the pictures, at least one; gone through twice where colour turns up after grey ones, so not a one-time
-            iterator.
-        look: the size and channels to bring them to.
-        sink: where they go.
+        entries: the pictures, at least one; iterated twice if a color picture follows grey ones, so not an iterator.
+        target: size and channels to convert to.
+        sink: consumer of the pictures.
 
     Raises:
-        DataError: a picture that can't be decoded, or of another size than the first with no resolution set.
+        DataError: a picture can't be decoded, or its size differs from the first one's and no resolution is set.
     """
-    if not _pass(entries, look, sink):
-        _pass(entries, Look(look.resolution, channels=3), sink)
+    if not _pass(entries, target, sink):
+        _pass(entries, PixelFormat(target.resolution, channels=3), sink)
 
 
-def _pass(entries: Iterable[Entry], look: Look, sink: Sink) -> bool:
-    """One pass; False where colour turned up after grey pictures had been taken in."""
+def _pass(entries: Iterable[Entry], target: PixelFormat, sink: Sink) -> bool:
+    """Decode in one pass; return False if a color picture followed grey ones that were already consumed."""
     first: tuple[str, Shape] | None = None
-    # Closed at once where the pass is given up, so that no thread decodes for nobody.
-    with closing(_decoded(entries, look)) as decoded:
+    # Closed at once if the pass ends early, so that no thread decodes in vain.
+    with closing(_decoded(entries, target)) as decoded:
         for block in _blocks(decoded):
             if first is None:
                 first = block[0][0].where, _shape(block[0][1])
@@ -123,9 +122,9 @@ def _size(shape: Shape) -> str:
     return f"{shape[2]}x{shape[1]}"
 
 
-def _decoded(entries: Iterable[Entry], look: Look) -> Generator[tuple[Entry, Pixels]]:
-    """Every entry with its pixels, in order; Pillow decodes outside Python's lock, so a thread for each core pays."""
-    channels = look.channels
+def _decoded(entries: Iterable[Entry], target: PixelFormat) -> Generator[tuple[Entry, Pixels]]:
+    """Yield every entry with its pixels, in order; one thread a core, as Pillow decodes outside Python's lock."""
+    channels = target.channels
     threads = os.cpu_count() or 1
     begun: deque[tuple[Entry, Future[Pixels]]] = deque()
     todo = iter(entries)
@@ -133,33 +132,33 @@ def _decoded(entries: Iterable[Entry], look: Look) -> Generator[tuple[Entry, Pix
     try:
         while True:
             for entry in islice(todo, AHEAD * threads - len(begun)):
-                begun.append((entry, pool.submit(decode, entry, Look(look.resolution, channels))))
+                begun.append((entry, pool.submit(decode, entry, PixelFormat(target.resolution, channels))))
             if not begun:
                 return
             entry, future = begun.popleft()
             pixels = future.result()
-            # Once a picture has colour, all after it are RGB.
+            # After the first color picture, all are RGB.
             channels = channels or (3 if len(pixels) == 3 else None)
             yield entry, pixels if channels in {None, len(pixels)} else np.repeat(pixels, 3, axis=0)
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def decode(entry: Entry, look: Look) -> Pixels:
-    """One picture as uint8 (C, H, W).
+def decode(entry: Entry, target: PixelFormat) -> Pixels:
+    """Decode one picture to uint8 (C, H, W).
 
-    An EXIF rotation is carried out, transparency is laid over white, 16-bit grey is scaled to 8 bits. With a
-    resolution, the middle square is brought to it with Pillow's Lanczos filter, whose support grows with the reduction
-    and so keeps fine patterns from aliasing. A JPEG that is much larger is decoded at a half, a quarter or an eighth
-    of its size, as long as that leaves `DRAFT` times the resolution.
+    EXIF rotation is applied, transparency is composed over white, 16-bit grey is scaled to 8 bits. With a resolution,
+    the central square is resized with Pillow's Lanczos filter, whose support grows with the reduction and so avoids
+    aliasing. A much larger JPEG is decoded at a half, a quarter or an eighth of its size, as long as that leaves
+    `DRAFT` times the resolution.
 
     Raises:
-        DataError: the picture can't be read, or its pixels have no known scale.
+        DataError: the picture can't be read, or its pixels have more than 16 bits.
     """
     try:
         with _open(entry.content) as opened:
-            if look.resolution is not None:
-                opened.draft(None, (DRAFT * look.resolution, DRAFT * look.resolution))  # of a JPEG alone
+            if target.resolution is not None:
+                opened.draft(None, (DRAFT * target.resolution, DRAFT * target.resolution))  # affects JPEG only
             image = ImageOps.exif_transpose(opened)
     except FileNotFoundError:
         raise DataError(f"every image must be a readable file, {entry.where} is gone") from None
@@ -167,9 +166,9 @@ def decode(entry: Entry, look: Look) -> Pixels:
         raise DataError(f"every image must be one that Pillow can read, {entry.where} is not an image") from None
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
         raise DataError(f"every image must decode, {entry.where} is corrupt: {error}") from error
-    image = _flatten(image, look.channels, entry.where)
-    if look.resolution is not None and image.size != (look.resolution, look.resolution):
-        image = ImageOps.fit(image, (look.resolution, look.resolution), Image.Resampling.LANCZOS)
+    image = _flatten(image, target.channels, entry.where)
+    if target.resolution is not None and image.size != (target.resolution, target.resolution):
+        image = ImageOps.fit(image, (target.resolution, target.resolution), Image.Resampling.LANCZOS)
     pixels = np.asarray(image, dtype=np.uint8)
     return pixels[None] if pixels.ndim == 2 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
@@ -179,7 +178,7 @@ def _open(content: bytes | Path) -> Image.Image:
 
 
 def _flatten(image: Image.Image, channels: int | None, where: str) -> Image.Image:
-    """The image as 8-bit grey (`L`) or `RGB`, transparency over white."""
+    """Convert an image to 8-bit grey (`L`) or `RGB`, with transparency over white."""
     if image.mode.startswith("I;16"):
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     if image.mode in {"I", "F"}:

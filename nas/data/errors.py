@@ -1,7 +1,7 @@
-"""The one error of this room."""
+"""Error of this room."""
 
 from __future__ import annotations
 
 
 class DataError(ValueError):
-    """Images that can't be had, in one line that a person can act on."""
+    """Images that can't be read, split or cached; the message says in one line what to change."""

@@ -1,4 +1,4 @@
-"""Which files a folder's images lie in, found without opening any."""
+"""Files of an image folder or of Parquet shards, found without opening them."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ IMAGE_SUFFIXES = frozenset(
 
 @dataclass(frozen=True)
 class ClassFiles:
-    """The images of one class in one part: listed whenever they are asked for, as there may be millions of them all."""
+    """Image files of one class in one part; listed at every request, as a set may have millions."""
 
     name: str
     folder: Path
 
     def files(self) -> list[str]:
-        """All images below the folder, hidden ones left out, in an order that is the same on every machine."""
+        """Return the images below the folder, without hidden ones, in an order that is the same on every machine."""
         return sorted(self._found(), key=lambda file: file.split(os.sep))
 
-    def holds_any(self) -> bool:
-        """Whether there is an image."""
+    def has_images(self) -> bool:
+        """Return whether there is an image."""
         return next(self._found(), None) is not None
 
     def _found(self) -> Iterator[str]:
@@ -40,7 +40,7 @@ class ClassFiles:
 
 @dataclass(frozen=True)
 class FolderParts:
-    """An image folder: its classes' files, and those of its test part where it has one."""
+    """Image files of a folder by class, and those of its test part if it has one."""
 
     train: tuple[ClassFiles, ...]
     test: tuple[ClassFiles, ...] | None
@@ -48,17 +48,17 @@ class FolderParts:
 
 @dataclass(frozen=True)
 class ParquetParts:
-    """The Parquet files of the training part, and of the test part where there is one."""
+    """Parquet files of the training part, and of the test part if there is one."""
 
     train: tuple[Path, ...]
     test: tuple[Path, ...]
 
 
-def root_of(spec: DataSpec) -> Path:
-    """The folder or file that `spec.path` names, absolute.
+def source_path(spec: DataSpec) -> Path:
+    """Return `spec.path` as an absolute path.
 
     Raises:
-        DataError: there is nothing at that path.
+        DataError: the path doesn't exist.
     """
     assert spec.path is not None
     path = Path(spec.path).expanduser().resolve()
@@ -68,14 +68,14 @@ def root_of(spec: DataSpec) -> Path:
 
 
 def parquet_files(spec: DataSpec) -> ParquetParts:
-    """The Parquet files at `spec.path`, told apart by file names or subfolders that begin with the split's name.
+    """Find the Parquet files at `spec.path`; a part's file names or subfolders begin with the split's name.
 
-    Where no name says `train` or `test`, all files are the training part.
+    If no name begins with the name of either split, all files are the training part.
 
     Raises:
-        DataError: no Parquet file there, or none of the training part.
+        DataError: no Parquet file at the path, or none of the training part.
     """
-    root = root_of(spec)
+    root = source_path(spec)
     if root.is_file():
         return ParquetParts(train=(root,), test=())
     files = sorted(root.rglob("*.parquet"))
@@ -93,7 +93,7 @@ def parquet_files(spec: DataSpec) -> ParquetParts:
             f"data.path must hold the training part, no Parquet file in {root} begins with {spec.train_split!r} "
             f"(set data.train_split)"
         )
-    _tell_ignored(file.name for file in files if file not in {*train, *test})
+    _warn_ignored(file.name for file in files if file not in {*train, *test})
     return ParquetParts(train, test)
 
 
@@ -102,21 +102,21 @@ def _belongs(file: Path, part: str) -> bool:
 
 
 def image_folder_files(spec: DataSpec) -> FolderParts:
-    """The images at `spec.path`: a subfolder a class, or such subfolders inside `train/` and, if it is there, `test/`.
+    """Find the images at `spec.path`: one subfolder a class, or such subfolders in `train/` and, if it exists, `test/`.
 
     Raises:
-        DataError: no class folder, no image, or a test class that isn't trained on.
+        DataError: no class folder, no image, or a test class without training images.
     """
-    root = root_of(spec)
+    root = source_path(spec)
     if not root.is_dir():
         raise DataError(f"data.path must be a folder with one subfolder a class, got the file {root}")
     train_root = root / spec.train_split
-    # A class may itself be called `train`; then it holds images, not folders of them.
+    # A class may be called `train`; then it holds images, not folders of images.
     if not _subfolders(train_root):
         return FolderParts(_classes(root), None)
     train = _classes(train_root)
     test_root = root / (spec.test_split or "test")
-    _tell_ignored(folder.name for folder in _subfolders(root) if folder not in {train_root, test_root})
+    _warn_ignored(folder.name for folder in _subfolders(root) if folder not in {train_root, test_root})
     if not test_root.is_dir():
         if spec.test_split:
             raise DataError(f"data.test_split must name a folder in {root}, there is no {spec.test_split!r}")
@@ -138,7 +138,7 @@ def _classes(root: Path) -> tuple[ClassFiles, ...]:
     found = tuple(ClassFiles(folder.name, folder) for folder in _subfolders(root))
     if not found:
         raise DataError(f"an image folder must hold one subfolder a class, found none in {root}")
-    if not any(c.holds_any() for c in found):
+    if not any(c.has_images() for c in found):
         raise DataError(f"an image folder must hold images ({' '.join(sorted(IMAGE_SUFFIXES))}), found none in {root}")
     return found
 
@@ -147,7 +147,7 @@ def _is_image(name: str) -> bool:
     return not name.startswith(".") and os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES
 
 
-def _tell_ignored(names: Iterator[str]) -> None:
+def _warn_ignored(names: Iterator[str]) -> None:
     ignored = sorted(names)
     if ignored:
         log.warning("not read, as they belong neither to the training nor to the test part: %s", ", ".join(ignored))

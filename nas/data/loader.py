@@ -1,4 +1,4 @@
-"""Batches from a set of images, whether it lives on the device as a whole or is streamed there: the very same ones."""
+"""Batches of an image set, the same whether it is held on the device or streamed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from nas.config.data import DataSpec
-from nas.data.augment import augmentation, seeded
+from nas.data.augment import make_augmentation, seeded
 from nas.data.dataset import Part
 from nas.data.errors import DataError
 from nas.data.images import ImageData
@@ -18,34 +18,33 @@ from nas.data.statistics import Shape
 
 Batch = tuple[Tensor, Tensor]
 Share = Callable[[int], slice]
-"""Which rows of a batch of so many images somebody will look at."""
+"""From the number of images in a batch to the rows that are needed."""
 
 CHUNK, CHUNK_VALUES = 2048, 512 * 3 * 32 * 32
-"""Images that are prepared at once, and entries of them: 6 MiB as float32, where four times as many halve the speed."""
+"""Images, and values of them, that are prepared at once: 6 MiB as float32; four times as many halve the speed."""
 
 
 class TensorLoader:
-    """Normalised batches of one set; shuffled and augmented where it is given an augmentation.
+    """Normalised batches of one set, shuffled and augmented if an augmentation is given.
 
-    Everything random in an epoch follows from `seed` and the epoch alone, never from what was drawn before: a training
-    resumed at epoch e sees the same batches, bit for bit, as one that was never stopped. torch's global random state is
-    left as it was.
+    All randomness of an epoch follows from `seed` and the epoch, not from earlier draws: a training resumed at epoch e
+    sees the same batches, bit for bit, as an uninterrupted one. torch's global random state is left unchanged.
 
     Small images are normalised and augmented about 2,048 at a time and then cut into batches, since the calls cost more
     than the work; large ones batch by batch.
 
     Training batches (with an augmentation, even an empty one) all have `batch_size` images: the incomplete last one is
-    left out, as batch normalisation fails on a single image. A set smaller than `batch_size` is one batch. Without an
-    augmentation, every image comes once, in order.
+    dropped, as batch normalisation fails on a single image. A set smaller than `batch_size` is one batch. Without an
+    augmentation, every image is yielded once, in order.
 
     Args:
-        part: the images and labels; what is held in memory is moved to `device` at once.
+        part: the images and labels; an `ImageSet` is moved to `device` at once.
         batch_size: images a batch, at least 1.
         statistics: mean and standard deviation of each channel, of pixels scaled to [0, 1].
         augment: maps normalised (B, C, H, W) float32 to the same shape, drawing from torch's global generators; None to
             validate.
         seed: at least 0.
-        device: where the batches come out.
+        device: device of the batches.
 
     Raises:
         DataError: a batch size below 1, a negative seed, or no images.
@@ -78,22 +77,22 @@ class TensorLoader:
         self._scale, self._offset = 1 / (255 * std), -mean / std
 
     def __len__(self) -> int:
-        """Batches an epoch."""
+        """Return the number of batches an epoch."""
         whole, rest = divmod(len(self._part), self.batch_size)
         dropped = self._augment is not None and whole > 0
         return whole if dropped or not rest else whole + 1
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch, counted from 0, whose batches the next pass yields."""
+        """Set the epoch, 0-based, whose batches the next iteration yields."""
         if epoch < 0:
             raise DataError(f"epoch must be at least 0, got {epoch}")
         self.epoch = epoch
 
     def __iter__(self) -> Iterator[Batch]:
-        """The batches of the chosen epoch: images (B, C, H, W) float32 and labels (B,) int64.
+        """Yield the batches of the epoch: images (B, C, H, W) float32 and labels (B,) int64.
 
         Raises:
-            DataError: an image that can't be read any more; names it.
+            DataError: an image can't be read any more; the message names it.
         """
         epoch = self.epoch
         order = self._order(epoch)[: len(self) * self.batch_size]
@@ -106,16 +105,16 @@ class TensorLoader:
         count = len(self._part)
         if self._augment is None:
             return torch.arange(count)
-        generator = torch.Generator().manual_seed(_mix(self._seed, epoch, 0))
+        generator = torch.Generator().manual_seed(_mixed_seed(self._seed, epoch, 0))
         return torch.randperm(count, generator=generator)
 
     @torch.no_grad()
     def _prepare(self, pixels: Tensor, epoch: int, number: int) -> Tensor:
-        """(B, C, H, W) uint8 normalised and augmented: float32 of the same shape."""
+        """Normalise and augment uint8 pixels (B, C, H, W) to float32 of the same shape."""
         images = torch.addcmul(self._offset, pixels, self._scale)
         if self._augment is None:
             return images
-        with seeded(_mix(self._seed, epoch, 1 + number), self._device):
+        with seeded(_mixed_seed(self._seed, epoch, 1 + number), self._device):
             augmented: Tensor = self._augment(images)
         return augmented
 
@@ -129,15 +128,21 @@ def train_loader(
     device: torch.device | str = "cpu",
     share: Share | None = None,
 ) -> TensorLoader:
-    """Shuffled, augmented batches of `data.train`, as `spec` says.
+    """Return shuffled batches of `data.train`, with the augmentation of `spec`.
 
-    With a `share`, the rows of a batch that are in it are what they are without; the others may be anything.
+    Args:
+        data: the images.
+        spec: `crop_padding` and `flip` are read.
+        batch_size: images a batch, at least 1.
+        seed: at least 0.
+        device: device of the batches.
+        share: rows of a batch that are needed, which are the same as without a share; the others are undefined.
     """
-    augment, part = augmentation(spec, data.shape), shared(data.train, batch_size, share)
+    augment, part = make_augmentation(spec, data.shape), restrict(data.train, batch_size, share)
     return TensorLoader(part, batch_size, (data.mean, data.std), augment=augment, seed=seed, device=device)
 
 
-def plain_loader(
+def evaluation_loader(
     data: ImageData,
     batch_size: int,
     *,
@@ -145,16 +150,21 @@ def plain_loader(
     device: torch.device | str = "cpu",
     share: Share | None = None,
 ) -> TensorLoader:
-    """Every image once, in order: of `data.validation`, or of `part` (a test part) normalised like the training was.
+    """Return batches of every image once, in order, normalised as in training.
 
-    With a `share`, the rows of a batch that are in it are what they are without; the others may be anything.
+    Args:
+        data: the images; `validation` is read unless `part` is given.
+        batch_size: images a batch, at least 1.
+        part: other images, such as a test part.
+        device: device of the batches.
+        share: rows of a batch that are needed, which are the same as without a share; the others are undefined.
     """
-    part = shared(data.validation if part is None else part, batch_size, share)
+    part = restrict(data.validation if part is None else part, batch_size, share)
     return TensorLoader(part, batch_size, (data.mean, data.std), device=device)
 
 
-def shared(part: Part, batch_size: int, share: Share | None) -> Part:
-    """A part of which a loader of `batch_size` reads a share of every batch alone; all of it without a share."""
+def restrict(part: Part, batch_size: int, share: Share | None) -> Part:
+    """Return a part of which a loader of `batch_size` reads only a share of every batch; None reads all of it."""
     if share is None:
         return part
 
@@ -163,11 +173,11 @@ def shared(part: Part, batch_size: int, share: Share | None) -> Part:
         rows = [(start, share(min(batch_size, count - start))) for start in starts]
         return [slice(start + some.start, start + some.stop) for start, some in rows]
 
-    return part.only(needed)
+    return part.restricted_to(needed)
 
 
 def chunk_size(shape: Shape, batch_size: int) -> int:
-    """Images of (C, H, W) that are prepared at once: whole batches, at least one.
+    """Return the number of images of (C, H, W) that are prepared at once: whole batches, at least one.
 
     >>> chunk_size((3, 32, 32), 128), chunk_size((3, 224, 224), 128)
     (512, 128)
@@ -176,7 +186,7 @@ def chunk_size(shape: Shape, batch_size: int) -> int:
     return max(1, images // batch_size) * batch_size
 
 
-def _mix(seed: int, epoch: int, draw: int) -> int:
-    """One 63-bit seed of three numbers; near ones give unrelated seeds, which adding them would not."""
+def _mixed_seed(seed: int, epoch: int, draw: int) -> int:
+    """Return a 63-bit seed of three numbers; unlike of their sum, seeds of similar numbers are unrelated."""
     word = np.random.SeedSequence((seed, epoch, draw)).generate_state(1, np.uint64)[0]
     return int(word >> 1)

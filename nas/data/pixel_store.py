@@ -1,7 +1,7 @@
-"""Where the pixels of a set lie on disk: decoded already, or as the encoded pictures that they come from.
+"""Pixels of an image set on disk: decoded, or encoded and decoded at every read.
 
-Files are read at their places, not mapped into memory: what the system caches of them then counts to no process, and a
-file that was cut short is an error where a map would end the process.
+Files are read by position and not memory-mapped: cached pages then count to no process, and a truncated file raises an
+error, whereas access to a truncated map ends the process with SIGBUS.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import BinaryIO, Protocol, final
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.data.decode import Entry, Look, Pixels, decode
+from nas.data.decode import Entry, PixelFormat, Pixels, decode
 from nas.data.errors import DataError
 
 Rows = NDArray[np.int64]  # (n,)
@@ -22,7 +22,7 @@ Images = NDArray[np.uint8]  # (N, C, H, W)
 
 
 class Store(Protocol):
-    """The pixels of one part, read by rows; any number of threads may read at once."""
+    """Pixels of one part, read by rows; any number of threads may read at once."""
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -30,10 +30,10 @@ class Store(Protocol):
         ...
 
     def read(self, rows: Rows, out: Images) -> None:
-        """Write the images at `rows` into `out`, which has as many.
+        """Write the images at `rows` (n,) into `out` (n, C, H, W).
 
         Raises:
-            DataError: a file that can't be read, or doesn't hold what it held; names it.
+            DataError: a file can't be read, or its content has changed; the message names it.
         """
         ...
 
@@ -55,11 +55,11 @@ class DecodedStore:
 
     @classmethod
     def open(cls, path: Path) -> DecodedStore:
-        """The images in `path`.
+        """Open the images in `path`.
 
         Raises:
-            ValueError: the file does not hold an array of whole uint8 images.
-            OSError: it can't be read.
+            ValueError: the file does not hold a complete uint8 array of images.
+            OSError: the file can't be read.
         """
         with path.open("rb") as file:
             np.lib.format.read_magic(file)
@@ -85,15 +85,15 @@ class DecodedStore:
 @final
 @dataclass(frozen=True, eq=False)
 class EncodedStore:
-    """Pictures that are decoded whenever they are read.
+    """Encoded pictures that are decoded at every read.
 
     Attributes:
-        entries: a file of the pictures' paths, or of the pictures themselves, one after the other.
-        ends: (N + 1,) int64, in the file: 0, and where each one ends.
-        origin: names where the pictures came from that the file holds; None where it holds paths.
+        entries: file of the joined paths of the pictures, or of the joined pictures.
+        ends: (N + 1,) int64 offsets in the file: 0, and the end of each entry.
+        origin: name of the source of the pictures in the file; None if the file holds paths.
         shape: (N, C, H, W) of the decoded images.
-        resolution: as in `Look`.
-        sums: (N, C) int64, of the pixels of each image when the set was first seen.
+        resolution: as in `PixelFormat`.
+        sums: (N, C) int64, sum of each image's pixels when the cache was built.
     """
 
     entries: Path
@@ -104,12 +104,12 @@ class EncodedStore:
     sums: NDArray[np.int64]
 
     def read(self, rows: Rows, out: Images) -> None:
-        """Decode one image after the other; what is in memory beside `out` is one picture in its full size."""
-        with self._opened() as file:
+        """Decode image by image; only one picture in its full size is in memory beside `out`."""
+        with self._open() as file:
             for place, row in enumerate(rows):
                 out[place] = self._decode(file, int(row))
 
-    def _opened(self) -> BinaryIO:
+    def _open(self) -> BinaryIO:
         try:
             return self.entries.open("rb", buffering=0)
         except OSError as error:
@@ -123,15 +123,15 @@ class EncodedStore:
             raise DataError(f"the image cache must stay whole, {self.entries} can't be read: {error}") from error
         path = os.fsdecode(bytes(content)) if self.origin is None else None
         entry = Entry(f"row {row} of {self.origin}", bytes(content)) if path is None else Entry(path, Path(path))
-        pixels = decode(entry, Look(self.resolution, self.shape[1]))
-        # Another picture under the same name, or another version of a decoder, would be another data set.
+        pixels = decode(entry, PixelFormat(self.resolution, self.shape[1]))
+        # Another picture of the same name, or another version of the decoder, would change the data set.
         if pixels.shape != self.shape[1:] or (pixels.sum((1, 2), dtype=np.int64) != self.sums[row]).any():
             raise DataError(f"images must not change while they are searched on, {entry.where} is not what it was")
         return pixels
 
 
 def _fill(file: BinaryIO, offset: int, out: memoryview) -> None:
-    """Read bytes from `offset` on until `out` is full."""
+    """Read bytes from `offset` until `out` is full."""
     while out:
         count = os.preadv(file.fileno(), [out], offset)
         if not count:

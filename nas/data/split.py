@@ -1,4 +1,4 @@
-"""Stratified splits that depend on the labels and a seed alone."""
+"""Stratified splits that depend only on the labels and a seed."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ TEST, VALIDATION, SUBSET = range(3)
 
 
 @dataclass(frozen=True)
-class Parts:
-    """Where each part's images stand in the source, as ascending indices; `test` is empty where none was cut off."""
+class SplitRows:
+    """Ascending indices of each part's images in the source; `test` is empty if none was cut off."""
 
     train: Indices
     validation: Indices
     test: Indices
 
 
-def split(labels: Labels, classes: tuple[str, ...], spec: DataSpec, *, cut_test: bool) -> Parts:
-    """Cut the parts out of one labelled set, in the order test, validation, subset of the rest.
+def split(labels: Labels, classes: tuple[str, ...], spec: DataSpec, *, cut_test: bool) -> SplitRows:
+    """Cut the parts from one labelled set, in the order test, validation, subset of the rest.
 
-    Of a class with n images, a cut by fraction f takes f·n rounded half up, but at least 1 and never so many that a
-    later part would get none.
+    A cut by fraction f takes f·n of a class' n images, rounded half up, but at least 1 and never so many that a later
+    part would get none.
 
     Args:
         labels: class of each image, in [0, len(classes)).
         classes: names of the classes.
         spec: the fractions and the seed.
-        cut_test: whether a test part has to come out of this set.
+        cut_test: whether a test part is cut from this set.
 
     Raises:
         DataError: fewer than two classes, or a class with too few images for every part.
@@ -48,20 +48,20 @@ def split(labels: Labels, classes: tuple[str, ...], spec: DataSpec, *, cut_test:
         test, rest = _cut(rest, labels, spec.test_fraction, _order(len(labels), spec.split_seed, TEST), leave=2)
     order = _order(len(labels), spec.split_seed, VALIDATION)
     validation, rest = _cut(rest, labels, spec.val_fraction, order, leave=1)
-    return Parts(train=_share(rest, labels, spec), validation=validation, test=test)
+    return SplitRows(train=_subset(rest, labels, spec), validation=validation, test=test)
 
 
-def share(labels: Labels, spec: DataSpec) -> Indices:
-    """The share `spec.train_fraction` of a training part that has been split already.
+def training_subset(labels: Labels, spec: DataSpec) -> Indices:
+    """Return a stratified subset of a training part: a share of `spec.train_fraction`.
 
     Args:
-        labels: class of each of its images.
-        spec: the share and the seed.
+        labels: class of each image of the part.
+        spec: `train_fraction` and `split_seed` are read.
     """
-    return _share(np.arange(len(labels)), labels, spec)
+    return _subset(np.arange(len(labels)), labels, spec)
 
 
-def _share(among: Indices, labels: Labels, spec: DataSpec) -> Indices:
+def _subset(among: Indices, labels: Labels, spec: DataSpec) -> Indices:
     if spec.train_fraction == 1:
         return among
     taken, _ = _cut(among, labels, spec.train_fraction, _order(len(labels), spec.split_seed, SUBSET), leave=0)
@@ -82,7 +82,7 @@ def _check(labels: Labels, classes: tuple[str, ...], parts: int) -> None:
 
 
 def _cut(among: Indices, labels: Labels, fraction: float, order: Ranks, *, leave: int) -> tuple[Indices, Indices]:
-    """Split `among` into a stratified share of `fraction` and the rest, which keeps at least `leave` of each class."""
+    """Split `among` into a stratified `fraction` and the rest, which keeps at least `leave` images of each class."""
     ranked = among[np.lexsort((order[among], labels[among]))]
     starts = np.flatnonzero(np.diff(labels[ranked])) + 1
     groups = np.split(ranked, starts)
@@ -93,6 +93,6 @@ def _cut(among: Indices, labels: Labels, fraction: float, order: Ranks, *, leave
 
 
 def _order(n: int, seed: int, cut: int) -> Ranks:
-    """A random rank for each of `n` images."""
-    # NumPy promises the same raw stream in every version, of shuffles it does not.
+    """Return a random rank for each of `n` images."""
+    # NumPy guarantees the raw stream across versions, but not shuffles.
     return np.random.PCG64(np.random.SeedSequence((seed, cut))).random_raw(n)

@@ -1,4 +1,4 @@
-"""Mean and deviation of pixels, exact and in one pass: found image by image, added up over any subset."""
+"""Mean and standard deviation of pixels, exact and in one pass: sums of each image, added up over any subset."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ Shape = tuple[int, int, int]
 
 
 def moments(images: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """For each image and channel the sum of its pixels and of their squares, (N, C, 2).
+    """Return the sum of the pixels and the sum of their squares, of each image and channel: (N, C, 2).
 
     Args:
-        images: (N, C, H, W). Eight times their size is needed meanwhile, so hand in a few at a time.
+        images: (N, C, H, W); eight times their size is needed in memory.
     """
     wide = images.astype(np.int64)
     return np.stack([wide.sum((2, 3)), (wide * wide).sum((2, 3))], axis=-1)
 
 
 def mean_and_std(sums: NDArray[np.int64], shape: Shape) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation of each channel, of pixels scaled to [0, 1].
+    """Return the mean and the standard deviation of each channel, of pixels scaled to [0, 1].
 
     Args:
-        sums: (N, C, 2), as `moments` gives them.
+        sums: (N, C, 2), of `moments`.
         shape: (C, H, W) of the images.
 
     Returns:

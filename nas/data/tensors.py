@@ -1,16 +1,18 @@
-"""A person's own tensors, or LightningDataModule, in place of a source that `load` reads.
+"""Tensors from Python, or a LightningDataModule, as an image set; their files in a study's folder.
 
     data = from_tensors(images, labels, ("cat", "dog"), spec=DataSpec(name="pets"))
     data = from_datamodule(MyDataModule(), ("cat", "dog"))
 
-Both give what `load` gives. Keep the test images back: nothing here takes them, so no search can look at them.
+Both return what `load` returns. They take no test images, so that no search can use them.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Iterable, Sequence
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,40 +21,42 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
 from nas.config.data import DataSpec
-from nas.data.dataset import ImageSet, blocks
+from nas.data.build import RECORD
+from nas.data.cache import CachedSource, build_folder, open_folder, publish
+from nas.data.dataset import ImageSet, Part, blocks
 from nas.data.errors import DataError
 from nas.data.images import ImageData
 from nas.data.split import split
 from nas.data.statistics import mean_and_std, moments
+from nas.jobs.hashes import content_hash
 
 
 def from_tensors(images: Tensor, labels: Tensor, classes: Sequence[str], *, spec: DataSpec | None = None) -> ImageData:
-    """Split a person's own images into a training and a validation part.
+    """Split tensors into a training and a validation part.
 
     Args:
         images: (N, C, H, W), uint8, or floating point in [0, 1] and not normalised.
-        labels: (N,) whole numbers in [0, len(classes)).
+        labels: (N,) integers in [0, len(classes)).
         classes: names of the classes.
-        spec: `val_fraction`, `train_fraction` and `split_seed` are read, None for their defaults; no test part is cut.
+        spec: `val_fraction`, `train_fraction` and `split_seed` are read; None for their defaults. No test part is cut.
 
     Raises:
-        DataError: tensors of another kind or shape, or a class with too few images.
+        DataError: tensors of another type, shape or range, or a class with too few images.
     """
-    whole = image_set(images, labels, classes)
-    parts = split(whole.labels.numpy(), tuple(classes), spec or DataSpec(), cut_test=False)
-    train, validation = (ImageSet(whole.images[part], whole.labels[part]) for part in (parts.train, parts.validation))
-    return _data(train, validation, tuple(classes), whole)
+    whole = make_image_set(images, labels, classes)
+    rows = split(whole.labels.numpy(), tuple(classes), spec or DataSpec(), cut_test=False)
+    return _image_data(whole.take(rows.train), whole.take(rows.validation), tuple(classes), [whole])
 
 
 def from_datamodule(module: Any, classes: Sequence[str]) -> ImageData:
-    """The images that a LightningDataModule trains and validates on, drained once into memory.
+    """Read the training and validation images of a LightningDataModule once into memory.
 
-    Its data sets are read in their own order, whatever its loaders shuffle. Leave random augmentation and
-    normalisation out of its transforms: the images are kept as they come, and both are done here, for each batch anew.
+    Its data sets are read in their own order, even if its loaders shuffle. Its transforms must neither augment nor
+    normalise: the images are kept as they are, and both are done later for each batch.
 
     Args:
-        module: has `prepare_data`, `setup`, `train_dataloader` and `val_dataloader`, whose batches are pairs of images
-            and labels as in `from_tensors`.
+        module: has `prepare_data`, `setup`, `train_dataloader` and `val_dataloader`; batches are pairs of images and
+            labels as for `from_tensors`.
         classes: names of the classes.
 
     Raises:
@@ -60,59 +64,23 @@ def from_datamodule(module: Any, classes: Sequence[str]) -> ImageData:
     """
     module.prepare_data()
     module.setup("fit")
-    train = _drain(module.train_dataloader(), classes)
-    validation = _drain(module.val_dataloader(), classes)
-    if train.images.shape[1:] != validation.images.shape[1:]:
-        raise DataError(
-            f"train and validation images must be of one shape, "
-            f"got {tuple(train.images.shape[1:])} and {tuple(validation.images.shape[1:])}"
-        )
-    return _data(train, validation, tuple(classes), train, validation)
+    train = _read_all(module.train_dataloader(), classes)
+    validation = _read_all(module.val_dataloader(), classes)
+    if train.shape != validation.shape:
+        raise DataError(f"train and validation images must be of one shape, got {train.shape} and {validation.shape}")
+    return _image_data(train, validation, tuple(classes), [train, validation])
 
 
-def _data(train: ImageSet, validation: ImageSet, classes: tuple[str, ...], *hashed: ImageSet) -> ImageData:
-    mean, std = mean_and_std(np.concatenate([moments(images) for images in blocks(train)]), train.shape)
-    digest = hashlib.sha256(json.dumps(classes).encode())
-    for part in hashed:
-        digest.update(json.dumps(part.images.shape).encode())
-        digest.update(part.labels.numpy().astype("<i8").tobytes())
-        for images in blocks(part):
-            digest.update(images.data.cast("B"))
-    return ImageData(train, validation, classes, mean, std, digest.hexdigest(), train.shape)
-
-
-def _drain(loader: Any, classes: Sequence[str]) -> ImageSet:
-    batches: Iterable[Any] = loader
-    if isinstance(loader, DataLoader) and not isinstance(loader.dataset, IterableDataset):
-        # Made anew, so that nothing is shuffled or dropped: the fingerprint then is the same every time.
-        batches = DataLoader(
-            loader.dataset,
-            batch_size=loader.batch_size or 1,
-            num_workers=loader.num_workers,
-            collate_fn=loader.collate_fn if loader.batch_size else None,
-        )
-    parts = [image_set(*_pair(batch), classes) for batch in batches]
-    if not parts:
-        raise DataError("a data module must hold images, its loader yields no batch")
-    return ImageSet(torch.cat([part.images for part in parts]), torch.cat([part.labels for part in parts]))
-
-
-def _pair(batch: Any) -> tuple[Tensor, Tensor]:
-    if not (isinstance(batch, (tuple, list)) and len(batch) == 2 and all(isinstance(x, Tensor) for x in batch)):
-        raise DataError(f"a batch must be a pair of tensors, images and labels, got {type(batch).__name__}")
-    return batch[0], batch[1]
-
-
-def image_set(images: Tensor, labels: Tensor, classes: Sequence[str]) -> ImageSet:
-    """A person's own labelled images, checked, on the CPU.
+def make_image_set(images: Tensor, labels: Tensor, classes: Sequence[str]) -> ImageSet:
+    """Check labelled images, and move them to the CPU as uint8.
 
     Args:
         images: (N, C, H, W), uint8, or floating point in [0, 1] and not normalised.
-        labels: (N,) whole numbers in [0, len(classes)).
+        labels: (N,) integers in [0, len(classes)).
         classes: names of the classes.
 
     Raises:
-        DataError: tensors of another kind or shape.
+        DataError: tensors of another type, shape or range.
     """
     if images.is_floating_point():
         low, high = images.aminmax()
@@ -129,3 +97,103 @@ def image_set(images: Tensor, labels: Tensor, classes: Sequence[str]) -> ImageSe
     if len(unknown):
         raise DataError(f"labels must lie in [0, {len(classes)}), one for each class, got {unknown[0]}")
     return ImageSet(images.cpu(), labels)
+
+
+def write_tensors(data: ImageData, folder: Path, test: ImageSet | None = None) -> None:
+    """Write images into `folder`, where source `tensors` reads them with `data.path`.
+
+    The folder has the format of the cache: uint8 arrays in .npy files, which are read by position and not memory-mapped
+    (see `pixel_store`), and no pickles. A second call with the same images does nothing; another test part replaces the
+    old one.
+
+    Args:
+        data: images to train and validate on, of `from_tensors` or `from_datamodule`.
+        folder: folder of this image set alone, created if it doesn't exist.
+        test: images to test retrained networks on; a search never reads them.
+
+    Raises:
+        DataError: the folder holds other images or can't be written, or the test images have another shape.
+    """
+    if test is not None and test.shape != data.shape:
+        raise DataError(f"test images must have the shape {data.shape} of the others, got {test.shape}")
+    parts: dict[str, Part] = {"train": data.train, "validation": data.validation} | ({"test": test} if test else {})
+    prints = {name: _fingerprint(data.classes, part) for name, part in parts.items()}
+    # One fingerprint of training and validation part: a study is resumed with the same split only.
+    prints["train"] = content_hash([f"{prints['train']}/{prints['validation']}"])
+    existing = open_folder(folder)
+    if existing is not None:
+        if existing.train.fingerprint != prints["train"]:
+            raise DataError(f"{folder} holds other images than those given: give the study another name")
+        if test is None or _test_fingerprint(existing) == prints["test"]:
+            return
+    with build_folder(folder) as partial:
+        for name, part in parts.items():
+            _write_part(part, partial / name)
+        shapes = {name: {"shape": _shape(part), "fingerprint": prints[name]} for name, part in parts.items()}
+        record = {"classes": list(data.classes), "test": None, **shapes}
+        (partial / RECORD).write_text(json.dumps(record, indent=1), encoding="utf-8")
+        if existing is not None:
+            shutil.rmtree(folder)
+        publish(partial, folder)
+
+
+def _image_data(
+    train: ImageSet, validation: ImageSet, classes: tuple[str, ...], hashed: Sequence[ImageSet]
+) -> ImageData:
+    mean, std = mean_and_std(np.concatenate([moments(images) for images in blocks(train)]), train.shape)
+    pieces = (chain([json.dumps(_shape(part))], _content(part)) for part in hashed)
+    fingerprint = content_hash(chain([json.dumps(classes)], *pieces))
+    return ImageData(train, validation, classes, mean, std, fingerprint, train.shape)
+
+
+def _read_all(loader: Any, classes: Sequence[str]) -> ImageSet:
+    batches: Iterable[Any] = loader
+    if isinstance(loader, DataLoader) and not isinstance(loader.dataset, IterableDataset):
+        # A new loader that neither shuffles nor drops images, so that the fingerprint is reproducible.
+        batches = DataLoader(
+            loader.dataset,
+            batch_size=loader.batch_size or 1,
+            num_workers=loader.num_workers,
+            collate_fn=loader.collate_fn if loader.batch_size else None,
+        )
+    parts = [make_image_set(*_pair(batch), classes) for batch in batches]
+    if not parts:
+        raise DataError("a data module must hold images, its loader yields no batch")
+    return ImageSet(torch.cat([part.images for part in parts]), torch.cat([part.labels for part in parts]))
+
+
+def _pair(batch: Any) -> tuple[Tensor, Tensor]:
+    if not (isinstance(batch, (tuple, list)) and len(batch) == 2 and all(isinstance(x, Tensor) for x in batch)):
+        raise DataError(f"a batch must be a pair of tensors, images and labels, got {type(batch).__name__}")
+    return batch[0], batch[1]
+
+
+def _test_fingerprint(existing: CachedSource) -> str | None:
+    return None if existing.test is None else existing.test.fingerprint
+
+
+def _fingerprint(classes: tuple[str, ...], part: Part) -> str:
+    return content_hash(chain([json.dumps([_shape(part), classes])], _content(part)))
+
+
+def _shape(part: Part) -> list[int]:
+    return [len(part), *part.shape]
+
+
+def _content(part: Part) -> Iterator[bytes | memoryview]:
+    """Yield the bytes of a part's labels and pixels."""
+    yield part.labels.numpy().astype("<i8").tobytes()
+    for images in blocks(part):
+        yield images.data.cast("B")
+
+
+def _write_part(part: Part, stem: Path) -> None:
+    sums = []
+    with stem.with_name(f"{stem.name}_images.npy").open("wb") as file:
+        header = {"descr": "|u1", "fortran_order": False, "shape": tuple(_shape(part))}
+        np.lib.format.write_array_header_1_0(file, header)
+        for images in blocks(part):
+            file.write(images.data.cast("B"))
+            sums.append(moments(images))
+    for name, array in (("labels", part.labels.numpy()), ("moments", np.concatenate(sums))):
+        np.save(stem.with_name(f"{stem.name}_{name}.npy"), array, allow_pickle=False)

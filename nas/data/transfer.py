@@ -1,9 +1,8 @@
-"""The kept copy of a data set, as files that a machine which doesn't have them can fetch and lay into its own cache."""
+"""Transfer of a cached image set to the cache of a machine that doesn't have it."""
 
 from __future__ import annotations
 
 import fcntl
-import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -11,62 +10,64 @@ from pathlib import Path
 
 from nas.config.data import DataSpec
 from nas.data.build import RECORD
-from nas.data.cache import aside, cache_root, kept, put_in_place
+from nas.data.cache import build_folder, cache_root, cached_source, publish
 from nas.data.errors import DataError
+from nas.jobs.hashes import content_hash
 
 PART_BYTES = 16 * 2**20
 
 Fetch = Callable[[str, int], bytes]
+"""From a file's name and an offset to a part of it, empty at its end."""
 
 
 @dataclass(frozen=True)
-class Shipment:
-    """What a search's images lie in, and how they are known elsewhere.
+class CacheTransfer:
+    """Cached image set of one machine, and its identity on others.
 
     Attributes:
-        spec: the images; of it, only where a machine keeps its cache is looked at elsewhere.
-        folder: where they lie on the machine that this was made on.
+        spec: the image set; on another machine only its `cache` is read.
+        folder: folder of the copy on the machine where this was made.
         record: content of the folder's record, which holds the hashes of the images.
         sizes: bytes of every file of the folder, by name.
-        complete: whether the images are in these files, and not listed in them.
+        self_contained: whether these files hold the images, rather than paths of other files.
     """
 
     spec: DataSpec
     folder: Path
     record: bytes
     sizes: Mapping[str, int]
-    complete: bool
+    self_contained: bool
 
     @classmethod
-    def of(cls, spec: DataSpec) -> Shipment:
-        """The images of `spec`, read first where that has not been done yet.
+    def of(cls, spec: DataSpec) -> CacheTransfer:
+        """Make the transfer of an image set, and build its cache first if there is none.
 
         Raises:
-            DataError: they can't be had.
+            DataError: the images can't be read.
         """
         spec = replace(spec, cache=spec.cache and str(Path(spec.cache).expanduser().absolute()))
-        found = kept(spec)
-        folder = found.folder.resolve()
+        source = cached_source(spec)
+        folder = source.folder.resolve()
         sizes = {path.name: path.stat().st_size for path in folder.iterdir() if path.is_file()}
-        return cls(spec, folder, (folder / RECORD).read_bytes(), sizes, found.complete)
+        return cls(spec, folder, (folder / RECORD).read_bytes(), sizes, source.self_contained)
 
     @property
-    def place(self) -> Path:
-        """Where another machine keeps them."""
-        return cache_root(self.spec).resolve() / f"shipped-{hashlib.sha256(self.record).hexdigest()[:16]}"
+    def target(self) -> Path:
+        """Folder of the copy on another machine."""
+        return cache_root(self.spec).resolve() / f"shipped-{content_hash([self.record])[:16]}"
 
     def here(self) -> Path | None:
-        """The folder on this machine that holds them whole: the first one, where this machine sees it, or its own."""
-        return next((folder for folder in (self.folder, self.place) if self._whole(folder)), None)
+        """Return a complete copy on this machine, the original folder or a fetched one; None if there is none."""
+        return next((folder for folder in (self.folder, self.target) if self._is_complete(folder)), None)
 
     def read(self, name: str, offset: int) -> bytes:
-        """A part of a file from `offset` on, empty at its end; on the machine that this was made on.
+        """Return a part of a file from `offset` on, empty at its end; for the machine where this was made.
 
         Raises:
-            DataError: it can't be read.
+            DataError: no such file, or it can't be read.
         """
         if name not in self.sizes:
-            raise DataError(f"a shipment has the files {', '.join(self.sizes)}, got {name!r}")
+            raise DataError(f"a file must be one of {', '.join(self.sizes)}, got {name!r}")
         try:
             with (self.folder / name).open("rb") as file:
                 file.seek(offset)
@@ -77,35 +78,35 @@ class Shipment:
             ) from error
 
     def lay_out(self, fetch: Fetch) -> Path:
-        """The folder that holds them on this machine, fetched by one process and awaited by the others.
+        """Fetch the files into this machine's cache and return their folder; one process fetches, others wait.
 
         Args:
-            fetch: `read` of the machine that has them.
+            fetch: `read` on the machine that has the files.
 
         Raises:
-            DataError: the cache of this machine can't be written, or the images are not in what would be fetched.
+            DataError: this machine's cache can't be written, or the files don't hold the images.
         """
-        if not self.complete:
+        if not self.self_contained:
             raise DataError(
                 f"images that are decoded anew in every epoch must lie where all machines see them, {self.folder} only "
                 f"lists them: share that folder and theirs, or keep them decoded with data.cache_gib"
             )
-        place = self.place
-        with aside(place) as partial, _alone(place.with_name(f".{place.name}.lock")):
-            if not self._whole(place):
+        target = self.target
+        with build_folder(target) as partial, _exclusive(target.with_name(f".{target.name}.lock")):
+            if not self._is_complete(target):
                 for name in self.sizes:
                     self._fetch(name, partial / name, fetch)
-                if not self._whole(partial):
-                    raise DataError(f"images must arrive as they were sent, those for {place} have not")
-                put_in_place(partial, place)
-        return place
+                if not self._is_complete(partial):
+                    raise DataError(f"images must arrive as they were sent, those for {target} have not")
+                publish(partial, target)
+        return target
 
     def _fetch(self, name: str, path: Path, fetch: Fetch) -> None:
         with path.open("wb") as file:
             while part := fetch(name, file.tell()):
                 file.write(part)
 
-    def _whole(self, folder: Path) -> bool:
+    def _is_complete(self, folder: Path) -> bool:
         try:
             sizes = {name: (folder / name).stat().st_size for name in self.sizes}
             return sizes == dict(self.sizes) and (folder / RECORD).read_bytes() == self.record
@@ -114,8 +115,8 @@ class Shipment:
 
 
 @contextmanager
-def _alone(lock: Path) -> Iterator[None]:
-    """Wait until no other process of this machine is inside; the system lets the next one in when a holder dies."""
+def _exclusive(lock: Path) -> Iterator[None]:
+    """Hold a file lock among the processes of this machine; the system releases it if the holder dies."""
     with lock.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

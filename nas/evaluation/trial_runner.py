@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from nas.config.training import Recipe
-from nas.data import DataError, DataSpec, load, plain_loader, train_loader
+from nas.data import DataError, DataSpec, evaluation_loader, load, train_loader
 from nas.data.loader import TensorLoader, chunk_size
 from nas.jobs import Control, Failure, FailureKind, Job, Outcome, Parent
 from nas.training.batches import ImageData
@@ -115,7 +115,7 @@ class TrialRunner:
         at_once = validation_batch(images.shape, batch_size, device)
         return TrialData(
             train_loader(images, self.data, batch_size, seed=seed, device=device, share=own),
-            plain_loader(images, at_once, device=device, share=own_of_validation),
+            evaluation_loader(images, at_once, device=device, share=own_of_validation),
             len(images.classes),
         )
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from nas.data import DataSpec, ImageData, ImageSet, Part, load, plain_loader
+from nas.data import DataSpec, ImageData, ImageSet, Part, evaluation_loader, load
 from nas.study.trial import Record
 from nas.training.restore import Trained
 from search_space.architecture import Architecture
@@ -92,6 +92,6 @@ def evenly_spaced(part: Part, count: int) -> ImageSet:
 
 def _logits(trained: Trained, data: ImageData, sample: ImageSet) -> NDArray[np.float32]:
     with torch.inference_mode():
-        batches = [trained.network(images) for images, _ in plain_loader(data, BATCH, part=sample)]
+        batches = [trained.network(images) for images, _ in evaluation_loader(data, BATCH, part=sample)]
     logits: NDArray[np.float32] = torch.cat(batches).numpy()
     return logits

@@ -61,6 +61,8 @@ def fingerprint(config: SearchConfig, info: DataInfo, space: Space) -> dict[str,
 def data_fingerprint(spec: DataSpec, info: DataInfo) -> dict[str, Any]:
     """What a study's data are: the images themselves and how they are split, wherever they lie."""
     plain = {key: value for key, value in asdict(spec).items() if key not in WHERE_DATA_LIES}
+    if not spec.options:  # studies from before there were options have none
+        del plain["options"]
     return {**plain, "content": info.fingerprint}
 
 

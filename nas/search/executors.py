@@ -7,7 +7,7 @@ from typing import cast
 
 from nas.config.training import Recipe
 from nas.config.workers import AUTO, LOCAL, WorkersSpec
-from nas.data import DataInfo, DataSpec, settle
+from nas.data import DataInfo, DataSpec, resolve_streaming
 from nas.jobs import Executor, Runner
 from nas.objectives.costs import StepMemory
 from nas.training.optimizer import state_slots
@@ -96,9 +96,9 @@ def settled_data(spec: DataSpec, info: DataInfo, workers: WorkersSpec) -> DataSp
         workers: the slots, which share the memory and the cores.
     """
     if workers.name != LOCAL:  # the other machines are unknown: this one stands for them
-        return settle(spec, info, min(slot_bytes(workers), machine_memory()), workers.threads_per_slot)
+        return resolve_streaming(spec, info, min(slot_bytes(workers), machine_memory()), workers.threads_per_slot)
     slots = len(slot_devices(workers, visible_gpus()))
-    return settle(spec, info, slot_bytes(workers), max(1, cores() // slots))
+    return resolve_streaming(spec, info, slot_bytes(workers), max(1, cores() // slots))
 
 
 def slot_bytes(workers: WorkersSpec) -> int:

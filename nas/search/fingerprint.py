@@ -9,6 +9,7 @@ from nas.config.training import Recipe
 from nas.data import DataInfo, DataSpec, describe
 from nas.search.build import WHERE_DATA_LIES, data_fingerprint
 from nas.study.study import Study, StudyMismatchError, differences
+from search_space.plugins import load_dotted
 
 
 def study_recipe(study: Study) -> Recipe:
@@ -25,13 +26,15 @@ def study_data(study: Study, written: Mapping[str, Any], path: str | None) -> tu
         path: where the images lie now, None for where they lay then.
 
     Raises:
-        ValueError: there are no such images.
+        ValueError: there are no such images, or their reader is from outside and not trusted.
         StudyMismatchError: they are others; the message says in what.
     """
     stored = dict(study.fingerprint["data"])
     content = stored.pop("content")
     where = {name: written[name] for name in WHERE_DATA_LIES if name in written}
     spec = DataSpec(**stored, **(where | {"path": path or written.get("path")}))
+    if "." in spec.source:
+        load_dotted(spec.source, "data.source", stored=True)
     info = describe(spec)
     found = differences({**stored, "content": content}, data_fingerprint(spec, info), "data.")
     if found:

@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from nas.data.decode import Entry, Look, decode
+from nas.data.decode import Entry, PixelFormat, decode
 from search_space.graph import Concat, Conv, Graph, Identity, Linear, Norm, Residual, Scale, Seq, Shape, Tap, conv
 from search_space.lowering import lower
 from search_space.network import build
@@ -215,5 +215,5 @@ def test_images_are_read_as_the_data_room_reads_them(kind: str, channels: int, t
     plain = {"mean": [0.0] * channels, "std": [1 / 255] * channels}
     tmp_path.joinpath("preprocessing.json").write_text(json.dumps(plain))
     found = execute(graph, tmp_path).read_image(path)
-    expected = decode(Entry("image", path), Look(12, channels))
+    expected = decode(Entry("image", path), PixelFormat(12, channels))
     torch.testing.assert_close(found, torch.tensor(expected)[None].float(), rtol=0, atol=1e-4)

@@ -18,7 +18,7 @@ from nas.data.readers import Source, SourcePart
 
 @contextmanager
 def open_source(spec: DataSpec) -> Iterator[Source]:
-    """The digits as one training part of ten classes; levels 0..16 become 0..255, rounded."""
+    """Yield the digits as one training part of ten classes; levels 0..16 are scaled to 0..255 and rounded."""
     assert spec.source == "digits"
     bunch = load_digits()
     pixels = np.rint(bunch.images * (255 / 16)).astype(np.uint8)  # (N, 8, 8)

@@ -17,33 +17,33 @@ from nas.data.readers import Source, SourcePart
 
 
 @dataclass(frozen=True)
-class Listed:
-    """The pictures of all classes, a class after the other, their files listed class by class.
+class FolderEntries:
+    """Pictures of all classes, class by class; only the files of one class are listed at a time.
 
     Attributes:
-        found: the classes.
-        counts: images of each when they were counted.
+        classes: the classes.
+        counts: number of images of each at the first count.
     """
 
-    found: tuple[ClassFiles, ...]
+    classes: tuple[ClassFiles, ...]
     counts: list[int]
 
     def __iter__(self) -> Iterator[Entry]:
-        for among, count in zip(self.found, self.counts, strict=True):
-            files = among.files()
+        for of_class, count in zip(self.classes, self.counts, strict=True):
+            files = of_class.files()
             if len(files) != count:
                 raise DataError(
-                    f"images must neither come nor go while they are read, {among.folder} had {count}, has {len(files)}"
+                    f"images must not change while they are read, {of_class.folder} had {count} files, has {len(files)}"
                 )
             yield from (Entry(file, Path(file)) for file in files)
 
 
 @contextmanager
 def open_source(spec: DataSpec) -> Iterator[Source]:
-    """The images at `spec.path`; classes are the folders' names in alphabetical order.
+    """Open the images at `spec.path`; classes are the folders' names in alphabetical order.
 
     Raises:
-        DataError: no such folder, no class, no image.
+        DataError: no such folder, no class, or no image.
     """
     parts = image_folder_files(spec)
     classes = tuple(c.name for c in parts.train)
@@ -55,4 +55,4 @@ def _part(found: tuple[ClassFiles, ...], classes: tuple[str, ...]) -> SourcePart
     number = {name: label for label, name in enumerate(classes)}
     counts = [len(c.files()) for c in found]
     labels = np.repeat(np.asarray([number[c.name] for c in found], dtype=np.int64), counts)
-    return SourcePart(labels, Listed(found, counts))
+    return SourcePart(labels, FolderEntries(found, counts))

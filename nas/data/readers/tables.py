@@ -1,30 +1,27 @@
-"""Parquet files and data sets on the Hugging Face Hub: tables with a column of images and one of labels."""
+"""Tables with a column of images and one of labels, from Parquet files or the Hugging Face Hub."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import datasets
 import numpy as np
-from datasets.exceptions import DatasetsError
 
 from nas.config.data import DataSpec
 from nas.data.decode import Entry
 from nas.data.errors import DataError
-from nas.data.files import parquet_files, root_of
 from nas.data.readers import Source, SourcePart
-from nas.data.readers.shards import Shards
+from nas.data.readers.parquet_table import ParquetTable
 
 LABEL_NAMES = ("label", "labels", "class", "target", "y")
 
 
 @dataclass(frozen=True)
-class Rows:
-    """The encoded images of one split, row after row; `where` says which table they stand in."""
+class TableEntries:
+    """Encoded images of one split, row by row; `where` names the table in errors."""
 
     table: Any
     column: str
@@ -42,49 +39,17 @@ class Rows:
             yield Entry(where, content)
 
 
-@contextmanager
-def open_source(spec: DataSpec) -> Iterator[Source]:
-    """The tables that `spec` names.
+def make_source(tables: Mapping[str, Any], spec: DataSpec, where: str) -> Source:
+    """Return the source of a table for each split.
 
-    What comes from the Hub is kept where Hugging Face's own tools keep it, so that another resolution downloads
-    nothing again.
+    Args:
+        tables: `datasets.Dataset` or `ParquetTable`, by the name of the split.
+        spec: names of the splits and of the columns.
+        where: name of the tables in errors.
 
     Raises:
-        DataError: no such table, no network, or columns that can't be told.
+        DataError: no such split, no unique column of images or of labels, or rows without them.
     """
-    if spec.hub:
-        yield _source(_from_hub(spec), spec, f"{spec.hub} on the Hugging Face Hub")
-        return
-    yield _source(_from_files(spec), spec, str(root_of(spec)))
-
-
-def _from_files(spec: DataSpec) -> Mapping[str, Any]:
-    found = parquet_files(spec)
-    parts = {spec.train_split: found.train, spec.test_split or "test": found.test}
-    return {part: Shards.of(files) for part, files in parts.items() if files}
-
-
-def _from_hub(spec: DataSpec) -> Mapping[str, Any]:
-    try:
-        tables: Mapping[str, Any] = datasets.load_dataset(spec.hub, spec.hub_config, revision=spec.hub_revision)
-    except ConnectionError as error:
-        raise DataError(
-            f"the Hugging Face Hub must be reachable to load {spec.hub} for the first time: {_line(error)}; "
-            f"without a network, set data.path=FOLDER to its Parquet files (data=cifar10), or use data=digits"
-        ) from error
-    except (DatasetsError, OSError, ValueError) as error:
-        raise DataError(
-            f"data.name must be an image set on the Hugging Face Hub, {spec.hub}: {_line(error)}"
-        ) from error
-    return tables
-
-
-def _line(error: BaseException) -> str:
-    """The first line of what an error says."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
-
-
-def _source(tables: Mapping[str, Any], spec: DataSpec, where: str) -> Source:
     if spec.train_split not in tables:
         raise DataError(f"data.train_split must be one of {', '.join(tables)} in {where}, got {spec.train_split!r}")
     if spec.test_split and spec.test_split not in tables:
@@ -117,12 +82,12 @@ def _part(table: Any, columns: tuple[str, str], classes: list[Any], where: str) 
             f"every row must have one of the training part's labels, row {unknown} of {where} has {values[unknown]}"
         )
     labels = np.asarray([number[value] for value in values], dtype=np.int64)
-    undecoded = table if isinstance(table, Shards) else table.cast_column(image, datasets.Image(decode=False))
-    return SourcePart(labels, Rows(undecoded, image, where), where)
+    undecoded = table if isinstance(table, ParquetTable) else table.cast_column(image, datasets.Image(decode=False))
+    return SourcePart(labels, TableEntries(undecoded, image, where), where)
 
 
 def _classes(feature: Any, values: list[Any]) -> list[Any]:
-    """The names of a class label; of a plain column, its values in ascending order."""
+    """Return the names of a class label, or the values of a plain column in ascending order."""
     if isinstance(feature, datasets.ClassLabel):
         return list(feature.names)
     return sorted({value for value in values if value is not None})
@@ -156,7 +121,7 @@ def _is_plain_label(feature: Any) -> bool:
 
 
 def _only(found: list[str], features: Mapping[str, Any], named: str | None, kind: str) -> str:
-    """The one column that holds images or labels: the one named, else the only one found."""
+    """Return the column of images or labels: the named one, or else the only one found."""
     if named in found:
         return named
     candidates = ", ".join(found) if found else "none"

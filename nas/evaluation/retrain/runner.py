@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from nas.data import DataError, DataSpec, load, load_test, plain_loader
+from nas.data import DataError, DataSpec, evaluation_loader, load, load_test
 from nas.evaluation.measurement import measure
 from nas.evaluation.retrain.files import SEED_FILE, finished_result
 from nas.evaluation.trial_runner import TrialRunner, validation_batch
@@ -59,7 +59,7 @@ class RetrainRunner:
         trained = read_trained(checkpoint, outcome.job.architecture)
         images, test = load(self.trial.data), load_test(self.trial.data)
         batch = validation_batch(images.shape, self.trial.recipe.batch_size, device)
-        loader = plain_loader(images, batch, part=test, device=device)
+        loader = evaluation_loader(images, batch, part=test, device=device)
         last = outcome.curve[-1]
         return {
             "seed": outcome.job.seed,

@@ -11,7 +11,7 @@ from typing import final
 import numpy as np
 import torch
 
-from nas.data import DataError, DataSpec, Part, load, load_test, plain_loader
+from nas.data import DataError, DataSpec, Part, evaluation_loader, load, load_test
 from nas.data.loader import TensorLoader
 from nas.evaluation.measurement import measure
 from nas.evaluation.trial_runner import TrialRunner, validation_batch
@@ -142,7 +142,7 @@ class TableRunner:
         images, part = load(self.trial.data), load_test(self.trial.data)
         batch = validation_batch(images.shape, self.trial.recipe.batch_size, device)
         early, last = (
-            plain_loader(images, batch, part=take_evenly(part, count), device=device)
+            evaluation_loader(images, batch, part=take_evenly(part, count), device=device)
             for count in (self.early_test_images, self.test_images)
         )
         return Evaluator(early, last, self.trial.recipe.epochs, device)

@@ -18,7 +18,7 @@ from typing import Any, final
 import ray
 
 from nas.config.workers import AUTO, WorkersSpec
-from nas.data.transfer import Shipment
+from nas.data.transfer import CacheTransfer
 from nas.jobs import Epoch, Failure, FailureKind, Job, Outcome, Runner
 from nas.jobs.failures import disk_failure
 from nas.workers import local
@@ -40,7 +40,7 @@ def ray_executor(runner: Runner, workers: WorkersSpec) -> RayExecutor:
     return RayExecutor(
         runner,
         workers,
-        transfer=Shipment.of(runner.images) if isinstance(runner, ImageRunner) else None,
+        transfer=CacheTransfer.of(runner.images) if isinstance(runner, ImageRunner) else None,
         preload=local.PRELOADED,
         deadline_seconds=workers.deadline_seconds,
     )

@@ -25,7 +25,6 @@ CONF = Path(__file__).parents[3] / "conf" / "data"
         ({"channels": 2}, r"channels must be 1 \(grey\) or 3 \(RGB\), got 2"),
         ({"split_seed": -1}, "split_seed must be at least 0, got -1"),
         ({"crop_padding": -1}, "crop_padding must be at least 0 pixels, got -1"),
-        ({"source": "zip"}, "source must be one of digits, parquet, image_folder, hub, tensors, got 'zip'"),
         ({"source": "hub", "name": ""}, "set data.name, e.g. data.name=uoft-cs/cifar10"),
         ({"name": ""}, "data.name must not be empty"),
         ({"source": "image_folder"}, "set data.path=FOLDER"),

@@ -105,8 +105,8 @@ def test_what_a_killed_build_left_is_swept_up_a_day_later(cache: Path) -> None:
 
 def test_processes_may_build_at_once(cache: Path) -> None:
     code = (
-        "import sys, nas.data.readers.digits; from nas.data import DataSpec; from nas.data.cache import kept; "
-        "print('ready', flush=True); sys.stdin.readline(); train = kept(DataSpec()).train; "
+        "import sys, nas.data.readers.digits; from nas.data import DataSpec; from nas.data.cache import cached_source; "
+        "print('ready', flush=True); sys.stdin.readline(); train = cached_source(DataSpec()).train; "
         "print(train.fingerprint, train.moments.sum())"
     )
     pipe = subprocess.PIPE
@@ -121,7 +121,7 @@ def test_processes_may_build_at_once(cache: Path) -> None:
         child.stdin.write("go\n")
         child.stdin.flush()
     shown = {child.communicate()[0] for child in children}
-    train = cache_module.kept(DataSpec()).train
+    train = cache_module.cached_source(DataSpec()).train
     assert shown == {f"{train.fingerprint} {train.moments.sum()}\n"}
     assert len(list(cache.iterdir())) == 1
 
@@ -130,8 +130,8 @@ def test_a_copy_that_came_first_is_kept(cache: Path, monkeypatch: pytest.MonkeyP
     write = cache_module.write_source
     numbers = []
 
-    def overtaken(source: Any, look: Any, folder: Path, limit: int) -> bool:
-        decoded = write(source, look, folder, limit)
+    def overtaken(source: Any, target: Any, folder: Path, limit: int) -> bool:
+        decoded = write(source, target, folder, limit)
         monkeypatch.setattr(cache_module, "write_source", write)
         load(DataSpec())  # as another process would
         (theirs,) = {file.parent for file in cache.glob("*/meta.json")} - {folder}

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from nas.data import DataError
-from nas.data.decode import Entry, Look, Pixels, decode, decode_all
+from nas.data.decode import Entry, PixelFormat, Pixels, decode, decode_all
 from nas.data.statistics import Shape
 
 
@@ -19,8 +19,8 @@ def png(image: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
-def one(image: Image.Image, look: Look | None = None) -> Pixels:
-    return decode(Entry("it", png(image)), look or Look())
+def one(image: Image.Image, look: PixelFormat | None = None) -> Pixels:
+    return decode(Entry("it", png(image)), look or PixelFormat())
 
 
 class Collected:
@@ -34,7 +34,7 @@ class Collected:
         self.names += [entry.where for entry in entries]
 
 
-def all_of(images: list[Image.Image], look: Look) -> Pixels:
+def all_of(images: list[Image.Image], look: PixelFormat) -> Pixels:
     sink = Collected()
     decode_all([Entry(f"image {i}", png(im)) for i, im in enumerate(images)], look, sink)
     array = np.concatenate(sink.blocks)
@@ -74,7 +74,7 @@ def test_thirty_two_bits_have_no_known_scale() -> None:
     buffer = io.BytesIO()
     Image.new("F", (2, 2)).save(buffer, "TIFF")
     with pytest.raises(DataError, match=r"pixels must be 8 or 16 bits an entry, it has 32 \(Pillow mode F\)"):
-        decode(Entry("it", buffer.getvalue()), Look())
+        decode(Entry("it", buffer.getvalue()), PixelFormat())
 
 
 @pytest.mark.parametrize(("resolution", "scale"), [(10, 8), (20, 4), (40, 2), (41, 1), (None, 1)])
@@ -84,7 +84,7 @@ def test_a_large_jpeg_is_decoded_at_a_fraction_that_leaves_three_times_the_resol
     coarse = Image.fromarray(np.random.default_rng(0).integers(0, 256, (4, 5, 3), dtype=np.uint8))
     buffer = io.BytesIO()
     coarse.resize((320, 240), Image.Resampling.BICUBIC).save(buffer, "JPEG", quality=95)
-    pixels = decode(Entry("it", buffer.getvalue()), Look(resolution=resolution)).astype(int)
+    pixels = decode(Entry("it", buffer.getvalue()), PixelFormat(resolution=resolution)).astype(int)
     with Image.open(buffer) as opened:
         opened.draft(None, (320 // scale, 240 // scale))
         part = opened.convert("RGB")
@@ -106,17 +106,17 @@ def test_an_exif_rotation_is_carried_out() -> None:
     exif[0x0112] = 6
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", exif=exif)
-    assert decode(Entry("it", buffer.getvalue()), Look()).shape == (1, 3, 2)
+    assert decode(Entry("it", buffer.getvalue()), PixelFormat()).shape == (1, 3, 2)
 
 
 @pytest.mark.parametrize(("channels", "mode", "shape"), [(3, "L", (3, 4, 4)), (1, "RGB", (1, 4, 4))])
 def test_the_channels_asked_for_are_given(channels: int, mode: str, shape: tuple[int, ...]) -> None:
-    assert one(Image.new(mode, (4, 4)), Look(channels=channels)).shape == shape
+    assert one(Image.new(mode, (4, 4)), PixelFormat(channels=channels)).shape == shape
 
 
 def test_a_reduction_does_not_alias() -> None:
     board = Image.fromarray((np.indices((32, 32)).sum(0) % 2 * 255).astype(np.uint8))
-    reduced = one(board, Look(resolution=8))
+    reduced = one(board, PixelFormat(resolution=8))
     # Taking every fourth pixel would give 0 or 255; the mean of the board is 127.5. The border's filter is cut short.
     assert np.abs(reduced[0, 1:-1, 1:-1].astype(int) - 127).max() <= 1
 
@@ -124,28 +124,28 @@ def test_a_reduction_does_not_alias() -> None:
 def test_resizing_is_pillows_lanczos() -> None:
     image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (20, 20, 3), dtype=np.uint8))
     oracle = np.asarray(image.resize((10, 10), Image.Resampling.LANCZOS)).transpose(2, 0, 1)
-    np.testing.assert_array_equal(one(image, Look(resolution=10)), oracle)
+    np.testing.assert_array_equal(one(image, PixelFormat(resolution=10)), oracle)
 
 
 def test_the_middle_square_is_taken() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (10, 30), dtype=np.uint8)
-    np.testing.assert_array_equal(one(Image.fromarray(pixels), Look(resolution=10))[0], pixels[:, 10:20])
+    np.testing.assert_array_equal(one(Image.fromarray(pixels), PixelFormat(resolution=10))[0], pixels[:, 10:20])
 
 
 def test_enlarging_keeps_a_constant() -> None:
-    assert np.unique(one(Image.new("L", (8, 8), 77), Look(resolution=16))).tolist() == [77]
+    assert np.unique(one(Image.new("L", (8, 8), 77), PixelFormat(resolution=16))).tolist() == [77]
 
 
 def test_grey_images_alone_stay_grey() -> None:
     images = [Image.new("L", (4, 4), 9), Image.new("1", (4, 4), 1), Image.new("LA", (4, 4), (7, 255))]
-    assert all_of(images, Look())[:, :, 0, 0].tolist() == [[9], [255], [7]]
+    assert all_of(images, PixelFormat())[:, :, 0, 0].tolist() == [[9], [255], [7]]
 
 
 @pytest.mark.parametrize("colour_at", [0, 1, 300, 399])
 def test_one_coloured_image_makes_all_rgb(colour_at: int) -> None:
     images = [Image.new("L", (2, 2), i % 256) for i in range(400)]
     images[colour_at] = Image.new("RGB", (2, 2), (1, 2, 3))
-    array = all_of(images, Look())
+    array = all_of(images, PixelFormat())
     assert array.shape == (400, 3, 2, 2)
     assert array[colour_at, :, 0, 0].tolist() == [1, 2, 3]
     other = (colour_at + 7) % 400
@@ -155,8 +155,8 @@ def test_one_coloured_image_makes_all_rgb(colour_at: int) -> None:
 def test_mixed_sizes_need_a_resolution() -> None:
     images = [Image.new("L", (4, 4)), Image.new("L", (6, 5))]
     with pytest.raises(DataError, match=r"unless data.resolution is set, got 4x4 at image 0 and 6x5 at image 1"):
-        all_of(images, Look())
-    assert all_of(images, Look(resolution=3)).shape == (2, 1, 3, 3)
+        all_of(images, PixelFormat())
+    assert all_of(images, PixelFormat(resolution=3)).shape == (2, 1, 3, 3)
 
 
 def damaged() -> Iterator[tuple[bytes | Path, str]]:
@@ -171,4 +171,4 @@ def damaged() -> Iterator[tuple[bytes | Path, str]]:
 def test_a_damaged_image_is_named(content: bytes | Path, message: str) -> None:
     good = Entry("good", png(Image.new("RGB", (32, 32))))
     with pytest.raises(DataError, match=message):
-        decode_all([good, Entry("that one", content)], Look(), Collected())
+        decode_all([good, Entry("that one", content)], PixelFormat(), Collected())

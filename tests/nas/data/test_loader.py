@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from nas.data import DataError, DataSpec, ImageData, ImageSet, TensorLoader, plain_loader, train_loader
-from nas.data.augment import BatchedCrop, augmentation
+from nas.data import DataError, DataSpec, ImageData, ImageSet, TensorLoader, evaluation_loader, train_loader
+from nas.data.augment import BatchedCrop, make_augmentation
 
 BOTH = DataSpec(flip=True, crop_padding=2)
 NEITHER = DataSpec()
@@ -56,7 +56,7 @@ def test_epochs_and_seeds_differ_in_order_and_augmentation() -> None:
 
 def test_chunks_and_epochs_are_augmented_differently() -> None:
     same_image = ImageSet(images(1).images.repeat(4096, 1, 1, 1), torch.zeros(4096, dtype=torch.long))
-    loader = TensorLoader(same_image, 2048, ((0.0,) * 3, (1.0,) * 3), augment=augmentation(BOTH, (3, 6, 6)))
+    loader = TensorLoader(same_image, 2048, ((0.0,) * 3, (1.0,) * 3), augment=make_augmentation(BOTH, (3, 6, 6)))
     (one, _), (other, _) = loader
     assert not torch.equal(one, other)
     assert not torch.equal(one, epoch(loader, 1)[0][0])
@@ -72,7 +72,7 @@ def test_the_global_random_state_is_left_alone() -> None:
 
 def test_normalisation_is_its_closed_form() -> None:
     source = data(10)
-    ((batch, labels),) = plain_loader(source, 10)
+    ((batch, labels),) = evaluation_loader(source, 10)
     oracle = source.validation.images.double() / 255
     oracle = (oracle - torch.tensor([0.5, 0.25, 0.125])[:, None, None]) / torch.tensor([0.25, 0.5, 1.0])[:, None, None]
     torch.testing.assert_close(batch.double(), oracle, atol=1e-6, rtol=1e-6)
@@ -119,7 +119,7 @@ def test_every_image_comes_sometime() -> None:
 
 
 def test_validation_batches_hold_every_image_once_in_order() -> None:
-    loader = plain_loader(data(10), 3)
+    loader = evaluation_loader(data(10), 3)
     assert [labels.tolist() for _, labels in loader] == [[0, 1, 2], [3, 4, 5], [6]]
     assert len(loader) == 3
     assert equal(epoch(loader, 0), epoch(loader, 9))
@@ -127,14 +127,14 @@ def test_validation_batches_hold_every_image_once_in_order() -> None:
 
 def test_a_test_part_is_normalised_like_the_training_part() -> None:
     source = data(10)
-    ((train, _),) = plain_loader(source, 10, part=source.train)
+    ((train, _),) = evaluation_loader(source, 10, part=source.train)
     ((direct, _),) = TensorLoader(source.train, 10, (source.mean, source.std))
     assert torch.equal(train, direct)
 
 
 def test_without_augmentation_a_shuffled_image_is_itself() -> None:
     source = data(40)
-    ((plain, _),) = plain_loader(source, 40, part=source.train)
+    ((plain, _),) = evaluation_loader(source, 40, part=source.train)
     ((shuffled, labels),) = train_loader(source, NEITHER, 40, seed=3)
     assert torch.equal(shuffled, plain[labels])
     assert labels.tolist() != list(range(40))
@@ -142,7 +142,7 @@ def test_without_augmentation_a_shuffled_image_is_itself() -> None:
 
 def test_a_flip_mirrors_about_half_and_changes_nothing_else() -> None:
     source = data(400)
-    ((plain, _),) = plain_loader(source, 400, part=source.train)
+    ((plain, _),) = evaluation_loader(source, 400, part=source.train)
     ((flipped, labels),) = train_loader(source, DataSpec(flip=True), 400, seed=3)
     mirrored = (flipped == plain[labels].flip(-1)).flatten(1).all(1)
     kept = (flipped == plain[labels]).flatten(1).all(1)
@@ -152,7 +152,7 @@ def test_a_flip_mirrors_about_half_and_changes_nothing_else() -> None:
 
 def test_a_crop_is_the_image_shifted_into_a_border_of_the_mean() -> None:
     source = data(400)
-    ((plain, _),) = plain_loader(source, 400, part=source.train)
+    ((plain, _),) = evaluation_loader(source, 400, part=source.train)
     ((cropped, labels),) = train_loader(source, DataSpec(crop_padding=1), 400, seed=3)
     padded = torch.nn.functional.pad(plain[labels], (1, 1, 1, 1))
     windows = [padded[:, :, y : y + 6, x : x + 6] for y in range(3) for x in range(3)]
@@ -185,7 +185,7 @@ def test_a_loader_checks_what_it_is_given(count: int, batch_size: int, seed: int
 
 def test_an_epoch_before_the_first_is_refused() -> None:
     with pytest.raises(DataError, match="epoch must be at least 0, got -1"):
-        plain_loader(data(5), 2).set_epoch(-1)
+        evaluation_loader(data(5), 2).set_epoch(-1)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

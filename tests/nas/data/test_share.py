@@ -10,7 +10,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from nas.data import DataSpec, ImageData, ImageSet, plain_loader, train_loader
+from nas.data import DataSpec, ImageData, ImageSet, evaluation_loader, train_loader
 from nas.data.dataset import Part, StreamedSet
 
 SPEC = DataSpec(flip=True, crop_padding=2)
@@ -50,14 +50,14 @@ def test_a_share_is_what_it_is_in_whole_batches_and_nothing_else_is_read(threads
     labels = torch.arange(100)
     store = CountingStore(images)
     streamed, held = StreamedSet(store, np.arange(100), labels, threads), ImageSet(torch.from_numpy(images), labels)
-    whole = list(train_loader(data(held), SPEC, 12, seed=5)) + list(plain_loader(data(held), 16))
+    whole = list(train_loader(data(held), SPEC, 12, seed=5)) + list(evaluation_loader(data(held), 16))
     for part in (streamed, held):
         shared = list(train_loader(data(part), SPEC, 12, seed=5, share=third))
-        shared += list(plain_loader(data(part), 16, share=third))
+        shared += list(evaluation_loader(data(part), 16, share=third))
         assert len(shared) == len(whole) == 8 + 7
         for (pixels, names), (all_pixels, all_names) in zip(shared, whole, strict=True):
             own = third(len(all_names))
             assert torch.equal(pixels[own], all_pixels[own])
             assert torch.equal(names[own], all_names[own])
     assert sorted(store.read_rows) == sorted(name for _, names in whole for name in names[third(len(names))].tolist())
-    assert torch.equal(streamed.only(lambda count: [slice(0, 0)]).take(np.arange(5)).images, held.images[:5])
+    assert torch.equal(streamed.restricted_to(lambda count: [slice(0, 0)]).take(np.arange(5)).images, held.images[:5])

@@ -28,12 +28,12 @@ from nas.data import (
     ImageSet,
     StreamedSet,
     describe,
-    hand_in,
+    evaluation_loader,
     load,
     load_test,
-    plain_loader,
-    settle,
+    resolve_streaming,
     train_loader,
+    write_tensors,
 )
 from nas.data.dataset import AHEAD
 from nas.data.loader import chunk_size
@@ -101,7 +101,7 @@ def batches(data: ImageData, spec: DataSpec, epochs: list[int]) -> list[tuple[Te
     for epoch in epochs:
         loader.set_epoch(epoch)
         found += list(loader)
-    return found + list(plain_loader(data, 4))
+    return found + list(evaluation_loader(data, 4))
 
 
 def assert_same(one: list[tuple[Tensor, Tensor]], other: list[tuple[Tensor, Tensor]]) -> None:
@@ -126,7 +126,7 @@ def test_a_streamed_set_gives_what_memory_gives_bit_for_bit(
     # A training resumed at epoch 2 never saw the ones before.
     assert_same(batches(one, spec, [2]), batches(other, spec, [2]))
     tests = load_test(spec), load_test(streamed)
-    assert_same(*(list(plain_loader(one, 2, part=part)) for part in tests))
+    assert_same(*(list(evaluation_loader(one, 2, part=part)) for part in tests))
 
 
 @pytest.mark.parametrize("threads", [1, 3])
@@ -156,7 +156,7 @@ def test_a_few_images_are_taken_in_their_order(folder: DataSpec) -> None:
 
 
 def test_a_streamed_set_can_be_handed_in(folder: DataSpec, tmp_path: Path) -> None:
-    hand_in(load(replace(folder, streaming="always")), tmp_path / "kept")
+    write_tensors(load(replace(folder, streaming="always")), tmp_path / "kept")
     back = DataSpec(name="back", source="tensors", path=str(tmp_path / "kept"), flip=True, crop_padding=2)
     for how in (HELD, READ):
         assert_same(batches(load(replace(back, **how)), folder, [1]), batches(load(folder), folder, [1]))
@@ -248,7 +248,7 @@ def test_resident_memory_is_bounded_by_batches_not_by_the_set(tmp_path: Path, mo
         pixels = torch.from_numpy(random.integers(0, 256, (count, *shape[1:]), dtype=np.uint8))
         part = ImageSet(pixels, torch.arange(count) % 2)
         data = ImageData(part, part.take(np.arange(10)), ("a", "b"), (0.5,) * 3, (0.25,) * 3, "f", part.shape)
-        hand_in(data, tmp_path / name)
+        write_tensors(data, tmp_path / name)
 
     def grown(streaming: str) -> float:
         words = [sys.executable, "-c", MEASURED, str(tmp_path / "set"), streaming, str(tmp_path / "small")]
@@ -305,10 +305,10 @@ def test_a_cached_file_cut_short_in_mid_epoch_is_named_and_ends_nothing_else(fol
     (file,) = cache.rglob("train_images.npy")
     os.truncate(file, file.stat().st_size // 2)
     with pytest.raises(DataError, match=r"train_images.npy can't be read: it has been cut short"):
-        list(plain_loader(data, 4))
+        list(evaluation_loader(data, 4))
     file.unlink()
     with pytest.raises(DataError, match=r"must stay where they are, .*train_images.npy can't be read"):
-        list(plain_loader(data, 4))
+        list(evaluation_loader(data, 4))
 
 
 def test_what_is_listed_of_a_set_must_stay_readable(folder: DataSpec, cache: Path) -> None:
@@ -316,10 +316,10 @@ def test_what_is_listed_of_a_set_must_stay_readable(folder: DataSpec, cache: Pat
     (file,) = cache.rglob("train_entries.bin")
     os.truncate(file, 10)
     with pytest.raises(DataError, match=r"must stay whole, .*train_entries.bin can't be read: it has been cut short"):
-        list(plain_loader(data, 4))
+        list(evaluation_loader(data, 4))
     file.unlink()
     with pytest.raises(DataError, match=r"must stay where it is, .*train_entries.bin can't be read"):
-        list(plain_loader(data, 4))
+        list(evaluation_loader(data, 4))
 
 
 # --- what is kept
@@ -375,7 +375,7 @@ def test_colour_that_turns_up_late_is_kept_encoded_too(tmp_path: Path) -> None:
 def said(spec: DataSpec, memory: int, caplog: pytest.LogCaptureFixture) -> tuple[DataSpec, str]:
     caplog.clear()
     with caplog.at_level(logging.INFO, "nas.data"):
-        settled = settle(spec, describe(spec), memory, threads=3)
+        settled = resolve_streaming(spec, describe(spec), memory, threads=3)
     (record,) = caplog.records
     return settled, record.getMessage()
 

@@ -16,10 +16,10 @@ from nas.data import (
     ImageSet,
     describe,
     from_tensors,
-    hand_in,
-    image_set,
     load,
     load_test,
+    make_image_set,
+    write_tensors,
 )
 
 CLASSES = ("a", "b")
@@ -35,7 +35,7 @@ def own(seed: int = 0, **spec: float) -> ImageData:
 
 
 def held_out(seed: int = 9, side: int = 5) -> ImageSet:
-    return image_set(*tensors(8, seed, side), CLASSES)
+    return make_image_set(*tensors(8, seed, side), CLASSES)
 
 
 def spec_of(folder: Path, **changes: object) -> DataSpec:
@@ -48,7 +48,7 @@ def equal(one: ImageSet, two: ImageSet) -> bool:
 
 def test_what_is_handed_in_is_read_back(tmp_path: Path) -> None:
     data, test = own(val_fraction=0.25), held_out()
-    hand_in(data, tmp_path / "data", test)
+    write_tensors(data, tmp_path / "data", test)
     spec = spec_of(tmp_path / "data", val_fraction=0.6, test_fraction=0.3)  # split already: neither is read
     found = load(spec)
     assert equal(found.train, data.train)
@@ -61,7 +61,7 @@ def test_what_is_handed_in_is_read_back(tmp_path: Path) -> None:
 
 
 def test_the_files_are_plain_arrays(tmp_path: Path) -> None:
-    hand_in(own(), tmp_path / "data", held_out())
+    write_tensors(own(), tmp_path / "data", held_out())
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
     for path in (tmp_path / "data").glob("*.npy"):
         np.load(path, allow_pickle=False)
@@ -69,7 +69,7 @@ def test_the_files_are_plain_arrays(tmp_path: Path) -> None:
 
 
 def test_a_share_of_the_training_part_can_be_taken(tmp_path: Path) -> None:
-    hand_in(own(), tmp_path)
+    write_tensors(own(), tmp_path)
     whole, half = load(spec_of(tmp_path)), load(spec_of(tmp_path, train_fraction=0.5))
     assert torch.bincount(half.train.labels).tolist() == [8, 8]
     assert equal(half.validation, whole.validation)
@@ -79,38 +79,38 @@ def test_a_share_of_the_training_part_can_be_taken(tmp_path: Path) -> None:
 
 def test_the_same_again_changes_nothing_and_a_test_part_can_come_later(tmp_path: Path) -> None:
     folder = tmp_path / "data"
-    hand_in(own(), folder)
-    with pytest.raises(DataError, match="own has no test part: none was handed in"):
+    write_tensors(own(), folder)
+    with pytest.raises(DataError, match="own has no test part: none was given"):
         load_test(spec_of(folder))
     before = (folder / "train_images.npy").stat().st_mtime_ns
-    hand_in(own(), folder)
+    write_tensors(own(), folder)
     assert (folder / "train_images.npy").stat().st_mtime_ns == before
-    hand_in(own(), folder, held_out())
+    write_tensors(own(), folder, held_out())
     assert equal(load_test(spec_of(folder)), held_out())
-    hand_in(own(), folder)
+    write_tensors(own(), folder)
     assert equal(load_test(spec_of(folder)), held_out())
-    hand_in(own(), folder, held_out(seed=3))
+    write_tensors(own(), folder, held_out(seed=3))
     assert equal(load_test(spec_of(folder)), held_out(seed=3))
 
 
 @pytest.mark.parametrize("other", [own(seed=1), own(val_fraction=0.5)])
 def test_other_images_or_another_split_are_refused(tmp_path: Path, other: ImageData) -> None:
-    hand_in(own(), tmp_path)
-    with pytest.raises(DataError, match="holds other images than those handed in"):
-        hand_in(other, tmp_path)
+    write_tensors(own(), tmp_path)
+    with pytest.raises(DataError, match="holds other images than those given"):
+        write_tensors(other, tmp_path)
     assert equal(load(spec_of(tmp_path)).train, own().train)
 
 
 def test_test_images_must_look_like_the_others(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"must have the shape \(3, 5, 5\) of the others, got \(3, 6, 6\)"):
-        hand_in(own(), tmp_path / "data", held_out(side=6))
+        write_tensors(own(), tmp_path / "data", held_out(side=6))
     assert not (tmp_path / "data").exists()
 
 
 def test_a_folder_that_is_none_or_damaged_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="must be a folder of images handed in from Python"):
+    with pytest.raises(DataError, match="must be a complete, readable folder of tensors from Python"):
         load(spec_of(tmp_path / "nowhere"))
-    hand_in(own(), tmp_path / "data")
+    write_tensors(own(), tmp_path / "data")
     np.save(tmp_path / "data" / "train_labels.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
-    with pytest.raises(DataError, match="whole and readable"):
+    with pytest.raises(DataError, match="complete, readable folder"):
         load(spec_of(tmp_path / "data"))

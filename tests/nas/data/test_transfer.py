@@ -11,16 +11,16 @@ import pytest
 import torch
 
 from nas.data import DataError, DataSpec, load, load_test
-from nas.data.transfer import Shipment
+from nas.data.transfer import CacheTransfer
 
 
 @pytest.fixture
-def shipment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Shipment]:
+def transfer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., CacheTransfer]:
     """The digits as one machine keeps them; `elsewhere` is another one that doesn't see its folder."""
 
-    def of(*, elsewhere: bool = True, **fields: object) -> Shipment:
+    def of(*, elsewhere: bool = True, **fields: object) -> CacheTransfer:
         monkeypatch.setenv("NAS_CACHE_DIR", str(tmp_path / "here"))
-        made = Shipment.of(DataSpec(**fields))  # type: ignore[arg-type]  # fields of DataSpec
+        made = CacheTransfer.of(DataSpec(**fields))  # type: ignore[arg-type]  # fields of DataSpec
         if elsewhere:
             monkeypatch.setenv("NAS_CACHE_DIR", str(tmp_path / "there"))
         return made
@@ -28,18 +28,18 @@ def shipment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., S
     return of
 
 
-def far(made: Shipment) -> Shipment:
+def far(made: CacheTransfer) -> CacheTransfer:
     """As it is known where the first machine's folder can't be seen."""
     return replace(made, folder=Path("/nowhere/at/all"))
 
 
-def test_where_the_folder_is_seen_nothing_is_fetched(shipment: Callable[..., Shipment]) -> None:
-    made = shipment()
+def test_where_the_folder_is_seen_nothing_is_fetched(transfer: Callable[..., CacheTransfer]) -> None:
+    made = transfer()
     assert made.here() == made.folder
 
 
-def test_images_and_splits_are_the_same_there(shipment: Callable[..., Shipment]) -> None:
-    made = shipment(flip=True, val_fraction=0.3, split_seed=4, train_fraction=0.5, resolution=6)
+def test_images_and_splits_are_the_same_there(transfer: Callable[..., CacheTransfer]) -> None:
+    made = transfer(flip=True, val_fraction=0.3, split_seed=4, train_fraction=0.5, resolution=6)
     assert far(made).here() is None
     asked: list[tuple[str, int]] = []
 
@@ -65,8 +65,8 @@ def test_images_and_splits_are_the_same_there(shipment: Callable[..., Shipment])
     assert torch.equal(test.images, load_test(there).images)
 
 
-def test_many_at_once_fetch_once(shipment: Callable[..., Shipment]) -> None:
-    made = shipment()
+def test_many_at_once_fetch_once(transfer: Callable[..., CacheTransfer]) -> None:
+    made = transfer()
     asked: list[str] = []
 
     def fetch(name: str, offset: int) -> bytes:
@@ -82,23 +82,23 @@ def test_many_at_once_fetch_once(shipment: Callable[..., Shipment]) -> None:
     assert len(asked) == 2 * len(made.sizes)  # each file, and the end of it
 
 
-def test_what_arrives_cut_short_is_not_taken(shipment: Callable[..., Shipment]) -> None:
-    made = shipment()
+def test_what_arrives_cut_short_is_not_taken(transfer: Callable[..., CacheTransfer]) -> None:
+    made = transfer()
     with pytest.raises(DataError, match="images must arrive as they were sent"):
         far(made).lay_out(lambda name, offset: b"" if offset else made.read(name, offset)[:10])
     assert far(made).here() is None
 
 
-def test_no_other_file_is_read(shipment: Callable[..., Shipment]) -> None:
-    with pytest.raises(DataError, match=r"a shipment has the files .*, got '../secret'"):
-        shipment().read("../secret", 0)
+def test_no_other_file_is_read(transfer: Callable[..., CacheTransfer]) -> None:
+    with pytest.raises(DataError, match=r"a file must be one of .*, got '../secret'"):
+        transfer().read("../secret", 0)
 
 
 def test_pictures_that_are_only_listed_are_not_sent(
-    paint: Callable[..., Path], shipment: Callable[..., Shipment]
+    paint: Callable[..., Path], transfer: Callable[..., CacheTransfer]
 ) -> None:
     folder = paint({"a": 4, "b": 4})
-    made = shipment(name="mine", source="image_folder", path=str(folder), cache_gib=0.0)
+    made = transfer(name="mine", source="image_folder", path=str(folder), cache_gib=0.0)
     assert made.here() == made.folder
     with pytest.raises(DataError, match=r"must lie where all machines see them, .* only lists them"):
         far(made).lay_out(made.read)

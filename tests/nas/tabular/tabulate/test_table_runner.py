@@ -11,7 +11,7 @@ import torch
 from engine import ONE, space_of
 
 from nas.config.training import Recipe
-from nas.data import DataSpec, ImageSet, load, load_test, plain_loader
+from nas.data import DataSpec, ImageSet, evaluation_loader, load, load_test
 from nas.evaluation.measurement import measure
 from nas.evaluation.trial_runner import TrialRunner
 from nas.jobs import Epoch, Job
@@ -71,7 +71,7 @@ def test_every_epoch_has_a_row_with_its_test_accuracy(whole: tuple[Job, Recordin
     found = latest(task.folder)
     assert found is not None
     part = take_evenly(load_test(DATA), TEST)
-    loader = plain_loader(load(DATA), 64, part=part)
+    loader = evaluation_loader(load(DATA), 64, part=part)
     assert (
         rows[-1]["test_accuracy"] == measure(read_trained(found[0], task.architecture).network, loader)["test_accuracy"]
     )

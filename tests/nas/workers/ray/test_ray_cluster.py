@@ -21,7 +21,7 @@ from toy_runners import ToyRunner, toy_row
 
 from nas.config.workers import WorkersSpec
 from nas.data import DataSpec
-from nas.data.transfer import Shipment
+from nas.data.transfer import CacheTransfer
 from nas.jobs import Epoch, Job, Outcome
 from nas.workers.local.worker_process import LOG_FILE
 from nas.workers.ray import executor as ray_executor
@@ -189,7 +189,7 @@ def blind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def executor(blind: Path) -> Iterator[Callable[..., RayExecutor]]:
     made: list[RayExecutor] = []
 
-    def make(runner: object, supplies: Shipment | None = None, **fields: object) -> RayExecutor:
+    def make(runner: object, supplies: CacheTransfer | None = None, **fields: object) -> RayExecutor:
         spec = WorkersSpec(name="ray", **fields)  # type: ignore[arg-type]  # fields of WorkersSpec
         made.append(RayExecutor(runner, spec, transfer=supplies))  # type: ignore[arg-type]  # runners of many kinds
         return made[-1]
@@ -215,7 +215,7 @@ def unheard(_: Job, __: Epoch) -> None:
 def test_files_and_images_reach_a_machine_that_sees_neither_folder(
     executor: Callable[..., RayExecutor], blind: Path
 ) -> None:
-    supplies = Shipment.of(DataSpec(cache=str(blind / "here" / "cache")))
+    supplies = CacheTransfer.of(DataSpec(cache=str(blind / "here" / "cache")))
     shipped = replace(supplies, spec=DataSpec())  # so that the other machine keeps them where its own cache is
     running = executor(FileRunner(), shipped, gpus_per_trial=0.0)
     folder = blind / "here" / "0"

@@ -1,4 +1,4 @@
-"""Parquet files as one table that is read a little at a time, however many rows they hold, and copied nowhere."""
+"""Parquet files as one table, read a few rows at a time and without a copy on disk."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ import pyarrow.parquet as pq
 
 from nas.data.errors import DataError
 
-AT_ONCE, BUFFER = 64, 2**20
+BATCH_ROWS, BUFFER_BYTES = 64, 2**20
 
 
 @dataclass(frozen=True)
-class Shards:
-    """The rows of some Parquet files, file after file.
+class ParquetTable:
+    """Rows of Parquet files, file by file.
 
     Attributes:
         files: the files, at least one.
-        features: kinds of the columns, as `datasets` tells them.
-        rows: how many rows there are.
+        features: features of the columns, by `datasets`.
+        rows: number of rows.
     """
 
     files: Sequence[Path]
@@ -32,11 +32,11 @@ class Shards:
     rows: int
 
     @classmethod
-    def of(cls, files: Sequence[Path]) -> Shards:
-        """The rows of `files`.
+    def open(cls, files: Sequence[Path]) -> ParquetTable:
+        """Open `files` as one table.
 
         Raises:
-            DataError: a file that can't be read, or that has other columns than the first; or no rows.
+            DataError: a file can't be read or has other columns than the first, or there are no rows.
         """
         rows, columns = 0, set[str]()
         for file in files:
@@ -58,15 +58,15 @@ class Shards:
         return self.rows
 
     def __getitem__(self, column: str) -> Iterator[Any]:
-        """The cells of a column, row after row; a few of them are in memory.
+        """Yield the cells of a column; a few of them are in memory.
 
         Raises:
-            DataError: a file that can't be read any more.
+            DataError: a file can't be read any more.
         """
         for file in self.files:
             # Not read ahead: a row group may be as large as its file.
-            with _readable(file), pq.ParquetFile(file, pre_buffer=False, buffer_size=BUFFER) as opened:
-                for batch in opened.iter_batches(AT_ONCE, columns=[column]):
+            with _readable(file), pq.ParquetFile(file, pre_buffer=False, buffer_size=BUFFER_BYTES) as opened:
+                for batch in opened.iter_batches(BATCH_ROWS, columns=[column]):
                     yield from batch.column(0).to_pylist()
 
 
@@ -76,4 +76,4 @@ def _readable(file: Path) -> Iterator[None]:
         yield
     except (pa.ArrowException, OSError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise DataError(f"Parquet files must be whole and hold rows, {file} is not so: {reason}") from error
+        raise DataError(f"Parquet files must be whole and hold rows, {file} is not: {reason}") from error
