@@ -68,6 +68,19 @@ def test_the_files_are_plain_arrays(tmp_path: Path) -> None:
     assert np.load(tmp_path / "data" / "train_images.npy").dtype == np.uint8
 
 
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="reads memory maps where Linux lists them")
+def test_the_files_are_read_and_not_mapped(tmp_path: Path) -> None:
+    write_tensors(own(), tmp_path / "data")
+    train = load(spec_of(tmp_path / "data", streaming="always")).train
+    chunks = train.chunks(torch.arange(len(train)), 8)
+    next(chunks)
+    assert str(tmp_path) not in Path("/proc/self/maps").read_text()
+    images = tmp_path / "data" / "train_images.npy"
+    images.write_bytes(images.read_bytes()[:200])  # of a mapped file, this would end the process
+    with pytest.raises(DataError, match=r"train_images\.npy can't be read: it has been cut short"):
+        list(train.chunks(torch.arange(len(train)), 8))
+
+
 def test_a_share_of_the_training_part_can_be_taken(tmp_path: Path) -> None:
     write_tensors(own(), tmp_path)
     whole, half = load(spec_of(tmp_path)), load(spec_of(tmp_path, train_fraction=0.5))
