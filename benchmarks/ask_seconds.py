@@ -18,13 +18,12 @@ from statistics import median
 import optuna
 
 from nas.cli.app.compose import compose
-from nas.config.specs import Limits
-from nas.objectives.costs import examine
+from nas.objectives.axes import axes_of
+from nas.objectives.examination import Gate
 from nas.samplers.factory import Domain, sampler_factory
 from nas.samplers.parameters import ParameterNotes
 from nas.samplers.view import View
 from nas.search.proposer import training_seed
-from nas.search.strategy import axes_of
 from nas.study.training_state import TrainingState
 from nas.study.trial import Candidate, Record
 from search_space.graph import Shape
@@ -40,7 +39,7 @@ def records_of(space: Space, count: int) -> list[Record]:
     generator, records = random.Random(0), []
     for number in range(count):
         architecture = space.draw(generator)
-        known, notes = examine(architecture, Limits()), ParameterNotes(space.assignments(architecture))
+        known, notes = Gate().examine(architecture), ParameterNotes(space.assignments(architecture))
         space.sample(notes)
         candidate = Candidate(
             number, notes.params, notes.distributions, architecture.to_json(), architecture.id, known.network_id,

@@ -33,6 +33,8 @@ from nas.cli.app.compose import compose
 from nas.config.specs import STORAGES
 from nas.fidelity.full import Full
 from nas.jobs import Epoch, Job, Outcome
+from nas.objectives.examination import Gate
+from nas.objectives.limits import Limits
 from nas.objectives.values import objective_values
 from nas.reports.console import LineObserver
 from nas.samplers.factory import Domain, sampler_factory
@@ -141,7 +143,7 @@ def _search(store: Store, folder: Path, sampler_name: str, trials: int, watch: S
     parts = Parts(
         study=study,
         view=view,
-        proposer=Proposer(view, config.limits, seed=0, max_idle_asks=config.budget.max_idle_asks),
+        proposer=Proposer(view, Gate(Limits(**config.limits)), seed=0, max_idle_asks=config.budget.max_idle_asks),
         policy=Full(EPOCHS),
         executor=InstantExecutor(),
         values=partial(objective_values, config.objective),

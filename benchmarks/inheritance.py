@@ -38,7 +38,7 @@ from nas.cli.app.compose import compose
 from nas.data import describe
 from nas.evaluation.trial_runner import TrialRunner
 from nas.jobs import Epoch, Job, Parent
-from nas.objectives.costs import costs_of
+from nas.objectives.costs import built_in_costs
 from nas.search.build import space_for
 from search_space.architecture import Architecture
 from search_space.choices import RandomChooser
@@ -78,7 +78,7 @@ def main() -> None:
     for number, (parent, child) in track(list(enumerate(drawn(space, told.seed, told.pairs))), description="pairs"):
         if number >= len(rows):
             row = trained(runner, (parent, child), number, told.skips)
-            rows.append({**row, "log_macs": (float(np.log(costs_of(child)["macs"])), 0.0)})
+            rows.append({**row, "log_macs": (float(np.log(built_in_costs().of_architecture(child)["macs"])), 0.0)})
             if told.rows:
                 told.rows.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     print_table(rows[: told.pairs], f"{told.pairs} pairs, {config.data.slug}, {config.training.epochs} epochs")

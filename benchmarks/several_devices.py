@@ -28,7 +28,7 @@ from rich.table import Table
 from nas.cli.app.compose import compose
 from nas.evaluation.trial_runner import TrialRunner
 from nas.jobs import Epoch, Executor, Job
-from nas.objectives.costs import costs_of
+from nas.objectives.costs import built_in_costs
 from nas.search import build, executors
 from nas.workers import local
 from search_space.architecture import Architecture
@@ -97,7 +97,10 @@ def main() -> None:
                 else:
                     arm.train(executor, job)
         executor.close()
-    _print(arms, f"{config.data.name}, batch {config.training.batch_size}, {costs_of(architecture)['macs']:,.0f} MACs")
+    _print(
+        arms,
+        f"{config.data.name}, batch {config.training.batch_size}, {_macs(architecture):,.0f} MACs",
+    )
 
 
 def _print(arms: dict[str, Arm], title: str) -> None:
@@ -123,10 +126,16 @@ def _losses(row: Epoch) -> tuple[float, float]:
     return row.train_loss, row.val_loss
 
 
+def _macs(architecture: Architecture) -> float:
+    return built_in_costs().of_architecture(architecture)["macs"]
+
+
 def _largest(space: Space) -> Architecture:
     """The network of most multiply–accumulates among some."""
     generator = random.Random(0)
-    return max((space.draw(generator) for _ in range(64)), key=lambda drawn: costs_of(drawn)["macs"])
+    return max(
+        (space.draw(generator) for _ in range(64)), key=lambda drawn: built_in_costs().of_architecture(drawn)["macs"]
+    )
 
 
 def _spread(values: Sequence[float], form: str) -> str:

@@ -8,17 +8,20 @@ import re
 import statistics
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from nas.cli.common.printing import Row, print_document
 from nas.cli.common.studies import reading
 from nas.config.commands import DescribeConfig
-from nas.config.specs import Limits
 from nas.data import describe
 from nas.jobs.files import write_text
-from nas.objectives.costs import COSTS, costs_of, examine, graph_costs
+from nas.objectives.costs import Costs, built_in_costs
+from nas.objectives.costs.macs import COST as MACS
+from nas.objectives.costs.params import COST as PARAMS
+from nas.objectives.examination import Gate
+from nas.objectives.limits import Limits
+from nas.objectives.values import costs_known
 from nas.reports.tables import architecture_table, space_table
 from nas.study.summary import inherited
 from search_space.architecture import Architecture
@@ -49,7 +52,9 @@ def run(config: DescribeConfig) -> int:
         return 0
     info = describe(config.data)
     space = parse_space(config.space, Shape(*info.shape), len(info.classes))
-    document = space_document(space, config.limits, config.samples, config.seed)
+    document = space_document(
+        space, Limits(**config.limits), config.samples, config.seed, costs_known(config.objective)
+    )
     print_document(document, config.format, space_table, space_rows)
     return 0
 
@@ -99,7 +104,7 @@ def _from_file(path: Path) -> Architecture:
 
 def architecture_document(architecture: Architecture) -> dict[str, Any]:
     """Identities, costs and blocks of a normalised architecture."""
-    known = examine(architecture, Limits())
+    known = Gate().examine(architecture)
     return {
         "id": architecture.id,
         "network_id": known.network_id,
@@ -111,9 +116,9 @@ def architecture_document(architecture: Architecture) -> dict[str, Any]:
 def costs_and_blocks(graph: Graph) -> dict[str, Any]:
     """The exact costs of a network, whole and by block."""
     return {
-        "costs": graph_costs(graph),
+        "costs": built_in_costs().of_graph(graph),
         "blocks": [
-            {"path": row.path, "params": row.params, "macs": row.macs, "output_shape": list(row.output)}
+            {"path": row.path, PARAMS.name: row.params, MACS.name: row.macs, "output_shape": list(row.output)}
             for row in rows(graph)
         ],
     }
@@ -138,7 +143,7 @@ def rewritten_document(before: Mapping[str, Any], rewritten: Rewritten) -> dict[
     }
 
 
-def space_document(space: Space, limits: Limits, samples: int, seed: int) -> dict[str, Any]:
+def space_document(space: Space, limits: Limits, samples: int, seed: int, costs: Costs | None = None) -> dict[str, Any]:
     """Size and costs of a space: the median and the largest of seeded random draws, the least of the space itself.
 
     Args:
@@ -146,34 +151,35 @@ def space_document(space: Space, limits: Limits, samples: int, seed: int) -> dic
         limits: what counts as within limits.
         samples: number of draws, at least 1.
         seed: of the draws.
+        costs: the costs that are known; None for our own.
     """
-    generator = random.Random(seed)
-    drawn = [examine(space.draw(generator), limits) for _ in range(samples)]
+    generator, known_costs = random.Random(seed), costs or built_in_costs()
+    gate = Gate(limits.checked(known_costs.names), costs=known_costs)
+    drawn = [gate.examine(space.draw(generator)) for _ in range(samples)]
     return {
         "name": space.name,
         "size": space.size,
-        "costs": {name: _spread(name, space, [known.costs[name] for known in drawn]) for name in COSTS},
+        "costs": {
+            name: _spread(name, space, [known.costs[name] for known in drawn], known_costs)
+            for name in known_costs.names
+        },
         "share_within_limits": sum(known.feasible for known in drawn) / samples,
         "samples": samples,
     }
 
 
-def _spread(name: str, space: Space, drawn: list[float]) -> dict[str, float]:
-    cheapest = space.minimise(partial(_cost, name))
+def _spread(name: str, space: Space, drawn: list[float], costs: Costs) -> dict[str, float]:
+    cheapest = space.minimise(lambda architecture: costs.of_architecture(architecture)[name])
     return {
-        "min": min(_cost(name, cheapest), *drawn),
+        "min": min(costs.of_architecture(cheapest)[name], *drawn),
         "median": statistics.median_low(drawn),
         "max": max(drawn),
     }
 
 
-def _cost(name: str, architecture: Architecture) -> float:
-    return costs_of(architecture)[name]
-
-
 def architecture_rows(document: Mapping[str, Any]) -> list[Row]:
     """Header and one row a block."""
-    header = ["path", "params", "macs", "output_shape"]
+    header = ["path", PARAMS.name, MACS.name, "output_shape"]
     blocks = [{**block, "output_shape": "x".join(map(str, block["output_shape"]))} for block in document["blocks"]]
     return [header, *([block[name] for name in header] for block in blocks)]
 

@@ -18,6 +18,7 @@ from nas.exports.bundle import write_bundle
 from nas.exports.checkpoint import ChosenCheckpoint, choose_checkpoint
 from nas.exports.format import Format, choose_formats
 from nas.exports.subject import build_subject
+from nas.objectives.limits import Limits
 from nas.reports.trained import export_table
 from nas.search.build import environment
 from nas.search.fingerprint import study_data
@@ -38,7 +39,7 @@ def run(config: ExportConfig) -> int:
     """
     reader = reading(config)
     study = reader.study
-    records = pick_records(reader.records, study.axes, config.pick, config.limits)
+    records = pick_records(reader.records, study.axes, config.pick, Limits(**config.limits))
     formats, left_out = choose_formats(config.formats)
     for line in left_out:
         log.info("left out: %s", line)

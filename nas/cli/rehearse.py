@@ -13,6 +13,7 @@ from typing import Any
 
 from nas.cli.common.printing import Row, print_document
 from nas.config.commands import RehearseConfig
+from nas.objectives.limits import Limits
 from nas.reports.rehearsals import draw_rehearsals, rehearsal_table
 from nas.tabular.simulation.bands import band
 from nas.tabular.simulation.document import document, horizon_of
@@ -39,7 +40,7 @@ def run(config: RehearseConfig) -> int:
     if config.table is None:
         raise ValueError("table=FILE must say which table; nas tabulate makes one")
     simulated = SimulatedTable(_read(Path(config.table).expanduser()), config.slots, config.charge)
-    truth, horizon = truth_of(simulated, config.limits), horizon_of(config.budget, simulated)
+    truth, horizon = truth_of(simulated, Limits(**config.limits)), horizon_of(config.budget, simulated)
     traces = _traces(config, simulated)
     scores = [score(trace, truth, horizon, charge_driver=config.thinking) for trace in traces]
     result = {"strategy": _strategy(config), **document(traces, scores, truth, simulated)}

@@ -24,6 +24,7 @@ from nas.evaluation.retrain.runner import RetrainRunner
 from nas.evaluation.retrain.task import RetrainTask
 from nas.evaluation.trial_runner import TrialRunner
 from nas.jobs.files import write_json
+from nas.objectives.limits import Limits
 from nas.reports.trained import retrain_table
 from nas.search.build import data_fingerprint, environment
 from nas.search.executors import allocation_of, executor_for, settled_data
@@ -112,7 +113,7 @@ def run(config: RetrainConfig) -> int:
 def _plan(config: RetrainConfig) -> _Plan:
     reader = reading(config)
     study = reader.study
-    records = pick_records(reader.records, study.axes, config.pick, config.limits)
+    records = pick_records(reader.records, study.axes, config.pick, Limits(**config.limits))
     recipe = changed(study_recipe(study), config.training.changes())
     data, info = study_data(study, stored_settings(study).get("data", {}), config.data.path)
     if config.data.train_fraction is not None:

@@ -14,7 +14,8 @@ from nas.cli.common.studies import study_folder
 from nas.cli.front import print_front
 from nas.config.commands import SearchConfig
 from nas.jobs.files import write_json, write_text
-from nas.objectives.costs import reach
+from nas.objectives.limits import Limits, reach
+from nas.objectives.values import costs_known
 from nas.reports.console import observer_for
 from nas.reports.figures import draw_front
 from nas.search.build import assemble, environment, open_or_create, prepare, tracker_of
@@ -55,7 +56,7 @@ def conduct(config: SearchConfig) -> tuple[Study, str, list[Path]]:
         with tracker_of(config, study) as tracker:
             for start, projection in starts_of(config.start, space).items():
                 log.info("start %s: widths × %.3g, at distance %.2f", start, projection.multiplier, projection.distance)
-            if (reached := reach(space, config.limits)) is not None:
+            if (reached := reach(space, Limits(**config.limits), costs_known(config.objective))) is not None:
                 log.info("%s", reached)
             settled = replace(config, data=settled_data(config.data, info, config.workers))
             search = assemble(settled, study, space, [observer_for(sys.stderr), tracker])

@@ -18,7 +18,7 @@ from nas.config.commands import TabulateConfig
 from nas.data import DataInfo, describe
 from nas.evaluation.driver import Rules, Trainings
 from nas.evaluation.trial_runner import TrialRunner
-from nas.objectives.costs import Examined
+from nas.objectives.examination import Examined
 from nas.reports.trained import tabulated_table
 from nas.search.build import data_fingerprint, environment, space_for
 from nas.search.executors import executor_for, settled_data

@@ -1,15 +1,13 @@
-"""What a Pareto front is made of."""
+"""Configuration of one objective."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
-SOURCES = ("curve", "cost")
+CURVE, COST = "curve", "cost"
+CURVE_KEYS = ("train_loss", "val_loss", "val_accuracy", "val_balanced_accuracy")
 DIRECTIONS = ("maximize", "minimize")
-KEYS = {
-    "curve": ("train_loss", "val_loss", "val_accuracy", "val_balanced_accuracy"),
-    "cost": ("params", "macs", "memory_mib"),
-}
 
 
 @dataclass(frozen=True)
@@ -17,15 +15,20 @@ class Objective:
     """One axis of the front.
 
     Attributes:
-        name: names the values of this axis wherever they are written.
-        source: `curve`, the last epoch of the learning curve, or `cost`, known before training.
-        key: which value of the source.
-        direction: `maximize` or `minimize`.
-        log: whether pictures show it on a logarithmic axis.
-        unit: its unit, empty for a share or a count.
+        name: name of its values in documents, tables and plots.
+        source: `curve`, the last epoch of the learning curve; `cost`, known before training; or the dotted path of a
+            function of your own, value(curve, costs).
+        key: value of the source: train_loss, val_loss, val_accuracy or val_balanced_accuracy of the curve; the name of
+            a cost, or the dotted path of a nas.objectives.costs.Cost of your own; not read with a function of your own.
+        direction: maximize or minimize.
+        log: whether the axis is logarithmic: in pictures, in the hypervolume, and in what samplers and predictions see.
+        unit: its unit in reports; empty for a share, a count, or the cost's own unit.
+        best: end of the axis at loss 0; null for the best value that there can be.
+        worst: end of the axis at loss 1, the reference point of the hypervolume; null for chance, or for the most that
+            the space costs. Both are needed with a function of your own.
 
     Raises:
-        ValueError: a word that there is not.
+        ValueError: a value out of range, or a function of your own without its ends.
     """
 
     name: str
@@ -34,18 +37,34 @@ class Objective:
     direction: str
     log: bool = False
     unit: str = ""
+    best: float | None = None
+    worst: float | None = None
 
     def __post_init__(self) -> None:
         path = f"objective.{self.name}"
         if not self.name:
             raise ValueError("an objective must have a name, got an empty one")
-        if self.source not in SOURCES:
-            raise ValueError(f"{path}.source must be one of {', '.join(SOURCES)}, got {self.source!r}")
-        if self.key not in KEYS[self.source]:
+        if self.source not in {CURVE, COST} and not self.is_own:
+            raise ValueError(f"{path}.source must be {CURVE}, {COST} or a dotted path, got {self.source!r}")
+        if self.source == CURVE and self.key not in CURVE_KEYS:
             raise ValueError(
-                f"{path}.key must be one of {', '.join(KEYS[self.source])} for source {self.source}, got {self.key!r}"
+                f"{path}.key must be one of {', '.join(CURVE_KEYS)} for source {self.source}, got {self.key!r}"
             )
         if self.direction not in DIRECTIONS:
             raise ValueError(f"{path}.direction must be one of {', '.join(DIRECTIONS)}, got {self.direction!r}")
-        if self.source == "cost" and self.direction != "minimize":
+        if self.source == COST and self.direction != "minimize":
             raise ValueError(f"{path}.direction must be minimize for a cost, got {self.direction!r}")
+        self._check_ends(path)
+
+    def _check_ends(self, path: str) -> None:
+        for end in ("best", "worst"):
+            given = getattr(self, end)
+            if given is None and self.is_own:
+                raise ValueError(f"{path}.{end} must be given for source {self.source}, got null")
+            if given is not None and not math.isfinite(given):
+                raise ValueError(f"{path}.{end} must be finite, got {given}")
+
+    @property
+    def is_own(self) -> bool:
+        """True if a function of the person's own gives its values."""
+        return "." in self.source and all(part.isidentifier() for part in self.source.split("."))

@@ -1,7 +1,8 @@
-"""What a search may spend, what a network may cost, and where the study is kept, as plain checked values."""
+"""Budget of a search, storage of its study, and checks that several configurations share."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 STORAGES = ("sqlite", "postgres")
@@ -17,6 +18,20 @@ def check_positive(name: str, value: float | None) -> None:
     """
     if value is not None and not value > 0:
         raise ValueError(f"{name} must be positive, got {value}")
+
+
+def check_limits(limits: Mapping[str, object]) -> None:
+    """Raise if a limit has no name of the form `max_<cost>`, or is not positive; None is no limit.
+
+    Raises:
+        ValueError: such a limit.
+    """
+    for name, limit in limits.items():
+        if not name.startswith("max_"):
+            raise ValueError(f"a limit must be named max_<cost>, got limits.{name}")
+        if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int | float)):
+            raise ValueError(f"limits.{name} must be a number, got {limit!r}")
+        check_positive(f"limits.{name}", limit)
 
 
 def check_format(given: str) -> None:
@@ -75,43 +90,6 @@ class Budget:
         check_positive("budget.max_idle_asks", self.max_idle_asks)
         if self.trials is None and self.minutes is None and self.trainings is None:
             raise ValueError("a budget must set at least one of trials, minutes and trainings, got none")
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What a network may cost at most; one that costs more is never trained.
-
-    Attributes:
-        max_params: trained parameters; null for no limit.
-        max_macs: multiply-accumulates for one image; null for no limit.
-        max_memory_mib: peak of activation memory at batch 1 in MiB; null for no limit.
-
-    Raises:
-        ValueError: a limit is not positive.
-    """
-
-    max_params: int | None = None
-    max_macs: int | None = None
-    max_memory_mib: float | None = None
-
-    def __post_init__(self) -> None:
-        check_positive("limits.max_params", self.max_params)
-        check_positive("limits.max_macs", self.max_macs)
-        check_positive("limits.max_memory_mib", self.max_memory_mib)
-
-    def exceeded(self, params: int, macs: int, memory_mib: float) -> dict[str, float]:
-        """By how much each limit that is set is exceeded; at most 0 where it is met.
-
-        >>> Limits(max_params=100, max_memory_mib=2.0).exceeded(130, 10**6, 1.5)
-        {'max_params': 30, 'max_memory_mib': -0.5}
-        """
-        costs = {"params": params, "macs": macs, "memory_mib": memory_mib}
-        return {f"max_{name}": costs[name] - limit for name, limit in self.by_cost().items()}
-
-    def by_cost(self) -> dict[str, float]:
-        """The limits that are set, by the cost that they are on."""
-        limits = {"params": self.max_params, "macs": self.max_macs, "memory_mib": self.max_memory_mib}
-        return {name: limit for name, limit in limits.items() if limit is not None}
 
 
 @dataclass(frozen=True)

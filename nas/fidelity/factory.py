@@ -10,7 +10,7 @@ from nas.config.fidelity import FidelitySpec
 from nas.fidelity.policy import Inheriting, Policy
 from nas.fidelity.repeats import Repeating
 from nas.jobs import Curve
-from nas.objectives.costs import COSTS
+from nas.objectives.costs import built_in_costs
 from nas.objectives.pareto import Axis
 from search_space.plugins import PluginKind
 
@@ -31,7 +31,7 @@ class Horizon:
     epochs: int
     axes: Sequence[Axis]
     values: Callable[[Curve, Mapping[str, float]], Mapping[str, float]]
-    costs: Mapping[str, str] = field(default_factory=lambda: {name: name for name in COSTS})
+    costs: Mapping[str, str] = field(default_factory=lambda: {name: name for name in built_in_costs().names})
 
 
 def policy_of(spec: FidelitySpec, horizon: Horizon) -> Policy:

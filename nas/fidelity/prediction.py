@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 
 from nas.fidelity.factory import Horizon
 from nas.jobs import Curve
+from nas.objectives.costs.macs import COST as MACS
+from nas.objectives.costs.params import COST as PARAMS
 from nas.study.trial import Expected, Record, State
 
 Floats = NDArray[np.float64]
@@ -153,7 +155,8 @@ def _features(horizon: Horizon, records: Sequence[Record], epoch: int) -> Floats
         row, costs = record.curve[epoch - 1], record.candidate.costs
         values = horizon.values(record.curve[:epoch], costs)
         logs = [_log(axis.loss(values[axis.name]) + SHIFT) for axis in horizon.axes if axis.name not in horizon.costs]
-        rows.append([*logs, *(_log(value) for value in (row.train_loss, row.val_loss, costs["macs"], costs["params"]))])
+        losses_and_costs = (row.train_loss, row.val_loss, costs[MACS.name], costs[PARAMS.name])
+        rows.append([*logs, *(_log(value) for value in losses_and_costs)])
     return np.nan_to_num(np.array(rows, dtype=np.float64), nan=0.0, posinf=20.0, neginf=-20.0)
 
 

@@ -30,6 +30,7 @@ class Axis:
         log: whether the axis is logarithmic.
         best: value of loss 0; for costs the least that the space can cost.
         worst: value of loss 1, the hypervolume's reference; a point beyond it covers nothing.
+        unit: its unit in reports, empty for none.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Axis:
     log: bool
     best: float
     worst: float
+    unit: str = ""
 
     def __post_init__(self) -> None:
         if self.direction not in DIRECTIONS:
@@ -76,8 +78,8 @@ class Axis:
         return np.power(10.0, scaled) if self.log else scaled
 
     def to_json(self) -> dict[str, Any]:
-        """The axis as a JSON object."""
-        return asdict(self)
+        """Return the axis as a JSON object; an empty unit is left out, as studies of before have none."""
+        return {key: value for key, value in asdict(self).items() if key != "unit" or value}
 
 
 def losses(axes: Sequence[Axis], values: Sequence[Mapping[str, float]]) -> NDArray[np.float64]:

@@ -9,6 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from nas.jobs.files import atomic_path
+from nas.objectives.costs import title_of
 from nas.objectives.pareto import Axis
 from nas.study.summary import front_records
 from nas.study.trial import Record
@@ -16,9 +17,6 @@ from nas.study.trial import Record
 LABELS = {
     "val_accuracy": "validation accuracy",
     "val_balanced_accuracy": "validation accuracy, mean over classes",
-    "macs": "MACs of one image",
-    "params": "parameters",
-    "memory_mib": "peak activation memory at batch 1, MiB",
 }
 
 
@@ -43,13 +41,18 @@ def draw_front(records: Sequence[Record], axes: Sequence[Axis], title: str, path
     if across:
         plane.step(*_points(members, upright, across), where="post", color="C0", linewidth=1)
         plane.set_xscale("log" if across.log and members else "linear")
-    plane.set_xlabel(LABELS.get(across.name, across.name) if across else "trial")
-    plane.set_ylabel(LABELS.get(upright.name, upright.name))
+    plane.set_xlabel(_label(across) if across else "trial")
+    plane.set_ylabel(_label(upright))
     plane.set_title(title, parse_math=False)
     plane.grid(alpha=0.3, which="both")
     plane.legend(loc="lower right")
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format="png", dpi=130)
+
+
+def _label(axis: Axis) -> str:
+    label = LABELS.get(axis.name) or title_of(axis.name)
+    return f"{label} ({axis.unit})" if axis.unit else label
 
 
 def _points(records: Sequence[Record], upright: Axis, across: Axis | None) -> tuple[list[float], list[float]]:

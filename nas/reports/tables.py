@@ -9,16 +9,17 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-Document = Mapping[str, Any]
+from nas.objectives.costs import built_in_costs, title_of
+from nas.objectives.costs.macs import COST as MACS
+from nas.objectives.costs.params import COST as PARAMS
 
-COSTS = ("params", "macs", "memory_mib")
-TITLES = {"memory_mib": "memory (MiB)", "macs": "MACs"}
+Document = Mapping[str, Any]
 
 
 def front_columns(document: Document) -> list[str]:
     """What `front_numbers` are: objectives, costs that are none of them, and trainings where there was a second one."""
     values = list(document["objectives"])
-    costs = list(document["front"][0]["costs"]) if document["front"] else list(COSTS)
+    costs = list(document["front"][0]["costs"]) if document["front"] else list(built_in_costs().names)
     repeated = any("trainings" in item for item in document["front"])
     return [*values, *(name for name in costs if name not in values), *(["trainings"] if repeated else [])]
 
@@ -60,17 +61,17 @@ def status_table(document: Document) -> RenderableType:
 def architecture_table(document: Document) -> RenderableType:
     """One architecture, block by block, with its sums below."""
     table = _table("")
-    for name in ("path", "params", "macs", "output_shape"):
+    for name in ("path", PARAMS.name, MACS.name, "output_shape"):
         table.add_column(_title(name), justify="left" if name == "path" else "right", no_wrap=True)
     for block in document["blocks"]:
         shape = "×".join(map(str, block["output_shape"]))
-        table.add_row(Text(block["path"]), number(block["params"]), number(block["macs"]), shape)
+        table.add_row(Text(block["path"]), number(block[PARAMS.name]), number(block[MACS.name]), shape)
     costs = document["costs"]
     table.add_section()
-    table.add_row("sum", number(costs["params"]), number(costs["macs"]), "")
-    memory = f"activation memory at batch 1: {number(costs['memory_mib'])} MiB"
+    table.add_row("sum", number(costs[PARAMS.name]), number(costs[MACS.name]), "")
+    others = [f"{title_of(name)}: {number(costs[name])}" for name in costs if name not in {PARAMS.name, MACS.name}]
     identity = f"architecture {document['id']}, network {document['network_id']}"
-    lines: list[RenderableType] = [Text(document["summary"]), Text(identity), table, Text(memory)]
+    lines: list[RenderableType] = [Text(document["summary"]), Text(identity), table, *map(Text, others)]
     if "inherits" in document:
         begun = document["inherits"]
         lines.append(
@@ -138,7 +139,8 @@ def _table(title: str) -> Table:
 
 
 def _title(name: str) -> str:
-    return TITLES.get(name, name.replace("_", " "))
+    columns = {cost.name: cost.column for cost in built_in_costs().members}
+    return columns.get(name, name.replace("_", " "))
 
 
 def _fact(name: str, value: Any) -> str:

@@ -9,6 +9,8 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from nas.objectives.costs.macs import COST as MACS
+from nas.objectives.costs.params import COST as PARAMS
 from nas.reports.tables import number
 
 Document = Mapping[str, Any]
@@ -29,11 +31,13 @@ def mean_and_spread(values: Mapping[str, Any]) -> str:
 def retrain_table(document: Document) -> RenderableType:
     """The retrained networks, one a line: accuracies as mean ± standard deviation over seeds."""
     title = f"Retrained from {document['study']}, {document['training']['epochs']} epochs, mean ± sd over seeds"
-    table = _table(title, ("trial", "test accuracy", "validation accuracy", "in the search", "params", "MACs"))
+    table = _table(
+        title, ("trial", "test accuracy", "validation accuracy", "in the search", PARAMS.column, MACS.column)
+    )
     for network in document["networks"]:
         spreads = (mean_and_spread(network[name]) for name in ("test_accuracy", "val_accuracy"))
         searched = network["values"].get("val_accuracy")
-        costs = (number(network["costs"][name]) for name in ("params", "macs"))
+        costs = (number(network["costs"][name]) for name in (PARAMS.name, MACS.name))
         table.add_row(
             str(network["trial"]),
             *spreads,

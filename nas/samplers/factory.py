@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from nas.config.sampler import SamplerSpec
-from nas.config.specs import Limits
-from nas.objectives.costs import COSTS
+from nas.objectives.costs import Costs, built_in_costs
+from nas.objectives.limits import Limits
 from nas.objectives.pareto import Axis
 from nas.samplers.optuna_samplers import optuna_sampler
 from nas.samplers.view import SamplerFactory
@@ -29,13 +29,15 @@ class Domain:
         limits: largest costs allowed.
         costs: the cost that an objective is, by the objective's name, for those that are costs.
         fits: returns whether a training step of a network fits into the memory of a slot.
+        known_costs: the costs that the search knows.
     """
 
     space: Space
     axes: Sequence[Axis]
     limits: Limits = field(default_factory=Limits)
-    costs: Mapping[str, str] = field(default_factory=lambda: {name: name for name in COSTS})
+    costs: Mapping[str, str] = field(default_factory=lambda: {name: name for name in built_in_costs().names})
     fits: Callable[[Architecture], bool] = lambda architecture: True  # noqa: ARG005 - no limit on memory
+    known_costs: Costs = field(default_factory=built_in_costs)
 
 
 def sampler_factory(spec: SamplerSpec, domain: Domain) -> SamplerFactory:

@@ -17,6 +17,8 @@ from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
+from nas.objectives.costs import Measurable
+from nas.objectives.costs.macs import COST as MACS
 from nas.samplers.base import ArchitectureSampler
 from nas.samplers.factory import Domain
 from nas.samplers.view import SamplerFactory
@@ -25,7 +27,7 @@ from search_space.choices import RandomChooser
 from search_space.memo import Memo
 
 GOLDEN = (math.sqrt(5) - 1) / 2
-ANY_COST = "macs"
+ANY_COST = MACS.name
 
 
 @final
@@ -66,17 +68,17 @@ class Stratified:
         return next((self.domain.costs[a.name] for a in self.domain.axes if a.name in self.domain.costs), ANY_COST)
 
     def _costs(self, architecture: Architecture) -> Mapping[str, float]:
-        _, cost = self.memo.examine(architecture)
-        return {"params": cost.params, "macs": cost.macs, "memory_mib": cost.memory_mib}
+        _, totals = self.memo.examine(architecture)
+        return self.domain.known_costs.of(Measurable(architecture, totals=totals))
 
     def _meets(self, costs: Mapping[str, float]) -> bool:
-        return all(costs[name] <= limit for name, limit in self.domain.limits.by_cost().items())
+        return self.domain.limits.meets(costs)
 
     def _range(self, name: str, drawn: list[float]) -> tuple[float, float]:
         """Return the logarithms of the least and the largest target cost."""
         axis = next((a for a in self.domain.axes if self.domain.costs.get(a.name) == name), None)
         low, high = (math.log10(axis.best), math.log10(axis.worst)) if axis else (min(drawn), max(drawn))
-        limit = self.domain.limits.by_cost().get(name)
+        limit = self.domain.limits.by_cost.get(name)
         return low, high if limit is None else max(low, min(high, math.log10(limit)))
 
 

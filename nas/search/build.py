@@ -18,11 +18,13 @@ from nas.config.workers import RAY
 from nas.data import DataInfo, DataSpec, describe
 from nas.evaluation.trial_runner import TrialRunner
 from nas.fidelity.policy import Inheriting
-from nas.objectives.costs import check_fits, check_reachable
-from nas.objectives.values import objective_values
+from nas.objectives.axes import axes_of
+from nas.objectives.limits import Limits, check_reachable
+from nas.objectives.step_memory import check_fits
+from nas.objectives.values import costs_known, objective_values
 from nas.search.driver import Parts, Search
 from nas.search.executors import allocation_of, check_executor, executor_for, step_memory
-from nas.search.strategy import asking, axes_of, policy
+from nas.search.strategy import asking, policy
 from nas.study.progress import Observer
 from nas.study.retention import Retention
 from nas.study.storage.factory import make_store
@@ -150,7 +152,7 @@ def prepare(config: SearchConfig) -> tuple[DataInfo, Space]:
     if isinstance(policy(config, axes, config.training.epochs), Inheriting):
         _check_checkpoints(config)
     check_executor(config.workers)
-    check_reachable(space, config.limits)
+    check_reachable(space, Limits(**config.limits), costs_known(config.objective))
     check_fits(space, step_memory(config.training, config.workers))
     return info, space
 

@@ -9,7 +9,7 @@ from nas.config.training import Recipe
 from nas.config.workers import AUTO, LOCAL, WorkersSpec
 from nas.data import DataInfo, DataSpec, resolve_streaming
 from nas.jobs import Executor, Runner
-from nas.objectives.costs import StepMemory
+from nas.objectives.step_memory import StepMemory
 from nas.training.optimizer import state_slots
 from nas.workers.device_allocation import DeviceAllocation, max_devices
 from nas.workers.devices import cores, machine_memory, slot_devices, smallest_share

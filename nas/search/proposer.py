@@ -6,9 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from nas.config.specs import Limits
 from nas.jobs.hashes import derived_seed
-from nas.objectives.costs import Examined, StepMemory, examine
+from nas.objectives.examination import Examined, Gate
 from nas.samplers.view import Ask, View
 from nas.study.summary import skipped_totals
 from nas.study.trial import Candidate, Prospects, Record, Rejected
@@ -26,27 +25,24 @@ class Proposer:
     def __init__(
         self,
         view: View,
-        limits: Limits,
+        gate: Gate,
         *,
         seed: int,
         max_idle_asks: int,
-        memory: StepMemory | None = None,
         starts: Sequence[Architecture] = (),
     ) -> None:
         """Start with an empty study.
 
         Args:
             view: what the sampler sees.
-            limits: what a network may cost.
+            gate: requirements that a network must meet.
             seed: of the search; with a network's identity it seeds that network's training.
             max_idle_asks: duplicates in a row, or ten times as many rejected asks, after which nothing new is expected.
-            memory: what a training step may take; None for any amount.
             starts: architectures of the space that the first asks of a study name, before the sampler draws.
         """
         self._starts = tuple(starts)
         self._view = view
-        self._limits = limits
-        self._memory = memory
+        self._gate = gate
         self._seed = seed
         self._max_idle = max_idle_asks
         self._known: set[str] = set()
@@ -91,7 +87,7 @@ class Proposer:
         known: Architecture | None = None
         while idle["duplicates"] < self._max_idle and idle["rejected"] < self._max_idle * REJECTED_PER_DUPLICATE:
             ask = self._ask(known)
-            examined = examine(ask.architecture, self._limits, self._memory)
+            examined = self._gate.examine(ask.architecture)
             why = self._passed_over(ask, examined)
             if why is None:
                 return self._candidate(ask, examined), ask

@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Sequence
-from functools import cache, partial
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Protocol
 
 from nas.config.fidelity import FidelitySpec
 from nas.config.objective import Objective
 from nas.config.sampler import SamplerSpec
-from nas.config.specs import Budget, Limits
+from nas.config.specs import Budget
 from nas.fidelity.factory import Horizon, policy_of
 from nas.fidelity.policy import Policy
-from nas.objectives.costs import StepMemory, costs_of
+from nas.objectives.examination import Gate
+from nas.objectives.limits import Limits
 from nas.objectives.pareto import Axis
-from nas.objectives.values import objective_values
+from nas.objectives.step_memory import StepMemory
+from nas.objectives.values import cost_names, costs_known, objective_values
 from nas.samplers.factory import Domain, sampler_factory
 from nas.samplers.view import View
 from nas.search.proposer import Proposer
 from search_space.architecture import Architecture
-from search_space.choices import RandomChooser
 from search_space.lowering import lower
 from search_space.projection import Projection, project
 from search_space.references.architectures import ARCHITECTURES
 from search_space.space import Space
-
-REFERENCE_SAMPLES = 512
 
 
 class Strategy(Protocol):
@@ -48,7 +46,7 @@ class Strategy(Protocol):
         ...
 
     @property
-    def limits(self) -> Limits:
+    def limits(self) -> Mapping[str, float | None]:
         """What a network may cost."""
         ...
 
@@ -66,28 +64,6 @@ class Strategy(Protocol):
     def budget(self) -> Budget:
         """When the search ends."""
         ...
-
-
-@cache
-def axes_of(objectives: tuple[Objective, ...], space: Space) -> tuple[Axis, ...]:
-    """The objectives as axes with fixed ends, which a study keeps.
-
-    Accuracies go from 1 to what guessing gives. Costs go from the least that the space can cost to the largest of a
-    seeded sample of it, so that the hypervolume is a share of what there is to gain.
-    """
-    chooser = RandomChooser(random.Random(0))
-    sample = [costs_of(space.sample(chooser)) for _ in range(REFERENCE_SAMPLES)]
-    return tuple(_axis(objective, space, sample) for objective in objectives)
-
-
-def _axis(objective: Objective, space: Space, sample: Sequence[dict[str, float]]) -> Axis:
-    if objective.source == "cost":
-        cheapest = space.minimise(lambda architecture: costs_of(architecture)[objective.key])
-        least, most = costs_of(cheapest)[objective.key], max(costs[objective.key] for costs in sample)
-        return Axis(objective.name, "minimize", objective.log, least, max(most, least * 1.001))
-    if "accuracy" in objective.key:
-        return Axis(objective.name, "maximize", objective.log, 1.0, 1.0 / space.classes)
-    return Axis(objective.name, "minimize", objective.log, 0.0, 3.0)
 
 
 def starts_of(names: Sequence[str], space: Space) -> dict[str, Projection]:
@@ -114,23 +90,19 @@ def asking(strategy: Strategy, space: Space, axes: Sequence[Axis], memory: StepM
     Raises:
         ValueError: no such sampler, or an option that it doesn't have.
     """
-    domain = Domain(space, axes, strategy.limits, _cost_objectives(strategy), partial(_fits, memory))
+    costs = costs_known(strategy.objective)
+    limits = Limits(**strategy.limits).checked(costs.names)
+    domain = Domain(space, axes, limits, cost_names(strategy.objective), partial(_fits, memory), costs)
     sampler = sampler_factory(strategy.sampler, domain)
     view = View(space, axes, sampler, seed=strategy.seed, worst=strategy.sampler.rejected_as == "worst")
     proposer = Proposer(
         view,
-        strategy.limits,
+        Gate(limits, memory, costs),
         seed=strategy.seed,
         max_idle_asks=strategy.budget.max_idle_asks,
-        memory=memory,
         starts=[start.architecture for start in starts_of(strategy.start, space).values()],
     )
     return view, proposer
-
-
-def _cost_objectives(strategy: Strategy) -> dict[str, str]:
-    """The cost that an objective is, by the objective's name."""
-    return {objective.name: objective.key for objective in strategy.objective if objective.source == "cost"}
 
 
 def _fits(memory: StepMemory | None, architecture: Architecture) -> bool:
@@ -149,4 +121,4 @@ def policy(strategy: Strategy, axes: Sequence[Axis], epochs: int) -> Policy:
         ValueError: no such fidelity, or an option that it doesn't have.
     """
     values = partial(objective_values, strategy.objective)
-    return policy_of(strategy.fidelity, Horizon(epochs, axes, values, _cost_objectives(strategy)))
+    return policy_of(strategy.fidelity, Horizon(epochs, axes, values, cost_names(strategy.objective)))

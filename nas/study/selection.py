@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 
 import numpy as np
 
-from nas.config.specs import PICKS, Limits, check_pick
+from nas.config.specs import PICKS, check_pick
+from nas.objectives.limits import Limits
 from nas.objectives.pareto import Axis, losses
 from nas.study.summary import front_records
 from nas.study.trial import Record
@@ -36,6 +36,8 @@ def pick_records(records: Sequence[Record], axes: Sequence[Axis], pick: str, lim
         ValueError: no such trial, or none that is complete and within the limits.
     """
     check_pick(pick)
+    if records:
+        limits.checked(records[0].candidate.costs)
     if pick not in PICKS:
         return [_numbered(records, int(pick), limits)]
     front = front_records(_within(records, limits), axes)
@@ -75,26 +77,15 @@ def _within(records: Sequence[Record], limits: Limits) -> list[Record]:
 
 
 def _broken(record: Record, limits: Limits) -> list[str]:
-    """The limits that a trial's network breaks, as readable clauses."""
-    excess = _exceeded(record, limits)
-    allowed = asdict(limits)
+    """Return the limits that a trial's network exceeds, as readable clauses."""
+    costs = record.candidate.costs
     return [
-        f"its {name.removeprefix('max_')} {_cost(record, name):,.6g} exceeds limits.{name}={allowed[name]:,.6g}"
-        for name, by in excess.items()
-        if by > 0
+        f"its {name} {costs[name]:,.6g} exceeds limits.max_{name}={limit:,.6g}"
+        for name, limit in limits.by_cost.items()
+        if costs[name] > limit
     ]
 
 
 def _excess(record: Record, limits: Limits) -> float:
-    """By how much the costs exceed their limits, as the largest ratio."""
-    allowed = asdict(limits)
-    return max(float(_cost(record, name) / allowed[name]) for name in _exceeded(record, limits))
-
-
-def _exceeded(record: Record, limits: Limits) -> dict[str, float]:
-    costs = record.candidate.costs
-    return limits.exceeded(int(costs["params"]), int(costs["macs"]), costs["memory_mib"])
-
-
-def _cost(record: Record, limit: str) -> float:
-    return record.candidate.costs[limit.removeprefix("max_")]
+    """Return the largest ratio of a cost to its limit."""
+    return max(float(record.candidate.costs[name] / limit) for name, limit in limits.by_cost.items())

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from nas.objectives.costs import built_in_costs
+
 FORMAT = 1
 """Version of the file's content; a reader refuses any other."""
 
@@ -13,9 +15,7 @@ NETWORK_COLUMNS: Mapping[str, str] = {
     "id": "str",
     "network_id": "str",
     "summary": "str",
-    "params": "int64",
-    "macs": "int64",
-    "memory_mib": "float64",
+    **{cost.name: "int64" if cost.integer else "float64" for cost in built_in_costs().members},
 }
 """Columns that an architecture has before any training, with their dtypes."""
 

@@ -17,13 +17,13 @@ import pyarrow
 from nas.jobs import Curve, Epoch, curve_seconds
 from nas.jobs.files import atomic_path
 from nas.jobs.hashes import content_hash
+from nas.objectives.costs import built_in_costs
 from nas.tabular.check import check_table
 from nas.tabular.columns import KEY, TableError
 from search_space.architecture import Architecture
 from search_space.space import Space
 
 CURVE = ("epoch", "train_loss", "val_loss", "val_accuracy", "val_balanced_accuracy", "seconds")
-COSTS = ("params", "macs", "memory_mib")
 
 
 @final
@@ -36,7 +36,7 @@ class Entry:
         id: identity of the architecture.
         network_id: identity of its network, which other architectures may share.
         summary: the architecture in one readable line.
-        costs: `params`, `macs`, `memory_mib`.
+        costs: exact costs by name.
         curves: learning curve by seed, with the values that a search sees.
         test: test accuracy after each epoch, by seed.
         cpu_seconds: processor seconds of each epoch, by seed.
@@ -160,7 +160,7 @@ def _entries(frame: pd.DataFrame, seeds: int, epochs: int) -> Iterator[Entry]:
             id=column["id"][first],
             network_id=column["network_id"][first],
             summary=column["summary"][first],
-            costs={name: column[name][first] for name in COSTS},
+            costs={name: column[name][first] for name in built_in_costs().names},
             curves={seed: tuple(rows[cut]) for seed, cut in cuts.items()},
             test={seed: tuple(column["test_accuracy"][cut]) for seed, cut in cuts.items()},
             cpu_seconds={seed: tuple(column["cpu_seconds"][cut]) for seed, cut in cuts.items()},

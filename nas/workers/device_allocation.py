@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from nas.objectives.costs import StepMemory
+from nas.objectives.step_memory import StepMemory
 from search_space.architecture import Architecture
 from search_space.cost import cost
 from search_space.lowering import lower

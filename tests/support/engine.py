@@ -14,11 +14,13 @@ from typing import Any
 from nas.cli.app.compose import compose
 from nas.config.objective import Objective
 from nas.config.sampler import SamplerSpec
-from nas.config.specs import Budget, Limits
+from nas.config.specs import Budget
 from nas.fidelity.full import Full
 from nas.fidelity.policy import Policy
 from nas.jobs import Curve, Epoch, Failure, Job, Outcome
 from nas.jobs.clock import Clock, WallClock
+from nas.objectives.examination import Gate
+from nas.objectives.limits import Limits
 from nas.objectives.pareto import Axis
 from nas.objectives.values import objective_values
 from nas.samplers.factory import Domain, sampler_factory
@@ -277,7 +279,7 @@ class Setting:
         parts = Parts(
             study=self.study(folder),
             view=view,
-            proposer=Proposer(view, self.limits, seed=self.seed, max_idle_asks=self.idle),
+            proposer=Proposer(view, Gate(self.limits), seed=self.seed, max_idle_asks=self.idle),
             policy=self.policy,
             executor=executor,
             values=partial(objective_values, [OBJECTIVES[name] for name in self.objectives]),

@@ -11,7 +11,8 @@ from nas.cli.app.compose import compose
 from nas.config.fidelity import FidelitySpec
 from nas.config.objective import Objective
 from nas.config.sampler import SamplerSpec
-from nas.config.specs import Budget, Limits
+from nas.config.specs import Budget
+from nas.objectives.limits import Limits
 
 
 @dataclass(frozen=True, kw_only=True)

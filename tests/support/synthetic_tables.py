@@ -10,8 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from nas.config.specs import Limits
-from nas.objectives.costs import examine
+from nas.objectives.examination import Gate
 from nas.tabular.columns import COLUMNS
 from nas.tabular.table import write_table
 from search_space.architecture import Architecture
@@ -60,7 +59,7 @@ def rows(about: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def _training(architecture: Architecture, seed: int, epochs: int) -> list[dict[str, Any]]:
-    known = examine(architecture, Limits())
+    known = Gate().examine(architecture)
     fixed = {
         "architecture": canonical_json(architecture.to_json()),
         "id": architecture.id,

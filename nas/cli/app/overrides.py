@@ -21,6 +21,7 @@ def fit(words: Sequence[str], root: type, *, multirun: bool = False) -> list[str
     * So is a value of a text field that the grammar reads as another type: `study=2024_01` is not a number and, except
       in a sweep, `outputs=a,b` is not a list. Except in a sweep, `objective=a,b` is a list.
     * A whole number in exponent form is written as an integer for an integer field.
+    * A limit may be on a cost that no option of `limits` names.
     * A list in a free mapping replaces the present value, as Hydra cannot merge a list into a mapping.
 
     Every other override is unchanged, also one that quoting does not make valid.
@@ -54,6 +55,8 @@ def _fit(word: str, root: type, parser: OverridesParser, multirun: bool) -> list
     if override is None:
         return [word if _parsed(parser, as_text) is None else as_text]
     annotation = annotation_at(root, key.lstrip("+"))
+    if key.startswith("limits.") and is_free(root, key) and not override.is_sweep_override():
+        return [_limit(key, override.value(), typed)]
     if override.is_sweep_override():
         return [word if multirun else _without_commas(word, annotation, as_text)]
     value = override.value()
@@ -66,6 +69,12 @@ def _fit(word: str, root: type, parser: OverridesParser, multirun: bool) -> list
     if isinstance(value, list) and key[0].isalpha() and "." in key and is_free(root, key):
         return [f"~{key}", f"+{word}"]
     return [word]
+
+
+def _limit(key: str, value: Any, typed: str) -> str:
+    """Return the override of a limit, which may be on a cost that no file of the group names."""
+    spelt_out = int(value) if isinstance(value, float) and value.is_integer() else typed
+    return f"++{key}={spelt_out}"
 
 
 def _without_commas(word: str, annotation: Any, as_text: str) -> str:

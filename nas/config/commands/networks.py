@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nas.config.commands.study import ReadConfig
-from nas.config.specs import Limits, check_pick
+from nas.config.specs import check_limits, check_pick
 from nas.config.training import Recipe
 from nas.config.workers import WorkersSpec
 
@@ -22,18 +22,19 @@ class PickConfig(ReadConfig):
     Attributes:
         pick: best (highest first objective), knee (farthest from the line between the front's ends), front (every
             network of it) or a trial's number.
-        limits: upper limits on the costs of a picked network.
+        limits: upper limits on the costs of a picked network, max_<cost>; null for no limit.
 
     Raises:
         ValueError: a value out of range.
     """
 
     pick: str = "best"
-    limits: Limits
+    limits: dict[str, Any]
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_pick(self.pick)
+        check_limits(self.limits)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from nas.config.data import DataSpec
 from nas.config.fidelity import FidelitySpec
 from nas.config.objective import Objective
 from nas.config.sampler import SamplerSpec
-from nas.config.specs import Budget, Limits, StorageSpec, check_format
+from nas.config.specs import Budget, StorageSpec, check_format, check_limits
 from nas.config.tracking import TrackingSpec
 from nas.config.training import Recipe
 from nas.config.workers import WorkersSpec
@@ -28,7 +28,8 @@ class SearchConfig:
         data: the images and their splits.
         space: the search space.
         objective: objectives of the Pareto front, in order.
-        limits: upper limits on the costs of a network.
+        limits: upper limits on the costs of a network: max_params, max_macs, max_memory_mib, or max_<name> of a cost of
+            your own; null for no limit.
         sampler: the sampler of architectures.
         fidelity: the multi-fidelity policy, which decides how many epochs each network is trained.
         training: the training recipe.
@@ -49,7 +50,7 @@ class SearchConfig:
     data: DataSpec
     space: dict[str, Any]
     objective: tuple[Objective, ...]
-    limits: Limits
+    limits: dict[str, Any]
     sampler: SamplerSpec
     fidelity: FidelitySpec
     training: Recipe
@@ -62,6 +63,7 @@ class SearchConfig:
         check_format(self.format)
         if self.seed < 0:
             raise ValueError(f"seed must be at least 0, got {self.seed}")
+        check_limits(self.limits)
         if not self.objective:
             raise ValueError("objective must name at least one objective, e.g. objective=[val_accuracy,macs]")
 

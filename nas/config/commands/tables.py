@@ -9,7 +9,7 @@ from nas.config.data import DataSpec
 from nas.config.fidelity import FidelitySpec
 from nas.config.objective import Objective
 from nas.config.sampler import SamplerSpec
-from nas.config.specs import Budget, Limits, check_format, check_positive
+from nas.config.specs import Budget, check_format, check_limits, check_positive
 from nas.config.training import Recipe
 from nas.config.workers import WorkersSpec
 
@@ -68,7 +68,7 @@ class RehearseConfig:
         format: output format: table, json or csv.
         start: published networks to evaluate first, projected onto the table's space, e.g. [googlenet].
         objective: objectives of the Pareto front, in order.
-        limits: upper limits on the costs of a network.
+        limits: upper limits on the costs of a network, max_<cost>; null for no limit.
         sampler: the sampler of architectures.
         fidelity: the multi-fidelity policy, which decides how many epochs each network is trained.
         budget: the stopping criteria; a training is the mean full training of the table.
@@ -88,7 +88,7 @@ class RehearseConfig:
     format: str = "table"
     start: tuple[str, ...] = ()
     objective: tuple[Objective, ...]
-    limits: Limits
+    limits: dict[str, Any]
     sampler: SamplerSpec
     fidelity: FidelitySpec
     budget: Budget
@@ -98,6 +98,7 @@ class RehearseConfig:
         check_format(self.format)
         if self.seed < 0 or self.seeds < 1:
             raise ValueError(f"seed must be at least 0 and seeds at least 1, got {self.seed} and {self.seeds}")
+        check_limits(self.limits)
         if not self.objective:
             raise ValueError("objective must name at least one objective, e.g. objective=[val_accuracy,macs]")
         if self.thinking and self.format == "json":

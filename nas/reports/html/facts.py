@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nas.objectives.pareto import Axis
-from nas.reports.html.figures import COSTS, SHARES, title
+from nas.reports.html.figures import SHARES, title
 from nas.reports.tables import duration, size_text
 from nas.reports.tables import number as plain_number
 from search_space.graph import Shape
@@ -105,7 +105,7 @@ def _space(space: Mapping[str, Any]) -> str:
 
 def _limits(limits: Mapping[str, float], config: Mapping[str, Any]) -> str:
     """The limits that trials were held to; those of the settings where there is no trial yet."""
-    asked = {name: config.get("limits", {}).get(f"max_{name}") for name in COSTS}
+    asked = {limit.removeprefix("max_"): value for limit, value in config.get("limits", {}).items()}
     held = limits or {name: limit for name, limit in asked.items() if limit is not None}
     return ", ".join(f"{title(name)} ≤ {value_text(name, limit)}" for name, limit in held.items())
 

@@ -6,19 +6,17 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from nas.objectives.costs import built_in_costs, title_of
+from nas.objectives.costs.macs import COST as MACS
 from nas.objectives.pareto import Axis, hypervolume, losses
 from nas.study.summary import front_records
 from nas.study.trial import Record, State
 
-COSTS = ("macs", "params", "memory_mib")
 TITLES = {
     "val_accuracy": "validation accuracy",
     "val_balanced_accuracy": "balanced validation accuracy",
     "val_loss": "validation loss",
     "train_loss": "training loss",
-    "macs": "MACs",
-    "params": "parameters",
-    "memory_mib": "activation memory (MiB)",
     "seconds": "training seconds",
     "trial": "trial",
 }
@@ -32,24 +30,29 @@ def title(name: str) -> str:
     >>> title("macs"), title("latency_ms")
     ('MACs', 'latency ms')
     """
-    return TITLES.get(name, name.replace("_", " "))
+    return TITLES.get(name) or title_of(name)
 
 
-def shown_axes(axes: Sequence[Axis]) -> tuple[str, str]:
+def cost_columns(records: Sequence[Record]) -> list[str]:
+    """Return the names of the costs that a study knows."""
+    return [name for record in records[:1] for name in record.candidate.costs] or list(built_in_costs().names)
+
+
+def shown_axes(axes: Sequence[Axis], costs: Sequence[str]) -> tuple[str, str]:
     """The measures along and up: the first cost among the objectives, and the first objective that is none.
 
     A study of one objective is shown over MACs, a study of costs alone over its first two, or over the trials.
     """
     names = [axis.name for axis in axes]
-    up = next((name for name in names if name not in COSTS), names[0])
+    up = next((name for name in names if name not in costs), names[0])
     along = next((axis.name for axis in axes if axis.direction == "minimize" and axis.name != up), None)
-    return along or ("macs" if up not in COSTS else "trial"), up
+    return along or (MACS.name if up not in costs else "trial"), up
 
 
 def figures_document(records: Sequence[Record], axes: Sequence[Axis]) -> dict[str, Any]:
     """Everything that the page's figures are drawn from, as JSON values."""
     front = [record.number for record in front_records(records, axes)]
-    along, up = shown_axes(axes)
+    along, up = shown_axes(axes, cost_columns(records))
     return {
         "axes": [axis.to_json() | {"title": title(axis.name)} for axis in axes],
         "along": along,
@@ -107,10 +110,10 @@ def _reached(known: Sequence[Mapping[str, float]], axes: Sequence[Axis]) -> floa
 def _measures(records: Sequence[Record], axes: Sequence[Axis]) -> dict[str, Any]:
     """What may stand along an axis: objectives first, then costs and what else is known of a trial."""
     logarithmic = {axis.name: axis.log for axis in axes}
-    costs = [name for record in records[:1] for name in record.candidate.costs] or list(COSTS)
+    costs = cost_columns(records)
     names = dict.fromkeys([*logarithmic, *costs, *CURVES[:3], "seconds", "trial"])
     return {
-        name: {"title": title(name), "log": logarithmic.get(name, name in COSTS), "share": name in SHARES}
+        name: {"title": title(name), "log": logarithmic.get(name, name in costs), "share": name in SHARES}
         for name in names
     }
 

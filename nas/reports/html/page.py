@@ -15,7 +15,7 @@ from plotly.offline import get_plotlyjs
 from nas.objectives.pareto import Axis
 from nas.reports.html import sections
 from nas.reports.html.facts import Circumstances, facts
-from nas.reports.html.figures import COSTS, figures_document
+from nas.reports.html.figures import cost_columns, figures_document
 from nas.reports.html.importance import importance
 from nas.reports.html.markup import Markup, compressed_script, join, json_script, source_hash, tag
 from nas.study.summary import StudyReader, front_records
@@ -59,7 +59,9 @@ def _sections(
 ) -> list[Markup]:
     records, axes = reader.records, reader.study.axes
     members = front_records(records, axes)
-    names = [axis.name for axis in axes] + [name for name in COSTS[:2] if name not in {axis.name for axis in axes}]
+    names = [axis.name for axis in axes] + [
+        name for name in cost_columns(records)[:2] if name not in {axis.name for axis in axes}
+    ]
     if not records:
         return [sections.commands_section(around, None)]
     made = [

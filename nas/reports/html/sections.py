@@ -6,9 +6,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from nas.objectives.costs.macs import COST as MACS
+from nas.objectives.costs.params import COST as PARAMS
 from nas.objectives.pareto import Axis
 from nas.reports.html.facts import Circumstances, axis_text, value_text
-from nas.reports.html.figures import COSTS, title
+from nas.reports.html.figures import cost_columns, title
 from nas.reports.html.importance import METHOD, SHUFFLES, Importance
 from nas.reports.html.markup import Child, Markup, tag
 from nas.reports.trained import mean_and_spread
@@ -16,6 +18,9 @@ from nas.study.trial import Record
 
 CHOICES_SHOWN = 15
 GALLERY = 24
+
+SHOWN_COSTS = (PARAMS.name, MACS.name)
+COLUMNS = (PARAMS.column, MACS.column)
 
 
 def section(identity: str, heading: str, *children: Child) -> Markup:
@@ -160,7 +165,7 @@ def retrained_section(results: Sequence[Mapping[str, Any]]) -> Markup | None:
     """Networks that were trained again in full over seeds, with their accuracy on the test part; None without any."""
     if not results:
         return None
-    head = ("trial", "test accuracy", "validation accuracy", "in the search", "epochs", "params", "MACs", "network")
+    head = ("trial", "test accuracy", "validation accuracy", "in the search", "epochs", *COLUMNS, "network")
     rows = [_retrained_row(result) for result in results]
     table = tag("table", tag("caption", "Retrained networks", class_="hidden"), _head(head), tag("tbody", *rows))
     note = "Trained again after the search, mean ± standard deviation over seeds. The search never saw the test part; "
@@ -173,7 +178,7 @@ def _retrained_row(result: Mapping[str, Any]) -> Markup:
     texts = [mean_and_spread(result[name]) for name in ("test_accuracy", "val_accuracy")]
     texts.append(value_text("val_accuracy", result["values"].get("val_accuracy")))
     texts.append(str(result["training"]["epochs"]))
-    texts += [value_text(name, result["costs"][name]) for name in ("params", "macs")]
+    texts += [value_text(name, result["costs"][name]) for name in SHOWN_COSTS]
     cells = [tag("td", text, class_="number") for text in texts]
     return tag("tr", tag("th", button, scope="row"), *cells, tag("td", result["summary"], class_="code"))
 
@@ -187,7 +192,7 @@ def _drawing(svg: str, record: Record) -> Markup:
 def trials_section(records: Sequence[Record], front: Sequence[int], axes: Sequence[Axis]) -> Markup:
     """Every trial, one a row; the page's script sorts it by a click on a heading."""
     values = [axis.name for axis in axes]
-    costs = [name for name in COSTS if name not in values]
+    costs = [name for name in cost_columns(records) if name not in values]
     repeated = any(record.repeats for record in records)
     counts = ("trainings",) if repeated else ()
     head = ("trial", "state", *map(title, (*values, *costs)), *counts, "epochs", "seconds", "network")

@@ -14,6 +14,7 @@ from functools import cached_property
 
 import numpy as np
 
+from nas.objectives.costs.macs import COST as MACS
 from nas.objectives.expected_improvement import (
     BoxDecomposition,
     box_decomposition,
@@ -26,7 +27,7 @@ from nas.samplers.known_cost.gp import Floats, GaussianProcess, Layout, Observat
 from nas.samplers.known_cost.settings import Settings
 from nas.samplers.known_cost.training_time import predict_seconds
 
-TIMED_BY = "macs"
+TIMED_BY = MACS.name
 
 SHIFT = 0.02
 """Added to a loss before its logarithm is taken, which the surrogate models: halving an error of 0.2 is about as hard

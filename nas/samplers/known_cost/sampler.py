@@ -184,8 +184,10 @@ def problem_of(axes: Sequence[Axis], costs: Mapping[str, str], limits: Mapping[s
 @with_settings(Settings)
 def make(domain: Domain, settings: Settings) -> SamplerFactory:
     """Return the factory of samplers, which share one optimizer."""
-    problem = problem_of(domain.axes, domain.costs, domain.limits.by_cost())
-    return partial(_seeded, Optimizer(domain.space, exact_measure(), problem, settings, domain.fits), domain.axes)
+    problem = problem_of(domain.axes, domain.costs, domain.limits.by_cost)
+    return partial(
+        _seeded, Optimizer(domain.space, exact_measure(domain.known_costs), problem, settings, domain.fits), domain.axes
+    )
 
 
 def _seeded(optimizer: Optimizer, axes: Sequence[Axis], seed: int) -> BaseSampler:

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from typing import Any
 
 from nas.config.specs import Budget
+from nas.objectives.costs.macs import COST as MACS
 from nas.study.trial import State
 from nas.tabular.simulation.intervals import Estimate, estimate
 from nas.tabular.simulation.scores import GOALS, Score, ceiling, oracle
@@ -106,7 +107,7 @@ def _ceiling(truth: Truth, simulated: SimulatedTable, seed: int) -> float:
     """Return the share of a search that trained every network with one seed."""
     entries = {name: simulated.table.entries[name] for name in truth.points}
     seen = {
-        name: {"macs": truth.points[name]["macs"], "error": 1.0 - entry.curves[seed][-1].val_accuracy}
+        name: {MACS.name: truth.points[name][MACS.name], "error": 1.0 - entry.curves[seed][-1].val_accuracy}
         for name, entry in entries.items()
     }
     return ceiling(seen, truth)

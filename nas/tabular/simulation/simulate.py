@@ -7,9 +7,10 @@ from dataclasses import replace
 from functools import partial
 
 from nas.fidelity.policy import Inheriting
+from nas.objectives.axes import axes_of
 from nas.objectives.values import objective_values
 from nas.search.driver import Parts, Search
-from nas.search.strategy import Strategy, asking, axes_of, policy
+from nas.search.strategy import Strategy, asking, policy
 from nas.tabular.simulation.clock import SimulatedClock
 from nas.tabular.simulation.executor import TableExecutor
 from nas.tabular.simulation.memory import study_in_memory

@@ -16,9 +16,10 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, final
+from typing import final
 
-from nas.config.specs import Limits
+from nas.objectives.costs.macs import COST as MACS
+from nas.objectives.limits import Limits
 from nas.objectives.pareto import Axis, front, hypervolume, losses
 from nas.tabular.simulation.simulated_table import SimulatedTable
 from nas.tabular.table import Entry
@@ -81,11 +82,12 @@ def truth_of(simulated: SimulatedTable, limits: Limits) -> Truth:
     Raises:
         ValueError: no network meets the limits, or the front has no extent.
     """
+    limits.checked(next(iter(simulated.table.entries.values())).costs)
     entries = {name: entry for name, entry in simulated.table.entries.items() if _meets(entry, limits)}
     if not entries:
         raise ValueError(f"limits must leave a network of the table {simulated.table.path}, got {limits}")
     points = {
-        name: {"macs": float(entry.costs["macs"]), "error": 1.0 - entry.test_accuracy}
+        name: {MACS.name: float(entry.costs[MACS.name]), "error": 1.0 - entry.test_accuracy}
         for name, entry in entries.items()
     }
     seconds = {name: simulated.training_seconds(entry) for name, entry in entries.items()}
@@ -101,8 +103,8 @@ def axes_around(points: Sequence[Mapping[str, float]]) -> tuple[Axis, Axis]:
     Raises:
         ValueError: one network is both cheapest and most accurate, so that the front has no extent.
     """
-    macs, error = [point["macs"] for point in points], [point["error"] for point in points]
-    loose = Axis("macs", "minimize", True, min(macs), max(macs) * 2), Axis("error", "minimize", False, -1.0, 2.0)
+    macs, error = [point[MACS.name] for point in points], [point["error"] for point in points]
+    loose = Axis(MACS.name, "minimize", True, min(macs), max(macs) * 2), Axis("error", "minimize", False, -1.0, 2.0)
     best = [points[index] for index in front(losses(loose, points))]
     median = statistics.median(error)
     within = [point for point in best if point["error"] <= median]
@@ -112,15 +114,13 @@ def axes_around(points: Sequence[Mapping[str, float]]) -> tuple[Axis, Axis]:
             f"a table must have a front to search for, one network alone of {len(points)} is cheapest and most "
             f"accurate: {accurate['macs']:,.0f} MACs, error {accurate['error']:.4f}"
         )
-    decades = math.log10(accurate["macs"] / cheapest["macs"])
+    decades = math.log10(accurate[MACS.name] / cheapest[MACS.name])
     height = cheapest["error"] - accurate["error"]
     return (
-        Axis("macs", "minimize", True, best[0]["macs"], accurate["macs"] * 10 ** (MARGIN * decades)),
+        Axis(MACS.name, "minimize", True, best[0][MACS.name], accurate[MACS.name] * 10 ** (MARGIN * decades)),
         Axis("error", "minimize", False, accurate["error"], cheapest["error"] + MARGIN * height),
     )
 
 
 def _meets(entry: Entry, limits: Limits) -> bool:
-    costs: Any = entry.costs
-    excess = limits.exceeded(costs["params"], costs["macs"], costs["memory_mib"])
-    return all(by <= 0 for by in excess.values())
+    return limits.meets(entry.costs)

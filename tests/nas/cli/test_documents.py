@@ -14,7 +14,7 @@ from nas.cli import main
 from nas.cli.app.compose import compose
 from nas.cli.describe import architecture_document, space_document
 from nas.cli.front import front_rows
-from nas.config.specs import Limits
+from nas.objectives.limits import Limits
 from nas.study.training_state import TrainingState
 from nas.study.trial import Record
 from search_space.architecture import Architecture

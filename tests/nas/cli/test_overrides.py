@@ -75,9 +75,9 @@ def test_the_rest_stays_as_typed(word):
 @pytest.mark.parametrize(
     ("word", "fitted"),
     [
-        ("limits.max_macs=2e6", ["limits.max_macs=2000000"]),
-        ("limits.max_macs=2.5", ["limits.max_macs=2.5"]),
-        ("limits.max_memory_mib=2e0", ["limits.max_memory_mib=2e0"]),
+        ("limits.max_macs=2e6", ["++limits.max_macs=2000000"]),
+        ("limits.max_macs=2.5", ["++limits.max_macs=2.5"]),
+        ("limits.max_energy_mj=2e0", ["++limits.max_energy_mj=2"]),
         ("objective=val_accuracy,macs", ["objective=[val_accuracy,macs]"]),
         ("training=3", ["training='3'"]),
         ("data=null", ["data='null'"]),

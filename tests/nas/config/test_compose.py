@@ -15,7 +15,8 @@ import nas.cli.app.compose
 from nas.cli.app.compose import compose, conf_dir, convert, schema
 from nas.config.commands import ROOTS, DescribeConfig, SearchConfig
 from nas.config.objective import Objective
-from nas.config.specs import Budget, Limits
+from nas.config.specs import Budget
+from nas.objectives.limits import Limits
 
 CONF = conf_dir()
 NEEDS = {
@@ -103,7 +104,7 @@ def test_one_objective_is_enough(override):
 
 
 def test_no_limit_is_set_unless_asked_for():
-    assert compose("search").limits == Limits()
+    assert Limits(**compose("search").limits) == Limits()
 
 
 @pytest.mark.parametrize("root", [*ROOTS.values(), Objective, Budget])

@@ -7,8 +7,9 @@ import pytest
 from nas.config.fidelity import FidelitySpec
 from nas.config.objective import Objective
 from nas.config.sampler import SamplerSpec
-from nas.config.specs import Budget, Limits, StorageSpec
+from nas.config.specs import Budget, StorageSpec
 from nas.config.workers import WorkersSpec
+from nas.objectives.limits import Limits
 
 
 @pytest.mark.parametrize("name", ["trials", "minutes", "trainings", "max_idle_asks"])
@@ -31,9 +32,10 @@ def test_a_limit_is_positive(name):
 
 
 def test_only_limits_that_are_set_are_exceeded_or_met():
-    assert Limits().exceeded(10, 20, 0.5) == {}
-    assert Limits(max_params=10).exceeded(10, 20, 0.5) == {"max_params": 0}
-    assert Limits(max_macs=15, max_memory_mib=2.0).exceeded(10, 20, 0.5) == {"max_macs": 5, "max_memory_mib": -1.5}
+    costs = {"params": 10, "macs": 20, "memory_mib": 0.5}
+    assert Limits().exceeded(costs) == {}
+    assert Limits(max_params=10).exceeded(costs) == {"max_params": 0}
+    assert Limits(max_macs=15, max_memory_mib=2.0).exceeded(costs) == {"max_macs": 5, "max_memory_mib": -1.5}
 
 
 @pytest.mark.parametrize(

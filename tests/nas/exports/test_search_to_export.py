@@ -16,11 +16,11 @@ import pytest
 import torch
 from PIL import Image
 
-from nas.config.specs import Limits
 from nas.data import DataSpec, load, load_test
 from nas.exports.checkpoint import choose_checkpoint
 from nas.exports.isolation import IMPORT_BLOCKER
 from nas.exports.subject import preprocessing
+from nas.objectives.limits import Limits
 from nas.study.selection import pick_records
 from nas.study.summary import open_for_reading
 

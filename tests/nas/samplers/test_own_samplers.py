@@ -13,8 +13,8 @@ import pytest
 from engine import AXES, SMALL, TWO, space_of, view_of
 
 from nas.config.sampler import SamplerSpec
-from nas.config.specs import Limits
-from nas.objectives.costs import costs_of
+from nas.objectives.costs import built_in_costs
+from nas.objectives.limits import Limits
 from nas.samplers.factory import Domain, sampler_factory
 from nas.samplers.parameters import ParameterChooser
 from nas.samplers.view import View
@@ -34,7 +34,8 @@ def test_stratified_costs_lie_evenly_on_the_logarithm_where_random_ones_crowd() 
 
     def unevenness(sampler: str) -> float:
         """Largest distance between the distribution of log MACs and the uniform one."""
-        logs = np.sort([math.log10(costs_of(a)["macs"]) for a in drawn(view_of(SPACE, sampler), 64)])
+        costs = [built_in_costs().of_architecture(a) for a in drawn(view_of(SPACE, sampler), 64)]
+        logs = np.sort([math.log10(known["macs"]) for known in costs])
         return float(np.abs((logs - low) / (high - low) - (np.arange(64) + 0.5) / 64).max())
 
     assert unevenness("stratified") < 0.2 < unevenness("random")
@@ -44,7 +45,7 @@ def test_stratified_draws_keep_within_limits_where_they_can() -> None:
     domain = Domain(SPACE, DOMAIN.axes, Limits(max_macs=20_000))
     factory = sampler_factory(SamplerSpec("s", module="stratified", options={"draws": 16}), domain)
     view = View(SPACE, domain.axes, factory, seed=0, worst=False)
-    costs = [costs_of(architecture)["macs"] for architecture in drawn(view, 30)]
+    costs = [built_in_costs().of_architecture(architecture)["macs"] for architecture in drawn(view, 30)]
     assert sum(macs <= 20_000 for macs in costs) >= 28
 
 

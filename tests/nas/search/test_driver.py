@@ -21,8 +21,9 @@ from engine import (
     told,
 )
 
-from nas.config.specs import Budget, Limits
+from nas.config.specs import Budget
 from nas.jobs import Failure, Job
+from nas.objectives.limits import Limits
 from nas.search.driver import MAX_FAILURES_IN_A_ROW, SearchStoppedError
 from nas.study.study import open_study
 from nas.study.summary import open_for_reading

@@ -11,9 +11,10 @@ import pytest
 from engine import ONE, SAMPLERS, SMALL, TINY, candidate, fingerprint, space_of, view_of
 from optuna.trial import TrialState
 
-from nas.config.specs import Limits
 from nas.jobs import Failure
-from nas.objectives.costs import StepMemory
+from nas.objectives.examination import Gate
+from nas.objectives.limits import Limits
+from nas.objectives.step_memory import StepMemory
 from nas.samplers.view import View
 from nas.search.proposer import REJECTED_TOLD, Proposer, training_seed
 from nas.study.study import create_study, open_study
@@ -30,7 +31,7 @@ def proposer_of(
     space: object = SMALL, sampler: str = "random", limits: Limits = LIMITS, seed: int = 0, idle: int = 300
 ) -> tuple[Proposer, View]:
     view = view_of(space_of(space), sampler, seed)  # type: ignore[arg-type]  # one of the mappings of `engine`
-    return Proposer(view, limits, seed=seed, max_idle_asks=idle), view
+    return Proposer(view, Gate(limits), seed=seed, max_idle_asks=idle), view
 
 
 def propose(proposer: Proposer, view: View, number: int) -> Candidate:
@@ -61,7 +62,7 @@ def test_candidates_are_new_within_the_limits_and_seeded_by_their_network(sample
 def test_networks_that_a_slot_could_not_train_are_rejected_by_their_own_name(sampler: str) -> None:
     memory = StepMemory(available=700_000, batch_size=16, optimizer_slots=1, ema=False)
     view = view_of(space_of(SMALL), sampler, 0)
-    proposer = Proposer(view, Limits(), seed=0, max_idle_asks=300, memory=memory)
+    proposer = Proposer(view, Gate(memory=memory), seed=0, max_idle_asks=300)
     made = [propose(proposer, view, number) for number in range(10)]
     graphs = [lower(Architecture.from_json(candidate.architecture)) for candidate in made]
     assert all(training_bytes(graph, 16) <= memory.available for graph in graphs)
@@ -219,7 +220,7 @@ def test_known_networks_are_known_whatever_became_of_them() -> None:
 def test_the_first_asks_name_the_starts() -> None:
     space, view = space_of(SMALL), view_of(space_of(SMALL), "random", 0)
     starts = [space.draw(random.Random(seed)) for seed in (1, 2)]
-    proposer = Proposer(view, Limits(), seed=0, max_idle_asks=50, starts=starts)
+    proposer = Proposer(view, Gate(), seed=0, max_idle_asks=50, starts=starts)
     made = [propose(proposer, view, number) for number in range(3)]
     assert [one.id for one in made[:2]] == [start.id for start in starts]
     assert [one.ask for one in made[:2]] == [0, 1]

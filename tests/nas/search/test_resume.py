@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from engine import EPOCHS, SAMPLERS, SMALL, TINY, FakeExecutor, Setting, Watcher, counts, failing, snapshot, told
 
-from nas.config.specs import Budget, Limits
+from nas.config.specs import Budget
 from nas.jobs import Failure, Job
+from nas.objectives.limits import Limits
 from nas.search.driver import Search
 from nas.study.study import Study, open_study
 from nas.study.summary import open_for_reading

@@ -11,7 +11,7 @@ from engine import AXES, candidate
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nas.config.specs import Limits
+from nas.objectives.limits import Limits
 from nas.objectives.pareto import Axis, losses
 from nas.study.selection import pick_records
 from nas.study.summary import front_records

@@ -17,9 +17,10 @@ from typing import Any
 import pytest
 from engine import FakeExecutor, Setting
 
-from nas.config.specs import Budget, Limits
+from nas.config.specs import Budget
 from nas.config.tracking import TrackingSpec
 from nas.jobs import Failure, Job
+from nas.objectives.limits import Limits
 from nas.study.study import Study, open_study
 from nas.study.summary import front_records, status_document
 from nas.tracking.none import NullTracker

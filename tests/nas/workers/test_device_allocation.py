@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from engine import SMALL, space_of
 
-from nas.objectives.costs import StepMemory
+from nas.objectives.step_memory import StepMemory
 from nas.workers.device_allocation import DeviceAllocation, max_devices, per_device
 from search_space.cost import cost
 from search_space.lowering import lower
