@@ -1,4 +1,4 @@
-"""What a person calls from Python where the command line is not enough: a search on images of their own.
+"""Python interface: a search on tensors of your own.
 
     from nas.api import search
     from nas.data import from_tensors
@@ -7,7 +7,7 @@
         data = from_tensors(images, labels, ("cat", "dog"))
         front = search("pets", data, test=(test_images, test_labels), overrides=["budget.trials=40"])
 
-Trainings run in processes of their own, which import the calling script: hence the last line's `if`.
+Trainings run in child processes, which import the calling script; hence the `if` in the example.
 """
 
 from __future__ import annotations
@@ -30,25 +30,25 @@ DATA_FOLDER = "data"
 def search(
     study: str, data: ImageData, *, test: tuple[Tensor, Tensor] | None = None, overrides: Sequence[str] = ()
 ) -> dict[str, Any]:
-    """Search on a person's own images, or go on with such a search; like `nas search`, to the total budget.
+    """Search on tensors, or resume such a search up to the total budget, as `nas search` does.
 
-    The images are written into the study's folder, so that every other command works on the study too: `nas retrain`,
+    The images are written to the study's folder, so that every command works on the study: `nas retrain`,
     `nas export`, and `nas search study=STUDY data=tensors data.path=FOLDER/data`.
 
     Args:
-        study: the study's name, or a path.
-        data: what to train and validate on, as `nas.data.from_tensors` and `from_datamodule` give it.
-        test: images and labels, as `from_tensors` takes them, for `nas retrain` to measure on; no search reads them.
-        overrides: what `nas search` takes, such as `budget.trials=40`, `data.flip=true` or `workers.slots=2`.
+        study: name of the study, or a path.
+        data: training and validation part, made by `nas.data.from_tensors` or `from_datamodule`.
+        test: images and labels of the test part, in the form that `from_tensors` takes; only `nas retrain` reads them.
+        overrides: overrides of `nas search`, such as `budget.trials=40`, `data.flip=true` or `workers.slots=2`.
 
     Returns:
-        The front, as `nas front format=json` prints it.
+        The document of the front, as printed by `nas front format=json`.
 
     Raises:
-        ValueError: a setting that can't be, or a study that was made with other images or settings.
+        ValueError: an invalid setting, or a study that was made with other images or settings.
     """
     if any(override.startswith("data=") for override in overrides):
-        raise ValueError("the images are handed in, overrides must not name others with data=")
+        raise ValueError("overrides must not set data=, the images are those of the argument data")
     config = compose("search", ["data=tensors", f"data.path={DATA_FOLDER}", *overrides])
     folder = study_folder(study, config.outputs)
     folder.mkdir(parents=True, exist_ok=True)

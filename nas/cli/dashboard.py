@@ -13,11 +13,11 @@ def run(config: DashboardConfig) -> int:
     """Serve a study on 127.0.0.1 until Ctrl-C.
 
     Raises:
-        ValueError: there is no such study, the extra is missing, or the port is taken.
+        ValueError: no study of that name, the extra is not installed, or the port is taken.
     """
     study = reading(config).study
     with dashboard_server(study, study_overrides(config), config.port) as server:
-        print(f"http://{HOST}:{server.server_port}/ shows a read-only copy of {study.name}, until Ctrl-C.", flush=True)
+        print(f"http://{HOST}:{server.server_port}/ serves a read-only copy of {study.name}, until Ctrl-C.", flush=True)
         print(OMISSIONS, file=sys.stderr)
         try:
             server.serve_forever()

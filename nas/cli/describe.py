@@ -1,4 +1,4 @@
-"""`nas describe`: a space, or one architecture."""
+"""`nas describe`: a search space, or one network."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ from search_space.space import Space, parse_space
 
 
 def run(config: DescribeConfig) -> int:
-    """Describe the architecture that is named, else the space.
+    """Describe the network that is named, else the space.
 
     Raises:
-        ValueError: there is no such architecture, or the data or the space can't be.
+        ValueError: an unknown architecture or reference, or invalid data or space.
     """
     if config.architecture is not None or config.reference is not None:
         document, graph = _network(config)
@@ -60,7 +60,7 @@ def run(config: DescribeConfig) -> int:
 
 
 def _network(config: DescribeConfig) -> tuple[dict[str, Any], Graph]:
-    """What there is to say of the named network, and its graph."""
+    """Return the document and the graph of the named network."""
     if config.architecture is not None:
         architecture, origin = named_architecture(config.architecture, config)
         return {**architecture_document(architecture), **origin}, lower(architecture)
@@ -80,10 +80,10 @@ def _network(config: DescribeConfig) -> tuple[dict[str, Any], Graph]:
 
 
 def named_architecture(name: str, config: DescribeConfig) -> tuple[Architecture, dict[str, Any]]:
-    """The normalised architecture of a JSON file, or of a study's trial as `STUDY:NUMBER`, and where its weights began.
+    """Return the normalised architecture of a JSON file, or of a trial as `STUDY:NUMBER`, and what its weights inherit.
 
     Raises:
-        ValueError: there is none, or the file holds something else.
+        ValueError: no such file or trial, or the file is not an architecture.
     """
     path = Path(name).expanduser()
     trial = re.fullmatch(r"(.+):(\d+)", name)
@@ -103,7 +103,7 @@ def _from_file(path: Path) -> Architecture:
 
 
 def architecture_document(architecture: Architecture) -> dict[str, Any]:
-    """Identities, costs and blocks of a normalised architecture."""
+    """Return the identities, costs and blocks of a normalised architecture."""
     known = Gate().examine(architecture)
     return {
         "id": architecture.id,
@@ -114,7 +114,7 @@ def architecture_document(architecture: Architecture) -> dict[str, Any]:
 
 
 def costs_and_blocks(graph: Graph) -> dict[str, Any]:
-    """The exact costs of a network, whole and by block."""
+    """Return the exact costs of a network, in total and by block."""
     return {
         "costs": built_in_costs().of_graph(graph),
         "blocks": [
@@ -125,7 +125,7 @@ def costs_and_blocks(graph: Graph) -> dict[str, Any]:
 
 
 def rewritten_document(before: Mapping[str, Any], rewritten: Rewritten) -> dict[str, Any]:
-    """The network after a rewrite, with what it was before."""
+    """Return the document of a rewritten network, with the costs before the rewrite."""
     identity = network_id(rewritten.graph)
     fields = {"before": rewritten.before.receptive_field, "after": rewritten.after.receptive_field}
     return {
@@ -144,14 +144,14 @@ def rewritten_document(before: Mapping[str, Any], rewritten: Rewritten) -> dict[
 
 
 def space_document(space: Space, limits: Limits, samples: int, seed: int, costs: Costs | None = None) -> dict[str, Any]:
-    """Size and costs of a space: the median and the largest of seeded random draws, the least of the space itself.
+    """Return size and costs of a space: median and maximum over random draws, minimum over the space and the draws.
 
     Args:
         space: the space.
-        limits: what counts as within limits.
+        limits: upper limits, of which the share that meets them is reported.
         samples: number of draws, at least 1.
-        seed: of the draws.
-        costs: the costs that are known; None for our own.
+        seed: seed of the draws.
+        costs: registry of costs; None for the built-in ones.
     """
     generator, known_costs = random.Random(seed), costs or built_in_costs()
     gate = Gate(limits.checked(known_costs.names), costs=known_costs)
@@ -178,13 +178,13 @@ def _spread(name: str, space: Space, drawn: list[float], costs: Costs) -> dict[s
 
 
 def architecture_rows(document: Mapping[str, Any]) -> list[Row]:
-    """Header and one row a block."""
+    """Return the header and one row a block."""
     header = ["path", PARAMS.name, MACS.name, "output_shape"]
     blocks = [{**block, "output_shape": "x".join(map(str, block["output_shape"]))} for block in document["blocks"]]
     return [header, *([block[name] for name in header] for block in blocks)]
 
 
 def space_rows(document: Mapping[str, Any]) -> list[Row]:
-    """Header and one row a cost."""
+    """Return the header and one row a cost."""
     header = ["min", "median", "max"]
     return [["cost", *header], *([cost, *map(spread.get, header)] for cost, spread in document["costs"].items())]

@@ -32,10 +32,10 @@ log = logging.getLogger(__name__)
 
 
 def run(config: ExportConfig) -> int:
-    """Write and check the bundles of what is picked, and print what came of the checks.
+    """Write and check the bundles of the picked networks, and print the results of the checks.
 
     Raises:
-        ValueError: there is nothing to pick or no weights, the data are others, or a form fails its check.
+        ValueError: no network to pick or no weights, other data than the study's, or a format that fails its check.
     """
     reader = reading(config)
     study = reader.study
@@ -43,7 +43,7 @@ def run(config: ExportConfig) -> int:
     formats, left_out = choose_formats(config.formats)
     for line in left_out:
         log.info("left out: %s", line)
-    # All weights are looked for before the first is handed over: a mistake shows at once.
+    # All weights are found before the first export, so that an error shows at once.
     weights = [choose_checkpoint(study, record) for record in records]
     data, _ = study_data(study, stored_settings(study).get("data", {}), config.data.path)
     exported = []
@@ -99,7 +99,7 @@ def _export(study: Study, bundle: _Bundle, formats: Sequence[Format], images: in
 
 
 def _data(data: DataSpec, weights: ChosenCheckpoint) -> DataSpec:
-    """The images, with the share that the weights were trained on: mean and deviation are of that share."""
+    """Return the images with the share that the weights were trained on, of which mean and deviation are taken."""
     return data if weights.train_fraction is None else replace(data, train_fraction=weights.train_fraction)
 
 
@@ -111,7 +111,7 @@ def _output(config: ExportConfig, study: Study, record: Record, *, several: bool
 
 
 def export_rows(document: Mapping[str, Any]) -> list[Row]:
-    """Header and one row a network and form."""
+    """Return the header and one row for each network and format."""
     rows: list[Row] = [["trial", "form", "max_difference", "argmax_agreement", "images", "output"]]
     for bundle in document["exported"]:
         for name, check in bundle["checks"].items():

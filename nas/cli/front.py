@@ -1,4 +1,4 @@
-"""`nas front`: the Pareto front of a study."""
+"""`nas front`: Pareto front of a study."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def run(config: FrontConfig) -> int:
     """Print the front of a study.
 
     Raises:
-        ValueError: there is no such study.
+        ValueError: no study of that name.
     """
     print_front(reading(config).front_document(), config.format)
     return 0
@@ -27,7 +27,7 @@ def print_front(document: Mapping[str, Any], form: str) -> None:
 
 
 def front_rows(document: Mapping[str, Any]) -> list[Row]:
-    """Header and one row a network; a cost that is an objective too stands there once."""
+    """Return the header and one row a network; a cost that is also an objective has one column."""
     columns = front_columns(document)
     rows: list[Row] = [["trial", "id", *columns, "summary"]]
     rows += [[item["trial"], item["id"], *front_numbers(item, columns), item["summary"]] for item in document["front"]]

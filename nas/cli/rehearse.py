@@ -1,4 +1,4 @@
-"""`nas rehearse`: a search strategy played on a table of learning curves, and scored."""
+"""`nas rehearse`: simulation of a search strategy on a table of learning curves, and its score."""
 
 from __future__ import annotations
 
@@ -29,13 +29,10 @@ log = logging.getLogger(__name__)
 
 
 def run(config: RehearseConfig) -> int:
-    """Rehearse, print what came of it, and draw it.
-
-    Returns:
-        0.
+    """Simulate the searches, print their scores and plot them.
 
     Raises:
-        ValueError: no table, or none that can be relied on; no such sampler or fidelity.
+        ValueError: no table, an invalid one, or an unknown sampler or fidelity.
     """
     if config.table is None:
         raise ValueError("table=FILE must say which table; nas tabulate makes one")
@@ -51,7 +48,7 @@ def run(config: RehearseConfig) -> int:
     table = partial(rehearsal_table, name=name, thinking=_thinking(traces))
     print_document(result, config.format, table, rehearsal_rows)
     if config.plot is not None:
-        sys.stderr.write(f"Left behind:\n  {config.plot}\n")
+        sys.stderr.write(f"Files:\n  {config.plot}\n")
     return 0
 
 
@@ -63,25 +60,25 @@ def _read(path: Path) -> Table:
 
 
 def _traces(config: RehearseConfig, simulated: SimulatedTable) -> list[SearchTrace]:
-    """One rehearsal a seed, in order of the seeds."""
+    """Simulate one search a seed, in order of the seeds."""
     strategies = [replace(config, seed=config.seed + offset) for offset in range(config.seeds)]
-    log.info("rehearsing %d searches over %d architectures", config.seeds, len(simulated.table.entries))
+    log.info("simulating %d searches over %d architectures", config.seeds, len(simulated.table.entries))
     found = dict(SimulationPool(len(slot_devices(config.workers, ()))).simulate(strategies, simulated))
     return [found[index] for index in range(config.seeds)]
 
 
 def _strategy(config: RehearseConfig) -> dict[str, Any]:
-    told = asdict(config)
-    return {name: told[name] for name in ("sampler", "fidelity", "objective", "limits", "budget", "start")}
+    settings = asdict(config)
+    return {name: settings[name] for name in ("sampler", "fidelity", "objective", "limits", "budget", "start")}
 
 
 def _thinking(traces: Sequence[SearchTrace]) -> float:
-    """Median processor seconds of thought in one rehearsal."""
+    """Return the median processor seconds of driver and sampler in one simulated search."""
     return statistics.median(trace.driver_seconds for trace in traces)
 
 
 def rehearsal_rows(document: Mapping[str, Any]) -> list[Row]:
-    """Header and one row a rehearsal."""
+    """Return the header and one row for each simulated search."""
     goals = [f"{goal:g}" for goal in GOALS]
     rows: list[Row] = [["seed", "table_seed", *(f"reached_{goal}" for goal in goals), "area", "share"]]
     for played in document["rehearsals"]:

@@ -1,4 +1,4 @@
-"""`nas retrain`: picked networks in full, over several seeds, and their one measurement on the test part."""
+"""`nas retrain`: full training of picked networks over several seeds, and their evaluation on the test part."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 from nas.cli.app.compose import changed
 from nas.cli.common.printing import Row, print_document
-from nas.cli.common.signals import CODES, obeying_signals
+from nas.cli.common.signals import CODES, stop_on_signals
 from nas.cli.common.studies import reading, stored_settings
 from nas.config.commands import RetrainConfig
 from nas.config.training import Recipe
@@ -42,15 +42,15 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class _Plan:
-    """What is to be retrained, and with what.
+    """Networks to retrain, and the settings of their trainings.
 
     Attributes:
         reader: the study.
         records: the picked trials.
-        data: the images.
-        info: what there is of them.
-        recipe: the training.
-        settings: what stands in each result beside its numbers.
+        data: the image set.
+        info: shape, classes and sizes of that set.
+        recipe: the training recipe.
+        settings: settings that are written to each result.
     """
 
     reader: StudyReader
@@ -61,10 +61,11 @@ class _Plan:
     settings: Mapping[str, Any]
 
     def folder(self, record: Record) -> Path:
+        """Return the folder of a network's trainings and result."""
         return trial_folder(self.reader.study.folder, record.number)
 
     def tasks(self, seeds: int, allocation: DeviceAllocation) -> list[RetrainTask]:
-        """Seed by seed, so that a run cut short has measured every network on as many seeds."""
+        """Return the trainings, ordered by seed: an interrupted run has then tested all networks on as many seeds."""
         found = [(record, self.folder(record), allocation(record.candidate.architecture)) for record in self.records]
         return [
             RetrainTask(record, seed, seed_folder(folder, seed), devices)
@@ -74,13 +75,13 @@ class _Plan:
 
 
 def run(config: RetrainConfig) -> int:
-    """Retrain what is picked, write a result a network, and print them all.
+    """Retrain the picked networks, write the result of each, and print all.
 
     Returns:
-        0, or 130 after Ctrl-C and 143 after SIGTERM; the same command goes on from there.
+        0, or 130 after Ctrl-C and 143 after SIGTERM; the same command resumes.
 
     Raises:
-        ValueError: there is nothing to pick, the data are others, or a training failed for good.
+        ValueError: no network to pick, other data than the study's, or a training that failed in every attempt.
     """
     plan = _plan(config)
     study = plan.reader.study
@@ -98,7 +99,7 @@ def run(config: RetrainConfig) -> int:
             on_done=lambda task, outcome: log.info("%s: trained and measured, %.1f s", task.label, outcome.seconds),
         )
         log.info("retraining %d networks with %d seeds each", len(plan.records), config.seeds)
-        with obeying_signals(retraining):
+        with stop_on_signals(retraining):
             reason = retraining.run()
         networks = [_write_result(plan, record) for record in plan.records]
     document = {"study": study.name, "pick": config.pick, "training": asdict(plan.recipe), "networks": networks}
@@ -106,7 +107,7 @@ def run(config: RetrainConfig) -> int:
     failed = failure_summary(tasks, retraining.failures)
     if failed:
         raise ValueError(f"every training must end for a result over all seeds, {failed}")
-    _say_what_is_next(plan, reason)
+    _print_next_steps(plan, reason)
     return CODES.get(reason, 0)
 
 
@@ -126,7 +127,7 @@ def _plan(config: RetrainConfig) -> _Plan:
 
 
 def _prepare(plan: _Plan, *, replace_other: bool) -> None:
-    """A folder a network, with what it is retrained with; nothing of other settings is mixed in."""
+    """Make the folder of each network with the settings of its training; refuse or replace results of others."""
     for record in plan.records:
         folder = plan.folder(record)
         try:
@@ -148,7 +149,7 @@ def _write_result(plan: _Plan, record: Record) -> dict[str, Any]:
 
 
 def retrain_rows(document: Mapping[str, Any]) -> list[Row]:
-    """Header and one row a network and seed."""
+    """Return the header and one row for each network and seed."""
     names = ["seed", "epochs", "val_accuracy", "test_accuracy", "test_balanced_accuracy", "test_loss", "test_images"]
     rows: list[Row] = [["trial", "id", *names]]
     for network in document["networks"]:
@@ -156,10 +157,10 @@ def retrain_rows(document: Mapping[str, Any]) -> list[Row]:
     return rows
 
 
-def _say_what_is_next(plan: _Plan, reason: str) -> None:
+def _print_next_steps(plan: _Plan, reason: str) -> None:
     if reason in CODES:
-        sys.stderr.write("Stopped; the same command goes on from here\n")
+        sys.stderr.write("Stopped; the same command resumes\n")
         return
     left = "\n".join(f"  {plan.folder(record) / TRIAL_FILE}" for record in plan.records)
     first = plan.records[0].number
-    sys.stderr.write(f"Left behind:\n{left}\nHand one over: nas export {plan.reader.study.words} pick={first}\n")
+    sys.stderr.write(f"Files:\n{left}\nExport one: nas export {plan.reader.study.words} pick={first}\n")

@@ -1,4 +1,4 @@
-"""`nas search`: run a search, or go on with it."""
+"""`nas search`: run a search, or resume it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from nas.cli.app.compose import yaml_text
-from nas.cli.common.signals import CODES, obeying_signals
+from nas.cli.common.signals import CODES, stop_on_signals
 from nas.cli.common.studies import study_folder
 from nas.cli.front import print_front
 from nas.config.commands import SearchConfig
@@ -30,22 +30,22 @@ log = logging.getLogger(__name__)
 
 
 def run(config: SearchConfig) -> int:
-    """Search until the budget is used up, print the front and say what was left where.
+    """Search until the budget is used up, then print the front and the files that were written.
 
     Returns:
-        0, or 130 after Ctrl-C and 143 after SIGTERM; the same command goes on from there.
+        0, or 130 after Ctrl-C and 143 after SIGTERM; the same command resumes.
     """
     study, reason, left = conduct(config)
     print_front(StudyReader(study).front_document(), config.format)
-    _say_what_is_left(study, left)
+    _print_files(study, left)
     return CODES.get(reason, 0)
 
 
 def conduct(config: SearchConfig) -> tuple[Study, str, list[Path]]:
-    """Search until the budget is used up, or somebody stops it.
+    """Search until the budget is used up, or the search is stopped.
 
     Returns:
-        The study, why the search ended, and the files that it left beside the study.
+        The study, the reason that the search ended, and the files that it wrote beside the study.
     """
     info, space = prepare(config)
     name = f"{config.data.slug}-{space.name}" if config.study is None else config.study
@@ -60,14 +60,14 @@ def conduct(config: SearchConfig) -> tuple[Study, str, list[Path]]:
                 log.info("%s", reached)
             settled = replace(config, data=settled_data(config.data, info, config.workers))
             search = assemble(settled, study, space, [observer_for(sys.stderr), tracker])
-            with obeying_signals(search), thinking_alone():
+            with stop_on_signals(search), thinking_alone():
                 reason = search.run()
             left = _write_results(study)
     return study, reason, left
 
 
 def _write_circumstances(study: Study, config: SearchConfig) -> None:
-    """Settings and machine, in files for people and in the study for readers that have not its folder."""
+    """Write settings and environment to files, and to the study for readers without its folder."""
     settings, machine = json.loads(json.dumps(asdict(config))), environment()
     write_text(study.folder / "config.yaml", yaml_text(settings))
     write_json(study.folder / "environment.json", machine)
@@ -83,7 +83,7 @@ def _write_results(study: Study) -> list[Path]:
     return [front, picture]
 
 
-def _say_what_is_left(study: Study, paths: list[Path]) -> None:
-    """Name the files on standard error, where a JSON document on standard output is not disturbed."""
+def _print_files(study: Study, paths: list[Path]) -> None:
+    """Print the files to standard error, as standard output may be a JSON document."""
     lines = [f"  {path}" for path in (study.kept, *paths)]
-    sys.stderr.write("Left behind:\n" + "\n".join(lines) + f"\nSee nas status {study.words}\n")
+    sys.stderr.write("Files:\n" + "\n".join(lines) + f"\nSee nas status {study.words}\n")

@@ -1,4 +1,4 @@
-"""`nas status`: what a study has done so far."""
+"""`nas status`: state of a study."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def run(config: StatusConfig) -> int:
     """Print the state of a study.
 
     Raises:
-        ValueError: there is no such study.
+        ValueError: no study of that name.
     """
     reader = reading(config)
     clear = "\x1b[H\x1b[2J" if config.watch and config.format == "table" and sys.stdout.isatty() else ""
@@ -32,7 +32,7 @@ def run(config: StatusConfig) -> int:
 
 
 def status_rows(document: Mapping[str, Any]) -> list[Row]:
-    """Header and one row: every number of the document, under the path to it."""
+    """Return the header and one row: every number of the document under its dotted path."""
     pairs = list(_leaves(document, ""))
     return [[name for name, _ in pairs], ["" if value is None else value for _, value in pairs]]
 

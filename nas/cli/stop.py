@@ -1,4 +1,4 @@
-"""`nas stop`: end the search of a study in order, from another terminal."""
+"""`nas stop`: stop the search of a study, from another terminal."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from nas.config.commands import StopConfig
 
 
 def run(config: StopConfig) -> int:
-    """Ask the search that drives a study to end.
+    """Request the search that drives a study to stop.
 
     Raises:
-        ValueError: there is no such study, or no search drives it.
+        ValueError: no study of that name, or no search drives it.
     """
     study = reading(config).study
     if not study.is_driven():
         raise ValueError(f"only a running search can be stopped, none drives {study.place}")
     study.request_stop()
-    sys.stderr.write(f"{study.name} ends once its trainings have ended their epoch; nas search can go on with it\n")
+    sys.stderr.write(f"{study.name} stops once its trainings have finished their epoch; nas search resumes it\n")
     return 0

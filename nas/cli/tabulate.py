@@ -1,4 +1,4 @@
-"""`nas tabulate`: every architecture of a small space trained over seeds, into one Parquet file."""
+"""`nas tabulate`: training of every architecture of a small space over seeds, into one Parquet file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from nas.cli.common.printing import Row, print_document
-from nas.cli.common.signals import CODES, obeying_signals
+from nas.cli.common.signals import CODES, stop_on_signals
 from nas.config.commands import TabulateConfig
 from nas.data import DataInfo, describe
 from nas.evaluation.driver import Rules, Trainings
@@ -36,42 +36,44 @@ log = logging.getLogger(__name__)
 
 
 def run(config: TabulateConfig) -> int:
-    """Train what is not trained yet, join the table once all is, and print what it holds.
+    """Train what is not trained yet, then join the table and print its summary.
 
     Returns:
-        0, or 130 after Ctrl-C and 143 after SIGTERM; the same command goes on from there.
+        0, or 130 after Ctrl-C and 143 after SIGTERM; the same command resumes.
 
     Raises:
-        ValueError: the space is too large, there is no test part, shards of another recipe, or a training failed.
+        ValueError: a space too large, data without a test part, shards of another recipe, or a failed training.
     """
-    making = _making(config)
-    making.parts.mkdir(parents=True, exist_ok=True)
-    with FolderLock(making.parts):
-        shards = Shards(making.parts / "shards", making.recipe, _circumstances())
-        tasks = training_tasks(making.known, config.seeds, config.training.epochs, making.parts / "trainings")
-        reason, failed = _train(config, making, tasks, shards)
+    plan = _plan(config)
+    plan.parts.mkdir(parents=True, exist_ok=True)
+    with FolderLock(plan.parts):
+        shards = Shards(plan.parts / "shards", plan.recipe, _circumstances())
+        tasks = training_tasks(plan.known, config.seeds, config.training.epochs, plan.parts / "trainings")
+        reason, failed = _train(config, plan, tasks, shards)
         if failed:
             raise ValueError(f"every training must end for a table, {failed}")
         if reason in CODES:
-            sys.stderr.write("Stopped; the same command goes on from here\n")
+            sys.stderr.write("Stopped; the same command resumes\n")
             return CODES[reason]
         write_table(
-            join_rows(making.known, shards.frame, config.seeds), making.attributes(config, shards), making.output
+            join_rows(plan.known, shards.frame, config.seeds),
+            plan.attributes(config, shards),
+            plan.output,
         )
-    print_document(_document(read_table(making.output)), config.format, tabulated_table, tabulated_rows)
-    sys.stderr.write(f"Left behind:\n  {making.output}\n  {making.parts} (needed for more seeds only)\n")
+    print_document(_document(read_table(plan.output)), config.format, tabulated_table, tabulated_rows)
+    sys.stderr.write(f"Files:\n  {plan.output}\n  {plan.parts} (needed for more seeds only)\n")
     return 0
 
 
 @dataclass(frozen=True)
-class _Making:
-    """A table in the making.
+class _Plan:
+    """Architectures and settings of a table.
 
     Attributes:
-        output: the file that it becomes.
-        known: every architecture.
-        recipe: what all of its rows share.
-        info: what there is of the images.
+        output: the file to write.
+        known: every architecture with its costs and identities.
+        recipe: settings that all rows share.
+        info: shape, classes and sizes of the image set.
     """
 
     output: Path
@@ -81,11 +83,11 @@ class _Making:
 
     @property
     def parts(self) -> Path:
-        """The folder of what is finished so far."""
+        """Folder of the finished parts."""
         return self.output.with_name(f"{self.output.name}.parts")
 
     def attributes(self, config: TabulateConfig, shards: Shards) -> dict[str, Any]:
-        """The table's metadata."""
+        """Return the table's metadata."""
         made_on = shards.made_on
         devices = sorted({str(each["device"]) for each in made_on})
         return {
@@ -101,7 +103,7 @@ class _Making:
         }
 
 
-def _making(config: TabulateConfig) -> _Making:
+def _plan(config: TabulateConfig) -> _Plan:
     if config.workers.devices_per_trial != 1:
         raise ValueError(f"workers.devices_per_trial must be 1 for a table, got {config.workers.devices_per_trial}")
     info = describe(config.data)
@@ -124,7 +126,7 @@ def _making(config: TabulateConfig) -> _Making:
         "early_test_images": early,
     }
     output = Path(config.output or f"{config.data.slug}-{space.name}.parquet").expanduser()
-    return _Making(output, known, recipe, info)
+    return _Plan(output, known, recipe, info)
 
 
 def _test_images(config: TabulateConfig, info: DataInfo) -> tuple[int, int]:
@@ -138,20 +140,18 @@ def _circumstances() -> dict[str, Any]:
     return {"device": device, "environment": made_on}
 
 
-def _train(config: TabulateConfig, making: _Making, tasks: Sequence[NetworkTask], shards: Shards) -> tuple[str, str]:
-    """Do the trainings that no shard has; why it ended, and what failed for good."""
+def _train(config: TabulateConfig, plan: _Plan, tasks: Sequence[NetworkTask], shards: Shards) -> tuple[str, str]:
+    """Run the trainings that no shard has; return the reason of the end, and the failed ones as text."""
     finished = shards.finished(config.training.epochs)
     left = [task for task in tasks if (task.network_id, task.table_seed) not in finished]
     for task in tasks:
-        if (
-            task.network_id,
-            task.table_seed,
-        ) in finished and task.folder.exists():  # a run died between writing a shard and clearing up
+        is_finished = (task.network_id, task.table_seed) in finished
+        if is_finished and task.folder.exists():  # the run was killed between writing a shard and removing the folder
             shutil.rmtree(task.folder)
     writer = ShardWriter(shards, [task for task in left if task.done], left=len(left), total=len(tasks))
-    data = settled_data(config.data, making.info, config.workers)
+    data = settled_data(config.data, plan.info, config.workers)
     trial = TrialRunner(data, config.training, config.workers.threads_per_slot)
-    runner = TableRunner(trial, making.recipe["test_images"], making.recipe["early_test_images"])
+    runner = TableRunner(trial, plan.recipe["test_images"], plan.recipe["early_test_images"])
     trainings = Trainings(
         executor_for(runner, config.workers),
         left,
@@ -161,9 +161,9 @@ def _train(config: TabulateConfig, making: _Making, tasks: Sequence[NetworkTask]
     )
     log.info(
         "tabulating %d architectures, %d networks with %d seeds: %d of %d trainings are done",
-        len(making.known), len(tasks) // config.seeds, config.seeds, len(tasks) - len(left), len(tasks),
+        len(plan.known), len(tasks) // config.seeds, config.seeds, len(tasks) - len(left), len(tasks),
     )  # fmt: skip
-    with obeying_signals(trainings):
+    with stop_on_signals(trainings):
         reason = trainings.run()
     writer.flush()
     failures = (
@@ -191,7 +191,7 @@ def _document(table: Table) -> dict[str, Any]:
 
 
 def tabulated_rows(document: Mapping[str, Any]) -> list[Row]:
-    """Header and one row."""
+    """Return the header and one row."""
     names = [name for name in document if name not in {"seeds", "test_accuracy"}]
     row = [document[name] for name in names]
     return [[*names, "seeds"], [*row, len(document["seeds"])]]

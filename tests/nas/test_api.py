@@ -66,6 +66,6 @@ def test_a_data_module_is_searched(tmp_path: Path) -> None:
 
 def test_overrides_can_not_name_other_images(tmp_path: Path) -> None:
     data: ImageData = from_tensors(*bars(30), CLASSES)
-    with pytest.raises(ValueError, match="overrides must not name others with data="):
+    with pytest.raises(ValueError, match="overrides must not set data="):
         search(str(tmp_path / "none"), data, overrides=["data=digits"])
     assert not (tmp_path / "none").exists()

@@ -1,1 +1,1 @@
-"""Parts that several commands share: printing, signals, finding a study."""
+"""Code that several commands share: printing, signals, resolution of a study."""

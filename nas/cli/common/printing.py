@@ -1,4 +1,4 @@
-"""A result on standard output, and nothing else there."""
+"""Output of a result to standard output, where nothing else is written."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def print_document(
     """Print a result.
 
     Args:
-        document: the result, JSON values throughout.
+        document: the result, of JSON values only.
         form: `table`, `json` (one document) or `csv` (a header and rows).
-        table: what a person looks at.
-        rows: the header, then the rows.
+        table: renders the result for a terminal.
+        rows: returns the header and the rows of the result.
     """
     if form == "json":
         sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
@@ -37,4 +37,4 @@ def print_document(
     else:
         width = shutil.get_terminal_size((PIPE_WIDTH, 0)).columns
         Console(file=sys.stdout, width=width, highlight=False).print(table(document))
-    sys.stdout.flush()  # a reader that has gone away shows here, not at exit
+    sys.stdout.flush()  # raises here, not at exit, if the reader has closed the pipe

@@ -1,4 +1,4 @@
-"""What Ctrl-C and SIGTERM mean to a command that runs for long."""
+"""Handling of Ctrl-C and SIGTERM in long-running commands."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from typing import Protocol
 from nas.jobs import EndReason
 
 CODES: Mapping[str, int] = {EndReason.INTERRUPTED: 130, EndReason.TERMINATED: 143}
-"""Exit codes by the reason that `stop` was given."""
+"""Exit codes by the reason passed to `stop`."""
 
 
 class Stoppable(Protocol):
-    """Something that can be ended in order."""
+    """Run that can be stopped."""
 
     def stop(self, reason: EndReason, *, at_once: bool = False) -> None:
-        """End in order, or `at_once`."""
+        """Stop once the trainings have finished their epoch, or `at_once`."""
         ...
 
 
 @contextmanager
-def obeying_signals(running: Stoppable) -> Iterator[None]:
-    """Ctrl-C or SIGTERM ends `running` in order; a second one at once."""
+def stop_on_signals(running: Stoppable) -> Iterator[None]:
+    """Stop `running` on Ctrl-C or SIGTERM, on a second one at once."""
     names = {signal.SIGINT: EndReason.INTERRUPTED, signal.SIGTERM: EndReason.TERMINATED}
     seen: list[int] = []
 

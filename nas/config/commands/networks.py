@@ -42,7 +42,7 @@ class Overrides:
     """Settings that replace those of the study, field by field; the value `study` keeps the study's."""
 
     def changes(self) -> dict[str, Any]:
-        """Return the settings that replace the study's, by name."""
+        """Return the names and values of the settings that replace the study's."""
         return {name: value for name, value in dataclasses.asdict(self).items() if value != OF_STUDY}
 
 

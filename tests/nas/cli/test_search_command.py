@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from nas.cli import main
-from nas.cli.common.signals import obeying_signals
+from nas.cli.common.signals import stop_on_signals
 from nas.study.storage.folder_lock import FolderLock
 from nas.study.study import open_study
 
@@ -208,7 +208,7 @@ def test_signals_end_a_search_in_order_and_a_second_one_at_once(number: signal.S
     heard: list[tuple[str, bool]] = []
     search = SimpleNamespace(stop=lambda why, *, at_once: heard.append((why, at_once)))
     before = signal.getsignal(number)
-    with obeying_signals(search):  # type: ignore[arg-type]  # all that is asked of it
+    with stop_on_signals(search):  # type: ignore[arg-type]  # all that is asked of it
         os.kill(os.getpid(), number)
         os.kill(os.getpid(), number)
     assert heard == [(reason, False), (reason, True)]
