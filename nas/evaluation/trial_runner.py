@@ -18,7 +18,7 @@ from nas.training.batches import ImageData
 from nas.training.checkpoint import CheckpointError
 from nas.training.epochs import own_rows
 from nas.training.ranks import Ranks
-from nas.training.restore import read_trained
+from nas.training.restore import restore_network
 from nas.training.trial import train
 from search_space.architecture import Architecture
 from search_space.graph import Graph
@@ -106,7 +106,7 @@ class TrialRunner:
         Raises:
             DataError: the images can't be read.
         """
-        device, ranks = self.device, Ranks.here()
+        device, ranks = self.device, Ranks.current()
         images, batch_size = load(self.data), self.recipe.batch_size
         own, own_of_validation = (
             None if ranks.count == 1 else partial(own_rows, ranks=ranks, micro_batches=parts)
@@ -126,7 +126,7 @@ def _inherited(parent: Parent, graph: Graph, network: Network) -> dict[str, Tens
     Raises:
         CheckpointError: the parent's checkpoint can't be read.
     """
-    trained = read_trained(parent.checkpoint, parent.architecture)
+    trained = restore_network(parent.checkpoint, parent.architecture)
     before = lower(Architecture.from_json(parent.architecture))
     inherited = inherit(before, trained.network.state_dict(), graph, network.state_dict())
     sys.stderr.write(f"{inherited.share:.1%} of the parameters are those of trial {parent.trial}\n")

@@ -13,7 +13,7 @@ from nas.study.study import Study
 from nas.study.summary import inherited
 from nas.study.trial import Record, State
 from nas.training.checkpoint import CheckpointError
-from nas.training.restore import Trained, read_trained
+from nas.training.restore import TrainedNetwork, restore_network
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class ChosenCheckpoint:
         train_fraction: share of the training part that it was trained on, in (0, 1]; None for the study's.
     """
 
-    trained: Trained
+    trained: TrainedNetwork
     origin: Mapping[str, Any]
     train_fraction: float | None = None
 
@@ -81,13 +81,13 @@ def _searched(study: Study, record: Record) -> ChosenCheckpoint:
     return ChosenCheckpoint(trained, origin)
 
 
-def _read(study: Study, record: Record, checkpoint: Path) -> Trained:
+def _read(study: Study, record: Record, checkpoint: Path) -> TrainedNetwork:
     if not checkpoint.is_file():
         raise ValueError(
             f"the weights of trial {record.number} must lie in {checkpoint}, they are gone: "
             f"nas retrain {study.words} pick={record.number} trains it again"
         )
-    return read_trained(checkpoint, record.candidate.architecture)
+    return restore_network(checkpoint, record.candidate.architecture)
 
 
 def _relative(study: Study, checkpoint: Path) -> str:

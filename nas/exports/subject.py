@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from nas.data import DataSpec, ImageData, ImageSet, Part, evaluation_loader, load
 from nas.study.trial import Record
-from nas.training.restore import Trained
+from nas.training.restore import TrainedNetwork
 from search_space.architecture import Architecture
 from search_space.graph import Graph
 from search_space.lowering import lower
@@ -48,7 +48,7 @@ class Subject:
     logits: NDArray[np.float32]
 
 
-def build_subject(record: Record, trained: Trained, spec: DataSpec, images: int) -> Subject:
+def build_subject(record: Record, trained: TrainedNetwork, spec: DataSpec, images: int) -> Subject:
     """Return what the formats are written from and checked against.
 
     Args:
@@ -90,7 +90,7 @@ def evenly_spaced(part: Part, count: int) -> ImageSet:
     return part.take(rows)
 
 
-def _logits(trained: Trained, data: ImageData, sample: ImageSet) -> NDArray[np.float32]:
+def _logits(trained: TrainedNetwork, data: ImageData, sample: ImageSet) -> NDArray[np.float32]:
     with torch.inference_mode():
         batches = [trained.network(images) for images, _ in evaluation_loader(data, BATCH, part=sample)]
     logits: NDArray[np.float32] = torch.cat(batches).numpy()

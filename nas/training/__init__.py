@@ -1,1 +1,1 @@
-"""From an architecture to a learning curve."""
+"""Training of a network with Lightning: recipes, checkpoints, learning curves, and several processes at once."""

@@ -1,4 +1,4 @@
-"""What a training asks of its data; whoever prepares images keeps these shapes."""
+"""Protocols of the data of a training."""
 
 from __future__ import annotations
 
@@ -8,48 +8,48 @@ from typing import Protocol
 from torch import Tensor
 
 Batch = tuple[Tensor, Tensor]
-"""Images (B, C, H, W) as floats and labels (B,) as integers in [0, classes)."""
+"""Images (B, C, H, W) float32 and labels (B,) int64 in [0, classes)."""
 
 
 class TrainLoader(Protocol):
-    """The training batches of one epoch after another."""
+    """Training batches, epoch by epoch."""
 
     def __len__(self) -> int:
-        """Batches an epoch, the same every epoch."""
+        """Return the number of batches an epoch, the same for every epoch."""
         ...
 
     def __iter__(self) -> Iterator[Batch]:
-        """The batches of the epoch that was set; order and augmentation follow from it and the loader's own seed."""
+        """Yield the batches of the epoch that was set; order and augmentation follow from it and the loader's seed."""
         ...
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch, 0-based, that the next iteration yields."""
+        """Set the epoch, 0-based, that the next iteration yields."""
         ...
 
 
 class ValLoader(Protocol):
-    """The validation batches, the same ones every time."""
+    """Validation batches, the same for every iteration."""
 
     def __len__(self) -> int:
-        """Number of batches."""
+        """Return the number of batches."""
         ...
 
     def __iter__(self) -> Iterator[Batch]:
-        """The batches, in any order, without augmentation."""
+        """Yield the batches, in any order, without augmentation."""
         ...
 
 
 class ImageData(Protocol):
-    """The data of one trial."""
+    """Data of one trial."""
 
     @property
     def train_loader(self) -> TrainLoader:
-        """The training part."""
+        """Batches of the training part."""
         ...
 
     @property
     def val_loader(self) -> ValLoader:
-        """The validation part."""
+        """Batches of the validation part."""
         ...
 
     @property

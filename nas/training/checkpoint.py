@@ -1,4 +1,4 @@
-"""One file an epoch end: all that a training needs to go on, and nothing that runs code when it is read."""
+"""Checkpoints: the complete state of a training at an epoch's end, in a file that is read without running code."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ from nas.jobs import Curve, Epoch, Job
 from nas.jobs.files import atomic_path
 
 FORMAT = 1
-"""Version of the file's content; a reader refuses any other."""
+"""Version of the file's content; other versions are refused."""
 
 _NAME = re.compile(r"attempt(\d+)-epoch(\d+)\.pt")
 _PART = re.compile(r"\.attempt(\d+)-epoch(\d+)\.pt(?:\.\w+)?\.part")
 
 
 class CheckpointError(ValueError):
-    """A checkpoint can't be read, or belongs to another training."""
+    """A checkpoint that can't be read, or that belongs to another training."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The state of a training at the end of an epoch.
+    """State of a training at the end of an epoch.
 
-    All randomness of an epoch follows from the job's seed and the epoch's number, and the learning rate from the step,
-    so neither stands here.
+    Random state and learning rate are not in it: the randomness of an epoch follows from the job's seed and the epoch's
+    number, and the learning rate from the step.
 
     Attributes:
-        identity: what is trained, see `identity`.
+        identity: identity of the training, by `training_identity`.
         network: the network's state dict.
-        optimizer: the optimizer's state, by parameter number.
-        average: state dict of the averaged network, None without an average.
-        precision: state of the loss scaling, empty without one.
-        curve: the rows of all epochs so far, from epoch 1.
+        optimizer: the optimizer's state, by index of the parameter.
+        average: state dict of the averaged network, None without weight averaging.
+        precision: state of the gradient scaler, empty without one.
+        curve: the learning curve so far, from epoch 1.
     """
 
     identity: Mapping[str, str]
@@ -55,12 +55,12 @@ class Checkpoint:
 
     @property
     def epoch(self) -> int:
-        """Epochs trained."""
+        """Number of epochs trained."""
         return len(self.curve)
 
 
-def identity(job: Job, recipe: Recipe, steps_per_epoch: int) -> dict[str, str]:
-    """What makes a training this one: a checkpoint of any other must not be taken up."""
+def training_identity(job: Job, recipe: Recipe, steps_per_epoch: int) -> dict[str, str]:
+    """Return what identifies a training; a checkpoint of another identity must not be resumed from."""
     return {
         "architecture": json.dumps(dict(job.architecture), sort_keys=True),
         "recipe": json.dumps(asdict(recipe), sort_keys=True),
@@ -71,11 +71,10 @@ def identity(job: Job, recipe: Recipe, steps_per_epoch: int) -> dict[str, str]:
 
 
 def save(checkpoint: Checkpoint, folder: Path, attempt: int) -> Path:
-    """Write `checkpoint` into `folder` and then remove the ones it supersedes.
+    """Write `checkpoint` into `folder` atomically, and then remove the ones it supersedes.
 
-    The file is complete before it bears its name, so that a process killed on the way leaves the last one whole.
-    Superseded are earlier epochs of this attempt and everything of earlier attempts; a later attempt's are left alone,
-    because then this process is a straggler.
+    Superseded are earlier epochs of this attempt and all files of earlier attempts. Those of a later attempt stay: this
+    process is then a straggler.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"attempt{attempt}-epoch{checkpoint.epoch:03d}.pt"
@@ -88,7 +87,7 @@ def save(checkpoint: Checkpoint, folder: Path, attempt: int) -> Path:
         "precision": checkpoint.precision,
         "curve": [row.to_json() for row in checkpoint.curve],
     }
-    # An open file: given a path, torch would name the archive within after it.
+    # An open file: given a path, torch would write its name into the archive.
     with atomic_path(path) as temporary, temporary.open("wb") as file:
         torch.save(content, file)
     _remove_superseded(folder, attempt, checkpoint.epoch)
@@ -96,7 +95,7 @@ def save(checkpoint: Checkpoint, folder: Path, attempt: int) -> Path:
 
 
 def latest(folder: Path) -> tuple[Path, int] | None:
-    """The newest complete checkpoint in `folder` and its epoch, by name alone: highest epoch, then highest attempt."""
+    """Return the newest complete checkpoint in `folder` and its epoch: the highest epoch, then the highest attempt."""
     found = [(int(match[2]), int(match[1]), path) for path, match in _named(folder, _NAME)]
     if not found:
         return None
@@ -105,15 +104,15 @@ def latest(folder: Path) -> tuple[Path, int] | None:
 
 
 def load(path: Path, expected: Mapping[str, str]) -> Checkpoint:
-    """Read the checkpoint of the training `expected` onto the CPU, without running anything that it may contain.
+    """Read the checkpoint of a training onto the CPU, without running code from the file.
 
     Args:
         path: the file.
-        expected: what `identity` gives for the training that goes on.
+        expected: identity of the training that is resumed, by `training_identity`; empty accepts any.
 
     Raises:
-        CheckpointError: if the file is absent, damaged, of another format, holds more than plain values and tensors,
-            or belongs to another training.
+        CheckpointError: the file is absent, damaged, of another format, holds more than plain values and tensors, or
+            belongs to another training.
     """
     content = _read(path)
     version = content.get("format")
@@ -129,11 +128,11 @@ def load(path: Path, expected: Mapping[str, str]) -> Checkpoint:
             curve=tuple(Epoch.from_json(row) for row in content["curve"]),
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"a checkpoint must hold a whole training state, got {error!r} in {path}") from error
+        raise CheckpointError(f"a checkpoint must hold a complete training state, got {error!r} in {path}") from error
     for key, value in expected.items():
-        if found.identity.get(key, "") != value:  # those written before there were parents name none
+        if found.identity.get(key, "") != value:  # checkpoints of older versions have no parent
             raise CheckpointError(
-                f"a checkpoint must be of the training that goes on; {key} differs in {path}: "
+                f"a checkpoint must be of the training that is resumed; {key} differs in {path}: "
                 f"expected {value}, got {found.identity.get(key)}"
             )
     return found
@@ -141,7 +140,7 @@ def load(path: Path, expected: Mapping[str, str]) -> Checkpoint:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        # torch skips the archive's checksums when it reads; a flipped bit in a weight would go unseen.
+        # torch ignores the archive's checksums when it reads; a flipped bit in a weight would go unnoticed.
         with zipfile.ZipFile(path) as archive:
             damaged = archive.testzip()
         if damaged is not None:
@@ -167,7 +166,7 @@ def _remove_superseded(folder: Path, attempt: int, epoch: int) -> None:
     for pattern in (_NAME, _PART):
         for path, match in _named(folder, pattern):
             if int(match[1]) < attempt or (int(match[1]) == attempt and int(match[2]) < epoch):
-                with suppress(FileNotFoundError):  # a straggler of an earlier attempt may have tidied up first
+                with suppress(FileNotFoundError):  # a straggler of an earlier attempt may have removed it
                     path.unlink()
 
 

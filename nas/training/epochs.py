@@ -1,8 +1,8 @@
-"""The batches of a training, cut into the parts whose gradients are added up, and its validation batches.
+"""Training batches split into micro-batches, whose gradients are accumulated, and validation batches.
 
-A batch may be cut because its step needs too much memory for one pass, or because several processes share it. Both are
-the same cut: over k processes in m parts each, a batch has k × m parts, and process r works on the parts from r × m on.
-So a training over k processes is the training of one process in k × m parts, whatever the parts hold of chance.
+A batch is split because one pass over it needs too much memory, or because several processes share it. Both are the
+same split: over k processes with m micro-batches each, a batch has k × m micro-batches, and process r works on those
+from r × m on. So a training over k processes equals that of one process with k × m micro-batches, dropout included.
 """
 
 from __future__ import annotations
@@ -17,29 +17,29 @@ from nas.jobs.hashes import derived_seed
 from nas.training.batches import Batch, TrainLoader, ValLoader
 from nas.training.ranks import Ranks
 
-Part = tuple[Tensor, Tensor, float]
-"""Images (b, C, H, W), labels (b,), and which share of their batch they are, in (0, 1]."""
+MicroBatch = tuple[Tensor, Tensor, float]
+"""Images (b, C, H, W), labels (b,), and their share of the whole batch, in (0, 1]."""
 
 
 def epoch_seed(seed: int, epoch: int, part: int | None = None) -> int:
-    """The seed of all that torch draws in epoch `epoch` (0-based) of the trial seeded by `seed`, below 2**63.
+    """Return the seed of torch's generator in an epoch of a trial, below 2**63.
 
     Args:
         seed: the trial's seed.
-        epoch: the epoch.
-        part: a part of a batch, counted from 0 over the epoch; None for the whole epoch.
+        epoch: the epoch, 0-based.
+        part: a micro-batch, counted from 0 over the epoch; None for the whole epoch.
     """
     text = f"{seed}/{epoch}" if part is None else f"{seed}/{epoch}/{part}"
     return derived_seed(text, 63)
 
 
-def cut(batch: Batch, parts: int) -> list[Part]:
-    """A batch in `parts` contiguous parts that differ by one image at most.
+def split_batch(batch: Batch, parts: int) -> list[MicroBatch]:
+    """Split a batch into `parts` contiguous micro-batches whose sizes differ by one image at most.
 
     Raises:
         ValueError: there are fewer images than parts.
 
-    >>> [len(labels) for _, labels, _ in cut((torch.zeros(7, 1, 2, 2), torch.zeros(7)), 3)]
+    >>> [len(labels) for _, labels, _ in split_batch((torch.zeros(7, 1, 2, 2), torch.zeros(7)), 3)]
     [3, 2, 2]
     """
     images, labels = batch
@@ -50,7 +50,7 @@ def cut(batch: Batch, parts: int) -> list[Part]:
 
 
 def own_rows(images: int, ranks: Ranks, micro_batches: int = 1) -> slice:
-    """The rows of a batch of so many images that are in this process's parts, as `cut` makes them.
+    """Return the rows of this process's micro-batches in a batch of so many images, as `split_batch` makes them.
 
     >>> own_rows(7, Ranks(1, 3)), own_rows(9, Ranks(1, 2), micro_batches=2)
     (slice(3, 5, None), slice(5, 9, None))
@@ -62,16 +62,16 @@ def own_rows(images: int, ranks: Ranks, micro_batches: int = 1) -> slice:
 
 @dataclass
 class SeededEpochs:
-    """The parts of the training batches that are this process's, epoch after epoch.
+    """Micro-batches of this process, epoch by epoch.
 
-    Everything random about an epoch is set where its first batch is asked for, and where a batch is cut, anew for each
-    part: dropout in a part is the same whichever process works on it.
+    torch's generator is seeded before the first batch of an epoch and, if batches are split, before each micro-batch:
+    dropout in a micro-batch is the same whichever process works on it.
 
     Attributes:
-        loader: gives whole batches, the same ones in every process as far as each looks at them (`own_rows`).
+        loader: whole batches; in every process the same in the rows of `own_rows`.
         seed: the trial's seed.
-        epoch: the epoch that the next pass yields, 0-based.
-        micro_batches: parts of a batch that one process works on.
+        epoch: epoch that the next iteration yields, 0-based.
+        micro_batches: micro-batches of a batch in one process.
         ranks: the processes that share every batch.
     """
 
@@ -84,9 +84,9 @@ class SeededEpochs:
     def __len__(self) -> int:
         return len(self.loader) * self.micro_batches
 
-    def __iter__(self) -> Iterator[Part]:
-        # Lightning asks for the first epoch's iterator before the training starts. As a generator, this one does
-        # nothing until the first batch is wanted, so that the first epoch of a job is like any other.
+    def __iter__(self) -> Iterator[MicroBatch]:
+        # Lightning requests the first epoch's iterator before the training starts. This is a generator, which does
+        # nothing before the first batch is requested, so that the first epoch of a job is like any other.
         epoch, self.epoch = self.epoch, self.epoch + 1
         torch.manual_seed(epoch_seed(self.seed, epoch))
         self.loader.set_epoch(epoch)
@@ -96,17 +96,17 @@ class SeededEpochs:
             return
         first = self.ranks.index * self.micro_batches
         for number, batch in enumerate(self.loader):
-            for index, part in enumerate(cut(batch, parts)[first : first + self.micro_batches], start=first):
+            for index, part in enumerate(split_batch(batch, parts)[first : first + self.micro_batches], start=first):
                 torch.manual_seed(epoch_seed(self.seed, epoch, number * parts + index))
                 yield part
 
 
 @dataclass(frozen=True)
 class ValidationShare:
-    """The validation images that are this process's: of every batch its contiguous part, so that each counts once.
+    """Validation images of this process: a contiguous part of every batch, so that each image counts once.
 
     Attributes:
-        loader: gives whole batches, the same ones in every process as far as each looks at them (`own_rows`).
+        loader: whole batches; in every process the same in the rows of `own_rows`.
         ranks: the processes that share every batch.
     """
 

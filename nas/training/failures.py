@@ -1,4 +1,4 @@
-"""What an exception in a training means for its trial."""
+"""Classification of exceptions in a training."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _ALLOCATION_FAILED = ("CUDNN_STATUS_ALLOC_FAILED", "CUBLAS_STATUS_ALLOC_FAILED")
 _LONGEST_MESSAGE = 500
 
 
-def failure_of(error: Exception) -> Failure:
-    """The failure that `error` is: its kind, and a message of one line.
+def classify_failure(error: Exception) -> Failure:
+    """Return the kind of failure of an exception, with a message of one line.
 
-    An error of the data is known by its class's name, `DataError`: rooms don't import one another.
+    An error of the data is recognised by its class name, `DataError`: this room does not import that one.
     """
     message = " ".join(str(error).split())[:_LONGEST_MESSAGE]
     if isinstance(error, NotFiniteError):
@@ -31,7 +31,7 @@ def failure_of(error: Exception) -> Failure:
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Whether `error` says that the device's or the machine's memory did not suffice."""
+    """Return whether the device's or the machine's memory was exhausted."""
     if isinstance(error, MemoryError) or is_oom_error(error):
         return True
     return isinstance(error, RuntimeError) and any(sign in str(error) for sign in _ALLOCATION_FAILED)

@@ -1,4 +1,4 @@
-"""A network as Lightning trains it: losses, optimizer with schedule, weight average and the scores of an epoch."""
+"""LightningModule of a network: losses, optimizer with schedule, weight averaging and the scores of an epoch."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from torchmetrics.classification import MulticlassConfusionMatrix
 
 from nas.config.training import Recipe
 from nas.training.batches import Batch
-from nas.training.epochs import Part
+from nas.training.epochs import MicroBatch
 from nas.training.optimizer import make_optimizer
-from nas.training.ranks import ALONE, Ranks
+from nas.training.ranks import SINGLE, Ranks
 from nas.training.schedule import learning_rate_factor
 
 STEPS_BETWEEN_CHECKS = 50
-"""A loss that is no number is noticed after this many steps at most; looking every step would stall a GPU."""
+"""Steps between two checks that the loss is finite; a check at every step would stall a GPU."""
 
 
 class NotFiniteError(ArithmeticError):
-    """A loss is infinite or no number at all."""
+    """A loss that is infinite or not a number."""
 
 
 @dataclass(frozen=True)
 class Scores:
-    """What an epoch came to; the fields mean what they mean in `nas.jobs.Epoch`."""
+    """Scores of an epoch, as in `nas.jobs.Epoch`."""
 
     train_loss: float
     val_loss: float
@@ -41,13 +41,13 @@ class Scores:
 
 @dataclass(frozen=True)
 class Horizon:
-    """Where a job stands in the whole training.
+    """Position of a job in the full training.
 
     Attributes:
-        first_epoch: epochs of the schedule that are behind it.
+        first_epoch: epochs of the schedule before the job.
         steps_per_epoch: optimizer steps an epoch.
-        epochs: the recipe's full horizon.
-        micro_batches: parts of a batch whose gradients a process adds up before a step.
+        epochs: epochs of the full schedule.
+        micro_batches: micro-batches whose gradients a process accumulates for one step.
     """
 
     first_epoch: int
@@ -57,22 +57,22 @@ class Horizon:
 
     @property
     def first_step(self) -> int:
-        """Optimizer steps of the schedule that are behind it."""
+        """Number of optimizer steps of the schedule before the job."""
         return self.first_epoch * self.steps_per_epoch
 
     @property
     def total_steps(self) -> int:
-        """Optimizer steps of the full horizon."""
+        """Number of optimizer steps of the full schedule."""
         return self.epochs * self.steps_per_epoch
 
 
 def training_loss(output: Any, labels: Tensor, label_smoothing: float) -> Tensor:
-    """Cross-entropy of a network in training mode, its auxiliary heads included.
+    """Return the cross-entropy of a network in training mode, with its auxiliary heads.
 
     Args:
         output: logits (B, classes), or `(logits, [(auxiliary logits, weight), ...])`; each head's loss is added
             `weight` times (Szegedy et al. 2015, arXiv:1409.4842, section 5).
-        labels: (B,) integers.
+        labels: (B,) int64.
         label_smoothing: share of the target spread over all classes, in [0, 1).
 
     Returns:
@@ -86,7 +86,7 @@ def training_loss(output: Any, labels: Tensor, label_smoothing: float) -> Tensor
 
 
 def accuracies(confusion: Tensor) -> tuple[float, float]:
-    """The accuracy, and the balanced accuracy (the mean recall of the classes that occur).
+    """Return the accuracy, and the balanced accuracy (mean recall over the classes that occur).
 
     Args:
         confusion: (classes, classes) counts; rows are true classes, columns predicted ones.
@@ -100,32 +100,32 @@ def accuracies(confusion: Tensor) -> tuple[float, float]:
     return float(right.sum() / images.sum()), float((right[occurs] / images[occurs]).mean())
 
 
-def averaged(network: nn.Module, decay: float, updates: int) -> AveragedModel:
-    """An exponential moving average that starts as `network` and has seen `updates` steps.
+def make_average(network: nn.Module, decay: float, updates: int) -> AveragedModel:
+    """Return an exponential moving average of the weights that starts as `network`, after `updates` updates.
 
-    Batch normalisation's running statistics are averaged with the same decay, because those of the raw network belong
-    to other weights.
+    Running statistics of batch normalisation are averaged with the same decay, because those of the network belong to
+    other weights.
     """
-    follow = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]  # torch has no annotation here
-    model = AveragedModel(network, multi_avg_fn=follow, use_buffers=True)
+    update = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]  # torch has no annotation here
+    model = AveragedModel(network, multi_avg_fn=update, use_buffers=True)
     model.requires_grad_(False)
-    # Nothing but the very first update asks for this number: it copies instead of averaging.
+    # Only the first update reads this number: it copies instead of averaging.
     model.n_averaged.fill_(updates)
     return model
 
 
-def paced(momentum: float, part: int, parts: int) -> float:
-    """The momentum of running statistics in one part of a batch, so that all parts count alike in one step.
+def micro_batch_momentum(momentum: float, part: int, parts: int) -> float:
+    """Return the momentum of running statistics in one micro-batch, so that all micro-batches have equal weight.
 
-    After all parts the statistics are `(1 - momentum)` times the old ones plus `momentum` times the mean of the parts',
-    as one whole batch would leave them.
+    After all of them the statistics are `(1 - momentum)` times the old ones plus `momentum` times the mean over the
+    micro-batches, as after one whole batch.
 
     Args:
-        momentum: that of a whole batch, in [0, 1].
-        part: which part this is, 0-based.
-        parts: how many there are.
+        momentum: momentum of a whole batch, in [0, 1].
+        part: index of the micro-batch, 0-based.
+        parts: number of micro-batches.
 
-    >>> paced(0.1, 0, 1), paced(0.5, 1, 2)
+    >>> micro_batch_momentum(0.1, 0, 1), micro_batch_momentum(0.5, 1, 2)
     (0.1, 0.25)
     """
     each = momentum / parts
@@ -133,10 +133,10 @@ def paced(momentum: float, part: int, parts: int) -> float:
 
 
 class Classifier(pl.LightningModule):
-    """Trains any network that maps images (B, C, H, W) to logits (B, classes)."""
+    """LightningModule of any network that maps images (B, C, H, W) to logits (B, classes)."""
 
     def __init__(
-        self, network: nn.Module, classes: int, recipe: Recipe, horizon: Horizon, ranks: Ranks = ALONE
+        self, network: nn.Module, classes: int, recipe: Recipe, horizon: Horizon, ranks: Ranks = SINGLE
     ) -> None:
         super().__init__()
         # Channels last is a third faster on a CPU: a step of a tiny Inception network took 33.7 ms against 48.2 at
@@ -146,18 +146,18 @@ class Classifier(pl.LightningModule):
         self.horizon = horizon
         self.average: AveragedModel | None = None
         if recipe.ema_decay is not None:
-            self.average = averaged(self.network, recipe.ema_decay, horizon.first_step)
+            self.average = make_average(self.network, recipe.ema_decay, horizon.first_step)
         self.optimizer_state: dict[int, dict[str, Any]] = {}
         self.ranks = ranks
         self.confusion = MulticlassConfusionMatrix(classes, validate_args=False, sync_on_compute=False)
-        self._paces = {norm: norm.momentum for norm in network.modules() if isinstance(norm, _BatchNorm)}
+        self._momenta = {norm: norm.momentum for norm in network.modules() if isinstance(norm, _BatchNorm)}
         self._train_loss = torch.zeros(())
         self._val_loss = torch.zeros(())
 
     def configure_optimizers(self) -> Any:
-        """The recipe's optimizer with the history of `optimizer_state`, and the schedule from this job's first step."""
+        """Return the recipe's optimizer with `optimizer_state` loaded, and the schedule from this job's first step."""
         optimizer = make_optimizer(self.network, self.recipe)
-        # The groups stay this recipe's own: the rate is a function of the step and is not carried over.
+        # The groups are the recipe's: the learning rate is a function of the step and is not restored.
         optimizer.load_state_dict(
             {"state": self.optimizer_state, "param_groups": optimizer.state_dict()["param_groups"]}
         )
@@ -168,17 +168,17 @@ class Classifier(pl.LightningModule):
         return learning_rate_factor(self.horizon.first_step + step, self.horizon.total_steps, self.recipe)
 
     def on_train_epoch_start(self) -> None:
-        """Forget the last epoch's loss."""
+        """Reset the training loss."""
         self._train_loss = torch.zeros((), device=self.device)
 
-    def training_step(self, part: Part, batch_idx: int) -> Tensor:
-        """The loss of one part of a batch; nothing is logged, the sum stays on the device until the epoch ends.
+    def training_step(self, part: MicroBatch, batch_idx: int) -> Tensor:
+        """Return the loss of one micro-batch; the sum stays on the device until the epoch ends.
 
-        Lightning and DDP take the mean of the gradients over the parts, so a part counts by its share times their
-        number: the step is then the gradient of the whole batch's mean loss, however many images each part has.
+        Lightning and DDP average the gradients over the micro-batches, so each loss is multiplied by its share of the
+        batch times their number: the step then follows the mean loss of the whole batch, even if sizes differ.
         """
         images, labels, share = part
-        self._pace_norms(batch_idx % self.horizon.micro_batches)
+        self._scale_norm_momenta(batch_idx % self.horizon.micro_batches)
         output = self.network(images.contiguous(memory_format=torch.channels_last))
         loss = training_loss(output, labels, self.recipe.label_smoothing)
         self._train_loss += share * loss.detach()
@@ -186,23 +186,23 @@ class Classifier(pl.LightningModule):
             _finite(self._train_loss.item(), "training")
         return loss if share == 1 else share * self.horizon.micro_batches * self.ranks.count * loss
 
-    def _pace_norms(self, part: int) -> None:
-        """Let batch norm's running statistics go as far in all parts of a batch as they go in one whole batch."""
+    def _scale_norm_momenta(self, part: int) -> None:
+        """Set the momenta of batch norms so that all micro-batches update running statistics like one whole batch."""
         parts = self.horizon.micro_batches
         if parts > 1:
-            for norm, momentum in self._paces.items():
-                norm.momentum = None if momentum is None else paced(momentum, part, parts)
+            for norm, momentum in self._momenta.items():
+                norm.momentum = None if momentum is None else micro_batch_momentum(momentum, part, parts)
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:  # noqa: ARG002 - Lightning's signature
-        """Let the average follow each step."""
+        """Update the weight average after each step."""
         if self.average is not None and (batch_idx + 1) % self.horizon.micro_batches == 0:
             self.average.update_parameters(self.network)
 
     def on_validation_epoch_start(self) -> None:
-        """Forget the last validation, and let every rank validate the same network.
+        """Reset the validation scores, and average the batch norms' running statistics over the ranks.
 
-        Each rank's batch norms have followed its own parts. Their running statistics are linear in what they follow, so
-        one mean an epoch is the mean of all parts at every step.
+        Each rank's statistics follow its own micro-batches. They are linear in the statistics of the batches, so one
+        mean an epoch equals a mean over all micro-batches at every step.
         """
         networks = [self.network] if self.average is None else [self.network, self.average.module]
         self.ranks.average(b for network in networks for b in network.buffers() if b.is_floating_point())
@@ -210,7 +210,7 @@ class Classifier(pl.LightningModule):
         self.confusion.reset()
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002 - Lightning's signature
-        """Add one batch to the scores; the average is scored where there is one."""
+        """Add one batch to the scores, of the averaged network if there is one."""
         images, labels = batch
         network = self.network if self.average is None else self.average
         logits = network(images.contiguous(memory_format=torch.channels_last))
@@ -218,10 +218,10 @@ class Classifier(pl.LightningModule):
         self.confusion.update(logits.argmax(dim=1), labels)
 
     def scores(self) -> Scores:
-        """The scores of the epoch that has ended.
+        """Return the scores of the epoch.
 
         Raises:
-            NotFiniteError: if a loss is infinite or no number.
+            NotFiniteError: a loss is infinite or not a number.
         """
         confusion = self.ranks.total(self.confusion.compute()).cpu()
         train_loss, val_loss = self.ranks.total(torch.stack((self._train_loss, self._val_loss))).tolist()

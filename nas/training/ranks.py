@@ -1,7 +1,6 @@
-"""Several processes that train one network together: which of them this is, and what they agree on.
+"""Data-parallel training of one network by several processes, called ranks; only rank 0 writes.
 
-Whoever starts the processes forms torch's process group in each of them first; a training only looks whether there is
-one. The processes are called ranks, and rank 0 alone writes.
+The executor forms torch's process group in each process before the training starts, which only detects the group.
 """
 
 from __future__ import annotations
@@ -20,30 +19,30 @@ from torch import Tensor, distributed
 @final
 @dataclass(frozen=True)
 class Ranks:
-    """The processes that train one network together.
+    """Rank of this process and number of ranks.
 
     Attributes:
-        index: which of them this process is, from 0.
-        count: how many there are, at least 1.
+        index: rank of this process, 0-based.
+        count: number of ranks, at least 1.
     """
 
     index: int = 0
     count: int = 1
 
     @classmethod
-    def here(cls) -> Ranks:
-        """The ranks of this process's group; alone where it has none."""
+    def current(cls) -> Ranks:
+        """Return the ranks of this process's group, or a single rank if it has none."""
         if not distributed.is_available() or not distributed.is_initialized():
             return cls()
         return cls(distributed.get_rank(), distributed.get_world_size())
 
     @property
     def first(self) -> bool:
-        """Whether this is the one that writes."""
+        """True for rank 0, which writes."""
         return self.index == 0
 
     def total(self, values: Tensor) -> Tensor:
-        """The sum over all ranks of a tensor that each of them has; every rank must ask."""
+        """Return the sum of a tensor over all ranks; every rank must call this."""
         if self.count == 1:
             return values
         summed = values.clone()
@@ -51,12 +50,12 @@ class Ranks:
         return summed
 
     def any(self, holds: bool, device: torch.device) -> bool:
-        """Whether something holds on any rank; every rank must ask."""
+        """Return whether `holds` is true on any rank; every rank must call this."""
         return holds if self.count == 1 else bool(self.total(torch.tensor(int(holds), device=device)))
 
     @torch.no_grad()
     def average(self, tensors: Iterable[Tensor]) -> None:
-        """Replace each tensor by its mean over all ranks, in one exchange; every rank must ask."""
+        """Replace each tensor by its mean over all ranks, in one all-reduce; every rank must call this."""
         given = list(tensors)
         if self.count == 1 or not given:
             return
@@ -65,25 +64,25 @@ class Ranks:
             tensor.copy_(values.view_as(tensor))
 
     def trainer_options(self) -> dict[str, Any]:
-        """What Lightning's Trainer is told beside what it is told of a training on one device."""
+        """Return arguments of Lightning's Trainer for several ranks; none for a single one."""
         if self.count == 1:
             return {}
-        # Lightning's launcher otherwise gives every rank all cores.
+        # Otherwise Lightning's launcher gives every rank all cores.
         os.environ["OMP_NUM_THREADS"] = str(torch.get_num_threads())
-        # The ranks' batch norms are averaged once an epoch, see `Classifier`; DDP would copy rank 0's at every step.
+        # `Classifier` averages the ranks' batch norms once an epoch; DDP would copy those of rank 0 at every step.
         strategy = DDPStrategy(
-            cluster_environment=_Started(self), broadcast_buffers=False, gradient_as_bucket_view=True
+            cluster_environment=_RunningRanks(self), broadcast_buffers=False, gradient_as_bucket_view=True
         )
         return {"strategy": strategy, "num_nodes": self.count}
 
 
-ALONE = Ranks()
-"""A process that trains a network by itself."""
+SINGLE = Ranks()
+"""The only process of a training."""
 
 
 @final
-class _Started(ClusterEnvironment):
-    """Tells Lightning that the ranks run already, each with one device of its own: each is a node to it."""
+class _RunningRanks(ClusterEnvironment):
+    """Environment for Lightning of ranks that run already, each a node with one device."""
 
     def __init__(self, ranks: Ranks) -> None:
         super().__init__()
@@ -99,7 +98,7 @@ class _Started(ClusterEnvironment):
 
     @property
     def main_port(self) -> int:
-        return 0  # nobody connects to it: the process group stands already
+        return 0  # never connected to: the process group exists already
 
     @staticmethod
     def detect() -> bool:

@@ -1,4 +1,4 @@
-"""From a checkpoint back to a network that is ready to use."""
+"""Restoring of a trained network from a checkpoint."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from search_space.network import Network, build
 
 
 @dataclass(frozen=True, eq=False)
-class Trained:
-    """A network with the weights that its last validation was made with.
+class TrainedNetwork:
+    """Network with the weights of its last validation.
 
     Attributes:
         network: in evaluation mode, on the CPU, in float32.
-        averaged: whether the weights are the training's moving average.
-        curve: the learning curve that led to them.
+        averaged: whether the weights are the exponential moving average of the training.
+        curve: the learning curve.
     """
 
     network: Network
@@ -30,23 +30,23 @@ class Trained:
     curve: Curve
 
 
-def read_trained(checkpoint: Path, architecture: Mapping[str, Any]) -> Trained:
-    """The network of a checkpoint: its averaged weights where there are any, without running anything it may contain.
+def restore_network(checkpoint: Path, architecture: Mapping[str, Any]) -> TrainedNetwork:
+    """Read the network of a checkpoint, with the averaged weights if it has any, without running code from the file.
 
     Args:
         checkpoint: the file.
-        architecture: JSON form of the architecture that it has to be of.
+        architecture: JSON form of the expected architecture.
 
     Raises:
         CheckpointError: the file is absent or damaged, holds more than plain values and tensors, or is of another
-            network.
+            architecture.
     """
     found = load(checkpoint, {})
     if found.identity.get("architecture") is None or json.loads(found.identity["architecture"]) != dict(architecture):
-        raise CheckpointError(f"a checkpoint must be of the network that is asked for, {checkpoint} is of another")
+        raise CheckpointError(f"a checkpoint must be of the requested network, {checkpoint} is of another")
     network = build(lower(Architecture.from_json(architecture)))
     try:
         network.load_state_dict(found.network if found.average is None else found.average)
     except RuntimeError as error:
         raise CheckpointError(f"a checkpoint must fit its network, {checkpoint} does not: {error}") from error
-    return Trained(network.eval(), found.average is not None, found.curve)
+    return TrainedNetwork(network.eval(), found.average is not None, found.curve)

@@ -1,4 +1,4 @@
-"""One job of one trial: from a network and a checkpoint to a learning curve and the next checkpoint."""
+"""Training of one job of one trial: from a network and a checkpoint to a learning curve and the next checkpoint."""
 
 from __future__ import annotations
 
@@ -18,60 +18,61 @@ from nas.training import checkpoint as checkpoints
 from nas.training.batches import ImageData
 from nas.training.checkpoint import Checkpoint, CheckpointError
 from nas.training.epochs import SeededEpochs, ValidationShare
-from nas.training.failures import failure_of
+from nas.training.failures import classify_failure
 from nas.training.module import Classifier, Horizon
 from nas.training.ranks import Ranks
 
-# Lightning announces devices and advertises at every fit. Its import sets this level, so it is set here, after it.
+# Lightning logs devices and tips at every fit. Its import sets this level, so it is set here, after it.
 logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
 
 
 def train(
     network: nn.Module, data: ImageData, recipe: Recipe, job: Job, control: Control, accelerator: str = "auto"
 ) -> Outcome:
-    """Train `network` as `job` says, and return what came of it.
+    """Train `network` from one epoch to another, and return the outcome.
 
-    Training to epoch a, stopping and going on to epoch b ends, on a CPU, bit for bit like an unbroken run to b: the
-    learning rate is a function of the step in the full horizon; optimizer, average and batch-norm statistics come from
-    the checkpoint; and torch's generator is seeded from the job's seed and the epoch's number where an epoch starts.
-    With a parent, `network` has its weights, and the training is the last part of the schedule.
-    Where this process has a torch process group, it trains together with the others of it: every rank calls this with
-    the same job and data, which work on their shares of each batch; rank 0 alone writes checkpoints and tells the
-    control of epochs, and all stop at the end of an epoch in which any of their controls wants it.
-    Nothing a training does raises: what goes wrong is the outcome's `failure` (the traceback goes to standard error).
-    KeyboardInterrupt and SystemExit pass.
+    A training to epoch a that is resumed to epoch b ends, on a CPU, bit for bit like an uninterrupted one: the learning
+    rate is a function of the step in the full schedule; optimizer, weight average and batch-norm statistics are in the
+    checkpoint; and torch's generator is seeded with the job's seed and the epoch's number at the start of each epoch.
+    With a parent, `network` has inherited weights, and the training is the last part of the schedule.
+    In a torch process group, every rank calls this with the same job and data and trains on its share of each batch;
+    only rank 0 writes checkpoints and reports epochs, and all ranks stop after an epoch in which any control requests
+    it.
+    An exception of the training is returned as the outcome's `failure`, with its traceback on standard error;
+    KeyboardInterrupt and SystemExit are raised.
 
     Args:
-        network: maps images (B, C, H, W) to logits (B, classes); in training mode it may give
-            `(logits, [(auxiliary logits, weight), ...])`. Build it right after `torch.manual_seed(job.seed)`: its
-            initial weights are this trial's. It is trained in place.
+        network: maps images (B, C, H, W) to logits (B, classes); in training mode it may return
+            `(logits, [(auxiliary logits, weight), ...])`. Build it right after `torch.manual_seed(job.seed)`, which
+            decides its initial weights. It is trained in place.
         data: the loaders of this trial.
-        recipe: how to train; its `epochs` is the full horizon, at least `job.to_epoch`.
-        job: from where to where. With `from_epoch == to_epoch` the checkpoint is only read.
-        control: told of each epoch when its checkpoint is on disk, then asked whether to stop.
-        accelerator: Lightning's name of the kind of device, such as `cpu` or `cuda`; `auto` takes the best there is.
+        recipe: the training recipe; its `epochs` is the full schedule, at least `job.to_epoch`.
+        job: the first and the last epoch, and the checkpoint to resume from. With `from_epoch == to_epoch` the
+            checkpoint is only read.
+        control: gets each epoch once its checkpoint is on disk, and decides whether to stop.
+        accelerator: Lightning's name of the device type, such as `cpu` or `cuda`; `auto` takes the best available.
 
     Returns:
-        The whole curve so far, the newest complete checkpoint and the failure, if there was one.
+        The learning curve so far, the newest complete checkpoint, and the failure if there was one.
     """
-    trial = _Trial(job, control)
+    state = _JobState(job, control)
     try:
-        trial.run(network, data, recipe, accelerator)
-    except Exception as error:  # a failed training is an outcome, and its kind tells the search what to do
+        state.run(network, data, recipe, accelerator)
+    except Exception as error:  # the search decides by the kind of the failure
         traceback.print_exc()
-        return Outcome(job, trial.curve, trial.checkpoint, failure_of(error))
-    return Outcome(job, trial.curve, trial.checkpoint)
+        return Outcome(job, state.curve, state.checkpoint, classify_failure(error))
+    return Outcome(job, state.curve, state.checkpoint)
 
 
-class _Trial:
-    """What a job has come to so far; it outlives a failure."""
+class _JobState:
+    """Curve and checkpoint of a job so far, which remain after a failure."""
 
     def __init__(self, job: Job, control: Control) -> None:
         self.job = job
         self.control = control
         self.curve: Curve = ()
         self.checkpoint: Path | None = None
-        self.ranks = Ranks.here()
+        self.ranks = Ranks.current()
 
     def run(self, network: nn.Module, data: ImageData, recipe: Recipe, accelerator: str) -> None:
         job = self.job
@@ -81,20 +82,20 @@ class _Trial:
         if job.devices != self.ranks.count:
             raise ValueError(f"a job over {job.devices} devices must have as many processes, got {self.ranks.count}")
         horizon = Horizon(job.skips + job.from_epoch, len(data.train_loader), recipe.epochs, job.micro_batches)
-        identity = checkpoints.identity(job, recipe, horizon.steps_per_epoch)
+        identity = checkpoints.training_identity(job, recipe, horizon.steps_per_epoch)
         start = None if job.checkpoint is None else checkpoints.load(job.checkpoint, identity)
         if start is not None:
-            self._take_up(start)
+            self._resume(start)
         if job.from_epoch == job.to_epoch:
             return
         classifier = Classifier(network, data.classes, recipe, horizon, self.ranks)
-        trainer = _trainer(recipe, job, accelerator, _EpochEnds(self, identity), self.ranks)
+        trainer = _trainer(recipe, job, accelerator, _EpochRecorder(self, identity), self.ranks)
         if start is not None:
             _restore(start, classifier, trainer)
         with warnings.catch_warnings():
-            # Lightning 2.6 asks torch's tree specs for their kind in a way that torch 2.13 calls outdated.
+            # Lightning 2.6 checks tree specs in a way that torch 2.13 deprecates.
             warnings.filterwarnings("ignore", message=r"`isinstance\(treespec, LeafSpec\)` is deprecated")
-            # torch 2.13 has another name for this option of DDP, which torch 2.6 doesn't know.
+            # torch 2.13 renamed this option of DDP; torch 2.6 has only the old name.
             warnings.filterwarnings("ignore", message="`broadcast_buffers` is deprecated")
             trainer.fit(
                 classifier,
@@ -102,7 +103,7 @@ class _Trial:
                 ValidationShare(data.val_loader, self.ranks),
             )
 
-    def _take_up(self, start: Checkpoint) -> None:
+    def _resume(self, start: Checkpoint) -> None:
         if start.epoch != self.job.from_epoch:
             raise CheckpointError(
                 f"a checkpoint must end at the job's from_epoch {self.job.from_epoch}, "
@@ -113,7 +114,7 @@ class _Trial:
 
 
 def _trainer(recipe: Recipe, job: Job, accelerator: str, epoch_ends: pl.Callback, ranks: Ranks) -> pl.Trainer:
-    """A Trainer without all that a trial has no use for; it counts only this job's own epochs."""
+    """Return a Trainer for the job's epochs, without logging, checkpointing and progress bars."""
     return pl.Trainer(
         accelerator=accelerator,
         devices=1,
@@ -139,16 +140,16 @@ def _restore(start: Checkpoint, classifier: Classifier, trainer: pl.Trainer) -> 
         if classifier.average is not None:
             classifier.average.module.load_state_dict(start.average or {})
     except RuntimeError as error:
-        raise CheckpointError(f"a checkpoint must fit the network that goes on: {error}") from error
+        raise CheckpointError(f"a checkpoint must fit the network that is resumed: {error}") from error
     classifier.optimizer_state = start.optimizer
     trainer.precision_plugin.load_state_dict(start.precision)
 
 
-class _EpochEnds(pl.Callback):
-    """Turns each epoch's end into a row, a checkpoint and a word to the control."""
+class _EpochRecorder(pl.Callback):
+    """Callback that records each epoch: a row of the curve, a checkpoint, and a report to the control."""
 
-    def __init__(self, trial: _Trial, identity: dict[str, str]) -> None:
-        self._trial = trial
+    def __init__(self, state: _JobState, identity: dict[str, str]) -> None:
+        self._state = state
         self._identity = identity
         self._began = 0.0
 
@@ -157,32 +158,32 @@ class _EpochEnds(pl.Callback):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         assert isinstance(pl_module, Classifier)
-        trial = self._trial
+        state = self._state
         scores = pl_module.scores()
         row = Epoch(
-            epoch=len(trial.curve) + 1,
+            epoch=len(state.curve) + 1,
             train_loss=scores.train_loss,
             val_loss=scores.val_loss,
             val_accuracy=scores.val_accuracy,
             val_balanced_accuracy=scores.val_balanced_accuracy,
             seconds=time.perf_counter() - self._began,
         )
-        if trial.ranks.first:
+        if state.ranks.first:
             self._save(trainer, pl_module, row)
-        trial.curve = (*trial.curve, row)
-        if trial.ranks.first:
-            trial.control.epoch_done(row)
-        if trial.ranks.any(trial.control.should_stop(), pl_module.device):
+        state.curve = (*state.curve, row)
+        if state.ranks.first:
+            state.control.epoch_done(row)
+        if state.ranks.any(state.control.should_stop(), pl_module.device):
             trainer.should_stop = True
 
     def _save(self, trainer: pl.Trainer, classifier: Classifier, row: Epoch) -> None:
-        trial = self._trial
-        state = Checkpoint(
+        state = self._state
+        checkpoint = Checkpoint(
             identity=self._identity,
             network=classifier.network.state_dict(),
             optimizer=trainer.optimizers[0].state_dict()["state"],
             average=None if classifier.average is None else classifier.average.module.state_dict(),
             precision=trainer.precision_plugin.state_dict(),
-            curve=(*trial.curve, row),
+            curve=(*state.curve, row),
         )
-        trial.checkpoint = checkpoints.save(state, trial.job.folder, trial.job.attempt)
+        state.checkpoint = checkpoints.save(checkpoint, state.job.folder, state.job.attempt)

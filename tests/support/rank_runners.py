@@ -113,7 +113,7 @@ class ToyRanks:
     """Ranks that add numbers instead of gradients; the rank and the epoch in the architecture do what that says."""
 
     def __call__(self, job: Job, control: Control) -> Outcome:
-        ranks = Ranks.here()
+        ranks = Ranks.current()
         assert ranks.count == job.devices
         print(f"rank {ranks.index} of {ranks.count} sees {os.environ.get('CUDA_VISIBLE_DEVICES')}", flush=True)
         print("listens", *listening(), flush=True)

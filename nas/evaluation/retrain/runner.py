@@ -15,7 +15,7 @@ from nas.evaluation.trial_runner import TrialRunner, validation_batch
 from nas.jobs import Control, Failure, FailureKind, Job, Outcome
 from nas.jobs.files import write_json
 from nas.training.checkpoint import CheckpointError
-from nas.training.restore import read_trained
+from nas.training.restore import restore_network
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class RetrainRunner:
     def _result(self, outcome: Outcome, checkpoint: Path) -> dict[str, Any]:
         """Return the result of one seed; the test part is normalised like the training part."""
         device = self.trial.device
-        trained = read_trained(checkpoint, outcome.job.architecture)
+        trained = restore_network(checkpoint, outcome.job.architecture)
         images, test = load(self.trial.data), load_test(self.trial.data)
         batch = validation_batch(images.shape, self.trial.recipe.batch_size, device)
         loader = evaluation_loader(images, batch, part=test, device=device)

@@ -19,7 +19,7 @@ from nas.jobs import Control, Epoch, Failure, FailureKind, Job, Outcome
 from nas.tabular.tabulate.task import Row, read_rows, write_rows
 from nas.training.batches import Batch
 from nas.training.checkpoint import CheckpointError, latest
-from nas.training.restore import read_trained
+from nas.training.restore import restore_network
 
 
 @final
@@ -94,7 +94,7 @@ class Evaluator:
         found = latest(job.folder)
         if found is None or found[1] != epoch:
             raise CheckpointError(f"epoch {epoch} must have its checkpoint in {job.folder}, it has not")
-        network = read_trained(found[0], job.architecture).network.to(self.device)
+        network = restore_network(found[0], job.architecture).network.to(self.device)
         return float(measure(network, self.last if epoch == self.epochs else self.early)["test_accuracy"])
 
 

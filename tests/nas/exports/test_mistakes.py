@@ -85,7 +85,7 @@ def test_a_checkpoint_of_another_network_is_refused(nas: Any) -> None:
     shutil.copy(checkpoint_of(nas.study, 1), checkpoint_of(nas.study, 0))
     code, _, err = nas("export", "pick=0")
     assert code == 2
-    assert "a checkpoint must be of the network that is asked for" in one_line(err)
+    assert "a checkpoint must be of the requested network" in one_line(err)
 
 
 @pytest.mark.parametrize(

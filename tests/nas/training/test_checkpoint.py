@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from nas.config.training import Recipe
 from nas.jobs import Epoch, Job
-from nas.training.checkpoint import Checkpoint, CheckpointError, identity, latest, load, save
+from nas.training.checkpoint import Checkpoint, CheckpointError, latest, load, save, training_identity
 
 IDENTITY = {"architecture": "{}", "recipe": "{}", "seed": "1", "steps per epoch": "4"}
 
@@ -171,7 +171,7 @@ def test_an_archive_of_something_else_is_refused(tmp_path: Path) -> None:
         ([1, 2], "must be a mapping, got list"),
         ({"epoch": 1}, "must have format 1, got None"),
         ({"format": 2}, "must have format 1, got 2"),
-        ({"format": 1, "identity": {}}, "must hold a whole training state, got KeyError"),
+        ({"format": 1, "identity": {}}, "must hold a complete training state, got KeyError"),
     ],
 )
 def test_another_content_is_refused(tmp_path: Path, content: object, law: str) -> None:
@@ -192,8 +192,8 @@ def test_another_content_is_refused(tmp_path: Path, content: object, law: str) -
 def test_a_foreign_checkpoint_is_refused_with_what_differs(
     tmp_path: Path, make_job: Callable[..., Job], changes: dict[str, Any], recipe: Recipe, steps: int, differs: str
 ) -> None:
-    ours = identity(make_job(), Recipe(), 4)
+    ours = training_identity(make_job(), Recipe(), 4)
     path = save(dataclasses.replace(state(), identity=ours), tmp_path, attempt=1)
-    assert load(path, identity(make_job(trial=8, attempt=3), Recipe(), 4)).epoch == 2
+    assert load(path, training_identity(make_job(trial=8, attempt=3), Recipe(), 4)).epoch == 2
     with pytest.raises(CheckpointError, match=differs):
-        load(path, identity(make_job(**changes), recipe, steps))
+        load(path, training_identity(make_job(**changes), recipe, steps))

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from nas.config.training import Recipe
 from nas.jobs import Job, Outcome
-from nas.training.module import Classifier, Horizon, NotFiniteError, accuracies, averaged, training_loss
+from nas.training.module import Classifier, Horizon, NotFiniteError, accuracies, make_average, training_loss
 
 HORIZON = Horizon(first_epoch=2, steps_per_epoch=4, epochs=10)
 
@@ -53,7 +53,7 @@ def test_accuracies_are_scikit_learns_and_skip_absent_classes() -> None:
 
 def test_the_average_is_the_one_computed_by_hand() -> None:
     network = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
-    average = averaged(network, decay=0.9, updates=0)
+    average = make_average(network, decay=0.9, updates=0)
     weights, means = [], []
     for step in range(4):
         with torch.no_grad():
@@ -72,7 +72,7 @@ def test_the_average_is_the_one_computed_by_hand() -> None:
 
 def test_an_average_taken_up_again_goes_on_averaging() -> None:
     network = nn.Linear(1, 1, bias=False)
-    average = averaged(network, decay=0.5, updates=7)
+    average = make_average(network, decay=0.5, updates=7)
     with torch.no_grad():
         average.module.weight.fill_(1.0)
         network.weight.fill_(3.0)

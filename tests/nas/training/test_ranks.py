@@ -17,8 +17,8 @@ from torch import nn
 
 from nas.config.training import Recipe
 from nas.jobs import Failure, Job, Outcome
-from nas.training.epochs import cut, own_rows
-from nas.training.module import paced
+from nas.training.epochs import own_rows, split_batch
+from nas.training.module import micro_batch_momentum
 from nas.training.ranks import Ranks
 from nas.workers.local.process_pool import interrupts_blocked
 
@@ -118,18 +118,18 @@ def test_a_job_over_devices_needs_as_many_processes(make_job: MakeJob) -> None:
 
 def test_a_batch_is_cut_into_parts_that_are_its_images_in_order() -> None:
     images, labels = torch.arange(70.0).view(7, 1, 2, 5), torch.arange(7)
-    parts = cut((images, labels), 3)
+    parts = split_batch((images, labels), 3)
     assert torch.equal(torch.cat([part[0] for part in parts]), images)
     assert [part[1].tolist() for part in parts] == [[0, 1, 2], [3, 4], [5, 6]]
     assert sum(share for _, _, share in parts) == pytest.approx(1)
     with pytest.raises(ValueError, match="a batch must have an image for each of its 8 parts, got 7"):
-        cut((images, labels), 8)
+        split_batch((images, labels), 8)
 
 
 @given(st.integers(1, 5), st.integers(1, 3), st.integers(0, 40))
 def test_a_process_has_the_rows_of_its_parts(count: int, micro_batches: int, more: int) -> None:
     labels = torch.arange(count * micro_batches + more)
-    parts = cut((labels[:, None], labels), count * micro_batches)
+    parts = split_batch((labels[:, None], labels), count * micro_batches)
     for index in range(count):
         own = torch.cat([part[1] for part in parts[index * micro_batches : (index + 1) * micro_batches]])
         assert torch.equal(labels[own_rows(len(labels), Ranks(index, count), micro_batches)], own)
@@ -140,7 +140,7 @@ def test_running_statistics_of_parts_follow_their_mean(parts: int) -> None:
     norm, batches = nn.BatchNorm1d(2, momentum=0.3), torch.randn(parts, 6, 2, generator=torch.manual_seed(1))
     nn.init.constant_(norm.running_mean, 4.0)
     for part, batch in enumerate(batches):
-        norm.momentum = paced(0.3, part, parts)
+        norm.momentum = micro_batch_momentum(0.3, part, parts)
         norm(batch)
     torch.testing.assert_close(norm.running_mean, 0.7 * 4 + 0.3 * batches.mean(dim=(0, 1)))
     torch.testing.assert_close(norm.running_var, torch.full((2,), 0.7) + 0.3 * batches.var(dim=1).mean(dim=0))

@@ -280,7 +280,7 @@ def test_a_damaged_or_foreign_checkpoint_fails_the_job(run_job: RunJob, make_job
     assert "must end at the job's from_epoch 3, got epoch 2" in message(make_job(3, 4, start))
     assert "recipe differs" in message(make_job(2, 4, start), label_smoothing=0.2)
     other = nn.Sequential(nn.Flatten(), nn.Linear(36, 3))
-    assert "must fit the network that goes on" in message(make_job(2, 4, start), other)
+    assert "must fit the network that is resumed" in message(make_job(2, 4, start), other)
     start.write_bytes(start.read_bytes()[:-300])
     assert "must be a readable file" in message(make_job(2, 4, start))
 

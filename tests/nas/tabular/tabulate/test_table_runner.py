@@ -18,7 +18,7 @@ from nas.jobs import Epoch, Job
 from nas.tabular.tabulate.runner import TableRunner, take_evenly
 from nas.tabular.tabulate.task import NetworkTask, read_rows, write_rows
 from nas.training.checkpoint import latest
-from nas.training.restore import read_trained
+from nas.training.restore import restore_network
 
 EPOCHS, TEST, EARLY = 3, 200, 50
 DATA = DataSpec(train_fraction=0.3)
@@ -73,7 +73,8 @@ def test_every_epoch_has_a_row_with_its_test_accuracy(whole: tuple[Job, Recordin
     part = take_evenly(load_test(DATA), TEST)
     loader = evaluation_loader(load(DATA), 64, part=part)
     assert (
-        rows[-1]["test_accuracy"] == measure(read_trained(found[0], task.architecture).network, loader)["test_accuracy"]
+        rows[-1]["test_accuracy"]
+        == measure(restore_network(found[0], task.architecture).network, loader)["test_accuracy"]
     )
     for row, images in zip(rows, (EARLY, EARLY, TEST), strict=True):
         assert row["test_accuracy"] * images == pytest.approx(round(row["test_accuracy"] * images), abs=1e-9)
