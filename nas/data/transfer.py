@@ -56,7 +56,7 @@ class CacheTransfer:
         """Folder of the copy on another machine."""
         return cache_root(self.spec).resolve() / f"shipped-{content_hash([self.record])[:16]}"
 
-    def here(self) -> Path | None:
+    def local_folder(self) -> Path | None:
         """Return a complete copy on this machine, the original folder or a fetched one; None if there is none."""
         return next((folder for folder in (self.folder, self.target) if self._is_complete(folder)), None)
 
@@ -77,7 +77,7 @@ class CacheTransfer:
                 f"the images must stay where they are while a search runs, {self.folder}: {error}"
             ) from error
 
-    def lay_out(self, fetch: Fetch) -> Path:
+    def download(self, fetch: Fetch) -> Path:
         """Fetch the files into this machine's cache and return their folder; one process fetches, others wait.
 
         Args:

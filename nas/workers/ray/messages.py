@@ -22,7 +22,7 @@ STOP = "stop"
 class FileTransfer(Protocol):
     """Files that every job reads, such as decoded images; picklable, and small when pickled."""
 
-    def here(self) -> Path | None:
+    def local_folder(self) -> Path | None:
         """Return the folder on this machine that holds all of them, or None."""
         ...
 
@@ -30,7 +30,7 @@ class FileTransfer(Protocol):
         """Return a part of a file from `offset` on, empty at its end; called on the driver's machine."""
         ...
 
-    def lay_out(self, fetch: Callable[[str, int], bytes]) -> Path:
+    def download(self, fetch: Callable[[str, int], bytes]) -> Path:
         """Fetch the files once for all jobs of this machine and return their folder; `fetch` is the driver's `read`."""
         ...
 

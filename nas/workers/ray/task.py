@@ -143,7 +143,7 @@ def _image_folder(task: RayTask, mailbox: TaskMailbox) -> Path | None:
         assert isinstance(part, FilePart)
         return part.content
 
-    return None if task.transfer is None else task.transfer.here() or task.transfer.lay_out(fetch)
+    return None if task.transfer is None else task.transfer.local_folder() or task.transfer.download(fetch)
 
 
 def _train(

@@ -35,20 +35,20 @@ def far(made: CacheTransfer) -> CacheTransfer:
 
 def test_where_the_folder_is_seen_nothing_is_fetched(transfer: Callable[..., CacheTransfer]) -> None:
     made = transfer()
-    assert made.here() == made.folder
+    assert made.local_folder() == made.folder
 
 
 def test_images_and_splits_are_the_same_there(transfer: Callable[..., CacheTransfer]) -> None:
     made = transfer(flip=True, val_fraction=0.3, split_seed=4, train_fraction=0.5, resolution=6)
-    assert far(made).here() is None
+    assert far(made).local_folder() is None
     asked: list[tuple[str, int]] = []
 
     def fetch(name: str, offset: int) -> bytes:
         asked.append((name, offset))
         return made.read(name, offset)
 
-    place = far(made).lay_out(fetch)
-    assert far(made).here() == place
+    place = far(made).download(fetch)
+    assert far(made).local_folder() == place
     assert {name for name, _ in asked} == set(made.sizes)
     there = made.spec.stored_in(place)
     near, away = load(replace(made.spec, cache=str(made.folder.parent))), load(there)
@@ -73,7 +73,7 @@ def test_many_at_once_fetch_once(transfer: Callable[..., CacheTransfer]) -> None
         asked.append(name)
         return made.read(name, offset)
 
-    threads = [threading.Thread(target=lambda: far(made).lay_out(fetch)) for _ in range(4)]
+    threads = [threading.Thread(target=lambda: far(made).download(fetch)) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -85,8 +85,8 @@ def test_many_at_once_fetch_once(transfer: Callable[..., CacheTransfer]) -> None
 def test_what_arrives_cut_short_is_not_taken(transfer: Callable[..., CacheTransfer]) -> None:
     made = transfer()
     with pytest.raises(DataError, match="images must arrive as they were sent"):
-        far(made).lay_out(lambda name, offset: b"" if offset else made.read(name, offset)[:10])
-    assert far(made).here() is None
+        far(made).download(lambda name, offset: b"" if offset else made.read(name, offset)[:10])
+    assert far(made).local_folder() is None
 
 
 def test_no_other_file_is_read(transfer: Callable[..., CacheTransfer]) -> None:
@@ -99,6 +99,6 @@ def test_pictures_that_are_only_listed_are_not_sent(
 ) -> None:
     folder = paint({"a": 4, "b": 4})
     made = transfer(name="mine", source="image_folder", path=str(folder), cache_gib=0.0)
-    assert made.here() == made.folder
+    assert made.local_folder() == made.folder
     with pytest.raises(DataError, match=r"must lie where all machines see them, .* only lists them"):
-        far(made).lay_out(made.read)
+        far(made).download(made.read)
