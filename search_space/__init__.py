@@ -1,1 +1,1 @@
-"""What can be built: the algebra of Inception networks, their exact cost and the domain of a search."""
+"""Search spaces of Inception networks: the algebra that they are built of, their exact cost and their domains."""

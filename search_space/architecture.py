@@ -1,7 +1,7 @@
-"""What is chosen: Architecture > Stage > Block > Branch, as frozen values with a JSON form and an identity.
+"""Architectures, the choices that describe a network: Architecture > Stage > Block > Branch.
 
-An architecture says which choices a network was made with; `lowering.py` says what network that is. JSON documents
-leave out what has its default, so that a field added later changes no identity.
+They are frozen values with a JSON form and an identity; `lowering.py` turns one into a graph. JSON documents leave out
+fields that have their default, so that a field added later changes no identity.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ class Branch:
 
     Attributes:
         name: `k1`, `k3`, `k5`, `k7` for a convolution of that side, `pool` for pooling and a 1×1 projection.
-        width: output channels; 0 says that the branch is absent.
-        reduction: channels of the 1×1 convolution in front, as a share of `width`; None for no such convolution.
-        factorization: how an n×n convolution is written: `full`; `stacked`, a chain of 3×3 with the same receptive
+        width: output channels, at least 0; a branch of width 0 is absent.
+        reduction: channels of the 1×1 convolution in front, as a share of `width` in (0, 1]; None for none.
+        factorization: form of an n×n convolution: `full`; `stacked`, a chain of 3×3 with the same receptive
             field; `asymmetric`, 1×n then n×1; `separable`, depthwise then pointwise.
         pool: `max` or `avg` for a pool branch, None for any other.
-        groups: groups of the spatial convolutions (structured sparsity); where it does not divide the channels at
-            hand, their largest common divisor.
+        groups: groups of the spatial convolutions (structured sparsity), at least 1; if it does not divide the
+            channels, their greatest common divisor.
     """
 
     name: str
@@ -83,7 +83,7 @@ class Branch:
         return None if self.reduction is None else max(1, math.floor(self.reduction * self.width + 0.5))
 
     def to_json(self) -> dict[str, Any]:
-        """A JSON object without what has its default."""
+        """Return a JSON object without the fields that have their default."""
         document: dict[str, Any] = {"name": self.name, "width": self.width}
         if self.reduction is not None:
             document["reduction"] = float(self.reduction)
@@ -104,7 +104,7 @@ class Block:
     Attributes:
         family: name of the block family, one of `search_space.blocks.families()` or a dotted path.
         branches: the branches; none for a family that has settings.
-        settings: what was chosen for the fields of such a family, defaults left out.
+        settings: values of the fields of such a family, without those that have their default.
     """
 
     family: str
@@ -118,7 +118,7 @@ class Block:
             _check(number_or_word, f"a setting must be a number or a word, got {value!r} at {self.family}.{name}")
 
     def to_json(self) -> dict[str, Any]:
-        """A JSON object, with either branches or settings."""
+        """Return a JSON object, with either branches or settings."""
         if self.settings:
             return {"family": self.family, "settings": dict(self.settings)}
         return {"family": self.family, "branches": [branch.to_json() for branch in self.branches]}
@@ -132,7 +132,7 @@ class Stage:
     Attributes:
         blocks: the blocks in order.
         reduction: grid reduction in front of them: `none`, 3×3 pooling with stride 2 by `max` or `avg`, or `block`.
-        grid: the block that reduces, where `reduction` is `block`.
+        grid: the block that reduces, if `reduction` is `block`.
         auxiliary: auxiliary classifier behind them: `none`, or GoogLeNet's (`v1`) or Inception-v3's (`v3`).
     """
 
@@ -154,7 +154,7 @@ class Stage:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """A JSON object without what has its default."""
+        """Return a JSON object without the fields that have their default."""
         document: dict[str, Any] = {"blocks": [block.to_json() for block in self.blocks]}
         if self.reduction != "none":
             document["reduction"] = self.reduction
@@ -168,12 +168,12 @@ class Stage:
 @final
 @dataclass(frozen=True, slots=True)
 class Stem:
-    """What stands in front of all stages: one convolution, or the stem of a published network.
+    """Layers in front of all stages: one convolution, or the stem of a published network.
 
     Attributes:
-        width: output channels; width of the first convolution in a published stem.
+        width: output channels, at least 1; in a published stem those of its first convolution.
         kernel: odd side of the filters of the one convolution.
-        stride: its step.
+        stride: its stride, at least 1.
         kind: `conv` for one convolution; `v1`, `v3`, `v4` for a published stem, which has no kernel and stride.
     """
 
@@ -189,7 +189,7 @@ class Stem:
         _check(self.kind in STEMS, f"kind must be one of {STEMS}, got {self.kind!r} at stem")
 
     def to_json(self) -> dict[str, Any]:
-        """A JSON object."""
+        """Return a JSON object."""
         if self.kind != "conv":
             return {"width": self.width, "kind": self.kind}
         return {"width": self.width, "kernel": self.kernel, "stride": self.stride}
@@ -198,12 +198,12 @@ class Stem:
 @final
 @dataclass(frozen=True)
 class Architecture:
-    """Everything that is chosen about one network, for images of one shape and a number of classes.
+    """All choices of one network, for images of one shape and a number of classes.
 
     Attributes:
         input: shape of one image.
-        classes: number of logits.
-        stem: the first convolution.
+        classes: number of logits, at least 2.
+        stem: the layers in front of the stages.
         stages: the stages in order.
         dropout: rate of the dropout before the classifier, in [0, 1).
     """
@@ -223,11 +223,11 @@ class Architecture:
 
     @cached_property
     def id(self) -> str:
-        """Hash of the JSON form; one for one set of choices, if the architecture is normalised as a space makes it."""
+        """Hash of the JSON form: the architecture's identity, if it is normalised as those of a space are."""
         return digest(canonical_json(self.to_json()))
 
     def to_json(self) -> dict[str, Any]:
-        """A JSON object without what has its default."""
+        """Return a JSON object without the fields that have their default."""
         document: dict[str, Any] = {
             "input": list(self.input),
             "classes": self.classes,
@@ -240,10 +240,10 @@ class Architecture:
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Architecture:
-        """The architecture that `to_json` wrote.
+        """Return the architecture that `to_json` wrote.
 
         Raises:
-            ValueError: something is missing, unknown or out of range; the message says where.
+            ValueError: a field is missing, unknown or out of range; the message names its path.
         """
         fields = _fields(document, "architecture", {"input", "classes", "stem", "stages"}, {"dropout"})
         extents = _list(fields["input"], "input")

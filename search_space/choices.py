@@ -1,4 +1,4 @@
-"""What a space may choose from, and who chooses: one list of options a path, the same in every trial."""
+"""Choices of a space: options under a path, the same in every trial, and the choosers that take one of them."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ T = TypeVar("T")
 
 
 class SpaceError(ValueError):
-    """A space that cannot be, or an architecture that is not of it; the message names the path."""
+    """An invalid space, or an architecture that is not of a space; the message names the path."""
 
 
 class Chooser(Protocol):
-    """Whoever makes the choices: a random generator, an Optuna trial, a recorded architecture."""
+    """Source of the choices: a random generator, an Optuna trial, a recorded architecture."""
 
     def integer(self, path: str, options: tuple[int, ...]) -> int:
-        """One of `options`, which stand in ascending order and are at least two."""
+        """Return one of `options`, at least two integers in ascending order."""
         ...
 
     def option(self, path: str, options: tuple[Value, ...]) -> Value:
-        """One of `options`, which have no order and are at least two."""
+        """Return one of `options`, at least two values without an order."""
         ...
 
 
@@ -35,7 +35,7 @@ class Ordinal:
     options: tuple[int, ...]
 
     def draw(self, chooser: Chooser, path: str) -> int:
-        """One option; where there is only one, nobody is asked."""
+        """Return one option; the chooser is not asked if there is only one."""
         return self.options[0] if len(self.options) == 1 else chooser.integer(path, self.options)
 
 
@@ -47,7 +47,7 @@ class Nominal:
     options: tuple[Value, ...]
 
     def draw(self, chooser: Chooser, path: str) -> Value:
-        """One option; where there is only one, nobody is asked."""
+        """Return one option; the chooser is not asked if there is only one."""
         return self.options[0] if len(self.options) == 1 else chooser.option(path, self.options)
 
 
@@ -57,22 +57,22 @@ Choice = Ordinal | Nominal
 @final
 @dataclass(frozen=True)
 class Parameter:
-    """One choice that a space may ask for: where, and among what."""
+    """One choice that a space may ask for: its path and its options."""
 
     path: str
     choice: Choice
 
 
 def any_of(generator: random.Random, options: Sequence[T]) -> T:
-    """One of `options`, each with the same chance: `generator.choice` without its detours."""
+    """Return one of `options`, each with the same probability: a faster `generator.choice`."""
     return options[int(generator.random() * len(options))]
 
 
 def assigned(path: str, value: Value, options: tuple[Value, ...]) -> dict[str, Value]:
-    """`value` under its path.
+    """Return `value` under its path.
 
     Raises:
-        SpaceError: it is not among the options.
+        SpaceError: the value is not among the options.
     """
     if value not in options:
         raise SpaceError(f"a choice must be one of {list(options)}, got {value!r} at {path}")
@@ -80,10 +80,10 @@ def assigned(path: str, value: Value, options: tuple[Value, ...]) -> dict[str, V
 
 
 def parse_ordinal(value: object, path: str, *, least: int) -> Ordinal:
-    """Options from one integer, a list of them, or `{low, high, step}` with both ends in.
+    """Return the options of one integer, a list of ascending ones, or `{low, high, step}` with both ends included.
 
     Raises:
-        SpaceError: another form, an option below `least`, or the same one twice.
+        SpaceError: the value has another form, an option is below `least`, or the options do not ascend.
     """
     if isinstance(value, Mapping):
         if set(value) - {"low", "high", "step"} or not {"low", "high"} <= set(value):
@@ -104,10 +104,10 @@ def parse_ordinal(value: object, path: str, *, least: int) -> Ordinal:
 
 
 def parse_nominal(value: object, path: str, allowed: Sequence[str], *, ratios: bool = False) -> Nominal:
-    """Options from one value or a list of them: words out of `allowed` and, with `ratios`, numbers in (0, 1].
+    """Return the options of one value or a list of them: words of `allowed` and, with `ratios`, numbers in (0, 1].
 
     Raises:
-        SpaceError: an option that is not allowed, or the same one twice.
+        SpaceError: an option is not allowed, or stands there twice.
     """
     options = _listed(value, path)
     for option in options:
@@ -121,10 +121,10 @@ def parse_nominal(value: object, path: str, allowed: Sequence[str], *, ratios: b
 
 
 def parse_fields(value: object, path: str, needed: Sequence[str], optional: Sequence[str] = ()) -> Mapping[str, Any]:
-    """A mapping with the `needed` keys, perhaps the `optional` ones, and no others.
+    """Return a value that must be a mapping with the `needed` keys and none but these and the `optional` ones.
 
     Raises:
-        SpaceError: no mapping, or a key is missing or unknown.
+        SpaceError: the value is no mapping, or a key is missing or unknown.
     """
     if not isinstance(value, Mapping):
         raise SpaceError(f"a mapping must stand at {path}, got {value!r}")
@@ -149,23 +149,28 @@ def _listed(value: object, path: str) -> tuple[Any, ...]:
 
 @final
 class RandomChooser:
-    """Every option with the same chance."""
+    """Chooser that takes every option with the same probability."""
 
     def __init__(self, generator: random.Random) -> None:
         self._generator = generator
 
     def integer(self, path: str, options: tuple[int, ...]) -> int:  # noqa: ARG002 - the path plays no part
-        """One of `options`."""
+        """Return a random one of `options`."""
         return self._generator.choice(options)
 
     def option(self, path: str, options: tuple[Value, ...]) -> Value:  # noqa: ARG002 - the path plays no part
-        """One of `options`."""
+        """Return a random one of `options`."""
         return self._generator.choice(options)
 
 
 @final
 class ReplayChooser:
-    """What was chosen before, and `otherwise` for a path that was not met then; notes every path with its options."""
+    """Chooser that repeats recorded choices, asks another chooser elsewhere, and notes every path with its options.
+
+    Args:
+        chosen: recorded choices by path.
+        otherwise: chooser for paths that have no recorded choice.
+    """
 
     def __init__(self, chosen: Mapping[str, Value], otherwise: Chooser) -> None:
         self._chosen = chosen
@@ -173,63 +178,63 @@ class ReplayChooser:
         self.met: dict[str, tuple[Value, ...]] = {}
 
     def integer(self, path: str, options: tuple[int, ...]) -> int:
-        """The recorded option."""
+        """Return the recorded option."""
         self.met[path] = options
         return int(self._chosen[path]) if path in self._chosen else self._otherwise.integer(path, options)
 
     def option(self, path: str, options: tuple[Value, ...]) -> Value:
-        """The recorded option."""
+        """Return the recorded option."""
         self.met[path] = options
         return self._chosen[path] if path in self._chosen else self._otherwise.option(path, options)
 
 
 @final
 class FirstChooser:
-    """The first option everywhere."""
+    """Chooser that takes the first option of every choice."""
 
     def integer(self, path: str, options: tuple[int, ...]) -> int:  # noqa: ARG002 - the path plays no part
-        """The least of `options`."""
+        """Return the least of `options`."""
         return options[0]
 
     def option(self, path: str, options: tuple[Value, ...]) -> Value:  # noqa: ARG002 - the path plays no part
-        """The first of `options`."""
+        """Return the first of `options`."""
         return options[0]
 
 
 @final
 class CountingChooser:
-    """Goes through all ways to choose, one a pass, like the wheels of a counter: the last choice turns fastest.
+    """Chooser that enumerates all combinations of choices, one a pass, the last choice changing fastest.
 
-    Which choices a pass meets may hang on the ones before them. `begin` starts a pass, `advance` ends it.
+    The choices of a pass may depend on those before them. `begin` starts a pass, `advance` ends it.
     """
 
     def __init__(self) -> None:
-        self._wheels: list[int] = []
-        self._sides: list[int] = []
+        self._digits: list[int] = []
+        self._bases: list[int] = []
 
     def begin(self) -> None:
         """Start a pass."""
-        self._sides = []
+        self._bases = []
 
     def advance(self) -> bool:
-        """Turn to the next way; whether there is one."""
-        self._wheels += [0] * (len(self._sides) - len(self._wheels))
-        while self._wheels and self._wheels[-1] == self._sides[len(self._wheels) - 1] - 1:
-            self._wheels.pop()
-        if not self._wheels:
+        """Go on to the next combination; return whether there is one."""
+        self._digits += [0] * (len(self._bases) - len(self._digits))
+        while self._digits and self._digits[-1] == self._bases[len(self._digits) - 1] - 1:
+            self._digits.pop()
+        if not self._digits:
             return False
-        self._wheels[-1] += 1
+        self._digits[-1] += 1
         return True
 
     def integer(self, path: str, options: tuple[int, ...]) -> int:  # noqa: ARG002 - the order of the choices is enough
-        """The option of this pass."""
-        return options[self._turn(len(options))]
+        """Return the option of this pass."""
+        return options[self._next(len(options))]
 
     def option(self, path: str, options: tuple[Value, ...]) -> Value:  # noqa: ARG002 - the order of the choices is enough
-        """The option of this pass."""
-        return options[self._turn(len(options))]
+        """Return the option of this pass."""
+        return options[self._next(len(options))]
 
-    def _turn(self, sides: int) -> int:
-        self._sides.append(sides)
-        turn = len(self._sides) - 1
-        return self._wheels[turn] if turn < len(self._wheels) else 0
+    def _next(self, base: int) -> int:
+        self._bases.append(base)
+        place = len(self._bases) - 1
+        return self._digits[place] if place < len(self._digits) else 0

@@ -1,13 +1,13 @@
-"""What a network costs, exactly and before any training: one fold over the graph.
+"""Cost of a network, exact and known before any training: one fold over the graph.
 
-* Parameters: everything that is trained; the running statistics of batch norm are not.
+* Parameters: all that are trained, so without the running statistics of batch norm.
 * MACs: multiply–accumulates of convolutions and linear layers, for one image. FLOPs would be twice that.
-* Activation memory: the peak of the bytes alive at one moment of inference at batch 1, in float32, in this execution
-  order: nodes run depth first and in order, one at a time. A leaf holds its input while it writes its output, a new
-  tensor; a norm and an activation that belong to a convolution or a linear layer work in place; identities, dropout
-  and taps pass their input on. A tensor is freed once the last node that reads it is done. A concatenation of several
-  branches holds the outputs of all of them while it writes the joined tensor. A residual adds the shortcut into the
-  body's output, or into a new tensor where the body only passes its input on. Weights are not counted.
+* Activation memory: the peak of the bytes alive at once in inference at batch 1, in float32, in this execution order:
+  nodes run depth first and in order, one at a time. A leaf holds its input while it writes its output, a new tensor; a
+  norm and an activation that belong to a convolution or a linear layer work in place; identities, dropout and taps pass
+  their input on. A tensor is freed after the last node that reads it. A concatenation of several branches holds the
+  outputs of all of them while it writes the joined tensor. A residual adds the shortcut into the body's output, or into
+  a new tensor if the body only passes its input on. Weights are not counted.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ MIB = 2**20
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """The exact cost of one network.
+    """Exact cost of one network.
 
     Attributes:
         params: trained parameters.
@@ -65,10 +65,10 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """The cost of one part of a network.
+    """Cost of one part of a network.
 
     Attributes:
-        path: where the part stands.
+        path: path of the part.
         params: its trained parameters.
         macs: its multiply–accumulates for one image.
         output: shape of its output.
@@ -81,13 +81,13 @@ class Row:
 
 
 class Part(NamedTuple):
-    """What a node adds to a network.
+    """Cost of a node within a network.
 
     Attributes:
         output: shape of its output.
         params: its trained parameters.
         macs: its multiply–accumulates for one image.
-        peak: most values alive at one moment while it runs, its input among them.
+        peak: largest number of values alive at once while it runs, its input among them.
         alias: whether the output is the input itself.
     """
 
@@ -99,23 +99,23 @@ class Part(NamedTuple):
 
 
 def cost(graph: Graph, *, training: bool = False) -> Cost:
-    """The cost of a network for one image.
+    """Return the cost of a network for one image.
 
     Args:
         graph: the network.
-        training: whether auxiliary heads count, as they do while training; they are gone from inference.
+        training: whether auxiliary heads count, which run in training alone.
     """
     part = _measure(graph.root, graph.input, False, training)
     return Cost(part.params, part.macs, FLOAT_BYTES * part.peak)
 
 
 def measure(node: Node, shape: Shape, *, keep: bool = False) -> Part:
-    """What a node on an input of `shape` adds in inference; `keep` says that somebody reads that input after it."""
+    """Return the cost of a node on an input of `shape` in inference; `keep` says that the input is read after it."""
     return _measure(node, shape, keep, False)
 
 
 def leaf_params(leaf: Node, shape: Shape) -> int:
-    """Trained parameters of a leaf on an input of `shape`."""
+    """Return the number of trained parameters of a leaf on an input of `shape`."""
     match leaf:
         case Conv():
             return _filter_weights(leaf, shape) + leaf.channels * (leaf.bias + 2 * (leaf.norm is not None))
@@ -129,7 +129,7 @@ def leaf_params(leaf: Node, shape: Shape) -> int:
 
 
 def leaf_macs(leaf: Node, shape: Shape) -> int:
-    """Multiply–accumulates of a leaf on one input of `shape`."""
+    """Return the multiply–accumulates of a leaf on one input of `shape`."""
     return _macs(leaf, shape, leaf.output_shape(shape))
 
 
@@ -147,7 +147,7 @@ def _filter_weights(leaf: Conv, shape: Shape) -> int:
 
 
 def _measure(node: Node, shape: Shape, keep: bool, training: bool) -> Part:
-    """Fold over a node; `keep` says that somebody reads the input after this node."""
+    """Fold over a node; `keep` says that the input is read after it."""
     return _MEASURES.get(type(node), _measure_leaf)(node, shape, keep, training)
 
 
@@ -165,7 +165,7 @@ def _measure_conv(node: Conv, shape: Shape, keep: bool, training: bool) -> Part:
     return Part(output, weights + affine, weights * cells, read + written)
 
 
-def _measure_nothing(node: Node, shape: Shape, keep: bool, training: bool) -> Part:  # noqa: ARG001 - one signature for all
+def _measure_alias(node: Node, shape: Shape, keep: bool, training: bool) -> Part:  # noqa: ARG001 - one signature for all
     return Part(shape, 0, 0, shape.size, alias=True)
 
 
@@ -218,13 +218,13 @@ _MEASURES: Mapping[type, Callable[..., Part]] = {
     Concat: _measure_concat,
     Residual: _measure_residual,
     Tap: _measure_tap,
-    Identity: _measure_nothing,
-    Dropout: _measure_nothing,
-}  # by type and not by `match`, which asks an abstract class about every type before: a third of the time
+    Identity: _measure_alias,
+    Dropout: _measure_alias,
+}  # by type and not by `match`, whose checks against an abstract class took a third of the time
 
 
 def rows(graph: Graph) -> tuple[Row, ...]:
-    """The cost of each part: what stands in the sequences of the graph, blocks as one row each."""
+    """Return the cost of each part of the graph's sequences, one row a block."""
     return tuple(_rows(graph.root, graph.input, ""))
 
 
@@ -240,7 +240,7 @@ def _rows(node: Node, shape: Shape, path: str) -> Iterator[Row]:
 
 
 def training_bytes(graph: Graph, batch_size: int, *, optimizer_slots: int = 1, ema: bool = False) -> int:
-    """Upper estimate of the memory of one training step in float32, in bytes, workspaces of kernels apart.
+    """Return an upper estimate of the memory of one training step in float32, in bytes, without kernels' workspaces.
 
     Counted are the weights, their gradients, the optimizer's state and the averaged weights; the statistics of norms;
     every tensor that the forward pass writes, as if autograd kept all of them (norm and activation out of place,
@@ -249,8 +249,8 @@ def training_bytes(graph: Graph, batch_size: int, *, optimizer_slots: int = 1, e
 
     Args:
         graph: the network.
-        batch_size: images in a step.
-        optimizer_slots: values that the optimizer keeps a parameter: 1 for momentum, 2 for Adam.
+        batch_size: images in a step, at least 1.
+        optimizer_slots: values that the optimizer keeps for each parameter: 1 for momentum, 2 for Adam.
         ema: whether averaged weights are kept.
     """
     whole = cost(graph, training=True)
@@ -263,7 +263,7 @@ def training_bytes(graph: Graph, batch_size: int, *, optimizer_slots: int = 1, e
 
 
 def _statistics_bytes(visit: Visit) -> int:
-    """Bytes of a batch norm's statistics: mean and deviation, running and of the batch, and a count of steps."""
+    """Return the bytes of a batch norm's statistics: mean and deviation, running and of the batch, and a step count."""
     match visit.leaf:
         case Conv(norm=Norm(kind="batch")) | Norm(kind="batch"):
             return 4 * visit.output.channels * FLOAT_BYTES + INDEX_BYTES
@@ -271,7 +271,7 @@ def _statistics_bytes(visit: Visit) -> int:
 
 
 def _stored_bytes(visit: Visit) -> int:
-    """Bytes that a leaf writes for one image and autograd may keep."""
+    """Return the bytes that a leaf writes for one image and autograd may keep."""
     floats = visit.output.size * FLOAT_BYTES
     cells = visit.output.height * visit.output.width
     match visit.leaf:
@@ -291,13 +291,13 @@ def _stored_bytes(visit: Visit) -> int:
 
 
 def _normed_bytes(norm: Norm, shape: Shape) -> int:
-    """Bytes that a norm writes for one image; one over the channels also copies its input and has statistics a cell."""
+    """Return the bytes that a norm writes for one image; a layer norm also copies its input, with statistics a cell."""
     cells = shape.height * shape.width
     return FLOAT_BYTES * (shape.size if norm.kind == "batch" else 2 * shape.size + 2 * cells)
 
 
 def _joined_bytes(node: Node, shape: Shape) -> int:
-    """Bytes of the tensors that concatenations and residuals write for one image."""
+    """Return the bytes of the tensors that concatenations and residuals write for one image."""
     total = 0
     current = shape
     for child in node.children:

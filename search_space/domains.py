@@ -1,4 +1,4 @@
-"""What stems and stages may be: the parts of a space, each with its choices, its size and its uniform draw."""
+"""Domains of stems and stages: the parts of a space, each with its choices, its size and its draws."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ CONV = "conv"
 
 
 def _offered(path: str, value: Value, options: tuple[Value, ...]) -> dict[str, Value]:
-    """`value` under its path where there is a choice; SpaceError where it is not offered."""
+    """Return `value` under its path, nothing if it is the only option; raise SpaceError if it is not offered."""
     chosen = assigned(path, value, options)
     return chosen if len(options) > 1 else {}
 
@@ -37,7 +37,7 @@ def _offered(path: str, value: Value, options: tuple[Value, ...]) -> dict[str, V
 @final
 @dataclass(frozen=True)
 class StemDomain:
-    """What the stem may be."""
+    """Domain of the stem."""
 
     width: Ordinal
     kernel: Ordinal
@@ -46,12 +46,12 @@ class StemDomain:
 
     @property
     def size(self) -> int:
-        """Number of normalised stems: kernel and stride are choices of a single convolution alone."""
+        """Number of normalised stems; kernel and stride are choices of a single convolution alone."""
         ways = len(self.kernel.options) * len(self.stride.options)
         return len(self.width.options) * sum(ways if kind == CONV else 1 for kind in self.kind.options)
 
     def sample(self, chooser: Chooser) -> Stem:
-        """A normalised stem."""
+        """Return a normalised stem whose choices `chooser` makes."""
         kind = str(self.kind.draw(chooser, "stem.kind"))
         width = self.width.draw(chooser, "stem.width")
         if kind != CONV:
@@ -59,11 +59,11 @@ class StemDomain:
         return Stem(width, self.kernel.draw(chooser, "stem.kernel"), self.stride.draw(chooser, "stem.stride"))
 
     def draw(self, generator: random.Random) -> Stem:
-        """A normalised stem, every choice uniform among its options."""
+        """Return a normalised stem, every choice uniform among its options."""
         return self.sample(RandomChooser(generator))
 
     def uniform(self, generator: random.Random) -> Stem:
-        """A normalised stem, each with the same chance."""
+        """Return a normalised stem, uniform over all."""
         ways = [(str(k), n, s) for k in self.kind.options for n, s in self._sweeps(str(k))]
         kind, kernel, stride = generator.choice(ways)
         return Stem(generator.choice(self.width.options), kernel, stride, kind)
@@ -75,7 +75,7 @@ class StemDomain:
         return [(kernel, stride) for kernel in self.kernel.options for stride in self.stride.options]
 
     def parameters(self) -> tuple[Parameter, ...]:
-        """Every choice that `sample` may ask for, in order."""
+        """Return every choice that `sample` may ask for, in order."""
         return (
             Parameter("stem.kind", self.kind),
             Parameter("stem.width", self.width),
@@ -84,7 +84,11 @@ class StemDomain:
         )
 
     def assignments(self, stem: Stem) -> dict[str, Value]:
-        """The choices that make `stem`; SpaceError where one is not offered."""
+        """Return the choices that make `stem`.
+
+        Raises:
+            SpaceError: one of them is not offered.
+        """
         chosen = _offered("stem.kind", stem.kind, self.kind.options)
         chosen |= assigned("stem.width", stem.width, self.width.options)
         if stem.kind == CONV:
@@ -96,13 +100,13 @@ class StemDomain:
 @final
 @dataclass(frozen=True)
 class StageDomain:
-    """What one stage may be.
+    """Domain of one stage.
 
     Attributes:
-        depth: number of blocks.
+        depth: number of blocks, at least 0.
         reduction: grid reduction in front of them.
-        blocks: what the blocks may be: one domain for all of them alike, or one for each position.
-        grid: what a reducing block may be, where `block` is among the reductions.
+        blocks: one domain for all blocks, or one for each position.
+        grid: domain of the reducing block, if `block` is among the reductions.
         auxiliary: auxiliary classifier behind them.
     """
 
@@ -113,32 +117,32 @@ class StageDomain:
     auxiliary: Nominal = Nominal(("none",))  # noqa: RUF009 - a frozen value
 
     def block(self, index: int) -> BlockDomain:
-        """What the block at that position may be."""
+        """Return the domain of the block at a position."""
         return self.blocks[index] if len(self.blocks) > 1 else self.blocks[0]
 
     @property
     def depths(self) -> tuple[int, ...]:
-        """Depths that a normalised stage may have: any up to the largest where a block may turn out empty."""
+        """Depths that a normalised stage may have: any up to the largest if a block may be empty."""
         deepest = self.depth.options[-1]
         return tuple(range(deepest + 1)) if self.blocks[0].may_be_empty else self.depth.options
 
-    def _fillings(self, depth: int) -> int:
-        """Number of normalised stages of that many blocks, reductions and auxiliary classifiers apart."""
+    def _sequences(self, depth: int) -> int:
+        """Return the number of normalised sequences of `depth` blocks."""
         product = 1
         for index in range(depth):
             product *= self.block(index).size
         return product
 
-    def _reductions(self) -> int:
+    def _reduction_count(self) -> int:
         return sum(self.grid.size if r == GRID and self.grid else 1 for r in self.reduction.options)
 
     @property
     def size(self) -> int:
         """Number of normalised stages."""
-        return self._reductions() * len(self.auxiliary.options) * sum(map(self._fillings, self.depths))
+        return self._reduction_count() * len(self.auxiliary.options) * sum(map(self._sequences, self.depths))
 
     def sample(self, chooser: Chooser, path: str) -> Stage:
-        """A stage, not yet normalised."""
+        """Return a stage whose choices `chooser` makes, not yet normalised."""
         reduction = str(self.reduction.draw(chooser, f"{path}.reduction"))
         grid = self.grid.sample(chooser, f"{path}.grid") if reduction == GRID and self.grid else None
         depth = self.depth.draw(chooser, f"{path}.depth")
@@ -146,7 +150,7 @@ class StageDomain:
         return Stage(blocks, reduction, grid, str(self.auxiliary.draw(chooser, f"{path}.auxiliary")))
 
     def draw(self, generator: random.Random) -> Stage:
-        """A normalised stage, every choice uniform among its options."""
+        """Return a normalised stage, every choice uniform among its options."""
         reduction = str(any_of(generator, self.reduction.options))
         grid = self.grid.draw(generator) if reduction == GRID and self.grid else None
         domains = (self.block(index) for index in range(any_of(generator, self.depth.options)))
@@ -154,21 +158,21 @@ class StageDomain:
         return Stage(blocks, reduction, grid, str(any_of(generator, self.auxiliary.options)))
 
     def uniform(self, generator: random.Random) -> Stage:
-        """A stage, each normalised one with the same chance."""
-        pick = generator.randrange(self._reductions())
+        """Return a stage, uniform over the normalised ones."""
+        pick = generator.randrange(self._reduction_count())
         plain = [str(r) for r in self.reduction.options if r != GRID]
         reduction = plain[pick] if pick < len(plain) else GRID
         grid = self.grid.uniform(generator) if reduction == GRID and self.grid else None
-        rest = generator.randrange(sum(map(self._fillings, self.depths)))
+        rest = generator.randrange(sum(map(self._sequences, self.depths)))
         for depth in self.depths:
-            if rest < self._fillings(depth):
+            if rest < self._sequences(depth):
                 break
-            rest -= self._fillings(depth)
+            rest -= self._sequences(depth)
         blocks = tuple(self.block(index).uniform(generator) for index in range(depth))
         return Stage(blocks, reduction, grid, str(generator.choice(self.auxiliary.options)))
 
     def parameters(self, path: str) -> tuple[Parameter, ...]:
-        """Every choice that `sample` may ask for, in order."""
+        """Return every choice that `sample` may ask for, in order."""
         grid = self.grid.parameters(f"{path}.grid") if self.grid else ()
         blocks = (p for i in range(self.depth.options[-1]) for p in self.block(i).parameters(f"{path}.block{i}"))
         return (
@@ -180,7 +184,11 @@ class StageDomain:
         )
 
     def assignments(self, stage: Stage, path: str) -> dict[str, Value]:
-        """The choices that make a normalised `stage`; SpaceError where one is not offered."""
+        """Return the choices that make a normalised `stage`.
+
+        Raises:
+            SpaceError: one of them is not offered.
+        """
         filled = len(stage.blocks)
         if filled not in self.depths:
             raise SpaceError(f"depth must be one of {list(self.depths)}, got {filled} at {path}")
@@ -197,10 +205,10 @@ class StageDomain:
 
 
 def parse_stem(value: object) -> StemDomain:
-    """The stems that a parsed mapping describes: `{width, kernel, stride, kind}`.
+    """Return the domain of a mapping `{width, kernel, stride, kind}`.
 
     Raises:
-        SpaceError: a key or an option that there is not.
+        SpaceError: a key or an option is unknown, or a key is missing; the message names the path.
     """
     stem = parse_fields(value, "stem", ["width"], ["kernel", "stride", "kind"])
     kernel = parse_ordinal(stem.get("kernel", 3), "stem.kernel", least=1)
@@ -215,10 +223,10 @@ def parse_stem(value: object) -> StemDomain:
 
 
 def parse_stage(value: object, path: str) -> StageDomain:
-    """The stages that a parsed mapping describes: `{depth, block, reduction, grid, auxiliary}`, or with `blocks`.
+    """Return the domain of a mapping `{depth, block, reduction, grid, auxiliary}`, or with `blocks` for the first two.
 
     Raises:
-        SpaceError: a key or an option that there is not; the message names the path.
+        SpaceError: a key or an option is unknown, or a key is missing; the message names the path.
     """
     optional = ["reduction", "grid", "auxiliary"]
     listed = isinstance(value, Mapping) and "blocks" in value
@@ -255,15 +263,16 @@ def _parse_blocks(fields: Mapping[str, Any], path: str) -> tuple[BlockDomain, ..
 
 
 def parse_block(value: Any, path: str, *, reduces: bool) -> BlockDomain:
-    """The blocks that a parsed mapping describes, `{family, ...}`, or any of several families, a list of mappings.
+    """Return the domain of a mapping `{family, ...}`, or of a list of such mappings of different families.
 
     Args:
         value: the mapping or list.
-        path: where it stands.
-        reduces: whether the family must halve height and width, or must not.
+        path: its path; stands in errors.
+        reduces: whether the family must halve height and width; it must not otherwise.
 
     Raises:
-        SpaceError: a family, key or option that there is not; the message names the path.
+        SpaceError: a family, key or option is unknown, or a key is missing.
+        PluginError: a family named by its dotted path can't be used.
     """
     if isinstance(value, list | tuple):
         return AnyDomain.of([(_family_name(v, path), parse_block(v, path, reduces=reduces)) for v in value], path)

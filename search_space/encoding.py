@@ -1,4 +1,4 @@
-"""Architectures as numbers, for a surrogate: one vector of fixed length a space, absent choices masked."""
+"""Encoding of architectures for a surrogate: one vector of fixed length a space, choices not made masked by zeros."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from search_space.space import Space
 
 
 def columns(space: Space) -> tuple[str, ...]:
-    """What stands in each place of an encoding, in order.
+    """Return the names of an encoding's columns, in order.
 
-    An ordered choice has two places, `PATH?` (whether it is made at all) and `PATH` (how large); an unordered one has
-    a place for every option, `PATH=OPTION`.
+    An ordered choice has two columns, `PATH?` (1 if it is made) and `PATH` (its option); an unordered one has a column
+    for every option, `PATH=OPTION`.
     """
     names: list[str] = []
     for parameter in space.parameters:
@@ -25,14 +25,14 @@ def columns(space: Space) -> tuple[str, ...]:
 
 
 def encode(space: Space, architecture: Architecture) -> tuple[float, ...]:
-    """A normalised architecture as numbers in [0, 1], as many for every architecture of the space.
+    """Return the encoding of a normalised architecture: a number in [0, 1] for each of `columns`.
 
-    An ordered choice is its option's place between the least (0) and the largest (1), an unordered one is one-hot. A
-    choice that was not asked for, as that of a block beyond the depth or of an absent branch, is zero in all its
-    places. Different architectures have different encodings.
+    An ordered choice is scaled from the least option (0) to the largest (1), an unordered one is one-hot. A choice that
+    is not made, as that of a block beyond the depth or of an absent branch, is zero in all its columns. Different
+    architectures have different encodings.
 
     Raises:
-        SpaceError: it is not of this space.
+        SpaceError: the architecture is not of this space.
     """
     chosen = space.assignments(architecture)
     return tuple(number for parameter in space.parameters for number in _numbers(parameter, chosen.get(parameter.path)))

@@ -1,13 +1,12 @@
-"""The algebra of Inception networks: leaves, three ways to join them, and a tap for an auxiliary head.
+"""Algebra of Inception networks: leaves, three ways to join them, and a tap for an auxiliary head.
 
 An Inception network is a series-parallel expression. Everything else is a fold over such an expression (its cost, its
-torch module, its picture, its source code) or a rewrite of one. Nodes are frozen values that check themselves when
-made; shape arithmetic is the one thing they do. Shapes are of one image, `(channels, height, width)`.
+torch module, its drawing, its source code) or a rewrite of one. Nodes are frozen values that check themselves when
+made; their only arithmetic is that of shapes. Shapes are of one image, `(channels, height, width)`.
 
-Every node may carry a `name`. Names make paths (`stage1.block0.k5.reduce`), and paths stand in errors, in per-block
-rows and in the parameter names of the built module; they are no part of what a network is, so equality and identity
-ignore them. Where names are missing, positions stand in the path; the steps below a residual are always `body` and
-`shortcut`, and the one below a tap is `head`.
+Every node may have a `name`. Names make paths (`stage1.block0.k5.reduce`), which stand in errors, in the rows of a cost
+table and in the parameter names of the built module. Equality and identity ignore names. A node without a name has its
+index in the path; the steps below a residual are always `body` and `shortcut`, and the one below a tap is `head`.
 """
 
 from __future__ import annotations
@@ -72,7 +71,7 @@ __all__ = [
 
 
 def child_path(path: str, node: Node, index: int) -> str:
-    """Path of the `index`-th child: its name, or its index where it has none.
+    """Return the path of the `index`-th child, which ends with its name, or with its index if it has none.
 
     >>> child_path("stage1.block0", Identity(name="shortcut"), 1)
     'stage1.block0.shortcut'
@@ -84,10 +83,10 @@ def _join(path: str, step: str) -> str:
     return f"{path}.{step}" if path else step
 
 
-def _fitted(node: Node, shape: Shape, path: str, index: int) -> Shape:
-    """The output of the `index`-th child at `path`; the child is asked once more, with its path, where it does not fit.
+def _child_shape(node: Node, shape: Shape, path: str, index: int) -> Shape:
+    """Return the output shape of the `index`-th child; only an error needs the child's path.
 
-    Putting every path together beforehand takes as long as all the arithmetic of shapes.
+    To build every path beforehand takes as long as all the arithmetic of shapes.
     """
     try:
         return node.output_shape(shape)
@@ -96,11 +95,11 @@ def _fitted(node: Node, shape: Shape, path: str, index: int) -> Shape:
 
 
 def _check_names(children: tuple[Node, ...]) -> None:
-    """A path must lead to one node, in a module's attributes and in source code too."""
+    """Raise ValueError unless each path leads to one node, as an attribute of a module and in source code too."""
     _check_siblings(tuple([child.name for child in children if child.name]))
 
 
-@lru_cache(maxsize=4096)  # few kinds of block, and very many of each
+@lru_cache(maxsize=4096)  # few different blocks, and very many of each
 def _check_siblings(names: tuple[str, ...]) -> None:
     for name in names:
         if not (name.isascii() and name.isidentifier()) or keyword.iskeyword(name):
@@ -112,7 +111,7 @@ def _check_siblings(names: tuple[str, ...]) -> None:
 @final
 @dataclass(frozen=True, slots=True)
 class Seq(Node):
-    """One node after the other; none at all is the identity."""
+    """Sequence of nodes; an empty one is the identity."""
 
     nodes: tuple[Node, ...]
 
@@ -121,20 +120,20 @@ class Seq(Node):
 
     @property
     def children(self) -> tuple[Node, ...]:
-        """The nodes in order."""
+        """Nodes in order."""
         return self.nodes
 
     def output_shape(self, shape: Shape, path: str = "") -> Shape:
-        """The last node's output shape."""
+        """Return the last node's output shape."""
         for index, node in enumerate(self.nodes):
-            shape = _fitted(node, shape, path, index)
+            shape = _child_shape(node, shape, path, index)
         return shape
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class Concat(Node):
-    """Branches side by side on one input, their outputs joined along the channels."""
+    """Parallel branches on one input, their outputs concatenated along the channels."""
 
     branches: tuple[Node, ...]
 
@@ -144,15 +143,15 @@ class Concat(Node):
 
     @property
     def children(self) -> tuple[Node, ...]:
-        """The branches in order."""
+        """Branches in order."""
         return self.branches
 
     def output_shape(self, shape: Shape, path: str = "") -> Shape:
-        """The branches' channels added up; they must agree in height and width."""
-        first = _fitted(self.branches[0], shape, path, 0)
+        """Return the output shape: the sum of the branches' channels; height and width must agree."""
+        first = _child_shape(self.branches[0], shape, path, 0)
         channels, height, width = first
         for index, branch in enumerate(self.branches[1:], 1):
-            output = _fitted(branch, shape, path, index)
+            output = _child_shape(branch, shape, path, index)
             more, high, wide = output
             if high != height or wide != width:
                 raise ShapeError(
@@ -166,12 +165,12 @@ class Concat(Node):
 @final
 @dataclass(frozen=True, slots=True)
 class Residual(Node):
-    """A body added to a shortcut of the same input, then an activation.
+    """Residual: a body added to a shortcut of the same input, then an activation.
 
     Attributes:
         body: the residual function.
-        shortcut: what the body is added to; the identity, or a projection.
-        activation: non-linearity after the sum, None for none.
+        shortcut: the identity, or a projection of the input.
+        activation: activation after the sum, None for none.
     """
 
     body: Node
@@ -188,11 +187,11 @@ class Residual(Node):
 
     @property
     def steps(self) -> tuple[str, ...]:
-        """`body` and `shortcut`, whatever their names."""
+        """Steps `body` and `shortcut`, whatever the names."""
         return ("body", "shortcut")
 
     def output_shape(self, shape: Shape, path: str = "") -> Shape:
-        """The body's output shape, which must be the shortcut's too."""
+        """Return the body's output shape, which must be the shortcut's too."""
         body = self.body.output_shape(shape, _join(path, "body"))
         shortcut = self.shortcut.output_shape(shape, _join(path, "shortcut"))
         if body != shortcut:
@@ -203,11 +202,11 @@ class Residual(Node):
 @final
 @dataclass(frozen=True, slots=True)
 class Tap(Node):
-    """An auxiliary classifier: passes its input on, and trains `head` on it; gone from inference.
+    """Tap for an auxiliary classifier: passes its input on, and in training runs `head` on it.
 
     Attributes:
-        head: from the input to logits.
-        weight: weight of its loss beside the main one.
+        head: expression from the input to logits.
+        weight: weight of the auxiliary loss, at least 0.
     """
 
     head: Node
@@ -218,16 +217,16 @@ class Tap(Node):
 
     @property
     def children(self) -> tuple[Node, ...]:
-        """The head."""
+        """Head alone."""
         return (self.head,)
 
     @property
     def steps(self) -> tuple[str, ...]:
-        """`head`, whatever its name."""
+        """Step `head`, whatever the name."""
         return ("head",)
 
     def output_shape(self, shape: Shape, path: str = "") -> Shape:
-        """The input's shape; the head must fit too."""
+        """Return the input's shape; the head must fit too."""
         self.head.output_shape(shape, _join(path, "head"))
         return shape
 
@@ -235,12 +234,12 @@ class Tap(Node):
 @final
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """A whole network: an expression and the shape of its input image.
+    """Network: an expression and the shape of its input image.
 
     Attributes:
         root: the expression.
         input: shape of one image.
-        fits: says that every node is known to fit its input, so that it need not be looked at again.
+        fits: whether every node is known to fit its input, so that the check is skipped.
 
     Raises:
         ShapeError: a node does not fit its input.
@@ -264,7 +263,7 @@ class Graph:
 @final
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """One leaf met on a walk: where it stands and what passes through it."""
+    """Leaf on a walk, with its path, input shape and output shape."""
 
     path: str
     leaf: Node
@@ -273,7 +272,7 @@ class Visit:
 
 
 def walk(graph: Graph, *, taps: bool = False) -> Iterator[Visit]:
-    """Every leaf in execution order, with its path and shapes.
+    """Yield every leaf in execution order.
 
     Args:
         graph: the network.
@@ -308,15 +307,15 @@ def conv(
     activation: str | None = "relu",
     name: str = "",
 ) -> Conv:
-    """Convolution with `same` padding, batch norm and ReLU: what Inception networks are built of since BN-Inception.
+    """Return a convolution with `same` padding, batch norm and ReLU, the unit of Inception networks since BN-Inception.
 
     Args:
         channels: output channels.
         kernel: odd side, or odd height and width.
-        stride: step in both directions.
+        stride: stride in both directions.
         groups: groups of channels.
-        activation: non-linearity, None for none.
-        name: the node's name.
+        activation: activation, None for none.
+        name: name of the node.
 
     Raises:
         ValueError: a side of the kernel is even.

@@ -1,8 +1,8 @@
-"""What makes two expressions one network: the canonical text of a graph, and its hash.
+"""Identity of a network: the canonical text of its graph, and the hash of that.
 
-Two graphs are one network when they differ only in names, in how sequences and concatenations are nested, in
-identities, in whether a norm or activation is fused into the layer before it, or in the order of branches. Nobody
-trains such a network twice.
+Two graphs are one network, which is trained once, if they differ only in names, in the nesting of sequences and
+concatenations, in identities, in the fusion of a norm or activation into the layer before it, or in the order of
+branches.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ from search_space.graph import (
 
 ID_LENGTH = 16
 
-_Part = str | tuple[str, ...]  # one step; a tuple holds the texts of joined branches
+_Part = str | tuple[str, ...]  # one step; a tuple holds the texts of concatenated branches
 
 
 def digest(text: str) -> str:
-    """First 16 hexadecimal digits of the SHA-256 of `text`.
+    """Return the first 16 hexadecimal digits of the SHA-256 of `text`.
 
     >>> digest("")
     'e3b0c44298fc1c14'
@@ -50,55 +50,55 @@ def digest(text: str) -> str:
 
 
 def canonical_json(value: Mapping[str, Any]) -> str:
-    """One JSON text for equal values: sorted keys, no spaces."""
+    """Return the same JSON text for equal values: sorted keys, no spaces."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def network_id(graph: Graph) -> str:
-    """Hash of the normalised graph."""
+    """Return the hash of the normalised graph."""
     return digest(canonical(graph))
 
 
 def canonical(graph: Graph) -> str:
-    """The canonical text of a graph; equal only for graphs that are one network.
+    """Return the canonical text of a graph, equal only for graphs that are one network.
 
-    The order of branches is dropped where a permutation of the next layer's weights undoes it. Where channels count
-    by their position there is no such permutation, and a graph with a slice, local response normalization, a grouped
-    convolution that is not depthwise, or a sum of two sides that are both joined of branches or passed through, keeps
-    its order: the identity may then be finer than need be, never coarser.
+    The order of branches is dropped if a permutation of the next layer's weights undoes it. If channels count by their
+    position there is no such permutation: a graph with a slice, local response normalization, a grouped convolution
+    that is not depthwise, or a sum whose sides are both concatenated or passed through, keeps its order. The identity
+    may then be finer than necessary, never coarser.
     """
     ordered = sees_order(graph.root, graph.input)
     return joined(graph.input, [text_of(graph.root, ordered=ordered)])
 
 
 def text_of(node: Node, *, ordered: bool) -> str:
-    """What one node of a sequence adds to the canonical text of its network.
+    """Return the part of a network's canonical text that is due to one node of its sequence.
 
     Args:
         node: the node.
-        ordered: whether the order of branches plays a part in the network.
+        ordered: whether the order of branches matters in the network.
     """
     return _text(_parts(node, ordered))
 
 
 def sees_order(node: Node, shape: Shape) -> bool:
-    """Whether a node on an input of `shape` makes the order of branches play a part, in its whole network."""
+    """Return whether a node on an input of `shape` makes the order of branches matter in its whole network."""
     return _sees_order(node, shape.channels)[0]
 
 
 def side_by_side(texts: Sequence[str], *, ordered: bool) -> str:
-    """The text of a concatenation of two or more branches that are no concatenations themselves, from their texts."""
+    """Return the text of a concatenation of two or more branches, none a concatenation itself, from their texts."""
     return f"concat({'|'.join(texts if ordered else sorted(texts))})"
 
 
 def joined(shape: Shape, texts: Sequence[str]) -> str:
-    """The canonical text of a network for images of `shape`, from the texts of its nodes in sequence."""
+    """Return the canonical text of a network for images of `shape`, from the texts of its nodes in sequence."""
     return f"{','.join(str(extent) for extent in shape)}:{';'.join(text for text in texts if text)}"
 
 
 def _sees_order(node: Node, channels: int) -> tuple[bool, int]:
-    """Whether a node treats channels by their position, here or below; and its output channels."""
-    if type(node) is Conv:  # most nodes are, and asking for the type alone is cheaper than matching it
+    """Return whether a node or one below it treats channels by their position, and its output channels."""
+    if type(node) is Conv:  # the most frequent type, and comparing types is cheaper than matching
         return node.groups > 1 and not node.groups == node.channels == channels, node.channels
     match node:
         case Seq():
@@ -123,12 +123,12 @@ def _sees_order(node: Node, channels: int) -> tuple[bool, int]:
 
 
 def _aligns(node: Residual) -> bool:
-    """Whether a sum adds two sides of which neither can follow a permutation of the other's channels."""
+    """Return whether neither side of a sum can follow a permutation of the other's channels."""
     return not any(_is_free(side) for side in node.children)
 
 
 def _is_free(node: Node) -> bool | None:
-    """Whether weights of its own can permute the node's output channels; None where it hands its input's on."""
+    """Return whether the node's weights can permute its output channels; None if it passes its input's on."""
     match node:
         case Conv(groups=1) | Linear():
             return True
@@ -149,7 +149,7 @@ def _pair(pair: Pair) -> str:
 
 
 def _number(number: float) -> str:
-    """One text for equal numbers, be they integers or not."""
+    """Return the same text for equal numbers, integers or not."""
     return repr(float(number))
 
 
@@ -158,7 +158,7 @@ def _text(parts: Sequence[_Part]) -> str:
 
 
 def _parts(node: Node, ordered: bool) -> list[_Part]:
-    """The node as a sequence of parts, none for what does nothing."""
+    """Return the node as a sequence of parts, empty for a node without effect."""
     if type(node) is Conv:
         return _conv_parts(node)
     match node:
@@ -178,7 +178,7 @@ def _parts(node: Node, ordered: bool) -> list[_Part]:
 
 
 def _branch_texts(branch: Node, ordered: bool) -> tuple[str, ...]:
-    """The branch's text, or the texts of the branches that it amounts to."""
+    """Return the branch's text, or the texts of its branches if it is a concatenation itself."""
     match _parts(branch, ordered):
         case [tuple() as inner]:
             return inner
@@ -196,13 +196,13 @@ def _norm_part(kind: str, eps: float) -> str:
 
 
 @cache
-def _sweep(kernel: Pair, stride: Pair, padding: Pair) -> str:
+def _window(kernel: Pair, stride: Pair, padding: Pair) -> str:
     return f"{_pair(kernel)}/{_pair(stride)}+{_pair(padding)}"
 
 
 def _conv_parts(node: Conv) -> list[_Part]:
-    sweep = _sweep(node.kernel, node.stride, node.padding)
-    parts: list[_Part] = [f"conv({node.channels},{sweep},g{node.groups}{'+b' if node.bias else ''})"]
+    window = _window(node.kernel, node.stride, node.padding)
+    parts: list[_Part] = [f"conv({node.channels},{window},g{node.groups}{'+b' if node.bias else ''})"]
     if node.norm is not None:
         parts.append(_norm_part(node.norm.kind, node.norm.eps))
     if node.activation is not None:

@@ -1,6 +1,6 @@
-"""The leaves of the algebra: what an Inception network is made of, each with its shape arithmetic.
+"""Leaves of the algebra: the layers of an Inception network, each with its shape arithmetic.
 
-Frozen values that check themselves when made. `graph.py` joins them; import them from there.
+They are frozen values that check themselves when made. `graph.py` joins them and exports them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Pair = tuple[int, int]
 
 
 class ShapeError(ValueError):
-    """A node that does not fit its input; the message names the path."""
+    """A node that does not fit its input; the message names its path."""
 
 
 class Shape(NamedTuple):
@@ -48,34 +48,34 @@ def check(law: bool, message: str) -> None:
         raise ValueError(message)
 
 
-def _check_pair(what: str, pair: Pair, least: int) -> None:
+def _check_pair(name: str, pair: Pair, least: int) -> None:
     if isinstance(pair, tuple) and len(pair) == 2:
         first, second = pair
         if isinstance(first, int) and isinstance(second, int) and first >= least and second >= least:
             return
-    raise ValueError(f"{what} must be two integers >= {least}, got {pair}")
+    raise ValueError(f"{name} must be two integers >= {least}, got {pair}")
 
 
-@lru_cache(maxsize=4096)  # networks are made of few kinds of window, and of very many of each
-def _check_sweep(kernel: Pair, stride: Pair, padding: Pair) -> None:
+@lru_cache(maxsize=4096)  # networks have few different windows, and very many of each
+def _check_window(kernel: Pair, stride: Pair, padding: Pair) -> None:
     _check_pair("kernel", kernel, 1)
     _check_pair("stride", stride, 1)
     _check_pair("padding", padding, 0)
 
 
-def _check_count(what: str, count: int) -> None:
+def _check_count(name: str, count: int) -> None:
     if type(count) is not int or count < 1:
-        raise ValueError(f"{what} must be an integer >= 1, got {count}")
+        raise ValueError(f"{name} must be an integer >= 1, got {count}")
 
 
 def check_activation(activation: str | None) -> None:
-    """Raise ValueError unless `activation` is None or one that we know."""
+    """Raise ValueError unless `activation` is None or one of `ACTIVATIONS`."""
     if activation is not None and activation not in ACTIVATIONS:
         raise ValueError(f"activation must be one of {ACTIVATIONS}, got {activation!r}")
 
 
-def _swept(extent: int, kernel: int, stride: int, padding: int, *, ceil: bool = False) -> int:
-    """Output extent of a kernel swept over `extent` cells, as torch has it (ceil: no window starts in the padding)."""
+def _output_extent(extent: int, kernel: int, stride: int, padding: int, *, ceil: bool = False) -> int:
+    """Return the output extent of a window over `extent` cells, as torch has it (ceil: none starts in the padding)."""
     span = extent + 2 * padding - kernel
     count = (span + (stride - 1 if ceil else 0)) // stride + 1
     if ceil and (count - 1) * stride >= extent + padding:
@@ -85,41 +85,41 @@ def _swept(extent: int, kernel: int, stride: int, padding: int, *, ceil: bool = 
 
 @dataclass(frozen=True, slots=True)
 class Node(ABC):
-    """One expression of the algebra: a leaf, a join or a tap."""
+    """Expression of the algebra: a leaf, a join or a tap."""
 
     name: str = field(default="", compare=False, kw_only=True)
 
     @abstractmethod
     def output_shape(self, shape: Shape, path: str = "") -> Shape:
-        """Shape of the output for an input of `shape`.
+        """Return the shape of the output for an input of `shape`.
 
         Raises:
-            ShapeError: the node does not fit; the message ends with the path of the node at fault.
+            ShapeError: the node does not fit; the message ends with the path of the node that does not.
         """
 
     @property
     def children(self) -> tuple[Node, ...]:
-        """The nodes below this one, in execution order; a leaf has none."""
+        """Nodes below this one, in execution order; a leaf has none."""
         return ()
 
     @property
     def steps(self) -> tuple[str, ...]:
-        """The step of the path to each child: its name, or its index where it has none."""
+        """Step of the path to each child: its name, or its index if it has none."""
         return tuple(child.name or str(index) for index, child in enumerate(self.children))
 
 
 @dataclass(frozen=True, slots=True)
 class Pointwise(Node):
-    """A leaf that keeps the shape, whatever it is."""
+    """Leaf that keeps the shape of any input."""
 
     @final
     def output_shape(self, shape: Shape, path: str = "") -> Shape:  # noqa: ARG002 - any shape fits
-        """The input's shape."""
+        """Return the input's shape."""
         return shape
 
 
 def at(path: str) -> str:
-    """The end of an error: where it happened, nothing for the root."""
+    """Return the end of an error message: the path, nothing for the root."""
     return f" at {path}" if path else ""
 
 
@@ -130,7 +130,7 @@ class Norm(Pointwise):
 
     Attributes:
         kind: `batch` or `layer`.
-        eps: added to the variance.
+        eps: constant added to the variance, positive.
     """
 
     kind: str = "batch"
@@ -144,7 +144,7 @@ class Norm(Pointwise):
 @final
 @dataclass(frozen=True, slots=True)
 class Activation(Pointwise):
-    """An elementwise non-linearity that stands on its own (Xception's, before the convolution).
+    """Elementwise activation on its own (Xception's, before the convolution).
 
     Attributes:
         kind: `relu` or `gelu`.
@@ -162,14 +162,15 @@ class Conv(Node):
     """Convolution, then its norm, then its activation.
 
     Attributes:
-        channels: output channels.
-        kernel: height and width of the filters.
-        stride: vertical and horizontal step.
-        padding: zeros added above and below, and at either side.
-        groups: independent groups of channels; the number of input channels makes a depthwise convolution.
-        bias: whether the convolution has a bias of its own.
-        norm: normalisation after it, None for none.
-        activation: non-linearity at the end, None for none.
+        channels: output channels, at least 1.
+        kernel: height and width of the filters, at least 1.
+        stride: vertical and horizontal stride, at least 1.
+        padding: zeros above and below, and at either side.
+        groups: groups of channels, which divide the output channels; as many as input channels make a depthwise
+            convolution.
+        bias: whether the convolution has a bias.
+        norm: norm after it, None for none.
+        activation: activation at the end, None for none.
     """
 
     channels: int
@@ -184,7 +185,7 @@ class Conv(Node):
     def __post_init__(self) -> None:
         _check_count("channels", self.channels)
         _check_count("groups", self.groups)
-        _check_sweep(self.kernel, self.stride, self.padding)
+        _check_window(self.kernel, self.stride, self.padding)
         if self.activation is not None:
             check_activation(self.activation)
         if self.groups != 1 and self.channels % self.groups:
@@ -193,7 +194,7 @@ class Conv(Node):
             )
 
     def output_shape(self, shape: Shape, path: str = "") -> Shape:
-        """`channels` maps, each side swept by the kernel."""
+        """Return the output shape: `channels` maps of the extent that the kernel leaves."""
         channels, height, width = shape
         if channels % self.groups:
             raise ShapeError(
@@ -209,15 +210,15 @@ class Conv(Node):
 @final
 @dataclass(frozen=True, slots=True)
 class Pool(Node):
-    """Maximum or mean over a moving window.
+    """Max or average pooling over a moving window.
 
     Attributes:
         kind: `max` or `avg`.
         kernel: height and width of the window.
-        stride: vertical and horizontal step.
+        stride: vertical and horizontal stride.
         padding: cells added at each side, at most half the kernel.
-        ceil: round the output extent up, so that a last partial window counts.
-        count_padding: whether a mean divides by the cells of the padding too.
+        ceil: whether the output extent is rounded up, for a last partial window.
+        count_padding: whether an average counts the cells of the padding.
     """
 
     kind: str
@@ -229,14 +230,14 @@ class Pool(Node):
 
     def __post_init__(self) -> None:
         check(self.kind in POOLS, f"pool must be one of {POOLS}, got {self.kind!r}")
-        _check_sweep(self.kernel, self.stride, self.padding)
+        _check_window(self.kernel, self.stride, self.padding)
         if 2 * self.padding[0] > self.kernel[0] or 2 * self.padding[1] > self.kernel[1]:
             raise ValueError(f"padding of a pool must be at most half its kernel, got {self.padding} for {self.kernel}")
 
     def output_shape(self, shape: Shape, path: str = "") -> Shape:
-        """The input's channels, each side swept by the window."""
-        height = _swept(shape.height, self.kernel[0], self.stride[0], self.padding[0], ceil=self.ceil)
-        width = _swept(shape.width, self.kernel[1], self.stride[1], self.padding[1], ceil=self.ceil)
+        """Return the output shape: the input's channels at the extent that the window leaves."""
+        height = _output_extent(shape.height, self.kernel[0], self.stride[0], self.padding[0], ceil=self.ceil)
+        width = _output_extent(shape.width, self.kernel[1], self.stride[1], self.padding[1], ceil=self.ceil)
         if height < 1 or width < 1:
             raise ShapeError(f"window must fit into the padded input, got {self.kernel} over {shape}{at(path)}")
         return Shape(shape.channels, height, width)
@@ -245,7 +246,7 @@ class Pool(Node):
 @final
 @dataclass(frozen=True, slots=True)
 class GlobalPool(Node):
-    """Maximum or mean over the whole map, or adaptively over a grid of `size` windows.
+    """Global max or average pooling, or adaptive pooling to a map of `size`.
 
     Attributes:
         kind: `max` or `avg`.
@@ -260,14 +261,14 @@ class GlobalPool(Node):
         _check_pair("size", self.size, 1)
 
     def output_shape(self, shape: Shape, path: str = "") -> Shape:  # noqa: ARG002 - any shape fits
-        """The input's channels at the given size."""
+        """Return the output shape: the input's channels at the given size."""
         return Shape(shape.channels, *self.size)
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class Slice(Node):
-    """The channels from `start` up to, and without, `stop`."""
+    """Slice of the channels, from `start` up to and without `stop`."""
 
     start: int
     stop: int
@@ -279,7 +280,7 @@ class Slice(Node):
         )
 
     def output_shape(self, shape: Shape, path: str = "") -> Shape:
-        """As many channels as are cut out."""
+        """Return the output shape: `stop` − `start` channels."""
         if self.stop > shape.channels:
             raise ShapeError(
                 f"a slice must end within its input, got stop {self.stop} of {shape.channels} channels{at(path)}"
@@ -293,7 +294,7 @@ class Scale(Pointwise):
     """Multiplication by a constant (scaled residuals), or by a learned factor per channel (layer scale).
 
     Attributes:
-        value: the constant, or where the learned factors start.
+        value: the constant, or the initial value of the learned factors.
         learned: whether each channel learns its own factor.
     """
 
@@ -312,10 +313,10 @@ class LRN(Pointwise):
     As in torch, alpha is divided by `size`.
 
     Attributes:
-        size: channels in a neighbourhood.
+        size: channels in a neighbourhood, at least 1.
         alpha: weight of the mean square.
         beta: exponent.
-        k: constant under the exponent.
+        k: constant under the exponent, positive.
     """
 
     size: int = 5
@@ -331,7 +332,7 @@ class LRN(Pointwise):
 @final
 @dataclass(frozen=True, slots=True)
 class Dropout(Pointwise):
-    """Zeroes each element with probability `rate` while training."""
+    """Dropout: zeroes each element with probability `rate`, in [0, 1), in training."""
 
     rate: float
 
@@ -342,12 +343,12 @@ class Dropout(Pointwise):
 @final
 @dataclass(frozen=True, slots=True)
 class Linear(Node):
-    """A dense layer over the flattened input, then its activation.
+    """Dense layer over the flattened input, then its activation.
 
     Attributes:
-        features: output features.
+        features: output features, at least 1.
         bias: whether it has a bias.
-        activation: non-linearity at the end, None for none.
+        activation: activation at the end, None for none.
     """
 
     features: int
@@ -359,11 +360,11 @@ class Linear(Node):
         check_activation(self.activation)
 
     def output_shape(self, shape: Shape, path: str = "") -> Shape:  # noqa: ARG002 - any shape fits
-        """`features` channels of one cell."""
+        """Return the output shape: `features` channels of one cell."""
         return Shape(self.features, 1, 1)
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class Identity(Pointwise):
-    """The input as it is."""
+    """Identity: the output is the input."""

@@ -1,4 +1,4 @@
-"""From an architecture to its normal form and to its graph."""
+"""Lowering of an architecture to its normal form and to its graph."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ UNITS = Units()
 
 
 def normalise(architecture: Architecture) -> Architecture:
-    """The architecture with unused choices gone: absent branches, empty blocks, factorizations that change nothing."""
+    """Return the architecture without unused choices: absent branches, empty blocks, factorizations without effect."""
     stages = []
     for stage in architecture.stages:
         blocks = (family(block.family).normalise(block) for block in stage.blocks)
@@ -31,7 +31,7 @@ def normalise(architecture: Architecture) -> Architecture:
 @final
 @dataclass(frozen=True, slots=True)
 class Pooling:
-    """A plain grid reduction by `max` or `avg`."""
+    """Grid reduction by a pool, `max` or `avg`."""
 
     kind: str
 
@@ -39,7 +39,7 @@ class Pooling:
 @final
 @dataclass(frozen=True, slots=True)
 class Auxiliary:
-    """An auxiliary classifier of a kind."""
+    """Auxiliary classifier of a kind."""
 
     kind: str
     classes: int
@@ -48,7 +48,7 @@ class Auxiliary:
 @final
 @dataclass(frozen=True, slots=True)
 class End:
-    """What stands behind all stages: global pooling, dropout, classifier."""
+    """Layers behind all stages: global pooling, dropout, classifier."""
 
     dropout: float
     classes: int
@@ -58,7 +58,7 @@ Piece = Stem | Block | Pooling | Auxiliary | End
 
 
 def pieces(stage: Stage, classes: int) -> Iterator[tuple[str, Piece]]:
-    """The pieces of a stage in order, with their names."""
+    """Yield the pieces of a stage in order, with their names."""
     if stage.grid is not None:
         yield "reduction", stage.grid
     elif stage.reduction != "none":
@@ -70,7 +70,7 @@ def pieces(stage: Stage, classes: int) -> Iterator[tuple[str, Piece]]:
 
 
 def lower_piece(piece: Piece, shape: Shape, name: str) -> Node:
-    """The expression of a piece on a map of `shape`."""
+    """Return the expression of a piece on a map of `shape`."""
     match piece:
         case Block():
             return family(piece.family).lower(piece, shape.channels, name)
@@ -88,7 +88,7 @@ def lower_piece(piece: Piece, shape: Shape, name: str) -> Node:
 
 
 def lower(architecture: Architecture) -> Graph:
-    """The network of a normalised architecture: stem, stages, global pooling, classifier.
+    """Return the graph of a normalised architecture: stem, stages, global pooling, classifier.
 
     Raises:
         ShapeError: a node does not fit its input.
@@ -109,11 +109,11 @@ def lower(architecture: Architecture) -> Graph:
 
 
 def summary(architecture: Architecture) -> str:
-    """One readable line: stem, then the stages, an arrow for a grid reduction, a bracket a block.
+    """Return one readable line: the stem, then the stages, an arrow for a grid reduction, a bracket a block.
 
     A branch is its side and width (`5:16`), a reduction to r channels `r→`, one letter for its factorization (s
-    stacked, a asymmetric, d depthwise-separable) and `/g` for groups. A block of the literature is its family's name
-    and its settings; `+v1` and `+v3` are auxiliary classifiers.
+    stacked, a asymmetric, d depthwise-separable) and `/g` for groups. A block of another family is the family's name
+    and the settings; `+v1` and `+v3` are auxiliary classifiers.
     """
     stem = architecture.stem
     head = str(stem.kernel) if stem.kind == "conv" else stem.kind

@@ -1,7 +1,7 @@
-"""Identity and cost of architectures that share parts: each branch and each other piece is measured once.
+"""Memo of the identity and cost of branches and other pieces, for architectures that share them.
 
-What a branch adds to its network's canonical text and cost depends on nothing but the branch and its input's shape, and
-a space has few kinds of branch: a search that draws new blocks all the time meets the same branches over and over.
+The canonical text and the cost of a branch depend on the branch and on its input's shape alone, and a space has few
+different branches: a search that draws new blocks all the time sees the same branches again and again.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ DEFAULT_CAPACITY = 100_000
 
 
 class _Known(NamedTuple):
-    """What is remembered of a branch, or of a whole piece, on an input of one shape.
+    """Memoized values of a branch or of another piece, on an input of one shape.
 
     Attributes:
         output: shape of its output.
         params: its trained parameters.
         macs: its multiply–accumulates for one image.
-        peak: most values alive at one moment while it runs, if nobody reads its input after it.
-        peak_kept: the same if somebody does.
-        sees_order: whether it makes the order of branches play a part, in the whole network.
-        free: its canonical text where the order plays no part.
-        ordered: its canonical text where it does.
+        peak: largest number of values alive at once while it runs, if nothing reads its input after it.
+        peak_kept: the same if its input is read after it.
+        sees_order: whether it makes the order of branches matter in the whole network.
+        free: its canonical text if the order does not matter.
+        ordered: its canonical text if it does.
     """
 
     output: Shape
@@ -48,10 +48,10 @@ _At = dict[Branch | Piece, _Known]
 
 @final
 class Memo:
-    """Network ids and inference costs, by way of what is known of the parts.
+    """Network ids and inference costs, put together from memoized parts.
 
     Args:
-        capacity: parts kept, at least 1; once there are as many, the memory starts anew.
+        capacity: number of parts kept, at least 1; the memo is cleared when it is full.
     """
 
     def __init__(self, capacity: int = DEFAULT_CAPACITY) -> None:
@@ -62,7 +62,7 @@ class Memo:
         self._count = 0
 
     def examine(self, architecture: Architecture) -> tuple[str, Cost]:
-        """Network id and inference cost of a normalised architecture, as of its graph.
+        """Return network id and inference cost of a normalised architecture, equal to those of its graph.
 
         Raises:
             ShapeError: a node does not fit its input.
@@ -80,7 +80,7 @@ class Memo:
         return digest(text), Cost(params, macs, FLOAT_BYTES * peak)
 
     def _look_up(self, piece: Piece, shape: Shape) -> list[_Known]:
-        """What is known of a piece: of each branch where it is put together from branches, of the whole otherwise."""
+        """Return the values of each branch of a searchable block, of the whole for any other piece."""
         at = self._known.get(shape)
         if at is None:
             at = self._known[shape] = {}
@@ -112,9 +112,9 @@ class Memo:
 
 
 def _joint(parts: Sequence[_Known]) -> tuple[Shape, int, int, int]:
-    """Output, parameters, MACs and peak of branches side by side, none of which hands its input on.
+    """Return output, parameters, MACs and peak of concatenated branches, none of which passes its input on.
 
-    All but the last run while the input is still wanted; the outputs of all are held while they are joined.
+    The input is kept until the last branch runs; the outputs of all are held while they are joined.
     """
     if len(parts) == 1:
         return parts[0][:4]

@@ -1,13 +1,13 @@
-"""Plug-ins: a module of ours found by its name, or an object of a person's own found by its dotted path.
+"""Plug-ins: modules of ours, found by their name, and objects of a user's modules, found by their dotted path.
 
 Every kind of plug-in (block, cost, objective, sampler, fidelity, data source, tracker, executor, export format) is
 found by the same rule. A name without a dot is a module of the kind's room, whose object stands under the kind's
 attribute, such as `make`; deleting one is deleting its file and its YAML. A name with a dot, such as
 `my_samplers.greedy.make`, is the path of an object in a module that can be imported.
 
-A dotted path in a configuration is trusted: whoever writes it wants that module to run. One in a stored document, such
-as an architecture of somebody else's study, is not: it is found only in modules that a configuration named before in
-this process or its parents, or that the environment variable NAS_PLUGINS lists (top-level names, separated by commas).
+A dotted path in a configuration is trusted, since the user wrote it. One in a stored document, such as an architecture
+of a study from elsewhere, is not: it is imported only from modules that a configuration named before in this process
+or its parents, or that the environment variable NAS_PLUGINS lists (top-level names, separated by commas).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Made = TypeVar("Made")
 
 
 class PluginError(ValueError):
-    """A name that no plug-in of its kind has, or a plug-in that can't be used."""
+    """A name without a plug-in, or a plug-in that can't be used."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class PluginKind:
 
         Args:
             name: a module of the room, or a dotted path.
-            stored: whether the name stands in a stored document, and a dotted path needs to be trusted already.
+            stored: whether the name stands in a stored document, so that a dotted path must be trusted already.
 
         Raises:
             PluginError: there is no such plug-in.
@@ -141,9 +141,9 @@ def load_dotted(path: str, key: str, *, stored: bool = False) -> Any:
     """Return the object at a dotted path, `package.module.name`.
 
     Args:
-        path: at least two identifiers joined by dots; the last is a name in the module that the others are.
+        path: at least two identifiers joined by dots: a module and a name in it.
         key: configuration key or place that names it; stands in errors.
-        stored: whether the path stands in a stored document, and needs to be trusted already.
+        stored: whether the path stands in a stored document, so that it must be trusted already.
 
     Raises:
         PluginError: the module is not trusted or can't be imported, or has no such name.

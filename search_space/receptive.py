@@ -1,4 +1,4 @@
-"""How much of the image one cell of a feature map sees: another fold over the graph."""
+"""Receptive field of a network, a fold over its graph."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from search_space.graph import Concat, Conv, Graph, Node, Pair, Pool, Residual, 
 
 
 def receptive_field(graph: Graph) -> Pair:
-    """Height and width, in pixels of the input, that one cell of the last feature map sees.
+    """Return height and width of the receptive field of one cell of the last feature map, in pixels of the input.
 
-    Branches are taken together: the field is as high as that of the highest and as wide as that of the widest. What
-    sees the whole map (global pooling, dense layers) counts as nothing, so the field is that of the features before
-    it; it may be larger than the image.
+    The field of parallel branches is as high as the highest and as wide as the widest. Layers over the whole map
+    (global pooling, dense layers) are left out, so the field is that of the features before them; it may be larger
+    than the image.
 
     >>> from search_space.graph import Shape, conv
     >>> receptive_field(Graph(Seq((conv(8, 3), conv(8, (1, 3)))), Shape(3, 32, 32)))
@@ -20,7 +20,7 @@ def receptive_field(graph: Graph) -> Pair:
 
 
 def _field(node: Node, field: Pair, jump: Pair) -> tuple[Pair, Pair]:
-    """Field and distance between neighbouring cells behind a node, from those in front of it."""
+    """Return field and distance between neighbouring cells behind a node, from those in front of it."""
     match node:
         case Seq():
             for child in node.nodes:

@@ -1,4 +1,4 @@
-"""The domain of a search: which architectures there are, how one is drawn, and how many there are."""
+"""Search spaces: sets of architectures with their size, their draws and their neighbourhoods."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ POSITION = re.compile(r"(?<=\bstage)\d+|(?<=\bblock)\d+")
 @final
 @dataclass(frozen=True)
 class Space:
-    """All architectures that a search may try, for images of one shape and a number of classes.
+    """Set of the architectures of a search, for images of one shape and a number of classes.
 
     Attributes:
-        name: names studies.
+        name: name of the space; part of the default name of a study.
         input: shape of one image.
         classes: number of classes, at least 2.
-        stem: what the stem may be.
-        stages: what each stage may be.
-        dropout: rate of the dropout before the classifier; not searched.
+        stem: domain of the stem.
+        stages: domain of each stage.
+        dropout: rate of the dropout before the classifier, in [0, 1); not searched.
     """
 
     name: str
@@ -65,43 +65,43 @@ class Space:
         return math.prod((self.stem.size, *(stage.size for stage in self.stages)))
 
     def sample(self, chooser: Chooser) -> Architecture:
-        """A normalised architecture, every choice made by `chooser` under its path."""
+        """Return a normalised architecture whose choices `chooser` makes."""
         stages = tuple(stage.sample(chooser, f"stage{i}") for i, stage in enumerate(self.stages))
         return normalise(Architecture(self.input, self.classes, self.stem.sample(chooser), stages, self.dropout))
 
     def draw(self, generator: random.Random) -> Architecture:
-        """A random normalised architecture: every choice uniform among its options."""
+        """Return a random normalised architecture, every choice uniform among its options."""
         stages = tuple(stage.draw(generator) for stage in self.stages)
         return Architecture(self.input, self.classes, self.stem.draw(generator), stages, self.dropout)
 
     def uniform(self, generator: random.Random) -> Architecture:
-        """A random normalised architecture, each with the same chance."""
+        """Return a random normalised architecture, uniform over the space."""
         stages = tuple(stage.uniform(generator) for stage in self.stages)
         return normalise(Architecture(self.input, self.classes, self.stem.uniform(generator), stages, self.dropout))
 
     def architectures(self) -> Iterator[Architecture]:
-        """Every normalised architecture once, `size` of them in a fixed order: for spaces that are small enough."""
+        """Yield every normalised architecture once, in a fixed order; there are `size` of them, so for small spaces."""
         chooser, seen = CountingChooser(), set()
         more = True
         while more:
             chooser.begin()
             architecture = self.sample(chooser)
-            if architecture not in seen:  # several ways to choose may have one normal form
+            if architecture not in seen:  # different choices may have one normal form
                 seen.add(architecture)
                 yield architecture
             more = chooser.advance()
 
     @cached_property
     def parameters(self) -> tuple[Parameter, ...]:
-        """Every choice that may be asked for, in a fixed order: paths with at least two options."""
+        """Every choice with at least two options, in a fixed order."""
         stages = (p for i, stage in enumerate(self.stages) for p in stage.parameters(f"stage{i}"))
         return tuple(p for p in (*self.stem.parameters(), *stages) if len(p.choice.options) > 1)
 
     def assignments(self, architecture: Architecture) -> dict[str, Value]:
-        """The choices, by path, that make a normalised architecture.
+        """Return the choices, by path, that make a normalised architecture.
 
         Raises:
-            SpaceError: it is not of this space; the message names the path.
+            SpaceError: the architecture is not of this space; the message names the path.
         """
         mine = (self.input, self.classes, len(self.stages), self.dropout)
         given = (architecture.input, architecture.classes, len(architecture.stages), architecture.dropout)
@@ -115,7 +115,7 @@ class Space:
         return chosen
 
     def contains(self, architecture: Architecture) -> bool:
-        """Whether this very architecture, normalised as it stands, can be drawn from this space."""
+        """Return whether an architecture is normalised and of this space."""
         try:
             self.assignments(architecture)
         except SpaceError:
@@ -123,10 +123,10 @@ class Space:
         return True
 
     def mutate(self, architecture: Architecture, generator: random.Random) -> Architecture:
-        """Another architecture of the space that differs in one choice, and in what hangs on it.
+        """Return a random architecture of the space that differs in one choice and in those that depend on it.
 
         Raises:
-            SpaceError: `architecture` is not of this space, or no single choice leads to another one.
+            SpaceError: `architecture` is not of this space, or no single choice makes another one.
         """
         chosen = self.assignments(architecture)
         options = self._options(chosen)
@@ -142,7 +142,7 @@ class Space:
         raise SpaceError(f"a mutation must find another architecture, found none of {architecture.id} in {self.name}")
 
     def neighbours(self, architecture: Architecture) -> tuple[Architecture, ...]:
-        """All other architectures of the space that differ in one choice; what hangs on it takes its first option.
+        """Return all architectures that differ in one choice; those that depend on it take their first option.
 
         Raises:
             SpaceError: `architecture` is not of this space.
@@ -156,16 +156,20 @@ class Space:
         return tuple(found)
 
     def _options(self, chosen: Mapping[str, Value]) -> dict[str, tuple[Value, ...]]:
-        """What could be chosen at every path that is met on the way to the architecture of `chosen`."""
+        """Return the options of every choice that makes the architecture of `chosen`."""
         replay = ReplayChooser(chosen, FirstChooser())
         self.sample(replay)
         return replay.met
 
     def minimise(self, measure: Callable[[Architecture], float]) -> Architecture:
-        """The architecture where neither a change of one choice nor the same change in every block lowers `measure`.
+        """Return an architecture of low `measure`, by coordinate descent from the first option of each choice.
 
-        The descent starts from the first option everywhere. A peak of memory falls only once all blocks that reach it
-        have changed, hence the changes in every block; they are all combinations of the choices of one branch.
+        At the result neither a change of one choice nor the same change in every block lowers `measure`. A peak of
+        memory falls only when all blocks that reach it have changed, hence the changes in every block: all combinations
+        of the choices of one branch.
+
+        Args:
+            measure: function to minimise, such as a cost.
         """
         best = self.sample(FirstChooser())
         least = measure(best)
@@ -182,7 +186,7 @@ class Space:
 
 
 def _changes(options: Mapping[str, tuple[Value, ...]]) -> Iterator[dict[str, Value]]:
-    """Every choice alone, then all choices of one branch together and alike in every block."""
+    """Yield every change of one choice, then changes of all choices of one branch, the same in every block."""
     groups: dict[str, dict[str, list[str]]] = {}
     for path in sorted(options):
         yield from ({path: option} for option in options[path])
@@ -190,34 +194,37 @@ def _changes(options: Mapping[str, tuple[Value, ...]]) -> Iterator[dict[str, Val
         groups.setdefault(branch, {}).setdefault(choice, []).append(path)
     for choices in groups.values():
         if math.prod(len(options[paths[0]]) for paths in choices.values()) > COMBINATIONS:
-            yield from _alike(choices, options)
+            yield from _changes_of_one(choices, options)
             continue
         offered = [dict.fromkeys(option for path in paths for option in options[path]) for paths in choices.values()]
-        for taken in itertools.product(*offered):
-            alike = zip(choices.values(), taken, strict=True)
-            yield {path: option for paths, option in alike for path in paths if option in options[path]}
+        for combination in itertools.product(*offered):
+            pairs = list(zip(choices.values(), combination, strict=True))
+            yield {path: option for paths, option in pairs for path in paths if option in options[path]}
 
 
-def _alike(choices: Mapping[str, list[str]], options: Mapping[str, tuple[Value, ...]]) -> Iterator[dict[str, Value]]:
-    """Each choice of a branch on its own, alike in every block: where the combinations are too many."""
+def _changes_of_one(
+    choices: Mapping[str, list[str]], options: Mapping[str, tuple[Value, ...]]
+) -> Iterator[dict[str, Value]]:
+    """Yield every change of one choice of a branch, the same in every block: for too many combinations."""
     for paths in choices.values():
         for option in dict.fromkeys(option for path in paths for option in options[path]):
             yield {path: option for path in paths if option in options[path]}
 
 
 def parse_space(mapping: Mapping[str, Any], input_shape: Shape, classes: int) -> Space:
-    """The space that a parsed mapping describes.
+    """Return the space of a mapping, such as a parsed YAML file of `conf/space`.
 
     Args:
         mapping: `{name, stem: {width, kernel, stride, kind}, stages: [STAGE, ...], dropout}`. A stage is `{depth,
-            block, reduction, grid, auxiliary}`, or has `blocks`, one a position, in the place of depth and block. A
-            number to choose is an integer, a list of ascending ones or `{low, high, step}`; a word to choose is a
-            word or a list.
+            block, reduction, grid, auxiliary}`, or has `blocks`, one a position, instead of depth and block. Options of
+            a number are an integer, a list of ascending ones or `{low, high, step}`; options of a word are a word
+            or a list.
         input_shape: shape of one image.
-        classes: number of classes.
+        classes: number of classes, at least 2.
 
     Raises:
-        SpaceError: a key or an option that there is not; the message names the path.
+        SpaceError: a key or an option is unknown, or a key is missing; the message names the path.
+        PluginError: a block family named by its dotted path can't be used.
     """
     fields = parse_fields(mapping, "space", ["name", "stem", "stages"], ["dropout"])
     if not isinstance(fields["stages"], list | tuple) or not fields["stages"]:
