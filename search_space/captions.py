@@ -1,4 +1,4 @@
-"""The words and colours of a leaf in a picture."""
+"""Captions and colours of leaves in a drawing."""
 
 from __future__ import annotations
 
@@ -37,7 +37,16 @@ ACTIVATIONS = {"relu": "ReLU", "gelu": "GELU"}
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a node stands: its input, its path, how many frames are around it, and its neighbours in a sequence."""
+    """Position of a node in a drawing.
+
+    Attributes:
+        shape: shape of its input.
+        path: its path.
+        depth: number of frames around it.
+        before: node before it in its sequence.
+        after: node after it in its sequence.
+        branch: whether it is a branch, whose name stands beside its edge.
+    """
 
     shape: Shape
     path: str = ""
@@ -48,7 +57,7 @@ class Place:
 
 
 def kind_of(leaf: Node, at: Place) -> str:
-    """The kind of a leaf, a key of `COLOURS`."""
+    """Return the kind of a leaf, a key of `COLOURS`."""
     match leaf:
         case Conv(groups=groups) if groups > 1:
             return "depthwise" if groups == at.shape.channels else "convolution"
@@ -71,7 +80,7 @@ def _kind_of_1x1(at: Place) -> str:
 
 
 def label_of(leaf: Node, at: Place) -> str:
-    """What a leaf is, in a few words."""
+    """Return the caption of a leaf."""
     match leaf:
         case Conv():
             kind = kind_of(leaf, at)
@@ -106,7 +115,7 @@ def _plain_label(leaf: Node) -> str:
 
 
 def remarks_of(leaf: Node, at: Place) -> str:
-    """What is unusual about a leaf, for a second line."""
+    """Return what differs from the usual in a leaf, for a second line: stride, groups, bias, norm, activation."""
     match leaf:
         case Conv():
             layers = _layers(leaf, usual=kind_of(leaf, at) != "depthwise")
@@ -126,7 +135,7 @@ def _stride(stride: Pair) -> list[str]:
 
 
 def _layers(leaf: Conv, *, usual: bool) -> list[str]:
-    """How norm and activation differ from batch norm and ReLU where these are usual, and from none where not."""
+    """Return norm and activation that differ from batch norm and ReLU if these are usual, from none otherwise."""
     norm = "no norm" if leaf.norm is None else f"{leaf.norm.kind} norm"
     activation = "no ReLU" if leaf.activation is None else ACTIVATIONS[leaf.activation]
     expected = {"batch norm", "ReLU"} if usual else {"no norm", "no ReLU"}

@@ -1,8 +1,8 @@
-"""From a graph to a picture that a person can read: a fold to one self-contained SVG.
+"""Drawing of a network: a fold over its graph to one self-contained SVG.
 
 Data flows downwards. A block is a frame with its name and output shape; its branches stand side by side, between the
-curves that spread its input and the bar that joins their outputs. Edges run straight down beside or above boxes and
-bend only in the free band below a fork or above a sum. Costs stand at the right, a row a block.
+curves from its input and the bar that joins their outputs. Edges run straight down beside or above boxes and bend only
+in the free band below a fork or above a sum. Costs stand at the right, one row a block.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from search_space.svg import (
     Box,
     Picture,
     amount,
-    drop,
+    anchors_at,
+    curve,
     edge,
     group,
-    lowered,
+    line_down,
     number,
     place,
     rectangle,
     stack,
-    swing,
     text,
     text_width,
     widen,
@@ -46,11 +46,11 @@ FRAMES = ("#f7f9fb", "#ffffff")
 
 
 def draw(graph: Graph, title: str = "", *, costs: bool = True) -> str:
-    """The network as one self-contained SVG document.
+    """Return the drawing of a network as one self-contained SVG document.
 
     Args:
         graph: the network.
-        title: a heading; any text, it is escaped.
+        title: heading, any text; it is escaped.
         costs: whether the parameters and MACs of each block stand beside it.
     """
     picture = _network(graph)
@@ -70,7 +70,7 @@ def draw(graph: Graph, title: str = "", *, costs: bool = True) -> str:
 
 def _network(graph: Graph) -> Picture:
     image = _pill(f"image {graph.input}")
-    if isinstance(graph.root, Seq):  # the root is the picture itself and needs no frame
+    if isinstance(graph.root, Seq):  # the root is the whole picture and needs no frame
         return stack([image, *_steps(graph.root, Place(graph.input))], GAP)
     return stack([image, _draw(graph.root, Place(graph.input))], GAP)
 
@@ -97,7 +97,7 @@ def _header(graph: Graph, title: str) -> Picture:
 
 
 def _kinds(node: Node, at: Place) -> set[str]:
-    """Every kind of leaf below a node."""
+    """Return every kind of leaf below a node."""
     if not node.children:
         return set() if isinstance(node, Seq) else {kind_of(node, at)}
     found, shape = set(), at.shape
@@ -109,7 +109,7 @@ def _kinds(node: Node, at: Place) -> set[str]:
 
 
 def _cost_column(graph: Graph, picture: Picture) -> Picture:
-    """Path, output shape, parameters and MACs of each part, at the height where it stands."""
+    """Return a column with path, output shape, parameters and MACs of each part at the part's height."""
     heights = dict(picture.anchors)
     shown = [row for row in rows(graph) if row.path in heights]
     if not shown:
@@ -171,11 +171,11 @@ def _draw_seq(node: Seq, at: Place) -> Picture:
 def _draw_steps(node: Node, at: Place) -> Picture:
     assert isinstance(node, Seq)
     pictures = _steps(node, at)
-    return stack(pictures, GAP) if pictures else Picture(0, GAP, 0, drop(0, 0, GAP, arrow=False), solid=False)
+    return stack(pictures, GAP) if pictures else Picture(0, GAP, 0, line_down(0, 0, GAP, arrow=False), solid=False)
 
 
 def _framed(node: Node, at: Place, content: Callable[[Node, Place], Picture]) -> Picture:
-    """A frame with the node's name at the left of its input, and its output shape at the right."""
+    """Return a frame around `content`, with the node's name left of its input and its output shape at the right."""
     name, shape = node.name, str(node.output_shape(at.shape))
     inner = content(node, Place(at.shape, at.path, at.depth + 1))
     inner = widen(inner, text_width(name) + 8, text_width(shape, 10) + 8)
@@ -187,11 +187,11 @@ def _framed(node: Node, at: Place, content: Callable[[Node, Place], Picture]) ->
         rectangle(frame, "frame")
         + text(name, 8, 15, anchor="start")
         + text(shape, width - 8, 15, size=10, anchor="end", colour=MUTED)
-        + drop(axis, 0, top, arrow=False)
+        + line_down(axis, 0, top, arrow=False)
         + place(inner, pad, top)
-        + drop(axis, top + inner.height, height, arrow=False)
+        + line_down(axis, top + inner.height, height, arrow=False)
     )
-    anchors = lowered(inner, top) if isinstance(node, Seq) else ((at.path, height / 2),)
+    anchors = anchors_at(inner, top) if isinstance(node, Seq) else ((at.path, height / 2),)
     return Picture(width, height, axis, group(body, at.path), anchors)
 
 
@@ -207,9 +207,9 @@ def _draw_concat(node: Node, at: Place) -> Picture:
     bottom = FORK + max(c.height for c in columns) + GAP
     body, x = [], left
     for column in columns:
-        body.append(swing(width / 2, x + column.axis, 0, FORK))
+        body.append(curve(width / 2, x + column.axis, 0, FORK))
         body.append(place(column, x, FORK))
-        body.append(drop(x + column.axis, FORK + column.height, bottom))
+        body.append(line_down(x + column.axis, FORK + column.height, bottom))
         x += column.width + GAP
     bar = rectangle(Box(0, bottom, width, BAR, "#3f4c58", "#3f4c58"), "join")
     body.append(bar + text(label, width / 2, bottom + 14, colour="#ffffff"))
@@ -217,18 +217,18 @@ def _draw_concat(node: Node, at: Place) -> Picture:
 
 
 def _draw_branch(branch: Node, at: Place, index: int) -> Picture:
-    """A branch below its name, which stands beside the edge that leads to it."""
+    """Return a branch below its name, which stands beside the edge that leads to it."""
     inner = _draw(branch, Place(at.shape, child_path(at.path, branch, index), at.depth, branch=True))
     titled = isinstance(branch, Concat | Residual)
     label = "" if titled else branch.name
     inner = widen(inner, 6, text_width(label, 9) + 10)
     caption = text(label, inner.axis + 6, 8, size=9, anchor="start", colour=MUTED) if label else ""
-    lead = drop(inner.axis, 0, LINE, arrow=inner.solid) + caption
+    lead = line_down(inner.axis, 0, LINE, arrow=inner.solid) + caption
     return Picture(inner.width, inner.height + LINE, inner.axis, lead + place(inner, 0, LINE))
 
 
 def _draw_residual(node: Node, at: Place) -> Picture:
-    """Body and shortcut side by side, the body straight above the sum."""
+    """Return body and shortcut side by side, the body straight above the sum."""
     assert isinstance(node, Residual)
     body = _draw_branch(node.body, at, 0)
     shortcut = _draw_branch(node.shortcut, at, 1)
@@ -238,12 +238,12 @@ def _draw_residual(node: Node, at: Place) -> Picture:
     middle = free + GAP + SUM_RADIUS
     turn = number(middle)
     elements = [
-        drop(body.axis, 0, FORK, arrow=False),
-        swing(body.axis, far, 0, FORK),
+        line_down(body.axis, 0, FORK, arrow=False),
+        curve(body.axis, far, 0, FORK),
         place(body, 0, FORK),
         place(shortcut, x, FORK),
-        drop(body.axis, FORK + body.height, middle - SUM_RADIUS),
-        drop(far, FORK + shortcut.height, free, arrow=False),
+        line_down(body.axis, FORK + body.height, middle - SUM_RADIUS),
+        line_down(far, FORK + shortcut.height, free, arrow=False),
         edge(f"M{number(far)} {number(free)}Q{number(far)} {turn} {number(body.axis + SUM_RADIUS)} {turn}"),
         f'<circle class="join" cx="{number(body.axis)}" cy="{turn}" r="{number(SUM_RADIUS)}" fill="#3f4c58"/>',
         text("+", body.axis, middle + 5, size=15, colour="#ffffff"),
@@ -253,7 +253,7 @@ def _draw_residual(node: Node, at: Place) -> Picture:
 
 
 def _draw_tap(node: Tap, at: Place) -> Picture:
-    """The main line at the left, and an auxiliary head off to the right."""
+    """Return the main line at the left and an auxiliary head at its right."""
     head = _draw(node.head, Place(at.shape, f"{at.path}.head" if at.path else "head", at.depth + 1, branch=True))
     label = f"auxiliary head × {node.weight:g}, training only"
     half = text_width(label, 9) / 2
@@ -267,15 +267,15 @@ def _draw_tap(node: Tap, at: Place) -> Picture:
         rectangle(frame, "frame")
         + text(label, x + pad, 31, size=9, anchor="start", colour=MUTED)
         + edge(f"M0 6H{number(axis - 8)}Q{number(axis)} 6 {number(axis)} 14V18", dashed=True)
-        + drop(axis, 34, top)
+        + line_down(axis, 34, top)
         + place(head, x + pad, top)
-        + drop(0, 0, height, arrow=False)
+        + line_down(0, 0, height, arrow=False)
     )
     return Picture(x + width, height, 0, group(body, at.path), solid=False)
 
 
 def _pill(label: str) -> Picture:
-    """What is no leaf: the image, the activation after a sum."""
+    """Return a rounded box for what is no leaf: the image, the activation after a sum."""
     width = text_width(label, 10) + 16
     body = rectangle(Box(0, 0, width, 18, "#ffffff", "#98a2ab", radius=9), "pill") + text(label, width / 2, 13, size=10)
     return Picture(width, 18, width / 2, body)

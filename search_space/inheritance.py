@@ -1,11 +1,11 @@
-"""Weights of a trained network for a similar one: sliced where that is narrower, padded where it is wider.
+"""Inheritance of a trained network's weights by a similar network: sliced if that is narrower, padded if it is wider.
 
-A fold over both graphs at once, nodes matched by their steps. It carries, for every channel of the child, which channel
-of the parent it continues: so a branch that is gone takes its own block of the next layer's input channels with it,
-wherever in the concatenation it stood. A filter that continues one of the parent's reads new channels with weight zero,
-as in Net2Net's widening (Chen et al. 2016, arXiv:1511.05641), so that what was learned is not disturbed: a child that
-is only wider computes what its parent does. New filters are the child's own fresh ones, and so are those of which no
-input goes on: a layer behind a new block learns anew, while the layers behind it keep what they had.
+This is a fold over both graphs at once, nodes matched by their steps. It tracks, for every channel of the child, the
+channel of the parent that it continues, so that a branch that is removed takes its own block of the next layer's input
+channels with it, at any position of the concatenation. A filter that continues one of the parent's reads new channels
+with weight zero, as in Net2Net's widening (Chen et al. 2016, arXiv:1511.05641): a child that is only wider computes the
+same function as its parent. Other filters are freshly initialised: new ones, and those none of whose inputs continue. A
+layer behind a new block is trained anew, while the layers behind it keep their weights.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 @final
 @dataclass(frozen=True, eq=False)
 class Inherited:
-    """What a network starts with.
+    """Initial weights of a network with a trained parent.
 
     Attributes:
         state: its state dict.
-        share: share of its parameters that its parent had trained, in [0, 1].
+        share: share of its parameters that its parent has trained, in [0, 1].
     """
 
     state: dict[str, Tensor]
@@ -41,13 +41,13 @@ class Inherited:
 
 
 def inherit(parent: Graph, weights: Mapping[str, Tensor], child: Graph, fresh: Mapping[str, Tensor]) -> Inherited:
-    """The weights of `parent` where `child` has a place for them, its own fresh ones elsewhere.
+    """Return the weights of `parent` where `child` continues them, freshly initialised ones elsewhere.
 
     Args:
-        parent: the trained network's graph.
+        parent: graph of the trained network.
         weights: its state dict.
-        child: the graph of the network to start.
-        fresh: the state dict that it was built with; not changed.
+        child: graph of the network to train.
+        fresh: its state dict as built; not changed.
     """
     fold = _Fold(weights, fresh)
     identity = torch.arange(child.input.channels)
@@ -59,12 +59,12 @@ def inherit(parent: Graph, weights: Mapping[str, Tensor], child: Graph, fresh: M
 @final
 @dataclass(frozen=True, eq=False)
 class _Stream:
-    """What flows at one place of both networks.
+    """Feature map at one position of both networks.
 
     Attributes:
-        shape: of the child's map.
-        before: of the parent's map at the same place.
-        sources: (channels,) which channel of the parent's map each channel of the child's continues; NEW for none.
+        shape: shape of the child's map.
+        before: shape of the parent's map at the same position.
+        sources: (channels,) index of the parent's channel that each channel of the child's continues; NEW for none.
     """
 
     shape: Shape
@@ -73,7 +73,7 @@ class _Stream:
 
 
 class _Fold:
-    """The child's weights as they come together."""
+    """Fold over both graphs that collects the child's weights."""
 
     def __init__(self, old: Mapping[str, Tensor], fresh: Mapping[str, Tensor]) -> None:
         self.old = old
@@ -81,14 +81,14 @@ class _Fold:
         self.inherited = 0
 
     def node(self, child: Node, parent: Node | None, at: _Stream, path: str, like: Tensor | None = None) -> _Stream:
-        """What flows behind a node.
+        """Inherit the weights of a node, and return the feature map behind it.
 
         Args:
             child: the node.
-            parent: what stands in its place in the parent, of the same type; None for nothing.
-            at: what flows into it.
+            parent: the parent's node at the same position, of the same type; None for none.
+            at: feature map in front of it.
             path: its path, in both networks.
-            like: which channels a shortcut beside it continues, for its outputs to follow.
+            like: sources of the shortcut beside it, for its outputs to follow.
         """
         match child:
             case Seq():
@@ -127,7 +127,7 @@ class _Fold:
         return _Stream(child.output_shape(at.shape), before, torch.cat(sources))
 
     def _residual(self, child: Residual, parent: Node | None, at: _Stream, path: str) -> _Stream:
-        """The channels go on as the shortcut's do, and the body's last convolution follows them."""
+        """Inherit both sides: channels continue as the shortcut's do, and the body's last convolution follows them."""
         body, shortcut = parent.children if parent else (None, None)
         short = self.node(child.shortcut, _same(child.shortcut, shortcut), at, below(path, "shortcut"))
         long = self.node(child.body, _same(child.body, body), at, below(path, "body"), short.sources)
@@ -154,19 +154,19 @@ class _Fold:
         return _Stream(shape, before, at.sources)
 
     def _conv(self, child: Conv, parent: Conv, at: _Stream, path: str, like: Tensor | None) -> Tensor:
-        """Take a convolution over; which of the parent's filters each of the child's continues."""
+        """Inherit a convolution, and return the parent's filter that each of the child's continues."""
         rows = _filters(child, parent, at, like)
         if any((new - old) % 2 for new, old in zip(child.kernel, parent.kernel, strict=True)):
-            return rows  # kernels without a common centre: it learns anew
+            return rows  # kernels without a common centre: trained anew
         groups = child.groups, parent.groups
-        heirs = self._weight(below(path, "conv.weight"), rows, at, groups, child.kernel)
-        self._vectors(below(path, "conv"), rows, heirs, ("bias",))
+        inherits = self._weight(below(path, "conv.weight"), rows, at, groups, child.kernel)
+        self._vectors(below(path, "conv"), rows, inherits, ("bias",))
         if child.norm and parent.norm and child.norm.kind == parent.norm.kind:
-            self._vectors(below(path, "norm"), rows, heirs)
+            self._vectors(below(path, "norm"), rows, inherits)
         return rows
 
     def _linear(self, child: Linear, parent: Linear, at: _Stream, path: str) -> Tensor:
-        """Take a dense layer over: a convolution whose kernel is the whole map."""
+        """Inherit a dense layer, a convolution whose kernel is the whole map."""
         rows = _continued(child.features, parent.features)
         if at.shape[1:] != at.before[1:]:
             return rows
@@ -174,17 +174,17 @@ class _Fold:
         other = path if parent.activation is None else below(path, "0")
         if inner != other:
             return rows
-        heirs = self._weight(below(inner, "weight"), rows, at, (1, 1), (at.shape.height, at.shape.width))
-        self._vectors(inner, rows, heirs, ("bias",))
+        inherits = self._weight(below(inner, "weight"), rows, at, (1, 1), (at.shape.height, at.shape.width))
+        self._vectors(inner, rows, inherits, ("bias",))
         return rows
 
     def _weight(self, path: str, rows: Tensor, at: _Stream, groups: tuple[int, int], kernel: tuple[int, int]) -> Tensor:
-        """Take filters over, centre on centre; which of them (outputs,) continue one of the parent's.
+        """Inherit filters, centre on centre, and return a mask (outputs,) of those that continue one of the parent's.
 
         Args:
-            path: of the weight.
+            path: path of the weight.
             rows: (outputs,) the parent's filter that each continues, NEW for none.
-            at: what flows in.
+            at: feature map in front of it.
             groups: the child's groups and the parent's.
             kernel: the child's kernel.
         """
@@ -200,34 +200,34 @@ class _Fold:
         high, wide = ((new - had) // 2 for new, had in zip(kernel, old.shape[2:], strict=True))
         centred = functional.pad(old, (wide, wide, high, high))  # negative: cropped
         taken = centred[rows.clamp(min=0)[:, None], place.clamp(0, outer - 1)]
-        heirs = reads.any(dim=1)
+        inherits = reads.any(dim=1)
         mixed = torch.where(reads[:, :, None, None], taken, torch.zeros(()))
-        self.state[key] = torch.where(heirs[:, None, None, None], mixed, fresh).reshape(self.state[key].shape)
+        self.state[key] = torch.where(inherits[:, None, None, None], mixed, fresh).reshape(self.state[key].shape)
         common = [min(new, had) for new, had in zip(kernel, old.shape[2:], strict=True)]
         self.inherited += int(reads.sum()) * common[0] * common[1]
-        return heirs
+        return inherits
 
     def _vectors(
-        self, path: str, rows: Tensor, heirs: Tensor, names: Sequence[str] = ("weight", "bias", *STATISTICS)
+        self, path: str, rows: Tensor, inherits: Tensor, names: Sequence[str] = ("weight", "bias", *STATISTICS)
     ) -> None:
-        """Take over what a module has a channel of: parameters and statistics (channels,), and the count of batches."""
+        """Inherit the parameters and statistics (channels,) of a module, and its count of batches."""
         for key in (f"{below('body', path)}.{name}" for name in names):
-            if key not in self.state or key not in self.old or not heirs.any():
+            if key not in self.state or key not in self.old or not inherits.any():
                 continue
             taken = self.old[key]
             if taken.dim():
-                taken = torch.where(heirs, taken[rows.clamp(min=0)], self.state[key])
-                self.inherited += 0 if key.endswith(STATISTICS) else int(heirs.sum())
+                taken = torch.where(inherits, taken[rows.clamp(min=0)], self.state[key])
+                self.inherited += 0 if key.endswith(STATISTICS) else int(inherits.sum())
             self.state[key] = taken.clone()
 
 
 def _same(child: Node, parent: Node | None) -> Node | None:
-    """The parent's node where it is of the child's type."""
+    """Return the parent's node if it is of the child's type."""
     return parent if type(parent) is type(child) else None
 
 
 def _blocks(parent: Node | None, before: Shape) -> dict[str, tuple[Node, int]]:
-    """The branches of a concatenation by their steps, each with its first channel."""
+    """Return the branches of a concatenation by their steps, each with its first channel."""
     blocks: dict[str, tuple[Node, int]] = {}
     start = 0
     for step, branch in zip(parent.steps, parent.children, strict=True) if parent else ():
@@ -237,32 +237,32 @@ def _blocks(parent: Node | None, before: Shape) -> dict[str, tuple[Node, int]]:
 
 
 def _passed(at: _Stream, parents: Sequence[Node]) -> _Stream:
-    """The same channels of the child behind nodes that only the parent has."""
+    """Return the child's feature map behind nodes that only the parent has."""
     before, sources = at.before, at.sources
     for node in parents:
         before = node.output_shape(before)
-        if not _keeps(node):
+        if not _keeps_channels(node):
             sources = torch.full_like(sources, NEW)
     return _Stream(at.shape, before, sources)
 
 
-def _keeps(node: Node) -> bool:
-    """Whether channels are behind a node what they were before it."""
+def _keeps_channels(node: Node) -> bool:
+    """Return whether each channel behind a node depends on the same channel before it alone."""
     if isinstance(node, Seq):
-        return all(_keeps(inner) for inner in node.nodes)
+        return all(_keeps_channels(inner) for inner in node.nodes)
     if isinstance(node, Residual):
-        return _keeps(node.shortcut)
+        return _keeps_channels(node.shortcut)
     return isinstance(node, Pointwise | Pool | GlobalPool | Tap)
 
 
 def _continued(count: int, before: int) -> Tensor:
-    """By place: as many as there were continue, the rest are new."""
+    """Return sources by position: the first `before` channels continue, the rest are new."""
     places = torch.arange(count)
     return torch.where(places < before, places, NEW)
 
 
 def _filters(child: Conv, parent: Conv, at: _Stream, like: Tensor | None) -> Tensor:
-    """Which of the parent's filters each of the child's continues: depthwise ones go with their input channels."""
+    """Return the parent's filter that each of the child's continues; depthwise ones follow their input channels."""
     times, times_before = child.channels // at.shape.channels, parent.channels // at.before.channels
     depthwise = child.groups == at.shape.channels and parent.groups == at.before.channels
     if depthwise and times == times_before:

@@ -1,4 +1,4 @@
-"""From a graph to a torch module: a fold that keeps the graph's shape, so parameter names are the graph's paths."""
+"""Torch module of a graph: a fold that keeps the graph's structure, so that parameter names are the graph's paths."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ Auxiliary = tuple[Tensor, float]
 
 @final
 class Network(nn.Module):
-    """A built network: images (N, C, H, W) to logits (N, classes).
+    """Network built from a graph, from images (N, C, H, W) to logits (N, classes).
 
     In training mode a network with auxiliary heads returns `(logits, [(auxiliary logits, loss weight), ...])`; in
     evaluation mode the heads do not run.
@@ -48,7 +48,7 @@ class Network(nn.Module):
         self.has_taps = any(isinstance(module, _Tapped) for module in self.modules())
 
     def forward(self, images: Tensor) -> Tensor | tuple[Tensor, list[Auxiliary]]:
-        """Logits (N, classes), with the auxiliary ones where there are any and the network is training."""
+        """Return logits (N, classes), in training with those of the auxiliary heads if there are any."""
         self.taps.clear()
         logits = self.body(images).flatten(1)  # (N, classes)
         if self.training and self.has_taps:
@@ -59,9 +59,9 @@ class Network(nn.Module):
 
 
 def build(graph: Graph) -> Network:
-    """The module of a graph, freshly initialised from torch's global random state.
+    """Return the module of a graph, freshly initialised from torch's global random state.
 
-    Convolutions start from He et al. 2015 (normal, fan in); everything else as torch does.
+    Convolutions are initialised as in He et al. 2015 (normal, fan in), other layers as in torch.
     """
     network = Network(graph)
     for module in network.modules():
@@ -74,7 +74,7 @@ def build(graph: Graph) -> Network:
 
 @final
 class _Parallel(nn.Module):
-    """Branches on one input, joined along the channels."""
+    """Parallel branches on one input, concatenated along the channels."""
 
     def __init__(self, branches: Sequence[tuple[str, nn.Module]]) -> None:
         super().__init__()
@@ -88,7 +88,7 @@ class _Parallel(nn.Module):
 
 @final
 class _Sum(nn.Module):
-    """A body added to a shortcut of the same input."""
+    """Residual: a body added to a shortcut of the same input."""
 
     def __init__(self, body: nn.Module, shortcut: nn.Module, activation: nn.Module) -> None:
         super().__init__()
@@ -102,7 +102,7 @@ class _Sum(nn.Module):
 
 @final
 class _Tapped(nn.Module):
-    """Passes its input on; in training also runs the head and leaves its logits in `outputs`."""
+    """Tap: passes its input on; in training also runs the head and appends its logits to `outputs`."""
 
     def __init__(self, head: nn.Module, weight: float, outputs: list[Auxiliary]) -> None:
         super().__init__()
@@ -118,7 +118,7 @@ class _Tapped(nn.Module):
 
 @final
 class _Cut(nn.Module):
-    """The channels from `start` up to `stop`."""
+    """Slice of the channels, from `start` up to and without `stop`."""
 
     def __init__(self, start: int, stop: int) -> None:
         super().__init__()
@@ -163,7 +163,7 @@ class _ChannelNorm(nn.LayerNorm):
 
 @final
 class _Dense(nn.Linear):
-    """A linear layer over the flattened input, its output one cell, so that every node can follow it."""
+    """Linear layer over the flattened input; its output is one cell, so that any node can follow it."""
 
     def forward(self, x: Tensor) -> Tensor:  # (N, C, H, W) -> (N, features, 1, 1)
         return super().forward(x.flatten(1))[:, :, None, None]
@@ -232,7 +232,7 @@ def _build_leaf(leaf: Node, shape: Shape) -> nn.Module:
         case Norm():
             return _norm(leaf, shape.channels)
         case Activation(kind="relu"):
-            return nn.ReLU()  # not in place: somebody else may read the input
+            return nn.ReLU()  # not in place: another node may read the input
     return _build_plain_leaf(leaf, shape)
 
 

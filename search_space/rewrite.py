@@ -1,8 +1,8 @@
-"""Named rewrites of a network: the moves by which the Inception papers got from one block to the next.
+"""Rewrites of a network: the named steps by which the Inception papers got from one block to the next.
 
-A rule says what becomes of one node. `rewrite` applies it wherever it fits, and says what that did to parameters,
-MACs and receptive field. Two rules, `merge` and `fold`, leave the outputs as they are; for these, and for what any
-other rule leaves alone, `weights.carry` brings trained weights along.
+A rule is a function from a node to its replacement. `rewrite` applies it wherever it matches, and reports parameters,
+MACs and receptive field before and after. Two rules, `merge` and `fold`, keep the outputs; for these, and for the nodes
+that any other rule leaves alone, `weights.transfer` transfers trained weights.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ DEFAULT_RATIO = 0.5
 
 
 class RewriteError(ValueError):
-    """A rewrite that does not exist, or fits nowhere."""
+    """A rewrite that does not exist or matches nowhere."""
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where the weights of a leaf come from.
+    """Source of the weights of a leaf.
 
     Attributes:
-        paths: modules of the network before, as `weights.carry` finds them; several are joined along the channels.
-        how: `copy`; `join`, one after the other along the output channels; `fold`, batch norm into the convolution.
+        paths: paths of modules of the original network.
+        how: `copy`; `join`, concatenated along the output channels; `fold`, batch norm into the convolution.
     """
 
     paths: tuple[str, ...]
@@ -57,7 +57,7 @@ Rule = Callable[[Node, Shape, float], Match]
 @final
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """What a network costs and sees."""
+    """Cost and receptive field of a network."""
 
     cost: Cost
     receptive_field: Pair
@@ -66,15 +66,15 @@ class Measure:
 @final
 @dataclass(frozen=True)
 class Rewritten:
-    """What a rewrite made.
+    """Result of a rewrite.
 
     Attributes:
-        rule: its name.
-        graph: the network after it.
-        at: paths, in the network before it, of the nodes that it replaced.
-        before: cost and receptive field before it.
-        after: cost and receptive field after it.
-        sources: by module of the new network, where its weights come from; what is absent starts afresh.
+        rule: name of the rule.
+        graph: the rewritten network.
+        at: paths of the replaced nodes, in the original network.
+        before: cost and receptive field of the original network.
+        after: cost and receptive field of the rewritten network.
+        sources: source of the weights by module of the rewritten network; others are freshly initialised.
     """
 
     rule: str
@@ -86,21 +86,21 @@ class Rewritten:
 
     @property
     def keeps_outputs(self) -> bool:
-        """Whether the network with carried weights computes, in evaluation mode, what it did before."""
+        """True if the network with transferred weights has the same outputs as the original in evaluation mode."""
         return self.rule in KEEPING
 
 
 def rewrite(graph: Graph, rule: str, *, ratio: float = DEFAULT_RATIO, within: str = "") -> Rewritten:
-    """The network with a rule applied wherever it fits.
+    """Return the network with a rule applied wherever it matches.
 
     Args:
         graph: the network.
-        rule: a name in `RULES`.
-        ratio: for `reduce`, the width of a new 1×1 as a share of what it stands in front of, in (0, 1].
-        within: a path; only nodes below it are rewritten.
+        rule: one of `RULES`.
+        ratio: for `reduce`, the width of a new 1×1 as a share of the width of the layer beside it, in (0, 1].
+        within: a path; only the node there and nodes below it are rewritten.
 
     Raises:
-        RewriteError: there is no such rule, it fits nowhere, or the ratio is out of range.
+        RewriteError: there is no such rule, it matches nowhere, or the ratio is out of range.
     """
     if rule not in RULES:
         raise RewriteError(f"a rewrite must be one of {sorted(RULES)}, got {rule!r}")
@@ -119,13 +119,16 @@ def _measure(graph: Graph) -> Measure:
 
 
 def below(step: str, path: str) -> str:
-    """A path under one more step; either may be empty."""
+    """Return a path under one more step; either may be empty."""
     return ".".join(part for part in (step, path) if part)
 
 
 @dataclass(frozen=True)
 class _Walker:
-    """Applies a rule bottom up and keeps where it fitted; the sources of a node are relative to the node."""
+    """Fold that applies a rule bottom up and collects the paths of its matches.
+
+    The sources of a node are relative to the node.
+    """
 
     rule: Rule
     ratio: float
@@ -158,7 +161,7 @@ class _Walker:
 
 
 def _through(moved: Sources, inner: Sources) -> Sources:
-    """Sources of a replacement, which the rule names by leaves of the node that it saw, in terms of the node before."""
+    """Return the sources of a replacement, given for a node with rewritten children, in terms of the original."""
     result: Sources = {}
     for key, source in moved.items():
         if all(path in inner for path in source.paths):
@@ -182,13 +185,13 @@ def _with_children(node: Node, children: tuple[Node, ...]) -> Node:
 
 
 def _kept_names(node: Node, children: tuple[Node, ...]) -> tuple[Node, ...]:
-    """A replacement stands where its original stood, under its name."""
+    """Return the replacements under the names of the originals."""
     pairs = zip(node.children, children, strict=True)
     return tuple(new if new.name == old.name else replace(new, name=old.name) for old, new in pairs)
 
 
 def reduce_width(node: Node, shape: Shape, ratio: float) -> Match:
-    """A 1×1 in front of each spatial convolution that opens a branch, and a projection behind a bare pool.
+    """Put a 1×1 in front of each bare spatial convolution of a concatenation, and a projection behind each bare pool.
 
     Szegedy et al. 2015, figure 2a to 2b. The 1×1 has the share `ratio` of the convolution's width; a projection has
     that share of the input's channels.
@@ -220,7 +223,7 @@ def _reduced(branch: Node, shape: Shape, ratio: float) -> Node | None:
 
 
 def _unit_like(branch: Node) -> Conv:
-    """A 1×1 that comes with what the branch's convolution comes with: batch norm and ReLU where there is none."""
+    """Return a 1×1 with the bias, norm and activation of the branch's convolution, batch norm and ReLU for a pool."""
     if isinstance(branch, Conv):
         return replace(branch, kernel=(1, 1), stride=(1, 1), padding=(0, 0), groups=1)
     return Conv(1, (1, 1), norm=Norm(), activation="relu")
@@ -231,7 +234,7 @@ def _share(ratio: float, channels: int) -> int:
 
 
 def _leaves(node: Node, path: str = "") -> list[str]:
-    """Modules of all leaves of a node, relative to it."""
+    """Return the paths of all leaves of a node, relative to it."""
     if not node.children:
         return [] if isinstance(node, Seq) else [path]
     steps = zip(node.steps, node.children, strict=True)
@@ -239,7 +242,7 @@ def _leaves(node: Node, path: str = "") -> list[str]:
 
 
 def _square(node: Node, least: int) -> Conv | None:
-    """The node, where it is an ungrouped n×n convolution of stride 1 with n odd and at least `least`."""
+    """Return the node if it is an ungrouped n×n convolution of stride 1 with n odd and at least `least`."""
     if not isinstance(node, Conv) or node.groups != 1 or node.stride != (1, 1):
         return None
     side = node.kernel[0]
@@ -248,7 +251,7 @@ def _square(node: Node, least: int) -> Conv | None:
 
 
 def stack(node: Node, shape: Shape, ratio: float) -> Match:  # noqa: ARG001 - a rule's signature
-    """An n×n convolution as a chain of 3×3 with the same receptive field (Szegedy et al. 2016, figure 1)."""
+    """Replace an n×n convolution by a chain of 3×3 with the same receptive field (Szegedy et al. 2016, figure 1)."""
     conv = _square(node, 5)
     if conv is None:
         return None
@@ -258,13 +261,13 @@ def stack(node: Node, shape: Shape, ratio: float) -> Match:  # noqa: ARG001 - a 
 
 
 def factorize(node: Node, shape: Shape, ratio: float) -> Match:  # noqa: ARG001 - a rule's signature
-    """An n×n convolution as 1×n, then n×1 (Szegedy et al. 2016, section 3.2, figure 3)."""
+    """Replace an n×n convolution by 1×n, then n×1 (Szegedy et al. 2016, section 3.2, figure 3)."""
     conv = _square(node, 3)
     return None if conv is None else (Seq(_asymmetric(conv, conv.channels, conv.channels), name=conv.name), {})
 
 
 def expand(node: Node, shape: Shape, ratio: float) -> Match:  # noqa: ARG001 - a rule's signature
-    """An n×n convolution as 1×n and n×1 side by side, half the width each (Szegedy et al. 2016, figure 7)."""
+    """Replace an n×n convolution by parallel 1×n and n×1, half the width each (Szegedy et al. 2016, figure 7)."""
     conv = _square(node, 3)
     if conv is None or conv.channels < 2:
         return None
@@ -281,7 +284,7 @@ def _asymmetric(conv: Conv, row: int, column: int) -> tuple[Conv, Conv]:
 
 
 def separate(node: Node, shape: Shape, ratio: float) -> Match:  # noqa: ARG001 - a rule's signature
-    """A spatial convolution as a depthwise and a pointwise one (Chollet 2017, section 1.2)."""
+    """Replace a spatial convolution by a depthwise and a pointwise one (Chollet 2017, section 1.2)."""
     if not isinstance(node, Conv) or node.groups != 1 or node.kernel == (1, 1):
         return None
     depthwise = Conv(shape.channels, node.kernel, node.stride, node.padding, shape.channels, name="depthwise")
@@ -290,14 +293,14 @@ def separate(node: Node, shape: Shape, ratio: float) -> Match:  # noqa: ARG001 -
 
 
 def fold(node: Node, shape: Shape, ratio: float) -> Match:  # noqa: ARG001 - a rule's signature
-    """A convolution's batch norm into its filters and bias, as inference may; outputs unchanged."""
+    """Fold a convolution's batch norm into its filters and bias; outputs in evaluation mode are unchanged."""
     if not isinstance(node, Conv) or node.norm is None or node.norm.kind != "batch":
         return None
     return replace(node, bias=True, norm=None, name=node.name), {"": Source(("",), "fold")}
 
 
 def merge(node: Node, shape: Shape, ratio: float) -> Match:  # noqa: ARG001 - a rule's signature
-    """Neighbouring branches that open with a 1×1 share one 1×1, cut apart behind it; outputs unchanged."""
+    """Merge the first 1×1 of neighbouring branches into one, sliced behind it; outputs are unchanged."""
     if not isinstance(node, Concat):
         return None
     branches: list[Node] = []
@@ -319,7 +322,7 @@ def merge(node: Node, shape: Shape, ratio: float) -> Match:  # noqa: ARG001 - a 
 
 
 def _runs(node: Concat) -> list[list[int]]:
-    """Branches in order, those next to one another together whose opening 1×1 convolutions can be one."""
+    """Return the branches in order, in runs whose first 1×1 convolutions can be merged."""
     runs: list[list[int]] = []
     previous = None
     for index, branch in enumerate(node.branches):
@@ -334,7 +337,7 @@ def _runs(node: Concat) -> list[list[int]]:
 
 
 def _opening(branch: Node) -> Conv | None:
-    """The 1×1 that a branch opens with; a layer norm would see the other branches' channels, so none with that."""
+    """Return the 1×1 that a branch opens with; none with a layer norm, which would see other branches' channels."""
     first = branch.nodes[0] if isinstance(branch, Seq) and branch.nodes else branch
     if not isinstance(first, Conv) or first.kernel != (1, 1) or first.groups != 1 or first.padding != (0, 0):
         return None
@@ -342,7 +345,7 @@ def _opening(branch: Node) -> Conv | None:
 
 
 def _merged(node: Concat, run: list[int], name: str) -> tuple[Node, Sources]:
-    """One 1×1 for a run of branches, and what is left of each behind its slice."""
+    """Return one 1×1 for a run of branches, and the rest of each behind its slice."""
     rests: list[Node] = []
     origins: list[str] = []
     sources: Sources = {}

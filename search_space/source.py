@@ -1,8 +1,8 @@
-"""From a graph to readable Python: a fold to the source of one network that needs torch alone.
+"""Source code of a network: a fold over its graph to readable Python that needs torch alone.
 
-The classes of the written file keep the graph's shape, so its parameters have the very names of the built module's:
+The classes of the written file keep the graph's structure, so its parameters have the names of the built module's:
 `network.build(graph).state_dict()` loads into it strictly. Names come from the graph, which allows identifiers only,
-and values are numbers; no other text reaches the file.
+and values are numbers; no other text of the graph is written to the file.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ ACTIVATIONS = {"relu": "nn.ReLU", "gelu": "nn.GELU"}
 
 
 def source(graph: Graph) -> str:
-    """A Python file with this one network as class `Network`, and a program that classifies image files with it.
+    """Return the text of a Python file with the network as class `Network`, and a program that classifies images.
 
     The file reads `weights.safetensors` (float32 and int64 tensors under the names of the built module's state) and
     `preprocessing.json` (`mean` and `std` of each channel, `classes`) from its own folder. Write it in UTF-8.
@@ -59,7 +59,7 @@ def source(graph: Graph) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """A line of code, and the shape that stands beside it as a comment."""
+    """Line of code, with the shape that is its comment."""
 
     code: str
     note: Shape | None = None
@@ -70,12 +70,12 @@ class _Line:
 
 @dataclass
 class _Writer:
-    """Writes expressions and notes the helper classes that they use."""
+    """Writer of expressions, which notes the helper classes that they use."""
 
     used: set[str] = field(default_factory=set)
 
     def expression(self, node: Node, shape: Shape, prefix: str, depth: int) -> Iterator[_Line]:
-        """The lines of a node as an argument: `prefix` in front, a comma at the end, the output shape as a comment."""
+        """Yield the lines of a node as an argument: `prefix` first, a comma last, the output shape as a comment."""
         indent, output = STEP * depth, node.output_shape(shape)
         children = list(self._children(node, shape, depth + 1))
         if not children:
@@ -87,7 +87,7 @@ class _Writer:
             yield _Line(f"{indent}{STEP}activation={ACTIVATIONS[node.activation]}(),")
         if isinstance(node, Tap):
             yield _Line(f"{indent}{STEP}weight={float(node.weight)!r},")
-        yield _Line(f"{indent}),", None if isinstance(node, Seq) else output)  # a sequence's last line has its shape
+        yield _Line(f"{indent}),", None if isinstance(node, Seq) else output)  # its last line has the shape
 
     def _join(self, node: Node) -> str:
         match node:

@@ -1,15 +1,15 @@
-"""The fixed text of the files that `source.py` writes: helper classes, each put in only where used, and the program."""
+"""Fixed text of the files that `source.py` writes: helper classes, each written only if it is used, and the program."""
 
 from __future__ import annotations
 
 HEAD = '''"""{summary}
 
-This file needs PyTorch alone, and Pillow to read an image. `python model.py image.png ...` prints the classes that the
-network finds most probable, with the weights in `weights.safetensors` and with `preprocessing.json`, both beside this
-file: `mean` and `std` of each channel, of pixels scaled to [0, 1], and the names of the `classes`. In Python, `load()`
-returns the network with its weights, and `read_image(path)` an image as it takes them.
+This file needs PyTorch alone, and Pillow to read an image. `python model.py image.png ...` prints the most probable
+classes of each image, with the weights in `weights.safetensors` and with `preprocessing.json`, both beside this file:
+`mean` and `std` of each channel, of pixels scaled to [0, 1], and the names of the `classes`. In Python, `load()`
+returns the network with its weights, and `read_image(path)` an image as its input.
 
-A comment is the shape of what the line passes on: channels×height×width.
+A comment is the output shape of the line: channels×height×width.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ HERE = Path(__file__).resolve().parent
 INPUT = {shape}  # channels, height, width
 '''
 
-PARTS = {  # in the order in which they stand in the file
+PARTS = {  # in their order in the file
     "ChannelNorm": '''
 class ChannelNorm(nn.LayerNorm):
     """Layer norm over the channels of each cell."""
@@ -36,7 +36,7 @@ class ChannelNorm(nn.LayerNorm):
 ''',
     "Conv": '''
 class Conv(nn.Sequential):
-    """Convolution, then its norm, then its activation: batch norm and ReLU unless said otherwise."""
+    """Convolution, then its norm, then its activation: batch norm and ReLU by default."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class Conv(nn.Sequential):
 ''',
     "Cut": '''
 class Cut(nn.Module):
-    """The channels from `start` up to, and without, `stop`."""
+    """Slice of the channels, from `start` up to and without `stop`."""
 
     def __init__(self, start: int, stop: int) -> None:
         super().__init__()
@@ -83,7 +83,7 @@ class Scale(nn.Module):
 ''',
     "ChannelScale": '''
 class ChannelScale(nn.Module):
-    """Multiplication by a learned factor per channel, which starts at `value`."""
+    """Multiplication by a learned factor per channel, `value` at first."""
 
     def __init__(self, channels: int, value: float) -> None:
         super().__init__()
@@ -94,14 +94,14 @@ class ChannelScale(nn.Module):
 ''',
     "Dense": '''
 class Dense(nn.Linear):
-    """A linear layer over the flattened input; its output is one cell."""
+    """Linear layer over the flattened input; its output is one cell."""
 
     def forward(self, x: Tensor) -> Tensor:  # (N, C, H, W) -> (N, features, 1, 1)
         return super().forward(x.flatten(1))[:, :, None, None]
 ''',
     "Steps": '''
 class Steps(nn.Sequential):
-    """Modules one after the other, under their names."""
+    """Sequence of modules under their names."""
 
     def __init__(self, /, *unnamed: nn.Module, **named: nn.Module) -> None:
         super().__init__(*unnamed)
@@ -110,7 +110,7 @@ class Steps(nn.Sequential):
 ''',
     "Parallel": '''
 class Parallel(nn.Module):
-    """Branches on one input, their outputs joined along the channels."""
+    """Parallel branches on one input, their outputs concatenated along the channels."""
 
     def __init__(self, /, *unnamed: nn.Module, **named: nn.Module) -> None:
         super().__init__()
@@ -125,7 +125,7 @@ class Parallel(nn.Module):
 ''',
     "Sum": '''
 class Sum(nn.Module):
-    """A body added to a shortcut of the same input, then an activation."""
+    """Residual: a body added to a shortcut of the same input, then an activation."""
 
     def __init__(self, body: nn.Module, shortcut: nn.Module, activation: nn.Module | None = None) -> None:
         super().__init__()
@@ -138,7 +138,7 @@ class Sum(nn.Module):
 ''',
     "Tap": '''
 class Tap(nn.Module):
-    """Passes its input on, and in training runs an auxiliary head on it, whose loss counts `weight` times."""
+    """Tap: passes its input on, and in training runs an auxiliary head on it, whose loss has the weight `weight`."""
 
     def __init__(self, head: nn.Module, weight: float) -> None:
         super().__init__()
@@ -154,7 +154,7 @@ class Tap(nn.Module):
 
 NETWORK = '''
 class Network(nn.Module):
-    """Images (N, {shape}) to logits (N, {outputs})."""
+    """Network from images (N, {shape}) to logits (N, {outputs})."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -166,7 +166,7 @@ class Network(nn.Module):
 
 TAPPED_NETWORK = '''
 class Network(nn.Module):
-    """Images (N, {shape}) to logits (N, {outputs}); in training also a list of each head's logits and loss weight."""
+    """Network from images (N, {shape}) to logits (N, {outputs}); in training also each head's logits and weight."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -181,7 +181,7 @@ class Network(nn.Module):
 
 PROGRAM = '''
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """The tensors of a safetensors file: the header's length in 8 bytes, a JSON header, then plain numbers."""
+    """Read a safetensors file: the header's length in 8 bytes, a JSON header, then plain numbers."""
     content = path.read_bytes()
     (length,) = struct.unpack("<Q", content[:8])
     header = json.loads(content[8 : 8 + length])
@@ -199,20 +199,20 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
 
 def load(weights: Path = HERE / "weights.safetensors") -> Network:
-    """The network with its weights, in evaluation mode."""
+    """Return the network with its weights, in evaluation mode."""
     network = Network()
     network.load_state_dict(read_weights(weights))
     return network.eval()
 
 
 def read_image(path: Path, preprocessing: Path = HERE / "preprocessing.json") -> Tensor:
-    """An image file as a batch of one, (1, C, H, W): its middle, resized, over white, normalised."""
+    """Read an image file as a batch of one, (1, C, H, W): cropped to its middle, resized, over white, normalised."""
     from PIL import Image, ImageOps
 
     channels, height, width = INPUT
     numbers = json.loads(preprocessing.read_text(encoding="utf-8"))
     with Image.open(path) as opened:
-        opened.draft(None, (3 * width, 3 * height))  # a much larger JPEG need not be decoded in full
+        opened.draft(None, (3 * width, 3 * height))  # decodes a much larger JPEG at a lower resolution
         image = ImageOps.exif_transpose(opened)
     if image.mode.startswith("I;16"):  # the higher byte of each pixel
         image = Image.frombytes("L", image.size, image.tobytes()[0 if image.mode.endswith("B") else 1 :: 2])

@@ -1,4 +1,4 @@
-"""Carries weights: from a published checkpoint, and across a rewrite."""
+"""Transfer of weights: from a published checkpoint, and across a rewrite."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from search_space.references import LAYOUTS, REFERENCES
 from search_space.references.layout import modules
 from search_space.rewrite import Rewritten, below
 
-SHOWN = 5  # names in an error, so that it stays readable
+SHOWN = 5  # names in an error
 
 
 class WeightsError(ValueError):
@@ -21,14 +21,14 @@ class WeightsError(ValueError):
 
 
 def load_reference_weights(name: str, state_dict: Mapping[str, Tensor]) -> Network:
-    """The published network with the weights of a published checkpoint, in torchvision's or timm's names.
+    """Return a published network with the weights of a published checkpoint, in torchvision's or timm's names.
 
-    The number of classes, and whether there are auxiliary classifiers, are the checkpoint's.
+    The number of classes and the presence of auxiliary classifiers are the checkpoint's.
 
     Args:
         name: a reference with a known layout: `googlenet` (torchvision), `inception_v3` (torchvision and timm),
             `inception_v4`, `inception_resnet_v2`, `inception_next_atto`, `inception_next_tiny` (timm).
-        state_dict: the checkpoint, read with `weights_only=True` or from safetensors.
+        state_dict: parameters of the checkpoint, read with `weights_only=True` or from safetensors.
 
     Raises:
         WeightsError: a parameter is missing, unknown or of the wrong shape; the message names it as published.
@@ -51,7 +51,7 @@ def load_reference_weights(name: str, state_dict: Mapping[str, Tensor]) -> Netwo
 
 
 def _renamed(key: str, table: Mapping[str, str]) -> str:
-    """A parameter's name through a table of modules; a bare parameter stands in the table itself."""
+    """Return a parameter's name translated by a table of modules; a bare parameter is in the table itself."""
     if key in table:
         return f"body.{table[key]}"
     module, _, leaf = key.rpartition(".")
@@ -61,7 +61,7 @@ def _renamed(key: str, table: Mapping[str, str]) -> str:
 
 
 def _reference(name: str, ours: Mapping[str, tuple[str, Tensor]]) -> Graph:
-    """The reference with the checkpoint's classes, and with auxiliary classifiers where it has them."""
+    """Return the reference with the checkpoint's classes, and with auxiliary classifiers if it has them."""
     bias = ours.get("body.classifier.bias")
     if bias is None:
         raise WeightsError("a checkpoint must have its classifier's bias, it is missing")
@@ -74,7 +74,7 @@ def _reference(name: str, ours: Mapping[str, tuple[str, Tensor]]) -> Graph:
 def _check_names(
     expected: Mapping[str, Tensor], ours: Mapping[str, tuple[str, Tensor]], published: Mapping[str, str]
 ) -> None:
-    """Counters of seen batches may be missing, as old checkpoints lack them; nothing else may."""
+    """Raise WeightsError for a parameter too many or missing; only old checkpoints' missing batch counters pass."""
     foreign = [theirs for key, (theirs, _) in ours.items() if key not in expected]
     if foreign:
         raise WeightsError(f"a checkpoint must have parameters of its network alone, got also {_some(foreign)}")
@@ -90,14 +90,14 @@ def _some(names: Iterable[str]) -> str:
     return ", ".join(every[:SHOWN]) + (f" and {rest} more" if rest > 0 else "")
 
 
-def carry(network: Network, rewritten: Rewritten) -> Network:
-    """The rewritten network with the weights of the one before; what a rule made anew or resized starts fresh.
+def transfer(network: Network, rewritten: Rewritten) -> Network:
+    """Return the rewritten network with the weights of the original; new and resized layers are freshly initialised.
 
     After `merge` and `fold` the outputs are those of `network`, for `fold` in evaluation mode.
 
     Args:
         network: the built network that was rewritten.
-        rewritten: what `rewrite` made of its graph.
+        rewritten: result of `rewrite` on its graph.
 
     Raises:
         WeightsError: the network was not built from the graph that was rewritten.
@@ -109,8 +109,8 @@ def carry(network: Network, rewritten: Rewritten) -> Network:
     for path, source in rewritten.sources.items():
         parts = [_leaf_state(old, path_before) for path_before in source.paths]
         norm = f"{below('body', source.paths[0])}.norm"
-        carried = _folded(parts[0], eps[norm]) if source.how == "fold" else _joined(parts)
-        for name, tensor in carried.items():
+        transferred = _folded(parts[0], eps[norm]) if source.how == "fold" else _joined(parts)
+        for name, tensor in transferred.items():
             key = f"{below('body', path)}.{name}"
             if key in state and state[key].shape == tensor.shape:
                 state[key] = tensor
@@ -122,13 +122,13 @@ def carry(network: Network, rewritten: Rewritten) -> Network:
 
 
 def _leaf_state(state: Mapping[str, Tensor], path: str) -> dict[str, Tensor]:
-    """The parameters and statistics of one leaf; none for a leaf without any."""
+    """Return the parameters and statistics of one leaf; none for a leaf without any."""
     prefix = f"{below('body', path)}."
     return {key.removeprefix(prefix): tensor for key, tensor in state.items() if key.startswith(prefix)}
 
 
 def _joined(parts: list[dict[str, Tensor]]) -> dict[str, Tensor]:
-    """One leaf's state, or several along the output channels; they share the count of seen batches."""
+    """Return the state of leaves concatenated along the output channels; they share the count of seen batches."""
     if len(parts) == 1:
         return parts[0]
     return {
@@ -137,7 +137,7 @@ def _joined(parts: list[dict[str, Tensor]]) -> dict[str, Tensor]:
 
 
 def _folded(part: Mapping[str, Tensor], eps: float) -> dict[str, Tensor]:
-    """Filters and bias of a convolution that does what it and its batch norm did.
+    """Return filters and bias of a convolution equal to it and its batch norm.
 
     With scale g, shift b, mean m and variance v, computed in double precision: filters w·g/√(v+eps), bias
     (c−m)·g/√(v+eps)+b, where c is the convolution's own bias or 0.

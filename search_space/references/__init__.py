@@ -1,4 +1,4 @@
-"""Published networks as values of the algebra, each built by a function of the input's shape and the classes."""
+"""Published networks as values of the algebra, each a function of the input's shape and the number of classes."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Published networks as architectures: what a space would have to offer to draw them.
+"""Published networks as architectures, starting points of a search once projected onto its space.
 
-They say the networks with the borders and norms of a search, so their graphs are not those of `REFERENCES` to the last
-cell; blocks and widths are. What a search starts from is such an architecture, projected onto its space.
+They have the blocks and widths of `REFERENCES`, but the borders and norms of a search, so the shapes of some maps
+differ.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def _blocks(*fields: BlockFields) -> tuple[Block, ...]:
 
 
 def _stage(fields: list[BlockFields], reduction: str = "none", auxiliary: str = "none") -> Stage:
-    """A stage of these blocks; one that reduces and stands first is its grid reduction."""
+    """Return a stage of these blocks; a first block that reduces is its grid reduction."""
     if fields[0].REDUCES:
         return Stage(_blocks(*fields[1:]), "block", _blocks(fields[0])[0], auxiliary)
     return Stage(_blocks(*fields), reduction, None, auxiliary)

@@ -25,7 +25,7 @@ BLOCKS: dict[str, BlockFields] = {
 
 
 def bn_inception(input_shape: Shape = INPUT, classes: int = 1000) -> Graph:
-    """BN-Inception without the biases that batch norm makes idle.
+    """Return BN-Inception, without the biases that batch norm cancels.
 
     Args:
         input_shape: shape of one image, sides of 31 pixels or a multiple of 32.

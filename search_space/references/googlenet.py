@@ -1,6 +1,6 @@
 """GoogLeNet, the first Inception network (Szegedy et al. 2015, Going Deeper with Convolutions, table 1).
 
-Three forms: as torchvision builds it, and as the paper says with and without batch norm.
+Three forms: torchvision's, and the paper's with and without batch norm.
 """
 
 from __future__ import annotations
@@ -46,35 +46,35 @@ LAYOUT: tuple[Rename, ...] = (
 
 
 def googlenet(input_shape: Shape = INPUT, classes: int = 1000, *, auxiliaries: bool = True) -> Graph:
-    """GoogLeNet in torchvision's form: 3×3 where the paper has 5×5, batch norm, no biases, no LRN.
+    """Return GoogLeNet in torchvision's form: 3×3 where the paper has 5×5, batch norm, no biases, no LRN.
 
     Args:
         input_shape: shape of one image, at least 15 pixels a side (31 in the paper's forms).
         classes: number of logits.
-        auxiliaries: whether the two auxiliary classifiers are there, for training.
+        auxiliaries: whether the network has its two auxiliary classifiers.
     """
     units = Units(Norm(eps=1e-3), border="ceil")
     last_pool = Pool("max", (2, 2), (2, 2), ceil=True, name="pool4")
     nodes = _body(units, stem_v1(64, units), 3, last_pool)
-    return _finish(nodes, units, 0.2, (input_shape, classes, auxiliaries))
+    return _finish(nodes, units, 0.2, input_shape, classes, auxiliaries)
 
 
 def googlenet_5x5(input_shape: Shape = INPUT, classes: int = 1000, *, auxiliaries: bool = True) -> Graph:
-    """GoogLeNet with the paper's 5×5, batch norm in the place of biases and LRN; arguments as of `googlenet`."""
+    """Return GoogLeNet with the paper's 5×5, and batch norm instead of biases and LRN; arguments as of `googlenet`."""
     units = Units(Norm(eps=1e-3), border="ceil")
     nodes = _body(units, stem_v1(64, units), 5, units.edge_pool(name="pool4"))
-    return _finish(nodes, units, 0.4, (input_shape, classes, auxiliaries))
+    return _finish(nodes, units, 0.4, input_shape, classes, auxiliaries)
 
 
 def googlenet_paper(input_shape: Shape = INPUT, classes: int = 1000, *, auxiliaries: bool = True) -> Graph:
-    """GoogLeNet as the paper has it: 5×5, biases, local response normalization; arguments as of `googlenet`."""
+    """Return GoogLeNet as in the paper: 5×5, biases, local response normalization; arguments as of `googlenet`."""
     units = Units(None, True, border="ceil")
     nodes = _body(units, stem_v1(64, units, lrn=True), 5, units.edge_pool(name="pool4"))
-    return _finish(nodes, units, 0.4, (input_shape, classes, auxiliaries))
+    return _finish(nodes, units, 0.4, input_shape, classes, auxiliaries)
 
 
 def _body(units: Units, stem: Node, side: int, last_pool: Node) -> list[Node]:
-    """Stem, the nine blocks and the pools between them."""
+    """Return the stem, the nine blocks and the pools between them."""
     nodes: list[Node] = [stem]
     for block, widths in WIDTHS.items():
         if block == "4a":
@@ -85,9 +85,10 @@ def _body(units: Units, stem: Node, side: int, last_pool: Node) -> list[Node]:
     return nodes
 
 
-def _finish(nodes: list[Node], units: Units, dropout: float, what: tuple[Shape, int, bool]) -> Graph:
-    """Auxiliary classifiers behind 4a and 4d, mean, dropout and classifier."""
-    input_shape, classes, auxiliaries = what
+def _finish(
+    nodes: list[Node], units: Units, dropout: float, input_shape: Shape, classes: int, auxiliaries: bool
+) -> Graph:
+    """Return the network with auxiliary classifiers behind 4a and 4d, mean, dropout and classifier added."""
     whole: list[Node] = []
     shape = input_shape
     for node in nodes:

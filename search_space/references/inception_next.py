@@ -16,7 +16,7 @@ INPUT = Shape(3, 224, 224)
 @final
 @dataclass(frozen=True, slots=True)
 class Size:
-    """A member of the family.
+    """Size of a network of the family.
 
     Attributes:
         depths: blocks of each stage.
@@ -45,7 +45,7 @@ _BLOCK: tuple[Rename, ...] = (
 
 
 def layout(size: Size) -> tuple[Rename, ...]:
-    """The published names of a member of the family."""
+    """Return the published names of a network of the family."""
     blocks = ((stage, index) for stage, depth in enumerate(size.depths) for index in range(depth))
     return (
         *chain("stem", "stem", ("conv", "norm")),
@@ -62,7 +62,7 @@ def layout(size: Size) -> tuple[Rename, ...]:
 
 
 def inception_next_atto(input_shape: Shape = INPUT, classes: int = 1000) -> Graph:
-    """InceptionNeXt-atto.
+    """Return InceptionNeXt-atto.
 
     Args:
         input_shape: shape of one image, at least 32 pixels a side.
@@ -72,7 +72,7 @@ def inception_next_atto(input_shape: Shape = INPUT, classes: int = 1000) -> Grap
 
 
 def inception_next_tiny(input_shape: Shape = INPUT, classes: int = 1000) -> Graph:
-    """InceptionNeXt-tiny; arguments as of `inception_next_atto`."""
+    """Return InceptionNeXt-tiny; arguments as of `inception_next_atto`."""
     return _inception_next(TINY, input_shape, classes)
 
 

@@ -27,7 +27,7 @@ LAST = ResnetC(192, 192, 224, 256, 1.0)
 
 
 def _residual(theirs: str, ours: str, chains: Mapping[str, tuple[str, ...]]) -> tuple[Rename, ...]:
-    """The renames of one kind of residual block: 1×1 branch, chains, projection."""
+    """Return the renames of one kind of residual block: 1×1 branch, chains, projection."""
     inner = f"{ours}.body.branches"
     renames: tuple[Rename, ...] = (
         (f"{theirs}.branch0", f"{inner}.k1"),
@@ -65,7 +65,7 @@ LAYOUT: tuple[Rename, ...] = (
 
 
 def inception_resnet_v2(input_shape: Shape = INPUT, classes: int = 1000) -> Graph:
-    """Inception-ResNet-v2.
+    """Return Inception-ResNet-v2.
 
     Args:
         input_shape: shape of one image, at least 75 pixels a side.

@@ -80,12 +80,12 @@ LAYOUT: tuple[Rename, ...] = (
 
 
 def inception_v3(input_shape: Shape = INPUT, classes: int = 1000, *, auxiliaries: bool = True) -> Graph:
-    """Inception-v3.
+    """Return Inception-v3.
 
     Args:
         input_shape: shape of one image, at least 75 pixels a side.
         classes: number of logits.
-        auxiliaries: whether the auxiliary classifier is there, for training.
+        auxiliaries: whether the network has its auxiliary classifier.
     """
     units = Units(Norm(eps=1e-3), border="valid", count_padding=True)
     nodes: list[Node] = [stem_v3(32, units)]

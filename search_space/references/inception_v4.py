@@ -18,7 +18,7 @@ BLOCKS: tuple[BlockFields, ...] = (
     GridB(192, 192, 256, 320),
     *[V4C(256, 384, 448, 512)] * 3,
 )
-FIRST = 6  # what the publications' own numbering gives the first block: six parts of the stem stand before it
+FIRST = 6  # number of the first block in the published code, which numbers six parts of the stem before it
 
 
 _A, _B, _C = range(6, 10), range(11, 18), range(19, 22)
@@ -59,7 +59,7 @@ LAYOUT: tuple[Rename, ...] = (
 
 
 def inception_v4(input_shape: Shape = INPUT, classes: int = 1000) -> Graph:
-    """Inception-v4.
+    """Return Inception-v4.
 
     Args:
         input_shape: shape of one image, at least 75 pixels a side.

@@ -1,4 +1,4 @@
-"""How a published checkpoint's parameter names become ours: pairs of module names, kept beside each network."""
+"""Layouts of published checkpoints: pairs of a published module name and ours, kept beside each network."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _PARTS = (("", ""), (".conv", ".conv"), (".bn", ".norm"))
 
 
 def each(values: Iterable[object], *renames: Rename) -> tuple[Rename, ...]:
-    """The renames once for each value, which stands for every `*` in both names.
+    """Return the renames once for each value, which replaces every `*` in both names.
 
     >>> each("ab", ("block_*.conv", "block*.k1"))
     (('block_a.conv', 'blocka.k1'), ('block_b.conv', 'blockb.k1'))
@@ -20,7 +20,7 @@ def each(values: Iterable[object], *renames: Rename) -> tuple[Rename, ...]:
 
 
 def chain(theirs: str, ours: str, names: Iterable[str]) -> tuple[Rename, ...]:
-    """A published sequence, whose parts are numbered, and our names of them.
+    """Return the renames of a published sequence, whose parts are numbered, to our names.
 
     >>> chain("branch1", "k3", ["reduce", "conv"])
     (('branch1.0', 'k3.reduce'), ('branch1.1', 'k3.conv'))
@@ -29,7 +29,7 @@ def chain(theirs: str, ours: str, names: Iterable[str]) -> tuple[Rename, ...]:
 
 
 def modules(layout: Iterable[Rename]) -> Iterator[Rename]:
-    """Every module that a layout may mean: the named ones, and the convolution and norm inside of them."""
+    """Yield the renames of a layout and of the convolution and norm inside each of its modules."""
     for theirs, ours in layout:
         for their_part, our_part in _PARTS:
             yield theirs + their_part, ours + our_part

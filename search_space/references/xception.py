@@ -18,10 +18,10 @@ BLOCKS: tuple[BlockFields, ...] = (
 
 
 def xception(input_shape: Shape = INPUT, classes: int = 1000) -> Graph:
-    """Xception.
+    """Return Xception.
 
     Args:
-        input_shape: shape of one image, at least 7 pixels a side (the publication says 71).
+        input_shape: shape of one image, at least 7 pixels a side (71 in the publication).
         classes: number of logits.
     """
     units = Units(border="valid")

@@ -20,7 +20,7 @@ from search_space.network import Network, build
 from search_space.receptive import receptive_field
 from search_space.references import REFERENCES
 from search_space.rewrite import KEEPING, RULES, RewriteError, Rewritten, rewrite
-from search_space.weights import WeightsError, carry
+from search_space.weights import WeightsError, transfer
 
 INPUT = Shape(8, 12, 12)
 
@@ -168,13 +168,13 @@ def test_merge_and_fold_keep_the_outputs_of_published_networks(name: str, rule: 
     done = rewrite(graph, rule)
     assert done.keeps_outputs
     before = shaken(build(graph))
-    assert distance(before, carry(before, done), shape) < 1e-5
+    assert distance(before, transfer(before, done), shape) < 1e-5
 
 
 def test_merge_keeps_the_outputs_in_training_too() -> None:
     graph = Graph(V1(16, 8, 32, 4, 8, 4).lower(8, Units(), "block"), INPUT)
     before = shaken(build(graph)).train()
-    after = carry(before, rewrite(graph, "merge"))
+    after = transfer(before, rewrite(graph, "merge"))
     assert after.training
     assert distance(before, after, INPUT) < 1e-5
 
@@ -216,7 +216,7 @@ def test_merge_and_fold_keep_the_outputs_of_any_block(graph: Graph, rule: str, s
         assert rule == "merge"  # a batch norm is always there to fold
         return
     before = shaken(build(graph), seed)
-    assert distance(before, carry(before, done), graph.input) < 1e-4
+    assert distance(before, transfer(before, done), graph.input) < 1e-4
     assert done.graph.output == graph.output
 
 
@@ -232,7 +232,7 @@ def test_any_rule_keeps_the_shape_and_carries_what_it_leaves_alone(graph: Graph,
         return
     assert done.graph.output == graph.output
     before = shaken(build(graph))
-    after = carry(before, done).state_dict()
+    after = transfer(before, done).state_dict()
     copied = [(key, source) for key, source in done.sources.items() if source.how == "copy"]
     old = before.state_dict()
     for key, source in copied:
@@ -246,7 +246,7 @@ def test_another_network_s_weights_are_refused() -> None:
     block = Graph(V1(16, 8, 32, 4, 8, 4).lower(8, Units(), "block"), INPUT)
     other = Graph(V1(16, 8, 32, 4, 7, 4).lower(8, Units(), "block"), INPUT)
     with pytest.raises(WeightsError, match="must be the one that was rewritten"):
-        carry(build(other), rewrite(block, "merge"))
+        transfer(build(other), rewrite(block, "merge"))
 
 
 def test_a_field_counts_strides_and_joins_branches() -> None:
