@@ -1,4 +1,4 @@
-"""What the tests of search_space share: random graphs that use every node type, and the shipped space."""
+"""Fixtures of the tests of search_space: random graphs of every node type, and the shipped space."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def quick_mapping() -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def make_graph() -> GraphMaker:
-    """`make_graph(seed, shape=..., taps=...)`: a random network whose nodes are of every type, nested up to thrice."""
+    """Return `make_graph(seed, shape=..., taps=...)`: a random network of all node types, nested up to three deep."""
 
     def make(seed: int, shape: Shape = INPUT, *, taps: bool = True, classes: int = 5) -> Graph:
         rng = random.Random(seed)
@@ -69,7 +69,7 @@ def make_graph() -> GraphMaker:
 
 
 def _node(rng: random.Random, shape: Shape, depth: int, taps: bool) -> Node:
-    """A random expression that keeps height and width."""
+    """Return a random expression that keeps height and width."""
     kind = rng.choice(["leaf", "seq", "concat", "residual", "tap"]) if depth else "leaf"
     match kind:
         case "seq":

@@ -35,7 +35,7 @@ from search_space.space import parse_space
 
 @dataclass
 class Program:
-    """Tensors by number with their sizes, and operations: what they read, and what they write anew (None: in place)."""
+    """Tensors by number with their sizes, and operations with the tensors read and the one written (None: in place)."""
 
     sizes: list[int] = field(default_factory=list)
     operations: list[tuple[tuple[int, ...], int | None]] = field(default_factory=list)
@@ -45,7 +45,7 @@ class Program:
         return len(self.sizes) - 1
 
     def emit(self, node: Node, x: int, shape: Shape, training: bool) -> int:
-        """Append the node's operations on tensor `x`; the number of its output."""
+        """Append the node's operations on tensor `x`, and return the number of its output."""
         match node:
             case Seq():
                 for child in node.nodes:
@@ -76,7 +76,7 @@ class Program:
         return output
 
     def peak(self, x: int, output: int) -> int:
-        """Largest sum of sizes alive at one moment."""
+        """Return the largest sum of sizes alive at once."""
         last = {x: -1, output: len(self.operations)}
         for moment, (reads, _) in enumerate(self.operations):
             for tensor in reads:

@@ -39,7 +39,7 @@ SHAPES = (Shape(1, 8, 8), Shape(3, 16, 16), Shape(3, 32, 32))
 
 
 def counted(graph: Graph, *, training: bool = False) -> tuple[int, int]:
-    """Parameters and MACs as torch counts them on the built module."""
+    """Return the parameters and MACs that torch counts on the built module."""
     network = build(graph).train(training)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         network(torch.ones(2, *graph.input))
@@ -177,7 +177,7 @@ def test_memory_in_mib() -> None:
 
 
 def step_bytes(graph: Graph, batch_size: int) -> int:
-    """Bytes of the distinct storages that are alive as a step of SGD with momentum turns back."""
+    """Return the bytes of the distinct storages alive at the start of the backward pass of SGD with momentum."""
     network = build(graph).train()
     storages: dict[int, int] = {}
 

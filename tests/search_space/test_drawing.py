@@ -43,7 +43,7 @@ Extent = tuple[float, float, float, float]  # left, top, right, bottom
 
 @dataclass
 class Seen:
-    """What stands in a picture, in absolute coordinates."""
+    """Elements of a drawing, in absolute coordinates."""
 
     boxes: list[tuple[str, Extent]] = field(default_factory=list)
     texts: list[tuple[str, Extent]] = field(default_factory=list)
@@ -90,7 +90,7 @@ def _look(element: ElementTree.Element, x: float, y: float, seen: Seen) -> None:
 
 
 def _trace(commands: str) -> list[tuple[float, float]]:
-    """Points along a path of M, H, V, C and Q commands."""
+    """Return points along a path of M, H, V, C and Q commands."""
     points: list[tuple[float, float]] = []
     for letter, arguments in re.findall(r"([MHVCQ])([^MHVCQ]*)", commands):
         values = [float(value) for value in arguments.split()]

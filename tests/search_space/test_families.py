@@ -1,4 +1,4 @@
-"""The whole catalogue of block families, every choice of each, and the spaces that offer them."""
+"""Block families: the whole catalogue, every choice of each, and the spaces that offer them."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ CATALOGUE: dict[str, dict[str, Any]] = {
 
 
 class Counting:
-    """Walks through every combination of choices, one a round."""
+    """Chooser that enumerates every combination of choices, one a round."""
 
     def __init__(self) -> None:
         self.digits: list[list[int]] = []
@@ -109,7 +109,7 @@ class Counting:
 
 
 def enumerate_space(space: Space) -> list[Architecture]:
-    """Every different architecture of a space."""
+    """Return every different architecture of a space."""
     counting = Counting()
     chooser: Chooser = counting
     found = {}
@@ -122,7 +122,7 @@ def enumerate_space(space: Space) -> list[Architecture]:
 
 
 def space_of(name: str, **more: Any) -> Space:
-    """A space of one block of a family."""
+    """Return a space of one block of a family."""
     block = {"family": name, **CATALOGUE[name]}
     stage: dict[str, Any] = {"depth": 1, "block": block}
     if families()[name].reduces:
@@ -131,7 +131,7 @@ def space_of(name: str, **more: Any) -> Space:
 
 
 def logits_of(graph: Graph, memory_format: torch.memory_format = torch.contiguous_format) -> tuple[Tensor, Tensor]:
-    """Logits in training mode, and a scalar of everything that is trained."""
+    """Return logits in training mode, and a scalar that depends on every parameter."""
     torch.manual_seed(0)
     network = build(graph).train().to(memory_format=memory_format)
     images = torch.randn(2, *graph.input).to(memory_format=memory_format)  # (N, C, H, W)

@@ -71,7 +71,7 @@ def test_an_expression_that_breaks_a_law_cannot_be_made(make: Callable[[], objec
 
 
 def nested(leaf: Node) -> Node:
-    """`leaf` at stage1.block0.k5."""
+    """Return an expression with `leaf` at stage1.block0.k5."""
     block = Concat((conv(2, 1, name="k1"), leaf), name="block0")
     return Seq((conv(3, 3, name="stem"), Seq((block,), name="stage1")))
 

@@ -42,7 +42,7 @@ def same(first: Node, second: Node) -> bool:
 
 
 def rebuild(node: Node, change: Callable[[Node], Node]) -> Node:
-    """The expression with `change` done to every node, children first."""
+    """Return the expression with every node replaced by `change`, children first."""
     match node:
         case Seq():
             node = replace(node, nodes=tuple(rebuild(child, change) for child in node.nodes))
@@ -60,7 +60,7 @@ def renaming(rng: random.Random) -> Callable[[Node], Node]:
 
 
 def nesting(rng: random.Random) -> Callable[[Node], Node]:
-    """Sequences cut in two, single nodes wrapped in a Seq or a one-branch Concat, with things that do nothing."""
+    """Return a random change: sequences cut in two, nodes wrapped in a Seq or a one-branch Concat, idle nodes added."""
     nothing = (Identity(), Seq(()), Dropout(0.0), Scale(1), Pool("max", (1, 1)))
 
     def change(node: Node) -> Node:
@@ -84,7 +84,7 @@ def nesting(rng: random.Random) -> Callable[[Node], Node]:
 
 
 def unfused(node: Node) -> Node:
-    """Norms and activations as nodes of their own."""
+    """Return a node with norms and activations as nodes of their own."""
     match node:
         case Conv():
             tail = [] if node.norm is None else [node.norm]

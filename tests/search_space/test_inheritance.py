@@ -1,4 +1,4 @@
-"""A child starts from what its parent has learned, channel by channel."""
+"""Inheritance of a parent's weights, channel by channel."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ IMAGE = Shape(3, 8, 8)
 
 
 def network_of(graph: Graph, seed: int) -> Network:
-    """A network whose statistics are not those of a fresh one."""
+    """Return a network whose statistics are not the initial ones."""
     torch.manual_seed(seed)
     network = build(graph)
     with torch.no_grad():

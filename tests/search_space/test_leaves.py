@@ -81,7 +81,7 @@ def test_a_leaf_that_does_not_fit_names_its_path(leaf: Node, shape: Shape, law: 
 
 
 def torch_shape(module: nn.Module, shape: Shape) -> tuple[int, ...] | None:
-    """What torch makes of the shape, None where it refuses."""
+    """Return the output shape of torch's module, None if it refuses the input."""
     try:
         with torch.device("meta"):
             return tuple(module(torch.empty(1, *shape)).shape[1:])

@@ -1,5 +1,4 @@
-"""Block families from outside: found by their dotted path, and used as our own are; deleting one of ours is deleting
-its file."""
+"""Block families from outside, found by their dotted path and used as our own; and one of our own deleted."""
 
 from __future__ import annotations
 
@@ -83,7 +82,7 @@ INPUT = Shape(3, 16, 16)
 
 @pytest.fixture
 def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Name of a module with families, importable and not yet trusted."""
+    """Write a module with families, importable and not yet trusted, and yield its name."""
     name = "outside_blocks"
     (tmp_path / f"{name}.py").write_text(MODULE)
     monkeypatch.syspath_prepend(tmp_path)
@@ -149,7 +148,6 @@ def test_networks_are_projected_onto_a_family_from_outside_and_from_it(module: s
 
 
 def test_branches_of_a_family_from_outside_are_lowered_by_that_family(module: str) -> None:
-    """A memo must not take every block with branches for one of the searchable family."""
     branches = [{"name": "k3", "width": 4}, {"name": "k1", "width": 2}]
     document = {"input": list(INPUT), "classes": 3, "stem": {"width": 2}}
     stages = [{"blocks": [{"family": f"{module}.WIDEST", "branches": branches}]}]

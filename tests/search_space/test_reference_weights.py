@@ -14,7 +14,7 @@ from search_space.weights import WeightsError, load_reference_weights
 
 
 def published(name: str, classes: int = 3) -> dict[str, Tensor]:
-    """A checkpoint of random numbers in the published names."""
+    """Return a checkpoint of random numbers in the published names."""
     theirs = {ours: published for published, ours in modules(LAYOUTS[name])}
     checkpoint = {}
     network = build(REFERENCES[name](Shape(3, 299, 299), classes))

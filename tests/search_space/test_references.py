@@ -1,4 +1,4 @@
-"""The published networks against figures counted exactly over their published modules, and against torch's counter."""
+"""Published networks against figures counted exactly over their published modules, and against torch's counter."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ SMALLEST = {
 
 
 def small(name: str) -> Graph:
-    """The reference for the smallest images that it takes, and a few classes."""
+    """Return the reference for the smallest images that it takes, and a few classes."""
     return REFERENCES[name](Shape(3, SMALLEST[name], SMALLEST[name]), 7)
 
 

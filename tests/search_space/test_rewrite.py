@@ -1,4 +1,4 @@
-"""Rewrites: what each makes of a block, and that merge and fold keep the outputs."""
+"""Rewrites: the result of each on a block, and equal outputs after merge and fold."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def single(kernel: int, channels: int = 16) -> Graph:
 
 
 def shaken(network: Network, seed: int = 0) -> Network:
-    """The network with statistics, scales and shifts that are not the initial ones, in evaluation mode."""
+    """Return the network with statistics, scales and shifts that are not the initial ones, in evaluation mode."""
     torch.manual_seed(seed)
     with torch.no_grad():
         for module in network.modules():
@@ -180,7 +180,7 @@ def test_merge_keeps_the_outputs_in_training_too() -> None:
 
 
 def blocks() -> st.SearchStrategy[Graph]:
-    """Small blocks of every kind of branch, named and unnamed, nested and residual."""
+    """Return small blocks of every kind of branch, named and unnamed, nested and residual."""
     widths = st.integers(1, 6)
     single_branch = st.one_of(
         st.builds(conv, widths, st.sampled_from([1, 1, 1, 3])),

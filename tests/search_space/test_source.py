@@ -27,7 +27,7 @@ PREPROCESSING = {"mean": [0.5, 0.4, 0.3], "std": [0.2, 0.25, 0.3], "classes": ["
 
 
 def execute(graph: Graph, folder: Path = Path("/nowhere")) -> ModuleType:
-    """The written file as a module of its own."""
+    """Return the written file as a module."""
     module = ModuleType("model")
     module.__file__ = str(folder / "model.py")
     exec(compile(source(graph), module.__file__, "exec"), module.__dict__)

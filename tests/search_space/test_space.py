@@ -23,7 +23,7 @@ INPUT = Shape(1, 8, 8)
 
 
 class ScriptedChooser:
-    """Takes option number `script[i]` at the i-th choice, the first after the script's end; notes what it met."""
+    """Chooser that takes option number `script[i]` at the i-th choice, the first after the script's end."""
 
     def __init__(self, script: list[int]) -> None:
         self.script = script
@@ -38,7 +38,7 @@ class ScriptedChooser:
 
 
 def every_sample(space: Space) -> Iterator[Architecture]:
-    """What the space samples over all ways to choose, duplicates included."""
+    """Yield the space's sample for every combination of choices, duplicates included."""
     script: list[int] = []
     while True:
         chooser = ScriptedChooser(script)
@@ -49,7 +49,7 @@ def every_sample(space: Space) -> Iterator[Architecture]:
 
 
 def following(script: list[int], arities: list[int]) -> list[int]:
-    """The next way to choose after `script`, which met choices of so many options; none after the last."""
+    """Return the combination after `script`, whose choices have so many options; empty after the last."""
     script = [script[i] if i < len(script) else 0 for i in range(len(arities))]
     while script and script[-1] == arities[len(script) - 1] - 1:
         script.pop()
@@ -125,7 +125,7 @@ def test_minimise_finds_the_enumerated_minimum(name: str, measure: str) -> None:
 
 
 def large() -> Space:
-    """A space of a size to search, with every kind of choice."""
+    """Return a space too large to enumerate, with every kind of choice."""
     branches = {
         "k1": {"width": {"low": 0, "high": 32, "step": 4}},
         "k3": {"width": {"low": 0, "high": 32, "step": 4}, "reduction": ["none", 0.25, 0.5]},
@@ -375,7 +375,7 @@ def test_every_option_is_drawn_about_equally_often() -> None:
 
 
 def likelihoods(space: Space) -> dict[Architecture, float]:
-    """How likely each architecture is where every choice that is asked for is uniform among its options."""
+    """Return the probability of each architecture if every choice is uniform among its options."""
     script: list[int] = []
     found: dict[Architecture, float] = {}
     while True:
