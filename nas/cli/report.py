@@ -17,7 +17,7 @@ from nas.cli.common.studies import reading, stored_environment, stored_settings,
 from nas.config.commands import ReportConfig
 from nas.evaluation.retrain.files import trial_results
 from nas.jobs.files import write_text
-from nas.reports.html import Circumstances, render
+from nas.reports.html import ReportContext, render
 from nas.study.study import Study
 
 REPORT_FILE = "report.html"
@@ -30,7 +30,7 @@ def run(config: ReportConfig) -> int:
         ValueError: no study of that name, or `output` is not an HTML file.
     """
     reader = reading(config)
-    html = render(reader, circumstances(reader.study, config))
+    html = render(reader, report_context(reader.study, config))
     path = reader.study.folder / REPORT_FILE if config.output is None else Path(config.output).expanduser()
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, html)  # no newline translation: the page's policy names its scripts by their hashes
@@ -40,12 +40,12 @@ def run(config: ReportConfig) -> int:
     return 0
 
 
-def circumstances(study: Study, config: ReportConfig) -> Circumstances:
+def report_context(study: Study, config: ReportConfig) -> ReportContext:
     """Return the settings, machine and retraining results of a study; its commands name it as `config` does."""
     stored = stored_settings(study)
     named = {"study": config.study, "outputs": config.outputs}
     command, exact = search_command({**stored, **named}) if stored else (None, True)
-    return Circumstances(
+    return ReportContext(
         reference=study_overrides(config),
         named=shlex.join([f"study={config.study}"]),
         search=command,

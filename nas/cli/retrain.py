@@ -25,7 +25,7 @@ from nas.evaluation.retrain.task import RetrainTask
 from nas.evaluation.trial_runner import TrialRunner
 from nas.jobs.files import write_json
 from nas.objectives.limits import Limits
-from nas.reports.trained import retrain_table
+from nas.reports.tables import retrain_table
 from nas.search.build import data_fingerprint, environment
 from nas.search.executors import allocation_of, executor_for, settled_data
 from nas.search.fingerprint import study_data, study_recipe

@@ -19,7 +19,7 @@ from nas.data import DataInfo, describe
 from nas.evaluation.driver import Rules, Trainings
 from nas.evaluation.trial_runner import TrialRunner
 from nas.objectives.examination import Examined
-from nas.reports.trained import tabulated_table
+from nas.reports.tables import tabulated_table
 from nas.search.build import data_fingerprint, environment, space_for
 from nas.search.executors import executor_for, settled_data
 from nas.study.storage.folder_lock import FolderLock

@@ -1,4 +1,4 @@
-"""The JSON documents of the commands as tables for the terminal."""
+"""Tables for the terminal, from the JSON documents of the commands."""
 
 from __future__ import annotations
 
@@ -9,75 +9,72 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from nas.objectives.costs import built_in_costs, title_of
-from nas.objectives.costs.macs import COST as MACS
-from nas.objectives.costs.params import COST as PARAMS
+from nas.reports.measures import MACS, PARAMS, cost_names, heading, title
+from nas.reports.text import SUMMARY_LEGEND, duration_text, mean_text, number_text, size_text
 
 Document = Mapping[str, Any]
 
 
 def front_columns(document: Document) -> list[str]:
-    """What `front_numbers` are: objectives, costs that are none of them, and trainings where there was a second one."""
+    """Return the names of the numbers of a front: objectives, other costs, and `trainings` if a network has several."""
     values = list(document["objectives"])
-    costs = list(document["front"][0]["costs"]) if document["front"] else list(built_in_costs().names)
+    costs = cost_names([item["costs"] for item in document["front"]])
     repeated = any("trainings" in item for item in document["front"])
     return [*values, *(name for name in costs if name not in values), *(["trainings"] if repeated else [])]
 
 
 def front_numbers(item: Mapping[str, Any], columns: Sequence[str]) -> list[float]:
-    """A network's numbers in these columns."""
+    """Return a network's numbers in these columns."""
     known = {"trainings": item.get("trainings", 1), **item["costs"], **item["values"]}
     return [known[name] for name in columns]
 
 
 def front_table(document: Document) -> RenderableType:
-    """The front, one network a line."""
-    columns = front_columns(document)
-    table = _table(f"Front of {document['study']}")
-    for name in ("trial", *columns):
-        table.add_column(_title(name), justify="right", no_wrap=True)
-    table.add_column("network", overflow="fold", ratio=1)
-    for item in document["front"]:
-        table.add_row(str(item["trial"]), *map(number, front_numbers(item, columns)), Text(item["summary"]))
+    """Return the front, one network a row."""
     if not document["front"]:
         return Text(f"{document['study']} has no front yet: no trial is complete")
+    columns = front_columns(document)
+    table = _table(f"Front of {document['study']}", ("trial", *map(heading, columns)), text="network")
+    for item in document["front"]:
+        table.add_row(str(item["trial"]), *map(number_text, front_numbers(item, columns)), Text(item["summary"]))
+    _add_legend(table)
     return table
 
 
 def status_table(document: Document) -> RenderableType:
-    """Where a study stands, one fact a line."""
+    """Return the status of a study, one fact a row."""
     table = _table(f"Study {document['study']}")
     table.show_header = False
-    table.add_column("what", no_wrap=True)
+    table.add_column("fact", no_wrap=True)
     table.add_column("value")
     for name, count in document["trials"].items():
-        table.add_row(name, Text(number(count)))
+        table.add_row(name, Text(number_text(count)))
     for name, value in document.items():
         if name not in {"study", "trials"}:
-            table.add_row(_title(name), Text(_fact(name, value)))
+            table.add_row(heading(name), Text(_value_text(name, value)))
     return table
 
 
 def architecture_table(document: Document) -> RenderableType:
-    """One architecture, block by block, with its sums below."""
+    """Return one architecture, one block a row, with the sums of parameters and MACs, and its other costs below."""
     table = _table("")
-    for name in ("path", PARAMS.name, MACS.name, "output_shape"):
-        table.add_column(_title(name), justify="left" if name == "path" else "right", no_wrap=True)
+    for name in ("path", PARAMS, MACS, "output_shape"):
+        table.add_column(heading(name), justify="left" if name == "path" else "right", no_wrap=True)
     for block in document["blocks"]:
         shape = "×".join(map(str, block["output_shape"]))
-        table.add_row(Text(block["path"]), number(block[PARAMS.name]), number(block[MACS.name]), shape)
+        table.add_row(Text(block["path"]), number_text(block[PARAMS]), number_text(block[MACS]), shape)
     costs = document["costs"]
     table.add_section()
-    table.add_row("sum", number(costs[PARAMS.name]), number(costs[MACS.name]), "")
-    others = [f"{title_of(name)}: {number(costs[name])}" for name in costs if name not in {PARAMS.name, MACS.name}]
-    identity = f"architecture {document['id']}, network {document['network_id']}"
-    lines: list[RenderableType] = [Text(document["summary"]), Text(identity), table, *map(Text, others)]
+    table.add_row("sum", number_text(costs[PARAMS]), number_text(costs[MACS]), "")
+    others = [f"{title(name)}: {number_text(costs[name])}" for name in costs if name not in {PARAMS, MACS}]
+    ids = f"architecture {document['id']}, network {document['network_id']}"
+    lines: list[RenderableType] = [Text(document["summary"]), Text(ids), table, *map(Text, others)]
     if "inherits" in document:
-        begun = document["inherits"]
+        parent = document["inherits"]
         lines.append(
             Text(
-                f"started from the weights of trial {begun['trial']}, {begun['changes']} choices away, "
-                f"{begun['skips']} epochs into the schedule"
+                f"started from the weights of trial {parent['trial']}, {parent['changes']} choices away, "
+                f"{parent['skips']} epochs into the schedule"
             )
         )
     if "rewrite" in document:
@@ -86,85 +83,101 @@ def architecture_table(document: Document) -> RenderableType:
 
 
 def _rewrite_table(document: Document) -> RenderableType:
-    """What a rewrite did: costs and receptive field before and after."""
-    done = document["rewrite"]
-    table = _table(f"{done['rule']}: outputs {'stay as they are' if done['keeps_outputs'] else 'change'}")
+    """Return costs and receptive field before and after a rewrite."""
+    rewrite = document["rewrite"]
+    table = _table(f"{rewrite['rule']}: outputs {'do not change' if rewrite['keeps_outputs'] else 'change'}")
     table.add_column("")
     for name in ("before", "after"):
         table.add_column(name, justify="right", no_wrap=True)
     for cost, after in document["costs"].items():
-        table.add_row(_title(cost), number(done["before"][cost]), number(after))
-    fields = done["receptive_field"]
+        table.add_row(heading(cost), number_text(rewrite["before"][cost]), number_text(after))
+    fields = rewrite["receptive_field"]
     table.add_row("receptive field", *("×".join(map(str, fields[when])) for when in ("before", "after")))
     return table
 
 
 def space_table(document: Document) -> RenderableType:
-    """A space: how large it is and what its networks cost."""
+    """Return the size of a space, the range of its costs and the share within the limits."""
     table = _table("")
     table.add_column("cost")
     names = ("min", "median", "max")
     for name in names:
         table.add_column(name, justify="right", no_wrap=True)
     for cost, spread in document["costs"].items():
-        table.add_row(_title(cost), *(number(spread[name]) for name in names))
+        table.add_row(heading(cost), *(number_text(spread[name]) for name in names))
     share = f"{document['share_within_limits']:.1%} of {document['samples']:,} random ones are within the limits"
     return Group(Text(f"{size_text(document['size'])} architectures"), table, Text(share))
 
 
-def size_text(size: int) -> str:
-    """A count that may be astronomic.
-
-    >>> size_text(1234567), size_text(13 * 10**20)
-    ('1,234,567', 'about 1.3e+21')
-    """
-    return f"{size:,}" if size < 10**12 else f"about {size:.2g}" if size < 10**300 else f"about 10^{len(str(size)) - 1}"
-
-
-def number(value: float) -> str:
-    """A number as a person reads it.
-
-    >>> number(1234567), number(0.91234), number(12.5)
-    ('1,234,567', '0.9123', '12.50')
-    """
-    if isinstance(value, int):
-        return f"{value:,}"
-    return (
-        f"{value:,.0f}" if value == round(value) and abs(value) >= 1000 else f"{value:,.{4 if abs(value) < 10 else 2}f}"
-    )
+def retrain_table(document: Document) -> RenderableType:
+    """Return the retrained networks, one a row, with accuracies as mean ± standard deviation over seeds."""
+    title = f"Retrained from {document['study']}, {document['training']['epochs']} epochs, mean ± sd over seeds"
+    accuracies = ("test accuracy", "validation accuracy", "in the search")
+    table = _table(title, ("trial", *accuracies, heading(PARAMS), heading(MACS)), text="network")
+    for network in document["networks"]:
+        means = (mean_text(network[name]) for name in ("test_accuracy", "val_accuracy"))
+        searched = network["values"].get("val_accuracy")
+        costs = (number_text(network["costs"][name]) for name in (PARAMS, MACS))
+        table.add_row(
+            str(network["trial"]),
+            *means,
+            "–" if searched is None else f"{searched:.4f}",
+            *costs,
+            Text(network["summary"]),
+        )
+    _add_legend(table)
+    return table
 
 
-def _table(title: str) -> Table:
-    return Table(title=Text(title) if title else None, title_justify="left", pad_edge=False, box=None)
+def export_table(document: Document) -> RenderableType:
+    """Return the exported files, one a row, with the difference between their outputs and the network's."""
+    headings = ("trial", "file", "largest difference", "same class")
+    table = _table(f"Exported from {document['study']}", headings, text="path")
+    for bundle in document["exported"]:
+        for name, check in bundle["checks"].items():
+            same = check.get("argmax_agreement")
+            cells = (name, f"{check['max_difference']:.2g}", "–" if same is None else f"{same:.2%}")
+            table.add_row(str(bundle["trial"]), *map(Text, cells), Text(f"{bundle['output']}/{name}"))
+    return table
 
 
-def _title(name: str) -> str:
-    columns = {cost.name: cost.column for cost in built_in_costs().members}
-    return columns.get(name, name.replace("_", " "))
+def tabulated_table(document: Document) -> RenderableType:
+    """Return the size, training time and accuracies of a table of learning curves."""
+    accuracy = document["test_accuracy"]
+    table = _table(f"Table {document['table']}")
+    table.show_header = False
+    table.add_row("space", str(document["space"]))
+    table.add_row("architectures", str(document["architectures"]))
+    table.add_row("different networks", str(document["networks"]))
+    table.add_row("seeds × epochs", f"{len(document['seeds'])} × {document['epochs']}")
+    table.add_row("mean full training", f"{document['mean_seconds']:.2f} s")
+    table.add_row("mean test accuracy", f"{accuracy['min']:.4f} to {accuracy['max']:.4f}")
+    return table
 
 
-def _fact(name: str, value: Any) -> str:
+def _table(title: str, numbers: Sequence[str] = (), *, text: str = "") -> Table:
+    """Return an empty table with columns of numbers, and a last one of text if it has a heading."""
+    table = Table(title=Text(title) if title else None, title_justify="left", pad_edge=False, box=None)
+    for name in numbers:
+        table.add_column(name, justify="right", no_wrap=True)
+    if text:
+        table.add_column(text, overflow="fold", ratio=1)
+    return table
+
+
+def _add_legend(table: Table) -> None:
+    table.caption, table.caption_justify = Text(SUMMARY_LEGEND), "left"
+
+
+def _value_text(name: str, value: Any) -> str:
     if isinstance(value, Mapping):
-        return ", ".join(f"{key} {_fact(key, inner)}" for key, inner in value.items()) or "none"
+        return ", ".join(f"{key} {_value_text(key, inner)}" for key, inner in value.items()) or "none"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if "seconds" in name and value is not None:
-        return duration(value)
+        return duration_text(value)
     if isinstance(value, int | float):
-        return number(value)
+        return number_text(value)
     if isinstance(value, Sequence) and not isinstance(value, str):
         return ", ".join(map(str, value)) or "none"
     return "–" if value is None else str(value)
-
-
-def duration(seconds: float) -> str:
-    """Seconds as hours, minutes and seconds.
-
-    >>> duration(42.31), duration(3725)
-    ('42.3 s', '1 h 2 min 5 s')
-    """
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return (f"{hours} h " if hours else "") + f"{minutes} min {rest} s"

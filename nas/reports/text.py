@@ -1,6 +1,16 @@
-"""Numbers as text."""
+"""Numbers as text, and the legend of one-line summaries of networks."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+SUMMARY_LEGEND = (
+    "Network: the stem, then a bracket for each block. 5:16 is a branch with kernel 5 and 16 channels; 5s stacked, 5a "
+    "asymmetric, 5d depthwise-separable convolutions; 8→16 a 1×1 reduction to 8 channels first; /4 in 4 groups; ↓ a "
+    "grid reduction; +v1 and +v3 auxiliary classifiers."
+)
+"""Legend of `search_space.lowering.summary`."""
 
 
 def short_number(value: float) -> str:
@@ -22,3 +32,53 @@ def clock_text(seconds: float | None) -> str:
     ('1:15', '?')
     """
     return "?" if seconds is None else f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+
+
+def number_text(value: float) -> str:
+    """Return a number with separators between thousands; a fraction has 4 decimals below 10, else 2.
+
+    >>> number_text(1234567), number_text(0.91234), number_text(12.5)
+    ('1,234,567', '0.9123', '12.50')
+    """
+    if isinstance(value, int):
+        return f"{value:,}"
+    if value == round(value) and abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:,.4f}" if abs(value) < 10 else f"{value:,.2f}"
+
+
+def size_text(size: int) -> str:
+    """Return a count in full, or its order of magnitude from 10^12 on.
+
+    >>> size_text(1234567), size_text(13 * 10**20)
+    ('1,234,567', 'about 1.3e+21')
+    """
+    return f"{size:,}" if size < 10**12 else f"about {size:.2g}" if size < 10**300 else f"about 10^{len(str(size)) - 1}"
+
+
+def duration_text(seconds: float) -> str:
+    """Return seconds as hours, minutes and seconds.
+
+    >>> duration_text(42.31), duration_text(3725)
+    ('42.3 s', '1 h 2 min 5 s')
+    """
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return (f"{hours} h " if hours else "") + f"{minutes} min {rest} s"
+
+
+def mean_text(values: Mapping[str, Any]) -> str:
+    """Return a mean, its standard deviation over seeds and the number of seeds.
+
+    Args:
+        values: `mean`, `sd` (None for one seed) and `n`.
+
+    >>> mean_text({"mean": 0.91234, "sd": 0.0042, "n": 3}), mean_text({"mean": 0.9, "sd": None, "n": 1})
+    ('0.9123 ± 0.0042 (n = 3)', '0.9000 (n = 1)')
+    """
+    if not values["n"]:
+        return "none yet"
+    sd = "" if values["sd"] is None else f" ± {values['sd']:.4f}"
+    return f"{values['mean']:.4f}{sd} (n = {values['n']})"

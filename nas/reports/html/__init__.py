@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nas.reports.html.facts import Circumstances
+from nas.reports.html.overview import ReportContext
 from nas.reports.html.page import render
 
-__all__ = ["Circumstances", "render"]
+__all__ = ["ReportContext", "render"]

@@ -1,7 +1,7 @@
-"""The report as one HTML file that asks nothing of any network.
+"""HTML page of the report, in one file that makes no network request.
 
-Style sheet, scripts, data and drawings stand in the file. A content security policy lets nothing else run: scripts
-are allowed by their hashes, connections not at all.
+The file contains its style sheet, scripts, data and drawings. A content security policy allows scripts by their hashes
+only, and no connection.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from plotly.offline import get_plotlyjs
 
 from nas.objectives.pareto import Axis
 from nas.reports.html import sections
-from nas.reports.html.facts import Circumstances, facts
-from nas.reports.html.figures import cost_columns, figures_document
+from nas.reports.html.figure_data import figures_document
 from nas.reports.html.importance import importance
 from nas.reports.html.markup import Markup, compressed_script, join, json_script, source_hash, tag
+from nas.reports.html.overview import ReportContext, overview
+from nas.reports.measures import cost_names
 from nas.study.summary import StudyReader, front_records
 from nas.study.trial import Record
 from search_space.architecture import Architecture
@@ -25,29 +26,29 @@ from search_space.drawing import draw
 from search_space.lowering import lower
 
 
-def render(reader: StudyReader, around: Circumstances) -> str:
-    """The whole report.
+def render(reader: StudyReader, context: ReportContext) -> str:
+    """Return the report as HTML.
 
     Args:
         reader: the study.
-        around: what stands beside it, and the commands that go on from it.
+        context: settings, machine, retraining results and commands.
     """
     study, records, axes = reader.study, reader.records, reader.study.axes
     figures = figures_document(records, axes)
     drawings = {record.number: _draw(record) for record in records}
-    commands = {name: f"nas {name} {around.reference} pick=" for name in ("retrain", "export")}
-    known = facts(study.fingerprint, axes, figures["limits"], reader.status_document(), around)
+    commands = {name: f"nas {name} {context.reference} pick=" for name in ("retrain", "export")}
+    terms = overview(study.fingerprint, axes, figures["limits"], reader.status_document(), context)
     main = [
-        tag("p", sections.lede(records, axes, figures), class_="lede"),
-        sections.fact_list(list(known)),
-        tag("noscript", tag("p", "The pictures need a browser that runs scripts; all else stands below.")),
-        *_sections(reader, figures, drawings, around),
+        tag("p", sections.outcome_text(records, axes, figures), class_="outcome-text"),
+        sections.term_list(list(terms)),
+        tag("noscript", tag("p", "The figures need JavaScript; the rest of the report does not.")),
+        *_sections(reader, figures, drawings, context),
     ]
     data = [
         json_script("data", {"study": study.name, "commands": commands, "single": len(axes) == 1, **figures}),
         compressed_script("drawings", drawings),
     ]
-    return _page(f"{study.name}: report of a search", study.name, join(main), data)
+    return _page(f"{study.name}: search report", study.name, join(main), data)
 
 
 def _draw(record: Record) -> str:
@@ -55,31 +56,31 @@ def _draw(record: Record) -> str:
 
 
 def _sections(
-    reader: StudyReader, figures: Mapping[str, Any], drawings: Mapping[int, str], around: Circumstances
+    reader: StudyReader, figures: Mapping[str, Any], drawings: Mapping[int, str], context: ReportContext
 ) -> list[Markup]:
     records, axes = reader.records, reader.study.axes
     members = front_records(records, axes)
-    names = [axis.name for axis in axes] + [
-        name for name in cost_columns(records)[:2] if name not in {axis.name for axis in axes}
-    ]
+    objectives = [axis.name for axis in axes]
+    costs = cost_names([record.candidate.costs for record in records])
+    names = [*objectives, *(name for name in costs[:2] if name not in objectives)]
     if not records:
-        return [sections.commands_section(around, None)]
-    made = [
+        return [sections.commands_section(context, None)]
+    parts = [
         sections.front_section(figures, axes),
         sections.progress_section(figures["progress"]["measure"], axes),
         sections.curves_section(),
-        sections.importance_section(importance(records, _studied(axes, figures["up"]))),
+        sections.importance_section(importance(records, _axis_of(axes, figures["y"]))),
         sections.gallery_section(members, drawings, names),
-        sections.retrained_section(around.retrained),
+        sections.retrained_section(context.retrained),
         sections.trials_section(records, figures["front"], axes),
         sections.outcome_section(records, reader.status_document()),
-        sections.commands_section(around, figures["first"] if members else None),
+        sections.commands_section(context, figures["first"] if members else None),
     ]
-    return [part for part in made if part is not None]
+    return [part for part in parts if part is not None]
 
 
-def _studied(axes: Sequence[Axis], up: str) -> Axis:
-    return next(axis for axis in axes if axis.name == up)
+def _axis_of(axes: Sequence[Axis], name: str) -> Axis:
+    return next(axis for axis in axes if axis.name == name)
 
 
 def _page(heading: str, name: str, main: Markup, data: Sequence[Markup]) -> str:
@@ -95,16 +96,16 @@ def _page(heading: str, name: str, main: Markup, data: Sequence[Markup]) -> str:
     ]
     body = [
         tag("a", "Skip to the front", href="#front", class_="skip"),
-        tag("header", tag("p", "Report of an architecture search", class_="kicker"), tag("h1", name)),
+        tag("header", tag("p", "Architecture search", class_="kicker"), tag("h1", name)),
         tag("main", main),
         *data,
-        *(tag("script", Markup(_whole(script))) for script in scripts),
+        *(tag("script", Markup(_checked(script))) for script in scripts),
     ]
     return f"<!DOCTYPE html>\n{tag('html', tag('head', *head), tag('body', *body), lang='en')}\n"
 
 
 def _policy(scripts: Sequence[str]) -> str:
-    """Nothing but what stands in the file: these scripts, and styles, of which Plotly brings its own."""
+    """Return a policy that allows these scripts, and styles, since Plotly adds its own."""
     allowed = {
         "default-src": "'none'",
         "script-src": " ".join(map(source_hash, scripts)),
@@ -116,8 +117,8 @@ def _policy(scripts: Sequence[str]) -> str:
     return "; ".join(f"{name} {sources}" for name, sources in allowed.items())
 
 
-def _whole(script: str) -> str:
-    """The script as it is, for nothing in it may end its element."""
+def _checked(script: str) -> str:
+    """Return the script unchanged; nothing in it may end its element."""
     assert "</script" not in script.lower()
     assert "<!--" not in script
     return script

@@ -1,11 +1,11 @@
 "use strict";
-// Draws the figures of the report from the data in the page, and ties points, tables and drawings together.
-// Every text of a study reaches the page through textContent or as escaped labels of Plotly.
+// Draws the figures of the report from the data in the page, and connects points, tables and drawings.
+// Every text of a study is inserted by textContent or as an escaped label of Plotly.
 (() => {
   const byId = (id) => document.getElementById(id);
   const data = JSON.parse(byId("data").textContent);
   const trials = data.trials;
-  const LOST = 0.015; // height, as a share of the picture, of trials that have a cost and nothing else
+  const FAILED_HEIGHT = 0.015; // height, as a share of the figure, of failed trials, which have a cost but no result
   let chosen = data.first;
   if (!trials.length) {
     document.documentElement.dataset.ready = "true";
@@ -15,9 +15,9 @@
   // ---- text and colours -------------------------------------------------------------------------------------------
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
   const escaped = (text) => String(text).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
-  const titled = (name) => (data.measures[name] ? data.measures[name].title : data.curves[name] || name.replace(/_/g, " "));
+  const titleOf = (name) => (data.measures[name] ? data.measures[name].title : data.curves[name] || name.replace(/_/g, " "));
 
-  function shown(name, value) {
+  function valueText(name, value) {
     if (value === null || value === undefined) return "–";
     if (data.measures[name] && data.measures[name].share) return `${(100 * value).toFixed(1)} %`;
     if (Number.isInteger(value)) return value.toLocaleString("en");
@@ -61,27 +61,27 @@
     return axis;
   }
 
-  function hover(trial, names) {
-    const values = names.map((name) => `${escaped(titled(name))} ${shown(name, trial.values[name])}`).join("<br>");
+  function hoverText(trial, names) {
+    const values = names.map((name) => `${escaped(titleOf(name))} ${valueText(name, trial.values[name])}`).join("<br>");
     const state = trial.front ? (data.single ? "best" : "front") : trial.state;
     const network = escaped(trial.summary).replace(/(.{48}[^ ]*) /g, "$1<br>");
     const failure = trial.failure ? `<br>${escaped(trial.failure).slice(0, 160)}` : "";
     return `<b>trial ${trial.n}</b> ${state}<br>${network}<br>${values}${failure}`;
   }
 
-  function points(those, name, marker, along, up) {
+  function scatter(those, name, marker, xName, yName) {
     return {
       type: "scatter", mode: "markers", name: `${name} (${those.length})`, marker, cliponaxis: false,
-      x: those.map((trial) => trial.values[along]), y: those.map((trial) => trial.values[up]),
-      customdata: those.map((trial) => trial.n), text: those.map((trial) => hover(trial, [up, along])),
+      x: those.map((trial) => trial.values[xName]), y: those.map((trial) => trial.values[yName]),
+      customdata: those.map((trial) => trial.n), text: those.map((trial) => hoverText(trial, [yName, xName])),
       hovertemplate: "%{text}<extra></extra>",
     };
   }
 
   const has = (trial, name) => trial.values[name] !== null && trial.values[name] !== undefined;
 
-  function frontTraces(along, up) {
-    const drawn = trials.filter((trial) => has(trial, along) && has(trial, up));
+  function frontTraces(xName, yName) {
+    const drawn = trials.filter((trial) => has(trial, xName) && has(trial, yName));
     const groups = [
       ["dominated", (t) => t.state === "complete" && !t.front, { color: colour("dominated"), size: 7, opacity: 0.75 }],
       ["pruned", (t) => t.state === "pruned", { color: colour("pruned"), size: 8, symbol: "diamond-open" }],
@@ -91,63 +91,63 @@
         { color: colour("front"), size: 10, line: { color: colour("page"), width: 1 } }],
     ];
     if (data.single) groups[0][0] = "trained";
-    const traces = groups.map(([name, belongs, marker]) => points(drawn.filter(belongs), name, marker, along, up))
+    const traces = groups.map(([name, belongs, marker]) => scatter(drawn.filter(belongs), name, marker, xName, yName))
       .filter((trace) => trace.x.length);
-    const lost = trials.filter((trial) => has(trial, along) && !has(trial, up) && trial.state === "failed");
-    if (lost.length) {
-      const rug = points(lost, "failed, at its cost",
-        { color: colour("failed"), size: 9, symbol: "x-thin", line: { color: colour("failed"), width: 1.5 } }, along, up);
-      traces.push({ ...rug, y: lost.map(() => LOST), yaxis: "y2" });
+    const failed = trials.filter((trial) => has(trial, xName) && !has(trial, yName) && trial.state === "failed");
+    if (failed.length) {
+      const trace = scatter(failed, "failed, at its cost",
+        { color: colour("failed"), size: 9, symbol: "x-thin", line: { color: colour("failed"), width: 1.5 } }, xName, yName);
+      traces.push({ ...trace, y: failed.map(() => FAILED_HEIGHT), yaxis: "y2" });
     }
-    const line = steps(drawn, along, up);
-    return [...line, ...traces, ring(along, up)];
+    const line = frontLine(drawn, xName, yName);
+    return [...line, ...traces, selectionRing(xName, yName)];
   }
 
-  // The staircase of what is reached, where the two measures shown are all objectives and less of the one along is better.
-  function steps(drawn, along, up) {
-    const across = data.axes.find((axis) => axis.name === along);
-    const upright = data.axes.find((axis) => axis.name === up);
-    if (data.axes.length !== 2 || !across || !upright || across.direction !== "minimize") return [];
-    const members = drawn.filter((trial) => trial.front).sort((a, b) => a.values[along] - b.values[along]);
+  // Step line of the front, if the two measures are all objectives and the one on the x axis is minimised.
+  function frontLine(drawn, xName, yName) {
+    const xAxis = data.axes.find((axis) => axis.name === xName);
+    const yAxis = data.axes.find((axis) => axis.name === yName);
+    if (data.axes.length !== 2 || !xAxis || !yAxis || xAxis.direction !== "minimize") return [];
+    const members = drawn.filter((trial) => trial.front).sort((a, b) => a.values[xName] - b.values[xName]);
     return [{
-      type: "scatter", mode: "lines", x: members.map((t) => t.values[along]), y: members.map((t) => t.values[up]),
+      type: "scatter", mode: "lines", x: members.map((t) => t.values[xName]), y: members.map((t) => t.values[yName]),
       line: { shape: "hv", color: colour("front"), width: 1.25 }, hoverinfo: "skip", showlegend: false,
     }];
   }
 
-  function ring(along, up) {
-    const one = trials.filter((trial) => trial.n === chosen && has(trial, along));
-    const place = one.some((trial) => has(trial, up)) ? { y: one.map((t) => t.values[up]) } : { y: one.map(() => LOST), yaxis: "y2" };
+  function selectionRing(xName, yName) {
+    const one = trials.filter((trial) => trial.n === chosen && has(trial, xName));
+    const place = one.some((trial) => has(trial, yName)) ? { y: one.map((t) => t.values[yName]) } : { y: one.map(() => FAILED_HEIGHT), yaxis: "y2" };
     return {
-      type: "scatter", mode: "markers", x: one.map((t) => t.values[along]), ...place,
+      type: "scatter", mode: "markers", x: one.map((t) => t.values[xName]), ...place,
       marker: { symbol: "circle-open", size: 17, color: colour("chosen"), line: { width: 2.5 } }, hoverinfo: "skip",
       showlegend: false, cliponaxis: false,
     };
   }
 
-  function limitLines(along, up) {
+  function limitLines(xName, yName) {
     const shapes = [], annotations = [];
     const line = { color: colour("limit"), width: 1.5, dash: "dash" };
     const font = { color: colour("limit"), size: 11 };
     const place = (name) => (data.measures[name].log ? Math.log10(data.limits[name]) : data.limits[name]);
-    if (along in data.limits) {
-      shapes.push({ type: "line", xref: "x", yref: "paper", x0: data.limits[along], x1: data.limits[along], y0: 0, y1: 1, line });
-      annotations.push({ xref: "x", yref: "paper", x: place(along), y: 0.01, text: `limit ${shown(along, data.limits[along])}`,
+    if (xName in data.limits) {
+      shapes.push({ type: "line", xref: "x", yref: "paper", x0: data.limits[xName], x1: data.limits[xName], y0: 0, y1: 1, line });
+      annotations.push({ xref: "x", yref: "paper", x: place(xName), y: 0.01, text: `limit ${valueText(xName, data.limits[xName])}`,
         textangle: -90, xanchor: "right", yanchor: "bottom", showarrow: false, font });
     }
-    if (up in data.limits) {
-      shapes.push({ type: "line", xref: "paper", yref: "y", x0: 0, x1: 1, y0: data.limits[up], y1: data.limits[up], line });
-      annotations.push({ xref: "paper", yref: "y", x: 0.01, y: place(up), text: `limit ${shown(up, data.limits[up])}`,
+    if (yName in data.limits) {
+      shapes.push({ type: "line", xref: "paper", yref: "y", x0: 0, x1: 1, y0: data.limits[yName], y1: data.limits[yName], line });
+      annotations.push({ xref: "paper", yref: "y", x: 0.01, y: place(yName), text: `limit ${valueText(yName, data.limits[yName])}`,
         xanchor: "left", yanchor: "bottom", showarrow: false, font });
     }
     return { shapes, annotations };
   }
 
   function drawFront() {
-    const along = byId("along").value, up = byId("up").value;
+    const xName = byId("x-axis").value, yName = byId("y-axis").value;
     const second = { overlaying: "y", range: [0, 1], visible: false, fixedrange: true };
-    const about = layout({ xaxis: axisOf(along), yaxis: axisOf(up), ...limitLines(along, up) });
-    return Plotly.react("front-plot", frontTraces(along, up), { ...about, yaxis2: second }, config);
+    const figureLayout = layout({ xaxis: axisOf(xName), yaxis: axisOf(yName), ...limitLines(xName, yName) });
+    return Plotly.react("front-plot", frontTraces(xName, yName), { ...figureLayout, yaxis2: second }, config);
   }
 
   function drawProgress(over) {
@@ -155,25 +155,25 @@
     const share = data.measures[measure] && data.measures[measure].share;
     const trace = {
       type: "scatter", mode: "lines", x: data.progress[over], y: values, line: { shape: "hv", color: colour("front"), width: 2 },
-      hovertemplate: `${escaped(titled(measure))} %{y}<br>%{x} ${over}<extra></extra>`,
+      hovertemplate: `${escaped(titleOf(measure))} %{y}<br>%{x} ${over}<extra></extra>`,
     };
-    const along = over === "trials" ? "ended trials" : "seconds of training, summed over trials";
-    const about = layout({
-      xaxis: { title: { text: along, standoff: 8 }, rangemode: "tozero" },
-      yaxis: { title: { text: escaped(titled(measure)), standoff: 8 }, tickformat: share ? ".0%" : "" },
+    const xTitle = over === "trials" ? "ended trials" : "seconds of training, summed over trials";
+    const figureLayout = layout({
+      xaxis: { title: { text: xTitle, standoff: 8 }, rangemode: "tozero" },
+      yaxis: { title: { text: escaped(titleOf(measure)), standoff: 8 }, tickformat: share ? ".0%" : "" },
       margin: { l: 48, r: 12, t: 12, b: 44 },
     });
-    return Plotly.react(`progress-${over}`, [trace], about, config);
+    return Plotly.react(`progress-${over}`, [trace], figureLayout, config);
   }
 
-  // Many curves in one trace, with a gap after each: hundreds of traces would be slow.
+  // All curves in one trace, with a gap after each: hundreds of traces would be slow.
   function curves(those, name, measure, line) {
     const x = [], y = [], text = [], customdata = [];
     for (const trial of those) {
       trial.curve[measure].forEach((value, epoch) => {
         x.push(epoch + 1);
         y.push(value);
-        text.push(`<b>trial ${trial.n}</b> epoch ${epoch + 1}: ${shown(measure, value)}<br>${escaped(trial.summary).slice(0, 90)}`);
+        text.push(`<b>trial ${trial.n}</b> epoch ${epoch + 1}: ${valueText(measure, value)}<br>${escaped(trial.summary).slice(0, 90)}`);
         customdata.push(trial.n);
       });
       x.push(null); y.push(null); text.push(""); customdata.push(null);
@@ -192,22 +192,22 @@
       curves(trained.filter((t) => t.n === chosen), "selected", measure, { color: colour("chosen"), width: 2.5 }),
     ].filter((trace) => trace.x.length);
     const share = data.measures[measure] && data.measures[measure].share;
-    const about = layout({
+    const figureLayout = layout({
       xaxis: { title: { text: "epoch", standoff: 8 }, tick0: 0, dtick: Math.ceil(Math.max(...trained.map((t) => t.epochs), 1) / 12) },
-      yaxis: { title: { text: escaped(titled(measure)), standoff: 8 }, tickformat: share ? ".0%" : "" },
+      yaxis: { title: { text: escaped(titleOf(measure)), standoff: 8 }, tickformat: share ? ".0%" : "" },
     });
-    return Plotly.react("curves-plot", traces, about, config);
+    return Plotly.react("curves-plot", traces, figureLayout, config);
   }
 
   // ---- selection --------------------------------------------------------------------------------------------------
-  // Drawings of all trials are packed: some 20 kB each in plain.
-  const unpacked = (async () => {
-    const packed = Uint8Array.from(atob(byId("drawings").textContent), (sign) => sign.charCodeAt(0));
-    const plain = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
+  // The drawings of all trials are compressed: each has figureLayout 20 kB.
+  const decompressed = (async () => {
+    const compressed = Uint8Array.from(atob(byId("drawings").textContent), (sign) => sign.charCodeAt(0));
+    const plain = new Blob([compressed]).stream().pipeThrough(new DecompressionStream("gzip"));
     return JSON.parse(await new Response(plain).text());
   })();
 
-  function term(list, name, text, code) {
+  function addTerm(list, name, text, code) {
     const pair = element("div", undefined, code ? { class: "wide" } : {});
     const value = element("dd", code ? undefined : text);
     if (code) value.append(element("code", text));
@@ -218,12 +218,12 @@
   function describe(trial) {
     const list = element("dl");
     const names = Object.keys(data.measures).filter((name) => name !== "trial" && has(trial, name));
-    for (const name of names) term(list, titled(name), shown(name, trial.values[name]));
-    term(list, "epochs", String(trial.epochs));
-    term(list, "architecture", trial.id);
+    for (const name of names) addTerm(list, titleOf(name), valueText(name, trial.values[name]));
+    addTerm(list, "epochs", String(trial.epochs));
+    addTerm(list, "architecture", trial.id);
     if (trial.state === "complete") {
-      term(list, "train it in full", `${data.commands.retrain}${trial.n}`, true);
-      term(list, "export it", `${data.commands.export}${trial.n}`, true);
+      addTerm(list, "retrain it", `${data.commands.retrain}${trial.n}`, true);
+      addTerm(list, "export it", `${data.commands.export}${trial.n}`, true);
     }
     const state = trial.front ? (data.single ? "the best" : "on the front") : trial.state;
     const parts = [element("h3", `Trial ${trial.n}, ${state}`), element("p", trial.summary, { class: "code" }), list];
@@ -232,14 +232,14 @@
     byId("selected").dataset.architecture = trial.id;
   }
 
-  async function picture(trial) {
+  async function showDrawing(trial) {
     const place = byId("drawing"), caption = byId("drawing-caption");
     caption.textContent = `Trial ${trial.n}: ${trial.summary}`;
     let drawings;
     try {
-      drawings = await unpacked;
+      drawings = await decompressed;
     } catch (error) {
-      place.textContent = `This browser cannot unpack the drawings (${error.message}); those of the front stand below.`;
+      place.textContent = `This browser can't decompress the drawings (${error.message}); those of the front are below.`;
       return;
     }
     if (trial.n !== chosen) return;
@@ -258,7 +258,7 @@
     for (const row of document.querySelectorAll("#all tr[aria-current]")) row.removeAttribute("aria-current");
     const row = byId(`trial-${number}`);
     if (row) row.setAttribute("aria-current", "true");
-    picture(trial);
+    showDrawing(trial);
     drawFront();
     drawCurves();
   }
@@ -281,7 +281,7 @@
   }
 
   // ---- start ------------------------------------------------------------------------------------------------------
-  function fill(id, names, taken) {
+  function fillMenu(id, names, taken) {
     for (const [name, text] of Object.entries(names)) {
       const option = element("option", text, { value: name });
       option.selected = name === taken;
@@ -291,10 +291,10 @@
 
   const drawAll = () => Promise.all([drawFront(), drawProgress("trials"), drawProgress("seconds"), drawCurves()]);
   const measures = Object.fromEntries(Object.entries(data.measures).map(([name, measure]) => [name, measure.title]));
-  fill("up", measures, data.up);
-  fill("along", measures, data.along);
-  fill("curve", data.curves, data.up in data.curves ? data.up : "val_accuracy");
-  for (const id of ["up", "along"]) byId(id).addEventListener("change", drawFront);
+  fillMenu("y-axis", measures, data.y);
+  fillMenu("x-axis", measures, data.x);
+  fillMenu("curve", data.curves, data.y in data.curves ? data.y : "val_accuracy");
+  for (const id of ["y-axis", "x-axis"]) byId(id).addEventListener("change", drawFront);
   byId("curve").addEventListener("change", drawCurves);
 
   drawAll().then(() => {
@@ -318,7 +318,7 @@
   });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
 
-  // On paper everything is light and as wide as the paper.
+  // Print in light colours and as wide as the paper.
   const ids = ["front-plot", "progress-trials", "progress-seconds", "curves-plot"];
   addEventListener("beforeprint", () => {
     document.documentElement.dataset.print = "true";

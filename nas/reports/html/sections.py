@@ -1,4 +1,4 @@
-"""The sections of the report as HTML: what can be read without a script, and the places that the script fills."""
+"""Sections of the report as HTML: tables and texts, and empty elements that the page's script fills."""
 
 from __future__ import annotations
 
@@ -6,45 +6,40 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nas.objectives.costs.macs import COST as MACS
-from nas.objectives.costs.params import COST as PARAMS
 from nas.objectives.pareto import Axis
-from nas.reports.html.facts import Circumstances, axis_text, value_text
-from nas.reports.html.figures import cost_columns, title
-from nas.reports.html.importance import METHOD, SHUFFLES, Importance
+from nas.reports.html.importance import METHOD, MIN_TRIALS, SHUFFLES, Importance
 from nas.reports.html.markup import Child, Markup, tag
-from nas.reports.trained import mean_and_spread
+from nas.reports.html.overview import ReportContext, axis_text, value_text
+from nas.reports.measures import MACS, PARAMS, cost_names, heading, title
+from nas.reports.text import SUMMARY_LEGEND, mean_text
 from nas.study.trial import Record
 
 CHOICES_SHOWN = 15
 GALLERY = 24
 
-SHOWN_COSTS = (PARAMS.name, MACS.name)
-COLUMNS = (PARAMS.column, MACS.column)
+RETRAINED_COSTS = (PARAMS, MACS)
 
 
 def section(identity: str, heading: str, *children: Child) -> Markup:
-    """A section under a heading that it can be linked by."""
+    """Return a section with a heading; `identity` is its anchor."""
     return tag("section", tag("h2", heading), *children, id=identity)
 
 
-def fact_list(facts: Sequence[tuple[str, str]]) -> Markup:
-    """Terms and their texts."""
+def term_list(facts: Sequence[tuple[str, str]]) -> Markup:
+    """Return a list of terms and their texts."""
     return tag("dl", *(tag("div", tag("dt", term), tag("dd", text)) for term, text in facts), class_="facts")
 
 
-def lede(records: Sequence[Record], axes: Sequence[Axis], figures: Mapping[str, Any]) -> str:
-    """The outcome in a sentence or two."""
+def outcome_text(records: Sequence[Record], axes: Sequence[Axis], figures: Mapping[str, Any]) -> str:
+    """Return the outcome of the search in one or two sentences."""
     complete = [record for record in records if record.values]
     if not complete:
-        return f"No trial is complete yet; {len(records)} were begun."
+        return f"No trial is complete yet; {len(records)} have started."
     *some, last = map(axis_text, axes)
     what = f"{', '.join(some)} and {last}" if some else last
     first = next(record for record in complete if record.number == figures["first"])
     values = {**first.candidate.costs, **(first.values or {})}
-    shown = [
-        f"{value_text(name, values[name])} {title(name)}" for name in (figures["up"], figures["along"])[: len(axes)]
-    ]
+    shown = [f"{value_text(name, values[name])} {title(name)}" for name in (figures["y"], figures["x"])[: len(axes)]]
     share = f"{len(figures['front'])} of {len(complete)} trained networks make up the front of {what}. "
     if len(axes) == 1:
         share = f"{len(complete)} networks were trained for {what}. "
@@ -52,17 +47,17 @@ def lede(records: Sequence[Record], axes: Sequence[Axis], figures: Mapping[str, 
 
 
 def front_section(figures: Mapping[str, Any], axes: Sequence[Axis]) -> Markup:
-    """The interactive front: the picture, what is selected, and its drawing."""
+    """Return the interactive figure of the front, the selected trial and its drawing."""
     single = len(axes) == 1
     menus = tag(
         "div",
-        tag("label", "Upright ", tag("select", id="up")),
-        tag("label", "Along ", tag("select", id="along")),
+        tag("label", "y axis ", tag("select", id="y-axis")),
+        tag("label", "x axis ", tag("select", id="x-axis")),
         class_="menus",
     )
     what = "all trials" if single else "the front"
     label = (
-        f"Scatter plot of {what}: {title(figures['up'])} over {title(figures['along'])}; the table below has the same"
+        f"Scatter plot of {what}: {title(figures['y'])} over {title(figures['x'])}; the table below has the same data"
     )
     drawing = tag("figure", tag("div", class_="sheet", id="drawing"), tag("figcaption", id="drawing-caption"))
     left = tag(
@@ -71,9 +66,9 @@ def front_section(figures: Mapping[str, Any], axes: Sequence[Axis]) -> Markup:
         tag("div", id="front-plot", class_="plot tall", role="img", aria_label=label),
         tag("div", id="selected", aria_live="polite", class_="selected"),
     )
-    note = "Click a point, or a number in the tables, and its network is drawn here."
+    note = "Click a point, or a trial's number in a table, to draw its network here."
     if len(axes) > 2:
-        note += f" The front is that of all {len(axes)} objectives: in one plane, members can seem to be dominated."
+        note += f" The front is that of all {len(axes)} objectives, so a member may look dominated in these two."
     return section(
         "front",
         "The networks" if single else "The front",
@@ -83,12 +78,15 @@ def front_section(figures: Mapping[str, Any], axes: Sequence[Axis]) -> Markup:
 
 
 def progress_section(measure: str, axes: Sequence[Axis]) -> Markup:
-    """How the search got on, over trials and over seconds of training."""
+    """Return the figures of the hypervolume, or the best value, over trials and over seconds of training."""
     if measure == "hypervolume":
-        ends = ", ".join(f"{title(axis.name)} {value_text(axis.name, axis.worst)}" for axis in axes)
-        ideal = ", ".join(f"{title(axis.name)} {value_text(axis.name, axis.best)}" for axis in axes)
-        text = f"Hypervolume: the share of the box from ({ends}) to ({ideal}) that the front dominates, "
-        text += "costs on a logarithmic scale."
+        worst = ", ".join(f"{title(axis.name)} {value_text(axis.name, axis.worst)}" for axis in axes)
+        best = ", ".join(f"{title(axis.name)} {value_text(axis.name, axis.best)}" for axis in axes)
+        logarithmic = ", ".join(title(axis.name) for axis in axes if axis.log)
+        text = (
+            f"Hypervolume: the share of the box from the reference point ({worst}) to ({best}) that the front dominates"
+        )
+        text += f", with {logarithmic} on a logarithmic scale." if logarithmic else "."
     else:
         text = f"The best {title(measure)} so far."
     plots = [
@@ -99,23 +97,25 @@ def progress_section(measure: str, axes: Sequence[Axis]) -> Markup:
 
 
 def curves_section() -> Markup:
-    """Learning curves, those of the front highlighted."""
+    """Return the figure of learning curves, with those of the front highlighted."""
     menu = tag("div", tag("label", "Show ", tag("select", id="curve")), class_="menus")
     plot = tag("div", id="curves-plot", class_="plot", role="img", aria_label="Learning curves over epochs")
     return section("curves", "Learning curves", menu, plot)
 
 
 def importance_section(found: Importance) -> Markup:
-    """Which choices matter, as a table with bars."""
+    """Return the importance of choices, as a table with bars."""
     name = title(found.axis.name)
     if not found.choices:
-        text = f"Needs at least 20 complete trials to say anything; there are {found.trials}."
-        return section("choices", "Which choices matter", tag("p", text, class_="note"))
+        text = f"Needs at least {MIN_TRIALS} complete trials, there are {found.trials}."
+        return section("choices", "Importance of choices", tag("p", text, class_="note"))
     beyond = sum(choice.share > choice.chance for choice in found.choices)
-    text = f"For {name}, from the best {found.best} of n = {found.trials} trials. {METHOD} The tick marks what chance "
-    text += f"reaches: the highest of {SHUFFLES} shuffles of the values. Of {len(found.choices)} choices {beyond} are "
-    text += f"beyond it, where about {round(len(found.choices) / (SHUFFLES + 1))} would be by chance alone."
-    head = ("choice", "part of all importance", "effect", "trials")
+    text = f"For {name}, from the best {found.best} of n = {found.trials} trials. {METHOD} The mark on a bar is "
+    text += f"what chance reaches: the highest of {SHUFFLES} shuffles of the values. Of {len(found.choices)} "
+    text += (
+        f"choices {beyond} are beyond it; about {round(len(found.choices) / (SHUFFLES + 1))} would be by chance alone."
+    )
+    head = ("choice", "share of importance", "effect", "trials")
     most = 1.02 * max(max(choice.share, choice.chance) for choice in found.choices[:CHOICES_SHOWN])
     body = []
     for choice in found.choices[:CHOICES_SHOWN]:
@@ -137,11 +137,11 @@ def importance_section(found: Importance) -> Markup:
     rest = tag("p", f"… and {left} choices of less importance.", class_="note") if left > 0 else None
     caption = f"Choices by their importance for {name}"
     table = tag("table", tag("caption", caption, class_="hidden"), _head(head), tag("tbody", *body), class_="choices")
-    return section("choices", "Which choices matter", tag("p", text, class_="note"), _scroll(table), rest)
+    return section("choices", "Importance of choices", tag("p", text, class_="note"), _scroll(table), rest)
 
 
 def gallery_section(members: Sequence[Record], drawings: Mapping[int, str], names: Sequence[str]) -> Markup | None:
-    """Drawings of the front, the cheapest first; of a long one, members at even distances."""
+    """Return drawings of the front, cheapest first, evenly spaced if there are many; None if there is no front."""
     if not members:
         return None
     step = max(1.0, (len(members) - 1) / (GALLERY - 1))
@@ -154,7 +154,11 @@ def gallery_section(members: Sequence[Record], drawings: Mapping[int, str], name
         caption = tag("figcaption", button, tag("p", numbers), tag("p", record.candidate.summary, class_="code"))
         paper = tag("div", _drawing(drawings[record.number], record), class_="sheet")
         cards.append(tag("figure", caption, paper, class_="card"))
-    note = f"{len(shown)} of the {len(members)} on the front, at even distances." if len(shown) < len(members) else None
+    note = (
+        f"{len(shown)} of the {len(members)} networks on the front, evenly spaced."
+        if len(shown) < len(members)
+        else None
+    )
     heading = "Networks of the front" if len(members) > 1 else "The best network"
     return section(
         "gallery", heading, tag("p", note, class_="note") if note else None, tag("div", *cards, class_="gallery")
@@ -162,37 +166,40 @@ def gallery_section(members: Sequence[Record], drawings: Mapping[int, str], name
 
 
 def retrained_section(results: Sequence[Mapping[str, Any]]) -> Markup | None:
-    """Networks that were trained again in full over seeds, with their accuracy on the test part; None without any."""
+    """Return the table of networks that were retrained over seeds, with their test accuracy; None if there are none."""
     if not results:
         return None
-    head = ("trial", "test accuracy", "validation accuracy", "in the search", "epochs", *COLUMNS, "network")
+    accuracies = ("test accuracy", "validation accuracy", "in the search")
+    head = ("trial", *accuracies, "epochs", *map(heading, RETRAINED_COSTS), "network")
     rows = [_retrained_row(result) for result in results]
     table = tag("table", tag("caption", "Retrained networks", class_="hidden"), _head(head), tag("tbody", *rows))
     note = "Trained again after the search, mean ± standard deviation over seeds. The search never saw the test part; "
-    note += "the accuracy in the search, of one training, is the best of many and so too high on average."
+    note += (
+        "the validation accuracy in the search was selected as the best of many and is therefore too high on average."
+    )
     return section("retrained", "Retrained networks", tag("p", note, class_="note"), _scroll(table))
 
 
 def _retrained_row(result: Mapping[str, Any]) -> Markup:
     button = tag("button", str(result["trial"]), type="button", class_="pick", data_trial=result["trial"])
-    texts = [mean_and_spread(result[name]) for name in ("test_accuracy", "val_accuracy")]
+    texts = [mean_text(result[name]) for name in ("test_accuracy", "val_accuracy")]
     texts.append(value_text("val_accuracy", result["values"].get("val_accuracy")))
     texts.append(str(result["training"]["epochs"]))
-    texts += [value_text(name, result["costs"][name]) for name in SHOWN_COSTS]
+    texts += [value_text(name, result["costs"][name]) for name in RETRAINED_COSTS]
     cells = [tag("td", text, class_="number") for text in texts]
     return tag("tr", tag("th", button, scope="row"), *cells, tag("td", result["summary"], class_="code"))
 
 
 def _drawing(svg: str, record: Record) -> Markup:
-    """A drawing, which is escaped already, as a picture with a name."""
+    """Return a drawing, which is escaped already, with a label for screen readers."""
     label = tag("svg", role="img", aria_label=f"Drawing of trial {record.number}: {record.candidate.summary}")
     return Markup(svg.replace("<svg", label.removesuffix("></svg>"), 1))
 
 
 def trials_section(records: Sequence[Record], front: Sequence[int], axes: Sequence[Axis]) -> Markup:
-    """Every trial, one a row; the page's script sorts it by a click on a heading."""
+    """Return the table of all trials, one a row; the page's script sorts it by a click on a heading."""
     values = [axis.name for axis in axes]
-    costs = [name for name in cost_columns(records) if name not in values]
+    costs = [name for name in cost_names([record.candidate.costs for record in records]) if name not in values]
     repeated = any(record.repeats for record in records)
     counts = ("trainings",) if repeated else ()
     head = ("trial", "state", *map(title, (*values, *costs)), *counts, "epochs", "seconds", "network")
@@ -204,9 +211,9 @@ def trials_section(records: Sequence[Record], front: Sequence[int], axes: Sequen
         tag("tbody", *rows),
         id="all",
     )
-    note = "Click a heading to sort. Rows of the front are marked."
+    note = f"Click a heading to sort. Rows of the front are marked. {SUMMARY_LEGEND}"
     if repeated:
-        note += " Networks that were trained several times count with their mean."
+        note += " The values of a network with several trainings are means."
     content = _scroll(table) if rows else tag("p", "There is no trial yet.", class_="note")
     return section("trials", "All trials", tag("p", note, class_="note") if rows else None, content)
 
@@ -235,24 +242,26 @@ def _head(names: Sequence[str], *, sortable: bool = False) -> Markup:
 
 
 def _scroll(table: Markup) -> Markup:
-    """A table that is wider than the page scrolls on its own, by keyboard too."""
+    """Return a table in a box that scrolls, by keyboard too, if it is wider than the page."""
     return tag("div", table, class_="scroll", tabindex=0)
 
 
 def outcome_section(records: Sequence[Record], status: Mapping[str, Any]) -> Markup:
-    """Trials by state, asks that led to none, and failures by kind."""
+    """Return counts of trials by state and of rejected asks, and failures by kind."""
     counts = [(name, f"{count:,}") for name, count in status["trials"].items()]
     rejected = _rejected_by_limit(records)
-    children: list[Child] = [fact_list(counts)]
+    children: list[Child] = [term_list(counts)]
     if rejected:
-        told = ", ".join(f"{title(name)} {count:,}" for name, count in rejected.items())
-        children.append(tag("p", f"Rejected before training, by the limit that was exceeded (as stored): {told}."))
+        counts_text = ", ".join(f"{title(name)} {count:,}" for name, count in rejected.items())
+        children.append(
+            tag("p", f"Rejected before training, by the limit that was exceeded (as stored): {counts_text}.")
+        )
     failed = [record for record in records if record.failure]
     if failed:
         children.append(_scroll(_failures(failed)))
     else:
         children.append(tag("p", "No trial failed.", class_="note"))
-    return section("outcome", "What became of the trials", *children)
+    return section("outcome", "Trials by state", *children)
 
 
 def _failures(failed: Sequence[Record]) -> Markup:
@@ -263,7 +272,7 @@ def _failures(failed: Sequence[Record]) -> Markup:
         numbers = ", ".join(str(record.number) for record in those[:20]) + (" …" if len(those) > 20 else "")
         cells = [tag("td", str(len(those)), class_="number"), tag("td", numbers), tag("td", message)]
         rows.append(tag("tr", tag("th", kind, scope="row"), *cells))
-    head = _head(("kind", "times", "trials", "last message"))
+    head = _head(("kind", "count", "trials", "last message"))
     return tag("table", tag("caption", "Failures by kind"), head, tag("tbody", *rows))
 
 
@@ -278,30 +287,35 @@ def _rejected_by_limit(records: Sequence[Record]) -> dict[str, int]:
     return dict(Counter(broken))
 
 
-def commands_section(around: Circumstances, first: int | None) -> Markup:
-    """The exact commands to go on with, and the settings in full."""
+def commands_section(context: ReportContext, first: int | None) -> Markup:
+    """Return the commands that continue from the study, and its settings in full."""
     pick = "best" if first is None else str(first)
     commands = [
-        ("Search the same again, under another name", _renamed(around)),
-        ("Go on with this search", around.search),
-        ("Train a picked network in full, over several seeds", f"nas retrain {around.reference} pick={pick}"),
-        ("Export it: weights, source, ONNX", f"nas export {around.reference} pick={pick}"),
-        ("Train and export other ones: best, knee, front, or a trial", f"nas retrain {around.reference} pick=knee"),
+        ("Repeat this search under another name", _renamed(context)),
+        ("Resume this search", context.search),
+        ("Retrain a network over several seeds", f"nas retrain {context.reference} pick={pick}"),
+        ("Export it as weights, source and ONNX", f"nas export {context.reference} pick={pick}"),
+        ("Pick another: best, knee, front or a trial's number", f"nas retrain {context.reference} pick=knee"),
     ]
-    listed = [tag("div", tag("dt", what), tag("dd", tag("code", command))) for what, command in commands if command]
-    notes = [] if around.exact else [tag("p", "The settings cannot be said in full by such a command; see below.")]
+    listed = [
+        tag("div", tag("dt", purpose), tag("dd", tag("code", command))) for purpose, command in commands if command
+    ]
+    notes = [] if context.exact else [tag("p", "These commands do not contain all settings, which are listed below.")]
     details = [
         tag("details", tag("summary", name), tag("pre", text))
-        for name, text in (("All settings (config.yaml)", around.settings), ("Environment", _lines(around.environment)))
+        for name, text in (
+            ("All settings (config.yaml)", context.settings),
+            ("Environment", _lines(context.environment)),
+        )
         if text
     ]
-    return section("commands", "Go on from here", tag("dl", *listed, class_="commands"), *notes, *details)
+    return section("commands", "Commands", tag("dl", *listed, class_="commands"), *notes, *details)
 
 
-def _renamed(around: Circumstances) -> str | None:
-    if around.search is None:
+def _renamed(context: ReportContext) -> str | None:
+    if context.search is None:
         return None
-    return around.search.replace(around.named or around.reference, "study=again", 1)
+    return context.search.replace(context.named or context.reference, "study=again", 1)
 
 
 def _lines(mapping: Mapping[str, Any], indent: str = "") -> str:

@@ -144,11 +144,12 @@ def test_a_front_that_was_trained_again_says_how_often():
 
 def test_front_as_a_table(study, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "120")
-    title, header, first, second = printed(capsys, "front", *study).rstrip().splitlines()
+    title, header, first, second, *legend = printed(capsys, "front", *study).rstrip().splitlines()
     assert title.strip() == "Front of mine"
     assert header.split() == ["trial", "val", "accuracy", "MACs", "params", "memory", "(MiB)", "network"]
     assert first.rstrip().split(maxsplit=5) == ["3", "0.7500", "2,344", "94", "0.0012", "3:8 [1:4, 5s:2→8]"]
     assert second.rstrip().endswith("3:16 ↓max [red]3:32[/red]")
+    assert legend[0].startswith("Network: the stem, then a bracket for each block.")
 
 
 def test_status_as_csv(study, capsys):

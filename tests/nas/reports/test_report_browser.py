@@ -7,30 +7,30 @@ import math
 
 import pytest
 
-from nas.reports.html import Circumstances, render
+from nas.reports.html import ReportContext, render
 from nas.study.summary import StudyReader
 
 pytestmark = pytest.mark.xdist_group("browser")  # one for all: it takes longer to start than most tests
 
 HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(2)><a href="javascript:alert(3)">x</a>'
 PLACES = """(() => {
-  const plot = document.getElementById("front-plot"), about = plot._fullLayout, box = plot.getBoundingClientRect();
+  const plot = document.getElementById("front-plot"), layout = plot._fullLayout, box = plot.getBoundingClientRect();
   const found = {};
   for (const trace of plot._fullData) {
     if (trace.hoverinfo === "skip" || !trace.customdata) continue;
-    const upright = trace.yaxis === "y2" ? about.yaxis2 : about.yaxis;
+    const axis = trace.yaxis === "y2" ? layout.yaxis2 : layout.yaxis;
     trace.customdata.forEach((number, i) => {
-      found[number] = [box.left + about.xaxis._offset + about.xaxis.d2p(trace.x[i]),
-        box.top + upright._offset + upright.d2p(trace.y[i])];
+      found[number] = [box.left + layout.xaxis._offset + layout.xaxis.d2p(trace.x[i]),
+        box.top + axis._offset + axis.d2p(trace.y[i])];
     });
   }
   return found;
 })()"""
 
 
-def written(study, folder, around):
+def written(study, folder, context):
     path = folder / "report.html"
-    path.write_bytes(render(StudyReader(study), around).encode())
+    path.write_bytes(render(StudyReader(study), context).encode())
     return path
 
 
@@ -41,7 +41,7 @@ def study(make_study):
 
 @pytest.fixture(scope="module")
 def report(study, tmp_path_factory):
-    return written(study, tmp_path_factory.mktemp("report"), Circumstances("study=invented", "nas search"))
+    return written(study, tmp_path_factory.mktemp("report"), ReportContext("study=invented", "nas search"))
 
 
 def isolated(places, wanted):
@@ -105,7 +105,7 @@ def test_the_table_sorts_and_picks(browser, report, study):
 def test_other_measures_can_be_looked_at(browser, report):
     browser.open(report)
     browser.evaluate(
-        "Object.assign(document.getElementById('along'), {value: 'params'}).dispatchEvent(new Event('change'))"
+        "Object.assign(document.getElementById('x-axis'), {value: 'params'}).dispatchEvent(new Event('change'))"
     )
     assert browser.evaluate("document.getElementById('front-plot')._fullLayout.xaxis.title.text") == "parameters"
     browser.evaluate(
@@ -127,8 +127,8 @@ def test_it_is_no_wider_than_the_window(browser, report, width, dark):
 def test_nothing_in_a_study_runs(browser, make_study, tmp_path):
     name = HOSTILE.replace("/", "∕")
     study = make_study(name=name, message=HOSTILE)
-    around = Circumstances(f"study={HOSTILE}", HOSTILE, False, {}, HOSTILE, {"processor": HOSTILE, "cores": HOSTILE})
-    path = written(study, tmp_path, around)
+    context = ReportContext(f"study={HOSTILE}", HOSTILE, False, {}, HOSTILE, {"processor": HOSTILE, "cores": HOSTILE})
+    path = written(study, tmp_path, context)
     browser.open(path)
     click_on(browser, "4", "document.querySelector('#selected .failure')")
     browser.evaluate("new Promise((done) => setTimeout(done, 300))")
@@ -142,13 +142,13 @@ def test_nothing_in_a_study_runs(browser, make_study, tmp_path):
 
 @pytest.mark.parametrize("objectives", [("val_accuracy",), ("val_accuracy", "macs", "params"), ("macs",)])
 def test_other_numbers_of_objectives_are_drawn(browser, make_study, tmp_path, objectives):
-    path = written(make_study(objectives=objectives, trials=7), tmp_path, Circumstances("study=invented"))
+    path = written(make_study(objectives=objectives, trials=7), tmp_path, ReportContext("study=invented"))
     browser.open(path)
     assert browser.errors == []
     assert browser.evaluate("document.querySelectorAll('#front-plot .point').length") >= 6
 
 
 def test_an_empty_study_opens(browser, make_study, tmp_path):
-    path = written(make_study(trials=0), tmp_path, Circumstances("study=invented"))
+    path = written(make_study(trials=0), tmp_path, ReportContext("study=invented"))
     browser.open(path)
     assert browser.errors == []

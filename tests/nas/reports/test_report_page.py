@@ -11,12 +11,12 @@ from html.parser import HTMLParser
 
 import pytest
 
-from nas.reports.html import Circumstances, render
+from nas.reports.html import ReportContext, render
 from nas.study.summary import StudyReader
 from nas.study.training_state import TrainingState
 
 HOSTILE = "<script>alert(1)</script>"
-AROUND = Circumstances("study=invented", "nas search study=invented seed=3", True, {"seed": 3}, "seed: 3\n", {})
+CONTEXT = ReportContext("study=invented", "nas search study=invented seed=3", True, {"seed": 3}, "seed: 3\n", {})
 
 
 class Page(HTMLParser):
@@ -53,10 +53,10 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def report(make_study):
-    def make(around=AROUND, **how):
+    def make(context=CONTEXT, **how):
         study = make_study(**how)
         reader = StudyReader(study)
-        html = render(reader, around)
+        html = render(reader, context)
         page = Page(html)
         return reader, html, page, json.loads(page.block("data"))
 
@@ -140,8 +140,10 @@ def test_the_policy_allows_the_scripts_that_are_there_and_no_other(usual):
 
 
 def test_hostile_names_stay_text(report):
-    around = Circumstances(f"study={HOSTILE}", f"nas search study={HOSTILE}", True, {}, HOSTILE, {"processor": HOSTILE})
-    _, html, page, data = report(around, name="x<script>alert(1)<", trials=12, message=f"{HOSTILE} --> <!-- \u2028")
+    context = ReportContext(
+        f"study={HOSTILE}", f"nas search study={HOSTILE}", True, {}, HOSTILE, {"processor": HOSTILE}
+    )
+    _, html, page, data = report(context, name="x<script>alert(1)<", trials=12, message=f"{HOSTILE} --> <!-- \u2028")
     assert len([tag for tag, _ in page.tags if tag == "script"]) == 4
     assert not [attrs for _, attrs in page.tags if any(name.startswith("on") for name in attrs)]
     assert data["study"] == "x<script>alert(1)<"
@@ -157,7 +159,7 @@ def test_one_objective_is_told_by_its_best_value(report):
     reader, _, page, data = report(objectives=("val_accuracy",), trials=12)
     best = max(record.values["val_accuracy"] for record in reader.records if record.values)
     assert data["single"]
-    assert (data["along"], data["up"]) == ("macs", "val_accuracy")
+    assert (data["x"], data["y"]) == ("macs", "val_accuracy")
     assert data["progress"]["measure"] == "val_accuracy"
     assert data["progress"]["values"][-1] == best
     assert len(data["front"]) == 1
@@ -173,13 +175,13 @@ def test_three_objectives(report):
 
 def test_costs_alone_are_shown_over_each_other(report):
     _, _, _, data = report(objectives=("macs", "params"), trials=6)
-    assert (data["along"], data["up"]) == ("params", "macs")
+    assert (data["x"], data["y"]) == ("params", "macs")
 
 
 def test_an_empty_study(report):
     _, _, page, data = report(trials=0)
     text = " ".join(page.text)
-    assert "No trial is complete yet; 0 were begun." in text
+    assert "No trial is complete yet; 0 have started." in text
     assert data["trials"] == []
     assert "nas search study=invented seed=3" in text
 
@@ -192,7 +194,7 @@ def test_a_study_whose_first_trial_runs(report):
 
 
 def test_without_anything_beside_it(report):
-    _, _, page, _ = report(Circumstances("study=invented"), trials=3)
+    _, _, page, _ = report(ReportContext("study=invented"), trials=3)
     assert "nas export study=invented pick=knee" not in page.text
     assert "nas retrain study=invented pick=knee" in page.text
 
@@ -201,7 +203,7 @@ def test_a_number_that_is_none_is_no_number(make_study):
     study = make_study(trials=2)
     curve = study.records()[0].curve
     study.note(1, (*curve[:1], type(curve[0])(2, float("nan"), float("inf"), 0.1, 0.1, 0.5)), TrainingState(attempt=1))
-    html = render(StudyReader(study), AROUND)
+    html = render(StudyReader(study), CONTEXT)
     data = json.loads(Page(html).block("data"))
     assert data["trials"][1]["curve"]["val_loss"][1] is None
     assert data["trials"][1]["values"]["train_loss"] is None

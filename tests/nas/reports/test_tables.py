@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from nas.reports.tables import duration, front_columns, number, size_text
+from nas.reports.tables import front_columns
+from nas.reports.text import duration_text, number_text, size_text
 
 
 @pytest.mark.parametrize(
@@ -12,14 +13,14 @@ from nas.reports.tables import duration, front_columns, number, size_text
     [(0, "0"), (1234567, "1,234,567"), (0.91234, "0.9123"), (12.5, "12.50"), (2344.0, "2,344"), (1e9, "1,000,000,000")],
 )
 def test_numbers(value, text):
-    assert number(value) == text
+    assert number_text(value) == text
 
 
 @pytest.mark.parametrize(
     ("seconds", "text"), [(0.04, "0.0 s"), (42.31, "42.3 s"), (61, "1 min 1 s"), (3725.4, "1 h 2 min 5 s")]
 )
 def test_durations(seconds, text):
-    assert duration(seconds) == text
+    assert duration_text(seconds) == text
 
 
 @pytest.mark.parametrize(

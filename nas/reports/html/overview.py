@@ -1,4 +1,4 @@
-"""What was searched on what, in words: the facts at the head of the report and the circumstances at its end."""
+"""Overview at the head of the report: data, space, objectives, settings and machine, as text."""
 
 from __future__ import annotations
 
@@ -7,26 +7,25 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nas.objectives.pareto import Axis
-from nas.reports.html.figures import SHARES, title
-from nas.reports.tables import duration, size_text
-from nas.reports.tables import number as plain_number
+from nas.reports.measures import SHARES, axis_title, title
+from nas.reports.text import duration_text, number_text, size_text
 from search_space.graph import Shape
 from search_space.space import parse_space
 
 
 @dataclass(frozen=True)
-class Circumstances:
-    """What stands beside a study, and the commands that go on from it.
+class ReportContext:
+    """Facts that a report takes from outside the study: settings, machine, retraining results and commands.
 
     Attributes:
-        reference: the words that name the study on a command line, quoted for a shell: `study=mine`.
-        search: the command that searched it, quoted for a shell; None where the settings are not known.
+        reference: overrides that name the study in a command, quoted for a shell, such as `study=mine`.
+        search: command that searched it, quoted for a shell; None if the settings are not known.
         exact: whether that command composes to the stored settings.
-        config: the settings of the latest search of it; empty where they are not known.
-        settings: the same as text, as they stand in its folder.
-        environment: machine and versions of the latest search of it; empty where they are not known.
-        retrained: the results of networks that were trained again after the search, as `nas retrain` writes them.
-        named: the first of the words of `reference`, which says the name; empty where it is the only one.
+        config: settings of its latest search; empty if not known.
+        settings: the same settings as YAML text.
+        environment: machine and versions of its latest search; empty if not known.
+        retrained: results of retrained networks, as `nas retrain` writes them.
+        named: the override `study=…` in `reference`; empty if there is no other.
     """
 
     reference: str
@@ -40,7 +39,7 @@ class Circumstances:
 
 
 def value_text(name: str, value: float | None) -> str:
-    """A measure as a person reads it: a share in percent.
+    """Return a measure as text, an accuracy in percent.
 
     >>> value_text("val_accuracy", 0.91234), value_text("macs", 174000.0), value_text("memory_mib", None)
     ('91.2 %', '174,000', '–')
@@ -49,37 +48,45 @@ def value_text(name: str, value: float | None) -> str:
         return "–"
     if name in SHARES:
         return f"{100 * value:.1f} %"
-    return plain_number(int(value) if float(value).is_integer() else value)
+    return number_text(int(value) if float(value).is_integer() else value)
 
 
 def axis_text(axis: Axis) -> str:
-    """An objective and which way it goes.
+    """Return the title of an objective and an arrow in its direction.
 
     >>> axis_text(Axis("macs", "minimize", True, 1e3, 1e6))
     'MACs ↓'
     """
-    return f"{title(axis.name)} {'↑' if axis.direction == 'maximize' else '↓'}"
+    return f"{axis_title(axis)} {'↑' if axis.direction == 'maximize' else '↓'}"
 
 
-def facts(
+def overview(
     fingerprint: Mapping[str, Any],
     axes: Sequence[Axis],
     limits: Mapping[str, float],
     status: Mapping[str, Any],
-    around: Circumstances,
+    context: ReportContext,
 ) -> Iterator[tuple[str, str]]:
-    """Term and text of what was searched on what."""
+    """Yield the terms of the overview with their texts.
+
+    Args:
+        fingerprint: fingerprint of the study.
+        axes: its objectives.
+        limits: limits of its latest trial, by cost.
+        status: its status document.
+        context: settings and machine.
+    """
     yield "Data", _data(fingerprint)
     yield "Space", _space(fingerprint["space"])
     yield "Objectives", ", ".join(map(axis_text, axes))
-    yield "Limits", _limits(limits, around.config) or "none"
+    yield "Limits", _limits(limits, context.config) or "none"
     yield "Training", _recipe(fingerprint["training"])
-    if "sampler" in around.config:
-        yield "Sampler", f"{around.config['sampler']['name']}, seed {around.config['seed']}"
+    if "sampler" in context.config:
+        yield "Sampler", f"{context.config['sampler']['name']}, seed {context.config['seed']}"
     yield "Budget", _budget(status.get("budget") or {})
-    spent = f"{duration(status['clock_seconds'])} by the clock, {duration(status['seconds'])} of training"
-    yield "Spent", spent
-    machine = _machine(around.environment)
+    time = f"{duration_text(status['clock_seconds'])} by the clock, {duration_text(status['seconds'])} of training"
+    yield "Time", time
+    machine = _machine(context.environment)
     if machine:
         yield "Machine", machine
 
@@ -87,14 +94,14 @@ def facts(
 def _data(fingerprint: Mapping[str, Any]) -> str:
     data, space = fingerprint["data"], fingerprint["space"]
     channels, height, width = space["input"]
-    words = [
+    parts = [
         f"{data.get('name') or data.get('source')}: {space['classes']} classes, {channels}×{height}×{width} images"
     ]
     if data.get("train_fraction", 1.0) < 1:
-        words.append(f"{data['train_fraction']:.0%} of the training part")
+        parts.append(f"{data['train_fraction']:.0%} of the training part")
     if "val_fraction" in data:
-        words.append(f"{data['val_fraction']:.1%} held out for validation (split seed {data.get('split_seed', 0)})")
-    return ", ".join(words)
+        parts.append(f"{data['val_fraction']:.1%} held out for validation (split seed {data.get('split_seed', 0)})")
+    return ", ".join(parts)
 
 
 def _space(space: Mapping[str, Any]) -> str:
@@ -104,24 +111,24 @@ def _space(space: Mapping[str, Any]) -> str:
 
 
 def _limits(limits: Mapping[str, float], config: Mapping[str, Any]) -> str:
-    """The limits that trials were held to; those of the settings where there is no trial yet."""
+    """Return the limits of the latest trial, or those of the settings if there is no trial."""
     asked = {limit.removeprefix("max_"): value for limit, value in config.get("limits", {}).items()}
     held = limits or {name: limit for name, limit in asked.items() if limit is not None}
     return ", ".join(f"{title(name)} ≤ {value_text(name, limit)}" for name, limit in held.items())
 
 
 def _recipe(recipe: Mapping[str, Any]) -> str:
-    words = [f"{recipe[key]} {unit}" for key, unit in (("epochs", "epochs"),) if key in recipe]
+    parts = [f"{recipe[key]} {unit}" for key, unit in (("epochs", "epochs"),) if key in recipe]
     if "optimizer" in recipe:
-        words.append(f"{recipe['optimizer']} at {recipe.get('learning_rate')}, {recipe.get('schedule')}")
+        parts.append(f"{recipe['optimizer']} at {recipe.get('learning_rate')}, {recipe.get('schedule')}")
     if "batch_size" in recipe:
-        words.append(f"batches of {recipe['batch_size']}")
-    return ", ".join(words)
+        parts.append(f"batches of {recipe['batch_size']}")
+    return ", ".join(parts)
 
 
 def _budget(budget: Mapping[str, Any]) -> str:
-    words = [f"{budget[key]:,} {key}" for key in ("trials", "minutes", "trainings") if budget.get(key) is not None]
-    return ", ".join(words) or "not known"
+    parts = [f"{budget[key]:,} {key}" for key in ("trials", "minutes", "trainings") if budget.get(key) is not None]
+    return ", ".join(parts) or "unknown"
 
 
 def _machine(environment: Mapping[str, Any]) -> str:

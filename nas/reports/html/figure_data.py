@@ -1,0 +1,141 @@
+"""Data of the report's figures, as JSON values: trials, limits and progress. The page's script draws them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from nas.objectives.pareto import Axis, hypervolume, losses
+from nas.reports.measures import CURVES, MACS, SHARES, axis_title, cost_names, title
+from nas.study.summary import front_records
+from nas.study.trial import Record, State
+
+
+def shown_axes(axes: Sequence[Axis], costs: Sequence[str]) -> tuple[str, str]:
+    """Return the measures on the x and y axes: the first objective that is minimised, and the first that is no cost.
+
+    A study of one objective is shown over MACs; a study of costs alone over its first two, or over the trials.
+
+    Args:
+        axes: the objectives.
+        costs: names of all costs.
+    """
+    names = [axis.name for axis in axes]
+    y = next((name for name in names if name not in costs), names[0])
+    x = next((axis.name for axis in axes if axis.direction == "minimize" and axis.name != y), None)
+    return x or (MACS if y not in costs else "trial"), y
+
+
+def figures_document(records: Sequence[Record], axes: Sequence[Axis]) -> dict[str, Any]:
+    """Return the data of all figures of the page, as JSON values."""
+    front = [record.number for record in front_records(records, axes)]
+    costs = cost_names([record.candidate.costs for record in records])
+    x, y = shown_axes(axes, costs)
+    return {
+        "axes": [axis.to_json() | {"title": axis_title(axis)} for axis in axes],
+        "x": x,
+        "y": y,
+        "measures": _measures(costs, axes),
+        "curves": {name: title(name) for name in CURVES},
+        "trials": [_trial(record, record.number in front) for record in records],
+        "front": front,
+        "limits": limits_of(records),
+        "progress": progress(records, axes),
+        "first": _first(records, front, axes, y),
+    }
+
+
+def limits_of(records: Sequence[Record]) -> dict[str, float]:
+    """Return the limits of the latest trial by cost: each is the trial's cost minus its constraint value."""
+    if not records:
+        return {}
+    candidate = records[-1].candidate
+    exceeded = {name.removeprefix("max_"): excess for name, excess in candidate.constraints.items()}
+    return {
+        cost: _rounded(candidate.costs[cost] - excess) for cost, excess in exceeded.items() if cost in candidate.costs
+    }
+
+
+def progress(records: Sequence[Record], axes: Sequence[Axis]) -> dict[str, Any]:
+    """Return the hypervolume, or the best value of a single objective, after every ended trial.
+
+    Returns:
+        `measure` (`hypervolume` or the objective's name) and lists of equal length: number of ended `trials`, `seconds`
+        of training until then, and `values`, None before the first complete trial.
+    """
+    ended = [record for record in records if record.state != State.RUNNING]
+    ended.sort(key=lambda record: (record.training.clock or 0.0, record.number))
+    known: list[Mapping[str, float]] = []
+    seconds, spent = 0.0, []
+    values: list[float | None] = []
+    for record in ended:
+        seconds += record.spent
+        spent.append(round(seconds, 3))
+        if record.values is not None:
+            known.append(record.values)
+        values.append(_value_so_far(known, axes) if record.values is not None or not values else values[-1])
+    measure = "hypervolume" if len(axes) > 1 else axes[0].name
+    return {"measure": measure, "trials": list(range(1, len(ended) + 1)), "seconds": spent, "values": values}
+
+
+def _value_so_far(known: Sequence[Mapping[str, float]], axes: Sequence[Axis]) -> float | None:
+    if not known:
+        return None
+    if len(axes) > 1:
+        return round(hypervolume(losses(axes, known)), 6)
+    values = [value[axes[0].name] for value in known]
+    return max(values) if axes[0].direction == "maximize" else min(values)
+
+
+def _measures(costs: Sequence[str], axes: Sequence[Axis]) -> dict[str, Any]:
+    """Return the measures that an axis can show: objectives, then costs, results of training and the trial's number."""
+    logarithmic = {axis.name: axis.log for axis in axes}
+    titles = {axis.name: axis_title(axis) for axis in axes}
+    names = dict.fromkeys([*logarithmic, *costs, *CURVES[:3], "seconds", "trial"])
+    return {
+        name: {
+            "title": titles.get(name, title(name)),
+            "log": logarithmic.get(name, name in costs),
+            "share": name in SHARES,
+        }
+        for name in names
+    }
+
+
+def _trial(record: Record, on_front: bool) -> dict[str, Any]:
+    values: dict[str, Any] = {"trial": record.number, "seconds": round(record.spent, 3)}
+    if record.curve:
+        last = record.curve[-1]
+        values |= {name: _number(getattr(last, name)) for name in CURVES}
+    values |= dict(record.candidate.costs) | dict(record.values or {})
+    return {
+        "n": record.number,
+        "id": record.candidate.id,
+        "state": str(record.state),
+        "front": on_front,
+        "summary": record.candidate.summary,
+        "values": values,
+        "epochs": len(record.curve),
+        "curve": {name: [_number(getattr(row, name)) for row in record.curve] for name in CURVES},
+        "failure": f"{record.failure.kind}: {record.failure.message}" if record.failure else None,
+    }
+
+
+def _first(records: Sequence[Record], front: Sequence[int], axes: Sequence[Axis], y: str) -> int | None:
+    """Return the trial that the page shows first: the member of the front that is best on the y axis."""
+    axis = next(axis for axis in axes if axis.name == y)
+    members = [record for record in records if record.number in front and record.values]
+    best = min(members, key=lambda record: axis.loss((record.values or {})[y]), default=None)
+    return best.number if best else next((record.number for record in records), None)
+
+
+def _number(value: float) -> float | None:
+    """Return a number with 6 significant digits, enough for a figure; None if it is not finite, which JSON lacks."""
+    return float(f"{value:.6g}") if math.isfinite(value) else None
+
+
+def _rounded(value: float) -> float:
+    """Return a difference with 12 significant digits, without the rounding error of the subtraction."""
+    result = float(f"{value:.12g}")
+    return int(result) if result.is_integer() else result
