@@ -30,7 +30,7 @@ from rich.console import Console
 from rich.table import Table
 
 from nas.cli.app.compose import compose
-from nas.config.specs import STORAGES
+from nas.config.storage import STORAGES
 from nas.fidelity.full import Full
 from nas.jobs import Epoch, Job, Outcome
 from nas.objectives.examination import Gate

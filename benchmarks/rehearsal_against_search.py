@@ -27,7 +27,7 @@ from rich.table import Table as Printed
 
 from nas.cli import main as nas
 from nas.cli.app.compose import compose
-from nas.config.specs import Budget
+from nas.config.budget import Budget
 from nas.study.study import open_study
 from nas.study.trial import Record
 from nas.tabular.simulation.simulate import simulate

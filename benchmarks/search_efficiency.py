@@ -25,7 +25,7 @@ from typing import Any
 from platformdirs import user_cache_path
 
 from nas.cli.app.compose import compose
-from nas.config.specs import Budget
+from nas.config.budget import Budget
 from nas.objectives.limits import Limits
 from nas.reports.rehearsals import Band, bounded_text, draw_rehearsals, interval_text
 from nas.search.build import environment

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import final
 
-from nas.config.specs import check_limits
+from nas.config.checks import check_limits
 from nas.objectives.costs import Costs, built_in_costs
 from search_space.choices import RandomChooser
 from search_space.lowering import summary

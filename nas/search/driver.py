@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from nas.config.specs import Budget
+from nas.config.budget import Budget
 from nas.fidelity.policy import Inheriting, Policy, Prune, RepeatTraining, Start, Thaw
 from nas.jobs import Curve, EndReason, Epoch, Executor, Failure, Handle, Job, Outcome, Parent
 from nas.jobs.clock import Clock, WallClock

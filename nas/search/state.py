@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from nas.config.specs import Budget
+from nas.config.budget import Budget
 from nas.fidelity.policy import Standing
 from nas.jobs import Curve, EndReason, Failure, curve_seconds, repeat_folder
 from nas.jobs.clock import Clock

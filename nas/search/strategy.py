@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Protocol
 
+from nas.config.budget import Budget
 from nas.config.fidelity import FidelitySpec
 from nas.config.objective import Objective
 from nas.config.sampler import SamplerSpec
-from nas.config.specs import Budget
 from nas.fidelity.factory import Horizon, policy_of
 from nas.fidelity.policy import Policy
 from nas.objectives.examination import Gate

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nas.config.specs import PICKS, check_pick
+from nas.config.checks import PICKS, check_pick
 from nas.objectives.limits import Limits
 from nas.objectives.pareto import Axis, losses
 from nas.study.summary import front_records

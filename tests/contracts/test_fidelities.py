@@ -9,8 +9,8 @@ import pytest
 from engine import AXES, DIED, EPOCHS, OBJECTIVES, TINY, TWO, FakeExecutor, Setting, counts, failing, snapshot, told
 
 from nas.cli.app.compose import compose, conf_dir
+from nas.config.budget import Budget
 from nas.config.fidelity import FidelitySpec
-from nas.config.specs import Budget
 from nas.fidelity.factory import Horizon, policy_of
 from nas.fidelity.policy import Policy
 from nas.objectives.values import objective_values

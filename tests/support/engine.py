@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from nas.cli.app.compose import compose
+from nas.config.budget import Budget
 from nas.config.objective import Objective
 from nas.config.sampler import SamplerSpec
-from nas.config.specs import Budget
 from nas.fidelity.full import Full
 from nas.fidelity.policy import Policy
 from nas.jobs import Curve, Epoch, Failure, Job, Outcome

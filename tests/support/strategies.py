@@ -8,10 +8,10 @@ from functools import cache
 from typing import Any
 
 from nas.cli.app.compose import compose
+from nas.config.budget import Budget
 from nas.config.fidelity import FidelitySpec
 from nas.config.objective import Objective
 from nas.config.sampler import SamplerSpec
-from nas.config.specs import Budget
 from nas.objectives.limits import Limits
 
 

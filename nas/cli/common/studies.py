@@ -12,7 +12,7 @@ from nas.cli.app.compose import read_yaml
 from nas.study.summary import open_for_reading
 
 if TYPE_CHECKING:
-    from nas.config.specs import StorageSpec
+    from nas.config.storage import StorageSpec
     from nas.study.study import Study
     from nas.study.summary import StudyReader
 

@@ -6,8 +6,8 @@ import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from nas.config.checks import check_limits, check_pick
 from nas.config.commands.study import ReadConfig
-from nas.config.specs import check_limits, check_pick
 from nas.config.training import Recipe
 from nas.config.workers import WorkersSpec
 

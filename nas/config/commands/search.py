@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from nas.config.budget import Budget
+from nas.config.checks import check_format, check_limits
 from nas.config.data import DataSpec
 from nas.config.fidelity import FidelitySpec
 from nas.config.objective import Objective
 from nas.config.sampler import SamplerSpec
-from nas.config.specs import Budget, StorageSpec, check_format, check_limits
+from nas.config.storage import StorageSpec
 from nas.config.tracking import TrackingSpec
 from nas.config.training import Recipe
 from nas.config.workers import WorkersSpec

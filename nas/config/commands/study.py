@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nas.config.specs import StorageSpec, check_format, check_positive
+from nas.config.checks import check_format, check_positive
+from nas.config.storage import StorageSpec
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nas.config.specs import check_positive
+from nas.config.checks import check_positive
 
 
 @dataclass(frozen=True)

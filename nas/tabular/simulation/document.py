@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from nas.config.specs import Budget
+from nas.config.budget import Budget
 from nas.objectives.costs.macs import COST as MACS
 from nas.study.trial import State
 from nas.tabular.simulation.intervals import Estimate, estimate

@@ -8,7 +8,7 @@ import pytest
 
 from nas.cli.common.studies import existing_study, study_folder, study_overrides
 from nas.config.commands import StopConfig
-from nas.config.specs import StorageSpec
+from nas.config.storage import StorageSpec
 
 
 def test_a_name_is_a_folder_under_outputs(tmp_path):

@@ -13,9 +13,9 @@ import yaml
 
 import nas.cli.app.compose
 from nas.cli.app.compose import compose, conf_dir, convert, schema
+from nas.config.budget import Budget
 from nas.config.commands import ROOTS, DescribeConfig, SearchConfig
 from nas.config.objective import Objective
-from nas.config.specs import Budget
 from nas.objectives.limits import Limits
 
 CONF = conf_dir()

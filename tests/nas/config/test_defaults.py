@@ -13,9 +13,10 @@ import yaml
 from nas.cli.app.compose import compose, conf_dir
 from nas.cli.app.keys import is_group
 from nas.config.commands import ROOTS, SearchConfig
+from nas.objectives.costs import built_in_costs
 
 CONF = conf_dir()
-GROUPS = ("data", "limits", "training", "budget", "workers", "storage", "tracking")
+GROUPS = ("data", "training", "budget", "workers", "storage", "tracking")
 DIFFERENT = {"data": {"crop_padding"}}
 """Fields in which the default option differs from the class, as a comment there says."""
 
@@ -66,6 +67,10 @@ def test_a_command_names_its_own_fields_with_their_defaults(command: str) -> Non
     own = {name: value for name, value in class_defaults(root).items() if name not in groups}
     found = {name: value for name, value in written(CONF / f"{command}.yaml").items() if name not in groups}
     assert found == {name: list(value) if isinstance(value, tuple) else value for name, value in own.items()}
+
+
+def test_the_default_option_of_limits_names_every_cost_of_ours() -> None:
+    assert written(CONF / "limits" / "none.yaml") == {f"max_{name}": None for name in built_in_costs().names}
 
 
 def test_a_long_retraining_leaves_nothing_to_the_study() -> None:

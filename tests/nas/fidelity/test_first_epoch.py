@@ -11,8 +11,8 @@ import pytest
 from engine import AXES, EPOCHS, OBJECTIVES, TINY, TWO, FakeExecutor, Setting, counts, curve, told
 from engine import candidate as made
 
+from nas.config.budget import Budget
 from nas.config.fidelity import FidelitySpec
-from nas.config.specs import Budget
 from nas.fidelity.factory import Horizon, policy_of
 from nas.fidelity.first_epoch import FirstEpoch
 from nas.fidelity.policy import Decision, Prune, Standing, Start, Thaw

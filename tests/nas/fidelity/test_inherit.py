@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from engine import EPOCHS, FakeExecutor, Setting, candidate, counts, curve, failing, snapshot, told
 
-from nas.config.specs import Budget
+from nas.config.budget import Budget
 from nas.fidelity.full import Full
 from nas.fidelity.inherit import Inherit, count_differences
 from nas.jobs import Failure, Job, Parent

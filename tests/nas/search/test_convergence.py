@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from engine import AXES, SMALL, TWO, Setting, candidate, counts, curve
 
-from nas.config.specs import Budget
+from nas.config.budget import Budget
 from nas.search.convergence import gain_an_hour
 from nas.study.training_state import TrainingState
 from nas.study.trial import Record

@@ -8,7 +8,7 @@ from typing import Any
 
 from engine import FakeExecutor, Setting, counts
 
-from nas.config.specs import Budget
+from nas.config.budget import Budget
 from nas.study.study import open_study
 
 

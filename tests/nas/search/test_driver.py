@@ -21,7 +21,7 @@ from engine import (
     told,
 )
 
-from nas.config.specs import Budget
+from nas.config.budget import Budget
 from nas.jobs import Failure, Job
 from nas.objectives.limits import Limits
 from nas.search.driver import MAX_FAILURES_IN_A_ROW, SearchStoppedError

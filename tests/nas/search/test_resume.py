@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from engine import EPOCHS, SAMPLERS, SMALL, TINY, FakeExecutor, Setting, Watcher, counts, failing, snapshot, told
 
-from nas.config.specs import Budget
+from nas.config.budget import Budget
 from nas.jobs import Failure, Job
 from nas.objectives.limits import Limits
 from nas.search.driver import Search

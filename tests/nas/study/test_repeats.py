@@ -29,8 +29,8 @@ from engine import (
     told,
 )
 
+from nas.config.budget import Budget
 from nas.config.fidelity import FidelitySpec
-from nas.config.specs import Budget
 from nas.fidelity.factory import Horizon, policy_of
 from nas.fidelity.policy import Policy, RepeatTraining, Standing, Start
 from nas.jobs import Failure, Job, repeat_folder

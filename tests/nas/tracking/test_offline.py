@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from engine import FakeExecutor, Setting
 
-from nas.config.specs import Budget
+from nas.config.budget import Budget
 from nas.config.tracking import TrackingSpec
 from nas.jobs import Failure, Job
 from nas.objectives.limits import Limits
@@ -193,7 +193,7 @@ import os, signal, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from engine import FakeExecutor, Setting
-from nas.config.specs import Budget
+from nas.config.budget import Budget
 from nas.config.tracking import TrackingSpec
 from nas.tracking.wandb.tracker import WandbTracker
 

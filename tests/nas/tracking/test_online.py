@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from engine import FakeExecutor, Setting
 
-from nas.config.specs import Budget
+from nas.config.budget import Budget
 from nas.config.tracking import TrackingSpec
 from nas.study.study import open_study
 from nas.tracking.tracker import open_tracker

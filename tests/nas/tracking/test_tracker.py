@@ -10,7 +10,7 @@ import pytest
 from engine import Setting
 
 from nas.cli.app.compose import compose
-from nas.config.specs import Budget
+from nas.config.budget import Budget
 from nas.config.tracking import TrackingSpec
 from nas.search.build import prepare
 from nas.tracking.tracker import TRACKER, check_tracker, open_tracker

@@ -19,7 +19,7 @@ import pytest
 from engine import FakeExecutor, Setting, candidate, fingerprint, told
 from postgres_server import Database
 
-from nas.config.specs import Budget
+from nas.config.budget import Budget
 from nas.search.driver import Search
 from nas.study.storage import postgres as postgres_module
 from nas.study.storage.errors import StorageError, StudyLockedError

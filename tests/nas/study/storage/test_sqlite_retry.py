@@ -14,7 +14,7 @@ import pytest
 from engine import FakeExecutor, FakeHandle, Setting, candidate, fingerprint, told
 from optuna.exceptions import StorageInternalError
 
-from nas.config.specs import Budget
+from nas.config.budget import Budget
 from nas.jobs import Outcome
 from nas.jobs.failures import disk_failure
 from nas.study.storage import sqlite as sqlite_module

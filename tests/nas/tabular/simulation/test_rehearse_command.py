@@ -15,7 +15,7 @@ from strategies import strategy
 from synthetic_tables import synthetic_table
 
 from nas.cli import main
-from nas.config.specs import Budget
+from nas.config.budget import Budget
 from nas.tabular.simulation import cache, pool
 from nas.tabular.simulation.cache import TraceCache
 from nas.tabular.simulation.document import horizon_of

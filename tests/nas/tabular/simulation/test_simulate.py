@@ -9,7 +9,7 @@ import pytest
 from strategies import SearchStrategy, strategy
 from synthetic_tables import synthetic_table
 
-from nas.config.specs import Budget
+from nas.config.budget import Budget
 from nas.objectives.limits import Limits
 from nas.tabular.simulation.scores import score
 from nas.tabular.simulation.simulate import simulate

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from nas.config.budget import Budget
 from nas.config.fidelity import FidelitySpec
 from nas.config.objective import Objective
 from nas.config.sampler import SamplerSpec
-from nas.config.specs import Budget, StorageSpec
+from nas.config.storage import StorageSpec
 from nas.config.workers import WorkersSpec
 from nas.objectives.limits import Limits
 
@@ -43,7 +44,10 @@ def test_only_limits_that_are_set_are_exceeded_or_met():
     [
         (lambda: StorageSpec("cloud"), "storage.kind must be one of sqlite, postgres, got 'cloud'"),
         (lambda: FidelitySpec("a half"), "fidelity.name must be the name of a module, or a dotted path, got 'a half'"),
-        (lambda: WorkersSpec("moon"), "workers.name must be one of local, ray, got 'moon'"),
+        (
+            lambda: WorkersSpec("moon"),
+            "workers.name must be one of local, ray, or a dotted path such as my_module.make, got 'moon'",
+        ),
         (lambda: WorkersSpec(slots=0), "workers.slots must be auto or at least 1, got 0"),
         (lambda: WorkersSpec(threads_per_slot=0), "workers.threads_per_slot must be at least 1, got 0"),
         (lambda: WorkersSpec(retries=-1), "workers.retries must be at least 0, got -1"),
