@@ -1,8 +1,8 @@
-"""The Pareto front of a set of points, and how much of the objective space it covers.
+"""Pareto front and hypervolume of a set of points.
 
-Every objective is an axis with two fixed ends. A value becomes a *loss* on its axis: 0 at the best end, 1 at the
-worst, on a logarithmic scale where the axis says so. Fronts and hypervolumes are computed on losses, all minimised,
-so the hypervolume of a study lies in [0, 1] and does not depend on units.
+Every objective is an axis with two fixed ends. A value becomes a *loss* on its axis: 0 at the best end, 1 at the worst,
+on a logarithmic scale if the axis is logarithmic. Fronts and hypervolumes are computed on losses, all minimised, so the
+hypervolume of a study lies in [0, 1] and does not depend on units. The reference point is 1 on every axis.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Axis:
         direction: `maximize` or `minimize`.
         log: whether the axis is logarithmic.
         best: value of loss 0; for costs the least that the space can cost.
-        worst: value of loss 1, the hypervolume's reference; a point beyond it covers nothing.
+        worst: value of loss 1, the reference point of the hypervolume; a point beyond it adds none.
         unit: its unit in reports, empty for none.
     """
 
@@ -55,11 +55,11 @@ class Axis:
             )
 
     def scaled(self, value: float) -> float:
-        """The value on the axis' own scale: its logarithm to base 10 where the axis is logarithmic."""
+        """Return the value on the axis' scale: its logarithm to base 10 if the axis is logarithmic."""
         return math.log10(max(value, sys.float_info.min)) if self.log else value
 
     def loss(self, value: float) -> float:
-        """0 at the best end, 1 at the worst, beyond 1 past it.
+        """Return the loss of a value: 0 at the best end, 1 at the worst, above 1 beyond it.
 
         >>> Axis("macs", "minimize", True, 1e3, 1e6).loss(1e5)
         0.6666666666666666
@@ -67,12 +67,12 @@ class Axis:
         return self.loss_of_scaled(self.scaled(value))
 
     def loss_of_scaled(self, scaled: float) -> float:
-        """The loss of what is a value on the axis' own scale already."""
+        """Return the loss of a value that is on the axis' scale already."""
         best, worst = self.scaled(self.best), self.scaled(self.worst)
         return (scaled - best) / (worst - best)
 
     def value(self, losses: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The values that these are the losses of."""
+        """Return the values of given losses; the inverse of `loss`."""
         best, worst = self.scaled(self.best), self.scaled(self.worst)
         scaled = best + losses * (worst - best)
         return np.power(10.0, scaled) if self.log else scaled
@@ -83,13 +83,13 @@ class Axis:
 
 
 def losses(axes: Sequence[Axis], values: Sequence[Mapping[str, float]]) -> NDArray[np.float64]:
-    """Losses (n, m) of `n` points on `m` axes."""
+    """Return the losses (n, m) of n points on m axes."""
     rows = [[axis.loss(value[axis.name]) for axis in axes] for value in values]
     return np.array(rows, dtype=np.float64).reshape(len(values), len(axes))
 
 
 def front(points: NDArray[np.float64]) -> list[int]:
-    """Indices of the points that no other dominates, in order of the first loss; of equal points the first one.
+    """Return the indices of the non-dominated points, ordered by the first loss; of equal points the first one.
 
     Args:
         points: losses (n, m), minimised; a point with a NaN is on no front.
@@ -102,7 +102,7 @@ def front(points: NDArray[np.float64]) -> list[int]:
 
 
 def dominated(points: NDArray[np.float64], by: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Which of the points (n, m) one of `by` (k, m) dominates: is as good on every axis, and better on one."""
+    """Return a mask (n,) of the points (n, m) that one of `by` (k, m) dominates: no worse on any axis, better on one."""
     as_good = (by[None] <= points[:, None]).all(axis=2)
     better = (by[None] < points[:, None]).any(axis=2)
     found: NDArray[np.bool_] = np.any(as_good & better, axis=1)
@@ -110,10 +110,10 @@ def dominated(points: NDArray[np.float64], by: NDArray[np.float64]) -> NDArray[n
 
 
 def hypervolume(points: NDArray[np.float64]) -> float:
-    """Share of the unit box that the points dominate, in [0, 1].
+    """Return the share of the unit box that the points dominate, in [0, 1].
 
     Args:
-        points: losses (n, m), minimised; those with a NaN or not below 1 on every axis cover nothing.
+        points: losses (n, m), minimised; those with a NaN, or not below 1 on every axis, add nothing.
     """
     inside = points[(points < 1).all(axis=1)] if len(points) else points
     if len(inside) == 0:

@@ -60,6 +60,10 @@ def test_other_options_name_only_what_differs(group: str) -> None:
             assert {name for name in found if found[name] == defaults[name]} == set(), path
 
 
+def test_the_limits_that_can_be_set_on_our_own_costs_are_shown() -> None:
+    assert written(CONF / "limits" / "none.yaml") == {cost.limit: None for cost in built_in_costs().members}
+
+
 @pytest.mark.parametrize("command", ROOTS)
 def test_a_command_names_its_own_fields_with_their_defaults(command: str) -> None:
     root = ROOTS[command]
