@@ -102,7 +102,7 @@ def front(points: NDArray[np.float64]) -> list[int]:
 
 
 def dominated(points: NDArray[np.float64], by: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Return a mask (n,) of the points (n, m) that one of `by` (k, m) dominates: no worse on any axis, better on one."""
+    """Return a mask (n,) of points (n, m) that one of `by` (k, m) dominates: no worse on any axis, better on one."""
     as_good = (by[None] <= points[:, None]).all(axis=2)
     better = (by[None] < points[:, None]).any(axis=2)
     found: NDArray[np.bool_] = np.any(as_good & better, axis=1)
