@@ -1,4 +1,4 @@
-"""What every executor keeps to, with toy runners in real processes: on this machine, and on a Ray cluster of it."""
+"""Contract of every executor, with toy runners in real processes: on this machine, and on a Ray cluster of it."""
 
 from __future__ import annotations
 
@@ -66,10 +66,10 @@ def drain(executor: Executor, count: int = 1) -> list[Outcome]:
 
 
 def unheard(_: Job, __: Epoch) -> None:
-    """Nobody listens to the epochs."""
+    """Ignore the epochs."""
 
 
-def test_a_job_ends_with_its_outcome_and_every_epoch_is_heard_before(
+def test_a_job_ends_with_its_outcome_after_every_epoch_is_reported(
     make: Callable[..., Executor], job: Callable[..., Job]
 ) -> None:
     heard: list[tuple[int, int]] = []
@@ -80,7 +80,7 @@ def test_a_job_ends_with_its_outcome_and_every_epoch_is_heard_before(
     assert heard == [(0, 2), (0, 3), (0, 4)]
 
 
-def test_epochs_are_heard_while_the_job_runs(make: Callable[..., Executor], job: Callable[..., Job]) -> None:
+def test_epochs_are_reported_while_the_job_runs(make: Callable[..., Executor], job: Callable[..., Job]) -> None:
     executor = make()
     heard: list[int] = []
     handle = executor.submit(job("hang", at=3, epochs=5), lambda _, row: heard.append(row.epoch))
@@ -94,7 +94,7 @@ def test_epochs_are_heard_while_the_job_runs(make: Callable[..., Executor], job:
     assert (outcome.failure.kind, outcome.curve) == ("died", (toy_row(1), toy_row(2)))
 
 
-def test_an_error_of_the_runner_is_told_and_its_traceback_logged(
+def test_an_exception_of_the_runner_is_the_failure_and_its_traceback_is_logged(
     make: Callable[..., Executor], job: Callable[..., Job], tmp_path: Path
 ) -> None:
     executor = make()
@@ -105,7 +105,7 @@ def test_an_error_of_the_runner_is_told_and_its_traceback_logged(
 
 
 @pytest.mark.parametrize("does", ["leave", "kill"])
-def test_a_process_that_dies_is_noticed_with_the_epochs_it_told_of(
+def test_the_death_of_a_process_is_noticed_and_keeps_its_epochs(
     make: Callable[..., Executor], job: Callable[..., Job], does: str
 ) -> None:
     executor = make()

@@ -1,4 +1,4 @@
-"""A runner that trains nothing but keeps files as a training does; Ray's workers import this module by name."""
+"""Runner that trains nothing but keeps files as a training does; Ray's workers import this module by name."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ ROWS = "rows.txt"
 
 @dataclass(frozen=True)
 class FileRunner:
-    """Each epoch writes a checkpoint, removes the one before, and adds a row to a file beside it.
+    """Runner that in each epoch writes a checkpoint, removes the last one, and adds a row to a file beside it.
 
     Attributes:
-        images: where it would read its images; written into the rows.
+        images: folder that it would read its images from; written into the rows.
     """
 
     images: str = "its own"
 
     def reading(self, folder: Path) -> FileRunner:
-        """The same runner with its images elsewhere."""
+        """Return the same runner with its images in `folder`."""
         return replace(self, images=str(folder))
 
     def __call__(self, job: Job, control: Control) -> Outcome:

@@ -1,4 +1,4 @@
-"""What the system says of processes."""
+"""Processes as /proc shows them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def stat(pid: int) -> list[str]:
-    """State, parent, group, session and more of a process; empty where there is none."""
+    """Return state, parent, group, session and more of a process; an empty list if it does not exist."""
     try:
         return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
@@ -16,7 +16,7 @@ def stat(pid: int) -> list[str]:
 
 
 def gone(pid: int) -> bool:
-    """Whether there is no such process any more, one that is dead but not yet reaped apart.
+    """Return whether a process has ended; one that is dead but not yet reaped has.
 
     The first thread of a process may be dead a moment before the others, which hold its files open until then.
     """
@@ -31,13 +31,13 @@ def _dead(stat: Path) -> bool:
 
 
 def session(leader: int) -> list[int]:
-    """Living processes of the session that `leader` started, itself included."""
+    """Return the living processes of the session that `leader` started, itself included."""
     pids = [int(path.name) for path in Path("/proc").glob("[0-9]*")]
     return [pid for pid in pids if (fields := stat(pid)) and int(fields[3]) == leader and fields[0] != "Z"]
 
 
 def children(driver: int) -> list[int]:
-    """Processes that run jobs: children of the fork server, which is a child of the driver."""
+    """Return the processes that run jobs: children of the fork server, which is a child of the driver."""
     parents = {pid: int(fields[1]) for pid in session(driver) if (fields := stat(pid))}
     return [pid for pid, parent in parents.items() if parents.get(parent) == driver]
 

@@ -1,4 +1,4 @@
-"""Tiny networks by name, trained by any number of processes together; child processes import this module by name."""
+"""Runners that train tiny networks over any number of ranks; worker processes import this module by name."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CLASSES = 3
 
 @dataclass
 class ShortLoader:
-    """Shuffles and augments by (seed, epoch) alone; every `batch_size` images are a batch, and the rest is one too."""
+    """Loader that shuffles and augments by (seed, epoch); the last batch may be smaller."""
 
     images: Tensor
     labels: Tensor
@@ -75,7 +75,7 @@ def network(norm: bool, dropout: float) -> nn.Module:
 
 @dataclass(frozen=True)
 class ColumnRunner:
-    """Trains the network that the architecture names by `norm` and `dropout`."""
+    """Runner that trains the network given by `norm` and `dropout` in the architecture."""
 
     recipe: Recipe
 
@@ -88,7 +88,7 @@ class ColumnRunner:
 
 @dataclass
 class RankControl:
-    """Asks to stop after the epoch `stop_after`; no rank but the first may tell it of epochs."""
+    """Control that stops the job after the epoch `stop_after`; only rank zero may report epochs to it."""
 
     index: int
     stop_after: int | None
@@ -103,14 +103,14 @@ class RankControl:
 
 
 def run_rank(runner: ColumnRunner, job: Job, index: int, meeting: Path, stop_after: int | None) -> Outcome:
-    """One rank of a job, of which the last is asked to stop; for a process of its own."""
+    """Run one rank of a job in a process of its own; the last rank is asked to stop."""
     join_process_group(index, job.devices, meeting)
     return runner(job, RankControl(index, stop_after if index == job.devices - 1 else None))
 
 
 @dataclass(frozen=True)
 class ToyRanks:
-    """Ranks that add numbers instead of gradients; the rank and the epoch in the architecture do what that says."""
+    """Runner whose ranks add numbers instead of gradients; `rank` in the architecture acts in epoch `at`."""
 
     def __call__(self, job: Job, control: Control) -> Outcome:
         ranks = Ranks.current()
@@ -134,7 +134,7 @@ class ToyRanks:
 
 
 def listening() -> list[str]:
-    """The addresses, in hexadecimal, at which this process waits for connections."""
+    """Return the hexadecimal addresses at which this process listens."""
     links = [os.readlink(entry) for entry in Path("/proc/self/fd").iterdir() if entry.is_symlink()]
     tables = [Path(f"/proc/self/net/{name}").read_text() for name in ("tcp", "tcp6")]
     rows = [line.split() for table in tables for line in table.splitlines()[1:]]

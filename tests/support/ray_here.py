@@ -1,4 +1,4 @@
-"""A Ray cluster of this machine for the length of a test, whose workers find what lies in this folder."""
+"""Ray cluster of this machine for the length of a test, whose workers can import the modules of this folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runners that train nothing; child processes import this module by name, so it stays light."""
+"""Runner that trains nothing; worker processes import this module by name, so it stays light."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def toy_row(epoch: int) -> Epoch:
 
 @dataclass(frozen=True)
 class ToyRunner:
-    """Ends an epoch every `pause` seconds; `at` the epoch given in the architecture it does what that says."""
+    """Runner that ends an epoch every `pause` seconds, and acts as the architecture says in epoch `at`."""
 
     pause: float = 0.0
 
@@ -37,7 +37,7 @@ class ToyRunner:
 
 
 def nothing(job: Job) -> None:
-    """Trains on."""
+    """Do nothing."""
 
 
 def fail(job: Job) -> None:
@@ -57,7 +57,7 @@ def hang(job: Job) -> None:
 
 
 def tell(job: Job) -> None:
-    """Prints what the child is like, to both of its outputs and from below Python."""
+    """Print facts of the process to both of its outputs, and from below Python."""
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, set())
     # A line in one write: the processes of a job share its log, and an unbuffered print writes a line in pieces.
     sys.stdout.write(f"device {os.environ.get('CUDA_VISIBLE_DEVICES')} deaf {signal.SIGINT in blocked}\n")
@@ -67,18 +67,18 @@ def tell(job: Job) -> None:
 
 
 def heed(job: Job) -> None:
-    """Waits for `let_go`: what a test does to the job before that comes before the end of the epoch."""
+    """Wait for `let_go`, so that a test can act before the end of the epoch."""
     while not (job.folder / GO).exists():
         time.sleep(0.01)
 
 
 def let_go(job: Job) -> None:
-    """For the test to call: a job that heeds goes on."""
+    """Let a job with the action `heed` go on; called by the test."""
     (job.folder / GO).touch()
 
 
 def litter(job: Job) -> None:
-    """Leaves 8 MiB behind that only a garbage collector finds, and says what the process holds."""
+    """Leave 8 MiB in a reference cycle, and print the process' resources."""
     knot: list[object] = [bytearray(2**23)]
     knot.append(knot)
     resident = int(Path("/proc/self/status").read_text(encoding="ascii").split("VmRSS:")[1].split()[0])
@@ -86,7 +86,7 @@ def litter(job: Job) -> None:
 
 
 def dawdle(job: Job) -> None:
-    """Takes its time the first time that a process comes here, as libraries do."""
+    """Take half a second in the first job of a process, as libraries do."""
     time.sleep(0.0 if DAWDLED else 0.5)
     DAWDLED.append(job.trial)
     tell(job)

@@ -1,4 +1,4 @@
-"""What a retraining comes to: means, spreads, the seed that is handed over, and what it goes on with."""
+"""Tests of retraining results: mean and deviation, the best seed, and the check of settings on a resume."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_the_test_part_is_read_after_a_search_and_for_tables_alone() -> None:
     assert outside == {"evaluation/retrain/runner.py", "tabular/tabulate/runner.py"}
 
 
-def test_the_measurement_is_what_scikit_learn_says() -> None:
+def test_the_test_scores_equal_those_of_scikit_learn() -> None:
     generator = torch.Generator().manual_seed(0)
     logits = torch.randn(57, 4, generator=generator)
     labels = torch.randint(0, 3, (57,), generator=generator)  # the last class never occurs

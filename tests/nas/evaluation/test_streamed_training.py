@@ -1,4 +1,4 @@
-"""Trainings on streamed sets: the curves of sets held in memory, and failures that stop a search."""
+"""Tests of trainings on streamed images: curves as with images in memory, and failures that stop a search."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    """JPEGs of two classes, one redder than the other."""
+    """Write JPEGs of two classes, one redder than the other."""
     noise = np.random.default_rng(0)
     for name, red in (("cat", 150), ("dog", 50)):
         (tmp_path / "photos" / name).mkdir(parents=True)
@@ -59,7 +59,7 @@ def spec(photos: Path) -> DataSpec:
 
 @dataclass
 class Watcher:
-    """A control that remembers the rows, and harms a file after one of them."""
+    """Control that keeps the rows, and damages a file after one of them."""
 
     stop_after: int = 99
     harm_after: int = 99

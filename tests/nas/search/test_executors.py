@@ -1,4 +1,4 @@
-"""Whole searches and retrainings on two slots, with networks that are trained over one and over both of them."""
+"""Tests of whole searches on two slots, with networks trained over one and over both of them."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
 
 
-def came_of(folder: Path) -> list[tuple[Any, ...]]:
-    """What came of every trial; the seconds of an epoch are all that may differ between two runs."""
+def results_of(folder: Path) -> list[tuple[Any, ...]]:
+    """Return the results of all trials but the seconds of their epochs, which alone may differ between two runs."""
     rows = []
     for record in open_study(folder).records():
         curve = [{key: value for key, value in row.to_json().items() if key != "seconds"} for row in record.curve]
@@ -52,7 +52,7 @@ def came_of(folder: Path) -> list[tuple[Any, ...]]:
 def test_a_search_that_loses_a_rank_of_each_wide_trial_ends_like_an_unbroken_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Both mix trials over one and over two devices by their predicted work."""
+    """Mix trials over one and over two devices in both searches, by their predicted work."""
     assert main([*WORDS, f"outputs={tmp_path}", "study=unbroken"]) == 0
     submit, killed = LocalExecutor.submit, []
 
@@ -70,7 +70,7 @@ def test_a_search_that_loses_a_rank_of_each_wide_trial_ends_like_an_unbroken_one
 
     monkeypatch.setattr(LocalExecutor, "submit", sabotaged)
     assert main([*WORDS, f"outputs={tmp_path}", "study=broken"]) == 0
-    unbroken, broken = came_of(tmp_path / "unbroken"), came_of(tmp_path / "broken")
+    unbroken, broken = results_of(tmp_path / "unbroken"), results_of(tmp_path / "broken")
     assert broken == unbroken
     assert [state for state, *_ in unbroken] == ["complete"] * 4
     assert {devices for _, _, devices, _, _ in unbroken} == {1, 2}
@@ -80,7 +80,7 @@ def test_a_search_that_loses_a_rank_of_each_wide_trial_ends_like_an_unbroken_one
 
 
 def test_networks_of_a_space_train_over_two_devices_like_in_halves_on_one(tmp_path: Path) -> None:
-    """With batch norm, augmentation and all."""
+    """Compare with batch norm and augmentation."""
     config: Any = compose("search", [*WORDS[1:], "training.ema_decay=0.9"])
     _, space = build.prepare(config)
     architecture = space.draw(random.Random(2)).to_json()
@@ -134,7 +134,7 @@ def test_slots_that_share_a_gpu_have_no_trials_over_several(monkeypatch: pytest.
     assert allocation_of(config.training, config.workers).most == 4
 
 
-def test_a_network_is_rejected_only_where_it_fits_on_no_number_of_devices() -> None:
+def test_the_memory_of_a_step_is_that_over_the_most_devices() -> None:
     config: Any = compose("search", [*WORDS[1:], "workers.slots=4", "training.batch_size=64"])
     assert step_memory(config.training, config.workers).batch_size == 16
     config = compose("search", [*WORDS[1:], "workers.devices_per_trial=1"])

@@ -1,4 +1,4 @@
-"""How a machine is shared out among slots."""
+"""Tests of the allocation of a machine's devices and memory to slots."""
 
 from __future__ import annotations
 

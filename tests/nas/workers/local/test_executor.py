@@ -1,4 +1,4 @@
-"""Real child processes with toy runners: outcomes, deaths, deadlines, stops, and nothing left behind."""
+"""Tests of the local executor with toy runners in real processes: outcomes, deaths, deadlines, stops, clean-up."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from processes import gone, session, wait_until
 from toy_runners import ToyRunner, let_go, toy_row
 
 from nas.jobs import Epoch, Failure, Job, Outcome
@@ -56,22 +57,7 @@ def drain(executor: LocalExecutor, count: int = 1) -> list[Outcome]:
 
 
 def unheard(_: Job, __: Epoch) -> None:
-    """Nobody listens to the epochs."""
-
-
-def gone(pid: int) -> bool:
-    """Whether there is no such process any more, one that is dead but not yet reaped apart."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except FileNotFoundError:
-        return True
-
-
-def wait_until(condition: Callable[[], bool], what: str) -> None:
-    until = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < until, what
-        time.sleep(0.05)
+    """Ignore the epochs."""
 
 
 def test_a_job_ends_with_its_outcome_and_every_epoch_is_heard(
@@ -88,7 +74,7 @@ def test_a_job_ends_with_its_outcome_and_every_epoch_is_heard(
     assert running.handles == ()
 
 
-def test_an_error_of_the_runner_is_told_and_its_traceback_logged(
+def test_an_exception_of_the_runner_is_the_failure_and_its_traceback_is_logged(
     executor: MakeExecutor, job: Callable[..., Job], tmp_path: Path
 ) -> None:
     running = executor()
@@ -98,7 +84,7 @@ def test_an_error_of_the_runner_is_told_and_its_traceback_logged(
     assert "Traceback" in (tmp_path / "0" / LOG_FILE).read_text()
 
 
-def test_a_log_that_cannot_be_written_is_told_as_what_it_is(
+def test_a_log_on_a_read_only_file_system_is_a_failure_of_that_kind(
     executor: MakeExecutor, job: Callable[..., Job], mount: Callable[[str], Path]
 ) -> None:
     folder = mount("ro")
@@ -109,7 +95,7 @@ def test_a_log_that_cannot_be_written_is_told_as_what_it_is(
 
 
 @pytest.mark.parametrize(("does", "how"), [("leave", "exit code 7"), ("kill", "signal 9")])
-def test_a_child_that_dies_is_noticed_with_the_epochs_it_told_of(
+def test_the_death_of_a_process_is_noticed_and_keeps_its_epochs(
     executor: MakeExecutor, job: Callable[..., Job], does: str, how: str
 ) -> None:
     running = executor()
@@ -173,7 +159,7 @@ def test_each_slot_has_its_device_and_one_job_at_a_time(
     assert [log.splitlines()[0].split()[1] for log in logs if log.startswith("device")] == ["5", "7,8", "5"]
 
 
-def test_all_output_of_a_child_goes_to_its_log_and_ctrl_c_does_not_reach_it(
+def test_all_output_of_a_process_goes_to_its_log_and_ctrl_c_does_not_reach_it(
     executor: MakeExecutor, job: Callable[..., Job], tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     running = executor()
@@ -186,7 +172,7 @@ def test_all_output_of_a_child_goes_to_its_log_and_ctrl_c_does_not_reach_it(
 
 
 def test_an_interrupt_to_the_driver_is_not_lost(executor: MakeExecutor, job: Callable[..., Job]) -> None:
-    """It is put off while a child starts, and only for as long."""
+    """Assert that an interrupt is delayed only while a process starts."""
     running = executor()
     seen: list[int] = []
     before = signal.signal(signal.SIGINT, lambda number, _: seen.append(number))
@@ -200,7 +186,7 @@ def test_an_interrupt_to_the_driver_is_not_lost(executor: MakeExecutor, job: Cal
 
 
 def await_leaving(running: LocalExecutor) -> None:
-    """Wait until the children whose outcomes are there have ended and are let go of."""
+    """Wait until all released processes have ended."""
     until = time.monotonic() + 20.0
     while running._pool.ending and time.monotonic() < until:
         running.wait(0.05)
@@ -255,8 +241,8 @@ DRIVER = textwrap.dedent(
 )
 
 
-def test_children_end_when_their_driver_is_killed(tmp_path: Path) -> None:
-    """One of them trains, the other hangs: neither outlives the driver, and nor does the fork server."""
+def test_worker_processes_end_when_their_driver_is_killed(tmp_path: Path) -> None:
+    """Kill a driver with a training process and a hanging one: neither outlives it, nor does the fork server."""
     script = tmp_path / "driver.py"
     script.write_text(DRIVER)
     support = str(Path(sys.modules["toy_runners"].__file__ or "").parent)
@@ -265,21 +251,8 @@ def test_children_end_when_their_driver_is_killed(tmp_path: Path) -> None:
     ) as driver:
         assert driver.stdout is not None
         pids = [int(driver.stdout.readline()) for _ in range(2)]
-        wait_until((tmp_path / "1" / LOG_FILE).exists, "the second child has not started")
+        wait_until((tmp_path / "1" / LOG_FILE).exists, "the second process has not started")
         assert not any(gone(pid) for pid in pids)
         driver.kill()
-        wait_until(lambda: all(gone(pid) for pid in pids), "a child outlived its driver")
+        wait_until(lambda: all(gone(pid) for pid in pids), "a worker process outlived its driver")
         wait_until(lambda: not session(driver.pid), "a process of the session outlived the driver")
-
-
-def session(leader: int) -> list[int]:
-    """Living processes of the session that `leader` started."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = path.read_text().rpartition(")")[2].split()
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if int(fields[3]) == leader and fields[0] != "Z":
-            found.append(int(path.parent.name))
-    return found

@@ -1,4 +1,4 @@
-"""Children that serve several jobs: whatever one job meets or is told is no matter of the next one."""
+"""Tests of worker processes that run several jobs: no job affects the next one."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def job(folder: Path, trial: int, does: str = "tell", at: int = 1, epochs: int =
 
 
 def unheard(_: Job, __: Epoch) -> None:
-    """Nobody listens to the epochs."""
+    """Ignore the epochs."""
 
 
 def drain(executor: LocalExecutor, count: int = 1) -> list[Outcome]:
@@ -60,13 +60,13 @@ def log(folder: Path, trial: int) -> str:
     return (folder / str(trial) / LOG_FILE).read_text()
 
 
-def served_by(folder: Path, trial: int) -> int:
-    """The process that wrote the log of a job that told; nobody else wrote there."""
+def process_of(folder: Path, trial: int) -> int:
+    """Return the process that ran a job with the action `tell`, from the job's log."""
     (pid,) = [line.split()[1] for line in log(folder, trial).splitlines() if line.startswith("pid")]
     return int(pid)
 
 
-def test_a_child_serves_so_many_jobs_each_with_its_log_and_outcome(
+def test_a_process_runs_a_number_of_jobs_each_with_its_log_and_outcome(
     executor: Callable[..., LocalExecutor], tmp_path: Path
 ) -> None:
     running, heard = executor(ProcessReuse(3)), list[tuple[int, int]]()
@@ -75,25 +75,25 @@ def test_a_child_serves_so_many_jobs_each_with_its_log_and_outcome(
         running.submit(given, lambda one, row: heard.append((one.trial, row.epoch)))
         (outcome,) = drain(running)
         assert (outcome.job, outcome.epoch, outcome.failure) == (given, 2, None)
-    pids = [served_by(tmp_path, trial) for trial in range(5)]
+    pids = [process_of(tmp_path, trial) for trial in range(5)]
     assert pids == [pids[0]] * 3 + [pids[3]] * 2
     assert pids[3] != pids[0]
     assert heard == [(trial, epoch) for trial in range(5) for epoch in (1, 2)]
 
 
-def test_every_slot_keeps_its_own_child(executor: Callable[..., LocalExecutor], tmp_path: Path) -> None:
+def test_every_slot_keeps_its_own_process(executor: Callable[..., LocalExecutor], tmp_path: Path) -> None:
     running = executor(ProcessReuse(10), slots=2)
     for trial in (0, 2, 4):
         running.submit(job(tmp_path, trial), unheard)
         running.submit(job(tmp_path, trial + 1), unheard)
         drain(running, 2)
-    pids = [served_by(tmp_path, trial) for trial in range(6)]
+    pids = [process_of(tmp_path, trial) for trial in range(6)]
     assert len(set(pids)) == 2
     assert pids == pids[:2] * 3
 
 
 @pytest.mark.parametrize("does", ["fail", "leave", "kill"])
-def test_after_a_failure_there_is_a_fresh_child(
+def test_after_a_failure_there_is_a_fresh_process(
     executor: Callable[..., LocalExecutor], tmp_path: Path, does: str
 ) -> None:
     running, failures = executor(ProcessReuse(10)), []
@@ -101,21 +101,21 @@ def test_after_a_failure_there_is_a_fresh_child(
         running.submit(job(tmp_path, trial, action), unheard)
         failures += [outcome.failure is not None for outcome in drain(running)]
     assert failures == [False, True, False]
-    assert served_by(tmp_path, 0) != served_by(tmp_path, 2)
+    assert process_of(tmp_path, 0) != process_of(tmp_path, 2)
 
 
 def test_a_stop_and_a_kill_that_come_too_late_are_not_for_the_next_job(
     executor: Callable[..., LocalExecutor], tmp_path: Path
 ) -> None:
     running = executor(ProcessReuse(10), pause=0.05)
-    first = running.submit(job(tmp_path, 0), lambda *_: first.stop_after_epoch())  # reaches the child twice
+    first = running.submit(job(tmp_path, 0), lambda *_: first.stop_after_epoch())  # reaches the process twice
     assert drain(running)[0].failure is None
     running.submit(job(tmp_path, 1, epochs=6), unheard)
     first.stop_after_epoch()
     first.kill()
     (outcome,) = drain(running)
     assert (outcome.epoch, outcome.failure) == (6, None)
-    assert served_by(tmp_path, 0) == served_by(tmp_path, 1)
+    assert process_of(tmp_path, 0) == process_of(tmp_path, 1)
 
 
 def test_a_child_killed_between_two_jobs_costs_none_of_them(
@@ -124,21 +124,21 @@ def test_a_child_killed_between_two_jobs_costs_none_of_them(
     running = executor(ProcessReuse(10))
     running.submit(job(tmp_path, 0), unheard)
     drain(running)
-    pid = served_by(tmp_path, 0)
+    pid = process_of(tmp_path, 0)
     os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: gone(pid), "the child lives on")
+    wait_until(lambda: gone(pid), "the process lives on")
     running.submit(job(tmp_path, 1), unheard)
     assert drain(running)[0].failure is None
-    assert served_by(tmp_path, 1) != pid
+    assert process_of(tmp_path, 1) != pid
 
 
-def test_sigterm_ends_a_job_after_its_epoch_and_its_child_with_it(
+def test_sigterm_ends_a_job_after_its_epoch_and_its_process_with_it(
     executor: Callable[..., LocalExecutor], tmp_path: Path
 ) -> None:
     running = executor(ProcessReuse(10), pause=0.1)
 
     def terminate(told: Job, row: Epoch) -> None:
-        if row.epoch == 1:  # the second may be heard of when the child has already left
+        if row.epoch == 1:  # the second may arrive when the process has already ended
             os.kill(pid, signal.SIGTERM)
             let_go(told)
 
@@ -149,16 +149,16 @@ def test_sigterm_ends_a_job_after_its_epoch_and_its_child_with_it(
     assert 1 <= outcome.epoch <= 2
     running.submit(job(tmp_path, 1), unheard)
     assert drain(running)[0].epoch == 2
-    assert served_by(tmp_path, 1) != pid
+    assert process_of(tmp_path, 1) != pid
 
 
-def test_sigterm_ends_a_child_that_waits(executor: Callable[..., LocalExecutor], tmp_path: Path) -> None:
+def test_sigterm_ends_an_idle_process(executor: Callable[..., LocalExecutor], tmp_path: Path) -> None:
     running = executor(ProcessReuse(10))
     running.submit(job(tmp_path, 0), unheard)
     drain(running)
-    pid = served_by(tmp_path, 0)
+    pid = process_of(tmp_path, 0)
     os.kill(pid, signal.SIGTERM)
-    wait_until(lambda: gone(pid), "the child lives on")
+    wait_until(lambda: gone(pid), "the process lives on")
     running.submit(job(tmp_path, 1), unheard)
     assert drain(running)[0].epoch == 2
 
@@ -174,7 +174,7 @@ def test_every_job_has_the_whole_deadline(executor: Callable[..., LocalExecutor]
     assert outcome.failure.kind == "deadline"
 
 
-def test_fifty_jobs_leave_nothing_in_their_child(executor: Callable[..., LocalExecutor], tmp_path: Path) -> None:
+def test_fifty_jobs_leave_nothing_in_their_process(executor: Callable[..., LocalExecutor], tmp_path: Path) -> None:
     running = executor(ProcessReuse(50))
     held = []
     for trial in range(50):
@@ -187,12 +187,12 @@ def test_fifty_jobs_leave_nothing_in_their_child(executor: Callable[..., LocalEx
     assert held[-1][2] - held[4][2] < 40 * 1024  # of 360 MiB that were left behind
 
 
-def test_close_ends_the_children_that_wait(executor: Callable[..., LocalExecutor], tmp_path: Path) -> None:
+def test_close_ends_idle_processes(executor: Callable[..., LocalExecutor], tmp_path: Path) -> None:
     running = executor(ProcessReuse(10), slots=2)
     for trial in (0, 1):
         running.submit(job(tmp_path, trial), unheard)
     drain(running, 2)
-    pids = [served_by(tmp_path, trial) for trial in (0, 1)]
+    pids = [process_of(tmp_path, trial) for trial in (0, 1)]
     assert not any(gone(pid) for pid in pids)
     running.close()
     assert all(gone(pid) for pid in pids)
@@ -219,7 +219,7 @@ DRIVER = textwrap.dedent(
 )
 
 
-def test_a_child_that_waits_ends_when_its_driver_is_killed(tmp_path: Path) -> None:
+def test_an_idle_process_ends_when_its_driver_is_killed(tmp_path: Path) -> None:
     script = tmp_path / "driver.py"
     script.write_text(DRIVER)
     support = str(Path(sys.modules["toy_runners"].__file__ or "").parent)
@@ -227,18 +227,18 @@ def test_a_child_that_waits_ends_when_its_driver_is_killed(tmp_path: Path) -> No
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as driver:
         assert driver.stdout is not None
         assert driver.stdout.readline() == "served\n"
-        pid = served_by(tmp_path, 0)
+        pid = process_of(tmp_path, 0)
         assert not gone(pid)
         driver.kill()
-        wait_until(lambda: gone(pid), "the child outlived its driver")
+        wait_until(lambda: gone(pid), "the process outlived its driver")
 
 
-def test_a_child_stays_where_its_start_was_dear(executor: Callable[..., LocalExecutor], tmp_path: Path) -> None:
+def test_a_process_stays_if_its_start_was_costly(executor: Callable[..., LocalExecutor], tmp_path: Path) -> None:
     running = executor(process_reuse(WorkersSpec()), pause=0.01)
     for trial in range(3):
         running.submit(job(tmp_path, trial, "dawdle", epochs=5), unheard)
         drain(running)
-    assert len({served_by(tmp_path, trial) for trial in range(3)}) == 1
+    assert len({process_of(tmp_path, trial) for trial in range(3)}) == 1
 
 
 @pytest.mark.parametrize(
@@ -255,13 +255,13 @@ def test_a_child_stays_where_its_start_was_dear(executor: Callable[..., LocalExe
         (ProcessReuse(3, adaptive=True), 1, None, 99.0, True),
     ],
 )
-def test_a_child_goes_where_a_fresh_one_costs_a_twentieth_at_most(
+def test_a_process_is_replaced_if_a_fresh_one_costs_at_most_a_twentieth(
     reuse: ProcessReuse, served: int, start: float | None, took: float, kept: bool
 ) -> None:
     assert reuse.keeps(served, start, took) is kept
 
 
-def test_a_start_costs_the_wait_for_it_and_what_the_first_epoch_took_longer() -> None:
+def test_a_start_costs_the_wait_for_it_and_the_excess_of_the_first_epoch() -> None:
     assert start_seconds(0.25, [3.5, 1.5]) == 2.25
     assert start_seconds(0.25, [3.5, 1.0, 9.0, 1.5]) == 2.25
     assert start_seconds(0.25, [1.0, 1.5]) == 0.25
@@ -269,12 +269,12 @@ def test_a_start_costs_the_wait_for_it_and_what_the_first_epoch_took_longer() ->
     assert start_seconds(0.25, []) is None
 
 
-def test_the_settings_say_how_long_a_child_serves() -> None:
+def test_the_configuration_gives_the_number_of_jobs_of_a_process() -> None:
     assert process_reuse(WorkersSpec()) == ProcessReuse(AUTO_JOBS, adaptive=True)
     assert process_reuse(WorkersSpec(jobs_per_child=1)) == ProcessReuse()
     assert process_reuse(WorkersSpec(jobs_per_child=7)) == ProcessReuse(7)
 
 
-def test_a_child_that_serves_no_job_is_refused() -> None:
+def test_a_process_without_a_job_is_refused() -> None:
     with pytest.raises(ValueError, match="a worker process must run at least 1 job, got 0"):
         ProcessReuse(0)

@@ -1,4 +1,4 @@
-"""Jobs over several devices: real processes that exchange numbers, and what becomes of all when one of them fails."""
+"""Tests of jobs over several devices: ranks in real processes that exchange numbers, and the failure of one of them."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from processes import gone, wait_until
 from rank_runners import ToyRanks
 from toy_runners import toy_row
 
@@ -50,7 +51,7 @@ def job(tmp_path: Path) -> MakeJob:
 
 
 def unheard(_: Job, __: Epoch) -> None:
-    """Nobody listens to the epochs."""
+    """Ignore the epochs."""
 
 
 def drain(executor: LocalExecutor, count: int = 1) -> list[Outcome]:
@@ -62,27 +63,19 @@ def drain(executor: LocalExecutor, count: int = 1) -> list[Outcome]:
     return outcomes
 
 
-def gone(executor: LocalExecutor) -> bool:
-    """Whether all processes of the jobs that ran end."""
+def all_ended(executor: LocalExecutor) -> bool:
+    """Wait for the processes of the jobs that ran; return whether all have ended."""
     until = time.monotonic() + PATIENCE
     while executor._pool.ending and time.monotonic() < until:
         executor.wait(0.05)
     return executor._pool.ending == 0 and executor.handles == ()
 
 
-def lives(pid: int) -> bool:
-    """Whether there is such a process, and not only its entry that nobody has taken away yet."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
 def log(tmp_path: Path, trial: int = 0) -> str:
     return (tmp_path / str(trial) / LOG_FILE).read_text()
 
 
-def test_all_ranks_run_on_their_devices_and_the_first_tells(
+def test_all_ranks_run_on_their_devices_and_rank_zero_reports(
     executor: MakeExecutor, job: MakeJob, tmp_path: Path
 ) -> None:
     running = executor("5", "7", "9")
@@ -92,7 +85,7 @@ def test_all_ranks_run_on_their_devices_and_the_first_tells(
     assert heard == [1, 2, 3]
     told = re.findall(r"rank (\d) of 3 sees (\d)", log(tmp_path))
     assert sorted(told) == [("0", "5"), ("1", "7"), ("2", "9")]
-    assert gone(running)
+    assert all_ended(running)
 
 
 def test_ranks_are_reached_from_this_machine_alone(executor: MakeExecutor, job: MakeJob, tmp_path: Path) -> None:
@@ -107,13 +100,13 @@ def test_ranks_are_reached_from_this_machine_alone(executor: MakeExecutor, job: 
 @pytest.mark.parametrize("rank", [0, 1])
 @pytest.mark.parametrize(("does", "how"), [("kill", "signal 9"), ("leave", "exit code 7")])
 def test_a_dead_rank_is_a_dead_job(executor: MakeExecutor, job: MakeJob, rank: int, does: str, how: str) -> None:
-    """Whatever error the other rank meets because of it."""
+    """Assert that the death is the failure, whatever error it causes in the other rank."""
     running = executor(None, None)
     handle = running.submit(job(epochs=5, does=does, rank=rank, at=3), unheard)
     (outcome,) = drain(running)
     message = f"process {rank + 1} of 2 of trial 0 ended with {how} and without an outcome"
     assert outcome == Outcome(handle.job, (toy_row(1), toy_row(2)), None, Failure("died", message))
-    assert gone(running)
+    assert all_ended(running)
     running.submit(job(trial=1), unheard)  # its devices are free again
     assert drain(running)[0].failure is None
 
@@ -132,7 +125,7 @@ def test_a_failed_rank_is_a_failed_job_and_the_others_end(
     running.submit(job(does=does, rank=1, at=2), unheard)
     (outcome,) = drain(running)
     assert (outcome.failure, outcome.curve) == (failure, (toy_row(1),))
-    assert gone(running)
+    assert all_ended(running)
 
 
 def test_a_hanging_rank_meets_the_deadline(executor: MakeExecutor, job: MakeJob) -> None:
@@ -140,7 +133,7 @@ def test_a_hanging_rank_meets_the_deadline(executor: MakeExecutor, job: MakeJob)
     running.submit(job(does="hang", rank=1, at=1), unheard)
     (outcome,) = drain(running)
     assert outcome.failure == Failure("deadline", "trial 0 took longer than its deadline and was killed")
-    assert gone(running)
+    assert all_ended(running)
 
 
 def test_all_ranks_end_after_the_epoch_in_which_the_job_is_asked_to(executor: MakeExecutor, job: MakeJob) -> None:
@@ -149,7 +142,7 @@ def test_all_ranks_end_after_the_epoch_in_which_the_job_is_asked_to(executor: Ma
     (outcome,) = drain(running)
     assert outcome.failure is None
     assert 1 <= outcome.epoch < 1000
-    assert gone(running)
+    assert all_ended(running)
 
 
 def test_jobs_of_both_kinds_run_beside_each_other(executor: MakeExecutor, job: MakeJob, tmp_path: Path) -> None:
@@ -178,10 +171,10 @@ DRIVER = textwrap.dedent(
         preload = ("nas.training.ranks", "nas.workers.local.process_group")
         executor = LocalExecutor(ToyRanks(), (None, None), preload=preload)
         job = Job(0, 1, {"does": "hang", "rank": 1, "at": 2}, 0, 0, 9, Path(sys.argv[1]), devices=2)
-        children = []
+        workers = []
         def tell(*_):
-            print(*(child.process.pid for child in children), flush=True)
-        children += executor.submit(job, tell).workers
+            print(*(worker.process.pid for worker in workers), flush=True)
+        workers += executor.submit(job, tell).workers
         while True:
             executor.wait(1.0)
     """
@@ -200,10 +193,7 @@ def test_ranks_that_wait_for_each_other_end_when_their_driver_is_killed(tmp_path
         pids = [int(word) for word in driver.stdout.readline().split()]
         assert len(pids) == 2
         driver.kill()
-        until = time.monotonic() + PATIENCE
-        while any(lives(pid) for pid in pids):
-            assert time.monotonic() < until, "a rank outlived its driver"
-            time.sleep(0.05)
+        wait_until(lambda: all(gone(pid) for pid in pids), "a rank outlived its driver")
 
 
 def test_a_killed_job_and_a_closed_executor_leave_nothing(
@@ -216,8 +206,8 @@ def test_a_killed_job_and_a_closed_executor_leave_nothing(
     (outcome,) = drain(running)
     assert outcome.failure is not None
     assert outcome.failure.kind == "died"
-    assert gone(running)
-    pids = [child.process.pid for child in running.submit(job(does="hang", rank=0, at=1), unheard).workers]
+    assert all_ended(running)
+    pids = [worker.process.pid for worker in running.submit(job(does="hang", rank=0, at=1), unheard).workers]
     assert len(list(tmp_path.glob("nas-*"))) == 1
     running.close()
     for pid in pids:

@@ -1,4 +1,4 @@
-"""A folder is kept like another one: what comes, goes and is printed."""
+"""Tests of the synchronisation of two folders: new files, removed files and the log."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def content(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_what_comes_goes_and_is_printed_far_away_does_so_here(far: Path, tmp_path: Path) -> None:
+def test_new_files_removed_files_and_the_log_are_synchronised(far: Path, tmp_path: Path) -> None:
     near = tmp_path / "near"
     (far / "start.pt").write_bytes(b"0")
-    mirror = FolderWatcher(far, LOG)
+    watcher = FolderWatcher(far, LOG)
     write_bytes(near_made(near) / "start.pt", b"0")
     (near / LOG).write_bytes(b"before\n")
 
@@ -35,16 +35,16 @@ def test_what_comes_goes_and_is_printed_far_away_does_so_here(far: Path, tmp_pat
     (far / "1.pt").write_bytes(b"1")
     (far / "start.pt").unlink()
     (far / ".2.pt.part").write_bytes(b"half")
-    changes = mirror.changes()
+    changes = watcher.changes()
     assert changes == FolderChanges({"1.pt": b"1"}, ("start.pt",), b"one\n")
     apply_changes(changes, near, LOG)
     assert content(near) == {"1.pt": b"1", LOG: b"before\none\n"}
 
-    assert mirror.changes() == FolderChanges()
+    assert watcher.changes() == FolderChanges()
     with (far / LOG).open("ab") as log:
         log.write(b"two\n")
     write_bytes(far / "1.pt", b"other")
-    apply_changes(mirror.changes(), near, LOG)
+    apply_changes(watcher.changes(), near, LOG)
     assert content(near) == {"1.pt": b"other", LOG: b"before\none\ntwo\n"}
 
 
@@ -53,12 +53,12 @@ def near_made(near: Path) -> Path:
     return near
 
 
-def test_what_is_mirrored_before_a_loss_stays(far: Path, tmp_path: Path) -> None:
-    """A file takes the place of the one before it only when it is complete."""
+def test_a_synchronised_file_stays_after_a_loss(far: Path, tmp_path: Path) -> None:
+    """Assert that a file stays until its successor is complete."""
     near = tmp_path / "near"
-    mirror = FolderWatcher(far, LOG)
+    watcher = FolderWatcher(far, LOG)
     (far / "1.pt").write_bytes(b"1")
-    apply_changes(mirror.changes(), near, LOG)
+    apply_changes(watcher.changes(), near, LOG)
     (far / "1.pt").unlink()
     assert content(near) == {"1.pt": b"1"}
 
@@ -71,7 +71,7 @@ def test_a_name_that_leads_out_of_the_folder_is_refused(tmp_path: Path, name: st
         apply_changes(FolderChanges(removed=(name,)), tmp_path / "near", LOG)
 
 
-def test_a_missing_folder_is_made_and_what_is_gone_already_is_no_error(tmp_path: Path) -> None:
+def test_a_missing_folder_is_created_and_a_missing_file_is_no_error(tmp_path: Path) -> None:
     apply_changes(FolderChanges({"a": b"1"}, ("b",)), tmp_path / "x" / "y", LOG)
     assert content(tmp_path / "x" / "y") == {"a": b"1"}
 
@@ -84,9 +84,9 @@ STEPS = st.lists(
 
 @settings(max_examples=50, deadline=None)
 @given(STEPS)
-def test_after_every_look_both_folders_are_alike(tmp_path_factory: pytest.TempPathFactory, steps: list) -> None:  # type: ignore[type-arg]  # as drawn
+def test_both_folders_are_equal_after_each_step(tmp_path_factory: pytest.TempPathFactory, steps: list) -> None:  # type: ignore[type-arg]  # as drawn
     far, near = tmp_path_factory.mktemp("far"), tmp_path_factory.mktemp("near")
-    mirror = FolderWatcher(far, LOG)
+    watcher = FolderWatcher(far, LOG)
     for step in steps:
         for name, data in step:
             if name == LOG:
@@ -96,5 +96,5 @@ def test_after_every_look_both_folders_are_alike(tmp_path_factory: pytest.TempPa
                 (far / name).unlink(missing_ok=True)
             else:
                 write_bytes(far / name, data)
-        apply_changes(mirror.changes(), near, LOG)
+        apply_changes(watcher.changes(), near, LOG)
         assert content(near) == content(far)

@@ -1,4 +1,4 @@
-"""Which cluster a search runs on, what it asks of its machines, and what of a job crosses from one to another."""
+"""Tests of the Ray executor: choice of the cluster, resources of a training, and files sent between machines."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from file_runner import ROWS, FileRunner
+from processes import session
 from rank_runners import ToyRanks
 from ray_here import ray_here
 from toy_runners import ToyRunner, toy_row
@@ -70,7 +71,7 @@ def test_a_training_asks_for_a_gpu_where_there_are_any() -> None:
     assert resource_request(own, [{"CPU": 4.0, "GPU": 1.0}]) == ResourceRequest(0.5, 0)
 
 
-def test_what_no_machine_can_meet_is_refused() -> None:
+def test_a_request_above_every_machine_is_refused() -> None:
     spec = WorkersSpec(name="ray", gpus_per_trial=4.0)
     with pytest.raises(
         ClusterError, match=r"asks for, 1 CPUs and 4 GPUs; the 2 that there are have 8 CPUs and 2 GPUs at most"
@@ -78,7 +79,7 @@ def test_what_no_machine_can_meet_is_refused() -> None:
         resource_request(spec, [{"CPU": 2.0, "GPU": 2.0}, {"CPU": 8.0}])
 
 
-def test_an_address_where_nobody_answers_is_refused_at_once() -> None:
+def test_an_address_that_does_not_answer_is_refused_at_once() -> None:
     began = time.monotonic()
     with pytest.raises(ClusterError, match=r"must name a running Ray cluster, nothing answers at 127\.0\.0\.1:1"):
         connect(WorkersSpec(name="ray", address="127.0.0.1:1"))
@@ -124,21 +125,8 @@ def listening(leader: int) -> set[str]:
     return {row[1].partition(":")[0] for row in rows if row[3] == "0A" and row[9] in inodes}
 
 
-def session(leader: int) -> list[int]:
-    """Living processes of the session that `leader` started."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = path.read_text().rpartition(")")[2].split()
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if int(fields[3]) == leader and fields[0] != "Z":
-            found.append(int(path.parent.name))
-    return found
-
-
 def title(pid: int) -> bytes:
-    """The first word of a process's command line."""
+    """Return the first word of a process' command line."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0].strip()
     except (FileNotFoundError, ProcessLookupError):
@@ -146,12 +134,12 @@ def title(pid: int) -> bytes:
 
 
 AGENTS = {b"ray::DashboardAgent", b"ray::RuntimeEnvAgent", b""}
-"""Ray's own, which try to tell a cluster that is gone for a minute before they end."""
+"""Ray's own processes, which try to reach a lost cluster for a minute before they end."""
 LOOPBACK = {"0100007F", "0000000000000000FFFF00000100007F", "00000000000000000000000001000000"}
 
 
 def test_a_cluster_of_this_machine_listens_to_it_alone_and_ends_with_its_driver(tmp_path: Path) -> None:
-    """No token is written, nothing is told about its use, and a killed driver leaves nothing running."""
+    """Assert that no token is written, no usage statistics are sent, and a killed driver leaves no process."""
     script = tmp_path / "driver.py"
     script.write_text(ALONE)
     support = str(Path(sys.modules["toy_runners"].__file__ or "").parent)
@@ -178,7 +166,7 @@ def test_a_cluster_of_this_machine_listens_to_it_alone_and_ends_with_its_driver(
 
 @pytest.fixture(scope="module")
 def blind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder that the workers of a cluster don't see; they keep their images in one beside it."""
+    """Start a cluster whose workers don't see the folder `here`, and keep their images in the folder `there`."""
     root = tmp_path_factory.mktemp("machines")
     (root / "here").mkdir()
     with ray_here(NAS_TEST_HIDDEN=str(root / "here"), NAS_CACHE_DIR=str(root / "there")):
@@ -209,7 +197,7 @@ def drain(executor: RayExecutor, count: int = 1) -> list[Outcome]:
 
 
 def unheard(_: Job, __: Epoch) -> None:
-    """Nobody listens to the epochs."""
+    """Ignore the epochs."""
 
 
 def test_files_and_images_reach_a_machine_that_sees_neither_folder(
@@ -229,7 +217,7 @@ def test_files_and_images_reach_a_machine_that_sees_neither_folder(
     path = folder / "attempt1-epoch002.pt"
     assert first == Outcome(first.job, (toy_row(1), toy_row(2)), path)
     assert [epoch for epoch, _ in heard] == [1, 2]
-    assert all(names for _, names in heard), "a checkpoint is there before its epoch is heard of"
+    assert all(names for _, names in heard), "a checkpoint is there before its epoch is reported"
     (folder / "attempt0-epoch001.pt").write_text("left by another attempt")
 
     running.submit(Job(0, 2, {}, 0, 2, 3, folder, path), on_epoch)
@@ -280,7 +268,7 @@ def test_a_training_sees_the_gpu_that_ray_gives_it_or_none(
 
 
 def test_a_job_over_two_devices_has_a_process_on_each(executor: Callable[..., RayExecutor], tmp_path: Path) -> None:
-    """The ranks exchange numbers in each epoch: a job ends with rank zero, and a rank that did not would be cut off."""
+    """Use ranks that exchange numbers: a job ends with rank zero, and its other ranks are cut off."""
     running = executor(ToyRanks(), devices_per_trial=2)
     running.submit(Job(0, 1, {}, 0, 0, 1, tmp_path / "0", devices=2), unheard)
     (outcome,) = drain(running)
@@ -294,8 +282,8 @@ def test_a_job_over_two_devices_has_a_process_on_each(executor: Callable[..., Ra
 @pytest.mark.parametrize(
     ("loaded", "spared"), [("nas.workers.ray.task", "torch"), ("nas.workers.ray.packed_runner", "ray")]
 )
-def test_neither_side_of_a_child_loads_what_only_the_other_needs(loaded: str, spared: str) -> None:
-    """Half a second of each training would go into Ray, and seconds and memory of each of Ray's workers into torch."""
+def test_a_training_does_not_load_ray_nor_a_ray_worker_torch(loaded: str, spared: str) -> None:
+    """Assert that no training loads Ray (half a second), and none of Ray's workers torch (seconds, and memory)."""
     script = f"import sys, {loaded}; sys.exit('{spared}' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
 
@@ -311,7 +299,7 @@ def test_a_job_that_waits_for_a_machine_is_taken_back(executor: Callable[..., Ra
     assert (outcome.job.trial, outcome.failure and outcome.failure.kind) == (2, "died")
 
 
-def test_a_cluster_that_has_lost_all_it_takes_ends_the_search(
+def test_a_cluster_without_a_machine_for_a_training_ends_the_search(
     executor: Callable[..., RayExecutor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     running = executor(ToyRunner())
@@ -340,10 +328,10 @@ def test_a_request_that_no_machine_can_meet_is_refused_before_anything_waits(
         executor(ToyRunner(), gpus_per_trial=3.0)
 
 
-def test_a_disk_that_is_full_is_told_as_what_it_is(
+def test_a_full_disk_is_a_failure_of_that_kind(
     executor: Callable[..., RayExecutor], blind: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The checkpoint of a machine that sees no folder of ours finds no room here."""
+    """Assert the failure's kind if a checkpoint from another machine does not fit on this disk."""
 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device", "somewhere")
@@ -356,7 +344,7 @@ def test_a_disk_that_is_full_is_told_as_what_it_is(
     assert outcome.failure.kind == "disk_full"
 
 
-def test_losses_are_told_apart() -> None:
+def test_losses_are_classified() -> None:
     import ray  # noqa: PLC0415 - half a second
 
     job = Job(3, 1, {}, 0, 0, 1, Path("x"))

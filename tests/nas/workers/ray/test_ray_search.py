@@ -1,4 +1,4 @@
-"""A search on a cluster of three machines: one is lost in mid-search, and the driver is killed and started again.
+"""Test of a search on a cluster of three machines, with the loss of one and a restart of the killed driver.
 
 The machines see neither the driver's study nor its images: checkpoints and images go through Ray.
 """
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from processes import gone, stat
 
 from nas.cli.app.compose import compose
 from nas.evaluation.trial_runner import TrialRunner
@@ -110,15 +111,9 @@ def await_notes(folder: Path, process: subprocess.Popen[bytes], enough: Callable
 
 
 def descendants(root: int) -> set[int]:
-    """Living processes under `root`."""
-    parents: dict[int, int] = {}
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = path.read_text().rpartition(")")[2].split()
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if fields[0] != "Z":
-            parents[int(path.parent.name)] = int(fields[1])
+    """Return the living processes under `root`."""
+    pids = [int(path.name) for path in Path("/proc").glob("[0-9]*")]
+    parents = {pid: int(fields[1]) for pid in pids if (fields := stat(pid)) and fields[0] != "Z"}
     found, layer = set(), {root}
     while layer:
         layer = {pid for pid, parent in parents.items() if parent in layer}
@@ -127,7 +122,7 @@ def descendants(root: int) -> set[int]:
 
 
 def tasks(root: int) -> set[int]:
-    """The processes under `root` that carry out jobs."""
+    """Return the processes under `root` that run jobs."""
     found = set()
     for pid in descendants(root):
         try:
@@ -164,7 +159,7 @@ def test_a_lost_machine_and_a_killed_driver_cost_an_epoch_each_and_no_more(
     process.send_signal(signal.SIGKILL)
     process.wait()
     until = time.monotonic() + 20.0
-    while left := {pid for pid in busy if alive(pid)}:
+    while left := {pid for pid in busy if not gone(pid)}:
         assert time.monotonic() < until, f"{left} outlived the driver"
         time.sleep(0.1)
 
@@ -195,7 +190,7 @@ def test_a_lost_machine_and_a_killed_driver_cost_an_epoch_each_and_no_more(
 
 
 def unbroken(record: Record, folder: Path) -> Curve:
-    """The curve of the same training, done in one go in this process."""
+    """Return the curve of the same training without interruption, in this process."""
     config = compose("search", [*WORDS])
     runner = TrialRunner(config.data, config.training, threads=1)
     job = Job(0, 1, record.candidate.architecture, record.candidate.seed, 0, EPOCHS, folder)
@@ -203,7 +198,7 @@ def unbroken(record: Record, folder: Path) -> Curve:
 
 
 class Unheard:
-    """A control that neither hears nor says anything."""
+    """Control that ignores epochs and never stops a job."""
 
     def epoch_done(self, row: Epoch) -> None:
         pass
@@ -214,10 +209,3 @@ class Unheard:
 
 def without_clock(curve: Curve) -> list[Epoch]:
     return [replace(row, seconds=0.0) for row in curve]
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
