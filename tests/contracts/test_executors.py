@@ -16,7 +16,7 @@ from nas.workers.local.executor import LocalExecutor
 from nas.workers.local.worker_process import LOG_FILE
 from nas.workers.ray.executor import RayExecutor
 
-PATIENCE = 60.0
+PATIENCE = 180.0
 RAY = WorkersSpec(name="ray", gpus_per_trial=0.0)
 KINDS = ("local", pytest.param("ray", marks=pytest.mark.xdist_group("ray")))
 

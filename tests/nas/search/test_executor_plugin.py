@@ -72,7 +72,7 @@ WORDS = ["search", "sampler=random", "tracking=none", "training.epochs=1", "budg
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with an executor and its YAML; the process forgets it afterwards."""
+    """Write an executor and its YAML into a folder; the process forgets them afterwards."""
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setenv(TRUSTED, "")
     monkeypatch.delitem(sys.modules, "in_process", raising=False)

@@ -20,7 +20,7 @@ from nas.jobs import Epoch, Failure, Job, Outcome
 from nas.workers.local.executor import LocalExecutor
 from nas.workers.local.worker_process import LOG_FILE
 
-PATIENCE = 60.0
+PATIENCE = 180.0
 MakeExecutor = Callable[..., LocalExecutor]
 
 

@@ -22,7 +22,7 @@ from nas.workers.local.executor import LocalExecutor
 from nas.workers.local.process_reuse import AUTO_JOBS, ProcessReuse, start_seconds
 from nas.workers.local.worker_process import LOG_FILE
 
-PATIENCE = 60.0
+PATIENCE = 180.0
 Run = Callable[..., Outcome]
 
 

@@ -30,7 +30,7 @@ from nas.workers.ray.cluster import ClusterError, ResourceRequest, connect, reso
 from nas.workers.ray.executor import RayExecutor, loss_of
 from nas.workers.ray.task import split_gpus
 
-PATIENCE = 60.0
+PATIENCE = 180.0
 pytestmark = pytest.mark.xdist_group("ray")  # one cluster at a time: each is a dozen processes
 
 
