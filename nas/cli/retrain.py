@@ -27,7 +27,7 @@ from nas.jobs.files import write_json
 from nas.objectives.limits import Limits
 from nas.reports.tables import retrain_table
 from nas.search.build import data_fingerprint, environment
-from nas.search.executors import allocation_of, executor_for, settled_data
+from nas.search.executors import allocation_of, executor_for, resolved_data
 from nas.search.fingerprint import study_data, study_recipe
 from nas.study.selection import pick_records
 from nas.study.storage.folder_lock import FolderLock
@@ -89,7 +89,7 @@ def run(config: RetrainConfig) -> int:
     with FolderLock(study.folder / FOLDER):
         _prepare(plan, replace_other=config.replace)
         tasks = plan.tasks(config.seeds, allocation_of(plan.recipe, config.workers))
-        data = settled_data(plan.data, plan.info, config.workers)
+        data = resolved_data(plan.data, plan.info, config.workers)
         runner = RetrainRunner(TrialRunner(data, plan.recipe, config.workers.threads_per_slot))
         retraining = Trainings(
             executor_for(runner, config.workers),

@@ -19,7 +19,7 @@ from nas.objectives.values import costs_known
 from nas.reports.console import observer_for
 from nas.reports.figures import draw_front
 from nas.search.build import assemble, environment, open_or_create, prepare, tracker_of
-from nas.search.executors import settled_data
+from nas.search.executors import resolved_data
 from nas.search.strategy import starts_of
 from nas.search.threads import thinking_alone
 from nas.study.storage.factory import locked_store
@@ -58,7 +58,7 @@ def conduct(config: SearchConfig) -> tuple[Study, str, list[Path]]:
                 log.info("start %s: widths × %.3g, at distance %.2f", start, projection.multiplier, projection.distance)
             if (reached := reach(space, Limits(**config.limits), costs_known(config.objective))) is not None:
                 log.info("%s", reached)
-            settled = replace(config, data=settled_data(config.data, info, config.workers))
+            settled = replace(config, data=resolved_data(config.data, info, config.workers))
             search = assemble(settled, study, space, [observer_for(sys.stderr), tracker])
             with stop_on_signals(search), thinking_alone():
                 reason = search.run()

@@ -21,7 +21,7 @@ from nas.evaluation.trial_runner import TrialRunner
 from nas.objectives.examination import Examined
 from nas.reports.tables import tabulated_table
 from nas.search.build import data_fingerprint, environment, space_for
-from nas.search.executors import executor_for, settled_data
+from nas.search.executors import executor_for, resolved_data
 from nas.study.storage.folder_lock import FolderLock
 from nas.tabular.columns import FORMAT
 from nas.tabular.table import Table, read_table, write_table
@@ -149,7 +149,7 @@ def _train(config: TabulateConfig, plan: _Plan, tasks: Sequence[NetworkTask], sh
         if is_finished and task.folder.exists():  # the run was killed between writing a shard and removing the folder
             shutil.rmtree(task.folder)
     writer = ShardWriter(shards, [task for task in left if task.done], left=len(left), total=len(tasks))
-    data = settled_data(config.data, plan.info, config.workers)
+    data = resolved_data(config.data, plan.info, config.workers)
     trial = TrialRunner(data, config.training, config.workers.threads_per_slot)
     runner = TableRunner(trial, plan.recipe["test_images"], plan.recipe["early_test_images"])
     trainings = Trainings(

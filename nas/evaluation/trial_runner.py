@@ -87,7 +87,7 @@ class TrialRunner:
         """The images that it reads."""
         return self.data
 
-    def reading(self, folder: Path) -> TrialRunner:
+    def with_images_in(self, folder: Path) -> TrialRunner:
         """Return the same runner for a machine with the decoded images in `folder`."""
         return replace(self, data=self.data.stored_in(folder))
 

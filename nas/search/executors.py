@@ -87,7 +87,7 @@ def step_memory(recipe: Recipe, workers: WorkersSpec) -> StepMemory:
     return allocation_of(recipe, workers).memory_at_most
 
 
-def settled_data(spec: DataSpec, info: DataInfo, workers: WorkersSpec) -> DataSpec:
+def resolved_data(spec: DataSpec, info: DataInfo, workers: WorkersSpec) -> DataSpec:
     """Return `spec` with its images held or streamed, by their size and the memory of a slot; log which.
 
     Args:

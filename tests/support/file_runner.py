@@ -22,7 +22,7 @@ class FileRunner:
 
     images: str = "its own"
 
-    def reading(self, folder: Path) -> FileRunner:
+    def with_images_in(self, folder: Path) -> FileRunner:
         """Return the same runner with its images in `folder`."""
         return replace(self, images=str(folder))
 

@@ -35,9 +35,9 @@ class RetrainRunner:
         """The images that it reads."""
         return self.trial.data
 
-    def reading(self, folder: Path) -> RetrainRunner:
+    def with_images_in(self, folder: Path) -> RetrainRunner:
         """Return the same runner for a machine with the decoded images in `folder`."""
-        return replace(self, trial=self.trial.reading(folder))
+        return replace(self, trial=self.trial.with_images_in(folder))
 
     def __call__(self, job: Job, control: Control) -> Outcome:
         """Run `job`; write `result.json` into its folder if the training is then complete."""

@@ -117,9 +117,9 @@ class TableRunner:
         """Specification of the training images."""
         return self.trial.data
 
-    def reading(self, folder: Path) -> TableRunner:
+    def with_images_in(self, folder: Path) -> TableRunner:
         """Return this runner for a machine that keeps the decoded images in `folder`."""
-        return replace(self, trial=self.trial.reading(folder))
+        return replace(self, trial=self.trial.with_images_in(folder))
 
     def __call__(self, job: Job, control: Control) -> Outcome:
         """Run `job` and write a row for every epoch into its folder."""

@@ -20,7 +20,7 @@ class ImageRunner(Protocol):
         """The images."""
         ...
 
-    def reading(self, folder: Path) -> Runner:
+    def with_images_in(self, folder: Path) -> Runner:
         """Return the same runner with its images in `folder`."""
         ...
 
@@ -41,5 +41,5 @@ class PackedRunner:
         """Run `job`."""
         runner = pickle.loads(self.runner)
         if self.images is not None and isinstance(runner, ImageRunner):
-            runner = runner.reading(self.images)
+            runner = runner.with_images_in(self.images)
         return cast(Runner, runner)(job, control)

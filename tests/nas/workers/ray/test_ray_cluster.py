@@ -177,9 +177,9 @@ def blind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def executor(blind: Path) -> Iterator[Callable[..., RayExecutor]]:
     made: list[RayExecutor] = []
 
-    def make(runner: object, supplies: CacheTransfer | None = None, **fields: object) -> RayExecutor:
+    def make(runner: object, transfer: CacheTransfer | None = None, **fields: object) -> RayExecutor:
         spec = WorkersSpec(name="ray", **fields)  # type: ignore[arg-type]  # fields of WorkersSpec
-        made.append(RayExecutor(runner, spec, transfer=supplies))  # type: ignore[arg-type]  # runners of many kinds
+        made.append(RayExecutor(runner, spec, transfer=transfer))  # type: ignore[arg-type]  # runners of many kinds
         return made[-1]
 
     yield make
@@ -203,9 +203,9 @@ def unheard(_: Job, __: Epoch) -> None:
 def test_files_and_images_reach_a_machine_that_sees_neither_folder(
     executor: Callable[..., RayExecutor], blind: Path
 ) -> None:
-    supplies = CacheTransfer.of(DataSpec(cache=str(blind / "here" / "cache")))
-    shipped = replace(supplies, spec=DataSpec())  # so that the other machine keeps them where its own cache is
-    running = executor(FileRunner(), shipped, gpus_per_trial=0.0)
+    transfer = CacheTransfer.of(DataSpec(cache=str(blind / "here" / "cache")))
+    elsewhere = replace(transfer, spec=DataSpec())  # so that the other machine keeps them where its own cache is
+    running = executor(FileRunner(), elsewhere, gpus_per_trial=0.0)
     folder = blind / "here" / "0"
     heard: list[tuple[int, list[str]]] = []
 
@@ -230,7 +230,7 @@ def test_files_and_images_reach_a_machine_that_sees_neither_folder(
     assert [epoch for epoch, _ in lines] == ["1", "2", "3"]
     (images,) = {Path(images) for _, images in lines}
     assert images.parent == blind / "there"
-    assert {p.name for p in images.iterdir()} == set(supplies.sizes)
+    assert {p.name for p in images.iterdir()} == set(transfer.sizes)
     log = (folder / LOG_FILE).read_text()
     assert [line.split()[1] for line in log.splitlines() if line.startswith("epoch")] == ["1", "2", "3"]
     assert str(folder) not in log
