@@ -189,7 +189,7 @@ def _ends_early(name: Name) -> bool:
 
 def _overrides(name: Name) -> list[str]:
     """What a search would be told on the command line."""
-    return [f"sampler={name[0]}", f"fidelity={name[1]}", *(f"+{setting}" for setting in name[2:])]
+    return [f"sampler={name[0]}", f"fidelity={name[1]}", *(f"++{setting}" for setting in name[2:])]
 
 
 def _board(path: Path, names: Sequence[Name], arguments: argparse.Namespace) -> Board:

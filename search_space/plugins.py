@@ -16,7 +16,7 @@ import inspect
 import os
 import pkgutil
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial, wraps
 from importlib import import_module
@@ -94,6 +94,14 @@ class PluginKind:
             raise PluginError(f"{name} takes {known}, got {unknown}")
         return partial(maker, **options)
 
+    def defaults(self, name: str) -> dict[str, Any]:
+        """Return the default values of a plug-in's options, by name.
+
+        Raises:
+            PluginError: there is no such plug-in.
+        """
+        return defaults_of(list(inspect.signature(self.load(name)).parameters.values())[1:])
+
     def make(self, name: str, subject: object, options: Mapping[str, Any]) -> Any:
         """Call the plug-in of that name with `subject` and its options.
 
@@ -101,6 +109,11 @@ class PluginKind:
             PluginError: there is no such plug-in, or it takes no such option.
         """
         return self.bind(name, options)(subject)
+
+
+def defaults_of(parameters: Iterable[inspect.Parameter]) -> dict[str, Any]:
+    """Return the default values of those parameters that have one, by name."""
+    return {parameter.name: parameter.default for parameter in parameters if parameter.default is not parameter.empty}
 
 
 def with_settings(

@@ -55,7 +55,7 @@ class Settings:
         ValueError: a value is out of range.
     """
 
-    rungs: Sequence[float] = (1 / 3,)
+    rungs: tuple[float, ...] = (1 / 3,)
     start: int = 8
     finished: int = 3
     thaws: float = 0.5
@@ -63,6 +63,7 @@ class Settings:
     hope: float = 0.1
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "rungs", tuple(self.rungs))  # YAML has lists
         if self.start < 1 or not 1 <= self.finished <= self.start:
             raise ValueError(f"fidelity.options must have 1 <= finished <= start, got {self.finished} and {self.start}")
         for name in ("thaws", "eager"):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Any, cast
 
 from nas.config.sampler import SamplerSpec
 from nas.objectives.costs import Costs, built_in_costs
 from nas.objectives.limits import Limits
 from nas.objectives.pareto import Axis
-from nas.samplers.optuna_samplers import optuna_sampler
+from nas.samplers.optuna_samplers import optuna_defaults, optuna_sampler
 from nas.samplers.view import SamplerFactory
 from search_space.architecture import Architecture
 from search_space.plugins import PluginKind
@@ -38,6 +38,15 @@ class Domain:
     costs: Mapping[str, str] = field(default_factory=lambda: {name: name for name in built_in_costs().names})
     fits: Callable[[Architecture], bool] = lambda architecture: True  # noqa: ARG005 - no limit on memory
     known_costs: Costs = field(default_factory=built_in_costs)
+
+
+def sampler_defaults(spec: SamplerSpec) -> dict[str, Any]:
+    """Return the values of the options that a specification leaves out, and the defaults of those that it sets.
+
+    Raises:
+        ValueError: there is no such sampler.
+    """
+    return optuna_defaults(spec.optuna_class) if spec.optuna_class is not None else SAMPLER.defaults(spec.module or "")
 
 
 def sampler_factory(spec: SamplerSpec, domain: Domain) -> SamplerFactory:

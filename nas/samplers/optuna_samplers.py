@@ -15,6 +15,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial
 
 from nas.samplers.view import SamplerFactory
+from search_space.plugins import defaults_of
 
 
 class StatelessParents(BaseGASampler):
@@ -42,9 +43,7 @@ def optuna_sampler(class_name: str, options: Mapping[str, Any]) -> SamplerFactor
     Raises:
         ValueError: Optuna has no such sampler, or it takes no such option or no seed.
     """
-    sampler = getattr(optuna.samplers, class_name, None)
-    if not (inspect.isclass(sampler) and issubclass(sampler, BaseSampler)):
-        raise ValueError(f"sampler.optuna_class must be a sampler of optuna.samplers, got {class_name!r}")
+    sampler = _sampler_class(class_name)
     known = set(inspect.signature(sampler).parameters)
     unknown = sorted({"seed", *options} - known)
     if unknown:
@@ -52,6 +51,22 @@ def optuna_sampler(class_name: str, options: Mapping[str, Any]) -> SamplerFactor
     if issubclass(sampler, BaseGASampler):
         sampler = type(sampler.__name__, (StatelessParents, sampler), {})
     return cast(SamplerFactory, partial(_make, sampler, dict(options)))
+
+
+def optuna_defaults(class_name: str) -> dict[str, Any]:
+    """Return the default arguments of one of Optuna's samplers, by name.
+
+    Raises:
+        ValueError: Optuna has no such sampler.
+    """
+    return defaults_of(inspect.signature(_sampler_class(class_name)).parameters.values())
+
+
+def _sampler_class(name: str) -> type[BaseSampler]:
+    found = getattr(optuna.samplers, name, None)
+    if not (inspect.isclass(found) and issubclass(found, BaseSampler)):
+        raise ValueError(f"sampler.optuna_class must be a sampler of optuna.samplers, got {name!r}")
+    return found
 
 
 def _make(sampler: type[BaseSampler], options: dict[str, Any], seed: int) -> BaseSampler:

@@ -50,6 +50,8 @@ def _fit(word: str, root: type, parser: OverridesParser, multirun: bool) -> list
     key, equals, typed = word.partition("=")
     if not equals:
         return [word]
+    if re.match(r"\+\w+\.", key) and is_free(root, key[1:]):
+        key, word = f"+{key}", f"+{word}"
     override = _parsed(parser, word)
     as_text = f"{key}={quoted(typed)}"
     if override is None:

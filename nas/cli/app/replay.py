@@ -19,6 +19,10 @@ from nas.cli.app.compose import compose, conf_dir, items_of, read_yaml, schema
 from nas.cli.app.keys import is_free, is_group
 from nas.cli.app.overrides import quoted
 from nas.config.commands import SearchConfig
+from nas.config.fidelity import FidelitySpec
+from nas.config.sampler import SamplerSpec
+from nas.fidelity.factory import POLICY
+from nas.samplers.factory import sampler_defaults
 
 PLAIN = re.compile(r"[A-Za-z0-9_./~-]+")
 NOT_TEXT = re.compile(r"(?i)(null|true|false|nan|[-+]?inf|[-+]?[0-9.][0-9_.e+-]*)")
@@ -35,8 +39,31 @@ def search_command(stored: Mapping[str, Any]) -> tuple[str, bool]:
         The command, quoted for a shell; and False if overrides cannot express some value, such as an option of a
         user's own file with other keys.
     """
+    stored = _with_defaults(stored)
     words = [*_scalars(stored), *_groups(stored)]
     return shlex.join(["nas", "search", *words]), _reproduces(words, stored)
+
+
+def _with_defaults(stored: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a configuration with the options of sampler and fidelity that its version did not write, at their values.
+
+    Only those that the YAML file of the same name shows are filled in, since these would otherwise change.
+    """
+    found = dict(stored)
+    for group, kind in (("sampler", SamplerSpec), ("fidelity", FidelitySpec)):
+        path = conf_dir() / group / f"{stored.get(group, {}).get('name')}.yaml"
+        if not path.is_file():
+            continue
+        fields = {field.name for field in dataclasses.fields(kind)}
+        spec = kind(**{key: value for key, value in stored[group].items() if key in fields})
+        defaults = sampler_defaults(spec) if isinstance(spec, SamplerSpec) else POLICY.defaults(spec.name)
+        shown = {key: _as_stored(defaults[key]) for key in read_yaml(path)["options"] if key in defaults}
+        found[group] = {**stored[group], "options": {**shown, **stored[group].get("options", {})}}
+    return found
+
+
+def _as_stored(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _reproduces(words: list[str], stored: Mapping[str, Any]) -> bool:

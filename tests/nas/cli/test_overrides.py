@@ -48,12 +48,21 @@ def test_quoting_is_undone_by_the_grammar(text):
         assert parsed.value() == text
 
 
+def test_plus_sets_an_option_of_a_sampler_whether_its_file_shows_it_or_not():
+    words = ["sampler=tpe", "+sampler.options.n_startup_trials=3", "+sampler.options.prior_weight=2.0"]
+    options = compose("search", fit(words, SearchConfig)).sampler.options
+    assert (options["n_startup_trials"], options["prior_weight"]) == (3, 2.0)
+    plain = compose("search", fit(["sampler=tpe", "sampler.options.n_startup_trials=3"], SearchConfig))
+    assert plain.sampler.options["n_startup_trials"] == 3
+    assert fit(["+sampler=tpe"], SearchConfig) == ["+sampler=tpe"]
+
+
 @pytest.mark.parametrize(
     "word",
     [
         "objective=[val_accuracy,macs]",
         "sampler.options={a: 1}",
-        "+sampler.options.n=3",
+        "++sampler.options.n=3",
         "~data",
         "study=null",
         "study=abc",

@@ -44,6 +44,25 @@ def test_the_command_composes_to_what_is_stored(words):
     assert exact
 
 
+@pytest.mark.parametrize("sampler", ["known_cost", "tpe", "gp", "random"])
+@pytest.mark.parametrize("fidelity", ["freeze_thaw", "inherit", "full"])
+def test_a_configuration_from_before_options_were_written_has_their_defaults(sampler, fidelity):
+    plain = stored(["study=mine", f"sampler={sampler}", f"fidelity={fidelity}"])[1]
+    plain["sampler"]["options"] = plain["fidelity"]["options"] = {}
+    command, exact = search_command(plain)
+    assert exact
+    typed = {"sampler": sampler, "fidelity": fidelity}
+    standard = {"sampler": "known_cost", "fidelity": "freeze_thaw"}
+    expected = ["study=mine", *(f"{group}={name}" for group, name in typed.items() if name != standard[group])]
+    assert command == shlex.join(["nas", "search", *expected])
+
+
+def test_an_option_that_was_left_out_is_not_taken_for_what_the_file_sets():
+    plain = stored(["study=mine", "sampler=nsga2"])[1]
+    del plain["sampler"]["options"]["population_size"]
+    assert search_command(plain) == ("nas search study=mine sampler=nsga2 sampler.options.population_size=50", True)
+
+
 def test_the_command_is_no_longer_than_what_was_typed():
     words = ["study=mine", "seed=3", "data=cifar10", "data.path=images", "sampler=nsga2", "budget.trials=80"]
     command, _ = search_command(stored(words)[1])

@@ -28,7 +28,7 @@ from search_space.network import build as build_module
 EPOCHS = 3
 WORDS = [
     f"training.epochs={EPOCHS}", "data.train_fraction=0.1", "workers.slots=1", "workers.keep=all", "tracking=none",
-    "sampler=random", "fidelity=inherit", "+fidelity.options.changes=40",
+    "sampler=random", "fidelity=inherit", "fidelity.options.changes=40",
 ]  # fmt: skip
 
 
@@ -206,7 +206,7 @@ def test_describe_says_whose_weights_a_trial_began_with(
         ("workers=ray", "checkpoints must lie where networks are trained for fidelity=inherit, got workers=ray"),
         ("fidelity.repeats=1", "fidelity.repeats must be 0 with fidelity=inherit, got 1"),
         ("training.epochs=1", "fidelity=inherit needs training.epochs of at least 2, got 1"),
-        ("+fidelity.options.skip=1", r"skip must lie in (0, 1), got 1"),
+        ("fidelity.options.skip=1", r"skip must lie in (0, 1), got 1"),
     ],
 )
 def test_what_cannot_work_is_refused(

@@ -50,7 +50,7 @@ def test_both_train_the_same_networks_in_the_same_order_for_the_same_epochs(
     if sampler == "evolution":
         words.append("sampler.options={population: 3, tournament: 2}")
     if sampler == "tpe":
-        words.append("+sampler.options.n_startup_trials=3")
+        words.append("sampler.options.n_startup_trials=3")
     study = tmp_path / "study"
     folder = table.path.parent
     assert main(["search", f"--config-dir={folder}", *DATA, *words, "tracking=none", f"study={study}"]) == 0
