@@ -1,4 +1,4 @@
-"""Every test of this room has a cache of its own and no network."""
+"""Fixtures of this room: every test has a cache of its own and no network."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def paint(tmp_path: Path) -> PaintFolder:
-    """Writes n RGB noise images of 12x12 into each named subfolder of `images/`."""
+    """Return a function that writes n RGB noise images of 12x12 into each named subfolder of `images/`."""
 
     def write(counts: dict[str, int]) -> Path:
         root = tmp_path / "images"

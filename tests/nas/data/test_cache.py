@@ -40,7 +40,7 @@ def test_a_warm_cache_gives_what_the_source_gave_without_reading_it(monkeypatch:
 
     monkeypatch.setattr("nas.data.cache.open_source", gone)
     assert same(load(DataSpec()), first)
-    # What only decides the split reads the same copy.
+    # Settings of the split alone read the same copy.
     load(DataSpec(split_seed=5, val_fraction=0.4, train_fraction=0.1, flip=True))
 
 

@@ -13,7 +13,7 @@ NEITHER = DataSpec()
 
 
 def images(count: int, size: int = 6, channels: int = 3) -> ImageSet:
-    """Noise whose label is the row that it stands in."""
+    """Return noise whose labels are the rows."""
     pixels = torch.randint(0, 256, (count, channels, size, size), generator=torch.Generator().manual_seed(0))
     return ImageSet(pixels.to(torch.uint8), torch.arange(count))
 
@@ -36,7 +36,7 @@ def test_an_epoch_is_the_same_in_a_loader_that_starts_there() -> None:
     running = train_loader(data(3000), BOTH, 64, seed=5)
     epochs = [epoch(running, e) for e in range(3)]
     assert equal(epoch(train_loader(data(3000), BOTH, 64, seed=5), 2), epochs[2])
-    # Neither a pass given up midway nor draws by others in between change it.
+    # Neither an unfinished pass nor other draws in between change it.
     next(iter(running))
     torch.rand(17)
     assert equal(epoch(running, 1), epochs[1])

@@ -52,7 +52,7 @@ def picture(number):
 
 @pytest.fixture
 def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A module outside this program that can be imported; the process forgets it afterwards."""
+    """Write an importable module outside this program; it is unloaded after the test."""
     folder = tmp_path / "own"
     folder.mkdir()
     (folder / "toy_stripes.py").write_text(STRIPES, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The sources, through the room's own doors: `load`, `load_test` and `describe`."""
+"""Readers of every source, through `load`, `load_test` and `describe`."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def png(pixels: np.ndarray[Any, np.dtype[np.uint8]]) -> bytes:
 
 
 def table(rows: int, *, label: Any = None, first: int = 0, **columns: Any) -> datasets.Dataset:
-    """Rows of 8x8 noise seeded by `first`, `first` + 1 ..., whose labels alternate between the classes."""
+    """Return rows of 8x8 noise seeded by `first`, `first` + 1 ..., whose labels alternate between the classes."""
     label = label or datasets.ClassLabel(names=["cat", "dog"])
     names = getattr(label, "names", None)
     values = [i % 2 if names or label.dtype == "int64" else "ab"[i % 2] for i in range(rows)]

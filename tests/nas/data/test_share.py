@@ -1,4 +1,4 @@
-"""One of several processes reads of streamed images its share of every batch, and finds there what all of them have."""
+"""Shares of batches: one of several processes reads only its rows, and gets the values of the whole batch."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SPEC = DataSpec(flip=True, crop_padding=2)
 
 @dataclass
 class CountingStore:
-    """Images in memory that counts what is read of them."""
+    """Images in memory that count reads."""
 
     images: NDArray[np.uint8]
     read_rows: list[int] = field(default_factory=list)
@@ -40,7 +40,7 @@ def data(part: Part) -> ImageData:
 
 
 def third(count: int) -> slice:
-    """The second of three parts."""
+    """Return the second of three parts."""
     return slice(count // 3, 2 * count // 3)
 
 

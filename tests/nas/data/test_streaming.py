@@ -1,4 +1,4 @@
-"""Streamed sets: the very batches of sets held in memory, in bounded memory, and errors that name the file."""
+"""Streamed sets: the same batches as of sets in memory, bounded memory, and errors that name the file."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ DECODED_ANEW: dict[str, Any] = {**READ, "cache_gib": 0.0}
 
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Several chunks an epoch, of two batches each."""
+    """Shrink chunks to two batches, so that an epoch has several."""
     monkeypatch.setattr("nas.data.loader.CHUNK", 14)
 
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    """JPEGs of several sizes, smooth enough to survive the compression, in two classes of 30 and 20."""
+    """Write JPEGs of several sizes, smooth enough to survive the compression, in two classes of 30 and 20."""
     random = np.random.default_rng(0)
     for name, count in (("cat", 30), ("dog", 20)):
         (tmp_path / "photos" / name).mkdir(parents=True)
@@ -73,7 +73,7 @@ def folder(photos: Path) -> DataSpec:
 
 @pytest.fixture
 def shards(photos: Path, tmp_path: Path) -> DataSpec:
-    """The same pictures as Parquet files, with a test part of its own."""
+    """Write the same pictures as Parquet files, with a test part."""
     files = sorted(photos.rglob("*.jpg"))
     (tmp_path / "shards").mkdir()
     features = datasets.Features({"image": datasets.Image(), "label": datasets.ClassLabel(names=["cat", "dog"])})
@@ -130,7 +130,7 @@ def test_a_streamed_set_gives_what_memory_gives_bit_for_bit(
 
 
 @pytest.mark.parametrize("threads", [1, 3])
-def test_neither_threads_nor_a_pass_given_up_change_a_batch(threads: int, folder: DataSpec) -> None:
+def test_neither_threads_nor_an_unfinished_pass_change_a_batch(threads: int, folder: DataSpec) -> None:
     data = load(replace(folder, streaming="always", decode_workers=threads))
     loader = train_loader(data, folder, 7, seed=5)
     next(iter(loader))
@@ -155,7 +155,7 @@ def test_a_few_images_are_taken_in_their_order(folder: DataSpec) -> None:
     assert torch.equal(held.take(rows).labels, streamed.take(rows).labels)
 
 
-def test_a_streamed_set_can_be_handed_in(folder: DataSpec, tmp_path: Path) -> None:
+def test_a_streamed_set_can_be_written_as_tensors(folder: DataSpec, tmp_path: Path) -> None:
     write_tensors(load(replace(folder, streaming="always")), tmp_path / "kept")
     back = DataSpec(name="back", source="tensors", path=str(tmp_path / "kept"), flip=True, crop_padding=2)
     for how in (HELD, READ):
@@ -177,7 +177,7 @@ def test_on_a_gpu_streamed_batches_are_those_of_a_set_that_lives_there(folder: D
 
 @dataclass(frozen=True, eq=False)
 class Watched:
-    """A store that remembers what it was asked for and how many of its buffers live."""
+    """Store that records requested rows and the number of live buffers."""
 
     shape: tuple[int, int, int, int]
     asked: list[int] = field(default_factory=list)
@@ -311,7 +311,7 @@ def test_a_cached_file_cut_short_in_mid_epoch_is_named_and_ends_nothing_else(fol
         list(evaluation_loader(data, 4))
 
 
-def test_what_is_listed_of_a_set_must_stay_readable(folder: DataSpec, cache: Path) -> None:
+def test_the_list_of_entries_must_stay_readable(folder: DataSpec, cache: Path) -> None:
     data = load(replace(folder, **DECODED_ANEW))
     (file,) = cache.rglob("train_entries.bin")
     os.truncate(file, 10)
@@ -322,19 +322,19 @@ def test_what_is_listed_of_a_set_must_stay_readable(folder: DataSpec, cache: Pat
         list(evaluation_loader(data, 4))
 
 
-# --- what is kept
+# --- the cached copy
 
 
-def test_what_is_kept_follows_the_room_that_there_is(folder: DataSpec, cache: Path) -> None:
+def test_images_are_kept_decoded_if_they_fit(folder: DataSpec, cache: Path) -> None:
     size = 50 * 3 * 16 * 16 / 2**30
     listed = describe(replace(folder, cache_gib=size * 0.99))
     assert not listed.decoded
     assert listed.folder.name.endswith("-encoded")
-    # Without a limit, what is there is taken; a limit that allows it asks for decoded images.
+    # Without a limit, the existing copy is opened; a limit that allows it asks for decoded images.
     assert describe(folder).folder == listed.folder
     read = describe(replace(folder, cache_gib=size))
     assert read.decoded
-    # Then those are taken, whatever the limit.
+    # Then those are opened, whatever the limit.
     assert describe(replace(folder, cache_gib=0.0)).folder == read.folder == describe(folder).folder
     assert read.fingerprint == listed.fingerprint
 
@@ -393,7 +393,7 @@ def test_a_set_is_streamed_where_it_takes_more_than_a_quarter(caplog: pytest.Log
     assert line.endswith(f"; streamed, read from {describe(DataSpec()).folder} by 2 threads a training")
 
 
-def test_what_was_asked_for_is_done_and_said(folder: DataSpec, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_explicit_choice_is_kept_and_logged(folder: DataSpec, caplog: pytest.LogCaptureFixture) -> None:
     never, line = said(folder, 1, caplog)
     assert never.streaming == "never"
     assert line.endswith("; held (data.streaming=never)")

@@ -1,4 +1,4 @@
-"""A person's own images on disk: read back as they were, split as they were, and never as pickles."""
+"""Tensors from Python on disk: the same images and splits when read back, and never pickles."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def equal(one: ImageSet, two: ImageSet) -> bool:
     return torch.equal(one.images, two.images) and torch.equal(one.labels, two.labels)
 
 
-def test_what_is_handed_in_is_read_back(tmp_path: Path) -> None:
+def test_written_tensors_are_read_back(tmp_path: Path) -> None:
     data, test = own(val_fraction=0.25), held_out()
     write_tensors(data, tmp_path / "data", test)
     spec = spec_of(tmp_path / "data", val_fraction=0.6, test_fraction=0.3)  # split already: neither is read
@@ -120,7 +120,7 @@ def test_test_images_must_look_like_the_others(tmp_path: Path) -> None:
     assert not (tmp_path / "data").exists()
 
 
-def test_a_folder_that_is_none_or_damaged_is_refused(tmp_path: Path) -> None:
+def test_an_absent_or_damaged_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="must be a complete, readable folder of tensors from Python"):
         load(spec_of(tmp_path / "nowhere"))
     write_tensors(own(), tmp_path / "data")

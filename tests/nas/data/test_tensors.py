@@ -21,7 +21,7 @@ def labels(count: int = 40) -> Tensor:
 
 
 class Module:
-    """Quacks like a LightningDataModule."""
+    """Object with the interface of a LightningDataModule."""
 
     def __init__(self, *, shuffle: bool = False, scale: float = 1 / 255) -> None:
         self.calls: list[str] = []
@@ -75,7 +75,7 @@ def test_floats_from_0_to_1_are_the_same_as_bytes() -> None:
         (pixels(2), labels(2), "every class needs at least 2 images .* 'a' has 1"),
     ],
 )
-def test_tensors_that_can_not_serve_say_why(images: Tensor, targets: Tensor, message: str) -> None:
+def test_unusable_tensors_are_refused(images: Tensor, targets: Tensor, message: str) -> None:
     with pytest.raises(DataError, match=message):
         from_tensors(images, targets, CLASSES)
 
@@ -103,7 +103,7 @@ def test_a_loader_of_any_kind_is_taken_as_it_comes() -> None:
         ([(pixels()[:, :, :4], labels())], r"must be of one shape, got \(3, 4, 5\) and \(3, 5, 5\)"),
     ],
 )
-def test_a_data_module_that_can_not_serve_says_why(batches: list[Any], message: str) -> None:
+def test_an_unusable_data_module_is_refused(batches: list[Any], message: str) -> None:
     module = Module()
     module.train_dataloader = lambda: batches  # type: ignore[method-assign]  # a stand-in
     with pytest.raises(DataError, match=message):

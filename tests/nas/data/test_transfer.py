@@ -1,4 +1,4 @@
-"""Decoded images that another machine fetches once: the same images, splits and fingerprint there."""
+"""Transfer of decoded images to another machine: one download, and the same images, splits and fingerprint."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from nas.data.transfer import CacheTransfer
 
 @pytest.fixture
 def transfer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., CacheTransfer]:
-    """The digits as one machine keeps them; `elsewhere` is another one that doesn't see its folder."""
+    """Return a function that caches the digits; with `elsewhere`, this becomes a machine with another cache."""
 
     def of(*, elsewhere: bool = True, **fields: object) -> CacheTransfer:
         monkeypatch.setenv("NAS_CACHE_DIR", str(tmp_path / "here"))
@@ -29,7 +29,7 @@ def transfer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., C
 
 
 def far(made: CacheTransfer) -> CacheTransfer:
-    """As it is known where the first machine's folder can't be seen."""
+    """Return the transfer as seen by a machine that does not see the first one's folder."""
     return replace(made, folder=Path("/nowhere/at/all"))
 
 

@@ -1,4 +1,4 @@
-"""What becomes of a failed job, and which errors mean that a file could not be written."""
+"""Decisions about failed jobs, and errors of files that can't be written."""
 
 from __future__ import annotations
 

@@ -1,20 +1,29 @@
-"""Files that are whole or not there, and what is found behind an error."""
+"""Files that are complete or not written at all; hashes, and the chain of causes of an error."""
 
 from __future__ import annotations
 
 import errno
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
+from nas.cli import main
 from nas.jobs.failures import exception_chain
 from nas.jobs.files import atomic_path, read_json, temporary_folder, write_json, write_text
 from nas.jobs.hashes import content_hash, derived_seed
+from nas.reports.figures import draw_front
+from nas.study.storage.folder_owner import write_owner
+from nas.study.study import open_study
+from nas.tabular.table import write_parquet
+
+GOLDEN = Path(__file__).resolve().parents[2] / "golden" / "studies"
 
 KILLED_HALFWAY = """
 import os, signal, sys
@@ -110,6 +119,52 @@ def test_a_document_is_read_back_and_anything_else_refused(tmp_path: Path) -> No
         path.write_text(text)
         with pytest.raises(ValueError, match=r"result\.json must hold a JSON object"):
             read_json(path)
+
+
+@pytest.fixture
+def full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make every file fail once its content is written, before it is in place."""
+
+    def fail(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("nas.jobs.files.os.fsync", fail)
+
+
+def _draw(path: Path) -> None:
+    study = open_study(GOLDEN / "repeated")
+    draw_front(study.records(), study.axes, "front", path)
+
+
+@pytest.mark.usefixtures("full_disk")
+@pytest.mark.parametrize(
+    ("name", "write"),
+    [
+        ("front.png", _draw),
+        ("table.parquet", lambda path: write_parquet(pd.DataFrame({"seed": [0]}), {}, path)),
+        ("study.json", lambda path: write_owner(path.parent, "identity")),
+        ("environment.json", lambda path: write_json(path, {"cpu": "a"})),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_full_disk_leaves_the_old_file_of_every_writer(
+    tmp_path: Path, name: str, write: Callable[[Path], None]
+) -> None:
+    (tmp_path / name).write_text("old")
+    with pytest.raises(OSError, match="No space left on device"):
+        write(tmp_path / name)
+    assert (tmp_path / name).read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.usefixtures("full_disk")
+def test_a_full_disk_leaves_the_old_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(GOLDEN / "repeated", tmp_path / "repeated")
+    report = tmp_path / "repeated" / "report.html"
+    report.write_text("old")
+    assert main(["report", "study=repeated", f"outputs={tmp_path}"]) == 2
+    assert "No space left on device" in capsys.readouterr().err
+    assert report.read_text() == "old"
 
 
 def test_a_temporary_folder_is_removed_unless_it_was_renamed(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A tiny learnable image set, a tiny network and a control that remembers, for the tests of training."""
+"""Fixtures of trainings: a tiny learnable image set, a tiny network and a recording control."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CLASSES = 3
 
 @dataclass
 class TinyLoader:
-    """Shuffles and augments by a generator of (seed, epoch) alone."""
+    """Loader that shuffles and augments with a generator of (seed, epoch) alone."""
 
     images: Tensor
     labels: Tensor
@@ -43,7 +43,7 @@ class TinyLoader:
 
 @dataclass
 class TinyData:
-    """Each class lights another column of a 6 x 6 image, in noise."""
+    """Images of 6 x 6 noise with one bright column a class."""
 
     seed: int = 0
     batch_size: int = 8
@@ -62,7 +62,7 @@ class TinyData:
 
 @dataclass
 class Recorder:
-    """A control that remembers the rows and asks to stop after some epoch."""
+    """Control that records the rows and requests a stop after an epoch."""
 
     stop_after: int | None = None
     rows: list[Epoch] = field(default_factory=list)

@@ -56,7 +56,8 @@ def test_channels_last_stays_channels_last(tmp_path: Path) -> None:
 def test_a_new_checkpoint_removes_what_it_supersedes_and_no_more(tmp_path: Path) -> None:
     for name in (
         "attempt1-epoch009.pt", "attempt2-epoch001.pt", "attempt2-epoch003.pt", "attempt3-epoch001.pt",
-        ".attempt1-epoch004.pt.part", ".attempt3-epoch002.pt.part", "log.txt", "attempt1-epoch001.pt.bak",
+        ".attempt1-epoch004.pt.part", ".attempt1-epoch005.pt.0a1b2c3d.part", ".attempt3-epoch002.pt.part", "log.txt",
+        "attempt1-epoch001.pt.bak",
     ):  # fmt: skip
         (tmp_path / name).touch()
     save(state(2), tmp_path, attempt=2)
@@ -95,7 +96,7 @@ def test_the_latest_is_the_highest_epoch_then_the_highest_attempt(tmp_path: Path
 
 
 class Hostile:
-    """Makes a folder when it is unpickled."""
+    """Object that creates a folder when it is unpickled."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -1,4 +1,4 @@
-"""A training whose checkpoint finds no room, or no folder that it may write to."""
+"""Trainings whose checkpoint can't be written: a full disk, or a read-only folder."""
 
 from __future__ import annotations
 
@@ -35,3 +35,4 @@ def test_a_checkpoint_that_cannot_be_written_fails_by_its_kind_and_leaves_none_h
     assert outcome.failure.kind == kind
     assert words in outcome.failure.message
     assert latest(folder / "trial") is None
+    assert not (folder / "trial").exists() or not list((folder / "trial").iterdir())

@@ -1,4 +1,4 @@
-"""A batch cut into parts: the same steps with less memory."""
+"""Micro-batches: the same steps with less memory."""
 
 from __future__ import annotations
 

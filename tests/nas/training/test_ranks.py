@@ -1,4 +1,4 @@
-"""One training over several real processes, against the same training in one."""
+"""Trainings over several real processes, against the same training in one."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def alone(recipe: Recipe, job: Job) -> Outcome:
 
 
 def together(recipe: Recipe, job: Job, stop_after: int | None = None) -> list[Outcome]:
-    """The outcomes of all ranks, each of which has a fresh process."""
+    """Train in a fresh process for each rank, and return the outcomes."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["nas.training.trial", "nas.workers.local.process_group"])
     job.folder.mkdir(parents=True, exist_ok=True)
@@ -53,7 +53,7 @@ def rows(outcome: Outcome) -> list[tuple[float, ...]]:
 
 
 def assert_close(one: Outcome, other: Outcome) -> None:
-    """The bar is 1e-3; what is left between the two is the order of additions."""
+    """Compare two outcomes with a tolerance of 1e-3; they differ in the order of additions."""
     assert len(rows(one)) == len(rows(other)) > 0
     for left, right in zip(rows(one), rows(other), strict=True):
         assert left == pytest.approx(right, abs=1e-5)
@@ -68,7 +68,7 @@ def weights(outcome: Outcome) -> dict[str, torch.Tensor]:
 
 @pytest.mark.parametrize("recipe", [RECIPE, AVERAGED], ids=["sgd", "adamw averaged clipped"])
 def test_two_processes_train_like_one_on_whole_batches(make_job: MakeJob, recipe: Recipe) -> None:
-    """Without batch norm; 15 images don't halve, and the last batch has 9 of them."""
+    """Train without batch norm; 15 images don't halve, and the last batch has 9."""
     one = alone(recipe, make_job(0, 4, folder="one", architecture=PLAIN))
     first, second = together(recipe, make_job(0, 4, folder="two", architecture=PLAIN, devices=2))
     assert_close(first, one)
@@ -82,7 +82,7 @@ def test_two_processes_train_like_one_on_whole_batches(make_job: MakeJob, recipe
 def test_processes_train_like_one_that_normalises_the_parts_apart(
     make_job: MakeJob, recipe: Recipe, devices: int, parts: int
 ) -> None:
-    """With batch norm and dropout: weights, running statistics and average are those of one process as well."""
+    """Train with batch norm and dropout: weights, running statistics and average equal those of one process."""
     one = alone(recipe, make_job(0, 3, folder="one", architecture=ALL, micro_batches=devices * parts))
     job = make_job(0, 3, folder="many", architecture=ALL, micro_batches=parts, devices=devices)
     first, *_ = together(recipe, job)
@@ -91,7 +91,7 @@ def test_processes_train_like_one_that_normalises_the_parts_apart(
 
 
 def test_whole_batches_differ_where_there_is_batch_norm(make_job: MakeJob) -> None:
-    """The tests above would see it if the ranks were not normalised apart, or the statistics not averaged."""
+    """Show that the tests above would fail if the ranks shared batch norms or did not average the statistics."""
     one = alone(RECIPE, make_job(0, 1, folder="one", architecture=NORM))
     parts = alone(RECIPE, make_job(0, 1, folder="parts", architecture=NORM, micro_batches=2))
     assert rows(one)[0] != pytest.approx(rows(parts)[0], abs=1e-4)

@@ -34,7 +34,7 @@ MakeJob = Callable[..., Job]
 
 
 def in_pieces(run_job: RunJob, make_job: MakeJob, recipe: Recipe, stops: tuple[int, ...]) -> Outcome:
-    """Each piece a fresh process would do: a new network, new loaders, all state from the checkpoint."""
+    """Train in pieces, each with a new network and new loaders as in a fresh process, all state from the checkpoint."""
     folder = "-".join(map(str, stops))
     outcome: Outcome | None = None
     for attempt, (begin, end) in enumerate(zip((0, *stops), stops, strict=False), start=1):
@@ -53,7 +53,7 @@ def without_seconds(outcome: Outcome) -> list[Epoch]:
 
 
 def assert_same(a: Any, b: Any, path: str = "") -> None:
-    """Equal to the bit, dtypes and nested structure included."""
+    """Assert equality to the bit, with dtypes and nested structure."""
     assert type(a) is type(b), path
     if isinstance(a, Tensor):
         assert a.dtype == b.dtype, path
@@ -172,7 +172,7 @@ def test_a_straggler_does_not_remove_the_work_of_its_successor(run_job: RunJob, 
 
 
 class Breaks(nn.Module):
-    """A network that breaks at the first batch of an epoch."""
+    """Network that raises at the first batch of an epoch."""
 
     def __init__(self, network: nn.Module, error: BaseException | float, epoch: int) -> None:
         super().__init__()
@@ -193,7 +193,7 @@ class Breaks(nn.Module):
 
 
 class DataError(ValueError):
-    """Named like the error of the data's own room."""
+    """Error with the name of that of the data room."""
 
 
 @pytest.mark.parametrize(
@@ -236,7 +236,7 @@ def test_a_loss_that_is_no_number_is_noticed_before_the_epoch_ends(
     make_job: MakeJob, data: Any, network: nn.Module, make_recorder: Callable[..., Any]
 ) -> None:
     class Endless:
-        """Fails the test rather than running on."""
+        """Fail the test instead of continuing."""
 
         steps = 0
 
@@ -316,7 +316,7 @@ def test_auxiliary_heads_train_and_are_not_scored(
 def test_the_learning_rate_follows_the_full_horizon(
     run_job: RunJob, make_job: MakeJob, make_network: Callable[..., nn.Module]
 ) -> None:
-    """Two of six epochs are trained at the six-epoch schedule: another horizon gives other weights."""
+    """Train two of six epochs at the six-epoch schedule: another horizon gives other weights."""
     six, twelve = (
         run_job(make_job(0, 2, folder=str(epochs)), Recipe(epochs=epochs, batch_size=8)) for epochs in (6, 12)
     )
