@@ -1,4 +1,4 @@
-"""What every option of conf/fidelity must do, whichever sampler draws."""
+"""Contract of every option of conf/fidelity, with any sampler."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every option of conf/sampler must do, whichever sampler it is."""
+"""Contract of every option of conf/sampler."""
 
 from __future__ import annotations
 

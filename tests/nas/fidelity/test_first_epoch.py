@@ -1,4 +1,4 @@
-"""The best of each cohort after its first epoch: who goes on, who is given up, and in what order."""
+"""Cohorts compared after their first epoch: trials that are continued or pruned, and their order."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def test_a_space_that_is_used_up_leaves_nothing_undecided(tmp_path: Path) -> Non
     assert counts(tmp_path) == (2, 6, 0, 0)
 
 
-def test_the_best_are_whole_layers_and_then_a_spread_of_one() -> None:
+def test_the_best_are_whole_fronts_and_then_a_spread_of_one() -> None:
     points = np.array([[0.0, 1.0], [0.1, 0.9], [1.0, 0.0], [0.5, 0.5], [1.0, 1.0], [0.6, 0.6]])
     assert select_best(points, 0) == []
     assert select_best(points, 1) == [0]
@@ -122,6 +122,12 @@ def test_the_best_are_whole_layers_and_then_a_spread_of_one() -> None:
     assert select_best(points, 5)[4:] == [5]
     assert sorted(select_best(points, 99)) == [0, 1, 2, 3, 4, 5]
     assert select_best(np.array([[np.nan, 0.0], [0.5, 0.5]]), 2) == [1, 0]
+
+
+def test_copies_of_a_result_do_not_fill_a_front() -> None:
+    points = np.array([[0.0, 1.0], [0.0, 1.0], [1.0, 0.0], [1.1, 0.1]])
+    assert select_best(points, 2) == [0, 2]
+    assert select_best(points, 3) == [0, 2, 3]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Freeze–thaw and asynchronous successive halving: which job comes next."""
+"""Decisions of freeze–thaw and of asynchronous successive halving."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_the_first_networks_all_stop_at_the_rung() -> None:
     assert decide([record(0, 0.5), record(1, 0.6)]) == Start(3)
 
 
-def test_then_the_one_that_promises_most_is_finished_until_enough_are() -> None:
+def test_then_the_one_of_highest_expected_improvement_is_finished_until_enough_are() -> None:
     records = [record(0, 0.6), record(1, 0.8), record(2, 0.2)]
     assert decide(records) == Thaw(1, 9)
     records[1] = record(1, 0.8, 9, state="complete")
@@ -68,7 +68,7 @@ def test_a_thaw_follows_two_starts() -> None:
     assert decide(records, running=(3,)) == Start(3)
 
 
-def test_where_the_sampler_says_what_a_new_network_promises_the_better_of_both_is_taken() -> None:
+def test_with_acquisition_values_of_the_sampler_the_higher_of_both_is_taken() -> None:
     records = [record(n, 0.5 + n / 20, 9, state="complete") for n in range(2)] + [record(2, 0.4), record(3, 0.5)]
 
     def says(new: float) -> Callable[[], Prospects]:
@@ -81,7 +81,7 @@ def test_where_the_sampler_says_what_a_new_network_promises_the_better_of_both_i
     assert decide(records[1:], prospects=says(0.4)) == Thaw(3, 9)  # too few are finished for it to say much
 
 
-def test_what_promises_a_second_counts_not_a_job() -> None:
+def test_improvement_counts_by_the_second_not_by_the_job() -> None:
     ahead = FreezeThaw(HORIZON, Settings(rungs=(1 / 3, 2 / 3), start=2, finished=1))
     records = [record(0, 0.5, 6, goal=6), record(1, 0.5, 3)]
     assert decide([*records, record(2, 0.1)], ahead) == Thaw(0, 9)  # three seconds to go instead of six
@@ -147,6 +147,11 @@ def test_rungs_are_epochs_and_the_last_one_is_the_whole_training() -> None:
         ("freeze_thaw", {"thaws": 0}, "fidelity.options.thaws must be positive, got 0"),
         ("freeze_thaw", {"eager": -1}, "fidelity.options.eager must be positive, got -1"),
         ("freeze_thaw", {"hope": 1.0}, "fidelity.options.hope must lie in [0, 1), got 1.0"),
+        (
+            "freeze_thaw",
+            {"rung": 3},
+            "freeze_thaw takes ['rungs', 'start', 'finished', 'thaws', 'eager', 'hope'], got ['rung']",
+        ),
         ("moasha", {"reduction": 1.0}, "fidelity.options.reduction must be above 1, got 1.0"),
     ],
 )

@@ -1,4 +1,4 @@
-"""The driver under `inherit`: who starts from whose weights, what it is charged, and what becomes of lost parents."""
+"""The driver under `inherit`: parents, the epochs that heirs are charged, and lost parents."""
 
 from __future__ import annotations
 

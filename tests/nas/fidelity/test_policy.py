@@ -1,4 +1,4 @@
-"""Which job comes next."""
+"""Full training of every trial, and policies by name."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ HORIZON = Horizon(9, [AXES[name] for name in TWO], partial(objective_values, [OB
 
 
 def learnt(skill: float, epochs: int, noise: float = 0.0) -> Curve:
-    """A learning curve whose training loss tells the end, while its accuracy so far is noisy."""
+    """Return a learning curve whose training loss determines the end, while its accuracy so far is noisy."""
     return tuple(
         Epoch(e, math.exp(1 - skill) / e, 1.0, 0.5 + 0.2 * skill - 0.3 / e + noise / e, 0.5, 2.0)
         for e in range(1, epochs + 1)

@@ -23,7 +23,7 @@ LAYOUT = Layout(((0, 1), (2,), (3, 4, 5)), (2,))
 HYPERPARAMETERS = Hyperparameters(0.7, 0.02, np.array([1.5, 0.5, 3.0]))
 
 
-def seen(count: int, seed: int = 0) -> Observations:
+def observations(count: int, seed: int = 0) -> Observations:
     generator = np.random.default_rng(seed)
     x = generator.uniform(0, 1, (count, 6))
     y = 0.3 + 0.4 * x[:, 2] - 0.3 * x[:, 0] ** 2 + 0.02 * generator.normal(size=count)
@@ -31,7 +31,7 @@ def seen(count: int, seed: int = 0) -> Observations:
 
 
 def covariance(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """The kernel written out with scikit-learn's Matérn kernel on scaled features."""
+    """Return the kernel matrix by scikit-learn's Matérn kernel on scaled features."""
     scale = np.zeros(6)
     for weight, group in zip(HYPERPARAMETERS.weights, LAYOUT.groups, strict=True):
         scale[list(group)] = np.sqrt(weight / len(group))
@@ -40,7 +40,7 @@ def covariance(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def test_predictions_are_those_of_the_definition() -> None:
-    some, x = seen(12), np.random.default_rng(5).uniform(0, 1, (7, 6))
+    some, x = observations(12), np.random.default_rng(5).uniform(0, 1, (7, 6))
     means, deviations = GaussianProcess(LAYOUT, HYPERPARAMETERS, some, 0.4, 0.2).predict(x)
     noisy = covariance(some.x, some.x) + np.diag(HYPERPARAMETERS.noise + (some.deviations / 0.2) ** 2 + JITTER)
     cross = covariance(x, some.x)
@@ -51,7 +51,7 @@ def test_predictions_are_those_of_the_definition() -> None:
 
 
 def test_the_gradient_is_that_of_the_density() -> None:
-    problem = _NegativeLogPosterior(LAYOUT, seen(15), (0.4, 0.2))
+    problem = _NegativeLogPosterior(LAYOUT, observations(15), (0.4, 0.2))
     for seed in range(3):
         logs = problem.centres + np.random.default_rng(seed).normal(size=5)
         error = check_grad(lambda p: problem(p)[0], lambda p: problem(p)[1], logs)
@@ -59,12 +59,21 @@ def test_the_gradient_is_that_of_the_density() -> None:
 
 
 def test_it_learns_a_function_and_knows_how_well() -> None:
-    some, fresh = seen(60), seen(400, 1)
+    some, fresh = observations(60), observations(400, 1)
     process = GaussianProcess.fit(LAYOUT, some)
     means, deviations = process.predict(fresh.x)
     truth = 0.3 + 0.4 * fresh.x[:, 2] - 0.3 * fresh.x[:, 0] ** 2
     assert np.sqrt(((means - truth) ** 2).mean()) < 0.1 * truth.std()
     assert np.mean(np.abs(means - truth) < 2 * deviations) > 0.8
+
+
+def test_further_observations_change_the_posterior_alone() -> None:
+    some, more = observations(12), observations(5, 3)
+    process = GaussianProcess.fit(LAYOUT, some)
+    further = process.conditioned(more)
+    assert further.hyperparameters is process.hyperparameters
+    assert (further.centre, further.spread) == some.scale
+    assert further.predict(more.x)[1].max() < process.predict(more.x)[1].min()
 
 
 def test_it_learns_which_features_count() -> None:
@@ -91,7 +100,7 @@ def test_few_observations_that_are_all_the_same_are_no_trouble(count: int) -> No
 
 
 def test_hyper_parameters_of_many_observations_are_learnt_from_some_of_them_in_order() -> None:
-    many = seen(500)
+    many = observations(500)
     some = many.thinned(100)
     assert len(some.y) == 100
     assert (some.y[0], some.y[-1]) == (many.y[0], many.y[-1])

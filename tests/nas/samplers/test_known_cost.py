@@ -14,8 +14,8 @@ from optuna.trial import TrialState
 
 from nas.objectives.pareto import Axis, hypervolume
 from nas.samplers.known_cost.candidates import Measure, exact_measure
-from nas.samplers.known_cost.optimizer import radical_inverse
-from nas.samplers.known_cost.sampler import KnownCostSampler
+from nas.samplers.known_cost.optimizer import Optimizer, radical_inverse
+from nas.samplers.known_cost.sampler import KnownCostSampler, problem_of
 from nas.samplers.known_cost.settings import Settings
 from nas.samplers.parameters import TrialChooser
 from search_space.architecture import Architecture
@@ -66,6 +66,13 @@ def run(
     return study, asked
 
 
+def copy_without(study: optuna.Study, number: int) -> optuna.Study:
+    """Return a study with the trials of another but one."""
+    copy = optuna.create_study(directions=study.directions)
+    copy.add_trials([trial for trial in study.get_trials() if trial.number != number])
+    return copy
+
+
 @pytest.mark.parametrize("costs", range(5))
 def test_it_takes_any_number_of_costs(costs: int) -> None:
     axes = [*COST_AXES[:costs], ACCURACY]
@@ -79,6 +86,22 @@ def test_the_same_seed_asks_the_same() -> None:
         run(KnownCostSampler.for_space(SPACE, axes, settings=LIGHT, seed=s), axes, 9)[1] for s in (1, 1, 2)
     )
     assert first == again != other
+
+
+def test_samplers_that_share_an_optimizer_draw_as_new_ones_do() -> None:
+    axes = [ACCURACY, COST_AXES[0]]
+    study, _ = run(KnownCostSampler.for_space(SPACE, axes, settings=LIGHT, seed=1), axes, 9)
+    measure = exact_measure()
+    problem = problem_of(axes, {"macs": "macs"}, {})
+    shared = Optimizer(SPACE, measure, problem, LIGHT)
+    drawn = []
+    for optimizer in (shared, shared, Optimizer(SPACE, measure, problem, LIGHT)):
+        study.sampler = KnownCostSampler(optimizer, axes, seed=3)
+        trial = study.ask()
+        drawn.append(SPACE.sample(TrialChooser(trial)))
+        study.tell(trial, state=TrialState.FAIL)
+        study = copy_without(study, trial.number)
+    assert drawn[0] == drawn[1] == drawn[2]
 
 
 def test_it_finds_more_of_the_front_than_chance_does() -> None:

@@ -1,4 +1,4 @@
-"""Samplers by name, with options and a seed, and evolution whose parents follow from the trials."""
+"""Optuna's samplers with options and a seed, and genetic ones whose parents depend on the trials alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Evolution and stratified draws: what each is for."""
+"""Regularized evolution and stratified draws, and the options that our own samplers refuse."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_evolution_draws_mutants_of_the_newest_alone() -> None:
 
 
 def _changes(parent: Architecture, child: Architecture) -> int:
-    """Choices that both have and that differ."""
+    """Return the number of choices that both made, and made differently."""
     ours, theirs = SPACE.assignments(parent), SPACE.assignments(child)
     differing = [path for path in ours if path in theirs and ours[path] != theirs[path]]
     return max(len(differing), 1) if ours != theirs else 0
@@ -111,6 +111,12 @@ def test_evolution_mutates_members_of_the_first_front_of_both_objectives(monkeyp
         ("evolution", {"tournament": 30}, "tournament must lie between 1 and population, got 30 and 20"),
         ("evolution", {"size": 3}, "evolution takes ['population', 'tournament'], got ['size']"),
         ("stratified", {"draws": 0}, "sampler.options.draws must be at least 1, got 0"),
+        (
+            "known_cost",
+            {"speed": 3},
+            "known_cost takes ['start', 'seconds_power', 'pool', 'changes', 'smooth', 'focus'], got ['speed']",
+        ),
+        ("known_cost", {"focus": 2.0}, "focus must lie in (0, 1], got 2.0"),
         ("revolution", {}, "sampler.module must be one of evolution,"),
     ],
 )

@@ -1,4 +1,4 @@
-"""The example of docs/samplers.md runs as it stands."""
+"""The example of docs/samplers.md runs, and the files that the page names exist."""
 
 from __future__ import annotations
 
@@ -9,6 +9,14 @@ from typing import Any
 import optuna
 
 PAGE = Path(__file__).parents[3] / "docs" / "samplers.md"
+
+
+def test_the_files_that_the_page_names_exist() -> None:
+    table = PAGE.read_text(encoding="utf-8").split("| file | holds |")[1].split("\n\n")[0]
+    names = re.findall(r"^\| `(\S+)` \|", table, re.MULTILINE)
+    root = PAGE.parents[1]
+    assert len(names) == 7
+    assert all((root / name if "/" in name else root / "nas/samplers/known_cost" / name).is_file() for name in names)
 
 
 def test_the_example_of_a_study_of_your_own_runs() -> None:
