@@ -70,12 +70,12 @@ def decode_all(entries: Iterable[Entry], target: PixelFormat, sink: Sink) -> Non
     memory.
 
     Args:
-        entries: the pictures, at least one; iterated twice if a color picture follows grey ones, so not an iterator.
+        entries: the pictures; iterated twice if a color picture follows grey ones, so not an iterator.
         target: size and channels to convert to.
         sink: consumer of the pictures.
 
     Raises:
-        DataError: a picture can't be decoded, or its size differs from the first one's and no resolution is set.
+        DataError: there is no picture, one can't be decoded, or sizes differ and no resolution is set.
     """
     if not _pass(entries, target, sink):
         _pass(entries, PixelFormat(target.resolution, channels=3), sink)
@@ -95,7 +95,8 @@ def _pass(entries: Iterable[Entry], target: PixelFormat, sink: Sink) -> bool:
             if any(len(pixels) > first[1][0] for _, pixels in block):
                 return False
             sink.add([entry for entry, _ in block], np.stack([pixels for _, pixels in block]))
-    assert first is not None
+    if first is None:
+        raise DataError("every part of a source must hold images, got a part without any")
     return True
 
 

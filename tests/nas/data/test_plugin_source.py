@@ -105,6 +105,7 @@ def test_another_version_of_its_module_is_read_anew(module: Path, tmp_path: Path
     ("options", "message"),
     [
         ({"extra": 1}, "every image needs a label, got 41 or more and 40"),
+        ({"extra": -40}, "every part of a source must hold images"),
         ({"extra": -1}, "every label needs an image, got 40 and 39"),
         ({"label": 1}, r"labels must lie in \[0, 2\), got 1 to 2"),
         ({"count": 0}, r"labels must be int64 \(N,\), one an image, got int64 \(0,\)"),
