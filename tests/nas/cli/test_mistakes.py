@@ -1,4 +1,4 @@
-"""A person's mistake ends in one readable line and exit code 2; a fault of ours keeps its traceback."""
+"""A user error ends in one readable line and exit code 2; an internal error keeps its traceback."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is typed reaches the configuration as it was meant."""
+"""A typed override reaches the configuration as it was meant."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The specs of the rooms that have no other code of their own refuse what can't be."""
+"""Configurations of the groups refuse invalid values."""
 
 from __future__ import annotations
 
@@ -56,8 +56,11 @@ def test_only_limits_that_are_set_are_exceeded_or_met():
         (lambda: SamplerSpec("x", "X", {"seed": 3}), "must not set seed"),
         (lambda: SamplerSpec("x", "X", {}, "lost"), "must be one of pruned, worst, got 'lost'"),
         (lambda: Objective("", "cost", "macs", "minimize"), "must have a name"),
-        (lambda: Objective("a", "air", "macs", "minimize"), r"objective\.a\.source must be one of curve, cost"),
-        (lambda: Objective("a", "cost", "val_loss", "minimize"), "params, macs, memory_mib for source cost"),
+        (
+            lambda: Objective("a", "air", "macs", "minimize"),
+            r"objective\.a\.source must be curve, cost or a dotted path",
+        ),
+        (lambda: Objective("a", "curve", "macs", "maximize"), "val_balanced_accuracy for source curve, got 'macs'"),
         (lambda: Objective("a", "cost", "macs", "down"), "must be one of maximize, minimize, got 'down'"),
     ],
 )
