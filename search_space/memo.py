@@ -19,7 +19,7 @@ from search_space.lowering import End, Piece, lower_piece, pieces
 DEFAULT_CAPACITY = 100_000
 
 
-class _Known(NamedTuple):
+class _Measured(NamedTuple):
     """Memoized values of a branch or of another piece, on an input of one shape.
 
     Attributes:
@@ -43,7 +43,7 @@ class _Known(NamedTuple):
     ordered: str
 
 
-_At = dict[Branch | Piece, _Known]
+_At = dict[Branch | Piece, _Measured]
 
 
 @final
@@ -68,36 +68,36 @@ class Memo:
             ShapeError: a node does not fit its input.
         """
         shape = architecture.input
-        sides: list[list[_Known]] = []
+        sides: list[list[_Measured]] = []
         params = macs = peak = 0
         for piece in _pieces(architecture):
             known = self._look_up(piece, shape)
-            shape, more_params, more_macs, inner = _joint(known)
+            shape, more_params, more_macs, inner = _concatenated(known)
             params, macs, peak = params + more_params, macs + more_macs, max(peak, inner)
             sides.append(known)
         ordered = any(part.sees_order for parts in sides for part in parts)
         text = joined(architecture.input, [_text(parts, ordered) for parts in sides])
         return digest(text), Cost(params, macs, FLOAT_BYTES * peak)
 
-    def _look_up(self, piece: Piece, shape: Shape) -> list[_Known]:
+    def _look_up(self, piece: Piece, shape: Shape) -> list[_Measured]:
         """Return the values of each branch of a searchable block, of the whole for any other piece."""
         at = self._known.get(shape)
         if at is None:
             at = self._known[shape] = {}
         if type(piece) is Block and piece.family == SEARCHABLE:
-            return [at.get(branch) or self._learn_branch(branch, shape) for branch in piece.branches]
-        return [at.get(piece) or self._learn(piece, lower_piece(piece, shape, ""), shape)]
+            return [at.get(branch) or self._measure_branch(branch, shape) for branch in piece.branches]
+        return [at.get(piece) or self._measure(piece, lower_piece(piece, shape, ""), shape)]
 
-    def _learn_branch(self, branch: Branch, shape: Shape) -> _Known:
-        return self._learn(branch, inception.lower_branch(branch, shape.channels), shape)
+    def _measure_branch(self, branch: Branch, shape: Shape) -> _Measured:
+        return self._measure(branch, inception.lower_branch(branch, shape.channels), shape)
 
-    def _learn(self, key: Branch | Piece, node: Node, shape: Shape) -> _Known:
+    def _measure(self, key: Branch | Piece, node: Node, shape: Shape) -> _Measured:
         if self._count >= self._capacity:
             self._known.clear()
             self._count = 0
         node.output_shape(shape)
         part, kept = measure(node, shape), measure(node, shape, keep=True)
-        self._known.setdefault(shape, {})[key] = known = _Known(
+        self._known.setdefault(shape, {})[key] = known = _Measured(
             part.output,
             part.params,
             part.macs,
@@ -111,7 +111,7 @@ class Memo:
         return known
 
 
-def _joint(parts: Sequence[_Known]) -> tuple[Shape, int, int, int]:
+def _concatenated(parts: Sequence[_Measured]) -> tuple[Shape, int, int, int]:
     """Return output, parameters, MACs and peak of concatenated branches, none of which passes its input on.
 
     The input is kept until the last branch runs; the outputs of all are held while they are joined.
@@ -128,7 +128,7 @@ def _joint(parts: Sequence[_Known]) -> tuple[Shape, int, int, int]:
     return Shape(channels, output[1], output[2]), params, macs, peak
 
 
-def _text(parts: Sequence[_Known], ordered: bool) -> str:
+def _text(parts: Sequence[_Measured], ordered: bool) -> str:
     texts = [part.ordered for part in parts] if ordered else [part.free for part in parts]
     return texts[0] if len(texts) == 1 else side_by_side(texts, ordered=ordered)
 

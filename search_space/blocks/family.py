@@ -11,7 +11,7 @@ from search_space.architecture import Block, Branch
 from search_space.choices import Chooser, Parameter, Value
 from search_space.graph import Node
 
-SEARCHABLE = "inception"  # family of a mapping that names none, and of blocks translated for a projection
+SEARCHABLE = "inception"  # the default family of a space, into which a projection translates blocks
 
 
 class BlockDomain(Protocol):

@@ -10,7 +10,7 @@ from search_space.blocks.units import Units
 from search_space.graph import Conv, Dropout, GlobalPool, Linear, Node, Pool, Seq, Shape, Tap
 
 WEIGHTS = {"v1": 0.3, "v3": 0.4}
-PUBLISHED_SIDE = 17  # of the map that Inception-v3 taps
+PUBLISHED_SIDE = 17  # side of the map that Inception-v3 taps
 
 
 def auxiliary(kind: str, shape: Shape, classes: int, units: Units, name: str = "aux") -> Tap:

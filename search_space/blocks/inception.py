@@ -38,6 +38,8 @@ CONVOLUTION: Declared = {
 POOLING: Declared = {"width": width(least=0), "pool": option("max", "avg")}
 AXES = (("width",), ("reduction",), ("factorization", "groups"), ("pool",))
 
+_Settings = tuple[tuple[str, Any], ...]  # fields of a branch with their values
+
 
 def _declared(name: str) -> Declared:
     return POOLING if name == POOL else CONVOLUTION
@@ -156,11 +158,11 @@ class BranchDomain:
         return {name: choice.options for name, choice in self.choices}
 
     @cached_property
-    def _axes(self) -> tuple[tuple[tuple[tuple[str, Value], ...], ...], ...]:
+    def _axes(self) -> tuple[tuple[_Settings, ...], ...]:
         """Settings of a present branch: for each of `AXES` its different normalised values."""
         return tuple(self._normal_values(names) for names in AXES if names[0] in self._options)
 
-    def _normal_values(self, names: tuple[str, ...]) -> tuple[tuple[tuple[str, Value], ...], ...]:
+    def _normal_values(self, names: tuple[str, ...]) -> tuple[_Settings, ...]:
         ways = itertools.product(*(self._options[name] for name in names))
         branches = (_branch(self.name, {"width": 1, **dict(zip(names, way, strict=True))}) for way in ways)
         values = (tuple((name, getattr(branch, name)) for name in names) for branch in branches if branch.width)

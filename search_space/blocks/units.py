@@ -18,8 +18,8 @@ class Units:
 
     Attributes:
         norm: normalisation after each convolution, None for none.
-        bias: whether convolutions have a bias of their own.
-        activation: non-linearity after each convolution, None for none.
+        bias: whether convolutions have a bias.
+        activation: activation after each convolution, None for none.
         border: padding of the windows of stride 2 and of the stem: `valid` as in Inception-v3 and v4, none; `same`,
             convolutions and pools padded, which fits any image; `ceil` as in GoogLeNet, convolutions padded and the
             output of pools rounded up.
