@@ -14,6 +14,14 @@ from nas.reports.text import SUMMARY_LEGEND, duration_text, mean_text, number_te
 
 Document = Mapping[str, Any]
 
+STATUS_TITLES = {
+    "driven": "search running",
+    "front": "networks on the front",
+    "seconds": "training time",
+    "clock_seconds": "clock time",
+}
+"""Titles of facts whose names in the status document are too short to be understood."""
+
 
 def front_columns(document: Document) -> list[str]:
     """Return the names of the numbers of a front: objectives, other costs, and `trainings` if a network has several."""
@@ -51,7 +59,7 @@ def status_table(document: Document) -> RenderableType:
         table.add_row(name, Text(number_text(count)))
     for name, value in document.items():
         if name not in {"study", "trials"}:
-            table.add_row(heading(name), Text(_value_text(name, value)))
+            table.add_row(STATUS_TITLES.get(name) or heading(name), Text(_value_text(name, value)))
     return table
 
 
@@ -171,7 +179,8 @@ def _add_legend(table: Table) -> None:
 
 def _value_text(name: str, value: Any) -> str:
     if isinstance(value, Mapping):
-        return ", ".join(f"{key} {_value_text(key, inner)}" for key, inner in value.items()) or "none"
+        known = {key: inner for key, inner in value.items() if inner is not None}
+        return ", ".join(f"{heading(key)} {_value_text(key, inner)}" for key, inner in known.items()) or "none"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if "seconds" in name and value is not None:

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 SUMMARY_LEGEND = (
-    "Network: the stem, then a bracket for each block. 5:16 is a branch with kernel 5 and 16 channels; 5s stacked, 5a "
-    "asymmetric, 5d depthwise-separable convolutions; 8→16 a 1×1 reduction to 8 channels first; /4 in 4 groups; ↓ a "
-    "grid reduction; +v1 and +v3 auxiliary classifiers."
+    "Network: the stem (kernel:channels/stride), then a bracket for each block. 5:16 is a branch with kernel 5 and 16 "
+    "channels; 5s stacked, 5a asymmetric, 5d depthwise-separable convolutions; 8→16 a 1×1 reduction to 8 channels "
+    "first; /4 in 4 groups; ↓ a grid reduction; +v1 and +v3 auxiliary classifiers."
 )
 """Legend of `search_space.lowering.summary`."""
 

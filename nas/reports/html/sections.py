@@ -15,7 +15,7 @@ from nas.reports.text import SUMMARY_LEGEND, mean_text
 from nas.study.trial import Record
 
 CHOICES_SHOWN = 15
-GALLERY = 24
+GALLERY_SIZE = 24
 
 RETRAINED_COSTS = (PARAMS, MACS)
 
@@ -144,8 +144,8 @@ def gallery_section(members: Sequence[Record], drawings: Mapping[int, str], name
     """Return drawings of the front, cheapest first, evenly spaced if there are many; None if there is no front."""
     if not members:
         return None
-    step = max(1.0, (len(members) - 1) / (GALLERY - 1))
-    shown = [members[round(i * step)] for i in range(min(len(members), GALLERY))]
+    step = max(1.0, (len(members) - 1) / (GALLERY_SIZE - 1))
+    shown = [members[round(i * step)] for i in range(min(len(members), GALLERY_SIZE))]
     cards = []
     for record in shown:
         values = {**record.candidate.costs, **(record.values or {})}

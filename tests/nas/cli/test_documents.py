@@ -149,7 +149,7 @@ def test_front_as_a_table(study, capsys, monkeypatch):
     assert header.split() == ["trial", "val", "accuracy", "MACs", "params", "memory", "(MiB)", "network"]
     assert first.rstrip().split(maxsplit=5) == ["3", "0.7500", "2,344", "94", "0.0012", "3:8 [1:4, 5s:2→8]"]
     assert second.rstrip().endswith("3:16 ↓max [red]3:32[/red]")
-    assert legend[0].startswith("Network: the stem, then a bracket for each block.")
+    assert legend[0].startswith("Network: the stem (kernel:channels/stride), then a bracket")
 
 
 def test_status_as_csv(study, capsys):
@@ -162,9 +162,11 @@ def test_status_as_csv(study, capsys):
 
 
 def test_status_as_a_table(study, capsys):
-    lines = [line.split(maxsplit=1) for line in printed(capsys, "status", *study).splitlines()]
+    output = printed(capsys, "status", *study).splitlines()
+    lines = [line.split(maxsplit=1) for line in output]
+    titles = [line.split(maxsplit=2) for line in output]
     assert ["rejected", "1,204"] in [[word.strip() for word in line] for line in lines]
-    assert ["seconds", "1 h 2 min 5 s"] in [[word.strip() for word in line] for line in lines]
+    assert ["training", "time", "1 h 2 min 5 s"] in [[word.strip() for word in line[:3]] for line in titles]
 
 
 def test_the_front_of_nothing_says_so(capsys, study, monkeypatch):

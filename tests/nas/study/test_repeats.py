@@ -281,7 +281,7 @@ def test_documents_and_tables_show_mean_and_trainings(tmp_path: Path) -> None:
     assert "repeats" in [str(cell) for cell in status_table(status).columns[0]._cells]  # type: ignore[union-attr]
 
 
-def test_what_is_tracked_of_a_trial_is_what_it_wwithout_repeats_with() -> None:
+def test_what_is_tracked_of_a_trial_is_without_its_repeats() -> None:
     repeated, plain = complete(0, 0.5, 1e4, (done(0.7),)), complete(0, 0.5, 1e4)
     rows = [RowBuilder(HORIZON.axes, curves=True).add(record) for record in (repeated, plain)]
     assert rows[0] == rows[1]
