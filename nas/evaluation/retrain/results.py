@@ -70,9 +70,9 @@ def check_settings(folder: Path, settings: Mapping[str, Any]) -> None:
     found = differences({key: stored.get(key) for key in kept}, {key: settings[key] for key in kept})
     if found:
         raise StudyMismatchError(
-            f"a retraining goes on with what it was begun with; in {folder} "
+            f"a retraining must continue with its own settings; in {folder} "
             f"{'; '.join(clause.replace(' in the study', ' there') for clause in found)}. "
-            f"replace=true throws it away and begins anew"
+            f"replace=true deletes it and starts anew"
         )
 
 

@@ -50,10 +50,10 @@ class ResourceRequest:
         >>> ResourceRequest(cpus=2, gpus=0.5).capacity({"CPU": 8, "GPU": 1})
         2
         """
-        counts = [] if self.cpus == 0 else [_times(resources.get("CPU", 0.0), self.cpus)]
+        counts = [] if self.cpus == 0 else [_fitting(resources.get("CPU", 0.0), self.cpus)]
         if self.gpus:
             gpus = int(resources.get("GPU", 0.0))
-            counts.append(gpus * _times(1.0, self.gpus) if self.gpus < 1 else _times(gpus, self.gpus))
+            counts.append(gpus * _fitting(1.0, self.gpus) if self.gpus < 1 else _fitting(gpus, self.gpus))
         return min(counts)
 
     def over(self, devices: int) -> ResourceRequest:
@@ -64,8 +64,8 @@ class ResourceRequest:
         return f"{self.cpus:g} CPUs and {self.gpus:g} GPUs"
 
 
-def _times(whole: float, part: float) -> int:
-    return int(whole / part + ROUNDING)
+def _fitting(total: float, part: float) -> int:
+    return int(total / part + ROUNDING)
 
 
 def machines() -> list[Mapping[str, float]]:
@@ -85,8 +85,8 @@ def resource_request(spec: WorkersSpec, nodes: Sequence[Mapping[str, float]]) ->
     whole = request.over(int(spec.devices_per_trial))
     if not any(whole.capacity(node) for node in nodes):
         raise ClusterError(
-            f"some machine of the Ray cluster must have what a training asks for, {whole}; "
-            f"the {len(nodes)} that there are have {_maxima(nodes)} at most: "
+            f"a machine of the Ray cluster must have the resources of a training, {whole}; "
+            f"the {len(nodes)} machines have {_maxima(nodes)} at most: "
             f"lower workers.cpus_per_trial or workers.gpus_per_trial, or add a machine"
         )
     return request
@@ -146,7 +146,7 @@ def _join(address: str) -> None:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         reason = " ".join(str(error).split())
-        raise ClusterError(f"the Ray cluster at {address} must let this search in, it does not: {reason}") from error
+        raise ClusterError(f"the Ray cluster at {address} must accept this search, it refuses: {reason}") from error
     log.info("joined the Ray cluster at %s, machines: %d", address, len(machines()))
 
 

@@ -221,9 +221,9 @@ class RayExecutor:
             self._able_at = now
         elif now - self._able_at > PATIENCE_SECONDS:
             raise ClusterError(
-                f"some machine of the Ray cluster must have what a training asks for, {self._request}; "
-                f"there has been none for {PATIENCE_SECONDS:.0f} s, {len(self._machines)} machines are left: "
-                f"add one, and the same command goes on"
+                f"a machine of the Ray cluster must have the resources of a training, {self._request}; "
+                f"none has had them for {PATIENCE_SECONDS:.0f} s, {len(self._machines)} machines are left: "
+                f"add one and resume with the same command"
             )
 
     def _capacity(self) -> int:

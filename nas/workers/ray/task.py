@@ -218,7 +218,9 @@ def temporary_trial_folder() -> Iterator[Path]:
     root = Path(tempfile.gettempdir()) / f"{PROGRAM}-{os.getuid()}"
     root.mkdir(mode=0o700, exist_ok=True)
     if root.stat().st_uid != os.getuid():
-        raise PermissionError(f"the folder to train in must be one's own, {root} belongs to user {root.stat().st_uid}")
+        raise PermissionError(
+            f"the folder to train in must belong to this user, {root} belongs to user {root.stat().st_uid}"
+        )
     with (root / ".lock").open("w") as root_lock:
         fcntl.flock(root_lock, fcntl.LOCK_EX)  # so that no new folder is removed before it is locked
         for old in root.glob("trial-*"):

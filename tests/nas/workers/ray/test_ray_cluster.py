@@ -74,7 +74,7 @@ def test_a_training_asks_for_a_gpu_where_there_are_any() -> None:
 def test_a_request_above_every_machine_is_refused() -> None:
     spec = WorkersSpec(name="ray", gpus_per_trial=4.0)
     with pytest.raises(
-        ClusterError, match=r"asks for, 1 CPUs and 4 GPUs; the 2 that there are have 8 CPUs and 2 GPUs at most"
+        ClusterError, match=r"training, 1 CPUs and 4 GPUs; the 2 machines have 8 CPUs and 2 GPUs at most"
     ):
         resource_request(spec, [{"CPU": 2.0, "GPU": 2.0}, {"CPU": 8.0}])
 
@@ -275,7 +275,7 @@ def test_a_job_over_two_devices_has_a_process_on_each(executor: Callable[..., Ra
     assert outcome.failure is None
     lines = (tmp_path / "0" / LOG_FILE).read_text().splitlines()
     assert sorted(line for line in lines if line.startswith("rank")) == ["rank 0 of 2 sees 0", "rank 1 of 2 sees 1"]
-    with pytest.raises(ClusterError, match="3 CPUs and 3 GPUs; the 1 that there are have 2 CPUs and 2 GPUs at most"):
+    with pytest.raises(ClusterError, match="3 CPUs and 3 GPUs; the 1 machines have 2 CPUs and 2 GPUs at most"):
         executor(ToyRunner(), devices_per_trial=3)
 
 
@@ -306,7 +306,7 @@ def test_a_cluster_without_a_machine_for_a_training_ends_the_search(
     monkeypatch.setattr(ray_executor, "machines", lambda: [{"CPU": 8.0}])
     monkeypatch.setattr(ray_executor, "LOOK_SECONDS", 0.01)
     monkeypatch.setattr(ray_executor, "PATIENCE_SECONDS", 0.2)
-    with pytest.raises(ClusterError, match="there has been none for 0 s, 1 machines are left"):
+    with pytest.raises(ClusterError, match="none has had them for 0 s, 1 machines are left"):
         running.wait(5.0)
     assert running.slots == 1, "and until then one job may wait"
 
@@ -324,7 +324,7 @@ def test_machines_that_come_and_go_change_the_slots(
 def test_a_request_that_no_machine_can_meet_is_refused_before_anything_waits(
     executor: Callable[..., RayExecutor],
 ) -> None:
-    with pytest.raises(ClusterError, match="1 CPUs and 3 GPUs; the 1 that there are have 2 CPUs and 2 GPUs at most"):
+    with pytest.raises(ClusterError, match="1 CPUs and 3 GPUs; the 1 machines have 2 CPUs and 2 GPUs at most"):
         executor(ToyRunner(), gpus_per_trial=3.0)
 
 
