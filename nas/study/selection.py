@@ -1,4 +1,4 @@
-"""Which trials of a study a person means by `best`, `knee`, `front` or a number, within limits on their costs."""
+"""Selection of trials by `pick=`: `best`, `knee`, `front` or a number, within limits on their costs."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from nas.study.trial import Record
 
 
 def pick_records(records: Sequence[Record], axes: Sequence[Axis], pick: str, limits: Limits) -> list[Record]:
-    """The trials that `pick` names, cheapest first.
+    """Return the trials that `pick` selects, cheapest first.
 
-    * `best`: of the complete trials the one with the best first objective, of equals the one better on the others.
-    * `knee`: the trial of the front that lies farthest from the plane through the front's ends, towards the good side.
-      With losses scaled to the front's own range that is the least sum of losses (Das 1999, "On characterizing the
-      knee of the Pareto curve"). For two objectives it is the largest distance from the line between the two ends, and
-      does not depend on how the axes are scaled. Where nothing bulges past the ends, it is the end that `best` names.
-    * `front`: all that no other dominates.
-    * a number: that trial, whatever has become of it.
+    * `best`: the complete trial with the best first objective; ties are broken by the other objectives in order.
+    * `knee`: the trial of the front with the largest distance from the hyperplane through the front's ends, towards
+      better values. With losses scaled to the front's own range it has the least sum of losses (Das 1999, "On
+      characterizing the knee of the Pareto curve"). For two objectives the plane is the line between the ends, and the
+      scale of the axes does not matter. If no trial lies beyond the plane, it is the end that `best` selects.
+    * `front`: all non-dominated trials.
+    * a number: that trial in any state.
 
-    Limits come first: what costs more is as if it had never been trained.
+    Trials that exceed the limits are removed first.
 
     Args:
         records: all trials of the study.
         axes: its objectives, at least one.
-        pick: one of `PICKS`, or a number in digits.
-        limits: what a network may cost.
+        pick: one of `PICKS`, or a trial's number in digits.
+        limits: on the costs of a network.
 
     Raises:
         ValueError: no such trial, or none that is complete and within the limits.
@@ -56,7 +56,7 @@ def _numbered(records: Sequence[Record], number: int, limits: Limits) -> Record:
     if number >= len(records):
         raise ValueError(f"pick must be one of the {len(records)} trials of the study, counted from 0, got {number}")
     record = records[number]
-    broken = _broken(record, limits)
+    broken = _exceeded_clauses(record, limits)
     if broken:
         raise ValueError(f"pick={number} must meet the limits, but {', '.join(broken)}")
     return record
@@ -66,18 +66,18 @@ def _within(records: Sequence[Record], limits: Limits) -> list[Record]:
     complete = [record for record in records if record.values is not None]
     if not complete:
         raise ValueError(f"pick needs a complete trial, none of the {len(records)} in the study is")
-    within = [record for record in complete if not _broken(record, limits)]
+    within = [record for record in complete if not _exceeded_clauses(record, limits)]
     if not within:
-        nearest = min(complete, key=lambda record: _excess(record, limits))
+        nearest = min(complete, key=lambda record: _largest_excess(record, limits))
         raise ValueError(
             f"limits must leave a complete trial to pick, none of {len(complete)} meets them; "
-            f"nearest is trial {nearest.number}: {', '.join(_broken(nearest, limits))}"
+            f"nearest is trial {nearest.number}: {', '.join(_exceeded_clauses(nearest, limits))}"
         )
     return within
 
 
-def _broken(record: Record, limits: Limits) -> list[str]:
-    """Return the limits that a trial's network exceeds, as readable clauses."""
+def _exceeded_clauses(record: Record, limits: Limits) -> list[str]:
+    """Return a readable clause for each limit that a trial's network exceeds."""
     costs = record.candidate.costs
     return [
         f"its {name} {costs[name]:,.6g} exceeds limits.max_{name}={limit:,.6g}"
@@ -86,6 +86,6 @@ def _broken(record: Record, limits: Limits) -> list[str]:
     ]
 
 
-def _excess(record: Record, limits: Limits) -> float:
+def _largest_excess(record: Record, limits: Limits) -> float:
     """Return the largest ratio of a cost to its limit."""
     return max(float(record.candidate.costs[name] / limit) for name, limit in limits.by_cost.items())

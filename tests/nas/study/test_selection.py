@@ -1,4 +1,4 @@
-"""Which trials `best`, `knee`, `front` and a number name, within limits."""
+"""Selection of trials by `best`, `knee`, `front` and a number, within limits."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def picked(pick: str, records: list[Record] = RECORDS, axes: list[Axis] = AXES2,
     return [found.number for found in pick_records(records, axes, pick, Limits(**limits))]  # type: ignore[arg-type]  # int and float both serve
 
 
-def test_best_is_the_most_accurate_and_of_equals_the_cheaper_one() -> None:
+def test_best_is_the_most_accurate_and_among_equals_the_cheapest() -> None:
     assert picked("best") == [5]
 
 
@@ -49,15 +49,15 @@ def test_front_is_cheapest_first() -> None:
     assert picked("front") == [0, 2, 5]
 
 
-def test_knee_bulges_most() -> None:
+def test_knee_is_the_middle_of_a_convex_front() -> None:
     assert picked("knee") == [2]
 
 
-def test_a_number_is_that_trial_whatever_has_become_of_it() -> None:
+def test_a_number_is_that_trial_in_any_state() -> None:
     assert [picked(str(number)) for number in (0, 3, 4)] == [[0], [3], [4]]
 
 
-def test_limits_come_first() -> None:
+def test_trials_beyond_the_limits_are_removed_first() -> None:
     assert picked("best", max_macs=100_000) == [2]
     assert picked("front", max_macs=55_000) == [0]
     assert picked("front", max_macs=100_000) == [0, 2]
@@ -68,9 +68,9 @@ def test_the_knee_of_a_front_without_a_middle_is_its_best_end(records: list[Reco
     assert picked("knee", records) == picked("best", records) == [0]
 
 
-def test_a_hollow_front_has_its_knee_at_its_best_end() -> None:
-    hollow = [record(0, 0.2, 10_000), record(1, 0.21, 90_000), record(2, 0.9, 100_000)]
-    assert picked("knee", hollow) == [2]
+def test_a_concave_front_has_its_knee_at_its_best_end() -> None:
+    concave = [record(0, 0.2, 10_000), record(1, 0.21, 90_000), record(2, 0.9, 100_000)]
+    assert picked("knee", concave) == [2]
 
 
 def test_one_objective_alone() -> None:
@@ -78,7 +78,7 @@ def test_one_objective_alone() -> None:
 
 
 def distance(points: list[tuple[float, float]], index: int) -> float:
-    """Signed distance from the line between the ends of a two-dimensional front, positive towards the good side."""
+    """Return the signed distance from the line between a front's ends, positive towards better values."""
     (x1, y1), (x2, y2) = points[0], points[-1]
     x, y = points[index]
     return -((y2 - y1) * (x - x1) - (x2 - x1) * (y - y1)) / math.hypot(y2 - y1, x2 - x1)
@@ -115,7 +115,7 @@ def test_the_knee_is_farthest_from_the_line_between_the_ends(points: list[tuple[
         ("1", {"max_params": 50}, r"pick=1 must meet the limits, but its params 100 exceeds limits.max_params=50"),
     ],
 )
-def test_what_can_not_be_picked_is_refused(pick: str, limits: dict[str, float], message: str) -> None:
+def test_a_wrong_pick_is_refused(pick: str, limits: dict[str, float], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         picked(pick, **limits)
 
