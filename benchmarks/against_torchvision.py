@@ -1,12 +1,12 @@
-"""Our googlenet and inception_v3 against torchvision's modules: forward, and forward with backward.
+"""Speed of our googlenet and inception_v3 against torchvision's modules: forward, and forward with backward.
 
 Runs in the environment of tests/oracles/published.py:
 
     .venv-oracles/bin/python benchmarks/against_torchvision.py [--batch 8] [--pairs 15] [--threads 1]
 
-Each pair times both, in turns of changing order, so that a drift of the machine meets both alike. Printed is the
-median over pairs of theirs / ours (above 1: ours is faster) with a bootstrap interval of 95 %. Beside it stands theirs
-over a copy of itself: how far from 1 two equal networks come by where their weights happen to lie.
+Each pair times both in alternating order, so that a drift of the machine affects both alike. The output is the median
+over pairs of theirs / ours (above 1: ours is faster) with a bootstrap interval of 95 %. Theirs over a copy of itself is
+the control: equal networks differ by the addresses of their weights.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ Run = tuple[nn.Module, Outputs]
 
 
 def seconds(network: nn.Module, outputs: Outputs, images: Tensor, *, backward: bool) -> float:
-    """One pass, on the clock."""
+    """Return the seconds of one pass."""
     start = time.perf_counter()
     if backward:
         network.zero_grad(set_to_none=True)
@@ -55,7 +55,7 @@ def seconds(network: nn.Module, outputs: Outputs, images: Tensor, *, backward: b
 
 
 def ratios(pair: tuple[Run, Run], images: Tensor, pairs: int, *, backward: bool) -> list[float]:
-    """Seconds of the first over seconds of the second, once a pair; the first pair warms up and does not count."""
+    """Return seconds of the first over seconds of the second for each pair, after a pair that warms up."""
     found = []
     for index in range(pairs + 1):
         times = [0.0, 0.0]
@@ -67,7 +67,7 @@ def ratios(pair: tuple[Run, Run], images: Tensor, pairs: int, *, backward: bool)
 
 
 def interval(values: list[float]) -> tuple[float, float]:
-    """Bootstrap interval of the median, 95 %."""
+    """Return the bootstrap interval of the median, 95 %."""
     generator = random.Random(0)
     medians = sorted(median(generator.choices(values, k=len(values))) for _ in range(2000))
     return medians[50], medians[-51]

@@ -1,9 +1,10 @@
-"""How long samplers think about the next network, by the trials that they have seen.
+"""Processor seconds of an ask, by sampler and number of trials.
 
 Run: python benchmarks/ask_seconds.py
 
-Each number is the median of a few asks of the view in the default space on 32×32 images, beside trials with values
-that are made up, in processor seconds, so that a busy machine does not count. Peers in the same run: Optuna's.
+Each number is the median of five asks of the view in the default space on 32×32 images, after synthetic complete
+trials. Times are processor seconds, which other programs on the machine do not change. Peers in the same run are
+Optuna's samplers.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ REPEATS = 5
 
 
 def records_of(space: Space, count: int) -> list[Record]:
-    """Complete trials of random networks, whose accuracy grows with the logarithm of their costs."""
+    """Return complete trials of random networks, with accuracies that grow with the logarithm of the MACs."""
     generator, records = random.Random(0), []
     for number in range(count):
         architecture = space.draw(generator)

@@ -1,8 +1,9 @@
-"""What a fresh child a trial costs, against children that serve several: the same trainings in turns.
+"""Cost of a fresh worker process a trial, against workers that are reused.
 
-Counted are processor seconds, so that other programs on the machine matter less: of each training from the end of the
-one before it in its child, or from the child's fork. So the fork, what it copies, and the tidying up between two
-trainings all count. The third arm is the default, in which a child stays where its start has cost more than 5 %.
+All arms run the same trainings in random order. Times are processor seconds, which other programs on the machine change
+little: of each training from the end of the one before it in the same process, or from the fork. So the fork, its
+copy-on-write and the clean-up between two trainings are included. The third arm is the default, which keeps a process
+if its start has cost more than 5 %.
 
     python benchmarks/child_start.py [--trials 10] [--epochs 12]
 """
@@ -35,13 +36,13 @@ from nas.workers import local
 ARMS = ("1", "50", "auto")
 NOTE = "times"
 
-# Children import the main program once more. That of `nas` is light, and this one shall not cost them anything either.
+# Worker processes import the main module again. That of `nas` is light; this one is preloaded so that it costs nothing.
 local.PRELOADED = ("nas.search.build", "nas.cli.app.compose", "rich.table", *local.PRELOADED)
 
 
 @dataclass(frozen=True)
 class Timed:
-    """Carries a job out and writes down which process did, and its processor seconds up to then."""
+    """Runner that writes down the process of a job, and the processor seconds of the process at its end."""
 
     runner: TrialRunner
 
@@ -61,7 +62,7 @@ class Arm:
     spent: list[tuple[int, float]]
 
     def train(self, job: Job) -> None:
-        """Run a job and note its child and the child's processor seconds at its end."""
+        """Run a job and record its process and the process' processor seconds at its end."""
         self.executor.submit(job, lambda _, __: None)
         while not self.executor.wait(1.0):
             pass

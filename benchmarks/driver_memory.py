@@ -1,7 +1,7 @@
-"""What trials leave behind in the driver: resident memory and file descriptors, over a real search with real children.
+"""Growth of the driver's resident memory and open file descriptors over a real search.
 
-Two slots train small shares of the embedded digits for one epoch a trial, with the default sampler. Memory is read
-after every tenth trial.
+Two slots train small shares of the embedded digits for one epoch a trial, with the default sampler. Both are read after
+every tenth trial.
 
     python benchmarks/driver_memory.py [--trials 200] [--from 20]
 """
@@ -30,8 +30,8 @@ EVERY = 10
 KIB_A_MIB = 1024
 
 
-class Gauge(LineObserver):  # type: ignore[misc]  # a measuring twin of the observer that logs
-    """Resident memory in MiB and open descriptors by the count of trials that have ended."""
+class Gauge(LineObserver):  # type: ignore[misc]  # final in nas; here it also measures
+    """Observer that reads resident memory in MiB and open descriptors by the number of trials that have ended."""
 
     def __init__(self) -> None:
         super().__init__(Console(file=io.StringIO()))
@@ -39,7 +39,7 @@ class Gauge(LineObserver):  # type: ignore[misc]  # a measuring twin of the obse
         self._ended = 0
 
     def on_trial(self, record: Record, progress: Progress) -> None:
-        """Log, then read."""
+        """Log the trial, and take a reading after every tenth."""
         super().on_trial(record, progress)
         self._ended += 1
         if self._ended % EVERY == 0:

@@ -1,12 +1,12 @@
-"""What the driver adds to a trial beside its training: ask, gate, store, tell, log.
+"""Milliseconds of the driver on a trial beside its training: ask, limits, store, tell, log.
 
-A real search over the default space and the default sampler, stored in a real study, whose jobs end at once with a
-made-up learning curve. Counted are the last trials, when the study is full; the start of a child process is not among
-the parts. Processor time stands beside the clock's, since on a shared machine the clock also counts others.
+A real search over the default space with a real study and a real sampler, whose jobs end at once with a synthetic
+learning curve. The last trials are counted, when the study is large; the start of a worker process is not included.
+Processor time is printed beside wall-clock time, which includes other programs on the machine.
 
     python benchmarks/driver_overhead.py [--trials 200] [--sampler tpe] [--last 50] [--storage sqlite]
 
-With `--storage postgres` the study is made in the database that NAS_STORAGE_URL names, and left there.
+With `--storage postgres` the study is created in the database that NAS_STORAGE_URL names, and left there.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ WHOLE, PROCESSOR = "whole trial", "whole trial, processor time"
 
 
 class InstantExecutor:
-    """Ends every job at once, with an accuracy drawn at random; is its own handle."""
+    """Executor that ends every job at once with a random accuracy; it is its own handle."""
 
     slots = 1
     job: Job
@@ -63,22 +63,22 @@ class InstantExecutor:
         self._generator = random.Random(0)
 
     def submit(self, job: Job, on_epoch: Callable[[Job, Epoch], None]) -> InstantExecutor:  # noqa: ARG002
-        """Take the job."""
+        """Accept the job."""
         self.job = job
         return self
 
     def wait(self, timeout: float) -> Sequence[Outcome]:  # noqa: ARG002
-        """Its outcome."""
+        """Return the job's outcome."""
         accuracy = 0.9 + 0.1 * self._generator.random()
         curve = tuple(Epoch(n + 1, 1.0, 1.0, accuracy, accuracy, 0.1) for n in range(EPOCHS))
         return [Outcome(self.job, curve, None)]
 
     def close(self) -> None:
-        """Nothing runs."""
+        """Do nothing: no job runs."""
 
 
-class Stopwatch(LineObserver):  # type: ignore[misc]  # a measuring twin of the observer that logs
-    """Seconds of each part of each trial."""
+class Stopwatch(LineObserver):  # type: ignore[misc]  # final in nas; here it also measures
+    """Observer that sums the seconds of each part of each trial."""
 
     def __init__(self) -> None:
         super().__init__(Console(file=io.StringIO()))
@@ -87,12 +87,12 @@ class Stopwatch(LineObserver):  # type: ignore[misc]  # a measuring twin of the 
         self._began = time.perf_counter(), time.process_time()
 
     def watch(self, owner: Any, **parts: str) -> None:
-        """Count the time in methods of `owner`, by the part that each belongs to."""
+        """Add the time spent in methods of `owner` to their parts: `name=part`."""
         for name, part in parts.items():
             setattr(owner, name, self._timed(getattr(owner, name), part))
 
     def on_trial(self, record: Record, progress: Progress) -> None:
-        """Log, then close the trial's account."""
+        """Log the trial, and store the sums of its parts."""
         before = time.perf_counter()
         super().on_trial(record, progress)
         now, processor = time.perf_counter(), time.process_time()
@@ -117,7 +117,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--trials", type=int, default=200)
     parser.add_argument("--sampler", default="tpe")
-    parser.add_argument("--last", type=int, default=50, help="how many of the last trials count")
+    parser.add_argument("--last", type=int, default=50, help="number of last trials that are counted")
     parser.add_argument("--storage", default="sqlite", choices=STORAGES)
     arguments = parser.parse_args()
     watch = Stopwatch()

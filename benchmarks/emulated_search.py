@@ -1,16 +1,16 @@
-"""Searches of a space that is larger than any table, in seconds: trainings come from an emulator of real ones.
+"""Simulated searches over a large space, with trainings from a Gaussian process emulator of real ones.
 
-Where `live_search.py` has left studies, Gaussian processes are fitted to their complete trainings: to the logarithm of
-the error at the end, and to that of the seconds. Each seed then draws a world from the posterior of the first one, by
+Gaussian processes are fitted to the complete trainings in the studies of `live_search.py`: to the logarithm of the
+final error, and to that of the seconds. Each seed draws a sample path f from the posterior of the first one by
 Matheron's rule (Wilson et al. 2020, "Efficiently sampling functions from Gaussian process posteriors"): g is a draw
-from the prior by random Fourier features, and f(x) = g(x) + E[f - g | what was measured less what g would have given].
-What a search sees of a network is f, with the noise that the process found; its learning curve is that of the
-training most like it, moved to its end. Sampler, fidelity and driver are those of a real search; clock and slots are
-simulated, and thinking costs nothing.
+from the prior by random Fourier features, and f(x) = g(x) + E[f - g | measurements - g at the measured points - noise].
+A search observes f with the fitted noise; the learning curve of a network is that of the nearest training, shifted to
+the network's final accuracy. Sampler, fidelity and driver are those of a real search; clock and slots are simulated,
+and the driver's time costs nothing.
 
-Scored is the true f of the networks that a search would have returned, as hypervolume over the logarithm of the MACs
-and the error, in the box of the live searches. The emulator is of the same kind as the surrogate of `known_cost`, which
-flatters it beside samplers of other kinds: compare its settings with one another by this, not strategies.
+The score is the hypervolume, over the logarithm of the MACs and the error f, of the networks that a search would have
+returned, with the reference point of the live searches. The emulator is a model of the same kind as the surrogate of
+`known_cost`, which favours that sampler: use it to compare settings of `known_cost`, not strategies.
 
     python benchmarks/emulated_search.py --data FOLDER [--folder outputs/live] [--seeds 8] [--set "a=b c=d" ...]
 """
@@ -36,6 +36,7 @@ from rich.table import Table
 
 from nas.cli.app.compose import compose
 from nas.jobs import Curve
+from nas.objectives.axes import axes_of
 from nas.objectives.pareto import Axis, hypervolume, losses
 from nas.objectives.values import objective_values
 from nas.samplers.known_cost.acquisition import SHIFT, FeatureScaler
@@ -43,7 +44,7 @@ from nas.samplers.known_cost.candidates import Network, NetworkRegistry, exact_m
 from nas.samplers.known_cost.gp import TREND_VARIANCE, GaussianProcess, Layout, Observations
 from nas.search.build import prepare
 from nas.search.driver import Parts, Search
-from nas.search.strategy import asking, axes_of, policy
+from nas.search.strategy import asking, policy
 from nas.study.study import open_study
 from nas.study.trial import Record
 from nas.tabular.simulation.clock import SimulatedClock
@@ -68,11 +69,11 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Trainings:
-    """What was trained for real.
+    """Complete trainings of real searches.
 
     Attributes:
-        networks: of complete trainings.
-        curves: of the same.
+        networks: that were trained.
+        curves: their learning curves.
     """
 
     networks: Sequence[Network]
@@ -80,12 +81,12 @@ class Trainings:
 
     @property
     def points(self) -> list[Mapping[str, float]]:
-        """MACs and error of each."""
+        """MACs and final error of each training."""
         pairs = zip(self.networks, self.curves, strict=True)
         return [{"macs": n.costs["macs"], "error": 1.0 - c[-1].val_accuracy} for n, c in pairs]
 
-    def leaning(self, name: str) -> Floats:
-        """How much a column of the curves is larger, epoch by epoch, for an accuracy at the end that is larger by 1."""
+    def slopes(self, name: str) -> Floats:
+        """Return the slope of a linear fit of a column to the final accuracy, for each epoch: (epochs,)."""
         values = np.array([[getattr(row, name) for row in curve] for curve in self.curves])
         ends = np.array([curve[-1].val_accuracy for curve in self.curves])
         off = ends - ends.mean()
@@ -93,12 +94,12 @@ class Trainings:
 
 
 @dataclass(frozen=True)
-class Coming:
-    """What a network comes to in a world.
+class EmulatedTraining:
+    """Emulated training of a network.
 
     Attributes:
-        error: its true error.
-        curve: what a search sees of its training.
+        error: true error, without noise.
+        curve: learning curve that a search observes.
     """
 
     error: float
@@ -106,7 +107,7 @@ class Coming:
 
 
 class Emulator:
-    """What some trainings tell of all networks of a space."""
+    """Emulator of the trainings of a space: Gaussian processes of the final error and of the seconds."""
 
     def __init__(self, space: Space, folders: Iterable[Path]) -> None:
         self.networks = NetworkRegistry(space, exact_measure())
@@ -119,20 +120,20 @@ class Emulator:
         seconds = np.array([sum(row.seconds for row in curve) for curve in self.trained.curves])
         self.errors = _fitted(layout, x, np.log(errors + SHIFT))
         self.seconds = _fitted(layout, x, np.log(seconds))
-        self.leanings = {name: self.trained.leaning(name) for name in ("train_loss", "val_loss", "val_accuracy")}
+        self.slopes = {name: self.trained.slopes(name) for name in ("train_loss", "val_loss", "val_accuracy")}
 
     @property
     def noise(self) -> float:
-        """Standard deviation of the logarithm of a measured error."""
+        """Standard deviation of the noise of the logarithm of the error."""
         return math.sqrt(self.errors.hyperparameters.noise) * self.errors.spread
 
 
-class World:
-    """What the networks might really come to, as far as the trainings tell: one draw."""
+class SamplePath:
+    """Sample path of the error's posterior, with the trainings that follow from it."""
 
     def __init__(self, emulator: Emulator, seed: int) -> None:
         self._emulator, self._seed = emulator, seed
-        self._comings: dict[str, Coming] = {}
+        self._trainings: dict[str, EmulatedTraining] = {}
         generator = np.random.default_rng(seed)
         process = emulator.errors
         hyper, seen, columns = process.hyperparameters, process.observations, process.observations.x.shape[1]
@@ -150,14 +151,14 @@ class World:
         off = replace(seen, y=measured - self._prior(seen.x) - noise)
         self._correction = GaussianProcess(process.layout, hyper, off, 0.0, 1.0)
 
-    def of(self, architecture: Architecture) -> Coming:
-        """What a network comes to."""
+    def of(self, architecture: Architecture) -> EmulatedTraining:
+        """Return the emulated training of a network."""
         network = self._emulator.networks.network(architecture)
-        if network.network_id not in self._comings:
-            self._comings[network.network_id] = self._coming(network)
-        return self._comings[network.network_id]
+        if network.network_id not in self._trainings:
+            self._trainings[network.network_id] = self._training(network)
+        return self._trainings[network.network_id]
 
-    def _coming(self, network: Network) -> Coming:
+    def _training(self, network: Network) -> EmulatedTraining:
         emulator, process = self._emulator, self._emulator.errors
         generator = np.random.default_rng([self._seed, zlib.crc32(network.network_id.encode())])
         x = emulator.scaler.features([network])
@@ -172,14 +173,14 @@ class World:
         curve = tuple(
             replace(
                 row,
-                train_loss=max(row.train_loss - off * emulator.leanings["train_loss"][place], FLOOR),
-                val_loss=max(row.val_loss - off * emulator.leanings["val_loss"][place], FLOOR),
-                val_accuracy=_share(row.val_accuracy - off * emulator.leanings["val_accuracy"][place] + wobble),
+                train_loss=max(row.train_loss - off * emulator.slopes["train_loss"][place], FLOOR),
+                val_loss=max(row.val_loss - off * emulator.slopes["val_loss"][place], FLOOR),
+                val_accuracy=_share(row.val_accuracy - off * emulator.slopes["val_accuracy"][place] + wobble),
                 seconds=seconds / len(like),
             )
             for place, (row, wobble) in enumerate(zip(like, wobbles, strict=True))
         )
-        return Coming(_share(math.exp(drawn) - SHIFT), curve)
+        return EmulatedTraining(_share(math.exp(drawn) - SHIFT), curve)
 
     def _prior(self, x: Floats) -> Floats:
         waves = np.cos(x @ self._frequencies.T + self._phases) @ self._heights
@@ -207,9 +208,9 @@ def main() -> None:
         runs, trials = [], []
         for seed in track(range(arguments.seeds), words or "default", console=Console(stderr=True)):
             config = compose("search", [*base, f"seed={seed}", *words.split()])
-            world = World(emulator, seed)
-            steps, records = _searched(config, space, world, arguments.slots)
-            runs.append([_share_at(steps, records, world, box, 60 * part * arguments.minutes) for part in MOMENTS])
+            path = SamplePath(emulator, seed)
+            steps, records = _searched(config, space, path, arguments.slots)
+            runs.append([_share_at(steps, records, path, box, 60 * part * arguments.minutes) for part in MOMENTS])
             trials.append(len(records))
         shares[words] = runs
         paired = estimate([run[-1] - usual[-1] for run, usual in zip(runs, shares[""], strict=True)])
@@ -219,13 +220,15 @@ def main() -> None:
     Console().print(table)
 
 
-def _searched(config: Any, space: Space, world: World, slots: int) -> tuple[Sequence[Snapshot], Mapping[str, Record]]:
-    """What a search would have returned when, and its trials by the identities of their architectures."""
+def _searched(
+    config: Any, space: Space, path: SamplePath, slots: int
+) -> tuple[Sequence[Snapshot], Mapping[str, Record]]:
+    """Simulate a search; return its snapshots, and its trials by identity of the architecture."""
     axes = axes_of(config.objective, space)
     clock, recorder = SimulatedClock(), TraceRecorder()
 
-    def answer(architecture: Mapping[str, object], repeat: int) -> Curve:  # noqa: ARG001 - a world has no second seed
-        return world.of(Architecture.from_json(dict(architecture))).curve
+    def answer(architecture: Mapping[str, object], repeat: int) -> Curve:  # noqa: ARG001 - a path has no second seed
+        return path.of(Architecture.from_json(dict(architecture))).curve
 
     executor = TableExecutor(answer, clock, slots)
     view, proposer = asking(config, space, axes, None)
@@ -246,13 +249,13 @@ def _searched(config: Any, space: Space, world: World, slots: int) -> tuple[Sequ
 
 
 def _share_at(
-    steps: Sequence[Snapshot], records: Mapping[str, Record], world: World, box: Sequence[Axis], moment: float
+    steps: Sequence[Snapshot], records: Mapping[str, Record], path: SamplePath, box: Sequence[Axis], moment: float
 ) -> float:
-    """The hypervolume, as a share of the box, of the truth about what a search would have returned by a moment."""
+    """Return the hypervolume of the front at a moment by the true errors, in the unit box of the axes."""
     front = next((snapshot.front for snapshot in reversed(steps) if snapshot.clock_seconds <= moment), ())
     found = [records[name].candidate for name in front]
     points = [
-        {"macs": member.costs["macs"], "error": world.of(Architecture.from_json(dict(member.architecture))).error}
+        {"macs": member.costs["macs"], "error": path.of(Architecture.from_json(dict(member.architecture))).error}
         for member in found
     ]
     return hypervolume(losses(box, points)) if points else 0.0

@@ -1,15 +1,14 @@
-"""What a child gains from its parent's weights, and how that changes the order in which children come.
+"""Accuracy and rank correlation of networks that inherit their parent's weights.
 
-Pairs of a network of the space, drawn at random and trained in full, and a child of it that differs in one choice. Each
-child is trained from fresh weights in full with two seeds, whose mean counts as the truth; with a third seed; from
-its parent's weights over the last part of the same schedule; and from fresh weights over a whole schedule of as many
-epochs.
+Each pair is a random network of the space, trained in full, and a mutated child of it. The child is trained in five
+ways: from fresh weights in full with two seeds, whose mean is the ground truth; with a third seed; with inherited
+weights over the last part of the same schedule; and from fresh weights over a whole schedule of as many epochs.
 
-Counted are the difference from the truth, the seconds as a share of a full training's, and the rank correlation over
-the children with the truth. That of the third seed is what any training can reach. Networks that cost more rank
-higher whatever their weights, so the last column is the correlation of what is left when a line in the logarithm of the
-MACs is taken off both. The first row is one seed of the truth against the other one. Intervals are bootstraps over the
-pairs.
+The columns are the difference from the ground truth, the seconds as a share of a full training, and the rank
+correlation with the ground truth over the children. The third seed's correlation is the largest that a training can
+reach. Networks with more MACs rank higher with any weights, so the last column correlates the residuals of a linear fit
+to the logarithm of the MACs. The first row compares the two seeds of the ground truth. Intervals are bootstraps over
+the pairs.
 
     python benchmarks/inheritance.py [--pairs 30] [--skips 4 8] [--rows pairs.jsonl] [training.epochs=12 ...]
 """
@@ -52,45 +51,51 @@ Statistic = Callable[[Floats, Floats], float]
 Row = dict[str, tuple[float, float]]
 
 
-class Silent:
-    """Nobody waits for the epochs, and nobody stops the training."""
+class NullControl:
+    """Control that ignores epochs and never stops a training."""
 
     def epoch_done(self, row: Epoch) -> None:
-        """Nothing."""
+        """Ignore the epoch."""
 
     def should_stop(self) -> bool:
-        """False."""
+        """Return False."""
         return False
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--pairs", type=int, default=30)
-    parser.add_argument("--skips", type=int, nargs="+", default=[4, 8], help="epochs that a child is spared")
-    parser.add_argument("--rows", type=Path, help="where pairs are kept; those that are there are not trained again")
+    parser.add_argument(
+        "--skips", type=int, nargs="+", default=[4, 8], help="epochs that a child with inherited weights skips"
+    )
+    parser.add_argument("--rows", type=Path, help="file of finished pairs, which are not trained again")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("overrides", nargs="*", help="of nas search, such as training.epochs=12")
-    told = parser.parse_args()
-    config = compose("search", told.overrides)
+    arguments = parser.parse_args()
+    config = compose("search", arguments.overrides)
     space = space_for(config.space, describe(config.data))
     runner = TrialRunner(config.data, config.training, threads=1, accelerator="cpu")
-    rows = known(told.rows)
-    for number, (parent, child) in track(list(enumerate(drawn(space, told.seed, told.pairs))), description="pairs"):
+    rows = known(arguments.rows)
+    for number, (parent, child) in track(
+        list(enumerate(drawn(space, arguments.seed, arguments.pairs))), description="pairs"
+    ):
         if number >= len(rows):
-            row = trained(runner, (parent, child), number, told.skips)
+            row = trained(runner, (parent, child), number, arguments.skips)
             rows.append({**row, "log_macs": (float(np.log(built_in_costs().of_architecture(child)["macs"])), 0.0)})
-            if told.rows:
-                told.rows.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    print_table(rows[: told.pairs], f"{told.pairs} pairs, {config.data.slug}, {config.training.epochs} epochs")
+            if arguments.rows:
+                arguments.rows.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    print_table(
+        rows[: arguments.pairs], f"{arguments.pairs} pairs, {config.data.slug}, {config.training.epochs} epochs"
+    )
 
 
 def known(path: Path | None) -> list[Any]:
-    """The pairs that an earlier run of the same command has trained."""
+    """Return the pairs that an earlier run of the same command has trained."""
     return [json.loads(line) for line in path.read_text().splitlines()] if path and path.is_file() else []
 
 
 def drawn(space: Space, seed: int, pairs: int) -> Iterator[tuple[Architecture, Architecture]]:
-    """Random networks, each with a child."""
+    """Yield random networks, each with a mutated child."""
     generator = random.Random(seed)
     for _ in range(pairs):
         parent = space.sample(RandomChooser(generator))
@@ -98,14 +103,16 @@ def drawn(space: Space, seed: int, pairs: int) -> Iterator[tuple[Architecture, A
 
 
 def trained(runner: TrialRunner, pair: tuple[Architecture, Architecture], number: int, skips: Sequence[int]) -> Row:
-    """Last accuracy and seconds of every training of a pair."""
+    """Run every training of a pair and return the last accuracy and the seconds of each."""
     parent, child = (architecture.to_json() for architecture in pair)
     epochs = runner.recipe.epochs
     with tempfile.TemporaryDirectory() as scratch:
         folders = (Path(scratch) / str(index) for index in range(100))
 
-        def train(architecture: dict[str, Any], seed: int, skip: int = 0, heir_of: Path | None = None) -> list[float]:
-            ancestor = Parent(0, parent, next(heir_of.glob("*.pt")), skip) if heir_of else None
+        def train(
+            architecture: dict[str, Any], seed: int, skip: int = 0, inherits_from: Path | None = None
+        ) -> list[float]:
+            ancestor = Parent(0, parent, next(inherits_from.glob("*.pt")), skip) if inherits_from else None
             job = Job(0, 1, architecture, 4 * number + seed, 0, epochs - skip, next(folders), parent=ancestor)
             horizon = epochs if ancestor else epochs - skip
             return outcome_of(replace(runner, recipe=replace(runner.recipe, epochs=horizon)), job)
@@ -118,7 +125,7 @@ def trained(runner: TrialRunner, pair: tuple[Architecture, Architecture], number
 
 
 def outcome_of(runner: TrialRunner, job: Job) -> list[float]:
-    outcome = runner(job, Silent())
+    outcome = runner(job, NullControl())
     if outcome.failure is not None:
         raise SystemExit(f"a training must succeed: {outcome.failure.message}")
     return [outcome.curve[-1].val_accuracy, outcome.seconds]
@@ -144,7 +151,7 @@ def print_table(rows: Sequence[Row], title: str) -> None:
 
 def cells(arm: Floats, truth: Floats, log_macs: Floats) -> list[str]:
     accuracy, goal = arm[:, 0], truth[:, 0]
-    left, left_goal = beyond(accuracy, log_macs), beyond(goal, log_macs)
+    left, left_goal = residuals(accuracy, log_macs), residuals(goal, log_macs)
     return [
         f"{100 * accuracy.mean():.2f}",
         interval(lambda one, other: 100 * float((one - other).mean()), accuracy, goal),
@@ -155,14 +162,14 @@ def cells(arm: Floats, truth: Floats, log_macs: Floats) -> list[str]:
     ]
 
 
-def beyond(values: Floats, log_macs: Floats) -> Floats:
-    """What is left of `values` (n,) when a line in the logarithm of the MACs is taken off."""
+def residuals(values: Floats, log_macs: Floats) -> Floats:
+    """Return the residuals of a linear fit of `values` to the logarithm of the MACs: (n,)."""
     fitted: Floats = np.polyval(np.polyfit(log_macs, values, 1), log_macs)
     return values - fitted
 
 
 def interval(statistic: Statistic, one: Floats, other: Floats) -> str:
-    """A statistic of two arms over the same pairs, and its 95 % bootstrap interval."""
+    """Return a statistic of two arms over the same pairs with its bootstrap interval, 95 %."""
     draws = np.random.default_rng(0).integers(0, len(one), (RESAMPLES, len(one)))
     low, high = np.nanquantile([statistic(one[draw], other[draw]) for draw in draws], [0.025, 0.975])
     return f"{statistic(one, other):.2f} [{low:.2f}, {high:.2f}]"

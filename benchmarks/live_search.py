@@ -1,11 +1,10 @@
-"""Real searches side by side: our own strategy against Optuna's estimator with full trainings, on CIFAR-10.
+"""Real searches on CIFAR-10: `known_cost` with `freeze_thaw` against TPE with full trainings.
 
-Searches of both strategies follow one another in turn, so that whatever else the machine does hits both alike. A
-search that ran before is not run again, and one that was cut off goes on where it stood. Scored is what each would
-have returned when: the hypervolume of its front by its own validation accuracy, as a share of that of the front of all
-searches together, in the box around that front that rehearsals use (docs/rehearsals.md). There is no other truth
-here, so a search that trains more has more luck too. Written are docs/live_search.md, a picture beside it, and
-benchmarks/results/live_search.json.
+Searches of both strategies alternate, so that other load on the machine affects both alike. A finished search is not
+run again, and an interrupted one is resumed. The score over time is the hypervolume of a search's front by its own
+validation accuracy, as a share of that of the front of all searches together, with the reference point of simulated
+searches (docs/rehearsals.md). Without a ground truth, a search that trains more networks is also flattered more. The
+outputs are docs/live_search.md, a plot beside it, and benchmarks/results/live_search.json.
 
     python benchmarks/live_search.py --data FOLDER [--minutes 12] [--slots 2] [--seeds 3] [--folder outputs/live]
 """
@@ -46,41 +45,41 @@ Curve = list[tuple[float, float]]
 
 
 @dataclass(frozen=True)
-class Searched:
-    """What one search did.
+class SearchResult:
+    """Result of one search.
 
     Attributes:
-        trials: it began.
-        complete: of them, trained in full.
-        seconds: of training, over all slots.
-        told: when each complete one was told, in seconds since the search began, with its MACs and error; ascending.
+        trials: number of trials.
+        complete: number of complete trials.
+        seconds: of training, summed over the slots.
+        completed: seconds since the search began, ascending, with MACs and error of the trial completed then.
     """
 
     trials: int
     complete: int
     seconds: float
-    told: Sequence[tuple[float, Point]]
+    completed: Sequence[tuple[float, Point]]
 
     def curve(self, axes: Sequence[Axis], best: float) -> Curve:
-        """The share of a hypervolume from each moment on at which a network was told."""
-        points = losses(axes, [point for _, point in self.told])
-        return [(moment, hypervolume(points[: n + 1]) / best) for n, (moment, _) in enumerate(self.told)]
+        """Return the hypervolume as a share of `best` after each complete trial."""
+        points = losses(axes, [point for _, point in self.completed])
+        return [(moment, hypervolume(points[: n + 1]) / best) for n, (moment, _) in enumerate(self.completed)]
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """All searches, side by side.
+    """Results of all searches.
 
     Attributes:
-        found: by strategy, one a seed.
-        curves: of the same.
-        axes: that their shares are measured on.
-        minutes: that each search had.
+        found: results by strategy, one a seed.
+        curves: shares over time of the same searches.
+        axes: of the hypervolume.
+        minutes: budget of each search.
         slots: of each search.
         about: the machine and its packages.
     """
 
-    found: Mapping[str, Sequence[Searched]]
+    found: Mapping[str, Sequence[SearchResult]]
     curves: Mapping[str, Sequence[Curve]]
     axes: Sequence[Axis]
     minutes: float
@@ -96,11 +95,11 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--folder", type=Path, default=ROOT / "outputs" / "live")
     arguments = parser.parse_args()
-    found: dict[str, list[Searched]] = {name: [] for name in STRATEGIES}
+    found: dict[str, list[SearchResult]] = {name: [] for name in STRATEGIES}
     for seed in range(arguments.seeds):
         for name in STRATEGIES:
             found[name].append(_search(name, seed, arguments))
-    points = [point for runs in found.values() for run in runs for _, point in run.told]
+    points = [point for runs in found.values() for run in runs for _, point in run.completed]
     axes = axes_around(points)
     best = hypervolume(losses(axes, points))
     curves = {name: [run.curve(axes, best) for run in runs] for name, runs in found.items()}
@@ -108,7 +107,7 @@ def main() -> None:
     print(f"wrote {RESULTS}, {PAGE} and {PICTURE}")
 
 
-def _search(name: str, seed: int, arguments: argparse.Namespace) -> Searched:
+def _search(name: str, seed: int, arguments: argparse.Namespace) -> SearchResult:
     study = arguments.folder / f"{name.replace(', ', '_').replace(' ', '_')}_{seed}"
     words = ["experiment=cifar_quick", f"data.path={arguments.data}", f"budget.minutes={arguments.minutes:g}"]
     words += [f"workers.slots={arguments.slots}", "tracking=none", f"seed={seed}", f"study={study}", *STRATEGIES[name]]
@@ -116,10 +115,12 @@ def _search(name: str, seed: int, arguments: argparse.Namespace) -> Searched:
     subprocess.run([sys.executable, "-m", "nas", "search", *words], check=True, stdout=subprocess.DEVNULL)
     records = open_study(study).records()
     complete = [record for record in records if record.values]
-    told = sorted((record.training.clock or 0.0, record.number) for record in complete)
+    moments = sorted((record.training.clock or 0.0, record.number) for record in complete)
     by_number = {record.number: _point(record) for record in complete}
     seconds = sum(record.seconds for record in records)
-    return Searched(len(records), len(complete), seconds, [(moment, by_number[number]) for moment, number in told])
+    return SearchResult(
+        len(records), len(complete), seconds, [(moment, by_number[number]) for moment, number in moments]
+    )
 
 
 def _point(record: Record) -> Point:
@@ -128,11 +129,11 @@ def _point(record: Record) -> Point:
 
 
 def _at(curve: Curve, moment: float) -> float:
-    return next((share for told, share in reversed(curve) if told <= moment), 0.0)
+    return next((share for spent, share in reversed(curve) if spent <= moment), 0.0)
 
 
 def _reached(curve: Curve, share: float) -> float | None:
-    return next((told for told, value in curve if value >= share), None)
+    return next((spent for spent, value in curve if value >= share), None)
 
 
 def _write(compared: Comparison) -> None:

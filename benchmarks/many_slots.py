@@ -1,8 +1,8 @@
-"""One driver over many slots: how long slots wait for it, with simulated jobs and a real study in SQLite.
+"""Idle time of many slots under one driver, with simulated jobs and a real study in SQLite.
 
-Jobs take ten seconds of the clock and no processor; asks, gate, storage and log are real. A slot is idle from the end
-of its job to the start of the next one, and counted is the time in which trials remain to be handed out. The first
-round, in which the driver fills all slots one after the other, is told apart.
+Jobs take ten seconds of wall-clock time and no processor; asks, limits, storage and log are real. A slot is idle from
+the end of its job to the start of the next one, counted until the last job starts. The time after the first round, in
+which the driver fills the slots one after the other, has a column of its own.
 
     python benchmarks/many_slots.py [--slots 64] [--sampler tpe] [--rounds 5] [--seconds 10]
 """
@@ -42,48 +42,48 @@ SPREAD = 0.2
 
 
 @dataclass(frozen=True)
-class Stay:
-    """A job on a slot, in seconds of the clock."""
+class Span:
+    """Start and end of a job in seconds."""
 
     began: float
     due: float
 
 
 @dataclass
-class Simulated:
-    """A job that runs."""
+class SimulatedHandle:
+    """Handle of a running job."""
 
     job: Job
 
     def stop_after_epoch(self) -> None:
-        """It ends by itself."""
+        """Do nothing: the job ends by itself."""
 
     def kill(self) -> None:
-        """Nothing runs."""
+        """Do nothing: no process runs."""
 
 
 class SimulatedExecutor:
-    """Slots whose jobs take about `seconds` each, and tell of every epoch."""
+    """Executor whose jobs take about `seconds` each and report every epoch."""
 
     def __init__(self, slots: int, seconds: float) -> None:
         self.slots = slots
-        self.stays: list[Stay] = []
+        self.spans: list[Span] = []
         self._seconds = seconds
         self._generator = random.Random(0)
         self._events: list[tuple[float, int, Job, int, Callable[[Job, Epoch], None]]] = []
         self._order = itertools.count()
 
-    def submit(self, job: Job, on_epoch: Callable[[Job, Epoch], None]) -> Simulated:
+    def submit(self, job: Job, on_epoch: Callable[[Job, Epoch], None]) -> SimulatedHandle:
         """Start a job."""
         now = time.perf_counter()
         took = self._seconds * self._generator.uniform(1 - SPREAD, 1 + SPREAD)
-        self.stays.append(Stay(now, now + took))
+        self.spans.append(Span(now, now + took))
         for epoch in range(1, EPOCHS + 1):
             heapq.heappush(self._events, (now + took * epoch / EPOCHS, next(self._order), job, epoch, on_epoch))
-        return Simulated(job)
+        return SimulatedHandle(job)
 
     def wait(self, timeout: float) -> Sequence[Outcome]:
-        """Outcomes of the jobs that are due within `timeout` seconds, at the first that is."""
+        """Sleep until the first job ends, at most `timeout` seconds, and return the outcomes that are due."""
         until = time.perf_counter() + timeout
         while self._events:
             time.sleep(max(0.0, min(self._events[0][0], until) - time.perf_counter()))
@@ -102,7 +102,7 @@ class SimulatedExecutor:
         return outcomes
 
     def close(self) -> None:
-        """Nothing runs."""
+        """Do nothing: no process runs."""
 
 
 def _row(job: Job, epoch: int) -> Epoch:
@@ -110,10 +110,10 @@ def _row(job: Job, epoch: int) -> Epoch:
     return Epoch(epoch, 1.0, 1.0, accuracy, accuracy, 1.0)
 
 
-def idle_share(stays: Sequence[Stay], slots: int, begin: float) -> float:
-    """Share of the slots' time that no job filled, from `begin` to the start of the last job."""
-    end = max(stay.began for stay in stays)
-    busy = sum(max(0.0, min(stay.due, end) - max(stay.began, begin)) for stay in stays)
+def idle_share(spans: Sequence[Span], slots: int, begin: float) -> float:
+    """Return the share of the slots' time without a job, from `begin` to the start of the last job."""
+    end = max(span.began for span in spans)
+    busy = sum(max(0.0, min(span.due, end) - max(span.began, begin)) for span in spans)
     return 1.0 - busy / (slots * (end - begin))
 
 
@@ -151,14 +151,14 @@ def _measure(sampler: str, slots: int, trials: int, seconds: float) -> list[str]
         before, began = _processor_seconds(), time.perf_counter()
         search.run()
     processor = _processor_seconds() - before
-    last = max(stay.began for stay in executor.stays)
-    filled = executor.stays[min(slots, len(executor.stays)) - 1].began
+    last = max(span.began for span in executor.spans)
+    filled = executor.spans[min(slots, len(executor.spans)) - 1].began
     return [
         sampler,
         str(slots),
-        f"{idle_share(executor.stays, slots, began):.1%}",
-        f"{idle_share(executor.stays, slots, filled):.1%}",
-        f"{len(executor.stays) / (last - began):.2f}",
+        f"{idle_share(executor.spans, slots, began):.1%}",
+        f"{idle_share(executor.spans, slots, filled):.1%}",
+        f"{len(executor.spans) / (last - began):.2f}",
         f"{1e3 * processor / trials:.0f}",
         f"{os.getloadavg()[0]:.1f}",
     ]

@@ -1,12 +1,12 @@
-"""What a trial costs on Ray beyond what it costs on a local slot: the same jobs, one after the other, in turns.
+"""Overhead of a trial on Ray over the same trial on a local slot.
 
-Both carry a job out in a fresh child of a warm fork server, with real trainings over the embedded digits, so that the
-difference is what Ray, the mailbox and the check of the folder add. The cluster is started on this machine; the first
-job of each arm is not counted, since Ray starts its worker and that its fork server then. The interval is a bootstrap
-of the median of the differences.
+Jobs run one at a time, in alternating order of the arms. Both arms run a job in a fresh worker process of a warm fork
+server, with real trainings on the embedded digits, so that the difference is due to Ray, the mailbox and the check of
+the folder. The cluster is started on this machine. The first job of each arm is not counted, since it starts Ray's
+worker and its fork server. The interval is a bootstrap of the median of the differences.
 
-`--search` compares whole searches instead, in trials an hour, on whatever devices the machine has: with a GPU, one slot
-a GPU on both sides.
+`--search` compares whole searches instead, in trials an hour, on the machine's devices: with a GPU, one slot a GPU on
+both sides.
 
     python benchmarks/ray_overhead.py [--pairs 30] [--epochs 2]
     python benchmarks/ray_overhead.py --search [--rounds 3] [--trials 16] [--epochs 6]
@@ -54,7 +54,7 @@ def main() -> None:
     arguments = parser.parse_args()
     connect(WorkersSpec(name="ray", address=arguments.address))
     try:
-        with without_main_module():  # a local child would import this file, and Ray with it
+        with without_main_module():  # a local worker process would import this file, and Ray with it
             if arguments.search:
                 _searches(arguments.rounds, arguments.trials, arguments.epochs)
             else:
@@ -69,7 +69,7 @@ def main() -> None:
 
 
 def _jobs(pairs: int, epochs: int) -> None:
-    """Time single jobs."""
+    """Time single jobs and print the differences."""
     words = [f"training.epochs={epochs}", "workers.slots=1"]
     configs = {
         "local": compose("search", [*words, "workers.jobs_per_child=1"]),
@@ -110,9 +110,9 @@ def _timed(executor: Executor, job: Job) -> float:
 
 
 def _searches(rounds: int, trials: int, epochs: int) -> None:
-    """Time whole searches."""
+    """Time whole searches and print the ratios."""
     ratios = []
-    for number in range(-1, rounds):  # the first starts workers and fork servers
+    for number in range(-1, rounds):  # the first round starts workers and fork servers
         order: Sequence[str] = ARMS if number % 2 else ARMS[::-1]
         rates = {arm: 3600 * trials / _search(arm, trials, epochs) for arm in order}
         if number >= 0:
@@ -142,7 +142,7 @@ def _say(what: str, values: Sequence[float], unit: str) -> None:
 
 
 def _interval(values: Sequence[float], middle: Callable[[Sequence[float]], float]) -> tuple[float, float]:
-    """95 % bootstrap interval."""
+    """Return the bootstrap interval of a statistic, 95 %."""
     generator = random.Random(0)
     middles = sorted(middle(generator.choices(values, k=len(values))) for _ in range(RESAMPLES))
     return middles[RESAMPLES // 40], middles[-RESAMPLES // 40]

@@ -1,10 +1,10 @@
-"""Whether a rehearsal says what a real search does, and how long it takes to say it.
+"""Agreement of simulated searches with real ones, and their cost.
 
-A small table is trained on this machine now, then searches over its space, data and recipe on one slot, each beside
-its rehearsal with the same seed: they must ask for the same networks in the same order and train the same epochs to
-the same accuracies. Told are the ratio of the seconds that the search's trainings took to those that the table has for
-them and, as the noise that is there anyway, the largest ratio between two seeds of the table, of the seconds of all
-networks. Last, what the rehearsal of a hundred full trainings costs on the tables of benchmarks/tables.
+A small table is trained on this machine. Then real searches over its space, data and recipe on one slot are compared
+with simulated ones of the same seeds: both must ask for the same networks in the same order and train the same epochs
+to the same accuracies. The output has the ratio of the seconds of the real trainings to those in the table and, as a
+measure of noise, the largest such ratio between two seeds of the table. Last is the cost of a simulated search of a
+hundred full trainings on the tables of benchmarks/tables.
 
     python benchmarks/rehearsal_against_search.py [--trials 12] [--seeds 0 1]
 """
@@ -48,15 +48,15 @@ TRAININGS = 100
 
 
 @dataclass(frozen=True)
-class Compared:
-    """A search beside its rehearsal.
+class Comparison:
+    """Comparison of a real search with a simulated one.
 
     Attributes:
         name: of the strategy.
-        seed: of both.
-        trials: of the search.
-        alike: how many of them are the same, in order, with the same epochs and accuracies.
-        ratio: seconds of the search's trainings by those in the table.
+        seed: of both searches.
+        trials: number of trials of the real search.
+        alike: number of trials that are equal in network, epochs and accuracies.
+        ratio: seconds of the real trainings over those in the table.
     """
 
     name: str
@@ -84,7 +84,7 @@ def main() -> None:
     _print(found, _noise(table))
 
 
-def _compare(table: Table, strategy: tuple[str, str], seed: int, words: Sequence[str]) -> Compared:
+def _compare(table: Table, strategy: tuple[str, str], seed: int, words: Sequence[str]) -> Comparison:
     chosen = [f"sampler={strategy[0]}", f"fidelity={strategy[1]}", f"seed={seed}"]
     with tempfile.TemporaryDirectory() as folder:
         study = Path(folder) / "study"
@@ -93,19 +93,19 @@ def _compare(table: Table, strategy: tuple[str, str], seed: int, words: Sequence
     config = replace(compose("rehearse", chosen), budget=Budget(trials=len(records)))
     expected = [(trial.id, trial.state, trial.epochs) for trial in simulate(config, SimulatedTable(table)).trials]
     pairs = zip(records, expected, strict=True)
-    same = [_told(record) == told and _seen(record, table, seed) for record, told in pairs]
+    same = [_decision(record) == decision and _has_recorded_curve(record, table, seed) for record, decision in pairs]
     ratio = sum(record.seconds for record in records) / _recorded(records, table, seed)
-    return Compared(", ".join(strategy), seed, len(records), sum(same), ratio)
+    return Comparison(", ".join(strategy), seed, len(records), sum(same), ratio)
 
 
 def _noise(table: Table) -> float:
-    """Largest ratio between two seeds of the seconds that all networks took."""
+    """Return the largest ratio between two seeds of the seconds of all networks."""
     totals = [sum(row.seconds for entry in table.entries.values() for row in entry.curves[s]) for s in table.seeds]
     return max(totals) / min(totals)
 
 
 def _cost(path: Path, sampler: str) -> float:
-    """Processor seconds of one rehearsal of a hundred full trainings."""
+    """Return the processor seconds of a simulated search of a hundred full trainings."""
     config = compose("rehearse", [f"sampler={sampler}", "fidelity=full"])
     config = replace(config, budget=Budget(trials=None, trainings=TRAININGS))
     simulated = SimulatedTable(read_table(path))
@@ -114,23 +114,23 @@ def _cost(path: Path, sampler: str) -> float:
     return time.process_time() - began
 
 
-def _told(record: Record) -> tuple[str, str, int]:
+def _decision(record: Record) -> tuple[str, str, int]:
     return record.candidate.id, record.state, len(record.curve)
 
 
-def _seen(record: Record, table: Table, seed: int) -> bool:
+def _has_recorded_curve(record: Record, table: Table, seed: int) -> bool:
     recorded = table.curve(record.candidate.id, seed)
     return [row.val_accuracy for row in record.curve] == [row.val_accuracy for row in recorded[: len(record.curve)]]
 
 
 def _recorded(records: Sequence[Record], table: Table, seed: int) -> float:
-    """Seconds that the table has for what a search trained."""
+    """Return the seconds in the table of the epochs that a search trained."""
     curves = [(table.curve(record.candidate.id, seed), len(record.curve)) for record in records]
     return sum(row.seconds for curve, epochs in curves for row in curve[:epochs])
 
 
-def _print(found: Sequence[Compared], noise: float) -> None:
-    printed = Printed(title="Searches beside their rehearsals")
+def _print(found: Sequence[Comparison], noise: float) -> None:
+    printed = Printed(title="Real searches against simulated ones")
     for heading in ("strategy", "seed", "alike", "seconds, real by table"):
         printed.add_column(heading, justify="left" if heading == "strategy" else "right")
     for each in found:
@@ -144,8 +144,8 @@ def _print(found: Sequence[Compared], noise: float) -> None:
     )
     for path in sorted(TABLES.glob("*.parquet")):
         costs = {name: _cost(path, name) for name in ("random", "tpe")}
-        told = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in costs.items())
-        console.print(f"A rehearsal of {TRAININGS} full trainings on {path.stem}: {told} of one core")
+        costs_text = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in costs.items())
+        console.print(f"A simulated search of {TRAININGS} full trainings on {path.stem}: {costs_text} of one core")
     console.print(
         f"Python {platform.python_version()}, torch {version('torch')}, optuna {version('optuna')}, "
         f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"

@@ -1,13 +1,13 @@
-"""Which strategy finds the front with the least training: rehearsals on the tables of benchmarks/tables.
+"""Training that strategies need to find the front: simulated searches on the tables of benchmarks/tables.
 
-Every strategy is a sampler of conf/sampler with a fidelity of conf/fidelity, as a search would have it, and what it
-sets otherwise. Each is rehearsed with the same seeds, over the same number of full-training equivalents, and what was
-rehearsed before with the same code, table and settings is taken from the cache. Written are docs/search_efficiency.md,
-a picture beside it, and benchmarks/results/search_efficiency.json with the curve of every seed.
+A strategy is a sampler of conf/sampler with a fidelity of conf/fidelity, and further overrides. Each is simulated with
+the same seeds over the same number of full-training equivalents; traces with the same code, table and settings come
+from the cache. The outputs are docs/search_efficiency.md, a plot beside it, and
+benchmarks/results/search_efficiency.json with the curve of every seed.
 
     python benchmarks/search_efficiency.py [--seeds 30] [--horizon 100] [--tables digits cifar16]
         [--strategies random,full tpe,first_epoch known_cost,freeze_thaw,sampler.options.start=1 ...]
-        [--processes 1] [--only-play]
+        [--processes 1] [--only-simulate]
 """
 
 from __future__ import annotations
@@ -79,20 +79,20 @@ STRATEGIES = tuple(
     )
 )
 DRAWN = (*((sampler, "full") for sampler in SAMPLERS), ("known_cost", "full"), OURS)
-SHORT = 50.0  # full trainings of one-epoch cohorts, which have drawn most of a table by then, and of ingredients
+SHORT = 50.0  # horizon of one-epoch cohorts, which have drawn most of a table by then, and of ablations
 MOMENTS = (10, 30, 100)
 
 Name = tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Played:
-    """The rehearsals of one strategy on one table.
+class StrategyResult:
+    """Simulated searches of one strategy on one table.
 
     Attributes:
         traces: one a seed, in order of the seeds.
-        plain: their scores by trainings alone.
-        charged: the same with what driver and sampler thought.
+        plain: scores by the seconds of trainings alone.
+        charged: scores with the driver's processor seconds added.
     """
 
     traces: Sequence[SearchTrace]
@@ -101,33 +101,33 @@ class Played:
 
     @property
     def thinking(self) -> float:
-        """Median processor seconds of thought in one rehearsal."""
+        """Processor seconds of the driver in one search, as median over the seeds."""
         return statistics.median(trace.driver_seconds for trace in self.traces)
 
     def at(self, spent: float) -> Estimate:
-        """The share after some full-training equivalents."""
+        """Return the share after `spent` full-training equivalents."""
         return estimate([scored.at(spent) for scored in self.plain])
 
 
 @dataclass(frozen=True)
-class Board:
-    """Everything about one table.
+class TableResult:
+    """Results of all strategies on one table.
 
     Attributes:
-        simulated: the table, and how it is played.
-        truth: about its networks.
+        simulated: the table.
+        truth: its ground truth.
         horizon: full-training equivalents.
-        strategies: what was played, by name.
+        strategies: results by the strategies' names.
     """
 
     simulated: SimulatedTable
     truth: Truth
     horizon: float
-    strategies: Mapping[Name, Played]
+    strategies: Mapping[Name, StrategyResult]
 
     @property
     def ranked(self) -> list[Name]:
-        """Names, the smallest median area with thinking charged first."""
+        """Names in order of the median area with the driver charged, smallest first."""
         areas = {name: statistics.median(s.area for s in played.charged) for name, played in self.strategies.items()}
         return sorted(areas, key=areas.__getitem__)
 
@@ -139,21 +139,23 @@ def main() -> None:
     if absent:
         sys.exit(f"no table {absent[0]}; nas tabulate makes one")
     names = [_name(text) for text in arguments.strategies]
-    boards = {path.stem: _board(path, names, arguments) for path in tables}
-    if arguments.only_play:
+    results = {path.stem: _table_result(path, names, arguments) for path in tables}
+    if arguments.only_simulate:
         return
     RESULTS.parent.mkdir(parents=True, exist_ok=True)
     about = environment()
-    RESULTS.write_text(_results(boards, about), encoding="utf-8")
-    PAGE.write_text(_page(boards, about, arguments.seeds), encoding="utf-8")
-    panels = {title: _bands(board, [name for name in names if name in DRAWN]) for title, board in boards.items()}
-    bounds = {title: table_document(board.truth, board.simulated, board.horizon) for title, board in boards.items()}
+    RESULTS.write_text(_results(results, about), encoding="utf-8")
+    PAGE.write_text(_page(results, about, arguments.seeds), encoding="utf-8")
+    panels = {title: _bands(result, [name for name in names if name in DRAWN]) for title, result in results.items()}
+    bounds = {
+        title: table_document(result.truth, result.simulated, result.horizon) for title, result in results.items()
+    }
     draw_rehearsals(panels, bounds, PICTURE)
     print(f"wrote {RESULTS}, {PAGE} and {PICTURE}")
 
 
-def _bands(board: Board, names: Sequence[Name]) -> list[Band]:
-    return [band(_spoken(name), board.strategies[name].plain, board.horizon) for name in names]
+def _bands(result: TableResult, names: Sequence[Name]) -> list[Band]:
+    return [band(_readable(name), result.strategies[name].plain, result.horizon) for name in names]
 
 
 def _arguments() -> argparse.Namespace:
@@ -164,7 +166,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--horizon", type=float, default=100.0, help="full-training equivalents")
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--cache", type=Path, default=user_cache_path("inception-nas") / "rehearsals")
-    parser.add_argument("--only-play", action="store_true", help="fill the cache and write nothing")
+    parser.add_argument("--only-simulate", action="store_true", help="fill the cache and write nothing")
     return parser.parse_args()
 
 
@@ -173,10 +175,10 @@ def _name(text: str) -> Name:
     return sampler, *(rest or ["full"])
 
 
-def _spoken(name: Name) -> str:
-    """A strategy's name as people read it.
+def _readable(name: Name) -> str:
+    """Return the readable name of a strategy.
 
-    >>> _spoken(("known_cost", "freeze_thaw", "sampler.options.start=1"))
+    >>> _readable(("known_cost", "freeze_thaw", "sampler.options.start=1"))
     'known cost, freeze thaw, start=1'
     """
     short = f" (to {SHORT:.0f})" if _ends_early(name) else ""
@@ -188,12 +190,12 @@ def _ends_early(name: Name) -> bool:
 
 
 def _overrides(name: Name) -> list[str]:
-    """What a search would be told on the command line."""
+    """Return the overrides of `nas search` for a strategy."""
     return [f"sampler={name[0]}", f"fidelity={name[1]}", *(f"++{setting}" for setting in name[2:])]
 
 
-def _board(path: Path, names: Sequence[Name], arguments: argparse.Namespace) -> Board:
-    """Play every strategy on a table."""
+def _table_result(path: Path, names: Sequence[Name], arguments: argparse.Namespace) -> TableResult:
+    """Simulate every strategy on a table."""
     simulated = SimulatedTable(read_table(path), charge=CHARGE)
     truth = truth_of(simulated, Limits())
     simulations = SimulationPool(arguments.processes, TraceCache(arguments.cache))
@@ -206,15 +208,15 @@ def _board(path: Path, names: Sequence[Name], arguments: argparse.Namespace) -> 
         found: dict[int, SearchTrace] = {}
         for index, trace in simulations.simulate(plans, simulated):
             found[index] = trace
-            _say(f"{path.stem}: {_spoken(name)}, {len(found)} of {len(plans)}")
+            _say(f"{path.stem}: {_readable(name)}, {len(found)} of {len(plans)}")
         traces = [found[index] for index in range(len(plans))]
         plain, charged = (
             [score(trace, truth, arguments.horizon, charge_driver=thinking) for trace in traces]
             for thinking in (False, True)
         )
-        strategies[name] = Played(traces, plain, charged)
-        _say(f"{path.stem}: {_spoken(name)}, area {_cell(summary(plain)['area'], arguments.horizon)}\n")
-    return Board(simulated, truth, arguments.horizon, strategies)
+        strategies[name] = StrategyResult(traces, plain, charged)
+        _say(f"{path.stem}: {_readable(name)}, area {_cell(summary(plain)['area'], arguments.horizon)}\n")
+    return TableResult(simulated, truth, arguments.horizon, strategies)
 
 
 def _say(text: str) -> None:
@@ -222,20 +224,20 @@ def _say(text: str) -> None:
     sys.stderr.flush()
 
 
-def _results(boards: Mapping[str, Board], about: Mapping[str, Any]) -> str:
-    """One JSON document, with a line for every seed of every strategy."""
+def _results(results: Mapping[str, TableResult], about: Mapping[str, Any]) -> str:
+    """Return one JSON document with a line for every seed of every strategy."""
     tables = []
-    for title, board in boards.items():
-        bounds = table_document(board.truth, board.simulated, board.horizon)
+    for title, result in results.items():
+        bounds = table_document(result.truth, result.simulated, result.horizon)
         bounds["table"]["path"] = f"benchmarks/tables/{title}.parquet"
         lines = [f"{json.dumps('measured_by')}: {json.dumps(bounds, separators=(',', ':'))}"]
-        lines += [_strategy(name, played) for name, played in board.strategies.items()]
+        lines += [_strategy(name, played) for name, played in result.strategies.items()]
         tables.append(f"{json.dumps(title)}: {{\n" + ",\n".join(lines) + "\n}")
     head = json.dumps({"environment": about})[1:-1]
     return "{\n" + ",\n".join([head, *tables]) + "\n}\n"
 
 
-def _strategy(name: Name, played: Played) -> str:
+def _strategy(name: Name, played: StrategyResult) -> str:
     found = {
         "summary": summary(played.plain),
         "summary_with_thinking": summary(played.charged),
@@ -252,7 +254,7 @@ def _seed(trace: SearchTrace, scored: Score) -> dict[str, Any]:
     return {key: document[key] for key in ("seed", "trials", "reached", "area", "share", "curve")}
 
 
-def _page(boards: Mapping[str, Board], about: Mapping[str, Any], seeds: int) -> str:
+def _page(results: Mapping[str, TableResult], about: Mapping[str, Any], seeds: int) -> str:
     packages = about["packages"]
     head = f"""# Which strategy finds the front with the least training
 
@@ -269,19 +271,19 @@ numpy {packages["numpy"]}, inception-nas {about["inception-nas"]}. Curves of all
 
 ![gap to the true front over full-training equivalents](search_efficiency.png)
 """
-    return "\n".join([head, *(_section(title, board) for title, board in boards.items())])
+    return "\n".join([head, *(_section(title, result) for title, result in results.items())])
 
 
-def _section(title: str, board: Board) -> str:
-    table, truth, horizon = board.simulated.table, board.truth, board.horizon
+def _section(title: str, result: TableResult) -> str:
+    table, truth, horizon = result.simulated.table, result.truth, result.horizon
     reference, made, best = truth.reference(), table.attrs["environment"], oracle(truth, horizon)
     goals, moments = [f"to {goal:.0%}" for goal in GOALS], [f"share at {moment}" for moment in MOMENTS]
     columns = ["strategy", *goals, "× oracle", *moments, "area", "area +", "thinking s"]
-    rows = [_row(_spoken(name), board.strategies[name], best, horizon) for name in board.ranked]
+    rows = [_row(_readable(name), result.strategies[name], best, horizon) for name in result.ranked]
     found = [bounded_text(_none(best.reached(goal)), horizon) for goal in GOALS]
     found += ["1", *(f"{best.at(moment):.3f}" for moment in MOMENTS), f"{best.area:.3f}", f"{best.area:.3f}", "–"]
     lines = [columns, ["---", *["---:"] * (len(columns) - 1)], *rows, ["*oracle*", *found]]
-    ceiling = table_document(truth, board.simulated, horizon)["ceiling"]
+    ceiling = table_document(truth, result.simulated, horizon)["ceiling"]
     return f"""## {title}
 
 {len(table.entries)} architectures, {len(table.seeds)} seeds, {table.epochs} epochs; a full training takes
@@ -292,11 +294,11 @@ search that had trained everything, and returned the front by one seed's validat
 
 {chr(10).join(f"| {' | '.join(cells)} |" for cells in lines)}
 
-{_verdict(board, best)}
-{_ingredients(board)}"""
+{_verdict(result, best)}
+{_ingredients(result)}"""
 
 
-def _row(spoken: str, played: Played, best: Score, horizon: float) -> list[str]:
+def _row(spoken: str, played: StrategyResult, best: Score, horizon: float) -> list[str]:
     found, charged = summary(played.plain), summary(played.charged)
     spent = [_cell(found["reached"][f"{goal:g}"], horizon) for goal in GOALS]
     median = found["reached"][f"{GOALS[0]:g}"]["median"]
@@ -306,76 +308,76 @@ def _row(spoken: str, played: Played, best: Score, horizon: float) -> list[str]:
     return [spoken, *spent, ratio, *shares, *areas, f"{played.thinking:.1f}"]
 
 
-def _verdict(board: Board, best: Score) -> str:
-    """Which strategy is best, by how much, and how far from the oracle; differences are paired by seed."""
-    first = board.ranked[0]
-    winner = board.strategies[first].charged
+def _verdict(result: TableResult, best: Score) -> str:
+    """Return the paragraph on the best strategy, its lead paired by seed, and its distance from the oracle."""
+    first = result.ranked[0]
+    winner = result.strategies[first].charged
     above = statistics.median(scored.area for scored in winner) - best.area
     lines = [
-        f"Best by area, thinking charged: **{_spoken(first)}**, {above:.2f} decades of gap above the oracle. Below,",
+        f"Best by area, thinking charged: **{_readable(first)}**, {above:.2f} decades of gap above the oracle. Below,",
         "for each other strategy: how much smaller the winner's area is, paired by seed, and in how many times less",
-        f"training the winner has the share at which the other one ends after {board.horizon:g} full trainings.",
+        f"training the winner has the share at which the other one ends after {result.horizon:g} full trainings.",
         "",
     ]
-    for name in board.ranked[1:]:
-        theirs = board.strategies[name].charged
+    for name in result.ranked[1:]:
+        theirs = result.strategies[name].charged
         ahead = estimate([b.area - a.area for a, b in zip(winner, theirs, strict=True)])
         faster = estimate(_speedups(winner, theirs))
-        found = [_cell(asdict(each), board.horizon) for each in (ahead, faster)]
-        lines.append(f"- {_spoken(name)}: {found[0]} decades; {found[1]} times less")
+        found = [_cell(asdict(each), result.horizon) for each in (ahead, faster)]
+        lines.append(f"- {_readable(name)}: {found[0]} decades; {found[1]} times less")
     return "\n".join(lines)
 
 
-def _ingredients(board: Board) -> str:
-    """What each ingredient of our own strategy is worth, against the better of Optuna's estimators."""
-    rivals = [name for name in RIVALS if name in board.strategies]
-    if not rivals or OURS not in board.strategies:
+def _ingredients(result: TableResult) -> str:
+    """Return the section of ablations of our own strategy, against the better of Optuna's estimators."""
+    rivals = [name for name in RIVALS if name in result.strategies]
+    if not rivals or OURS not in result.strategies:
         return ""
-    ends = {name: statistics.median(s.share for s in board.strategies[name].charged) for name in rivals}
+    ends = {name: statistics.median(s.share for s in result.strategies[name].charged) for name in rivals}
     better = max(rivals, key=ends.__getitem__)
     rows = [["ingredients", "strategy", "full trainings", "times less"], ["---", "---", "---:", "---:"]]
     for spoken, name in INGREDIENTS.items():
-        if name in board.strategies:
-            charged = board.strategies[name].charged
+        if name in result.strategies:
+            charged = result.strategies[name].charged
             spent = estimate([scored.reached(ends[better]) for scored in charged])
             faster = estimate([_times_less(scored, ends[better]) for scored in charged])
-            cells = [_cell(_finite(each), board.horizon) for each in (spent, faster)]
-            rows.append([spoken, _spoken(name), *cells])
+            cells = [_cell(_finite(each), result.horizon) for each in (spent, faster)]
+            rows.append([spoken, _readable(name), *cells])
     lines = "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
     return f"""
-### What the ingredients are worth on {board.simulated.table.path.stem}
+### What the ingredients are worth on {result.simulated.table.path.stem}
 
-Full trainings, thinking charged, to the median share that the better of Optuna's estimators ({_spoken(better)}) has
-after {board.horizon:g}, which is {ends[better]:.3f}; and how many times less than {board.horizon:g} that is.
+Full trainings, thinking charged, to the median share that the better of Optuna's estimators ({_readable(better)}) has
+after {result.horizon:g}, which is {ends[better]:.3f}; and how many times less than {result.horizon:g} that is.
 
 {lines}
 
-{_against_baseline(board)}
+{_against_baseline(result)}
 """
 
 
-def _against_baseline(board: Board) -> str:
-    """How far our strategy is ahead of networks spread over the cost, paired by seed."""
-    if BASELINE not in board.strategies:
+def _against_baseline(result: TableResult) -> str:
+    """Return the sentence on our strategy's lead over stratified sampling, paired by seed."""
+    if BASELINE not in result.strategies:
         return ""
-    pairs = list(zip(board.strategies[OURS].charged, board.strategies[BASELINE].charged, strict=True))
+    pairs = list(zip(result.strategies[OURS].charged, result.strategies[BASELINE].charged, strict=True))
     ahead = [_cell(asdict(estimate([a.at(m) - b.at(m) for a, b in pairs])), math.inf) for m in MOMENTS]
     moments = ", ".join(f"{cell} at {moment}" for cell, moment in zip(ahead, MOMENTS, strict=True))
-    return f"Share of {_spoken(OURS)} minus that of {_spoken(BASELINE)}, thinking charged: {moments}."
+    return f"Share of {_readable(OURS)} minus that of {_readable(BASELINE)}, thinking charged: {moments}."
 
 
 def _finite(found: Estimate) -> dict[str, float | None]:
-    """An estimate with nothing in place of what was never reached."""
+    """Return an estimate as a mapping, with None for infinite values."""
     return {name: _none(value) for name, value in asdict(found).items()}
 
 
 def _times_less(scored: Score, target: float) -> float:
-    """How many times less than its horizon a search needs for a share; 0 where it never has it."""
+    """Return the horizon over the training that a search needs for a share, 0 if it never reaches it."""
     return scored.horizon / spent if math.isfinite(spent := scored.reached(target)) else 0.0
 
 
 def _speedups(ours: Sequence[Score], theirs: Sequence[Score]) -> list[float]:
-    """How many times less a strategy needs for the median share at which another one ends."""
+    """Return the horizon over the training until the median final share of another strategy, for each seed."""
     target = statistics.median(scored.share for scored in theirs)
     return [_times_less(scored, target) for scored in ours]
 

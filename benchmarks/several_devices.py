@@ -1,7 +1,7 @@
-"""A trial over several devices against the same one on a single device, whole and in as many parts, in turns.
+"""Seconds of a trial over several devices against the same trial on one, with whole batches and with micro-batches.
 
-One job is started at a time, on as many slots as the machine has devices or is told; an epoch is timed without the
-first one of each job, which warms up, and the start is what the first row of the curve takes longer than an epoch.
+Jobs run one at a time, in random order of the arms. The first epoch of a job warms up and is not counted; the start is
+the time until its end, less a later epoch's.
 
     python benchmarks/several_devices.py [--devices 2] [--epochs 6] [--repeats 5] [HYDRA OVERRIDES of nas search]
 """
@@ -34,20 +34,20 @@ from nas.workers import local
 from search_space.architecture import Architecture
 from search_space.space import Space
 
-# Children import the main program once more. That of `nas` is light, and this one shall not cost them anything either.
+# Worker processes import the main module again. That of `nas` is light; this one is preloaded so that it costs nothing.
 local.PRELOADED = ("nas.search.build", "nas.cli.app.compose", "rich.table", *local.PRELOADED)
 
 
 @dataclass
 class Arm:
-    """Trainings of one kind.
+    """Trainings with one setting.
 
     Attributes:
-        devices: devices of a job.
-        parts: parts of a batch on each.
-        starts: seconds from handing a job out to its first epoch's end, less an epoch's.
+        devices: number of devices of a job.
+        parts: number of micro-batches on each.
+        starts: seconds from the submission of a job to the end of its first epoch, less a later epoch's.
         epochs: seconds of the later epochs.
-        curves: training and validation losses.
+        curves: training and validation losses of each job.
     """
 
     devices: int
@@ -57,7 +57,7 @@ class Arm:
     curves: list[list[float]] = field(default_factory=list)
 
     def train(self, executor: Executor, job: Job) -> None:
-        """Run a job and note its times."""
+        """Run a job and record its times."""
         ends = [time.perf_counter()]
         executor.submit(job, lambda _, __: ends.append(time.perf_counter()))
         while not (ended := executor.wait(1.0)):
@@ -131,7 +131,7 @@ def _macs(architecture: Architecture) -> float:
 
 
 def _largest(space: Space) -> Architecture:
-    """The network of most multiply–accumulates among some."""
+    """Return the network with the most multiply–accumulates among 64 random ones."""
     generator = random.Random(0)
     return max(
         (space.draw(generator) for _ in range(64)), key=lambda drawn: built_in_costs().of_architecture(drawn)["macs"]

@@ -1,18 +1,17 @@
-"""Two CPU slots against one: the same trials, one thread each, in turns; throughput, and how long slots wait.
+"""Throughput of two CPU slots against one, and the idle time of slots.
 
-Whole searches with real trainings over the embedded digits, drawn at random with one seed, so that both arms train the
-same networks. The fork server is warm before the first round. The interval is a bootstrap of the median of the rounds'
-ratios.
+Searches with real trainings on the embedded digits run in alternating order, one thread a slot. Networks are drawn at
+random with one seed, so that both arms train the same ones. The fork server is warm before the first round. The
+interval is a bootstrap of the median of the rounds' ratios.
 
-A slot is busy while its child carries out a job, from reading the job to having its outcome, both by the child's own
-clock: what a fresh child does slower than one that has served before counts as busy (`child_start.py` measures that).
-Everything else is idle: the outcome's way to the driver, what the driver does until it has stored it, asked for the
-next network, stored that too and handed out the job, and the fork of a child. Counted is the time while trials remain,
-to the beginning of the last job, in two parts: until every slot has had its first job, and from then on.
+A slot is busy while its worker process runs a job, from reading the job to its outcome, by the worker's clock; a slower
+first job in a fresh worker counts as busy (`child_start.py` measures that). All other time is idle: the transfer of the
+outcome, the driver's work until it has stored it, asked for the next network and submitted its job, and the fork of a
+worker. Idle time is counted until the last job begins, in two parts: until every slot has had its first job, and
+afterwards.
 
-At the end one slot waits for the other's last job. The ratio that this leaves where nothing else costs anything is told
-beside the measured one: the sum of the jobs' seconds on one slot, by the time of the same jobs, in the same order, each
-on the slot that is free first.
+At the end one slot waits for the other's last job. The bound on the ratio from this alone is printed beside the
+measured one: the sum of the jobs' seconds over the makespan of the same jobs, each on the first free slot.
 
     python benchmarks/slots.py [--rounds 5] [--trials 16] [--epochs 12]
 """
@@ -45,13 +44,13 @@ ARMS = (1, 2)
 RESAMPLES = 10_000
 NOTE = "span"
 
-# Children import the main program once more. That of `nas` is light, and this one shall not cost them anything either.
+# Worker processes import the main module again. That of `nas` is light; this one is preloaded so that it costs nothing.
 local.PRELOADED = ("nas.search.build", "nas.cli.app.compose", "rich.table", *local.PRELOADED)
 
 
 @dataclass(frozen=True)
 class Timed:
-    """Carries a job out and writes down when it began and ended, by the machine's monotonic clock."""
+    """Runner that writes down when a job began and ended, by the monotonic clock."""
 
     runner: Runner
 
@@ -65,7 +64,7 @@ class Timed:
 
 @dataclass(frozen=True)
 class Measured:
-    """A search in seconds, and the shares of its slots' time that no job filled while trials remained."""
+    """Seconds of a search, and the idle shares of its slots' time."""
 
     seconds: float
     idle: float
@@ -144,13 +143,13 @@ def _span(path: Path) -> tuple[float, float]:
 
 
 def _idle(spans: Sequence[tuple[float, float]], slots: int, begin: float, end: float) -> float:
-    """Share of the slots' time from `begin` to `end` that no job filled."""
+    """Return the share of the slots' time from `begin` to `end` in which no job ran."""
     busy = sum(max(0.0, min(ended, end) - max(began, begin)) for began, ended in spans)
     return 1.0 - busy / (slots * (end - begin))
 
 
 def _bound(jobs: Sequence[float], slots: int) -> float:
-    """Throughput of some slots to one, where only the end costs anything."""
+    """Return the largest throughput of `slots` slots to one, limited by the wait for the last job alone."""
     free = [0.0] * slots
     for job in jobs:
         heapq.heapreplace(free, free[0] + job)
@@ -158,7 +157,7 @@ def _bound(jobs: Sequence[float], slots: int) -> float:
 
 
 def _interval(ratios: Sequence[float]) -> tuple[float, float]:
-    """95 % bootstrap interval of the median."""
+    """Return the bootstrap interval of the median, 95 %."""
     generator = random.Random(0)
     medians = sorted(statistics.median(generator.choices(ratios, k=len(ratios))) for _ in range(RESAMPLES))
     return medians[RESAMPLES // 40], medians[-RESAMPLES // 40]

@@ -1,10 +1,10 @@
-"""How many architectures of 12 blocks a second one core samples, names and costs.
+"""Architectures of 12 blocks a second that one core samples, identifies and costs.
 
 Run: python benchmarks/space_speed.py
 
-Each row draws architectures, takes both identities, and computes parameters, MACs and activation memory. Peers in the
-same run: torch's `flop_counter` over the built module on the meta device, which needs no data either. Seconds are the
-processor's, so that a busy machine does not count.
+Each row draws architectures and computes both identities, parameters, MACs and activation memory. The peer in the same
+run is torch's `flop_counter` over the built module on the meta device, which needs no data either. Times are processor
+seconds, which other programs on the machine do not change.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ Examine = Callable[[Architecture], object]
 
 
 def twelve_blocks() -> Space:
-    """The quick space with six blocks in each of its two stages, on 32×32 images."""
+    """Return the quick space with six blocks in each of its two stages, on 32×32 images."""
     document: dict[str, Any] = yaml.safe_load((ROOT / "conf" / "space" / "quick.yaml").read_text())
     document["stages"] = [stage | {"depth": 6} for stage in document["stages"]]
     return parse_space(document, Shape(3, 32, 32), 10)
@@ -60,7 +60,7 @@ def counted(architecture: Architecture) -> object:
 
 
 def rate(draw: Callable[[], Architecture], examine: Examine, count: int) -> list[float]:
-    """Architectures a second, once a repeat."""
+    """Return the architectures a second of each repeat."""
     rates = []
     for _ in range(REPEATS):
         start = time.process_time()
@@ -78,9 +78,9 @@ def main() -> None:
     def remembered(architecture: Architecture) -> object:
         return architecture.id, memo.examine(architecture)
 
-    for _ in range(WARM_UP):  # as in a search: a sampler looks at thousands of candidates an ask
+    for _ in range(WARM_UP):  # as in a search, whose sampler examines thousands of candidates an ask
         remembered(space.draw(generator))
-    # an evolution's pace: parents are few and a child differs in one block
+    # as in evolution: few parents, and children that differ in one block
     parents = [space.draw(generator) for _ in range(20)]
     children = iter([space.mutate(generator.choice(parents), generator) for _ in range(500 * REPEATS)])
     rows = [

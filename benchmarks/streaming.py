@@ -1,8 +1,8 @@
-"""Images a second and resident memory of a set held in memory, read decoded from disk, and decoded anew in every epoch.
+"""Images a second and resident memory of data held in memory, streamed decoded from disk, and decoded in every epoch.
 
-Generates JPEGs once (textures and shapes of every size, as photographs have), then runs each way in a child process of
-its own, in turns, and so on for every run. A child loads the set and goes through epochs of augmented batches without
-training; before that, it warms up on a few images and reads its memory. So does a child that only builds the cache.
+JPEGs are generated once, with textures and shapes of every size as in photographs. Then each mode runs in a child
+process of its own, in alternating order, in every run. A child warms up on a few images and reads its memory, then
+loads the data and iterates over epochs of augmented batches without training. Another child only builds the cache.
 
     python benchmarks/streaming.py [--images 20000] [--side 256] [--batch 64] [--threads 2] [--runs 5]
                                    [--parquet] [--keep FOLDER]
@@ -45,11 +45,11 @@ WAYS: dict[str, dict[str, Any]] = {
 CLASSES, TEXTURES, MIB = 10, 24, 2**20
 
 
-# --- the pictures
+# --- generated images
 
 
 def texture(side: int, numbers: np.random.Generator) -> Image.Image:
-    """Noise of every size, each octave as strong as it is coarse, with a few shapes in it."""
+    """Return an image of octave noise, stronger the coarser it is, with a few ellipses."""
     total = np.zeros((side, side, 3), np.float32)
     cells = 4
     while cells <= side:
@@ -66,7 +66,7 @@ def texture(side: int, numbers: np.random.Generator) -> Image.Image:
 
 
 def jpeg(number: int, side: int, textures: list[Image.Image]) -> bytes:
-    """The `number`-th picture: windows of two textures, one over the other."""
+    """Return the `number`-th image as JPEG: a blend of windows of two textures."""
     chance = random.Random(number)
     windows = []
     for each in chance.sample(textures, 2):
@@ -78,7 +78,7 @@ def jpeg(number: int, side: int, textures: list[Image.Image]) -> bytes:
 
 
 def generate(folder: Path, images: int, side: int) -> float:
-    """Write the pictures in as many folders as there are classes; mean size of a file in bytes."""
+    """Write the images into one folder a class, and return the mean size of a file in bytes."""
     numbers = np.random.default_rng(0)
     textures = [texture(2 * side, numbers) for _ in range(TEXTURES)]
     for name in range(CLASSES):
@@ -91,14 +91,14 @@ def generate(folder: Path, images: int, side: int) -> float:
         return statistics.mean(pool.map(write, range(images)))
 
 
-def as_parquet(photos: Path, folder: Path, images: int, a_shard: int = 2000) -> None:
-    """The same pictures in Parquet files of `a_shard` rows."""
-    import pyarrow as pa  # noqa: PLC0415 - for this option alone
+def as_parquet(photos: Path, folder: Path, images: int, shard_rows: int = 2000) -> None:
+    """Write the same images into Parquet files of `shard_rows` rows."""
+    import pyarrow as pa  # noqa: PLC0415 - one option needs it
     import pyarrow.parquet as pq  # noqa: PLC0415 - as above
 
     folder.mkdir()
-    for first in range(0, images, a_shard):
-        numbers = range(first, min(first + a_shard, images))
+    for first in range(0, images, shard_rows):
+        numbers = range(first, min(first + shard_rows, images))
         files = [photos / f"class{number % CLASSES}" / f"{number:06}.jpg" for number in numbers]
         pictures = [{"bytes": file.read_bytes(), "path": None} for file in files]
         kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
@@ -106,16 +106,16 @@ def as_parquet(photos: Path, folder: Path, images: int, a_shard: int = 2000) -> 
         pq.write_table(pa.table(columns), folder / f"train-{first:06}.parquet", row_group_size=100)
 
 
-# --- one child
+# --- one child process
 
 
 def kib(name: str) -> int:
-    """A number of /proc/self/status."""
+    """Return a size of /proc/self/status in KiB."""
     return int(Path("/proc/self/status").read_text(encoding="ascii").split(name + ":")[1].split()[0])
 
 
 def child(order: dict[str, Any]) -> None:
-    """Build the cache, or go through epochs; print what was measured as JSON."""
+    """Build the cache, or iterate over epochs; print the measurements as JSON."""
     torch.set_num_threads(1)
     spec = DataSpec(**order["spec"])
     small = DataSpec(source="digits", resolution=8, cache=spec.cache, crop_padding=1, flip=True)
@@ -140,7 +140,7 @@ def child(order: dict[str, Any]) -> None:
 
 
 def measured(order: dict[str, Any]) -> dict[str, Any]:
-    """What a child process finds out."""
+    """Run a child process and return its measurements."""
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     words = [sys.executable, __file__, "--child", json.dumps(order)]
     shown = subprocess.run(words, capture_output=True, text=True, check=False, env=environment)
@@ -150,7 +150,7 @@ def measured(order: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-# --- all of them
+# --- all runs
 
 
 def spec_of(arguments: argparse.Namespace, place: Path, way: str) -> dict[str, Any]:
@@ -164,12 +164,12 @@ def spec_of(arguments: argparse.Namespace, place: Path, way: str) -> dict[str, A
 
 
 def spread(values: list[float], digits: int = 0) -> str:
-    """Median and range."""
+    """Return median and range as text."""
     return f"{statistics.median(values):,.{digits}f} [{min(values):,.{digits}f}, {max(values):,.{digits}f}]"
 
 
 def bound(arguments: argparse.Namespace) -> float:
-    """MiB that a streamed loader may take, by docs/own_data.md."""
+    """Return the bound of docs/own_data.md on the memory of a streamed loader, in MiB."""
     entries = 3 * arguments.side**2
     chunk = chunk_size((3, arguments.side, arguments.side), arguments.batch)
     return (60 * chunk * entries + 100 * arguments.images + arguments.threads * 2 * entries) / MIB

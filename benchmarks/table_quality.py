@@ -1,21 +1,20 @@
-"""Whether searching well can matter in a table of learning curves: what cost explains, and what it leaves.
+"""Variance of accuracy in a table that cost explains, and the spread that remains for a search to find.
 
 Run: python benchmarks/table_quality.py benchmarks/tables/digits.parquet [...]
 
-The truth about an architecture is the mean over seeds of its test accuracy at the full horizon. For each cost
-(parameters, MACs) a row tells how much of the truth's variance its logarithm explains (R² of the straight line) and,
-inside ten bins of equal cost with as many architectures each, the spread of the truth between architectures: the
-standard deviation around the bin's own straight line, less what the seeds' noise adds to it. It is given in standard
-errors of the mean over seeds too. Below, the rank correlation (Spearman) of what one seed shows after some epochs with
-the truth: over all architectures, and the mean over the bins of MACs.
+The ground truth of an architecture is its test accuracy after the last epoch, averaged over the seeds. For each cost
+(parameters, MACs) a row has the share of the ground truth's variance that a linear fit to the logarithm explains (R²).
+It also has the spread inside ten bins of equal cost and equal size: the standard deviation around the bin's own linear
+fit, less the variance that the seeds' noise adds, in accuracy and in standard errors of the mean over seeds. Below is
+the Spearman correlation with the ground truth of one seed's curve after some epochs, over all architectures and
+averaged over the bins of MACs.
 """
 
 from __future__ import annotations
 
+import argparse
 import math
 import statistics
-import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,18 +25,18 @@ from scipy.stats import spearmanr
 from nas.tabular.table import Table, read_table
 
 BINS = 10
-LEAST = 4  # architectures in a bin: a straight line through fewer leaves nothing
+LEAST = 4  # architectures in a bin: a line through fewer has no residual
 Values = NDArray[np.float64]  # (architectures,)
 
 
 @dataclass(frozen=True)
 class Bin:
-    """Architectures of about one cost.
+    """Architectures of similar cost.
 
     Attributes:
-        low: least cost.
+        low: smallest cost.
         high: largest cost.
-        spread: standard deviation of the truth between them.
+        spread: standard deviation of the ground truth around the bin's linear fit, without the seeds' noise.
         error: standard error of an architecture's mean over seeds.
     """
 
@@ -48,36 +47,36 @@ class Bin:
 
     @property
     def ratio(self) -> float:
-        """The spread in standard errors."""
+        """Spread in standard errors."""
         return self.spread / self.error
 
 
 def residuals(x: Values, y: Values) -> Values:
-    """What is left of `y` around its straight line on `x`."""
+    """Return the residuals of the linear fit of `y` to `x`."""
     slope, offset = np.polyfit(x, y, 1) if np.ptp(x) else (0.0, float(y.mean()))
     return y - slope * x - offset
 
 
 def explained(x: Values, y: Values) -> float:
-    """R² of the straight line of `y` on `x`."""
+    """Return R² of the linear fit of `y` to `x`."""
     return 1 - float(residuals(x, y).var() / y.var())
 
 
-def members_of(cost: Values) -> list[NDArray[np.int64]]:
-    """Which architectures are of about one cost: bins of equal size, fewer of them where a table is tiny."""
+def split_by_cost(cost: Values) -> list[NDArray[np.int64]]:
+    """Return the indices of the architectures in each bin of equal size; a small table has fewer bins."""
     return np.array_split(np.argsort(cost, kind="stable"), max(1, min(BINS, len(cost) // LEAST)))
 
 
 def bins_of(cost: Values, truth: Values, noise: Values) -> list[Bin]:
-    """Bins of equal size along the cost.
+    """Return the bins along a cost.
 
     Args:
-        cost: of each architecture.
-        truth: mean test accuracy of each.
-        noise: squared standard error of each mean.
+        cost: of each architecture: (architectures,).
+        truth: mean test accuracy of each: (architectures,).
+        noise: squared standard error of each mean: (architectures,).
     """
     found = []
-    for members in members_of(cost):
+    for members in split_by_cost(cost):
         left = residuals(np.log10(cost[members]), truth[members])
         variance, error = float((left**2).sum()) / (len(members) - 2), float(noise[members].mean())
         spread = math.sqrt(max(0.0, variance - error))
@@ -85,9 +84,11 @@ def bins_of(cost: Values, truth: Values, noise: Values) -> list[Bin]:
     return found
 
 
-def main(paths: Sequence[str]) -> None:
-    for path in paths:
-        describe(read_table(Path(path)))
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
+    parser.add_argument("tables", type=Path, nargs="+", help="Parquet files of nas tabulate")
+    for path in parser.parse_args().tables:
+        describe(read_table(path))
 
 
 def describe(table: Table) -> None:
@@ -115,14 +116,14 @@ def describe(table: Table) -> None:
             f"{f'{min(spreads):.4f} to {max(spreads):.4f}':>22} {math.sqrt(noise.mean()):>8.4f} {min(ratios):>17.1f} "
             f"{statistics.median(ratios):>7.1f}"
         )
-    foresight(table, truth)
+    print_correlations(table, truth)
 
 
-def foresight(table: Table, truth: Values) -> None:
-    """Rank correlation of what a search sees after some epochs with the truth."""
+def print_correlations(table: Table, truth: Values) -> None:
+    """Print the rank correlation of learning curves after some epochs with the ground truth."""
     entries = list(table.entries.values())
     macs = np.array([entry.costs["macs"] for entry in entries], dtype=np.float64)
-    members = members_of(macs)
+    members = split_by_cost(macs)
     print(
         f"{'after epoch':<12} {'validation accuracy':>20} {'within bins':>12} {'training loss':>14} {'within bins':>12}"
     )
@@ -137,4 +138,4 @@ def foresight(table: Table, truth: Values) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

@@ -1,8 +1,8 @@
-"""What tracking costs a search: the same search without it, with it, and beside a server that hangs or is broken.
+"""Overhead of tracking: the same search without it, with it, and with a server that hangs or fails.
 
-A real driver over a real study, whose trials take a fixed time and no processor, so that what is seen is what tracking
-holds up. What it burns stands beside it: processor seconds of the recording process and all that it starts. Arms take
-turns; the untracked search comes twice in every round, so that its second ratio shows the noise of the machine.
+A real driver with a real study runs trials of a fixed time without processor load, so that the seconds show the delay
+by tracking. Its processor seconds, of the recording process and all that it starts, have a column of their own. Arms
+alternate; the untracked search runs twice in every round, and its second ratio shows the noise of the machine.
 
     python benchmarks/tracking_overhead.py [--rounds 5] [--trials 40] [--seconds 0.5]
 """
@@ -60,7 +60,7 @@ Measured = Mapping[str, float]
 
 
 class SleepingExecutor:
-    """One slot, on which every job takes `seconds` and ends with an accuracy that follows from its seed."""
+    """Executor with one slot whose jobs sleep and end with an accuracy derived from their seed."""
 
     slots = 1
     job: Job
@@ -69,28 +69,28 @@ class SleepingExecutor:
         self._seconds = seconds
 
     def submit(self, job: Job, on_epoch: Callable[[Job, Epoch], None]) -> SleepingExecutor:  # noqa: ARG002
-        """Take the job."""
+        """Accept the job."""
         self.job = job
         return self
 
     def wait(self, timeout: float) -> Sequence[Outcome]:  # noqa: ARG002
-        """Its outcome, after its time."""
+        """Sleep, and return the job's outcome."""
         time.sleep(self._seconds)
         accuracy = 0.5 + 0.5 * (self.job.seed % 1000) / 1000
         row = partial(Epoch, train_loss=1.0, val_loss=1.0, val_accuracy=accuracy, val_balanced_accuracy=accuracy)
         return [Outcome(self.job, tuple(row(epoch=n + 1, seconds=0.1) for n in range(EPOCHS)), None)]
 
     def close(self) -> None:
-        """Nothing runs."""
+        """Do nothing: no job runs."""
 
 
 class BadServer(BaseHTTPRequestHandler):
-    """Never answers, or answers 500."""
+    """Request handler that never answers, or answers 500."""
 
     mode = "hang"
 
     def do_POST(self) -> None:
-        """As `mode` says."""
+        """Hang or answer 500, by `mode`."""
         if self.mode == "hang":
             threading.Event().wait()
         self.send_error(500)
@@ -98,12 +98,12 @@ class BadServer(BaseHTTPRequestHandler):
     do_GET = do_PUT = do_POST  # noqa: N815 - named by the base class
 
     def log_message(self, *_: object) -> None:
-        """Nothing."""
+        """Log nothing."""
 
 
 @contextmanager
 def bad_server() -> Iterator[None]:
-    """A server on the loopback address, and a key for it."""
+    """Start such a server on the loopback address, and set its URL and a key in the environment."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), BadServer)
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -127,7 +127,7 @@ def main() -> None:
 
 
 def _timed(spec: TrackingSpec, trials: int, seconds: float) -> Measured:
-    """Seconds of one search in a folder of its own, of all with start and end of tracking, and of the processor."""
+    """Return the seconds of one search, of it with start and end of tracking, and of the processor."""
     words = ["sampler=random", "fidelity=full"]
     config = compose("search", [*words, f"budget.trials={trials}", f"training.epochs={EPOCHS}"])
     info, space = build.prepare(config)
@@ -135,7 +135,7 @@ def _timed(spec: TrackingSpec, trials: int, seconds: float) -> Measured:
         study = build.open_or_create(Path(folder), config, info, space)
         sampler = sampler_factory(config.sampler, Domain(space, study.axes))
         view = View(space, study.axes, sampler, seed=0, worst=False)
-        burnt, began = _processor_of_children(), time.perf_counter()
+        processor, began = _processor_of_children(), time.perf_counter()
         with open_tracker(spec, study, build.environment()) as tracker:
             parts = Parts(
                 study=study,
@@ -154,7 +154,7 @@ def _timed(spec: TrackingSpec, trials: int, seconds: float) -> Measured:
             search.run()
             ended = time.perf_counter()
         whole = time.perf_counter() - began
-    return {"search": ended - started, "whole": whole, "processor": _processor_of_children() - burnt}
+    return {"search": ended - started, "whole": whole, "processor": _processor_of_children() - processor}
 
 
 def _processor_of_children() -> float:
@@ -163,7 +163,7 @@ def _processor_of_children() -> float:
 
 
 def ratio(values: Sequence[float], base: Sequence[float]) -> str:
-    """Geometric mean of paired ratios with its 95 % interval.
+    """Return the geometric mean of paired ratios with its 95 % interval.
 
     >>> ratio([2.0, 2.0], [1.0, 1.0])
     '2.000 [2.000, 2.000]'

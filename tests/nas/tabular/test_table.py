@@ -7,6 +7,7 @@ import statistics
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
@@ -14,7 +15,7 @@ import pytest
 from synthetic_tables import attributes, rows, synthetic_table
 
 from nas.cli.app.compose import compose
-from nas.search.build import WHERE_DATA_LIES
+from nas.search.build import data_fingerprint
 from nas.tabular.columns import COLUMNS
 from nas.tabular.table import TableError, read_table, write_parquet, write_table
 
@@ -165,10 +166,9 @@ def test_shipped_tables_are_whole_and_of_the_experiment_of_their_name(path: Path
     config = compose("tabulate", words)
     assert table.attrs["training"] == asdict(config.training)
     assert {**config.space, "input": list(table.space.input), "classes": 10} == table.attrs["space"]
-    data = asdict(config.data)
-    assert {name: value for name, value in table.attrs["data"].items() if name in data} == {
-        name: value for name, value in data.items() if name not in WHERE_DATA_LIES
-    }
+    images: Any = SimpleNamespace(fingerprint=table.attrs["data"]["content"])
+    written = {name: value for name, value in table.attrs["data"].items() if name != "test_content"}
+    assert written == data_fingerprint(config.data, images)
     assert table.seeds == (0, 1, 2)
 
 
