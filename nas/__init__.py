@@ -1,1 +1,1 @@
-"""How architectures are searched: samplers, training, workers, the study and the command line."""
+"""Search of Inception architectures: samplers, training, workers, the study and the command line."""

@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from nas.jobs.files import atomic_path
+from nas.objectives.costs.macs import COST as MACS
 
 MIN_GAP = 1e-3
 
@@ -73,7 +74,7 @@ def rehearsal_table(document: Mapping[str, Any], name: str, thinking: float) -> 
         f"front's hypervolume. Area: mean log10 of the gap to the true front over {horizon:g} full trainings. Share: "
         f"part of the true front's hypervolume at the end. Thinking: processor seconds of driver and sampler. Oracle: "
         f"trains only the true front. Everything: the front of all networks by one seed's validation accuracy. "
-        f"Reference point: {reference['macs']:,.0f} MACs, error {reference['error']:.4f}."
+        f"Reference point: {reference[MACS.name]:,.0f} MACs, error {reference['error']:.4f}."
     )
     table.caption_justify = "left"
     return table
