@@ -59,7 +59,7 @@ class FirstEpoch:
         return Start(self._rung) if standing.may_start else None
 
     def expected(self, records: Mapping[int, Record]) -> Mapping[int, Expected]:  # noqa: ARG002 - no end is predicted
-        """Return no predictions: the sampler sees the trials that are given up as pruned."""
+        """Return no predictions: the sampler sees the other trials as pruned."""
         return {}
 
     def _members(self, standing: Standing, record: Record) -> Sequence[Record]:

@@ -30,7 +30,7 @@ def spec_of(option: str) -> FidelitySpec:
 
 
 def policy(option: str, epochs: int = EPOCHS, objectives: tuple[str, ...] = TWO) -> Policy:
-    """The option, with cohorts that a test can fill."""
+    """Return the policy of an option, with cohorts that a test can fill."""
     spec = spec_of(option)
     values = partial(objective_values, [OBJECTIVES[name] for name in objectives])
     horizon = Horizon(epochs, [AXES[name] for name in objectives], values)

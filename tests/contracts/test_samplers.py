@@ -29,7 +29,7 @@ def view_of(option: str, objectives: tuple[str, ...], seed: int, space: Any = No
 
 
 def value(name: str, candidate: Candidate) -> float:
-    """An objective that can be learnt: wide stems are accurate."""
+    """Return an objective that can be learnt: wide stems are accurate."""
     if name == "val_accuracy":
         return 0.2 + 0.04 * candidate.architecture["stem"]["width"]
     return float(candidate.costs[name])
@@ -38,7 +38,7 @@ def value(name: str, candidate: Candidate) -> float:
 def drive(
     view: View, trials: int, seed: int, objectives: tuple[str, ...], limits: Limits = FREE, mixed: bool = False
 ) -> list[Candidate]:
-    """A search without training; `mixed` lets some trials fail, be pruned, or run on for ever."""
+    """Search without training; `mixed` lets some trials fail, be pruned, or run on for ever."""
     proposer = Proposer(view, Gate(limits), seed=seed, max_idle_asks=100)
     made = []
     for number in range(trials):
@@ -86,7 +86,7 @@ def test_the_same_seed_draws_the_same_and_another_one_something_else(option: str
 
 @pytest.mark.parametrize("option", OPTIONS)
 def test_it_stays_within_limits_and_meets_the_same_ones_each_time(option: str) -> None:
-    limits = Limits(max_macs=15_000, max_params=800)
+    limits = Limits(max_params=800, max_macs=15_000)
     made = drive(view_of(option, OBJECTIVES[1], 2, limits=limits), 25, 2, OBJECTIVES[1], limits, mixed=True)
     assert all(c.costs["macs"] <= 15_000 and c.costs["params"] <= 800 for c in made)
     assert {tuple(c.constraints) for c in made} == {("max_params", "max_macs")}
