@@ -258,12 +258,11 @@ def _page(results: Mapping[str, TableResult], about: Mapping[str, Any], seeds: i
     packages = about["packages"]
     head = f"""# Which strategy finds the front with the least training
 
-Written by `benchmarks/search_efficiency.py`; `rehearsals.md` says what is measured and how. Medians over {seeds} seeds
-with the bootstrap's interval of 95 %. `to 80%` and its like are full-training equivalents, in processor seconds.
-`× oracle` is how many times the oracle's training it takes to 80 %. `area +` charges what driver and sampler thought
-too, and strategies stand in its order: the smaller, the better. What is marked so ends after {SHORT:.0f} full
-trainings, and what it has then counts for the rest: one-epoch cohorts, because by then they have drawn so much of a
-table that samplers meet little but duplicates, and strategies that are here to tell what an ingredient is worth.
+Written by `benchmarks/search_efficiency.py`; `rehearsals.md` defines the scores. Medians over {seeds} seeds with the
+bootstrap's interval of 95 %. `to 80%`, `to 90%` and `to 95%` are full-training equivalents in processor seconds.
+`× oracle` is the training until 80 % over the oracle's. `area +` charges the processor seconds of driver and sampler as
+well, and strategies are sorted by it, the smallest first. Strategies with `(to {SHORT:.0f})` end after so many full
+trainings and keep their last share: one-epoch cohorts, which have drawn most of a table by then, and ablations.
 
 Rehearsed on {about["processor"]} with {about["cores"]} cores, Python {about["python"]}, optuna {packages["optuna"]},
 numpy {packages["numpy"]}, inception-nas {about["inception-nas"]}. Curves of all seeds:

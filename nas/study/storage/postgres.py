@@ -99,8 +99,10 @@ class PostgresStore:
             return RDBStorage(f"{DRIVER}://", {"creator": creator}, skip_table_creation=is_reader)
         except RuntimeError as error:
             _close(self._connections)
-            said = " ".join(str(error).split())
-            raise ValueError(f"{self.location} must have the tables of Optuna {optuna.__version__}: {said}") from error
+            message = " ".join(str(error).split())
+            raise ValueError(
+                f"{self.location} must have the tables of Optuna {optuna.__version__}: {message}"
+            ) from error
 
     def check(self) -> None:
         """Refuse a name that is no study before Optuna opens it.

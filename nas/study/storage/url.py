@@ -40,8 +40,8 @@ def database_url(environ: Mapping[str, str] = os.environ) -> URL:
         raise ValueError(f"storage=postgres takes the database's URL from the environment: set {VARIABLE}={FORM}")
     scheme = text.partition("://")[0] if "://" in text else ""
     if scheme not in SCHEMES:
-        said = f"one that begins with {scheme}://" if re.fullmatch(r"[a-z0-9+]{1,20}", scheme) else "something else"
-        raise ValueError(f"{VARIABLE} must read {FORM}, got {said}")
+        found = f"one that begins with {scheme}://" if re.fullmatch(r"[a-z0-9+]{1,20}", scheme) else "something else"
+        raise ValueError(f"{VARIABLE} must read {FORM}, got {found}")
     try:
         url = make_url(text).set(drivername=DRIVER)
     except (ArgumentError, ValueError):

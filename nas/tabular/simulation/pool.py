@@ -40,11 +40,11 @@ class SimulationPool:
         """Yield traces as they are ready, each with the index of its strategy."""
         left = []
         for index, strategy in enumerate(strategies):
-            known = self.cache.get(strategy, simulated) if self.cache else None
-            if known is None:
+            cached = self.cache.get(strategy, simulated) if self.cache else None
+            if cached is None:
                 left.append(index)
             else:
-                yield index, known
+                yield index, cached
         simulated_traces = self._in_workers if self.processes > 1 and len(left) > 1 else self._in_process
         for index, trace in simulated_traces(strategies, simulated, left):
             if self.cache:

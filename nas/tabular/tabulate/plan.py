@@ -32,19 +32,19 @@ def enumerate_architectures(space: Space) -> list[Examined]:
     return [gate.examine(architecture) for architecture in space.architectures()]
 
 
-def training_tasks(known: Sequence[Examined], seeds: int, epochs: int, folder: Path) -> list[NetworkTask]:
+def training_tasks(examined: Sequence[Examined], seeds: int, epochs: int, folder: Path) -> list[NetworkTask]:
     """Return the trainings of a table: one a network and seed, also where several architectures share the network.
 
     They are ordered by seed, so that an unfinished table has equally many seeds of every network.
 
     Args:
-        known: the architectures.
+        examined: the architectures.
         seeds: trainings of each network.
         epochs: of a full training.
         folder: parent of the trainings' folders.
     """
-    networks = {each.network_id: each.architecture.to_json() for each in reversed(known)}  # the first of equals stays
-    order = list(dict.fromkeys(each.network_id for each in known))
+    networks = {each.network_id: each.architecture.to_json() for each in reversed(examined)}  # the first of equals wins
+    order = list(dict.fromkeys(each.network_id for each in examined))
     pairs = [(seed, network) for seed in range(seeds) for network in order]
     return [
         NetworkTask(
@@ -60,24 +60,24 @@ def training_tasks(known: Sequence[Examined], seeds: int, epochs: int, folder: P
     ]
 
 
-def join_rows(known: Sequence[Examined], rows: pd.DataFrame, seeds: int) -> pd.DataFrame:
+def join_rows(examined: Sequence[Examined], rows: pd.DataFrame, seeds: int) -> pd.DataFrame:
     """Return the rows of a table: every architecture joined with the trainings of its network.
 
     Args:
-        known: the architectures.
+        examined: the architectures.
         rows: of all shards.
         seeds: number of seeds of the table; rows of further seeds are left out.
     """
-    described = pd.DataFrame([_described(each) for each in known], columns=list(NETWORK_COLUMNS))
+    described = pd.DataFrame([_described(each) for each in examined], columns=list(NETWORK_COLUMNS))
     described = described.astype(dict(NETWORK_COLUMNS))
     return described.merge(rows[rows["seed"] < seeds], on="network_id", how="inner")[list(COLUMNS)]
 
 
-def _described(known: Examined) -> dict[str, object]:
+def _described(examined: Examined) -> dict[str, object]:
     return {
-        "architecture": canonical_json(known.architecture.to_json()),
-        "id": known.architecture.id,
-        "network_id": known.network_id,
-        "summary": known.summary,
-        **known.costs,
+        "architecture": canonical_json(examined.architecture.to_json()),
+        "id": examined.architecture.id,
+        "network_id": examined.network_id,
+        "summary": examined.summary,
+        **examined.costs,
     }

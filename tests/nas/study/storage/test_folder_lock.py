@@ -1,4 +1,4 @@
-"""File lock on a study's folder: a second driver is refused by name, and a dead holder frees it."""
+"""File lock on a study's folder: a second driver is refused with the holder's name, and a dead holder frees it."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_a_holder_without_a_readable_record_still_holds_the_lock(tmp_path: Path,
 
 
 def test_a_readers_query_does_not_refuse_a_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A reader's `is_locked` holds the lock for a moment; the driver tries again."""
+    """Take the lock while a reader's `is_locked` holds it for a moment."""
     FolderLock(tmp_path).release()
     with (tmp_path / LOCK_FILE).open() as reader:
         import fcntl  # noqa: PLC0415 - the reader's side, spelt out

@@ -1,4 +1,4 @@
-"""Driver lock in PostgreSQL: a second driver is refused by name, and the lock survives a restart of the server."""
+"""Driver lock in PostgreSQL: one driver a study, over restarts of the server."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def asked_within_a_moment(study: Study) -> bool:
 
 
 def test_a_driver_reacquires_a_lost_lock_before_it_writes(database: Database, tmp_path: Path) -> None:
-    """The driver does so when it looks for a request to stop, twice a second."""
+    """Lose the lock, and look for a request to stop, as the driver does twice a second."""
     with driven(tmp_path / "mine") as (study, store):
         database.sql("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
         until = time.monotonic() + 20
@@ -154,7 +154,7 @@ def test_a_driver_reacquires_a_lost_lock_before_it_writes(database: Database, tm
 
 
 def test_a_lost_connection_that_the_server_takes_for_alive_is_terminated(database: Database, tmp_path: Path) -> None:
-    """The state after a short failure of the driver's network."""
+    """Lose the connection as in a short failure of the driver's network."""
     with driven(tmp_path / "mine") as (study, store):
         assert store._lock is not None
         before = store._lock._connection
