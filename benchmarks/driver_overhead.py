@@ -40,7 +40,8 @@ from nas.reports.console import LineObserver
 from nas.samplers.factory import Domain, sampler_factory
 from nas.samplers.view import View
 from nas.search import build, proposer
-from nas.search.driver import Parts, Search
+from nas.search.driver import Search
+from nas.search.parts import SearchParts
 from nas.search.proposer import Proposer
 from nas.study.progress import Progress
 from nas.study.storage.factory import locked_store
@@ -140,7 +141,7 @@ def _search(store: Store, folder: Path, sampler_name: str, trials: int, watch: S
     watch.watch(view, ask="ask", accept="tell the sampler", tell="tell the sampler")
     watch.watch(study, add="store", note="store", tell="store")
     watch.watch(proposer, examine="identities and costs")
-    parts = Parts(
+    parts = SearchParts(
         study=study,
         view=view,
         proposer=Proposer(view, Gate(Limits(**config.limits)), seed=0, max_idle_asks=config.budget.max_idle_asks),

@@ -43,7 +43,8 @@ from nas.samplers.known_cost.acquisition import SHIFT, FeatureScaler
 from nas.samplers.known_cost.candidates import Network, NetworkRegistry, exact_measure
 from nas.samplers.known_cost.gp import TREND_VARIANCE, GaussianProcess, Layout, Observations
 from nas.search.build import prepare
-from nas.search.driver import Parts, Search
+from nas.search.driver import Search
+from nas.search.parts import SearchParts
 from nas.search.strategy import asking, policy
 from nas.study.study import open_study
 from nas.study.trial import Record
@@ -232,7 +233,7 @@ def _searched(
 
     executor = TableExecutor(answer, clock, slots)
     view, proposer = asking(config, space, axes, None)
-    parts = Parts(
+    parts = SearchParts(
         study=study_in_memory(axes),
         view=view,
         proposer=proposer,

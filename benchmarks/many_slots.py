@@ -34,7 +34,8 @@ from nas.jobs import Epoch, Job, Outcome
 from nas.objectives.values import objective_values
 from nas.reports.console import LineObserver
 from nas.search import build
-from nas.search.driver import Parts, Search
+from nas.search.driver import Search
+from nas.search.parts import SearchParts
 from nas.search.strategy import asking, policy
 
 EPOCHS = 10
@@ -175,7 +176,7 @@ def _search(folder: Path, sampler: str, trials: int, executor: SimulatedExecutor
     info, space = build.prepare(config)
     study = build.open_or_create(folder, config, info, space)
     view, proposer = asking(config, space, study.axes, None)
-    parts = Parts(
+    parts = SearchParts(
         study=study,
         view=view,
         proposer=proposer,

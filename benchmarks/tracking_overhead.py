@@ -39,7 +39,8 @@ from nas.objectives.values import objective_values
 from nas.samplers.factory import Domain, sampler_factory
 from nas.samplers.view import View
 from nas.search import build
-from nas.search.driver import Parts, Search
+from nas.search.driver import Search
+from nas.search.parts import SearchParts
 from nas.search.proposer import Proposer
 from nas.tracking.tracker import open_tracker
 
@@ -137,7 +138,7 @@ def _timed(spec: TrackingSpec, trials: int, seconds: float) -> Measured:
         view = View(space, study.axes, sampler, seed=0, worst=False)
         processor, began = _processor_of_children(), time.perf_counter()
         with open_tracker(spec, study, build.environment()) as tracker:
-            parts = Parts(
+            parts = SearchParts(
                 study=study,
                 view=view,
                 proposer=Proposer(

@@ -1,41 +1,40 @@
-"""The driver of trainings that are known beforehand: every one of them, on the slots there are."""
+"""Driver of a known list of trainings: retraining, and the making of tables."""
 
 from __future__ import annotations
 
 import logging
 import re
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from nas.jobs import EndReason, Epoch, Executor, Failure, FailureKind, Handle, Job, Outcome
-from nas.jobs.failures import STOPPING, Verdict, set_aside, verdict
+from nas.evaluation.pump import JobPump, Latest, Request
+from nas.jobs import EndReason, Epoch, Executor, Failure, FailureKind, Job, Outcome
+from nas.jobs.failures import Verdict
 
 POLL_SECONDS = 0.5
-SAY_SECONDS = 20.0
+LOG_SECONDS = 20.0
 HALVES = "halves"
-"""Marks the folder of a training whose batches are cut in two, since it ran out of memory."""
+"""File that marks the folder of a training whose batches are cut in two, since it ran out of memory."""
 
-Latest = Callable[[Path], tuple[Path, int] | None]
 OnDone = Callable[["Task", Outcome], None]
 
 log = logging.getLogger(__name__)
 
 
 class Task(Protocol):
-    """One network with one seed, trained in full and measured."""
+    """One network with one seed, to be trained in full and measured."""
 
     @property
     def number(self) -> int:
-        """Names the training's process."""
+        """Number by which the training's process is named."""
         ...
 
     @property
     def label(self) -> str:
-        """Names it in a log."""
+        """Name in the log."""
         ...
 
     @property
@@ -45,34 +44,34 @@ class Task(Protocol):
 
     @property
     def seed(self) -> int:
-        """Seeds the initial weights, the batch order and the augmentation."""
+        """Seed of the initial weights, the batch order and the augmentation."""
         ...
 
     @property
     def folder(self) -> Path:
-        """Where its checkpoints, its log and its result go."""
+        """Folder of its checkpoints, its log and its result."""
         ...
 
     @property
     def devices(self) -> int:
-        """Over how many devices it is trained; more than there are slots is all of them."""
+        """Number of devices; more than there are slots stands for all of them."""
         ...
 
     @property
     def done(self) -> bool:
-        """Whether it is trained in full and measured."""
+        """True if it is trained in full and measured."""
         ...
 
 
 @dataclass(frozen=True)
 class Rules:
-    """How far trainings go, and when they are tried again.
+    """Length of the trainings, and their retries.
 
     Attributes:
-        epochs: the full horizon of a training.
-        retries: how often one whose process died, or whose checkpoint can't be read, is tried again in a run of the
-            driver; one that hung, once at most.
-        halves: whether one that runs out of memory is tried once more with its batches cut in two.
+        epochs: full horizon of a training.
+        retries: number of retries of a training whose process died, or whose checkpoint is unreadable, in one run of
+            the driver; one that hung is retried once at most.
+        halves: whether a training that ran out of memory is retried with every batch cut in two.
     """
 
     epochs: int
@@ -80,12 +79,8 @@ class Rules:
     halves: bool = True
 
 
-class TrainingsStoppedError(ValueError):
-    """Something that every further training would meet too; what is done stays done."""
-
-
 class Trainings:
-    """One run of the driver; what is on disk already is not done again, so that the next run goes on from there."""
+    """One run of the driver; a task that is done already is skipped, so that the next run goes on from there."""
 
     def __init__(
         self,
@@ -96,63 +91,88 @@ class Trainings:
         latest: Latest,
         on_done: OnDone = lambda _task, _outcome: None,
     ) -> None:
-        """Prepare.
+        """Prepare the run.
 
         Args:
             executor: runs the jobs.
-            tasks: what to do, in this order.
-            rules: how far each is trained, and when it is tried again.
-            latest: the newest checkpoint in a folder, and its epoch.
-            on_done: called for each task that this run has done.
+            tasks: the trainings, in this order.
+            rules: length of the trainings, and their retries.
+            latest: finds the newest checkpoint in a folder.
+            on_done: called for each task that this run has completed.
         """
-        self._executor = executor
         self._waiting = [task for task in tasks if not task.done]
+        self._tasks = {task.folder: task for task in self._waiting}
         self._rules = rules
         self._latest = latest
         self._on_done = on_done
-        self._running: dict[Path, tuple[Task, Handle]] = {}
-        self._again: dict[Path, Counter[str]] = {}
-        self._said: dict[Path, float] = {}
+        self._logged: dict[Path, float] = {}
         self._reason: EndReason | None = None
-        self._at_once = False
+        self._pump = JobPump(executor, self._next_request, self, retries=rules.retries, halve=rules.halves)
         self.failures: dict[Path, Failure] = {}
 
     def run(self) -> EndReason:
-        """Train until everything is done or somebody stops it.
+        """Train until every task has ended, or until `stop`.
 
         Returns:
-            Why it ended: `done`, or what `stop` was given. What failed for good stands in `failures`.
+            `DONE`, or the reason given to `stop`. Tasks that failed for good are in `failures`, by folder.
 
         Raises:
-            TrainingsStoppedError: the data cannot be read, or no checkpoint can be written.
+            DriverStoppedError: the data cannot be read, or no checkpoint can be written.
         """
         try:
-            while self._fill_slots() and not self._at_once:
-                for outcome in self._executor.wait(POLL_SECONDS):
-                    self._settle(outcome)
+            while self._pump.fill():
+                self._pump.wait(POLL_SECONDS)
         finally:
-            self._executor.close()
+            self._pump.close()
         return self._reason or EndReason.DONE
 
     def stop(self, reason: EndReason, *, at_once: bool = False) -> None:
-        """End: running jobs stop at the end of their epoch, or are killed `at_once`; either way they can be resumed."""
-        self._at_once = self._at_once or at_once
+        """Stop running jobs after their epoch, or kill them `at_once`; they can be resumed in either case."""
         self._reason = self._reason or reason
-        for _, handle in self._running.values():
-            handle.stop_after_epoch()
+        self._pump.stop(at_once=at_once)
 
-    def _fill_slots(self) -> bool:
-        """Hand out jobs while slots are free; whether any job runs."""
-        while self._waiting and not self._reason:
-            devices = min(self._waiting[0].devices, self._executor.slots)
-            if devices > self._executor.slots - sum(handle.job.devices for _, handle in self._running.values()):
-                break  # nothing overtakes it: its devices drain
-            task = self._waiting.pop(0)
-            handle = self._executor.submit(self._job(task, devices), self._on_epoch)
-            self._running[task.folder] = task, handle
-            if self._reason:  # `stop` came, in a signal, while the job was on its way and had no handle yet
-                handle.stop_after_epoch()
-        return bool(self._running)
+    def on_submit(self, job: Job) -> None:
+        """Count the seconds to the next log line from now on."""
+        self._logged[job.folder] = time.monotonic()
+
+    def on_epoch(self, job: Job, row: Epoch) -> None:
+        """Log the epoch, at most once in `LOG_SECONDS` for a training."""
+        if time.monotonic() - self._logged[job.folder] > LOG_SECONDS:
+            self._logged[job.folder] = time.monotonic()
+            label = self._tasks[job.folder].label
+            log.info("%s: epoch %d/%d, val_accuracy %.4f", label, row.epoch, self._rules.epochs, row.val_accuracy)
+
+    def on_success(self, outcome: Outcome) -> None:
+        """Report a task that is done; one that is not, without a stop, was ended from outside and is retried."""
+        task = self._tasks[outcome.job.folder]
+        if task.done:
+            self._on_done(task, outcome)
+        elif not self._pump.stopping:
+            self._pump.fail(outcome, Failure(FailureKind.DIED, "the training was ended from outside"))
+
+    def on_retry(self, job: Job, failure: Failure, verdict: Verdict) -> None:
+        """Put the task back at the head of the list."""
+        task = self._tasks[job.folder]
+        if verdict is Verdict.DROP_CHECKPOINT:
+            log.info("%s: goes on without its last checkpoint, %s", task.label, failure.message)
+        if verdict is Verdict.HALVE_BATCHES:
+            log.info("%s: goes on with half batches, %s", task.label, failure.message)
+            (job.folder / HALVES).touch()
+        self._waiting.insert(0, task)
+
+    def on_give_up(self, outcome: Outcome, failure: Failure) -> None:
+        """Record the failure of a task."""
+        self.failures[outcome.job.folder] = failure
+        log.info("%s: failed, %s", self._tasks[outcome.job.folder].label, failure.message)
+
+    def on_stop(self, job: Job) -> None:
+        """Do nothing: the task's folder tells the next run how far it is."""
+
+    def _next_request(self) -> Request | None:
+        if not self._waiting:
+            return None
+        task = self._waiting.pop(0)
+        return Request(task.number, task.devices, lambda devices: self._job(task, devices))
 
     def _job(self, task: Task, devices: int) -> Job:
         checkpoint, epoch = self._latest(task.folder) or (None, 0)
@@ -169,46 +189,8 @@ class Trainings:
             devices=devices,
         )
 
-    def _on_epoch(self, job: Job, row: Epoch) -> None:
-        if time.monotonic() - self._said.setdefault(job.folder, time.monotonic()) > SAY_SECONDS:
-            self._said[job.folder] = time.monotonic()
-            log.info(
-                "%s: epoch %d/%d, val_accuracy %.4f",
-                self._running[job.folder][0].label, row.epoch, self._rules.epochs, row.val_accuracy,
-            )  # fmt: skip
-
-    def _settle(self, outcome: Outcome) -> None:
-        """Take in what came of a job: what may go well the next time is tried again, the rest is a failure."""
-        job = outcome.job
-        task, _ = self._running.pop(job.folder)
-        if outcome.failure is None and task.done:
-            self._on_done(task, outcome)
-            return
-        if outcome.failure is None and self._reason:
-            return
-        failure = outcome.failure or Failure(FailureKind.DIED, "the training was ended from outside")
-        match self._verdict(failure, job):
-            case Verdict.STOP:
-                raise TrainingsStoppedError(f"{STOPPING[failure.kind]}: {failure.message}")
-            case Verdict.FAIL:
-                self.failures[job.folder] = failure
-                log.info("%s: failed, %s", task.label, failure.message)
-                return
-            case Verdict.ANEW:
-                log.info("%s: begins anew, %s", task.label, failure.message)
-                set_aside(job)
-            case Verdict.SMALLER:
-                log.info("%s: goes on with half batches, %s", task.label, failure.message)
-                (job.folder / HALVES).touch()
-        self._again[job.folder][failure.kind] += 1
-        self._waiting.insert(0, task)
-
-    def _verdict(self, failure: Failure, job: Job) -> Verdict:
-        found = verdict(failure, job, self._again.setdefault(job.folder, Counter()), self._rules.retries)
-        return Verdict.FAIL if found is Verdict.SMALLER and not self._rules.halves else found
-
 
 def next_attempt(folder: Path) -> int:
-    """One more than the highest attempt that left a file in `folder`, so that a straggler of it can do no harm."""
+    """Return one more than the highest attempt that left a file in `folder`, so that a straggler can do no harm."""
     found = [re.match(r"\.?attempt(\d+)-", path.name) for path in folder.glob("*attempt*")]
     return 1 + max((int(match[1]) for match in found if match), default=0)

@@ -1,4 +1,4 @@
-"""What time it is, for a driver that may live by a simulated clock."""
+"""Clocks of a driver: the machine's own, or a simulated one."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from typing import Protocol, final
 
 
 class Clock(Protocol):
-    """Tells seconds since some moment; never goes back."""
+    """Monotonic clock."""
 
     def now(self) -> float:
-        """Seconds now."""
+        """Return the seconds since a fixed moment."""
         ...
 
 
 @final
 class WallClock:
-    """The machine's own clock."""
+    """Monotonic clock of the machine."""
 
     def now(self) -> float:
-        """Seconds since the machine's start or another fixed moment."""
+        """Return the seconds since a fixed moment, such as the machine's start."""
         return time.monotonic()

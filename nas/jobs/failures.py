@@ -1,4 +1,4 @@
-"""What becomes of a trial whose job failed: by the kind of its failure, and by how often that kind was met before."""
+"""Verdicts on failed jobs: retry, give up or stop, by the kind of the failure and its earlier retries."""
 
 from __future__ import annotations
 
@@ -14,9 +14,12 @@ STOPPING = {
     FailureKind.DISK_FULL: "the disk must have room for checkpoints while networks are trained",
     FailureKind.READ_ONLY: "the study's folder must stay writable while networks are trained",
 }
-"""What every further trial would meet too, with the law that it breaks."""
+"""Kinds of failure that every further training would meet too, with the law that each breaks."""
 
 HANG_RETRIES = 1
+UNCOUNTED = (FailureKind.OUT_OF_MEMORY, FailureKind.PARENT)
+"""Kinds of failure whose retries are not limited by `retries`: each occurs once at most."""
+
 _DISK = {
     errno.ENOSPC: FailureKind.DISK_FULL,
     errno.EDQUOT: FailureKind.DISK_FULL,
@@ -27,61 +30,59 @@ _DISK = {
 
 
 class Verdict(Enum):
-    """What to do about a failed job."""
+    """Consequence of a failed job."""
 
-    AGAIN = auto()
-    """Hand the trial out once more, from its last checkpoint."""
-    ANEW = auto()
-    """Set the checkpoint aside, and go on from what is left."""
-    SMALLER = auto()
-    """Hand it out once more with every batch in twice as many parts."""
+    RETRY = auto()
+    """Retry from the last checkpoint."""
+    DROP_CHECKPOINT = auto()
+    """Set the unreadable checkpoint aside, and retry from an earlier one or from the beginning."""
+    HALVE_BATCHES = auto()
+    """Retry with every batch cut into twice as many parts."""
     DISINHERIT = auto()
-    """Hand it out once more with fresh weights, over the whole schedule."""
+    """Retry from fresh weights, over the whole schedule."""
     STOP = auto()
-    """End the search in order; the trial stays resumable."""
-    FAIL = auto()
-    """Give the trial up."""
+    """Stop the driver; the trial stays resumable."""
+    GIVE_UP = auto()
+    """End the trial as failed."""
 
 
 def verdict(failure: Failure, job: Job, earlier: Mapping[str, int], retries: int) -> Verdict:
-    """What to do about a failed job.
+    """Return the consequence of a failed job.
 
     Args:
-        failure: why it failed.
+        failure: reason of the failure.
         job: the job.
-        earlier: how often the trial was tried again in this run, by kind of failure.
-        retries: how often it may be tried again in all; a hang is tried again once at most.
+        earlier: number of earlier retries of the trial in this run, by kind of failure.
+        retries: number of retries allowed in all; after a missed deadline one at most.
     """
-    left = retries - sum(
-        count for kind, count in earlier.items() if kind not in {FailureKind.OUT_OF_MEMORY, FailureKind.PARENT}
-    )
+    left = retries - sum(count for kind, count in earlier.items() if kind not in UNCOUNTED)
     match failure.kind:
         case kind if kind in STOPPING:
             return Verdict.STOP
         case FailureKind.OUT_OF_MEMORY if job.micro_batches == 1:
-            return Verdict.SMALLER
+            return Verdict.HALVE_BATCHES
         case FailureKind.PARENT:
             return Verdict.DISINHERIT
         case FailureKind.CHECKPOINT if job.checkpoint is not None and left > 0:
-            return Verdict.ANEW
+            return Verdict.DROP_CHECKPOINT
         case FailureKind.DIED if left > 0:
-            return Verdict.AGAIN
+            return Verdict.RETRY
         case FailureKind.DEADLINE if left > 0 and earlier.get(FailureKind.DEADLINE, 0) < HANG_RETRIES:
-            return Verdict.AGAIN
-    return Verdict.FAIL
+            return Verdict.RETRY
+    return Verdict.GIVE_UP
 
 
 def set_aside(job: Job) -> None:
-    """Keep an unreadable checkpoint under another name; one that somebody deleted needs none."""
+    """Rename an unreadable checkpoint; do nothing if the file was deleted."""
     if job.checkpoint:
         with suppress(FileNotFoundError):
             job.checkpoint.replace(job.checkpoint.with_suffix(".unreadable"))
 
 
 def disk_failure(error: BaseException) -> Failure | None:
-    """The failure that `error` is when a file could not be written, None for any other error.
+    """Return the failure of an error while writing a file, None for any other error.
 
-    torch's writer of archives raises an error of its own after the system's, so that one is looked for behind it.
+    The whole exception chain is searched, since torch's archive writer raises an error of its own after the system's.
     """
     for link in exception_chain(error):
         if isinstance(link, OSError) and link.errno in _DISK:

@@ -1,17 +1,18 @@
-"""What the sampler sees: an Optuna study in memory, kept in step with the stored one.
+"""View of a study for samplers: an Optuna study in memory, kept in step with the stored one.
 
-Asking is fast here, however many trials are stored, and the view holds what the stored study should not:
-architectures that broke a limit, so that the sampler learns where the limits are, and trials that wait half trained or
-were given up, as complete with what they are expected to come to. Costs on a logarithmic axis are
-told as logarithms, since samplers weigh trials by hypervolume. An ask is a function of the view, the seed and the
-ask's running number alone: a fresh sampler is made for each, so a resumed search asks what an unbroken one would have
-asked.
+An ask is fast here, however many trials are stored, and the view holds what the stored study should not: architectures
+that exceeded a limit, so that the sampler learns the limits, and frozen or pruned trials as complete with their
+predicted values. Costs on a logarithmic axis are told as logarithms, since samplers weigh trials by hypervolume. An ask
+is a function of the view, the seed and the ask's running number alone: a fresh sampler is made for each, so that a
+resumed search asks what an unbroken one would have asked.
 """
 
 from __future__ import annotations
 
+import hashlib
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
@@ -21,9 +22,8 @@ from optuna.samplers import BaseSampler
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
-from nas.jobs.hashes import derived_seed
 from nas.objectives.pareto import Axis
-from nas.samplers.imputation import DEVIATION, SECONDS, ForeseeingStorage, foreseen
+from nas.samplers.imputation import DEVIATION, SECONDS, ImputedStorage, completed
 from nas.samplers.parameters import ParameterNotes, TrialChooser
 from nas.study.trial import Candidate, Constraints, Expected, Prospects, Record, Rejected, State
 from search_space.architecture import Architecture
@@ -32,15 +32,22 @@ from search_space.space import Space
 
 WORST_SCALED = 1e3
 _DIRECTIONS = {"maximize": StudyDirection.MAXIMIZE, "minimize": StudyDirection.MINIMIZE}
+_STATES = {State.RUNNING: TrialState.RUNNING, State.PRUNED: TrialState.PRUNED, State.FAILED: TrialState.FAIL}
 SamplerFactory = Callable[[int], BaseSampler]
+"""Makes the sampler of one ask from its seed."""
 
 
 @runtime_checkable
-class Prophet(Protocol):
-    """A sampler that can say what the next jobs promise."""
+class ProspectSampler(Protocol):
+    """Sampler with an acquisition function whose values can be compared with those of frozen trials."""
 
     def prospects(self, study: optuna.Study, left: Mapping[int, float]) -> Prospects | None:
-        """What its next draw promises, and going on with trials of `study` that need so many seconds more."""
+        """Return the acquisition values of the next draw and of training frozen trials to their ends.
+
+        Args:
+            study: the study.
+            left: seconds that the frozen trials still need, by their numbers in `study`.
+        """
         ...
 
 
@@ -50,11 +57,10 @@ class Ask:
 
     Attributes:
         number: running number of the ask, from 0.
-        architecture: what was drawn, normalised.
-        params: what was chosen, by path.
-        distributions: what could be chosen, by path.
-        sampler_attrs: what the sampler noted on its trial.
-        trial: the view's own trial.
+        architecture: the normalised architecture.
+        params: values of the parameters, by path.
+        distributions: distributions of the parameters, by path.
+        sampler_attrs: system attributes that the sampler set on the trial.
     """
 
     number: int
@@ -62,25 +68,24 @@ class Ask:
     params: Mapping[str, Any]
     distributions: Mapping[str, BaseDistribution]
     sampler_attrs: Mapping[str, Any]
-    trial: Trial
 
 
 def ask_seed(seed: int, number: int) -> int:
-    """Seed of the sampler for one ask, in [0, 2³²)."""
-    return derived_seed(f"ask:{seed}:{number}", 32)
+    """Return the seed of the sampler for one ask, in [0, 2³²)."""
+    return int.from_bytes(hashlib.sha256(f"ask:{seed}:{number}".encode()).digest()[:4], "big")
 
 
 class View:
     """The in-memory study behind the asks."""
 
     def __init__(self, space: Space, axes: Sequence[Axis], sampler: SamplerFactory, *, seed: int, worst: bool) -> None:
-        """An empty view.
+        """Create an empty view.
 
         Args:
-            space: what to draw from.
+            space: the search space.
             axes: the objectives.
             sampler: makes the sampler of one ask from its seed.
-            seed: seeds the whole search.
+            seed: seed of the whole search.
             worst: whether a rejected architecture is told as complete with the worst values, for samplers that learn
                 from complete trials only, instead of as pruned.
         """
@@ -89,8 +94,9 @@ class View:
         self._sampler = sampler
         self._seed = seed
         self._worst = worst
+        self._asked: dict[int, Trial] = {}
         self._trials: dict[int, int] = {}
-        self._storage = ForeseeingStorage()
+        self._storage = ImputedStorage()
         self.study = optuna.create_study(
             storage=self._storage, directions=[_DIRECTIONS[axis.direction] for axis in axes]
         )
@@ -100,12 +106,13 @@ class View:
         self.study.sampler = self._sampler(ask_seed(self._seed, number))
         trial = self.study.ask()
         architecture = self._space.sample(TrialChooser(trial))
-        asked = self._frozen(trial)
+        self._asked[number] = trial
+        asked = self._frozen(trial.number)
         noted = {key: value for key, value in asked.system_attrs.items() if not key.startswith("constraints")}
-        return Ask(number, architecture, asked.params, asked.distributions, noted, trial)
+        return Ask(number, architecture, asked.params, asked.distributions, noted)
 
     def ask_near(self, number: int, architecture: Architecture, steps: int) -> Ask:
-        """Take an architecture `steps` mutations away from `architecture` as what the sampler draws at ask `number`."""
+        """Draw an architecture `steps` mutations away from `architecture` at ask `number`."""
         generator = random.Random(ask_seed(self._seed, number))
         try:
             for _ in range(steps):
@@ -117,71 +124,74 @@ class View:
         self.study.enqueue_trial(notes.params)
         return self.ask(number)
 
-    def prospects(self, number: int, left: Mapping[int, float]) -> Prospects | None:
-        """What the sampler of ask `number` promises of it, and of going on with stored trials; None if it can't say.
+    def prospects(self, number: int, expected: Mapping[int, Expected], left: Mapping[int, float]) -> Prospects | None:
+        """Return the acquisition values of ask `number` and of training frozen trials to their ends.
 
         Args:
             number: running number of the next ask.
-            left: seconds that the trials still need, by their stored numbers.
+            expected: predicted results of trials without one, by their stored numbers.
+            left: seconds that the frozen trials still need, by their stored numbers.
+
+        Returns:
+            None if the sampler has no acquisition function, or not enough trials for it.
         """
         sampler = self._sampler(ask_seed(self._seed, number))
-        if not isinstance(sampler, Prophet):
+        if not isinstance(sampler, ProspectSampler):
             return None
         numbers = {self._trials[trial]: trial for trial in left}
-        found = sampler.prospects(self.study, {here: left[trial] for here, trial in numbers.items()})
+        with self._imputed(expected):
+            found = sampler.prospects(self.study, {here: left[trial] for here, trial in numbers.items()})
         return found and replace(found, frozen={numbers[here]: value for here, value in found.frozen.items()})
 
-    def accept(self, ask: Ask, number: int, constraints: Constraints) -> None:
-        """The ask became the stored trial `number`, which now runs."""
-        self._constrain(ask.trial, constraints)
-        self._trials[number] = ask.trial.number
-
     def reject(self, ask: Ask, constraints: Constraints) -> Rejected:
-        """The ask broke a limit: the sampler is told, and what it was told is returned."""
-        self._constrain(ask.trial, constraints)
+        """Tell the sampler that an ask exceeded a limit; return what it was told."""
+        trial = self._asked.pop(ask.number)
+        self._constrain(trial, constraints)
         if self._worst:
-            self.study.tell(ask.trial.number, self._worst_values())
+            self.study.tell(trial.number, self._worst_values())
         else:
-            self.study.tell(ask.trial.number, state=TrialState.PRUNED)
+            self.study.tell(trial.number, state=TrialState.PRUNED)
         return Rejected(ask.number, ask.params, ask.distributions, constraints, ask.sampler_attrs)
 
     def forget(self, ask: Ask) -> None:
-        """The ask led to nothing that the sampler could learn from, such as a network that is known already."""
-        self.study.tell(ask.trial.number, state=TrialState.FAIL)
+        """End an ask from which the sampler can learn nothing, such as one that drew a known network."""
+        self.study.tell(self._asked.pop(ask.number).number, state=TrialState.FAIL)
 
-    def expect(self, expected: Mapping[int, Expected]) -> None:
-        """From now on the sampler sees these stored trials, none of them complete, with what is expected of them."""
-        self._storage.foreseen = {}
+    def impute(self, expected: Mapping[int, Expected]) -> None:
+        """Show these unfinished trials, and no others, with their predicted results from now on.
+
+        Args:
+            expected: predicted results, by the trials' stored numbers.
+        """
+        self._storage.imputed = {}
         trials = self.study.get_trials(deepcopy=False)
+        imputed = {}
         for number, outlook in expected.items():
             trial = trials[self._trials[number]]
             attributes = {DEVIATION: outlook.deviation, SECONDS: outlook.seconds}
-            self._storage.foreseen[trial.number] = foreseen(trial, self._scaled(outlook.values), attributes)
+            imputed[trial.number] = completed(trial, self._scaled(outlook.values), attributes)
+        self._storage.imputed = imputed
 
-    def tell(self, number: int, values: Mapping[str, float], seconds: float | None = None) -> None:
-        """The stored trial `number` is complete; `seconds` is what a full training of it takes."""
-        trial = self._trials[number]
-        if seconds:
-            study = self._storage.get_study_id_from_name(self.study.study_name)
-            identity = self._storage.get_trial_id_from_study_id_trial_number(study, trial)
-            self._storage.set_trial_user_attr(identity, SECONDS, seconds)
-        self.study.tell(trial, self._scaled(values))
+    def follow(self, record: Record) -> None:
+        """Take over a stored trial that was added or has ended, or a repeat of it that has ended.
 
-    def correct(self, number: int, values: Mapping[str, float]) -> None:
-        """The complete trial `number` counts with these values from now on, the means over its trainings."""
-        trial = self.study.get_trials(deepcopy=False)[self._trials[number]]
-        self._storage.corrected[trial.number] = foreseen(trial, self._scaled(values), {})
-
-    def prune(self, number: int) -> None:
-        """The stored trial `number` was given up."""
-        self.study.tell(self._trials[number], state=TrialState.PRUNED)
-
-    def fail(self, number: int) -> None:
-        """The stored trial `number` failed."""
-        self.study.tell(self._trials[number], state=TrialState.FAIL)
+        Args:
+            record: the trial as it is now.
+        """
+        if record.state == State.RUNNING:
+            self._add(record)
+            return
+        self._storage.imputed.pop(self._trials[record.number], None)
+        match record.state:
+            case State.COMPLETE if record.repeats:
+                self._correct(record)
+            case State.COMPLETE:
+                self._complete(record)
+            case state:
+                self.study.tell(self._trials[record.number], state=_STATES[state])
 
     def restore(self, records: Sequence[Record], tail: Sequence[Rejected]) -> None:
-        """Fill an empty view with what a stored study knows, in the order in which it was asked for.
+        """Fill an empty view from a stored study, in the order of its asks.
 
         Args:
             records: the stored trials.
@@ -197,12 +207,39 @@ class View:
             else:
                 self._restore_record(item)
 
+    def _add(self, record: Record) -> None:
+        trial = self._asked.pop(record.candidate.ask)
+        self._constrain(trial, record.candidate.constraints)
+        self._trials[record.number] = trial.number
+
+    def _complete(self, record: Record) -> None:
+        trial = self._trials[record.number]
+        if record.full_seconds:
+            study = self._storage.get_study_id_from_name(self.study.study_name)
+            identity = self._storage.get_trial_id_from_study_id_trial_number(study, trial)
+            self._storage.set_trial_user_attr(identity, SECONDS, record.full_seconds)
+        self.study.tell(trial, self._values(record))
+
+    def _correct(self, record: Record) -> None:
+        """Replace the values of a complete trial by the means over its trainings, if a repeat is among these."""
+        if record.trainings > 1:
+            trial = self._frozen(self._trials[record.number])
+            self._storage.corrected[trial.number] = completed(trial, self._values(record), {})
+
+    @contextmanager
+    def _imputed(self, expected: Mapping[int, Expected]) -> Iterator[None]:
+        before = self._storage.imputed
+        self.impute(expected)
+        try:
+            yield
+        finally:
+            self._storage.imputed = before
+
     def _restore_record(self, record: Record) -> None:
         values = record.values
-        states = {State.RUNNING: TrialState.RUNNING, State.PRUNED: TrialState.PRUNED, State.FAILED: TrialState.FAIL}
         self.study.add_trial(
             create_trial(
-                state=TrialState.COMPLETE if values else states[record.state],
+                state=TrialState.COMPLETE if values else _STATES[record.state],
                 values=self._scaled(values) if values else None,
                 user_attrs={SECONDS: record.full_seconds} if values and record.seconds else None,
                 **_choices(record.candidate),
@@ -215,6 +252,10 @@ class View:
             return create_trial(state=TrialState.COMPLETE, values=self._worst_values(), **_choices(rejected))
         return create_trial(state=TrialState.PRUNED, **_choices(rejected))
 
+    def _values(self, record: Record) -> list[float]:
+        assert record.values is not None, "a complete trial has values"
+        return self._scaled(record.values)
+
     def _scaled(self, values: Mapping[str, float]) -> list[float]:
         return [axis.scaled(values[axis.name]) for axis in self._axes]
 
@@ -225,8 +266,8 @@ class View:
         for name, excess in constraints.items():
             trial.set_constraint(name, excess)
 
-    def _frozen(self, trial: Trial) -> FrozenTrial:
-        return self.study.get_trials(deepcopy=False)[trial.number]
+    def _frozen(self, number: int) -> FrozenTrial:
+        return self.study.get_trials(deepcopy=False)[number]
 
 
 def _choices(item: Candidate | Rejected) -> dict[str, Any]:

@@ -22,8 +22,9 @@ from nas.objectives.axes import axes_of
 from nas.objectives.limits import Limits, check_reachable
 from nas.objectives.step_memory import check_fits
 from nas.objectives.values import costs_known, objective_values
-from nas.search.driver import Parts, Search
+from nas.search.driver import Search
 from nas.search.executors import allocation_of, check_executor, executor_for, step_memory
+from nas.search.parts import SearchParts
 from nas.search.strategy import asking, policy
 from nas.study.progress import Observer
 from nas.study.retention import Retention
@@ -93,7 +94,7 @@ def assemble(config: SearchConfig, study: Study, space: Space, observers: Sequen
     _check_going_on(config, study)
     view, proposer = asking(config, space, study.axes, step_memory(config.training, config.workers))
     runner = TrialRunner(config.data, config.training, config.workers.threads_per_slot)
-    parts = Parts(
+    parts = SearchParts(
         study=study,
         view=view,
         proposer=proposer,

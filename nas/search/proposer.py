@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from nas.jobs.hashes import derived_seed
 from nas.objectives.examination import Examined, Gate
 from nas.samplers.view import Ask, View
 from nas.study.summary import skipped_totals
-from nas.study.trial import Candidate, Prospects, Record, Rejected
+from nas.study.trial import Candidate, Expected, Prospects, Record, Rejected
 from search_space.architecture import Architecture
 
 REJECTED_TOLD = 50
@@ -73,38 +73,37 @@ class Proposer:
         told = [rejected.to_json() for rejected in self._told]
         return {"asks": self._asks, "skipped": dict(self._skipped), "rejected": told}
 
-    def propose(self, must_end: Callable[[], bool] = lambda: False) -> tuple[Candidate, Ask] | None:
-        """A new candidate and the ask that drew it.
+    def proposals(self) -> Iterator[Candidate | None]:
+        """Yield new candidates, and None after an ask that led to none, so that the caller can stop in between.
 
-        Args:
-            must_end: asked before every draw but the first whether to give up, since a hard search for a network
-                within the limits may take minutes.
-
-        Returns:
-            None once too many asks in a row led to nothing, or when it must end.
+        A hard search for a network within the limits may take minutes. The iterator ends after too many asks in a row
+        that led to nothing: no new network is expected any more.
         """
         idle: Counter[str] = Counter()
         known: Architecture | None = None
         while idle["duplicates"] < self._max_idle and idle["rejected"] < self._max_idle * REJECTED_PER_DUPLICATE:
             ask = self._ask(known)
             examined = self._gate.examine(ask.architecture)
-            why = self._passed_over(ask, examined)
-            if why is None:
-                return self._candidate(ask, examined), ask
+            reason = self._skip_reason(ask, examined)
+            if reason is None:
+                yield self._candidate(ask, examined)
+                idle.clear()
+                known = None
+                continue
             for counter in (idle, self._skipped, self.totals):
-                counter[why] += 1
-            known = ask.architecture if why == "duplicates" and known is None else None
-            if known is None and must_end():
-                break
-        return None
+                counter[reason] += 1
+            known = ask.architecture if reason == "duplicates" and known is None else None
+            if known is None:
+                yield None
 
-    def prospects(self, left: Mapping[int, float]) -> Prospects | None:
-        """What the next jobs promise, None where the sampler says nothing of it, or the next network is given.
+    def prospects(self, expected: Mapping[int, Expected], left: Mapping[int, float]) -> Prospects | None:
+        """Return the acquisition values of the next jobs, None if the sampler has none or the next network is given.
 
         Args:
+            expected: predicted results of trials without one, by their numbers.
             left: seconds that frozen trials still need, by their numbers.
         """
-        return None if self._asks < len(self._starts) else self._view.prospects(self._asks, left)
+        return None if self._asks < len(self._starts) else self._view.prospects(self._asks, expected, left)
 
     def _ask(self, known: Architecture | None) -> Ask:
         """The sampler's next draw or, once it insists on what is `known`, a neighbour of that.
@@ -121,7 +120,7 @@ class Proposer:
             return self._view.ask(self._asks - 1)
         return self._view.ask_near(self._asks - 1, known, 1 + beyond // DUPLICATES_A_STEP)
 
-    def _passed_over(self, ask: Ask, examined: Examined) -> str | None:
+    def _skip_reason(self, ask: Ask, examined: Examined) -> str | None:
         """Why the ask leads to no trial; the sampler is told."""
         if examined.network_id in self._known:
             self._view.forget(ask)

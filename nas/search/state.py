@@ -1,4 +1,4 @@
-"""The driver's account of its study: every trial in memory, every change of one written to the study first."""
+"""State of a search: all trials in memory, each change written to the study first, then told to the subscribers."""
 
 from __future__ import annotations
 
@@ -18,122 +18,151 @@ from nas.study.progress import Progress, Running
 from nas.study.study import Study
 from nas.study.summary import front_records, spent_clock
 from nas.study.training_state import TrainingState
-from nas.study.trial import ENDED, Candidate, Prospects, Record, Repeat, State
+from nas.study.trial import Candidate, Prospects, Record, Repeat, State
 
 COUNTED = (State.COMPLETE, State.PRUNED, State.RUNNING)
 TRAINED = (State.COMPLETE, State.PRUNED)
 
+Subscriber = Callable[[Record], None]
+"""Called with a trial's record when it is added, when it ends, and when a repeat of it ends."""
 
-class Book:
-    """The trials of a study as its one driver knows them, and what of the budget they have used up."""
+
+class SearchState:
+    """Trials of a study as its one driver knows them, and the part of the budget that they have used up."""
 
     def __init__(self, study: Study, budget: Budget, clock: Clock) -> None:
-        """Read the study once; from here on only the driver changes it."""
+        """Read the study once; from here on only the driver changes it.
+
+        Args:
+            study: the study.
+            budget: totals over all runs of the study.
+            clock: clock of the budget's minutes.
+        """
         self.study = study
         self._budget = budget
+        self._subscribers: list[Subscriber] = []
         self.records = {record.number: record for record in study.records()}
         self._clock_before = spent_clock(list(self.records.values()))
-        self._front = front_records(list(self.records.values()), study.axes)
+        self.front = front_records(list(self.records.values()), study.axes)
         self._now = clock.now
         self._started = self._now()
 
+    def subscribe(self, subscriber: Subscriber) -> None:
+        """Call `subscriber` after each change of a trial, in the order of subscription."""
+        self._subscribers.append(subscriber)
+
     def add(self, candidate: Candidate) -> int:
-        """Store a new trial; its number."""
+        """Store a new trial; return its number."""
         number = self.study.add(candidate)
         self.records[number] = Record(number, State.RUNNING, candidate, (), TrainingState(attempt=0), None, None)
+        self._publish(number)
         return number
 
-    def next_attempt(self, number: int, to_epoch: int, devices: int) -> int:
-        """Number of the next attempt at a trial, stored where an earlier one may have left files.
+    def complete(self, number: int, values: Mapping[str, float]) -> None:
+        """End a trial trained in full, or its open repeat, which may change the front by the trial's new mean."""
+        if repeat := self.records[number].repeating:
+            self._write_repeat(number, replace(repeat, values=values))
+            self.front = front_records(list(self.records.values()), self.study.axes)
+        else:
+            self.study.tell(number, values)
+            self._replace(number, state=State.COMPLETE, values=values)
+            self.front = front_records([*self.front, self.records[number]], self.study.axes)
+        self._publish(number)
 
-        With it goes where it is to end and over how many devices it is trained. A stored trial without a word about its
-        training had a first attempt whose driver was killed.
+    def prune(self, number: int) -> None:
+        """End a trial as pruned."""
+        self.study.prune(number)
+        self._replace(number, state=State.PRUNED)
+        self._publish(number)
+
+    def fail(self, number: int, failure: Failure) -> None:
+        """End a trial as failed, or its open repeat, after which the trial keeps its values."""
+        if repeat := self.records[number].repeating:
+            self._write_repeat(number, replace(repeat, failure=failure))
+        else:
+            self.study.fail(number, failure)
+            self._replace(number, state=State.FAILED, failure=failure)
+        self._publish(number)
+
+    def open_repeat(self, number: int, seed: int) -> None:
+        """Add an open repeat to a complete trial."""
+        self._write_repeat(number, Repeat(seed))
+        self._replace(number, training=TrainingState(attempt=0))
+
+    def begin_attempt(self, number: int, to_epoch: int, devices: int) -> int:
+        """Count a new attempt and return its number; store it if an earlier one may have left files.
+
+        A stored trial without a training state had a first attempt, whose driver was killed.
+
+        Args:
+            number: number of the trial.
+            to_epoch: last epoch that the attempt is to train.
+            devices: number of devices that it gets.
         """
         training = self.current(number).training
         attempt = (1 if training.attempt is None else training.attempt) + 1
         training = replace(training, attempt=attempt, to_epoch=to_epoch, devices=devices)
-        self._remember(number, training=training)
+        self._replace(number, training=training)
         if attempt > 1:
-            self.note(number, self.current(number).curve, frozen=False)
+            self.store(number, self.current(number).curve, frozen=False)
         return attempt
 
     def current(self, number: int) -> Record | Repeat:
-        """The training of a trial that a job goes on with: its open repeat, or else its own."""
+        """Return the training that a job of the trial goes on with: its open repeat, or else its own."""
         return self.records[number].repeating or self.records[number]
 
-    def open_repeat(self, number: int, seed: int) -> None:
-        """Begin to train a complete trial's network again."""
-        self._write_repeat(number, Repeat(seed))
-        self._remember(number, training=TrainingState(attempt=0))
-
     def micro_batches(self, number: int) -> int:
-        """Parts that the batches of a trial are cut into."""
+        """Return the number of parts that the batches of a trial are cut into."""
         return self.current(number).training.micro_batches or 1
 
     def halve_batches(self, number: int) -> None:
-        """Cut the batches of a trial into twice as many parts from now on, and mark the trial: batch norm notices."""
-        training = self.current(number).training
-        self._remember(number, training=replace(training, micro_batches=2 * self.micro_batches(number)))
+        """Cut the batches of a trial into twice as many parts, and mark the trial, since batch norm sees the parts."""
+        training = replace(self.current(number).training, micro_batches=2 * self.micro_batches(number))
+        self._replace(number, training=training)
 
     def disinherit(self, number: int) -> None:
-        """Train a trial from fresh weights, in full, since those of its parent are lost."""
-        self._remember(number, training=replace(self.records[number].training, disinherited=True))
+        """Train a trial in full from fresh weights, since those of its parent are lost."""
+        self._replace(number, training=replace(self.records[number].training, disinherited=True))
 
-    def retry(self, number: int, kind: str) -> None:
-        """Store that a trial is tried again after a failure of this kind."""
+    def count_retry(self, number: int, kind: str) -> None:
+        """Store that a trial is retried after a failure of this kind."""
         current = self.current(number)
         retries = Counter(current.training.retries or {})
         retries[str(kind)] += 1
-        self.note(number, current.curve, retries=dict(retries))
+        self.store(number, current.curve, retries=dict(retries))
 
-    def see(self, number: int, curve: Curve) -> None:
-        """Keep a running trial's curve in mind, without storing it."""
-        self._remember(number, curve=curve)
+    def keep_curve(self, number: int, curve: Curve) -> None:
+        """Keep the curve of a running trial in memory alone."""
+        self._replace(number, curve=curve)
 
-    def note(self, number: int, curve: Curve, *, checkpoint: Path | None = None, **fields: Any) -> None:
-        """Store how far a trial has come."""
-        training = replace(self.current(number).training, **fields)
+    def store(self, number: int, curve: Curve, *, checkpoint: Path | None = None, **changes: Any) -> None:
+        """Store the curve and the training state of a trial.
+
+        Args:
+            number: number of the trial.
+            curve: its curve so far.
+            checkpoint: its newest checkpoint; None leaves the stored one.
+            changes: further fields of its `TrainingState`.
+        """
+        training = replace(self.current(number).training, **changes)
         training = replace(training, epochs=len(curve), seconds=curve_seconds(curve), clock=self.clock())
         if checkpoint:
             training = replace(training, checkpoint=str(checkpoint.relative_to(self.study.folder)))
         if repeat := self.records[number].repeating:
             self._write_repeat(number, replace(repeat, curve=curve, training=training))
             return
-        self.study.note(number, curve, training)
-        self._remember(number, curve=curve, training=training)
-
-    def complete(self, number: int, values: Mapping[str, float]) -> None:
-        """End what was trained in full: a repeat, which may take its trial or others from the front, or a trial."""
-        if repeat := self.records[number].repeating:
-            self._write_repeat(number, replace(repeat, values=values))
-            self._front = front_records(list(self.records.values()), self.study.axes)
-            return
-        self.study.tell(number, values)
-        self._remember(number, state=State.COMPLETE, values=values)
-        self._front = front_records([*self._front, self.records[number]], self.study.axes)
-
-    def prune(self, number: int) -> None:
-        """End a trial that is given up."""
-        self.study.prune(number)
-        self._remember(number, state=State.PRUNED)
-
-    def fail(self, number: int, failure: Failure) -> None:
-        """End what failed: a repeat, and its trial counts as before, or a trial."""
-        if repeat := self.records[number].repeating:
-            self._write_repeat(number, replace(repeat, failure=failure))
-            return
-        self.study.fail(number, failure)
-        self._remember(number, state=State.FAILED, failure=failure)
+        self.study.store_training(number, curve, training)
+        self._replace(number, curve=curve, training=training)
 
     def standing(
         self, running: Mapping[int, object], prospects: Callable[[], Prospects | None], *, exhausted: bool
     ) -> Standing:
-        """Where the search stands.
+        """Return the trials and the rest of the budget, for the policy's next decision.
 
         Args:
-            running: the trials that are trained now, by number.
-            prospects: what the sampler says of the next jobs.
-            exhausted: whether nothing new is found any more.
+            running: trials with a running job, by number.
+            prospects: returns the acquisition values of the next jobs.
+            exhausted: whether the sampler finds nothing new any more.
         """
         budget = self._budget
         return Standing(
@@ -147,34 +176,34 @@ class Book:
         )
 
     def contenders(self) -> list[Record]:
-        """The front, and what may come back to it: what is dominated only by networks that may be repeated yet."""
+        """Return the front, with the trials that further repeats of others may still bring back to it."""
         complete = [record for record in self.records.values() if record.values]
         most = max((len(record.repeats) for record in complete), default=0)
         if most == 0:
-            return self._front
+            return self.front
         settled = [record.values for record in complete if record.values and len(record.repeats) == most]
         points = losses(self.study.axes, [record.values for record in complete if record.values])
         beaten = dominated(points, losses(self.study.axes, settled))
         return [r for r, out in zip(complete, beaten, strict=True) if not out or r.repeating]
 
     def folder(self, number: int) -> Path:
-        """Where checkpoints and log are of the training that a job goes on with."""
+        """Return the folder of the training that a job of the trial goes on with."""
         record, folder = self.records[number], self.study.trial_folder(number)
         return repeat_folder(folder, len(record.repeats)) if record.repeating else folder
 
     def converged(self) -> bool:
-        """Whether an hour of training gains less than the budget asks for."""
+        """Return whether an hour of training gains less hypervolume than the budget asks for."""
         if self._budget.min_gain is None:
             return False
         gain = gain_an_hour(list(self.records.values()), self.study.axes, self._budget.patience)
         return gain is not None and gain < self._budget.min_gain
 
-    def ending(self) -> EndReason:
-        """Why nothing new may start."""
+    def end_reason(self) -> EndReason:
+        """Return the reason for which no trial may start any more."""
         return EndReason.CONVERGED if self.converged() else EndReason.BUDGET
 
     def may_start(self) -> bool:
-        """Whether the budget allows another trial."""
+        """Return whether the budget allows another trial."""
         if self.converged():
             return False
         counted = sum(record.state in COUNTED for record in self.records.values())
@@ -183,7 +212,7 @@ class Book:
         return self._budget.trainings is None or self.trainings() < self._budget.trainings
 
     def trainings(self) -> float:
-        """Training so far in full-training equivalents: all seconds by those of a full training."""
+        """Return the training so far in full-training equivalents: its seconds over those of a full training."""
         complete = [r.seconds for r in self.records.values() if r.state == State.COMPLETE and r.descent is None]
         spent = sum(record.spent for record in self.records.values())
         if self._budget.training_seconds is not None:
@@ -191,28 +220,34 @@ class Book:
         return spent * len(complete) / sum(complete) if complete else 0.0
 
     def clock(self) -> float:
-        """Seconds that the study has been searched, earlier runs included."""
+        """Return the seconds for which the study has been searched, earlier runs included."""
         return self._clock_before + self._now() - self._started
 
     def time_is_up(self) -> bool:
-        """Whether the budget's minutes are over."""
+        """Return whether the budget's minutes are over."""
         return self._budget.minutes is not None and self.clock() >= 60 * self._budget.minutes
 
     def progress(self, running: list[Running], skipped: Mapping[str, int], slots: int) -> Progress:
-        """How the search stands."""
+        """Return the progress of the search.
+
+        Args:
+            running: the running jobs.
+            skipped: counts of asks that led to no trial.
+            slots: number of slots.
+        """
         records = list(self.records.values())
         axes = self.study.axes
         states = [record.state for record in records]
-        counts = {str(name): states.count(name) for name in ENDED}
+        counts = {str(state): states.count(state) for state in (*TRAINED, State.FAILED)}
         trained = sum(self.records[job.trial].state == State.RUNNING for job in running)
         counts |= {"running": len(running), "frozen": states.count(State.RUNNING) - trained}
         counts |= {"repeats": sum(max(0, record.trainings - 1) for record in records)}
         return Progress(
             counts=counts | dict(skipped),
             trials=self._budget.trials,
-            front=self._front,
+            front=self.front,
             axes=axes,
-            hypervolume=hypervolume(losses(axes, [r.values for r in self._front if r.values])),
+            hypervolume=hypervolume(losses(axes, [r.values for r in self.front if r.values])),
             running=running,
             training_seconds=sum(record.spent for record in records),
             clock_seconds=self.clock(),
@@ -220,23 +255,28 @@ class Book:
         )
 
     def _seconds_left(self, slots: int) -> float | None:
-        """The sooner of two estimates: what the mean trial took times those to come, and what is left of the clock."""
+        """Return the smaller of two estimates: the mean trial's time for those left, and the rest of the clock."""
         estimates = []
         if self._budget.minutes is not None:
             estimates.append(max(0.0, 60 * self._budget.minutes - self.clock()))
-        ended = [record for record in self.records.values() if record.state in TRAINED]
-        if self._budget.trials is not None and ended:
-            each = sum(record.spent for record in ended) / len(ended)
-            estimates.append(max(0, self._budget.trials - len(ended)) * each / slots)
+        trained = [record for record in self.records.values() if record.state in TRAINED]
+        if self._budget.trials is not None and trained:
+            each = sum(record.spent for record in trained) / len(trained)
+            estimates.append(max(0, self._budget.trials - len(trained)) * each / slots)
         return min(estimates, default=None)
 
+    def _publish(self, number: int) -> None:
+        for subscriber in self._subscribers:
+            subscriber(self.records[number])
+
     def _write_repeat(self, number: int, repeat: Repeat) -> None:
-        """Store how a trial's last repeat stands; one that has ended moves the trial's values."""
+        """Store a trial's last repeat; one that is complete moves the trial's values."""
         record = self.records[number].with_repeat(repeat)
-        self.study.note_repeat(number, len(record.repeats), repeat)
+        self.study.store_repeat(number, len(record.repeats), repeat)
         self.records[number] = record
 
-    def _remember(self, number: int, **changes: object) -> None:
+    def _replace(self, number: int, **changes: object) -> None:
+        """Replace fields of a trial's record, or of its open repeat, in memory."""
         record, repeat = self.records[number], self.records[number].repeating
         if repeat is None:
             self.records[number] = replace(record, **changes)  # type: ignore[arg-type]  # fields of Record

@@ -185,7 +185,7 @@ class Study:
         self._trial_ids[number] = trial_id
         return number
 
-    def note(self, number: int, curve: Curve, training: TrainingState) -> None:
+    def store_training(self, number: int, curve: Curve, training: TrainingState) -> None:
         """Store how far a running trial has come."""
         noted = {"curve": [row.to_json() for row in curve], "training": training.to_json()}
         self._store.set_attributes(self._trial_id(number), noted)
@@ -198,7 +198,7 @@ class Study:
         """
         self._end(number, TrialState.COMPLETE, self._ordered(number, values))
 
-    def note_repeat(self, number: int, index: int, repeat: Repeat) -> None:
+    def store_repeat(self, number: int, index: int, repeat: Repeat) -> None:
         """Store how far a repeat has come, or how it ended; the trial's first one has index 1.
 
         Raises:

@@ -209,6 +209,11 @@ class Record:
     own_values: Mapping[str, float] | None = None
 
     @property
+    def ended(self) -> bool:
+        """True if it is complete, was pruned or failed."""
+        return self.state in ENDED
+
+    @property
     def seconds(self) -> float:
         """Seconds of its own training, without repeats."""
         return curve_seconds(self.curve)

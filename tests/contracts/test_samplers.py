@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from engine import AXES, ONE, SMALL, space_of, spec_of
+from engine import AXES, ONE, SMALL, begin, end, propose, space_of, spec_of
 
 from nas.cli.app.compose import conf_dir
 from nas.objectives.examination import Gate
@@ -15,6 +15,7 @@ from nas.samplers.factory import Domain, sampler_factory
 from nas.samplers.view import View
 from nas.search.proposer import Proposer
 from nas.study.trial import Candidate
+from search_space.architecture import Architecture
 
 OPTIONS = sorted(path.stem for path in (conf_dir() / "sampler").glob("*.yaml"))
 OBJECTIVES = [("val_accuracy",), ("val_accuracy", "macs"), ("val_accuracy", "macs", "params")]
@@ -42,19 +43,18 @@ def drive(
     proposer = Proposer(view, Gate(limits), seed=seed, max_idle_asks=100)
     made = []
     for number in range(trials):
-        proposed = proposer.propose()
-        assert proposed is not None, f"nothing new after {number} trials"
-        candidate, ask = proposed
+        candidate = propose(proposer)
+        assert candidate is not None, f"nothing new after {number} trials"
         made.append(candidate)
-        assert view._space.contains(ask.architecture)
-        view.accept(ask, number, candidate.constraints)
+        assert view._space.contains(Architecture.from_json(candidate.architecture))
+        begin(view, number, candidate.ask, candidate.constraints)
         fate = number % 6 if mixed else 0
         if fate == 2:
-            view.fail(number)
+            end(view, number)
         elif fate == 3:
-            view.prune(number)
+            end(view, number, pruned=True)
         elif fate != 4:
-            view.tell(number, {name: value(name, candidate) for name in objectives})
+            end(view, number, {name: value(name, candidate) for name in objectives})
     return made
 
 
@@ -96,13 +96,12 @@ def test_it_stays_within_limits_and_meets_the_same_ones_each_time(option: str) -
 def test_a_space_of_one_network_is_no_trouble(option: str) -> None:
     view = view_of(option, OBJECTIVES[1], 0, ONE)
     proposer = Proposer(view, Gate(FREE), seed=0, max_idle_asks=5)
-    proposed = proposer.propose()
-    assert proposed is not None
-    candidate, ask = proposed
-    view.accept(ask, 0, {})
-    assert proposer.propose() is None
-    view.tell(0, {name: value(name, candidate) for name in OBJECTIVES[1]})
-    assert proposer.propose() is None
+    candidate = propose(proposer)
+    assert candidate is not None
+    begin(view, 0, candidate.ask)
+    assert propose(proposer) is None
+    end(view, 0, {name: value(name, candidate) for name in OBJECTIVES[1]})
+    assert propose(proposer) is None
 
 
 @pytest.mark.parametrize("option", OPTIONS)
@@ -111,15 +110,14 @@ def test_many_asks_may_run_at_once(option: str) -> None:
     proposer = Proposer(view, Gate(FREE), seed=3, max_idle_asks=100)
     running: dict[int, Candidate] = {}
     for number in range(32):
-        proposed = proposer.propose()
-        assert proposed is not None
-        candidate, ask = proposed
-        view.accept(ask, number, candidate.constraints)
+        candidate = propose(proposer)
+        assert candidate is not None
+        begin(view, number, candidate.ask, candidate.constraints)
         running[number] = candidate
         if len(running) == 8:
             oldest = min(running)
             done = running.pop(oldest)
-            view.tell(oldest, {name: value(name, done) for name in OBJECTIVES[1]})
+            end(view, oldest, {name: value(name, done) for name in OBJECTIVES[1]})
     assert len({candidate.network_id for candidate in running.values()}) == 7
 
 

@@ -25,12 +25,14 @@ from nas.objectives.pareto import Axis
 from nas.objectives.values import objective_values
 from nas.samplers.factory import Domain, sampler_factory
 from nas.samplers.view import View
-from nas.search.driver import Devices, Parts, Search, one_device
+from nas.search.driver import Search
+from nas.search.parts import Devices, SearchParts, one_device
 from nas.search.proposer import Proposer
 from nas.study.progress import Observer, Progress
 from nas.study.storage.sqlite import STUDY_FILE
 from nas.study.study import Study, create_study, open_study, resume_study
-from nas.study.trial import Candidate, Record, Rejected
+from nas.study.training_state import TrainingState
+from nas.study.trial import Candidate, Record, Rejected, State
 from nas.training.checkpoint import latest
 from search_space.graph import Shape
 from search_space.space import Space, parse_space
@@ -252,6 +254,25 @@ def view_of(
     return View(space, axes, sampler_factory(spec, Domain(space, axes)), seed=seed, worst=told_as_worst)
 
 
+def propose(proposer: Proposer) -> Candidate | None:
+    """The next candidate, None where nothing new is found."""
+    return next((candidate for candidate in proposer.proposals() if candidate is not None), None)
+
+
+def begin(view: View, number: int, ask: int, constraints: Mapping[str, float] | None = None) -> None:
+    """Ask `ask` becomes the running trial `number`."""
+    about = candidate(number, ask=ask, constraints=constraints or {})
+    view.follow(Record(number, State.RUNNING, about, (), TrainingState(), None, None))
+
+
+def end(
+    view: View, number: int, values: Mapping[str, float] | None = None, *, rows: Curve = (), pruned: bool = False
+) -> None:
+    """The trial `number` is complete with these values, or was pruned, or has failed."""
+    state = State.COMPLETE if values else State.PRUNED if pruned else State.FAILED
+    view.follow(Record(number, state, candidate(number), rows, TrainingState(), values, None))
+
+
 @dataclass
 class Setting:
     """Everything of a search but its executor and its folder."""
@@ -276,7 +297,7 @@ class Setting:
 
     def search(self, folder: Path, executor: FakeExecutor) -> Search:
         view = view_of(space_of(self.space), self.sampler, self.seed, self.objectives)
-        parts = Parts(
+        parts = SearchParts(
             study=self.study(folder),
             view=view,
             proposer=Proposer(view, Gate(self.limits), seed=self.seed, max_idle_asks=self.idle),

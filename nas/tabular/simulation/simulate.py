@@ -9,7 +9,8 @@ from functools import partial
 from nas.fidelity.policy import Inheriting
 from nas.objectives.axes import axes_of
 from nas.objectives.values import objective_values
-from nas.search.driver import Parts, Search
+from nas.search.driver import Search
+from nas.search.parts import SearchParts
 from nas.search.strategy import Strategy, asking, policy
 from nas.tabular.simulation.clock import SimulatedClock
 from nas.tabular.simulation.executor import TableExecutor
@@ -52,7 +53,7 @@ def simulate(strategy: Strategy, simulated: SimulatedTable) -> SearchTrace:
     full = simulated.full_training()
     executor = TableExecutor(simulated.curve_lookup(table_seed), clock, simulated.slots)
     view, proposer = asking(strategy, table.space, axes, None)
-    parts = Parts(
+    parts = SearchParts(
         study=study_in_memory(axes),
         view=view,
         proposer=proposer,

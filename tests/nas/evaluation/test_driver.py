@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from engine import EPOCHS, FakeExecutor, FakeHandle, candidate
 
-from nas.evaluation.driver import Rules, Trainings, TrainingsStoppedError, next_attempt
+from nas.evaluation.driver import Rules, Trainings, next_attempt
+from nas.evaluation.pump import DriverStoppedError
 from nas.evaluation.retrain.files import SEED_FILE, seed_folder, trial_folder
 from nas.evaluation.retrain.task import RetrainTask
 from nas.jobs import Failure, Job, Outcome
@@ -196,7 +197,7 @@ def test_what_every_training_would_meet_stops_them_all_and_loses_none(tmp_path: 
     gone = Failure("data", "no images in /mnt/gone")
     executor = MeasuringExecutor(2, fails=failing(gone))
     law = "data must stay readable while networks are trained: no images in /mnt/gone"
-    with pytest.raises(TrainingsStoppedError, match=law):
+    with pytest.raises(DriverStoppedError, match=law):
         retraining(executor, todo).run()
     assert executor.closed
     assert len(executor.jobs) == 2

@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 import yaml
+from engine import begin, propose
 from optuna.samplers import RandomSampler
 
 from nas.jobs import Epoch, Failure
@@ -223,10 +224,10 @@ def make_study(tmp_path_factory: pytest.TempPathFactory) -> StudyMaker:
         proposer = Proposer(view, Gate(Limits(max_macs=LIMIT)), seed=1, max_idle_asks=100)
         generator = random.Random(2)
         for index in range(trials):
-            proposed = proposer.propose()
-            assert proposed is not None
-            view.accept(proposed[1], index, proposed[0].constraints)
-            _train(study, proposed[0], generator, index, last=index == trials - 1, message=message)
+            candidate = propose(proposer)
+            assert candidate is not None
+            begin(view, index, candidate.ask, candidate.constraints)
+            _train(study, candidate, generator, index, last=index == trials - 1, message=message)
         return study
 
     return make
@@ -240,7 +241,7 @@ def _train(
     best = min(0.99, best + generator.gauss(0, 0.01))
     epochs = {4: 0, 5: 1}.get(index % 10, 3) if not last else 2
     curve = tuple(Epoch(e, 2 / e, 1.9 / e, best * e / 3, best * e / 3 - 0.01, 0.5) for e in range(1, epochs + 1))
-    study.note(number, curve, TrainingState(attempt=1, clock=2.0 * (index + 1), seconds=0.5 * epochs))
+    study.store_training(number, curve, TrainingState(attempt=1, clock=2.0 * (index + 1), seconds=0.5 * epochs))
     if last:
         return
     if epochs == 0:

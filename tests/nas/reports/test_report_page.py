@@ -202,7 +202,8 @@ def test_without_anything_beside_it(report):
 def test_a_number_that_is_none_is_no_number(make_study):
     study = make_study(trials=2)
     curve = study.records()[0].curve
-    study.note(1, (*curve[:1], type(curve[0])(2, float("nan"), float("inf"), 0.1, 0.1, 0.5)), TrainingState(attempt=1))
+    odd = type(curve[0])(2, float("nan"), float("inf"), 0.1, 0.1, 0.5)
+    study.store_training(1, (*curve[:1], odd), TrainingState(attempt=1))
     html = render(StudyReader(study), CONTEXT)
     data = json.loads(Page(html).block("data"))
     assert data["trials"][1]["curve"]["val_loss"][1] is None

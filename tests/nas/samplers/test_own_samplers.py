@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import optuna
 import pytest
-from engine import AXES, SMALL, TWO, space_of, view_of
+from engine import AXES, SMALL, TWO, begin, end, space_of, view_of
 
 from nas.config.sampler import SamplerSpec
 from nas.objectives.costs import built_in_costs
@@ -53,8 +53,8 @@ def told(study: optuna.Study, view: View, count: int) -> None:
     """Complete trials whose accuracy grows with the width of the stem."""
     for number in range(count):
         ask = view.ask(number)
-        view.accept(ask, number, {})
-        view.tell(number, {"val_accuracy": 0.01 * ask.architecture.stem.width, "macs": 1e4})
+        begin(view, number, ask.number)
+        end(view, number, {"val_accuracy": 0.01 * ask.architecture.stem.width, "macs": 1e4})
 
 
 def test_evolution_draws_mutants_of_the_newest_alone() -> None:
@@ -85,8 +85,8 @@ def test_evolution_mutates_members_of_the_first_front_of_both_objectives(monkeyp
     population = []
     for number, (error, macs) in enumerate(points.tolist()):
         ask = view.ask(number)
-        view.accept(ask, number, {})
-        view.tell(number, {"val_accuracy": 1 - error / 10, "macs": 10.0 ** (3 + macs)})
+        begin(view, number, ask.number)
+        end(view, number, {"val_accuracy": 1 - error / 10, "macs": 10.0 ** (3 + macs)})
         population.append(ask.architecture)
     dominated = [any((other <= point).all() and (other < point).any() for other in points) for point in points]
     parents: list[Architecture] = []

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 
 import pytest
-from engine import AXES, ONE, SAMPLERS, SMALL, TINY, space_of, view_of
+from engine import AXES, NAN, ONE, SAMPLERS, SMALL, TINY, begin, candidate, end, row, space_of, view_of
 from optuna.trial import TrialState
 
 from nas.samplers.imputation import DEVIATION, SECONDS
 from nas.samplers.parameters import ParameterNotes
 from nas.samplers.view import WORST_SCALED, View, ask_seed
-from nas.study.trial import Expected
+from nas.study.training_state import TrainingState
+from nas.study.trial import Expected, Record, Repeat, State
 from search_space.space import Space
 
 
@@ -39,11 +40,11 @@ def test_an_accepted_ask_runs_until_it_is_told_by_its_trials_number(space: Space
     view = view_of(space)
     asks = [view.ask(number) for number in range(4)]
     for ask, number in zip(asks, (7, 3, 9, 1), strict=True):
-        view.accept(ask, number, {"max_macs": -5.0})
+        begin(view, number, ask.number, {"max_macs": -5.0})
     assert states(view) == [TrialState.RUNNING] * 4
-    view.tell(3, {"val_accuracy": 0.75, "macs": 1e4})
-    view.fail(7)
-    view.prune(9)
+    end(view, 3, {"val_accuracy": 0.75, "macs": 1e4})
+    end(view, 7)
+    end(view, 9, pruned=True)
     assert states(view) == [TrialState.FAIL, TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING]
     told = view.study.get_trials()[1]
     assert told.values == [0.75, 4.0]  # the logarithm of the MACs
@@ -53,20 +54,34 @@ def test_an_accepted_ask_runs_until_it_is_told_by_its_trials_number(space: Space
 def test_what_is_expected_of_a_trial_is_seen_as_if_it_were_complete_until_it_is(space: Space) -> None:
     view = view_of(space)
     for number in range(3):
-        view.accept(view.ask(number), number, {})
-    view.prune(2)
+        begin(view, number, view.ask(number).number)
+    end(view, 2, pruned=True)
     outlook = Expected({"val_accuracy": 0.5, "macs": 1e4}, 0.02, 12.0)
-    view.expect({1: outlook, 2: outlook})
+    view.impute({1: outlook, 2: outlook})
     assert states(view) == [TrialState.RUNNING, TrialState.COMPLETE, TrialState.COMPLETE]
     seen = view.study.get_trials(states=[TrialState.COMPLETE])
     assert [trial.values for trial in seen] == [[0.5, 4.0]] * 2
     assert seen[0].user_attrs == {DEVIATION: 0.02, SECONDS: 12.0}
-    view.tell(1, {"val_accuracy": 0.6, "macs": 1e4}, 15.0)
-    view.expect({2: outlook})
+    end(view, 1, {"val_accuracy": 0.6, "macs": 1e4}, rows=(row(1, seconds=15.0),))
+    view.impute({2: outlook})
     assert view.study.get_trials()[1].values == [0.6, 4.0]
     assert view.study.get_trials()[1].user_attrs == {SECONDS: 15.0}
-    view.expect({})
+    view.impute({})
     assert states(view) == [TrialState.RUNNING, TrialState.COMPLETE, TrialState.PRUNED]
+
+
+def test_a_repeat_leaves_nothing_imputed_in_its_trial(space: Space) -> None:
+    view, values = view_of(space), {"val_accuracy": 0.6, "macs": 1e4}
+    begin(view, 0, view.ask(0).number)
+    view.impute({0: Expected({"val_accuracy": 0.5, "macs": 1e4}, 0.02, 12.0)})
+    end(view, 0, values)
+    done = Record(0, State.COMPLETE, candidate(0), (), TrainingState(), values, None)
+    failed = done.with_repeat(Repeat(1, failure=NAN))
+    view.follow(failed)
+    assert view.study.get_trials()[0].values == [0.6, 4.0]
+    view.follow(failed.with_repeat(Repeat(2, values={"val_accuracy": 0.8, "macs": 1e4})))
+    repeated = view.study.get_trials()[0]
+    assert (repeated.values, repeated.user_attrs) == ([pytest.approx(0.7), 4.0], {})
 
 
 def test_a_rejected_ask_is_pruned_with_its_constraints(space: Space) -> None:
@@ -109,7 +124,7 @@ def test_every_ask_has_a_seed_of_its_own() -> None:
 def test_a_neighbour_of_an_architecture_is_an_ask_like_any_other(space: Space, sampler: str) -> None:
     view = view_of(space, sampler)
     start = view.ask(0)
-    view.accept(start, 0, {})
+    begin(view, 0, 0)
     for number in range(1, 15):
         near = view.ask_near(number, start.architecture, steps=1 + number // 5)
         assert space.contains(near.architecture)
@@ -142,6 +157,6 @@ def test_what_can_be_chosen_at_a_path_never_changes(space: Space) -> None:
 
 def test_values_beyond_the_scale_of_an_axis_stay_finite(space: Space) -> None:
     view = view_of(space)
-    view.accept(view.ask(0), 0, {})
-    view.tell(0, {"val_accuracy": 0.1, "macs": 0.0})
+    begin(view, 0, view.ask(0).number)
+    end(view, 0, {"val_accuracy": 0.1, "macs": 0.0})
     assert all(math.isfinite(value) for value in view.study.get_trials()[0].values)

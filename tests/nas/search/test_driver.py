@@ -22,9 +22,10 @@ from engine import (
 )
 
 from nas.config.budget import Budget
+from nas.evaluation.pump import DriverStoppedError
 from nas.jobs import Failure, Job
 from nas.objectives.limits import Limits
-from nas.search.driver import MAX_FAILURES_IN_A_ROW, SearchStoppedError
+from nas.search.outcomes import MAX_FAILURES_IN_A_ROW
 from nas.study.study import open_study
 from nas.study.summary import open_for_reading
 from nas.training.checkpoint import latest
@@ -247,7 +248,7 @@ def test_a_disk_that_takes_no_checkpoint_stops_the_search_and_not_the_study(
     tmp_path: Path, kind: str, law: str
 ) -> None:
     executor = FakeExecutor(2, fails=failing((1, 2), failure=Failure(kind, "No space left on device")))
-    with pytest.raises(SearchStoppedError, match=f"{law}: No space left on device"):
+    with pytest.raises(DriverStoppedError, match=f"{law}: No space left on device"):
         Setting(budget=Budget(trials=4)).run(tmp_path, executor)
     assert counts(tmp_path) == (0, 0, 0, 2)
     assert Setting(budget=Budget(trials=4)).run(tmp_path, FakeExecutor(2)) == "budget"
@@ -260,7 +261,7 @@ def test_data_that_cannot_be_read_stops_the_search_and_not_the_study(tmp_path: P
     gone = failing((1, 2), failure=Failure("data", "no images in /mnt/gone"))
     executor = FakeExecutor(2, fails=gone)
     message = "data must stay readable while networks are trained: no images in /mnt/gone"
-    with pytest.raises(SearchStoppedError, match=message):
+    with pytest.raises(DriverStoppedError, match=message):
         Setting(budget=Budget(trials=4), observers=[watcher]).run(tmp_path, executor)
     assert executor.closed
     assert counts(tmp_path) == (0, 0, 0, 2)
@@ -270,7 +271,7 @@ def test_data_that_cannot_be_read_stops_the_search_and_not_the_study(tmp_path: P
 
 
 def test_ten_failures_in_a_row_stop_the_search(tmp_path: Path) -> None:
-    with pytest.raises(SearchStoppedError, match=r"10 trials in a row failed, the last one so: the training loss must"):
+    with pytest.raises(DriverStoppedError, match=r"10 trials in a row failed, the last one so: the training loss must"):
         Setting(budget=Budget(trials=4)).run(tmp_path, FakeExecutor(fails=lambda job, epoch: NAN))
     assert counts(tmp_path) == (0, 0, MAX_FAILURES_IN_A_ROW, 0)
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from engine import ONE, SAMPLERS, SMALL, TINY, candidate, fingerprint, space_of, view_of
+from engine import ONE, SAMPLERS, SMALL, TINY, begin, candidate, end, fingerprint, propose, space_of, view_of
 from optuna.trial import TrialState
 
 from nas.jobs import Failure
@@ -19,7 +19,7 @@ from nas.samplers.view import View
 from nas.search.proposer import REJECTED_TOLD, Proposer, training_seed
 from nas.study.study import create_study, open_study
 from nas.study.training_state import TrainingState
-from nas.study.trial import Candidate, Record
+from nas.study.trial import Candidate, Record, State
 from search_space.architecture import Architecture
 from search_space.cost import training_bytes
 from search_space.lowering import lower
@@ -34,19 +34,18 @@ def proposer_of(
     return Proposer(view, Gate(limits), seed=seed, max_idle_asks=idle), view
 
 
-def propose(proposer: Proposer, view: View, number: int) -> Candidate:
+def started(proposer: Proposer, view: View, number: int) -> Candidate:
     """The next candidate, running as trial `number`."""
-    proposed = proposer.propose()
-    assert proposed is not None
-    made, ask = proposed
-    view.accept(ask, number, made.constraints)
+    made = propose(proposer)
+    assert made is not None
+    begin(view, number, made.ask, made.constraints)
     return made
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_candidates_are_new_within_the_limits_and_seeded_by_their_network(sampler: str) -> None:
     proposer, view = proposer_of(sampler=sampler, seed=4)
-    made = [propose(proposer, view, number) for number in range(25)]
+    made = [started(proposer, view, number) for number in range(25)]
     assert len({c.network_id for c in made}) == 25
     assert all(c.costs["macs"] <= 15_000 and c.constraints["max_macs"] <= 0 for c in made)
     assert [c.seed for c in made] == [training_seed(4, c.network_id) for c in made]
@@ -63,7 +62,7 @@ def test_networks_that_a_slot_could_not_train_are_rejected_by_their_own_name(sam
     memory = StepMemory(available=700_000, batch_size=16, optimizer_slots=1, ema=False)
     view = view_of(space_of(SMALL), sampler, 0)
     proposer = Proposer(view, Gate(memory=memory), seed=0, max_idle_asks=300)
-    made = [propose(proposer, view, number) for number in range(10)]
+    made = [started(proposer, view, number) for number in range(10)]
     graphs = [lower(Architecture.from_json(candidate.architecture)) for candidate in made]
     assert all(training_bytes(graph, 16) <= memory.available for graph in graphs)
     assert all(candidate.constraints == {} for candidate in made)
@@ -81,9 +80,9 @@ def test_training_seeds_follow_from_the_network_alone() -> None:
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_a_tiny_space_is_proposed_whole_and_then_counts_as_exhausted(sampler: str) -> None:
     proposer, view = proposer_of(TINY, sampler, Limits())
-    made = [propose(proposer, view, number) for number in range(8)]
+    made = [started(proposer, view, number) for number in range(8)]
     assert len({c.network_id for c in made}) == 8
-    assert proposer.propose() is None
+    assert propose(proposer) is None
     assert proposer.totals["duplicates"] >= 300
     assert proposer.tail()["asks"] == 8 + proposer.totals["duplicates"]
 
@@ -91,8 +90,8 @@ def test_a_tiny_space_is_proposed_whole_and_then_counts_as_exhausted(sampler: st
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_a_space_of_one_network_has_one_candidate(sampler: str) -> None:
     proposer, view = proposer_of(ONE, sampler, Limits(), idle=20)
-    propose(proposer, view, 0)
-    assert proposer.propose() is None
+    started(proposer, view, 0)
+    assert propose(proposer) is None
     assert dict(proposer.totals) == {"rejected": 0, "duplicates": 20}
 
 
@@ -100,14 +99,14 @@ def test_a_sampler_that_insists_on_one_network_is_led_to_its_neighbours() -> Non
     """TPE, one choice at a time, drew the same network 300 times in a row after 9 trials of this space."""
     proposer, view = proposer_of(SMALL, "tpe", seed=3)
     for number in range(30):
-        propose(proposer, view, number)
-        view.tell(number, {"val_accuracy": 0.5 + number / 100, "macs": 5e4})
+        started(proposer, view, number)
+        end(view, number, {"val_accuracy": 0.5 + number / 100, "macs": 5e4})
     assert proposer.totals["duplicates"] < 150
 
 
 def test_rejected_asks_end_too_and_few_of_them_are_told() -> None:
     proposer, view = proposer_of(limits=Limits(max_params=1), idle=12)
-    assert proposer.propose() is None
+    assert propose(proposer) is None
     assert dict(proposer.totals) == {"rejected": 120, "duplicates": 0}
     states = [trial.state for trial in view.study.get_trials()]
     assert states == [TrialState.PRUNED] * REJECTED_TOLD + [TrialState.FAIL] * 70
@@ -117,35 +116,34 @@ def test_rejected_asks_end_too_and_few_of_them_are_told() -> None:
 
 def test_a_search_that_must_end_is_not_kept_waiting() -> None:
     proposer, _ = proposer_of(limits=Limits(max_params=1))
-    asked: list[int] = []
-    assert proposer.propose(lambda: bool(asked.append(0)) or len(asked) == 5) is None
+    asks = proposer.proposals()
+    assert [next(asks) for _ in range(5)] == [None] * 5
     assert proposer.totals["rejected"] == 5
 
 
 def told(candidate: Candidate, number: int) -> Record:
     values = {"val_accuracy": 0.3 + number * 0.37 % 0.6, "macs": float(candidate.costs["macs"])}
-    return Record(number, "complete", candidate, (), TrainingState(), values, None)
+    return Record(number, State.COMPLETE, candidate, (), TrainingState(), values, None)
 
 
 def unbroken(sampler: str, trials: int, end: Callable[[View, Record], Record]) -> tuple[list[Record], Proposer, View]:
     """Records of `trials` trials, each ended by `end` before the next one is asked for."""
     proposer, view = proposer_of(sampler=sampler, seed=9)
-    records = [end(view, told(propose(proposer, view, number), number)) for number in range(trials)]
+    records = [end(view, told(started(proposer, view, number), number)) for number in range(trials)]
     return records, proposer, view
 
 
 def end_mixed(view: View, record: Record) -> Record:
     """Most trials complete; some fail, are pruned, or go on running."""
     if record.number % 7 == 3:
-        view.fail(record.number)
+        view.follow(replace(record, state=State.FAILED, values=None))
         return replace(record, state="failed", values=None, failure=Failure("nan", "no number"))
     if record.number % 7 == 5:
-        view.prune(record.number)
+        view.follow(replace(record, state=State.PRUNED, values=None))
         return replace(record, state="pruned", values=None)
     if record.number % 11 == 10:
         return replace(record, state="running", values=None)
-    assert record.values is not None
-    view.tell(record.number, record.values)
+    view.follow(record)
     return record
 
 
@@ -159,7 +157,7 @@ def test_a_restored_view_asks_what_the_unbroken_one_asks(sampler: str, through: 
     fresh.restore(records, None)
     assert fresh.totals == proposer.totals
     for number in range(33, 39):
-        expected, got = propose(proposer, view, number), propose(fresh, restored, number)
+        expected, got = started(proposer, view, number), started(fresh, restored, number)
         assert got == expected
         end_mixed(view, told(expected, number))
         end_mixed(restored, told(got, number))
@@ -174,7 +172,7 @@ def stored(records: list[Record], folder: Path) -> list[Record]:
             study.tell(record.number, record.values)
         elif record.failure is not None:
             study.fail(record.number, record.failure)
-        elif record.state == "pruned":
+        elif record.state == State.PRUNED:
             study.prune(record.number)
     return open_study(folder).records()
 
@@ -185,43 +183,43 @@ def test_it_goes_on_after_asks_that_led_to_nothing(sampler: str) -> None:
     tight = Limits(max_macs=5_000)
     proposer, view = proposer_of(sampler=sampler, seed=9, limits=tight)
     stopped, _ = proposer_of(sampler=sampler, seed=9, limits=tight)
-    calls: list[int] = []
-    assert stopped.propose(lambda: bool(calls.append(0)) or len(calls) == 2) is None
+    asks = stopped.proposals()
+    assert [next(asks) for _ in range(2)] == [None] * 2
     fresh, restored = proposer_of(sampler=sampler, seed=9, limits=tight)
     fresh.restore([], stopped.tail())
     assert fresh.totals == stopped.totals
     for number in range(3):
-        assert propose(fresh, restored, number) == propose(proposer, view, number)
+        assert started(fresh, restored, number) == started(proposer, view, number)
     assert fresh.totals == proposer.totals
 
 
 def test_a_stale_tail_is_passed_over() -> None:
     proposer, view = proposer_of()
     proposer.restore([told(candidate(5), 0)], {"asks": 4, "skipped": {"rejected": 4}, "rejected": []})
-    assert propose(proposer, view, 1).ask >= 6
+    assert started(proposer, view, 1).ask >= 6
     assert proposer.tail()["asks"] < 100
 
 
 def test_known_networks_are_known_whatever_became_of_them() -> None:
     proposer, view = proposer_of(TINY, limits=Limits())
-    made = [propose(proposer, view, number) for number in range(4)]
-    states = ("complete", "failed", "pruned", "running")
+    made = [started(proposer, view, number) for number in range(4)]
+    states = (State.COMPLETE, State.FAILED, State.PRUNED, State.RUNNING)
     records = [
-        replace(told(c, number), state=state, values=told(c, number).values if state == "complete" else None)
+        replace(told(c, number), state=state, values=told(c, number).values if state == State.COMPLETE else None)
         for number, (c, state) in enumerate(zip(made, states, strict=True))
     ]
     fresh, restored = proposer_of(TINY, limits=Limits())
     fresh.restore(records, None)
-    others = {propose(fresh, restored, number).network_id for number in range(4, 8)}
+    others = {started(fresh, restored, number).network_id for number in range(4, 8)}
     assert len(others | {c.network_id for c in made}) == 8
-    assert fresh.propose() is None
+    assert propose(fresh) is None
 
 
 def test_the_first_asks_name_the_starts() -> None:
     space, view = space_of(SMALL), view_of(space_of(SMALL), "random", 0)
     starts = [space.draw(random.Random(seed)) for seed in (1, 2)]
     proposer = Proposer(view, Gate(), seed=0, max_idle_asks=50, starts=starts)
-    made = [propose(proposer, view, number) for number in range(3)]
+    made = [started(proposer, view, number) for number in range(3)]
     assert [one.id for one in made[:2]] == [start.id for start in starts]
     assert [one.ask for one in made[:2]] == [0, 1]
     assert made[2].id not in {start.id for start in starts}

@@ -295,7 +295,7 @@ def test_checkpoints_stay_of_whatever_may_come_back_to_the_front(tmp_path: Path)
     object.__setattr__(search._parts, "retention", retention)
 
     def check(_: int) -> None:
-        for member in search._book._front:
+        for member in search._state.front:
             kept = list((tmp_path / "trials" / f"{member.number:05d}").glob("*.pt"))
             drops.extend([member.number] if not kept else [])
 

@@ -57,7 +57,7 @@ def test_a_candidate_comes_out_as_it_went_in(study: Study) -> None:
 def test_curve_training_values_and_failure_come_out_as_they_went_in(study: Study) -> None:
     for number in range(4):
         study.add(candidate(number))
-    study.note(0, curve(3, accuracy=0.875), TrainingState.from_json(TRAINING))
+    study.store_training(0, curve(3, accuracy=0.875), TrainingState.from_json(TRAINING))
     study.tell(0, {"macs": 5000, "val_accuracy": 0.875})
     study.fail(1, Failure("nan", "the training loss must stay finite, got nan"))
     study.prune(2)

@@ -20,7 +20,7 @@ def complete(study: Study, number: int, accuracy: float, macs: float) -> None:
     skipped = {"rejected": number, "duplicates": 1}
     costs = {"params": 10 * number + 10, "macs": macs, "memory_mib": 0.5}
     assert study.add(candidate(2 * number, costs=costs, skipped=skipped)) == number
-    study.note(number, curve(2, accuracy), TrainingState(attempt=1, clock=10.0 * (number + 1)))
+    study.store_training(number, curve(2, accuracy), TrainingState(attempt=1, clock=10.0 * (number + 1)))
     study.tell(number, {"val_accuracy": accuracy, "macs": macs})
 
 
@@ -36,7 +36,7 @@ def study(tmp_path: Path) -> Study:
     made.fail(4, Failure("nan", "no number"))
     made.fail(5, Failure("died", "gone"))
     made.prune(6)
-    made.note(7, curve(1), TrainingState(attempt=1, frozen=True, clock=77.0))
+    made.store_training(7, curve(1), TrainingState(attempt=1, frozen=True, clock=77.0))
     made.set_attribute("budget", {"trials": 20, "minutes": None})
     return made
 

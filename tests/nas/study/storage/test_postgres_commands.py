@@ -168,7 +168,7 @@ def studied(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         study = create_study(tmp_path / "driver" / "mine", fingerprint(), store)
         for number in range(3):
             study.add(candidate(number))
-            study.note(number, curve(2), TrainingState(attempt=1))
+            study.store_training(number, curve(2), TrainingState(attempt=1))
             study.tell(number, {"val_accuracy": 0.5 + number / 10, "macs": 5000 + number})
     monkeypatch.chdir(tmp_path)
     return database

@@ -52,8 +52,8 @@ def test_trials_and_attributes_read_back_as_written(database: Database, tmp_path
     )
     with driven(tmp_path / "mine") as study:
         assert [study.add(given), *(study.add(candidate(n)) for n in range(5, 8))] == [0, 1, 2, 3]
-        study.note(0, curve(1), TrainingState(attempt=1))
-        study.note(0, curve(3, accuracy=0.875), TrainingState(attempt=2, clock=4.5))
+        study.store_training(0, curve(1), TrainingState(attempt=1))
+        study.store_training(0, curve(3, accuracy=0.875), TrainingState(attempt=2, clock=4.5))
         study.tell(0, {"macs": 5000, "val_accuracy": 0.875})
         study.fail(1, Failure("nan", "the training loss must stay finite, got nan"))
         study.prune(2)
@@ -236,7 +236,7 @@ Act = Callable[[Study], object]
         lambda study: study.add(candidate(1)),
         lambda study: study.tell(0, {"val_accuracy": 0.5, "macs": 5000}),
         lambda study: study.prune(0),
-        lambda study: study.note(0, curve(2), TrainingState(attempt=1)),
+        lambda study: study.store_training(0, curve(2), TrainingState(attempt=1)),
         lambda study: study.set_attribute("tail", {"asks": 3}),
     ],
     ids=["add", "tell", "prune", "note", "attribute"],
