@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -12,7 +12,6 @@ from nas.config.budget import Budget
 from nas.config.fidelity import FidelitySpec
 from nas.config.objective import Objective
 from nas.config.sampler import SamplerSpec
-from nas.objectives.limits import Limits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +23,7 @@ class SearchStrategy:
     objective: tuple[Objective, ...]
     seed: int = 0
     start: Sequence[str] = ()
-    limits: Limits = field(default_factory=Limits)
+    limits: Mapping[str, float | None] = field(default_factory=dict)
     budget: Budget = field(default_factory=lambda: Budget(trials=None, trainings=8.0))
 
 

@@ -86,7 +86,7 @@ def test_an_exhausted_space_ends_the_search(table: Table) -> None:
 
 def test_limits_apply_to_the_search_and_to_the_ground_truth(table: Table) -> None:
     simulated, limits = SimulatedTable(table), Limits(max_macs=30_000)
-    trace = simulate(strategy(limits=limits), simulated)
+    trace = simulate(strategy(limits={"max_macs": 30_000}), simulated)
     assert trace.counts["rejected"] > 0
     assert all(table.entry(trial.id).costs["macs"] <= 30_000 for trial in trace.trials)
     assert set(truth_of(simulated, limits).points) < set(truth_of(simulated, Limits()).points)
