@@ -179,7 +179,7 @@ def _readable(name: Name) -> str:
     """Return the readable name of a strategy.
 
     >>> _readable(("known_cost", "freeze_thaw", "sampler.options.start=1"))
-    'known cost, freeze thaw, start=1'
+    'known cost, freeze thaw, start=1 (to 50)'
     """
     short = f" (to {SHORT:.0f})" if _ends_early(name) else ""
     return ", ".join(part.partition(".options.")[2] or part for part in name).replace("_", " ") + short
