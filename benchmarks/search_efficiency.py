@@ -256,7 +256,7 @@ def _seed(trace: SearchTrace, scored: Score) -> dict[str, Any]:
 
 def _page(results: Mapping[str, TableResult], about: Mapping[str, Any], seeds: int) -> str:
     packages = about["packages"]
-    head = f"""# Which strategy finds the front with the least training
+    head = f"""# Search efficiency: training until the front is found
 
 Written by `benchmarks/search_efficiency.py`; `rehearsals.md` defines the scores. Medians over {seeds} seeds with the
 bootstrap's interval of 95 %. `to 80%`, `to 90%` and `to 95%` are full-training equivalents in processor seconds.
@@ -344,7 +344,7 @@ def _ingredients(result: TableResult) -> str:
             rows.append([spoken, _readable(name), *cells])
     lines = "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
     return f"""
-### What the ingredients are worth on {result.simulated.table.path.stem}
+### Contribution of each ingredient on {result.simulated.table.path.stem}
 
 Full trainings, thinking charged, to the median share that the better of Optuna's estimators ({_readable(better)}) has
 after {result.horizon:g}, which is {ends[better]:.3f}; and how many times less than {result.horizon:g} that is.
