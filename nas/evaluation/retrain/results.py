@@ -21,8 +21,8 @@ AVERAGED = ("test_accuracy", "test_balanced_accuracy", "val_accuracy")
 def mean_and_sd(values: Sequence[float]) -> dict[str, float | int | None]:
     """Return mean, standard deviation (n - 1 in the denominator, null for one value) and number of values.
 
-    >>> mean_and_sd([0.5, 0.7])
-    {'mean': 0.6, 'sd': 0.1414213562373095, 'n': 2}
+    >>> mean_and_sd([0.25, 0.5, 0.75])
+    {'mean': 0.5, 'sd': 0.25, 'n': 3}
     """
     if not values:
         return {"mean": None, "sd": None, "n": 0}
