@@ -7,7 +7,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,20 +73,25 @@ def normalise(folder: Path, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     return images
 
 
-def run_isolated(file: str, outputs: Outputs, folder: Path, pixels: NDArray[np.uint8]) -> IsolatedRun:
+def run_isolated(
+    file: str, outputs: Outputs, folder: Path, pixels: NDArray[np.uint8], *, imports: Sequence[str] = ()
+) -> IsolatedRun:
     """Call `outputs(folder, pixels)` in a Python process that can't import this project.
 
     Args:
         file: name of the file under test, for an error.
-        outputs: a function of the name `outputs`. Only its own source text is run there: it imports what it needs,
-            except `json`, `np`, `Path`, `sys` and `normalise`. It returns an array and versions by library.
+        outputs: a function of the name `outputs`. Only its own source text is run there; it returns an array and
+            versions by library, and may use `json`, `np`, `Path`, `sys`, `normalise` and `imports`.
         folder: the bundle.
         pixels: (N, C, H, W).
+        imports: modules that the process imports first, by dotted name.
 
     Raises:
         ExportError: the process failed or took more than `TIMEOUT_SECONDS`; the message has its last line.
     """
-    program = "\n".join([IMPORT_BLOCKER, inspect.getsource(normalise), inspect.getsource(outputs), CALL])
+    lines = [f"import {module}" for module in imports]
+    functions = [inspect.getsource(normalise), inspect.getsource(outputs)]
+    program = "\n".join([IMPORT_BLOCKER, *lines, *functions, CALL])
     with tempfile.TemporaryDirectory(prefix="nas-isolated-") as scratch:
         pixels_file, outputs_file = Path(scratch, "pixels.npy"), Path(scratch, "outputs.npy")
         np.save(pixels_file, pixels)

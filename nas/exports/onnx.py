@@ -6,7 +6,7 @@ import logging
 import warnings
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 import torch
@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 
 from nas.exports.isolation import compare_logits, normalise, run_isolated
 from nas.exports.subject import Subject
+
+if TYPE_CHECKING:  # the check runs in another process, which imports these
+    import onnxruntime
 
 LIBRARIES = ("onnx", "onnxscript", "onnxruntime")
 
@@ -54,13 +57,13 @@ class OnnxFormat:
 
     def check(self, subject: Subject, folder: Path) -> dict[str, Any]:
         """Compare the logits of one image alone and of the others in one batch."""
-        return compare_logits(run_isolated(self.file, outputs, folder, subject.pixels), subject.logits)
+        return compare_logits(
+            run_isolated(self.file, outputs, folder, subject.pixels, imports=["onnxruntime"]), subject.logits
+        )
 
 
 def outputs(folder: Path, pixels: NDArray[np.uint8]) -> tuple[NDArray[np.float32], dict[str, str]]:
     """Return logits (N, classes): of the first image by itself, of the rest in one batch."""
-    import onnxruntime  # noqa: PLC0415 - this function's text runs in another process
-
     session = onnxruntime.InferenceSession(folder / "model.onnx", providers=["CPUExecutionProvider"])
     images = normalise(folder, pixels)
     logits = [session.run(["logits"], {"images": part})[0] for part in (images[:1], images[1:]) if len(part)]

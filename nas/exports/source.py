@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,14 @@ from numpy.typing import NDArray
 from nas.exports.isolation import compare_logits, normalise, run_isolated
 from nas.exports.subject import Subject
 from search_space.source import source
+
+if TYPE_CHECKING:  # the check runs in another process, which imports these
+    import importlib.util
+
+    import PIL.Image
+    import torch
+
+IMPORTS = ("importlib.util", "PIL.Image", "torch")
 
 
 @final
@@ -30,16 +38,11 @@ class SourceFormat:
 
     def check(self, subject: Subject, folder: Path) -> dict[str, Any]:
         """Compare the logits: of the first 8 images read from PNG files, of the rest from pixels."""
-        return compare_logits(run_isolated(self.file, outputs, folder, subject.pixels), subject.logits)
+        return compare_logits(run_isolated(self.file, outputs, folder, subject.pixels, imports=IMPORTS), subject.logits)
 
 
 def outputs(folder: Path, pixels: NDArray[np.uint8]) -> tuple[NDArray[np.float32], dict[str, str]]:
     """Return logits (N, classes); those of the first 8 images by way of PNG files, as the program does."""
-    import importlib.util  # noqa: PLC0415 - this function's text runs in another process
-
-    import PIL.Image  # noqa: PLC0415 - as above
-    import torch  # noqa: PLC0415 - as above
-
     spec = importlib.util.spec_from_file_location("model", folder / "model.py")
     assert spec is not None
     assert spec.loader is not None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,9 @@ from safetensors.torch import save_file
 
 from nas.exports.isolation import relative_difference, run_isolated
 from nas.exports.subject import Subject
+
+if TYPE_CHECKING:  # the check runs in another process, which imports these
+    import safetensors.numpy
 
 
 @final
@@ -33,7 +36,7 @@ class WeightsFormat:
 
     def check(self, subject: Subject, folder: Path) -> dict[str, Any]:
         """Compare every number with the module's own."""
-        ran = run_isolated(self.file, outputs, folder, subject.pixels[:1])
+        ran = run_isolated(self.file, outputs, folder, subject.pixels[:1], imports=["safetensors.numpy"])
         state = subject.network.state_dict()
         expected = np.concatenate([state[name].numpy().astype(np.float64).ravel() for name in sorted(state)])
         same = ran.outputs.shape == expected.shape
@@ -46,10 +49,7 @@ class WeightsFormat:
 
 def outputs(folder: Path, _: NDArray[np.uint8]) -> tuple[NDArray[np.float64], dict[str, str]]:
     """Return all numbers in the file, in alphabetical order of the tensors' names."""
-    import safetensors  # noqa: PLC0415 - this function's text runs in another process
-    from safetensors.numpy import load_file  # noqa: PLC0415 - as above
-
-    tensors = load_file(folder / "weights.safetensors")
+    tensors = safetensors.numpy.load_file(folder / "weights.safetensors")
     numbers = np.concatenate([tensors[name].astype(np.float64).ravel() for name in sorted(tensors)])
     return numbers, {"safetensors": safetensors.__version__}
 
