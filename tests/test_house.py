@@ -68,7 +68,7 @@ DEFERRED, ROOMS, FLOORS = 9, 20, 8
 OLD_MODULES = {
     *("adviser", "assembly", "book", "child", "chooser", "desk", "duration", "executing", "foresight", "gate"),
     *("handed_in", "handover", "holding", "improvement", "making", "many", "mirror", "own", "packed"),
-    *("parts", "picks", "play", "promise", "reader", "records", "recovery", "rehearsal", "runner", "settings"),
+    *("picks", "play", "promise", "reader", "records", "recovery", "rehearsal"),
     *("settings_tables", "settle", "shipment", "specs", "spread", "stopping", "stores", "strategy", "studied"),
     *("surrogate", "tenure", "trained", "trainings", "whole"),
 }

@@ -112,7 +112,7 @@ def axes_around(points: Sequence[Mapping[str, float]]) -> tuple[Axis, Axis]:
     if cheapest is accurate:
         raise ValueError(
             f"a table must have a front to search for, one network alone of {len(points)} is cheapest and most "
-            f"accurate: {accurate['macs']:,.0f} MACs, error {accurate['error']:.4f}"
+            f"accurate: {accurate[MACS.name]:,.0f} MACs, error {accurate['error']:.4f}"
         )
     decades = math.log10(accurate[MACS.name] / cheapest[MACS.name])
     height = cheapest["error"] - accurate["error"]
