@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import textwrap
 import typing
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from hydra.core.global_hydra import GlobalHydra
@@ -32,10 +34,13 @@ def register_help() -> None:
 
 def _render(command: str, *, _root_: DictConfig) -> str:
     plain: Any = OmegaConf.to_container(_root_.copy(), resolve=False)
-    root = ROOTS[command]
+    root, choices = ROOTS[command], plain["hydra"]["runtime"]["choices"]
     sections = [
         ("Config groups, set with group=option (* marks the present option):", _groups(root, plain)),
-        ("Fields, set with key=value, with their present values:", _fields(root, plain, "")),
+        (
+            "Fields, set with key=value, with their present values:",
+            _fields(root, plain, "", choices),
+        ),
         ("Options:", (f"  {option:<18} {meaning}" for option, meaning in OPTIONS.items())),
         ("Exit codes:", (f"  {EXIT_CODES}",)),
     ]
@@ -54,7 +59,7 @@ def _groups(root: type, plain: Mapping[str, Any]) -> Iterator[str]:
         yield f"  {group:<12} {' '.join(f'*{option}' if option in chosen[group] else option for option in options)}"
 
 
-def _fields(spec: type, values: Mapping[str, Any], path: str) -> Iterator[str]:
+def _fields(spec: type, values: Mapping[str, Any], path: str, choices: Mapping[str, Any]) -> Iterator[str]:
     meanings, hints = documented(spec), typing.get_type_hints(spec)
     for field in sorted(dataclasses.fields(typing.cast(Any, spec)), key=lambda field: is_group(hints[field.name])):
         key, value = f"{path}{field.name}", values[field.name]
@@ -62,27 +67,47 @@ def _fields(spec: type, values: Mapping[str, Any], path: str) -> Iterator[str]:
         if not is_group(annotation):
             yield _entry(f"{key}={_shown(value)}", meanings.get(field.name, ""))
             continue
-        yield f"\n  {key}: {meanings.get(field.name, '')}"
-        yield from _group_fields(annotation, value, key)
+        heading = f"  {key}: {meanings.get(field.name, '')}"
+        yield "\n" + textwrap.fill(heading, WIDTH, subsequent_indent=" " * 4, break_on_hyphens=False)
+        yield from _group_fields(annotation, value, key, choices)
 
 
-def _group_fields(annotation: Any, value: Any, key: str) -> Iterator[str]:
+def _group_fields(annotation: Any, value: Any, key: str, choices: Mapping[str, Any]) -> Iterator[str]:
     if dataclasses.is_dataclass(annotation):
-        yield from _fields(typing.cast(type, annotation), value, f"{key}.")
-    else:
-        yield from (_entry(setting, "") for setting in _settings(key, value))
+        yield from _fields(typing.cast(type, annotation), value, f"{key}.", choices)
+        return
+    comments = _comments(key, choices)
+    for name, child in value.items():
+        for setting in _settings(f"{key}.{name}", child):
+            yield _entry(setting, comments.get(str(name), ""))
+    if not value:
+        yield _entry(f"{key}={{}}", "")
+    item = items_of(annotation)
+    for name, meaning in documented(item).items() if item is not None else ():
+        yield _entry(f"{key}.NAME.{name}", meaning)
 
 
 def _settings(key: str, value: Any) -> Iterator[str]:
-    """Yield a free mapping as one setting a line, split until its values fit on one."""
+    """Yield a value as one setting a line, split until mappings and lists inside it fit on one."""
     inner: dict[Any, Any] = dict(enumerate(value)) if isinstance(value, list) else {}
     if isinstance(value, Mapping):
         inner = dict(value)
-    if ("." not in key and inner) or any(isinstance(child, Mapping | list) for child in inner.values()):
+    if any(isinstance(child, Mapping | list) for child in inner.values()):
         for name, child in inner.items():
             yield from _settings(f"{key}.{name}", child)
     else:
         yield f"{key}={_shown(value)}"
+
+
+def _comments(key: str, choices: Mapping[str, Any]) -> dict[str, str]:
+    """Return the comments on the settings in a mapping `GROUP.options`, from the YAML file of the present option."""
+    group, _, mapping = key.rpartition(".")
+    if mapping != "options" or group not in choices:
+        return {}
+    search_path = GlobalHydra.instance().config_loader().get_search_path().get_path()
+    files = [Path(str(each.path).removeprefix("file://")) / group / f"{choices[group]}.yaml" for each in search_path]
+    text = next((file.read_text(encoding="utf-8") for file in files if file.is_file()), "")
+    return dict(re.findall(r"^  (\w+): .*? # (.+)$", text, re.MULTILINE))
 
 
 def _shown(value: Any) -> str:
@@ -96,6 +121,6 @@ def _shown(value: Any) -> str:
 
 def _entry(setting: str, meaning: str) -> str:
     if not meaning:
-        return f"  {setting}"
+        return textwrap.fill(f"  {setting}", WIDTH, subsequent_indent=" " * 4, break_on_hyphens=False)
     head = f"  {setting:<34} "
     return textwrap.fill(head + meaning, WIDTH, subsequent_indent=" " * 37, break_on_hyphens=False)

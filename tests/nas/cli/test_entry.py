@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import logging
 import os
+import re
 import subprocess
 import sys
 import typing
@@ -18,6 +19,7 @@ from nas.cli.app.compose import conf_dir
 from nas.cli.app.entry import COMMANDS
 from nas.cli.app.keys import documented, known_keys
 from nas.config.commands import ROOTS
+from nas.config.objective import Objective
 
 HEAVY = {"torch", "optuna", "wandb", "hydra", "omegaconf", "numpy", "datasets", "rich", "sklearn"}
 CHECKOUT = str(conf_dir().parent)
@@ -88,6 +90,23 @@ def test_help_lists_a_group_only_where_its_options_can_be_chosen(capsys):
     assert "  training     default long" in text
     assert "  data         " not in text
     assert main(["retrain", "data=digits"]) == 2
+
+
+def test_help_shows_the_options_of_a_sampler_with_the_comments_of_its_file(capsys, tmp_path):
+    assert main(["search", "--help", "sampler=stratified"]) == 0
+    assert re.search(r"\n  sampler\.options\.draws=32 +random networks of which ", capsys.readouterr().out)
+    (tmp_path / "sampler").mkdir()
+    mine = "name: mine\noptuna_class: TPESampler\noptions:\n  n_startup_trials: 3  # random trials first\n"
+    (tmp_path / "sampler" / "mine.yaml").write_text(mine, encoding="utf-8")
+    assert main(["search", "--help", "sampler=mine", f"--config-dir={tmp_path}"]) == 0
+    assert re.search(r"\n  sampler\.options\.n_startup_trials=3 +random trials first\n", capsys.readouterr().out)
+
+
+def test_help_describes_the_fields_of_an_objective_once(capsys):
+    assert main(["search", "--help"]) == 0
+    text = capsys.readouterr().out
+    for field in typing.get_type_hints(Objective):
+        assert text.count(f"\n  objective.NAME.{field} ") == 1
 
 
 def test_help_shows_the_fields_of_the_command_before_those_of_groups(capsys):
