@@ -113,7 +113,7 @@ def _measure(folder: Path, trials: int, epochs: int) -> dict[str, Arm]:
         config: Any = compose("search", words)
         runner: Any = Timed(TrialRunner(config.data, config.training, 1))
         arms[name] = Arm(executors.executor_for(runner, config.workers), folder / name, [])
-    _, space = build.prepare(config)
+    space = build.prepare(config).space
     generator = random.Random(0)
     for number in range(trials):
         architecture = space.draw(generator)

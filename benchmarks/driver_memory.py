@@ -59,9 +59,9 @@ def main() -> None:
     gauge = Gauge()
     words = ["tracking=none", "workers.slots=2", "training.epochs=1", "data.train_fraction=0.1"]
     config: Any = compose("search", [*words, f"budget.trials={arguments.trials}"])
-    info, space = build.prepare(config)
+    plan = build.prepare(config)
     with tempfile.TemporaryDirectory() as folder:
-        build.assemble(config, build.open_or_create(Path(folder), config, info, space), space, [gauge]).run()
+        build.assemble(plan, build.open_or_create(Path(folder), plan), [gauge]).run()
     table = Table(title="The driver, by trials that have ended")
     for heading in ("trials", "resident (MiB)", "descriptors beside those of running jobs"):
         table.add_column(heading, justify="right")

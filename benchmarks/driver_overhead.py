@@ -39,7 +39,7 @@ from nas.objectives.values import objective_values
 from nas.reports.console import LineObserver
 from nas.samplers.factory import Domain, sampler_factory
 from nas.samplers.view import View
-from nas.search import build, proposer
+from nas.search import build
 from nas.search.driver import Search
 from nas.search.parts import SearchParts
 from nas.search.proposer import Proposer
@@ -134,17 +134,18 @@ def main() -> None:
 def _search(store: Store, folder: Path, sampler_name: str, trials: int, watch: Stopwatch) -> Search:
     words = [f"sampler={sampler_name}", "fidelity=full"]
     config = compose("search", [*words, f"budget.trials={trials}", f"training.epochs={EPOCHS}"])
-    info, space = build.prepare(config)
-    study: Study = build.open_or_create(folder, config, info, space, store)
-    sampler = sampler_factory(config.sampler, Domain(space, study.axes))
-    view = View(space, study.axes, sampler, seed=0, worst=config.sampler.rejected_as == "worst")
-    watch.watch(view, ask="ask", accept="tell the sampler", tell="tell the sampler")
-    watch.watch(study, add="store", note="store", tell="store")
-    watch.watch(proposer, examine="identities and costs")
+    plan = build.prepare(config)
+    study: Study = build.open_or_create(folder, plan, store)
+    sampler = sampler_factory(config.sampler, Domain(plan.space, study.axes))
+    view = View(plan.space, study.axes, sampler, seed=0, worst=config.sampler.rejected_as == "worst")
+    watch.watch(view, ask="ask", follow="tell the sampler")
+    watch.watch(study, add="store", store_training="store", tell="store")
+    gate = Gate(Limits(**config.limits))
+    watch.watch(gate, examine="identities and costs")
     parts = SearchParts(
         study=study,
         view=view,
-        proposer=Proposer(view, Gate(Limits(**config.limits)), seed=0, max_idle_asks=config.budget.max_idle_asks),
+        proposer=Proposer(view, gate, seed=0, max_idle_asks=config.budget.max_idle_asks),
         policy=Full(EPOCHS),
         executor=InstantExecutor(),
         values=partial(objective_values, config.objective),

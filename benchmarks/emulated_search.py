@@ -24,7 +24,6 @@ import sys
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,16 +35,15 @@ from rich.table import Table
 
 from nas.cli.app.compose import compose
 from nas.jobs import Curve
-from nas.objectives.axes import axes_of
+from nas.objectives.examination import exact_measure
 from nas.objectives.pareto import Axis, hypervolume, losses
-from nas.objectives.values import objective_values
 from nas.samplers.known_cost.acquisition import SHIFT, FeatureScaler
-from nas.samplers.known_cost.candidates import Network, NetworkRegistry, exact_measure
+from nas.samplers.known_cost.candidates import Network, NetworkRegistry
 from nas.samplers.known_cost.gp import TREND_VARIANCE, GaussianProcess, Layout, Observations
 from nas.search.build import prepare
 from nas.search.driver import Search
 from nas.search.parts import SearchParts
-from nas.search.strategy import asking, policy
+from nas.search.strategy import build_strategy
 from nas.study.study import open_study
 from nas.study.trial import Record
 from nas.tabular.simulation.clock import SimulatedClock
@@ -200,7 +198,7 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     base = ["experiment=cifar_quick", f"data.path={arguments.data}", f"budget.minutes={arguments.minutes:g}"]
-    _, space = prepare(compose("search", base))
+    space = prepare(compose("search", base)).space
     emulator = Emulator(space, sorted(path.parent for path in arguments.folder.glob("*/study.db")))
     box = axes_around(emulator.trained.points)
     table = Table("settings", *(f"{part * arguments.minutes:g} min" for part in MOMENTS), "more at the end", "trials")
@@ -225,21 +223,20 @@ def _searched(
     config: Any, space: Space, path: SamplePath, slots: int
 ) -> tuple[Sequence[Snapshot], Mapping[str, Record]]:
     """Simulate a search; return its snapshots, and its trials by identity of the architecture."""
-    axes = axes_of(config.objective, space)
+    built = build_strategy(config, space, config.training.epochs)
     clock, recorder = SimulatedClock(), TraceRecorder()
 
     def answer(architecture: Mapping[str, object], repeat: int) -> Curve:  # noqa: ARG001 - a path has no second seed
         return path.of(Architecture.from_json(dict(architecture))).curve
 
     executor = TableExecutor(answer, clock, slots)
-    view, proposer = asking(config, space, axes, None)
     parts = SearchParts(
-        study=study_in_memory(axes),
-        view=view,
-        proposer=proposer,
-        policy=policy(config, axes, config.training.epochs),
+        study=study_in_memory(built.axes),
+        view=built.view,
+        proposer=built.proposer,
+        policy=built.policy,
         executor=executor,
-        values=partial(objective_values, config.objective),
+        values=built.values,
         latest=executor.latest,
         observers=[recorder],
         clock=clock,

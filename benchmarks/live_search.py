@@ -25,7 +25,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from nas.objectives.pareto import Axis, hypervolume, losses
-from nas.search.build import environment
+from nas.search.environment import environment
 from nas.study.study import open_study
 from nas.study.trial import Record
 from nas.tabular.simulation.truth import axes_around

@@ -21,7 +21,6 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -31,12 +30,10 @@ from rich.table import Table
 
 from nas.cli.app.compose import compose
 from nas.jobs import Epoch, Job, Outcome
-from nas.objectives.values import objective_values
 from nas.reports.console import LineObserver
 from nas.search import build
 from nas.search.driver import Search
 from nas.search.parts import SearchParts
-from nas.search.strategy import asking, policy
 
 EPOCHS = 10
 SPREAD = 0.2
@@ -173,16 +170,15 @@ def _processor_seconds() -> float:
 def _search(folder: Path, sampler: str, trials: int, executor: SimulatedExecutor) -> Search:
     words = [f"sampler={sampler}", "fidelity=full"]
     config: Any = compose("search", [*words, f"budget.trials={trials}", f"training.epochs={EPOCHS}"])
-    info, space = build.prepare(config)
-    study = build.open_or_create(folder, config, info, space)
-    view, proposer = asking(config, space, study.axes, None)
+    plan = build.prepare(config)
+    study = build.open_or_create(folder, plan)
     parts = SearchParts(
         study=study,
-        view=view,
-        proposer=proposer,
-        policy=policy(config, study.axes, EPOCHS),
+        view=plan.built.view,
+        proposer=plan.built.proposer,
+        policy=plan.built.policy,
         executor=executor,
-        values=partial(objective_values, config.objective),
+        values=plan.built.values,
         latest=lambda _: None,
         observers=[LineObserver(Console(file=io.StringIO()))],
     )

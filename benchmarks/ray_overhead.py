@@ -75,7 +75,7 @@ def _jobs(pairs: int, epochs: int) -> None:
         "local": compose("search", [*words, "workers.jobs_per_child=1"]),
         "ray": compose("search", [*words, "workers=ray", "workers.address=local"]),
     }
-    _, space = build.prepare(configs["local"])
+    space = build.prepare(configs["local"]).space
     generator = random.Random(0)
     executors = {arm: executor_for(_runner(config), config.workers) for arm, config in configs.items()}
     times: dict[str, list[float]] = {arm: [] for arm in ARMS}
@@ -125,9 +125,9 @@ def _search(arm: str, trials: int, epochs: int) -> float:
     words = ["sampler=random", "fidelity=full", "tracking=none", "seed=1", "workers.keep=none"]
     workers = ["workers=ray", "workers.address=local"] if arm == "ray" else ["workers.jobs_per_child=1"]
     config: Any = compose("search", [*words, *workers, f"budget.trials={trials}", f"training.epochs={epochs}"])
-    info, space = build.prepare(config)
+    plan = build.prepare(config)
     with tempfile.TemporaryDirectory() as folder:
-        search = build.assemble(config, build.open_or_create(Path(folder), config, info, space), space, [])
+        search = build.assemble(plan, build.open_or_create(Path(folder), plan), [])
         began = time.perf_counter()
         search.run()
         return time.perf_counter() - began

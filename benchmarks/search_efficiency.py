@@ -28,7 +28,7 @@ from nas.cli.app.compose import compose
 from nas.config.budget import Budget
 from nas.objectives.limits import Limits
 from nas.reports.rehearsals import Band, bounded_text, draw_rehearsals, interval_text
-from nas.search.build import environment
+from nas.search.environment import environment
 from nas.tabular.simulation.bands import band
 from nas.tabular.simulation.cache import TraceCache
 from nas.tabular.simulation.document import summary, table_document

@@ -78,7 +78,7 @@ def main() -> None:
     arguments, words = parser.parse_known_args()
     count = arguments.devices
     config: Any = compose("search", [f"training.epochs={arguments.epochs}", f"workers.slots={count}", *words])
-    _, space = build.prepare(config)
+    space = build.prepare(config).space
     architecture = _largest(space)
     arms = {
         "one device": Arm(1, 1),

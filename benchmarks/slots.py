@@ -113,11 +113,11 @@ def _search(slots: int, trials: int, epochs: int) -> Measured:
     config: Any = compose(
         "search", [*words, f"workers.slots={slots}", f"budget.trials={trials}", f"training.epochs={epochs}"]
     )
-    info, space = build.prepare(config)
+    plan = build.prepare(config)
     with tempfile.TemporaryDirectory() as folder:
-        study = build.open_or_create(Path(folder), config, info, space)
+        study = build.open_or_create(Path(folder), plan)
         build.executor_for = _timed_executor
-        search = build.assemble(config, study, space, [])
+        search = build.assemble(plan, study, [])
         began = time.monotonic()
         search.run()
         seconds = time.monotonic() - began

@@ -40,6 +40,7 @@ from nas.samplers.factory import Domain, sampler_factory
 from nas.samplers.view import View
 from nas.search import build
 from nas.search.driver import Search
+from nas.search.environment import environment
 from nas.search.parts import SearchParts
 from nas.search.proposer import Proposer
 from nas.tracking.tracker import open_tracker
@@ -131,13 +132,13 @@ def _timed(spec: TrackingSpec, trials: int, seconds: float) -> Measured:
     """Return the seconds of one search, of it with start and end of tracking, and of the processor."""
     words = ["sampler=random", "fidelity=full"]
     config = compose("search", [*words, f"budget.trials={trials}", f"training.epochs={EPOCHS}"])
-    info, space = build.prepare(config)
+    plan = build.prepare(config)
     with tempfile.TemporaryDirectory() as folder:
-        study = build.open_or_create(Path(folder), config, info, space)
-        sampler = sampler_factory(config.sampler, Domain(space, study.axes))
-        view = View(space, study.axes, sampler, seed=0, worst=False)
+        study = build.open_or_create(Path(folder), plan)
+        sampler = sampler_factory(config.sampler, Domain(plan.space, study.axes))
+        view = View(plan.space, study.axes, sampler, seed=0, worst=False)
         processor, began = _processor_of_children(), time.perf_counter()
-        with open_tracker(spec, study, build.environment()) as tracker:
+        with open_tracker(spec, study, environment()) as tracker:
             parts = SearchParts(
                 study=study,
                 view=view,

@@ -19,8 +19,8 @@ from typing import Any
 from torch import Tensor
 
 from nas.cli.app.compose import compose
+from nas.cli.common.searches import run_search
 from nas.cli.common.studies import study_folder
-from nas.cli.search import conduct
 from nas.data import ImageData, make_image_set, write_tensors
 from nas.study.summary import StudyReader
 
@@ -54,5 +54,5 @@ def search(
     folder.mkdir(parents=True, exist_ok=True)
     stored = (folder / DATA_FOLDER).resolve()
     write_tensors(data, stored, None if test is None else make_image_set(*test, data.classes))
-    found, _, _ = conduct(replace(config, study=str(folder), data=replace(config.data, path=str(stored))))
-    return StudyReader(found).front_document()
+    ended = run_search(replace(config, study=str(folder), data=replace(config.data, path=str(stored))))
+    return StudyReader(ended.study).front_document()

@@ -20,7 +20,7 @@ from nas.exports.format import Format, choose_formats
 from nas.exports.subject import build_subject
 from nas.objectives.limits import Limits
 from nas.reports.tables import export_table
-from nas.search.build import environment
+from nas.search.environment import environment
 from nas.search.fingerprint import study_data
 from nas.study.selection import pick_records
 from nas.study.study import Study

@@ -26,9 +26,9 @@ from nas.evaluation.trial_runner import TrialRunner
 from nas.jobs.files import write_json
 from nas.objectives.limits import Limits
 from nas.reports.tables import retrain_table
-from nas.search.build import data_fingerprint, environment
+from nas.search.environment import environment
 from nas.search.executors import allocation_of, executor_for, resolved_data
-from nas.search.fingerprint import study_data, study_recipe
+from nas.search.fingerprint import data_fingerprint, study_data, study_recipe
 from nas.study.selection import pick_records
 from nas.study.storage.folder_lock import FolderLock
 from nas.study.study import StudyMismatchError

@@ -20,8 +20,10 @@ from nas.evaluation.driver import Rules, Trainings
 from nas.evaluation.trial_runner import TrialRunner
 from nas.objectives.examination import Examined
 from nas.reports.tables import tabulated_table
-from nas.search.build import data_fingerprint, environment, space_for
+from nas.search.build import space_for
+from nas.search.environment import environment
 from nas.search.executors import executor_for, resolved_data
+from nas.search.fingerprint import data_fingerprint
 from nas.study.storage.folder_lock import FolderLock
 from nas.tabular.columns import FORMAT
 from nas.tabular.table import Table, read_table, write_table

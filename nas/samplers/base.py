@@ -1,8 +1,9 @@
-"""Base of samplers that choose a whole architecture, whose parameters become those of the trial."""
+"""Base of samplers that draw whole architectures: the parameters of a trial follow from the architecture."""
 
 from __future__ import annotations
 
 import random
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, final
 
@@ -11,17 +12,83 @@ from optuna.samplers import BaseSampler, RandomSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
-from nas.samplers.parameters import ParameterNotes
+from nas.samplers.parameters import Draw
 from search_space.architecture import Architecture
 from search_space.space import Space
 
 Choose = Callable[[Study, FrozenTrial, random.Random], Architecture]
-"""Function (study, trial that is being asked for, generator) → normalised architecture of the space."""
+"""Function that chooses a normalised architecture of the space for a new trial."""
+
+
+class DrawingSampler(BaseSampler, ABC):
+    """Optuna sampler that draws an architecture, and then suggests the parameters that make it."""
+
+    def __init__(self, seed: int | None) -> None:
+        """Make a sampler.
+
+        Args:
+            seed: seed of the draws; None for a random one.
+        """
+        self._seed(seed)
+
+    def _seed(self, seed: int | None) -> None:
+        self._generator = random.Random(seed)
+        self._independent = RandomSampler(seed)
+        self._drawn: dict[int, Draw] = {}
+        self._last: tuple[int, Draw | None] = (-1, None)
+
+    @abstractmethod
+    def draw(self, study: Study, trial: FrozenTrial, generator: random.Random) -> Draw:
+        """Draw the architecture of a new trial.
+
+        Args:
+            study: the study.
+            trial: the new trial, without parameters yet.
+            generator: source of randomness.
+        """
+
+    @final
+    def reseed_rng(self) -> None:
+        """Seed the draws anew, at random."""
+        self._seed(None)
+
+    @final
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        """Draw an architecture, and return the distributions of its parameters."""
+        if "fixed_params" in trial.system_attrs:  # enqueued: its parameters are fixed already
+            return {}
+        self._drawn[trial.number] = self.draw(study, trial, self._generator)
+        return dict(self._drawn[trial.number].distributions)
+
+    @final
+    def sample_relative(
+        self,
+        study: Study,  # noqa: ARG002 - the architecture was drawn with its distributions
+        trial: FrozenTrial,
+        search_space: dict[str, BaseDistribution],  # noqa: ARG002 - as above
+    ) -> dict[str, Any]:
+        """Return the parameters of the drawn architecture."""
+        draw = self._drawn.pop(trial.number, None)
+        self._last = (trial.number, draw)
+        return {} if draw is None else dict(draw.params)
+
+    @final
+    def sample_independent(
+        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        """Return a random value for a parameter that the architecture does not have."""
+        return self._independent.sample_independent(study, trial, param_name, param_distribution)
+
+    @final
+    def drawn(self, number: int) -> Draw | None:
+        """Return the draw of the last trial, None if its parameters were fixed or `number` is another trial's."""
+        last, draw = self._last
+        return draw if last == number else None
 
 
 @final
-class ArchitectureSampler(BaseSampler):
-    """Optuna sampler that draws the architectures which a function chooses."""
+class ArchitectureSampler(DrawingSampler):
+    """Sampler of the architectures that a function chooses."""
 
     def __init__(self, space: Space, choose: Choose, seed: int) -> None:
         """Make a sampler.
@@ -31,39 +98,10 @@ class ArchitectureSampler(BaseSampler):
             choose: chooses an architecture.
             seed: seed of the generator that `choose` is given.
         """
+        super().__init__(seed)
         self._space = space
         self._choose = choose
-        self._seed(seed)
 
-    def reseed_rng(self) -> None:
-        """Seed the draws anew, at random."""
-        self._seed(None)
-
-    def _seed(self, seed: int | None) -> None:
-        self._generator = random.Random(seed)
-        self._independent = RandomSampler(seed)
-        self._chosen: dict[int, dict[str, Any]] = {}
-
-    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        """Choose an architecture, and return the distributions of its parameters."""
-        if "fixed_params" in trial.system_attrs:  # enqueued: its parameters are fixed already
-            return {}
-        notes = ParameterNotes(self._space.assignments(self._choose(study, trial, self._generator)))
-        self._space.sample(notes)
-        self._chosen[trial.number] = dict(notes.params)
-        return notes.distributions
-
-    def sample_relative(
-        self,
-        study: Study,  # noqa: ARG002 - the architecture was chosen with its distributions
-        trial: FrozenTrial,
-        search_space: dict[str, BaseDistribution],  # noqa: ARG002 - as above
-    ) -> dict[str, Any]:
-        """Return the parameters of the chosen architecture."""
-        return self._chosen.pop(trial.number, {})
-
-    def sample_independent(
-        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
-    ) -> Any:
-        """Return a random value for a parameter that the architecture does not have."""
-        return self._independent.sample_independent(study, trial, param_name, param_distribution)
+    def draw(self, study: Study, trial: FrozenTrial, generator: random.Random) -> Draw:
+        """Draw the architecture that the function chooses."""
+        return Draw.of(self._space, self._choose(study, trial, generator))

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from nas.config.sampler import SamplerSpec
-from nas.objectives.costs import Costs, built_in_costs
+from nas.objectives.costs import built_in_costs
+from nas.objectives.examination import Measure, exact_measure
 from nas.objectives.limits import Limits
 from nas.objectives.pareto import Axis
 from nas.samplers.optuna_samplers import optuna_defaults, optuna_sampler
@@ -29,7 +30,7 @@ class Domain:
         limits: largest costs allowed.
         costs: the cost that an objective is, by the objective's name, for those that are costs.
         fits: returns whether a training step of a network fits into the memory of a slot.
-        known_costs: the costs that the search knows.
+        measure: returns the identity and the costs of an architecture's network.
     """
 
     space: Space
@@ -37,7 +38,7 @@ class Domain:
     limits: Limits = field(default_factory=Limits)
     costs: Mapping[str, str] = field(default_factory=lambda: {name: name for name in built_in_costs().names})
     fits: Callable[[Architecture], bool] = lambda architecture: True  # noqa: ARG005 - no limit on memory
-    known_costs: Costs = field(default_factory=built_in_costs)
+    measure: Measure = field(default_factory=exact_measure)
 
 
 def sampler_defaults(spec: SamplerSpec) -> dict[str, Any]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, cast, final
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 from optuna.trial import Trial
 
+from search_space.architecture import Architecture
 from search_space.choices import Value
+from search_space.space import Space
 
 
 @final
@@ -84,3 +87,33 @@ class ParameterChooser:
 
 def _evenly_spaced(options: tuple[int, ...]) -> bool:
     return options == tuple(range(options[0], options[-1] + 1, options[1] - options[0]))
+
+
+@final
+@dataclass(frozen=True)
+class Draw:
+    """Architecture of a trial, with the parameters that choose it.
+
+    Attributes:
+        architecture: the normalised architecture.
+        params: values of the parameters, by path.
+        distributions: distributions of the parameters, by path, in the order of the choices.
+    """
+
+    architecture: Architecture
+    params: Mapping[str, Any]
+    distributions: Mapping[str, BaseDistribution]
+
+    @classmethod
+    def of(cls, space: Space, architecture: Architecture) -> Draw:
+        """Return the draw of an architecture of a space."""
+        notes = ParameterNotes(space.assignments(architecture))
+        return cls(space.sample(notes), notes.params, notes.distributions)
+
+    def suggest(self, trial: Trial) -> None:
+        """Suggest the parameters to a trial, as `TrialChooser` would; they are fixed, or the sampler has them."""
+        for path, distribution in self.distributions.items():
+            if isinstance(distribution, IntDistribution):
+                trial.suggest_int(path, distribution.low, distribution.high, step=distribution.step)
+            elif isinstance(distribution, CategoricalDistribution):
+                trial.suggest_categorical(path, distribution.choices)

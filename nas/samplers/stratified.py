@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import final
 
@@ -17,14 +17,12 @@ from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
-from nas.objectives.costs import Measurable
 from nas.objectives.costs.macs import COST as MACS
 from nas.samplers.base import ArchitectureSampler
 from nas.samplers.factory import Domain
 from nas.samplers.view import SamplerFactory
 from search_space.architecture import Architecture
 from search_space.choices import RandomChooser
-from search_space.memo import Memo
 
 GOLDEN = (math.sqrt(5) - 1) / 2
 ANY_COST = MACS.name
@@ -38,7 +36,6 @@ class Stratified:
     Attributes:
         domain: space, objectives and limits.
         draws: number of random networks of which the nearest is taken, at least 1.
-        memo: costs of parts of networks measured before.
 
     Raises:
         ValueError: `draws` is below 1.
@@ -46,7 +43,6 @@ class Stratified:
 
     domain: Domain
     draws: int
-    memo: Memo = field(default_factory=Memo)
 
     def __post_init__(self) -> None:
         if self.draws < 1:
@@ -56,7 +52,7 @@ class Stratified:
         """Return the random network nearest to the target cost of the trial, within the limits if one is."""
         chooser, name = RandomChooser(generator), self._cost()
         drawn = [self.domain.space.sample(chooser) for _ in range(self.draws)]
-        costs = [self._costs(architecture) for architecture in drawn]
+        costs = [self.domain.measure(architecture)[1] for architecture in drawn]
         within = [i for i, known in enumerate(costs) if self._meets(known)] or list(range(self.draws))
         logs = {i: math.log10(max(costs[i][name], 1.0)) for i in within}
         low, high = self._range(name, list(logs.values()))
@@ -66,10 +62,6 @@ class Stratified:
     def _cost(self) -> str:
         """Return the cost that is stratified: the first objective that is a cost, or else MACs."""
         return next((self.domain.costs[a.name] for a in self.domain.axes if a.name in self.domain.costs), ANY_COST)
-
-    def _costs(self, architecture: Architecture) -> Mapping[str, float]:
-        _, totals = self.memo.examine(architecture)
-        return self.domain.known_costs.of(Measurable(architecture, totals=totals))
 
     def _meets(self, costs: Mapping[str, float]) -> bool:
         return self.domain.limits.meets(costs)

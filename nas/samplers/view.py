@@ -23,8 +23,9 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 from nas.objectives.pareto import Axis
+from nas.samplers.base import DrawingSampler
 from nas.samplers.imputation import DEVIATION, SECONDS, ImputedStorage, completed
-from nas.samplers.parameters import ParameterNotes, TrialChooser
+from nas.samplers.parameters import Draw, TrialChooser
 from nas.study.trial import Candidate, Constraints, Expected, Prospects, Record, Rejected, State
 from search_space.architecture import Architecture
 from search_space.choices import SpaceError
@@ -103,13 +104,7 @@ class View:
 
     def ask(self, number: int) -> Ask:
         """Draw an architecture; `number` counts the asks of this study and seeds this one."""
-        self.study.sampler = self._sampler(ask_seed(self._seed, number))
-        trial = self.study.ask()
-        architecture = self._space.sample(TrialChooser(trial))
-        self._asked[number] = trial
-        asked = self._frozen(trial.number)
-        noted = {key: value for key, value in asked.system_attrs.items() if not key.startswith("constraints")}
-        return Ask(number, architecture, asked.params, asked.distributions, noted)
+        return self._ask(number, None)
 
     def ask_near(self, number: int, architecture: Architecture, steps: int) -> Ask:
         """Draw an architecture `steps` mutations away from `architecture` at ask `number`."""
@@ -119,10 +114,9 @@ class View:
                 architecture = self._space.mutate(architecture, generator)
         except SpaceError:  # it has no neighbours: let the sampler draw it again
             return self.ask(number)
-        notes = ParameterNotes(self._space.assignments(architecture))
-        self._space.sample(notes)
-        self.study.enqueue_trial(notes.params)
-        return self.ask(number)
+        draw = Draw.of(self._space, architecture)
+        self.study.enqueue_trial(dict(draw.params))
+        return self._ask(number, draw)
 
     def prospects(self, number: int, expected: Mapping[int, Expected], left: Mapping[int, float]) -> Prospects | None:
         """Return the acquisition values of ask `number` and of training frozen trials to their ends.
@@ -206,6 +200,23 @@ class View:
                 self.study.add_trial(self._rejected_trial(item))
             else:
                 self._restore_record(item)
+
+    def _ask(self, number: int, enqueued: Draw | None) -> Ask:
+        self.study.sampler = self._sampler(ask_seed(self._seed, number))
+        trial = self.study.ask()
+        draw = self.study.sampler.drawn(trial.number) if isinstance(self.study.sampler, DrawingSampler) else None
+        architecture = self._architecture(trial, enqueued or draw)
+        self._asked[number] = trial
+        asked = self._frozen(trial.number)
+        noted = {key: value for key, value in asked.system_attrs.items() if not key.startswith("constraints")}
+        return Ask(number, architecture, asked.params, asked.distributions, noted)
+
+    def _architecture(self, trial: Trial, draw: Draw | None) -> Architecture:
+        """Choose the parameters of a trial; return the architecture that they make."""
+        if draw is None:
+            return self._space.sample(TrialChooser(trial))
+        draw.suggest(trial)
+        return draw.architecture
 
     def _add(self, record: Record) -> None:
         trial = self._asked.pop(record.candidate.ask)

@@ -1,46 +1,77 @@
-"""What a study was searched with, taken up again: its images and its recipe."""
+"""Fingerprint of a study: the space, objectives, data and recipe that a resumed search must share."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
+from nas.config.commands import SearchConfig
 from nas.config.training import Recipe
 from nas.data import DataInfo, DataSpec, describe
-from nas.search.build import WHERE_DATA_LIES, data_fingerprint
+from nas.objectives.pareto import Axis
 from nas.study.study import Study, StudyMismatchError, differences
 from search_space.plugins import load_dotted
+from search_space.space import Space
+
+DATA_LOCATION = ("path", "cache", "cache_gib", "streaming", "decode_workers")
+"""Settings of the data that may differ from run to run: no learning curve depends on them."""
+
+
+def fingerprint(config: SearchConfig, images: DataInfo, space: Space, axes: Sequence[Axis]) -> dict[str, Any]:
+    """Return the fingerprint of a study as a JSON object.
+
+    Args:
+        config: configuration of the search.
+        images: its images.
+        space: its space.
+        axes: its objectives.
+    """
+    return {
+        "space": {**config.space, "input": list(space.input), "classes": space.classes},
+        "objectives": [axis.to_json() for axis in axes],
+        "data": data_fingerprint(config.data, images),
+        "training": asdict(config.training),
+    }
+
+
+def data_fingerprint(spec: DataSpec, images: DataInfo) -> dict[str, Any]:
+    """Return the part of a fingerprint for the images and their split, independent of their location."""
+    plain = {key: value for key, value in asdict(spec).items() if key not in DATA_LOCATION}
+    if not spec.options:  # absent from the fingerprints of studies made before there were options
+        del plain["options"]
+    return {**plain, "content": images.fingerprint}
 
 
 def study_recipe(study: Study) -> Recipe:
-    """The recipe that the study's networks were trained with."""
+    """Return the recipe of a study's trainings."""
     return Recipe(**study.fingerprint["training"])
 
 
 def study_data(study: Study, written: Mapping[str, Any], path: str | None) -> tuple[DataSpec, DataInfo]:
-    """The study's images, found again and compared with what the study was searched on.
+    """Find the images of a study, and compare them with those that it was searched on.
 
     Args:
         study: the study.
-        written: the `data` of its config.yaml: where the images lay and where they were cached and how they were read.
-        path: where the images lie now, None for where they lay then.
+        written: `data` of its config.yaml: location, cache and reading of the images.
+        path: new location of the images, None for the old one.
 
     Raises:
-        ValueError: there are no such images, or their reader is from outside and not trusted.
-        StudyMismatchError: they are others; the message says in what.
+        ValueError: the images are missing, or their reader is from outside and not trusted.
+        StudyMismatchError: the images differ; the message says in what.
     """
     stored = dict(study.fingerprint["data"])
     content = stored.pop("content")
-    where = {name: written[name] for name in WHERE_DATA_LIES if name in written}
-    spec = DataSpec(**stored, **(where | {"path": path or written.get("path")}))
+    location = {name: written[name] for name in DATA_LOCATION if name in written}
+    spec = DataSpec(**stored, **(location | {"path": path or written.get("path")}))
     if "." in spec.source:
         load_dotted(spec.source, "data.source", stored=True)
-    info = describe(spec)
-    found = differences({**stored, "content": content}, data_fingerprint(spec, info), "data.")
+    images = describe(spec)
+    found = differences({**stored, "content": content}, data_fingerprint(spec, images), "data.")
     if found:
         place = f" at {spec.path}" if spec.path else ""
         raise StudyMismatchError(
             f"data must be what {study.name} was searched on, it is not{place}: {'; '.join(found)}. "
             f"Set data.path to where the study's images are"
         )
-    return spec, info
+    return spec, images

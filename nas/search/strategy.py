@@ -1,8 +1,9 @@
-"""How networks are asked for and how far they are trained: what a search and its rehearsal have in common."""
+"""Strategy of a search, and the objects built from it; a simulated search over a table has the same ones."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
@@ -12,6 +13,7 @@ from nas.config.objective import Objective
 from nas.config.sampler import SamplerSpec
 from nas.fidelity.factory import Horizon, policy_of
 from nas.fidelity.policy import Policy
+from nas.objectives.axes import axes_of
 from nas.objectives.examination import Gate
 from nas.objectives.limits import Limits
 from nas.objectives.pareto import Axis
@@ -19,106 +21,114 @@ from nas.objectives.step_memory import StepMemory
 from nas.objectives.values import cost_names, costs_known, objective_values
 from nas.samplers.factory import Domain, sampler_factory
 from nas.samplers.view import View
+from nas.search.parts import Values
 from nas.search.proposer import Proposer
-from search_space.architecture import Architecture
-from search_space.lowering import lower
 from search_space.projection import Projection, project
 from search_space.references.architectures import ARCHITECTURES
 from search_space.space import Space
 
 
 class Strategy(Protocol):
-    """What decides which networks are trained, and how far; the settings of a search are one."""
+    """Settings that decide which networks are trained, and how far; those of a search are one."""
 
     @property
     def seed(self) -> int:
-        """Seeds the sampler."""
+        """Seed of the sampler and of the trainings."""
         ...
 
     @property
     def start(self) -> Sequence[str]:
-        """Published networks to begin with."""
+        """Names of published networks to begin with."""
         ...
 
     @property
     def objective(self) -> tuple[Objective, ...]:
-        """The axes of the front."""
+        """Objectives."""
         ...
 
     @property
     def limits(self) -> Mapping[str, float | None]:
-        """What a network may cost."""
+        """Limits on costs, by `max_<cost>`."""
         ...
 
     @property
     def sampler(self) -> SamplerSpec:
-        """Who draws the architectures."""
+        """Sampler of the architectures."""
         ...
 
     @property
     def fidelity(self) -> FidelitySpec:
-        """How far each is trained."""
+        """Policy of the training lengths."""
         ...
 
     @property
     def budget(self) -> Budget:
-        """When the search ends."""
+        """End of the search."""
         ...
 
 
-def starts_of(names: Sequence[str], space: Space) -> dict[str, Projection]:
-    """Published networks, scaled to the images and brought onto the space, by name.
+@dataclass(frozen=True)
+class BuiltStrategy:
+    """Objects built from a strategy, for one search.
+
+    Attributes:
+        space: the search space.
+        axes: the objectives as axes.
+        gate: requirements that a network must meet before it is trained.
+        starts: published networks projected onto the space, by name.
+        view: in-memory study that the sampler sees; empty.
+        proposer: proposes new networks.
+        policy: decides how far trials are trained.
+        values: returns the objectives of a trained network.
+    """
+
+    space: Space
+    axes: tuple[Axis, ...]
+    gate: Gate
+    starts: Mapping[str, Projection]
+    view: View
+    proposer: Proposer
+    policy: Policy
+    values: Values
+
+
+def build_strategy(strategy: Strategy, space: Space, epochs: int, memory: StepMemory | None = None) -> BuiltStrategy:
+    """Build the objects of a strategy.
+
+    Args:
+        strategy: the settings.
+        space: the search space.
+        epochs: full horizon of a training, at least 1.
+        memory: memory that a training step may take; None for any amount.
 
     Raises:
-        ValueError: a network that there is not.
+        ValueError: an unknown start, sampler, fidelity or option, or an option out of range.
+    """
+    axes, costs = axes_of(strategy.objective, space), costs_known(strategy.objective)
+    gate = Gate(Limits(**strategy.limits).checked(costs.names), memory, costs)
+    names = cost_names(strategy.objective)
+    sampler = sampler_factory(strategy.sampler, Domain(space, axes, gate.limits, names, gate.fits, gate.measure))
+    view = View(space, axes, sampler, seed=strategy.seed, worst=strategy.sampler.rejected_as == "worst")
+    starts = projected_starts(strategy.start, space)
+    proposer = Proposer(
+        view,
+        gate,
+        seed=strategy.seed,
+        max_idle_asks=strategy.budget.max_idle_asks,
+        starts=[start.architecture for start in starts.values()],
+    )
+    values = partial(objective_values, strategy.objective)
+    policy = policy_of(strategy.fidelity, Horizon(epochs, axes, values, names))
+    return BuiltStrategy(space, axes, gate, starts, view, proposer, policy, values)
+
+
+def projected_starts(names: Sequence[str], space: Space) -> dict[str, Projection]:
+    """Return published networks, scaled to the images and projected onto the space, by name.
+
+    Raises:
+        ValueError: an unknown network.
     """
     unknown = [name for name in names if name not in ARCHITECTURES]
     if unknown:
         raise ValueError(f"start may name {', '.join(ARCHITECTURES)}, got {unknown[0]!r}")
     return {name: project(space, ARCHITECTURES[name](space.input, space.classes)) for name in names}
-
-
-def asking(strategy: Strategy, space: Space, axes: Sequence[Axis], memory: StepMemory | None) -> tuple[View, Proposer]:
-    """What the sampler sees, empty, and who asks it for the next network.
-
-    Args:
-        strategy: what is searched with.
-        space: what to draw from.
-        axes: the objectives, as the study has them.
-        memory: what a training step may take; None for any amount.
-
-    Raises:
-        ValueError: no such sampler, or an option that it doesn't have.
-    """
-    costs = costs_known(strategy.objective)
-    limits = Limits(**strategy.limits).checked(costs.names)
-    domain = Domain(space, axes, limits, cost_names(strategy.objective), partial(_fits, memory), costs)
-    sampler = sampler_factory(strategy.sampler, domain)
-    view = View(space, axes, sampler, seed=strategy.seed, worst=strategy.sampler.rejected_as == "worst")
-    proposer = Proposer(
-        view,
-        Gate(limits, memory, costs),
-        seed=strategy.seed,
-        max_idle_asks=strategy.budget.max_idle_asks,
-        starts=[start.architecture for start in starts_of(strategy.start, space).values()],
-    )
-    return view, proposer
-
-
-def _fits(memory: StepMemory | None, architecture: Architecture) -> bool:
-    return memory is None or not memory.exceeded(lower(architecture))
-
-
-def policy(strategy: Strategy, axes: Sequence[Axis], epochs: int) -> Policy:
-    """How far trials are trained before the next decision about them.
-
-    Args:
-        strategy: what is searched with.
-        axes: the objectives, as the study has them.
-        epochs: the full horizon of a training, at least 1.
-
-    Raises:
-        ValueError: no such fidelity, or an option that it doesn't have.
-    """
-    values = partial(objective_values, strategy.objective)
-    return policy_of(strategy.fidelity, Horizon(epochs, axes, values, cost_names(strategy.objective)))

@@ -21,9 +21,9 @@ def main(notes: Path, overrides: list[str]) -> None:
     config: Any = compose("search", overrides)
     folder = Path(config.outputs) / config.study
     folder.mkdir(parents=True, exist_ok=True)
-    info, space = prepare(config)
+    plan = prepare(config)
     with FolderLock(folder), notes.open("a", encoding="utf-8") as file:
-        search = assemble(config, open_or_create(folder, config, info, space), space, [])
+        search = assemble(plan, open_or_create(folder, plan), [])
         executor = search._parts.executor
         submit = executor.submit
 

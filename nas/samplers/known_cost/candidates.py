@@ -15,17 +15,13 @@ from typing import Any, final
 
 import numpy as np
 
-from nas.objectives.costs import Costs, Measurable, built_in_costs
+from nas.objectives.examination import Measure
 from nas.samplers.known_cost.gp import Floats, Layout, group_columns
 from nas.samplers.parameters import ParameterChooser
 from search_space.architecture import Architecture
 from search_space.choices import FirstChooser, RandomChooser, ReplayChooser, Value
 from search_space.encoding import columns, encode
-from search_space.memo import Memo
 from search_space.space import POSITION, Space
-
-Measure = Callable[[Architecture], tuple[str, Mapping[str, float]]]
-"""Function from an architecture to the identity of its network and its costs by name, all positive."""
 
 Feasible = Callable[[Mapping[str, float]], bool]
 """Function from costs to whether they are within the limits."""
@@ -54,21 +50,6 @@ class Network:
     network_id: str
     costs: Mapping[str, float]
     row: Floats
-
-
-def exact_measure(costs: Costs | None = None) -> Measure:
-    """Return a function for network ids and exact costs, which measures each block once.
-
-    Args:
-        costs: the costs that the search knows; None for our own.
-    """
-    memo, known = Memo(), costs or built_in_costs()
-
-    def measure(architecture: Architecture) -> tuple[str, Mapping[str, float]]:
-        name, totals = memo.examine(architecture)
-        return name, known.of(Measurable(architecture, totals=totals))
-
-    return measure
 
 
 @final
@@ -102,6 +83,10 @@ class NetworkRegistry:
         averages = [code[list(group)].mean() for group in self._averaged]
         logs = np.log10(np.maximum(list(costs.values()), 1e-9))
         return Network(architecture, name, costs, np.concatenate([code, averages, logs]))
+
+    def remember(self, params: Mapping[str, Any], network: Network) -> None:
+        """Keep the network of a trial with these parameters, so that it need not be sampled from them."""
+        self._by_params[frozenset(params.items())] = network
 
     def from_params(self, params: Mapping[str, Any]) -> Network | None:
         """Return the network of a trial with these parameters, None for a trial of another space."""

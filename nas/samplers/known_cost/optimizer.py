@@ -13,6 +13,7 @@ from typing import final
 
 import numpy as np
 
+from nas.objectives.examination import Measure
 from nas.samplers.known_cost.acquisition import (
     Acquisition,
     FeatureScaler,
@@ -21,7 +22,7 @@ from nas.samplers.known_cost.acquisition import (
     fit_acquisition,
     log_costs,
 )
-from nas.samplers.known_cost.candidates import CandidateSource, Measure, Network, NetworkRegistry
+from nas.samplers.known_cost.candidates import CandidateSource, Network, NetworkRegistry
 from nas.samplers.known_cost.gp import Floats
 from nas.samplers.known_cost.settings import Settings
 from nas.study.trial import Prospects

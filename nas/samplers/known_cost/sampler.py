@@ -19,22 +19,23 @@ import math
 import random
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any, final
+from typing import final
 
 import numpy as np
-from optuna.distributions import BaseDistribution
-from optuna.samplers import BaseSampler, RandomSampler
+from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
+from nas.objectives.examination import Measure, exact_measure
 from nas.objectives.pareto import Axis
+from nas.samplers.base import DrawingSampler
 from nas.samplers.factory import Domain
 from nas.samplers.imputation import DEVIATION, SECONDS
 from nas.samplers.known_cost.acquisition import Problem, TrialHistory
-from nas.samplers.known_cost.candidates import Measure, Network, exact_measure
+from nas.samplers.known_cost.candidates import Network
 from nas.samplers.known_cost.optimizer import Optimizer
 from nas.samplers.known_cost.settings import Settings
-from nas.samplers.parameters import ParameterNotes
+from nas.samplers.parameters import Draw
 from nas.samplers.view import SamplerFactory
 from nas.study.trial import Prospects
 from search_space.choices import FirstChooser
@@ -43,7 +44,7 @@ from search_space.space import Space
 
 
 @final
-class KnownCostSampler(BaseSampler):
+class KnownCostSampler(DrawingSampler):
     """Optuna sampler that draws the network with the highest acquisition value.
 
     A trial's value counts as exact unless the trial has the user attribute `deviation`, its standard deviation. The
@@ -58,9 +59,9 @@ class KnownCostSampler(BaseSampler):
             axes: the study's objectives, in order.
             seed: seed of the draws; None for a random one.
         """
+        super().__init__(seed)
         self._optimizer = optimizer
         self._axes = tuple(axes)
-        self._seed(seed)
 
     @classmethod
     def for_space(
@@ -92,40 +93,13 @@ class KnownCostSampler(BaseSampler):
         problem = problem_of(axes, {name: name for name in costs}, limits or {})
         return cls(Optimizer(space, measure, problem, settings or Settings()), axes, seed)
 
-    def _seed(self, seed: int | None) -> None:
-        self._generator = random.Random(seed)
-        self._independent = RandomSampler(seed)
-        self._suggested: dict[int, dict[str, Any]] = {}
-
-    def reseed_rng(self) -> None:
-        """Seed the draws anew, at random."""
-        self._seed(None)
-
-    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        """Suggest a network, and return the distributions of its parameters."""
-        if "fixed_params" in trial.system_attrs:  # enqueued: its parameters are fixed already
-            return {}
-        space = self._optimizer.networks.space
-        network = self._optimizer.suggest(self._history(study, trial), self._generator)
-        notes = ParameterNotes(space.assignments(network.architecture))
-        space.sample(notes)
-        self._suggested[trial.number] = dict(notes.params)
-        return notes.distributions
-
-    def sample_relative(
-        self,
-        study: Study,  # noqa: ARG002 - the network was suggested with its distributions
-        trial: FrozenTrial,
-        search_space: dict[str, BaseDistribution],  # noqa: ARG002 - as above
-    ) -> dict[str, Any]:
-        """Return the parameters of the suggested network."""
-        return self._suggested.pop(trial.number, {})
-
-    def sample_independent(
-        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
-    ) -> Any:
-        """Return a random value for a parameter that the network does not have."""
-        return self._independent.sample_independent(study, trial, param_name, param_distribution)
+    def draw(self, study: Study, trial: FrozenTrial, generator: random.Random) -> Draw:
+        """Draw the network that the optimizer suggests."""
+        networks = self._optimizer.networks
+        network = self._optimizer.suggest(self._history(study, trial), generator)
+        draw = Draw.of(networks.space, network.architecture)
+        networks.remember(draw.params, network)
+        return draw
 
     def prospects(self, study: Study, left: Mapping[int, float]) -> Prospects | None:
         """Return the acquisition values of the next draw and of continuing frozen trials.
@@ -185,9 +159,7 @@ def problem_of(axes: Sequence[Axis], costs: Mapping[str, str], limits: Mapping[s
 def make(domain: Domain, settings: Settings) -> SamplerFactory:
     """Return the factory of samplers, which share one optimizer."""
     problem = problem_of(domain.axes, domain.costs, domain.limits.by_cost)
-    return partial(
-        _seeded, Optimizer(domain.space, exact_measure(domain.known_costs), problem, settings, domain.fits), domain.axes
-    )
+    return partial(_seeded, Optimizer(domain.space, domain.measure, problem, settings, domain.fits), domain.axes)
 
 
 def _seeded(optimizer: Optimizer, axes: Sequence[Axis], seed: int) -> BaseSampler:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import final
 
 from nas.search.strategy import Strategy
-from nas.search.threads import thinking_alone
+from nas.search.threads import single_threaded_blas
 from nas.tabular.simulation.cache import TraceCache
 from nas.tabular.simulation.simulate import simulate
 from nas.tabular.simulation.simulated_table import SimulatedTable
@@ -55,7 +55,7 @@ class SimulationPool:
         self, strategies: Sequence[Strategy], simulated: SimulatedTable, left: Sequence[int]
     ) -> Iterator[tuple[int, SearchTrace]]:
         for index in left:
-            with thinking_alone():
+            with single_threaded_blas():
                 trace = simulate(strategies[index], simulated)
             yield index, trace
 
@@ -84,7 +84,7 @@ def _initialize_worker(path: str, slots: int, charge: str) -> None:
     """Read the table in a new worker process, which ends when its parent does, however that ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group, and the parent decides
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    thinking_alone()
+    single_threaded_blas()
     _TABLES.append(SimulatedTable(read_table(Path(path)), slots, charge))
 
 

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from functools import partial
 
 from nas.fidelity.policy import Inheriting
-from nas.objectives.axes import axes_of
-from nas.objectives.values import objective_values
 from nas.search.driver import Search
 from nas.search.parts import SearchParts
-from nas.search.strategy import Strategy, asking, policy
+from nas.search.strategy import Strategy, build_strategy
 from nas.tabular.simulation.clock import SimulatedClock
 from nas.tabular.simulation.executor import TableExecutor
 from nas.tabular.simulation.memory import study_in_memory
@@ -42,9 +39,8 @@ def simulate(strategy: Strategy, simulated: SimulatedTable) -> SearchTrace:
             f"got {strategy.fidelity.repeats} and {len(table.seeds)} in {table.path}"
         )
     table_seed = table.seeds[strategy.seed % len(table.seeds)]
-    axes = axes_of(strategy.objective, table.space)
-    chosen = policy(strategy, axes, table.epochs)
-    if isinstance(chosen, Inheriting):
+    built = build_strategy(strategy, table.space, table.epochs)
+    if isinstance(built.policy, Inheriting):
         raise ValueError(  # noqa: TRY004 - a setting of the user, not the type of an argument
             "a simulated search must train from fresh weights, as tables record trainings, "
             f"got fidelity={strategy.fidelity.name}"
@@ -52,14 +48,13 @@ def simulate(strategy: Strategy, simulated: SimulatedTable) -> SearchTrace:
     clock, recorder = SimulatedClock(), TraceRecorder()
     full = simulated.full_training()
     executor = TableExecutor(simulated.curve_lookup(table_seed), clock, simulated.slots)
-    view, proposer = asking(strategy, table.space, axes, None)
     parts = SearchParts(
-        study=study_in_memory(axes),
-        view=view,
-        proposer=proposer,
-        policy=chosen,
+        study=study_in_memory(built.axes),
+        view=built.view,
+        proposer=built.proposer,
+        policy=built.policy,
         executor=executor,
-        values=partial(objective_values, strategy.objective),
+        values=built.values,
         latest=executor.latest,
         observers=[recorder],
         clock=clock,
@@ -74,5 +69,5 @@ def simulate(strategy: Strategy, simulated: SimulatedTable) -> SearchTrace:
         reason=reason,
         snapshots=tuple(recorder.snapshots),
         trials=tuple(SimulatedTrial(r.candidate.id, r.state, len(r.curve)) for r in records),
-        counts=dict(proposer.totals),
+        counts=dict(built.proposer.totals),
     )

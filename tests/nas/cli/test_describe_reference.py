@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import pytest
 
 from nas.cli import main
-from nas.search.strategy import starts_of
+from nas.search.strategy import projected_starts
 from search_space.graph import Shape
 from search_space.space import parse_space
 
@@ -68,7 +68,7 @@ def test_starts_are_of_the_space() -> None:
     space = parse_space(
         {"name": "small", "stem": {"width": [4, 8]}, "stages": [{"depth": [1, 2], "block": block}]}, Shape(1, 8, 8), 10
     )
-    starts = starts_of(["googlenet", "inception_v3"], space)
+    starts = projected_starts(["googlenet", "inception_v3"], space)
     assert all(space.contains(start.architecture) for start in starts.values())
     with pytest.raises(ValueError, match=r"start may name googlenet, .*, got 'alexnet'"):
-        starts_of(["alexnet"], space)
+        projected_starts(["alexnet"], space)

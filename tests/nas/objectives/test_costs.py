@@ -12,10 +12,12 @@ from nas.objectives.costs import Cost, Costs, Measurable, built_in_costs, load_c
 from nas.objectives.examination import Gate
 from nas.objectives.limits import Limits, check_reachable, reach
 from nas.objectives.step_memory import SLOT_MEMORY, StepMemory, check_fits
+from search_space.architecture import Architecture
 from search_space.choices import RandomChooser, ReplayChooser
 from search_space.cost import MIB, cost, training_bytes
 from search_space.identity import network_id
 from search_space.lowering import lower, summary
+from search_space.memo import Memo
 
 
 def test_an_examined_architecture_carries_what_its_graph_tells() -> None:
@@ -132,3 +134,16 @@ def test_a_cost_is_one_of_ours_or_an_object_at_a_dotted_path() -> None:
         load_cost("flops")
     with pytest.raises(ValueError, match=r"must name a nas.objectives.costs.Cost, 'math.pi' is a float"):
         load_cost("math.pi")
+
+
+def test_an_architecture_is_measured_once_for_the_sampler_and_the_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    measured: list[Architecture] = []
+    examine = Memo.examine
+    monkeypatch.setattr(Memo, "examine", lambda self, one: measured.append(one) or examine(self, one))
+    space = space_of(SMALL)
+    gate, architecture = Gate(Limits(max_macs=10**9)), space.draw(random.Random(3))
+    name, costs = gate.measure(architecture)
+    examined = gate.examine(architecture)
+    assert (examined.network_id, examined.costs, measured) == (name, costs, [architecture])
+    graph = lower(architecture)
+    assert (name, costs) == (network_id(graph), built_in_costs().of_graph(graph))

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import math
 
+import optuna
 import pytest
-from engine import AXES, NAN, ONE, SAMPLERS, SMALL, TINY, begin, candidate, end, row, space_of, view_of
+from engine import AXES, NAN, ONE, SAMPLERS, SMALL, TINY, TWO, begin, candidate, end, row, space_of, view_of
 from optuna.trial import TrialState
 
+from nas.samplers.base import ArchitectureSampler, Choose
 from nas.samplers.imputation import DEVIATION, SECONDS
-from nas.samplers.parameters import ParameterNotes
+from nas.samplers.parameters import ParameterNotes, TrialChooser
 from nas.samplers.view import WORST_SCALED, View, ask_seed
 from nas.study.training_state import TrainingState
 from nas.study.trial import Expected, Record, Repeat, State
 from search_space.space import Space
+
+AXIS = [AXES[name] for name in TWO]
 
 
 @pytest.fixture
@@ -34,6 +38,29 @@ def test_an_ask_carries_what_was_drawn(space: Space) -> None:
     again = ParameterNotes(space.assignments(ask.architecture))
     assert space.sample(again) == ask.architecture
     assert again.params.items() <= dict(ask.params).items()
+
+
+def test_a_whole_architecture_is_drawn_once_with_the_parameters_of_its_choices(
+    space: Space, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    view = View(space, AXIS, lambda seed: ArchitectureSampler(space, drawing(space), seed), seed=1, worst=False)
+    sampled: list[type] = []
+    sample = Space.sample
+    plain = optuna.create_study()
+    for number in range(20):
+        with monkeypatch.context() as patch:
+            patch.setattr(Space, "sample", lambda self, chooser: sampled.append(type(chooser)) or sample(self, chooser))
+            ask = view.ask(number)
+        plain.enqueue_trial(dict(ask.params))
+        trial = plain.ask()
+        assert space.sample(TrialChooser(trial)) == ask.architecture
+        assert (trial.params, trial.distributions) == (ask.params, ask.distributions)
+    assert sampled.count(ParameterNotes) == 20
+    assert TrialChooser not in sampled
+
+
+def drawing(space: Space) -> Choose:
+    return lambda study, trial, generator: space.draw(generator)
 
 
 def test_an_accepted_ask_runs_until_it_is_told_by_its_trials_number(space: Space) -> None:

@@ -82,7 +82,7 @@ def test_a_search_that_loses_a_rank_of_each_wide_trial_ends_like_an_unbroken_one
 def test_networks_of_a_space_train_over_two_devices_like_in_halves_on_one(tmp_path: Path) -> None:
     """Compare with batch norm and augmentation."""
     config: Any = compose("search", [*WORDS[1:], "training.ema_decay=0.9"])
-    _, space = build.prepare(config)
+    space = build.prepare(config).space
     architecture = space.draw(random.Random(2)).to_json()
     executor = executor_for(TrialRunner(config.data, config.training, 1), config.workers)
     jobs = [

@@ -15,8 +15,7 @@ from PIL import Image
 from nas.cli.app.compose import changed, read_yaml
 from nas.config.training import Recipe
 from nas.data import DataSpec, describe
-from nas.search.build import data_fingerprint
-from nas.search.fingerprint import study_data, study_recipe
+from nas.search.fingerprint import data_fingerprint, study_data, study_recipe
 from nas.study.study import Study, StudyMismatchError, create_study
 
 RECIPE = Recipe(epochs=7, ema_decay=0.9)

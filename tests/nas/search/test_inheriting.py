@@ -143,10 +143,10 @@ def test_a_checkpoint_of_an_heir_is_no_other_trainings(runner: TrialRunner, heir
 
 def search_in(folder: Path, trials: int) -> tuple[Search, Study]:
     config: Any = compose("search", [*WORDS, f"budget.trials={trials}"])
-    info, space = build.prepare(config)
+    plan = build.prepare(config)
     folder.mkdir(exist_ok=True)
-    study = build.open_or_create(folder, config, info, space)
-    return build.assemble(config, study, space, []), study
+    study = build.open_or_create(folder, plan)
+    return build.assemble(plan, study, []), study
 
 
 def test_a_search_that_is_killed_in_an_heirs_training_ends_like_an_unbroken_one(tmp_path: Path) -> None:
@@ -174,9 +174,9 @@ def test_a_search_that_is_killed_in_an_heirs_training_ends_like_an_unbroken_one(
 
 def test_a_network_over_two_devices_inherits_too(tmp_path: Path) -> None:
     config: Any = compose("search", [*WORDS, "budget.trials=2", "workers.slots=2", "workers.devices_per_trial=2"])
-    info, space = build.prepare(config)
-    study = build.open_or_create(tmp_path, config, info, space)
-    assert build.assemble(config, study, space, []).run() == "budget"
+    plan = build.prepare(config)
+    study = build.open_or_create(tmp_path, plan)
+    assert build.assemble(plan, study, []).run() == "budget"
     record = study.records()[1]
     assert (record.state, len(record.curve), record.training.devices) == ("complete", EPOCHS - 1, 2)
     assert record.descent is not None

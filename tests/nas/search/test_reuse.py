@@ -43,7 +43,7 @@ def test_a_curve_is_a_function_of_network_and_seed_whichever_child_served(
 ) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     config: Any = compose("search", WORDS)
-    _, space = build.prepare(config)
+    space = build.prepare(config).space
     generator, jobs = random.Random(4), []
     for trial in range(2):
         architecture = space.draw(generator)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from threadpoolctl import threadpool_info
 
-from nas.search.threads import thinking_alone
+from nas.search.threads import single_threaded_blas
 
 
 def _threads() -> list[int]:
@@ -10,10 +10,10 @@ def _threads() -> list[int]:
 
 
 def test_linear_algebra_has_one_thread_for_a_while_and_its_own_number_again() -> None:
-    with thinking_alone():
+    with single_threaded_blas():
         pass  # now every library is loaded
     before = _threads()
-    with thinking_alone():
+    with single_threaded_blas():
         inside = _threads()
     assert inside
     assert set(inside) == {1}

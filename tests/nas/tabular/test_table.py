@@ -15,7 +15,7 @@ import pytest
 from synthetic_tables import attributes, rows, synthetic_table
 
 from nas.cli.app.compose import compose
-from nas.search.build import data_fingerprint
+from nas.search.fingerprint import data_fingerprint
 from nas.tabular.columns import COLUMNS
 from nas.tabular.table import TableError, read_table, write_parquet, write_table
 

@@ -1,0 +1,25 @@
+"""Searches, run from a configuration until they end or a signal stops them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+from nas.cli.app.compose import yaml_text
+from nas.cli.common.signals import stop_on_signals
+from nas.cli.common.studies import study_folder
+from nas.config.commands import SearchConfig
+from nas.search.build import prepare
+from nas.search.conduct import Conducted, conduct
+
+
+def run_search(config: SearchConfig) -> Conducted:
+    """Search until the budget is used up, or Ctrl-C or SIGTERM stops the search.
+
+    Raises:
+        ValueError: an invalid setting, or a study that was made with others.
+    """
+    plan = prepare(config)
+    name = f"{config.data.slug}-{plan.space.name}" if config.study is None else config.study
+    settings = yaml_text(json.loads(json.dumps(asdict(config))))
+    return conduct(plan, study_folder(name, config.outputs), settings, stop_on_signals)

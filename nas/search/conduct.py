@@ -1,0 +1,102 @@
+"""Conduct of a whole search: configuration to study, tracker, driver and result files."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from nas.config.commands import SearchConfig
+from nas.jobs import EndReason
+from nas.jobs.files import write_json, write_text
+from nas.objectives.limits import reach
+from nas.reports.console import observer_for
+from nas.reports.figures import draw_front
+from nas.search.build import SearchPlan, assemble, open_or_create
+from nas.search.driver import Search
+from nas.search.environment import environment
+from nas.search.threads import single_threaded_blas
+from nas.study.storage.factory import locked_store
+from nas.study.study import Study
+from nas.study.summary import StudyReader
+from nas.tracking.tracker import Tracker, open_tracker
+
+UNTRACKED = ("outputs", "format", "storage", "tracking")
+"""Settings that a tracker does not get: places and credentials."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Conducted:
+    """A search that has ended.
+
+    Attributes:
+        study: its study.
+        reason: reason for its end.
+        files: files that it wrote beside the study.
+    """
+
+    study: Study
+    reason: EndReason
+    files: tuple[Path, ...]
+
+
+def conduct(
+    plan: SearchPlan, folder: Path, settings: str, stop_on_signals: Callable[[Search], AbstractContextManager[None]]
+) -> Conducted:
+    """Run a search until its budget is used up, or until it is stopped.
+
+    Args:
+        plan: the search.
+        folder: folder of the study.
+        settings: the configuration as YAML, for the study's folder.
+        stop_on_signals: context in which the search runs, which stops it on signals.
+
+    Raises:
+        ValueError: the study is driven by another process, or was made with other settings.
+    """
+    config = plan.config
+    with locked_store(folder, config.storage.kind) as store:
+        study = open_or_create(folder, plan, store)
+        _write_settings(study, config, settings)
+        with _tracker(config, study) as tracker:
+            _log_plan(plan)
+            search = assemble(plan, study, [observer_for(sys.stderr), tracker])
+            with stop_on_signals(search), single_threaded_blas():
+                reason = search.run()
+            files = _write_results(study)
+    return Conducted(study, reason, files)
+
+
+def _log_plan(plan: SearchPlan) -> None:
+    for start, projection in plan.built.starts.items():
+        log.info("start %s: widths × %.3g, at distance %.2f", start, projection.multiplier, projection.distance)
+    if (reached := reach(plan.space, plan.built.gate.limits, plan.built.gate.costs)) is not None:
+        log.info("%s", reached)
+
+
+def _tracker(config: SearchConfig, study: Study) -> Tracker:
+    tracked = {name: value for name, value in asdict(config).items() if name not in UNTRACKED}
+    return open_tracker(config.tracking, study, {**tracked, "environment": environment()})
+
+
+def _write_settings(study: Study, config: SearchConfig, text: str) -> None:
+    """Write settings and environment to files, and to the study for readers without its folder."""
+    machine = environment()
+    write_text(study.folder / "config.yaml", text)
+    write_json(study.folder / "environment.json", machine)
+    study.set_attribute("config", json.loads(json.dumps(asdict(config))))
+    study.set_attribute("environment", machine)
+
+
+def _write_results(study: Study) -> tuple[Path, ...]:
+    reader = StudyReader(study)
+    front, picture = study.folder / "front.json", study.folder / "front.png"
+    write_json(front, reader.front_document())
+    draw_front(reader.records, study.axes, study.name, picture)
+    return front, picture
