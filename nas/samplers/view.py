@@ -204,12 +204,18 @@ class View:
     def _ask(self, number: int, enqueued: Draw | None) -> Ask:
         self.study.sampler = self._sampler(ask_seed(self._seed, number))
         trial = self.study.ask()
-        draw = self.study.sampler.drawn(trial.number) if isinstance(self.study.sampler, DrawingSampler) else None
-        architecture = self._architecture(trial, enqueued or draw)
+        architecture = self._architecture(trial, enqueued or self._drawn(trial))
         self._asked[number] = trial
         asked = self._frozen(trial.number)
         noted = {key: value for key, value in asked.system_attrs.items() if not key.startswith("constraints")}
         return Ask(number, architecture, asked.params, asked.distributions, noted)
+
+    def _drawn(self, trial: Trial) -> Draw | None:
+        """Return the sampler's draw of a whole architecture, None if it draws parameters one by one."""
+        if not isinstance(self.study.sampler, DrawingSampler):
+            return None
+        _ = trial.relative_params  # Optuna draws no sooner than a parameter is asked for
+        return self.study.sampler.drawn(trial.number)
 
     def _architecture(self, trial: Trial, draw: Draw | None) -> Architecture:
         """Choose the parameters of a trial; return the architecture that they make."""
