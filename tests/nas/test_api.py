@@ -1,4 +1,4 @@
-"""A search on a person's own images, from Python; and that the commands go on with it."""
+"""A search on tensors from Python, which the commands resume, retrain and export."""
 
 from __future__ import annotations
 

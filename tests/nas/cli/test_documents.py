@@ -1,4 +1,4 @@
-"""Results: JSON as agreed, CSV for a spreadsheet, tables for a person, and nothing else on standard output."""
+"""Results as JSON, CSV and tables, and nothing else on standard output."""
 
 from __future__ import annotations
 

@@ -164,7 +164,7 @@ def test_a_reader_that_goes_away_is_no_mistake(tmp_path):
 
 @pytest.fixture(scope="module")
 def bash(tmp_path_factory):
-    """A bash with `nas` on its path and completion installed; answers what it offers for a line."""
+    """Return a function that gives the completions of a line in a bash with `nas` on its path."""
     folder = tmp_path_factory.mktemp("bin")
     script = folder / "nas"
     script.write_text(

@@ -32,7 +32,7 @@ QUICK = ["tracking=none", "workers.slots=1", "training.epochs=1", "budget.trials
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with a toy sampler; the process forgets it afterwards."""
+    """Make a folder with a toy sampler, and restore the path and the trusted modules of the process afterwards."""
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setenv(TRUSTED, "")
     monkeypatch.delitem(sys.modules, "toy_draws", raising=False)

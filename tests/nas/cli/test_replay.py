@@ -1,4 +1,4 @@
-"""The command that a stored configuration came from leads to that configuration again."""
+"""The command reconstructed from a stored configuration composes to that configuration."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from nas.config.commands import SearchConfig
 
 
 def stored(words):
-    """What config.yaml holds after `nas search` with these words."""
+    """Return the configuration of `nas search` with these words, and the content of its config.yaml."""
     config = compose("search", fit(words, SearchConfig))
     return config, yaml.safe_load(OmegaConf.to_yaml(OmegaConf.create(dataclasses.asdict(config))))
 

@@ -1,4 +1,4 @@
-"""`nas search` end to end in this process, and every mistake in one line with nothing written or changed."""
+"""`nas search` end to end in this process; every user error is one line and writes nothing."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
 
 @pytest.fixture
 def outputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of studies, which is not there yet, below an empty working directory."""
+    """Return the folder of studies, which does not exist yet, in an empty working directory."""
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
     return tmp_path / "work" / "outputs"
@@ -39,7 +39,7 @@ def outputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def refuse(outputs: Path, capsys: pytest.CaptureFixture[str]):
-    """Runs `nas search` on a mistake; what it says, which is one line and all there is to see."""
+    """Return a function that runs `nas search` on a user error and returns its one line, the only output."""
 
     def run(*words: str) -> str:
         before = contents(outputs.parent)
@@ -56,7 +56,7 @@ def refuse(outputs: Path, capsys: pytest.CaptureFixture[str]):
 
 
 def contents(folder: Path) -> dict[str, object]:
-    """Every file below `folder`, a database by what it holds; who holds a lock and a database's scratch files apart."""
+    """Return the content of every file below `folder`, a database by its rows, without lock and scratch files."""
     passing = ("driver.lock", "study.db-shm", "study.db-wal")
     return {
         str(path.relative_to(folder)): content(path) if path.is_file() else None
@@ -105,7 +105,7 @@ def test_a_search_names_its_study_after_data_and_space(outputs: Path, capsys: py
 
 
 def images(folder: Path, **counts: int) -> Path:
-    """An image folder with so many images a class."""
+    """Make an image folder with so many images a class."""
     generator = np.random.default_rng(0)
     for name, count in counts.items():
         (folder / name).mkdir(parents=True)
@@ -164,7 +164,7 @@ def test_a_limit_that_nothing_meets_is_refused_with_the_cheapest_cost(refuse, na
 
 @pytest.fixture
 def study(outputs: Path, capsys: pytest.CaptureFixture[str]) -> Path:
-    """A study without a trial."""
+    """Make a study without a trial."""
     assert main(["search", *QUICK, "study=mine", AT_ONCE]) == 0
     capsys.readouterr()
     return outputs / "mine"

@@ -30,7 +30,7 @@ OPTIONS = sorted(
 
 
 def as_plain(value):
-    """A spec in terms of what YAML knows."""
+    """Return a configuration as plain YAML values."""
     if dataclasses.is_dataclass(value):
         return {field.name: as_plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
     return list(value) if isinstance(value, tuple) else value

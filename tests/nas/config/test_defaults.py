@@ -32,7 +32,7 @@ def defaults_list() -> dict[str, Any]:
 
 
 def class_defaults(spec: type) -> dict[str, Any]:
-    """Every field of a class with its default, None for a field without one."""
+    """Return the default of every field of a class, None for a field without one."""
     made = {}
     for field in dataclasses.fields(spec):
         default = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
