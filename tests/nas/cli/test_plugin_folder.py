@@ -27,6 +27,30 @@ def make(domain):
 
     return sampler
 """
+FAMILY = """
+from dataclasses import dataclass
+
+from search_space.blocks import BlockFields, Units, family_of, width
+from search_space.graph import Node, Seq
+
+
+@dataclass(frozen=True, slots=True)
+class Bottleneck(BlockFields):
+    reduce: int = width()
+    out: int = width()
+
+    def lower(self, channels: int, units: Units, name: str) -> Node:
+        return Seq((units.conv(self.reduce, 1, name="reduce"), units.conv(self.out, 3, name="conv")), name=name)
+
+
+BOTTLENECK = family_of(Bottleneck)
+"""
+SPACE = """
+name: toy
+stem: {width: 4}
+stages:
+  - {depth: 1, block: {family: toy_blocks.BOTTLENECK, reduce: [4, 8], out: [8, 16]}}
+"""
 QUICK = ["tracking=none", "workers.slots=1", "training.epochs=1", "budget.trials=2", "format=json"]
 
 
@@ -95,3 +119,24 @@ def test_child_processes_find_and_trust_them(folder: Path, tmp_path: Path) -> No
     words = [sys.executable, str(script), str(folder)]
     ended = subprocess.run(words, capture_output=True, text=True, check=False)
     assert (ended.stdout, ended.returncode) == ("toy_draws\n", 0), ended.stderr
+
+
+def nas(*words: str) -> subprocess.CompletedProcess[str]:
+    """Run a command in a process of its own, whose fork server starts with it."""
+    return subprocess.run([sys.executable, "-m", "nas", *words], capture_output=True, text=True, check=False)
+
+
+def test_a_block_family_of_ones_own_is_searched_and_described_where_it_is_trusted(folder: Path, tmp_path: Path) -> None:
+    (folder / "space").mkdir()
+    (folder / "space" / "toy.yaml").write_text(SPACE, encoding="utf-8")
+    (folder / "toy_blocks.py").write_text(FAMILY, encoding="utf-8")
+    trusted, study = f"--config-dir={folder}", [f"outputs={tmp_path}", "study=mine"]
+    searched = nas("search", *study, "space=toy", "sampler=random", trusted, *QUICK)
+    assert searched.returncode == 0, searched.stderr
+    found = json.loads(searched.stdout)["front"][0]
+    assert found["architecture"]["stages"][0]["blocks"][0]["family"] == "toy_blocks.BOTTLENECK"
+    described = ["describe", f"outputs={tmp_path}", f"architecture=mine:{found['trial']}", "format=json"]
+    refused = nas(*described)
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1), refused.stderr
+    assert "give its folder as --config-dir" in refused.stderr
+    assert json.loads(nas(*described, trusted).stdout)["costs"] == found["costs"]
