@@ -41,9 +41,9 @@ from nas.samplers.known_cost.acquisition import SHIFT, FeatureScaler
 from nas.samplers.known_cost.candidates import Network, NetworkRegistry
 from nas.samplers.known_cost.gp import TREND_VARIANCE, GaussianProcess, Layout, Observations
 from nas.search.build import prepare
+from nas.search.built_strategy import build_strategy
 from nas.search.driver import Search
 from nas.search.parts import SearchParts
-from nas.search.strategy import build_strategy
 from nas.study.study import open_study
 from nas.study.trial import Record
 from nas.tabular.simulation.clock import SimulatedClock

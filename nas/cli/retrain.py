@@ -163,4 +163,4 @@ def _print_next_steps(plan: _Plan, reason: str) -> None:
         return
     left = "\n".join(f"  {plan.folder(record) / TRIAL_FILE}" for record in plan.records)
     first = plan.records[0].number
-    sys.stderr.write(f"Files:\n{left}\nExport one: nas export {plan.reader.study.words} pick={first}\n")
+    sys.stderr.write(f"Files:\n{left}\nExport one: nas export {plan.reader.study.overrides} pick={first}\n")

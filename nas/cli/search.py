@@ -26,5 +26,5 @@ def run(config: SearchConfig) -> int:
 
 def _print_files(ended: Conducted) -> None:
     """Print the files to standard error, as standard output may be a JSON document."""
-    lines = [f"  {path}" for path in (ended.study.kept, *ended.files)]
-    sys.stderr.write("Files:\n" + "\n".join(lines) + f"\nSee nas status {ended.study.words}\n")
+    lines = [f"  {path}" for path in (ended.study.location, *ended.files)]
+    sys.stderr.write("Files:\n" + "\n".join(lines) + f"\nSee nas status {ended.study.overrides}\n")

@@ -28,7 +28,7 @@ def run(config: StatusConfig) -> int:
         if not (config.watch and document["driven"]):
             return 0
         time.sleep(config.interval)
-        reader = reader.again()
+        reader = reader.reread()
 
 
 def status_rows(document: Mapping[str, Any]) -> list[Row]:

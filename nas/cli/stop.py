@@ -16,7 +16,7 @@ def run(config: StopConfig) -> int:
     """
     study = reading(config).study
     if not study.is_driven():
-        raise ValueError(f"only a running search can be stopped, none drives {study.place}")
+        raise ValueError(f"only a running search can be stopped, none drives {study.label}")
     study.request_stop()
     sys.stderr.write(f"{study.name} stops once its trainings have finished their epoch; nas search resumes it\n")
     return 0

@@ -40,7 +40,7 @@ def choose_checkpoint(study: Study, record: Record) -> ChosenCheckpoint:
     try:
         return _retrained(study, record) or _searched(study, record)
     except CheckpointError as error:
-        again = f"nas retrain {study.words} pick={record.number}"
+        again = f"nas retrain {study.overrides} pick={record.number}"
         raise ValueError(f"{error}; remove the file and train it again: {again}") from error
 
 
@@ -61,7 +61,7 @@ def _searched(study: Study, record: Record) -> ChosenCheckpoint:
     if record.state != State.COMPLETE or named is None:
         raise ValueError(
             f"trial {record.number} must be trained in full to be exported, it is {record.state} after "
-            f"{len(record.curve)} epochs: nas retrain {study.words} pick={record.number}"
+            f"{len(record.curve)} epochs: nas retrain {study.overrides} pick={record.number}"
         )
     checkpoint = study.folder / named
     trained = _read(study, record, checkpoint)
@@ -85,7 +85,7 @@ def _read(study: Study, record: Record, checkpoint: Path) -> TrainedNetwork:
     if not checkpoint.is_file():
         raise ValueError(
             f"the weights of trial {record.number} must lie in {checkpoint}, they are gone: "
-            f"nas retrain {study.words} pick={record.number} trains it again"
+            f"nas retrain {study.overrides} pick={record.number} trains it again"
         )
     return restore_network(checkpoint, record.candidate.architecture)
 

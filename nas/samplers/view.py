@@ -2,7 +2,7 @@
 
 An ask is fast here, however many trials are stored, and the view holds what the stored study should not: architectures
 that exceeded a limit, so that the sampler learns the limits, and frozen or pruned trials as complete with their
-predicted values. Costs on a logarithmic axis are told as logarithms, since samplers weigh trials by hypervolume. An ask
+predicted values. Values on a logarithmic axis are logarithms, since samplers weigh trials by hypervolume. An ask
 is a function of the view, the seed and the ask's running number alone: a fresh sampler is made for each, so that a
 resumed search asks what an unbroken one would have asked.
 """

@@ -14,11 +14,11 @@ from nas.evaluation.trial_runner import TrialRunner
 from nas.fidelity.policy import Inheriting
 from nas.objectives.limits import check_reachable
 from nas.objectives.step_memory import StepMemory, check_fits
+from nas.search.built_strategy import BuiltStrategy, build_strategy
 from nas.search.driver import Search
 from nas.search.executors import allocation_of, check_executor, executor_for, resolved_data, step_memory
 from nas.search.fingerprint import fingerprint
 from nas.search.parts import SearchParts
-from nas.search.strategy import BuiltStrategy, build_strategy
 from nas.study.progress import Observer
 from nas.study.retention import Retention
 from nas.study.storage.factory import make_store

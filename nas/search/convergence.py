@@ -1,4 +1,4 @@
-"""When more training is not worth while: the hypervolume that an hour of it still gains."""
+"""Convergence of a search: the hypervolume that an hour of training still gains."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from nas.study.trial import Record, Repeat
 
 
 def gain_an_hour(records: Sequence[Record], axes: Sequence[Axis], patience: int) -> float | None:
-    """Hypervolume that the last trials gained for an hour of training, over all slots.
+    """Return the hypervolume that the last complete trials gained for an hour of training, summed over all slots.
 
     Args:
         records: all trials of a study.
         axes: its objectives.
-        patience: how many of the trials that ended in full last are looked at, at least 1.
+        patience: number of the last complete trials to look at, at least 1.
 
     Returns:
-        None while there are not more of them than that.
+        None unless more than `patience` trials are complete.
     """
     complete = sorted((r for r in records if r.values), key=lambda record: (_clock(record), record.number))
     if len(complete) <= patience:
@@ -31,5 +31,5 @@ def gain_an_hour(records: Sequence[Record], axes: Sequence[Axis], patience: int)
 
 
 def _clock(training: Record | Repeat) -> float:
-    """When a training was last told of, in seconds of the search's clock."""
+    """Return the seconds of the search's clock at which a training was last stored."""
     return training.training.clock or 0.0

@@ -1,6 +1,6 @@
 """Driver of a search: ask, train, tell, until the budget is used up.
 
-One driver asks, hands out jobs, and alone writes to the study. Every decision follows from the study and the seed, so
+One driver asks, submits jobs, and alone writes to the study. Every decision follows from the study and the seed, so
 that a killed search that is started again goes on as if nothing had happened.
 """
 
@@ -170,7 +170,7 @@ class Search:
     def _delete_checkpoints(self, record: Record) -> None:
         """Delete the checkpoints that need not stay, after a trial or a repeat has ended."""
         if self._parts.retention and record.ended:
-            self._parts.retention.sweep(self._state.records.values(), self._state.contenders())
+            self._parts.retention.delete_unneeded(self._state.records.values(), self._state.contenders())
 
     def _wind_up(self) -> None:
         """Kill what still runs, and store its progress."""

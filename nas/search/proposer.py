@@ -1,4 +1,4 @@
-"""The next network that is worth training: ask, examine, and pass over what is known already or breaks a limit."""
+"""Proposer of networks: ask the sampler, and skip known networks and those that exceed a limit."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DUPLICATES_A_STEP = 10
 
 
 class Proposer:
-    """Asks the sampler until it names a new network within the limits; counts what it passes over."""
+    """Asks the sampler for new networks within the limits; counts the asks that it skips."""
 
     def __init__(
         self,
@@ -34,11 +34,12 @@ class Proposer:
         """Start with an empty study.
 
         Args:
-            view: what the sampler sees.
+            view: in-memory study that the sampler sees.
             gate: requirements that a network must meet.
-            seed: of the search; with a network's identity it seeds that network's training.
-            max_idle_asks: duplicates in a row, or ten times as many rejected asks, after which nothing new is expected.
-            starts: architectures of the space that the first asks of a study name, before the sampler draws.
+            seed: seed of the search; with a network's identity it seeds that network's training.
+            max_idle_asks: duplicates in a row after which the space counts as exhausted; of rejected asks, ten times as
+                many.
+            starts: architectures of the space for the first asks of a study, before the sampler draws.
         """
         self._starts = tuple(starts)
         self._view = view
@@ -52,11 +53,11 @@ class Proposer:
         self.totals: Counter[str] = Counter(rejected=0, duplicates=0)
 
     def restore(self, records: Sequence[Record], tail: Mapping[str, Any] | None) -> None:
-        """Go on where a stored study stands.
+        """Go on after the stored trials of a study.
 
         Args:
             records: its trials.
-            tail: what `tail` gave when the last search of it ended; passed over where trials have followed.
+            tail: result of `tail` at the end of its last search; ignored if trials have followed.
         """
         last = max((record.candidate.ask for record in records), default=-1)
         self._asks = last + 1
@@ -69,7 +70,7 @@ class Proposer:
         self._view.restore(records, self._told)
 
     def tail(self) -> dict[str, Any]:
-        """The asks since the last candidate, to be stored when the search ends."""
+        """Return the asks since the last candidate as a JSON object, to be stored when the search ends."""
         told = [rejected.to_json() for rejected in self._told]
         return {"asks": self._asks, "skipped": dict(self._skipped), "rejected": told}
 
@@ -84,7 +85,7 @@ class Proposer:
         while idle["duplicates"] < self._max_idle and idle["rejected"] < self._max_idle * REJECTED_PER_DUPLICATE:
             ask = self._ask(known)
             examined = self._gate.examine(ask.architecture)
-            reason = self._skip_reason(ask, examined)
+            reason = self._skip(ask, examined)
             if reason is None:
                 yield self._candidate(ask, examined)
                 idle.clear()
@@ -106,11 +107,11 @@ class Proposer:
         return None if self._asks < len(self._starts) else self._view.prospects(self._asks, expected, left)
 
     def _ask(self, known: Architecture | None) -> Ask:
-        """The sampler's next draw or, once it insists on what is `known`, a neighbour of that.
+        """Ask the sampler or, after duplicates, ask for a neighbour of the network that it drew, `known`.
 
-        A sampler that models one choice at a time ends up drawing the best value of each again and again: TPE named
-        one network 300 times in a row after 51 trials of the default search, in a space of 10²⁹. The more
-        duplicates there were since the last candidate, the farther away the neighbour.
+        A sampler that models one choice at a time ends up drawing the best value of each again and again: TPE drew one
+        network 300 times in a row after 51 trials of the default search, in a space of 10²⁹. The more duplicates since
+        the last candidate, the farther away the neighbour.
         """
         self._asks += 1
         if self._asks <= len(self._starts):
@@ -120,8 +121,8 @@ class Proposer:
             return self._view.ask(self._asks - 1)
         return self._view.ask_near(self._asks - 1, known, 1 + beyond // DUPLICATES_A_STEP)
 
-    def _skip_reason(self, ask: Ask, examined: Examined) -> str | None:
-        """Why the ask leads to no trial; the sampler is told."""
+    def _skip(self, ask: Ask, examined: Examined) -> str | None:
+        """Return the reason to skip an ask, after telling the sampler; None for a candidate."""
         if examined.network_id in self._known:
             self._view.forget(ask)
             return "duplicates"
@@ -129,7 +130,7 @@ class Proposer:
             return None
         if len(self._told) < REJECTED_TOLD:
             self._told.append(self._view.reject(ask, examined.constraints))
-        else:  # what more would teach the sampler little, and a study should not be filled with it
+        else:  # more would teach the sampler little, and fill the study
             self._view.forget(ask)
         return "rejected"
 
@@ -155,10 +156,10 @@ class Proposer:
 
 
 def repeat_seed(seed: int, repeat: int) -> int:
-    """Seed of a network's `repeat`-th further training, in [0, 2³¹), from that of its own, `seed`."""
+    """Return the seed of a network's `repeat`-th further training, in [0, 2³¹), from the seed of its own."""
     return derived_seed(f"repeat:{seed}:{repeat}", 31)
 
 
 def training_seed(seed: int, network_id: str) -> int:
-    """Seed of a network's training, in [0, 2³¹), whatever the order of the trials."""
+    """Return the seed of a network's training, in [0, 2³¹), independent of the order of the trials."""
     return derived_seed(f"train:{seed}:{network_id}", 31)

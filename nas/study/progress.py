@@ -1,4 +1,4 @@
-"""How a search stands, as whoever shows or tracks it sees it."""
+"""Progress of a search, for the observers that show or track it."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from nas.study.trial import Record
 
 @dataclass(frozen=True)
 class Running:
-    """A job that runs now.
+    """A running job.
 
     Attributes:
         trial: number of its trial.
         epoch: epochs trained so far.
-        to_epoch: where the job ends.
+        to_epoch: last epoch of the job.
         summary: the architecture in one line.
     """
 
@@ -29,19 +29,19 @@ class Running:
 
 @dataclass(frozen=True)
 class Progress:
-    """A search at one moment.
+    """Progress of a search at one moment.
 
     Attributes:
-        counts: trials by state (`complete`, `pruned`, `failed`, `running`, `frozen`), and asks that led to none
-            (`rejected`, `duplicates`).
-        trials: the budget in trials, None for none.
+        counts: trials by state (`complete`, `pruned`, `failed`, `running`, `frozen`), `repeats`, and asks that led to
+            no trial (`rejected`, `duplicates`).
+        trials: budget in trials, None for none.
         front: the complete trials that no other dominates.
         axes: the objectives.
-        hypervolume: share of the objective space that the front covers, in [0, 1].
-        running: the jobs that run now.
-        training_seconds: seconds of training over all trials.
-        clock_seconds: seconds that the search has been running, earlier runs included.
-        seconds_left: estimate until the budget is used up, None while unknown.
+        hypervolume: hypervolume of the front in the unit box of the axes, in [0, 1].
+        running: the running jobs.
+        training_seconds: training seconds of all trials.
+        clock_seconds: seconds of the search's clock, earlier runs included.
+        seconds_left: estimated seconds until the budget is used up, None while unknown.
     """
 
     counts: Mapping[str, int]
@@ -56,16 +56,21 @@ class Progress:
 
 
 class Observer(Protocol):
-    """Shows or tracks a search; the driver calls it, and it must not hold the driver up."""
+    """Shows or tracks a search; the driver calls it, so its methods must return quickly."""
 
     def on_progress(self, progress: Progress) -> None:
-        """Called about twice a second."""
+        """Show the progress; called about twice a second."""
         ...
 
     def on_trial(self, record: Record, progress: Progress) -> None:
-        """Called when a trial has ended, with its final record."""
+        """Show a trial that has ended."""
         ...
 
     def on_end(self, progress: Progress, reason: str) -> None:
-        """Called once, when the search ends."""
+        """Show the end of the search; called once.
+
+        Args:
+            progress: the progress at the end.
+            reason: an `EndReason`, or the text of an error.
+        """
         ...

@@ -1,4 +1,4 @@
-"""Which checkpoints stay: those of the front and of what is not finished, or all, or none of what has ended."""
+"""Retention of checkpoints: all, those of the front and of unfinished trials, or of unfinished trials alone."""
 
 from __future__ import annotations
 
@@ -14,44 +14,44 @@ SUFFIXES = (".pt", ".part", ".unreadable")
 
 
 class Retention:
-    """Drops the checkpoints of trials that have ended, after they have been told."""
+    """Deletes checkpoints of trials that have ended."""
 
     def __init__(self, keep: str, folder: Callable[[int], Path]) -> None:
-        """Start with nothing dropped.
+        """Start with nothing deleted.
 
         Args:
-            keep: `all` drops nothing; `front` keeps what is on the front; `none` keeps nothing of an ended trial.
-            folder: the folder of a trial by its number.
+            keep: `all` deletes nothing, `front` all but the front of the ended trials, `none` all of the ended trials.
+            folder: returns the folder of a trial by its number.
 
         Raises:
-            ValueError: another word.
+            ValueError: another value of `keep`.
         """
         if keep not in KEEP:
             raise ValueError(f"workers.keep must be one of {', '.join(KEEP)}, got {keep!r}")
         self._keep = keep
         self._folder = folder
-        self._dropped: set[Path] = set()
+        self._deleted: set[Path] = set()
 
     def kept(self, records: Sequence[Record], front: Sequence[Record]) -> list[Record]:
-        """The complete trials whose checkpoints stay, whatever else happens now.
+        """Return the complete trials whose checkpoints stay.
 
         Args:
             records: all trials.
-            front: those on the front now.
+            front: trials of the front.
         """
         chosen = {"all": records, "front": front, "none": ()}[self._keep]
         return [record for record in chosen if record.state == State.COMPLETE]
 
-    def sweep(self, records: Iterable[Record], front: Sequence[Record]) -> None:
-        """Drop what need not stay.
+    def delete_unneeded(self, records: Iterable[Record], front: Sequence[Record]) -> None:
+        """Delete the checkpoints that need not stay.
 
-        A trial that is none of `front` never comes back to it, so what is dropped is never wanted again. Of a repeat
-        that has ended nothing is wanted: what is handed over is a trial's own training. While a trial runs that started
-        from the weights of another one, these stay too, for it may have to start once more.
+        A trial outside `front` never returns to it, so its checkpoints are never needed again. Those of an ended repeat
+        are not needed either, since exports use a trial's own training. The parent of a running trial keeps its
+        checkpoints, since the trial may have to start once more.
 
         Args:
             records: all trials.
-            front: those on the front now, and those that may come back to it.
+            front: trials of the front, and those that may return to it.
         """
         if self._keep == "all":
             return
@@ -61,21 +61,21 @@ class Retention:
         for record in trials:
             folder = self._folder(record.number)
             if record.state != State.RUNNING and record.number not in kept:
-                self._drop(folder)
+                self._delete(folder)
             for index, repeat in enumerate(record.repeats, 1):
                 if not repeat.open:
-                    self._drop(repeat_folder(folder, index))
+                    self._delete(repeat_folder(folder, index))
 
-    def _drop(self, folder: Path) -> None:
-        if folder not in self._dropped:
-            _drop(folder)
-            self._dropped.add(folder)
+    def _delete(self, folder: Path) -> None:
+        if folder not in self._deleted:
+            _delete(folder)
+            self._deleted.add(folder)
 
 
-def _drop(folder: Path) -> None:
+def _delete(folder: Path) -> None:
     if not folder.is_dir():
         return
     for path in folder.iterdir():
         if path.suffix in SUFFIXES:
-            with suppress(FileNotFoundError):  # a straggler's process may tidy up at the same time
+            with suppress(FileNotFoundError):  # another process may clean up at the same time
                 path.unlink()

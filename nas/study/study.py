@@ -1,19 +1,20 @@
-"""The study: one Optuna study in a real database, the only log of what was tried and what came of it.
+"""Study: one Optuna study in a real database, the only log of trials and their results.
 
 A stored trial is one architecture from the moment it was asked for. Beside Optuna's parameters, state and values it
-carries these user attributes:
+has these user attributes:
 
-* `architecture`, `id`, `network_id`, `summary`: what it is; * `costs`: params, MACs and memory, known before
-training; * `ask`: the running number of the ask that drew it, counting rejected and duplicate ones; `rejected` and
-`duplicates`: the
-  asks before it that led to no trial, so that a resumed search sees what an unbroken one saw;
-* `seed`: of its training; `curve`: its learning curve; `training`: attempt, checkpoint, seconds and the search's clock;
-* `inherits`: whose weights it was to start from, where there was such a network;
-* `failure`: kind and message, where it failed.
+* `architecture`, `id`, `network_id`, `summary`: the architecture and its identities;
+* `costs`: exact costs by name, known before training;
+* `ask`: running number of the ask that drew it, rejected and duplicate asks included;
+* `rejected`: rejected asks since the last trial that were told to the sampler, so that a resumed search tells them too;
+* `skipped`: counts of all asks since the last trial that led to none, `rejected` and `duplicates`;
+* `seed`: seed of its training; `curve`: its learning curve; `training`: its `TrainingState`;
+* `inherits`: the network whose weights it was to start from, if there was one;
+* `failure`: kind and message, if it failed.
 
-What the study was searched with stands in the study's own attribute `fingerprint`. Further trainings of a complete
-trial's network stand in attributes of the study too, `repeat:TRIAL:1` and so on, since a trial that has ended can't be
-changed: its stored values are those of its own training, and whoever reads records finds the means.
+The study's own attribute `fingerprint` is what a resumed search must share. Repeats of complete trials are attributes
+of the study too, `repeat:TRIAL:1` and so on, since a trial that has ended cannot be changed: its stored values are
+those of its own training, and `records` returns the means.
 """
 
 from __future__ import annotations
@@ -46,10 +47,10 @@ T = TypeVar("T")
 
 
 class StudyMismatchError(ValueError):
-    """A study that was made with something else than what is asked for now; the message says what differs."""
+    """Study with another fingerprint than the one asked for; the message says what differs."""
 
 
-optuna.logging.set_verbosity(optuna.logging.ERROR)  # it announces every study and every sampler it finds odd
+optuna.logging.set_verbosity(optuna.logging.ERROR)  # it logs every new study and every experimental sampler
 
 _STATES = {
     TrialState.RUNNING: State.RUNNING,
@@ -61,7 +62,7 @@ _STATES = {
 
 
 def differences(stored: Mapping[str, Any], asked: Mapping[str, Any], path: str = "") -> list[str]:
-    """What differs between two fingerprints, one readable clause each.
+    """Return the differences between two fingerprints, one readable clause each.
 
     >>> differences({"data": {"resolution": 16}}, {"data": {"resolution": 32}})
     ['data.resolution is 16 in the study and 32 here']
@@ -82,7 +83,7 @@ def _short(value: object) -> str:
 
 
 class Study:
-    """The stored study, as its one driver and as any reader see it."""
+    """A stored study, for its one driver and for any reader."""
 
     def __init__(self, store: Store, folder: Path) -> None:
         """Open what `create_study` made."""
@@ -100,58 +101,58 @@ class Study:
         return self.folder.resolve().name
 
     @property
-    def place(self) -> str:
-        """Where it is kept, as messages name it."""
+    def label(self) -> str:
+        """Name of its folder or database in messages."""
         return self._store.label
 
     @property
-    def kept(self) -> str:
-        """The file or the database that it is kept in."""
+    def location(self) -> str:
+        """File or database in which it is stored."""
         return self._store.location
 
     @property
-    def words(self) -> str:
-        """The words that name it on a command line."""
+    def overrides(self) -> str:
+        """Overrides that name it on a command line."""
         return f"study={self.folder}" + ("" if self._store.kind == "sqlite" else f" storage={self._store.kind}")
 
     def close(self) -> None:
-        """Give the database's connections back."""
+        """Close the connections to the database."""
         self._store.close()
 
     def as_optuna(self) -> optuna.Study:
-        """The stored study as Optuna sees it, for programs that read such studies."""
+        """Return the stored study as an Optuna study, for programs that read such studies."""
         return optuna.load_study(study_name=self._store.study, storage=self._storage)
 
     def read(self, act: Callable[[], T]) -> T:
-        """What `act` reads through `as_optuna`, tried again while the database is away.
+        """Return the result of `act`, which reads through `as_optuna`; retry it while the database is unavailable.
 
         Raises:
-            StorageError: it stays away.
+            StorageError: the database stays unavailable.
         """
         return self._store.retry(act)
 
     def is_driven(self) -> bool:
-        """Whether some process drives the study now."""
+        """Return whether a process drives the study now."""
         return self._store.is_driven()
 
     def trial_folder(self, number: int) -> Path:
-        """Where a trial's checkpoints and log are."""
+        """Return the folder of a trial's checkpoints and log."""
         return self.folder / "trials" / f"{number:05d}"
 
     def request_stop(self) -> None:
-        """Ask whoever drives the study to end in order."""
+        """Ask the driver of the study to stop after the current epochs."""
         self._store.request_stop()
 
     def take_stop_request(self) -> bool:
-        """Whether somebody has asked for an end since the last time."""
+        """Remove a stop request; return whether there was one."""
         return self._store.take_stop_request()
 
     def stop_waiting(self) -> None:
-        """Give up on a database that is away sooner than usual, since the search is to end at once."""
+        """Retry no longer while the database is unavailable, since the search is to end at once."""
         self._store.stop_waiting()
 
     def attribute(self, key: str) -> Any:
-        """A study attribute that `set_attribute` stored, None where there is none."""
+        """Return a study attribute stored by `set_attribute`, None if there is none."""
         return self._store.retry(lambda: self._storage.get_study_user_attrs(self._id)).get(key)
 
     def set_attribute(self, key: str, value: object) -> None:
@@ -159,7 +160,7 @@ class Study:
         self._store.retry(lambda: self._storage.set_study_user_attr(self._id, key, value))
 
     def add(self, candidate: Candidate) -> int:
-        """Store a new trial as running, in one call; its number."""
+        """Store a new trial as running, in one call; return its number."""
         attrs = {
             "architecture": dict(candidate.architecture),
             "id": candidate.id,
@@ -186,7 +187,7 @@ class Study:
         return number
 
     def store_training(self, number: int, curve: Curve, training: TrainingState) -> None:
-        """Store how far a running trial has come."""
+        """Store the curve and the training state of a running trial."""
         noted = {"curve": [row.to_json() for row in curve], "training": training.to_json()}
         self._store.set_attributes(self._trial_id(number), noted)
 
@@ -199,7 +200,12 @@ class Study:
         self._end(number, TrialState.COMPLETE, self._ordered(number, values))
 
     def store_repeat(self, number: int, index: int, repeat: Repeat) -> None:
-        """Store how far a repeat has come, or how it ended; the trial's first one has index 1.
+        """Store a repeat of a trial.
+
+        Args:
+            number: number of the trial.
+            index: index of the repeat, from 1.
+            repeat: the repeat.
 
         Raises:
             ValueError: an objective is missing or NaN.
@@ -215,7 +221,7 @@ class Study:
         return ordered
 
     def prune(self, number: int) -> None:
-        """End a trial that is given up."""
+        """End a trial as pruned."""
         self._end(number, TrialState.PRUNED)
 
     def fail(self, number: int, failure: Failure) -> None:
@@ -224,13 +230,13 @@ class Study:
         self._end(number, TrialState.FAIL)
 
     def records(self) -> list[Record]:
-        """All stored trials in order of their numbers."""
-        repeats = self.repeats()  # first: only trials that are complete by then have any
+        """Return all stored trials in order of their numbers."""
+        repeats = self.repeats()  # read first: only trials that are complete by then have any
         trials = self._store.retry(lambda: self._storage.get_all_trials(self._id, deepcopy=False))
         return [reduce(Record.with_repeat, repeats.get(trial.number, ()), self._record(trial)) for trial in trials]
 
     def repeats(self) -> dict[int, list[Repeat]]:
-        """Further trainings of complete trials, in their order, by the trial's number."""
+        """Return the repeats of complete trials, in their order, by the trial's number."""
         stored = self._store.retry(lambda: self._storage.get_study_user_attrs(self._id))
         named = [match for key in stored if (match := _REPEAT.fullmatch(key))]
         found: dict[int, list[Repeat]] = {}
@@ -279,25 +285,25 @@ class Study:
 
 
 def create_study(folder: Path, fingerprint: Mapping[str, Any], store: Store | None = None) -> Study:
-    """A new study.
+    """Create a study.
 
     Args:
         folder: the study's folder, which exists.
-        fingerprint: what the study is searched with; `objectives` are axes in JSON form.
-        store: where it is kept, which holds no study yet; None for a file in the folder.
+        fingerprint: fingerprint of the study; `objectives` are axes in JSON form.
+        store: database without a study; None for a file in the folder.
 
     Raises:
-        ValueError: there is a study already.
+        ValueError: the database has a study.
     """
     store = store or SqliteStore(folder)
     if store.exists():
         raise ValueError(f"a new study needs a place without one, {store.label} has one")
-    store.create(partial(_fill, fingerprint={**fingerprint, "format": FORMAT_VERSION}))
+    store.create(partial(_create_optuna_study, fingerprint={**fingerprint, "format": FORMAT_VERSION}))
     store.record_driver()
     return Study(store, folder)
 
 
-def _fill(storage: BaseStorage, name: str, fingerprint: Mapping[str, Any]) -> None:
+def _create_optuna_study(storage: BaseStorage, name: str, fingerprint: Mapping[str, Any]) -> None:
     axes = fingerprint["objectives"]
     study = optuna.create_study(storage=storage, study_name=name, directions=[axis["direction"] for axis in axes])
     with warnings.catch_warnings():
@@ -307,14 +313,14 @@ def _fill(storage: BaseStorage, name: str, fingerprint: Mapping[str, Any]) -> No
 
 
 def open_study(folder: Path, store: Store | None = None) -> Study:
-    """The study of a folder.
+    """Open the study of a folder.
 
     Args:
         folder: the study's folder.
-        store: where it is kept; None for a file in the folder.
+        store: its database; None for a file in the folder.
 
     Raises:
-        ValueError: there is none, or it is not one that this version reads.
+        ValueError: there is no study, or one of another format version.
     """
     store = store or SqliteStore(folder)
     store.check()
@@ -327,15 +333,15 @@ def open_study(folder: Path, store: Store | None = None) -> Study:
 
 
 def resume_study(folder: Path, fingerprint: Mapping[str, Any], store: Store | None = None) -> Study:
-    """The study of a folder, made with the same things.
+    """Open the study of a folder, to search on.
 
     Args:
         folder: the study's folder.
-        fingerprint: what the study is searched with now.
-        store: where it is kept; None for a file in the folder.
+        fingerprint: fingerprint of the search.
+        store: its database; None for a file in the folder.
 
     Raises:
-        StudyMismatchError: it was made with something else.
+        StudyMismatchError: the study has another fingerprint.
     """
     store = store or SqliteStore(folder)
     study = open_study(folder, store)

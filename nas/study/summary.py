@@ -1,4 +1,4 @@
-"""Reading a study: the front and the state of the search, as the JSON documents that the commands print."""
+"""Summaries of a study: the JSON documents of its front and its status, as the commands print them."""
 
 from __future__ import annotations
 
@@ -11,30 +11,31 @@ from typing import Any
 from nas.objectives.pareto import Axis, front, hypervolume, losses
 from nas.study.storage.factory import make_store
 from nas.study.study import Study, open_study
-from nas.study.trial import Record, State
+from nas.study.trial import ENDED, Record, State
 
 
 class StudyReader:
-    """A stored study, read once."""
+    """A stored study whose trials are read once."""
 
     def __init__(self, study: Study) -> None:
+        """Read the trials of a study."""
         self.study = study
         self.records = study.records()
 
-    def again(self) -> StudyReader:
-        """The study as it is now."""
+    def reread(self) -> StudyReader:
+        """Read the study once more."""
         return StudyReader(self.study)
 
     def front_document(self) -> dict[str, Any]:
-        """The Pareto front as a JSON document."""
+        """Return the Pareto front as a JSON document."""
         return front_document(self.study, self.records)
 
     def status_document(self) -> dict[str, Any]:
-        """What the study has done so far, as a JSON document."""
+        """Return counts of trials, failures, hypervolume and time spent as a JSON document."""
         return status_document(self.study, self.records)
 
     def record(self, number: int) -> Record:
-        """A trial.
+        """Return a trial.
 
         Raises:
             ValueError: the study has no such trial.
@@ -45,16 +46,20 @@ class StudyReader:
 
 
 def open_for_reading(folder: Path, kind: str = "sqlite") -> StudyReader:
-    """The study of a folder, kept in a database of this kind.
+    """Open the study of a folder for reading.
+
+    Args:
+        folder: the study's folder.
+        kind: kind of its database.
 
     Raises:
-        ValueError: there is none.
+        ValueError: there is no study.
     """
     return StudyReader(open_study(folder, make_store(folder, kind)))
 
 
 def front_records(records: Sequence[Record], axes: Sequence[Axis]) -> list[Record]:
-    """The complete trials that no other dominates, cheapest first on the first cost axis."""
+    """Return the complete trials that no other dominates, sorted by their costs in order of the axes."""
     complete = [record for record in records if record.values is not None]
     chosen = [complete[i] for i in front(losses(axes, [r.values for r in complete if r.values]))]
     costs = [axis for axis in axes if axis.direction == "minimize"]
@@ -62,7 +67,7 @@ def front_records(records: Sequence[Record], axes: Sequence[Axis]) -> list[Recor
 
 
 def front_document(study: Study, records: Sequence[Record]) -> dict[str, Any]:
-    """The Pareto front as a JSON document."""
+    """Return the Pareto front as a JSON document."""
     members = front_records(records, study.axes)
     return {
         "study": study.name,
@@ -73,7 +78,7 @@ def front_document(study: Study, records: Sequence[Record]) -> dict[str, Any]:
                 "id": record.candidate.id,
                 "architecture": dict(record.candidate.architecture),
                 "summary": record.candidate.summary,
-                "values": _exact(record),
+                "values": _exact_values(record),
                 "costs": dict(record.candidate.costs),
                 **({"trainings": record.trainings} if record.repeats else {}),
                 **inherited(record),
@@ -84,17 +89,17 @@ def front_document(study: Study, records: Sequence[Record]) -> dict[str, Any]:
 
 
 def inherited(record: Record) -> dict[str, Any]:
-    """Whose weights a trial started from, under `inherits`; nothing for fresh ones."""
+    """Return the network whose weights a trial started from, under `inherits`; empty for fresh weights."""
     return {} if record.descent is None else {"inherits": asdict(record.descent)}
 
 
-def _exact(record: Record) -> dict[str, float]:
-    """The objectives, costs among them as the integers that they are and that a database turns into floats."""
+def _exact_values(record: Record) -> dict[str, float]:
+    """Return the objectives, with integer costs as integers, which a database turns into floats."""
     return {name: record.candidate.costs.get(name, value) for name, value in (record.values or {}).items()}
 
 
 def status_document(study: Study, records: Sequence[Record]) -> dict[str, Any]:
-    """What the study has done so far, as a JSON document."""
+    """Return counts of trials, failures, hypervolume and time spent as a JSON document."""
     driven = study.is_driven()
     states = [_shown_state(record, driven) for record in records]
     kinds = [record.failure.kind for record in records if record.state == State.FAILED and record.failure]
@@ -106,8 +111,7 @@ def status_document(study: Study, records: Sequence[Record]) -> dict[str, Any]:
     return {
         "study": study.name,
         "driven": driven,
-        "trials": {name: states.count(name) for name in ("complete", "pruned", "failed", "running", "frozen")}
-        | skipped,
+        "trials": {name: states.count(name) for name in (*map(str, ENDED), "running", "frozen")} | skipped,
         "failures": {kind: kinds.count(kind) for kind in sorted(set(kinds))},
         "retries": dict(sorted(retries.items())),
         "hypervolume": hypervolume(losses(study.axes, complete)),
@@ -120,13 +124,13 @@ def status_document(study: Study, records: Sequence[Record]) -> dict[str, Any]:
 
 
 def spent_clock(records: Sequence[Record]) -> float:
-    """Seconds that searches of this study have been running, as of the last trial that was told or noted."""
+    """Return the seconds for which the study has been searched, as of the last trial that was stored."""
     trainings = [training for record in records for training in record.all_trainings]
     return max((training.training.clock or 0.0 for training in trainings), default=0.0)
 
 
 def _repeats(records: Sequence[Record]) -> dict[str, dict[str, int]]:
-    """Further trainings of complete trials, where there are any: those that are done, failed, and not ended yet."""
+    """Return counts of repeats, `complete`, `failed` and `open`; empty if there are none."""
     repeats = [repeat for record in records for repeat in record.repeats]
     counts = {
         "complete": sum(repeat.values is not None for repeat in repeats),
@@ -143,7 +147,12 @@ def _shown_state(record: Record, driven: bool) -> str:
 
 
 def skipped_totals(records: Iterable[Record], tail: Mapping[str, Any] | None) -> dict[str, int]:
-    """Asks of a stored study that led to no trial: `rejected` and `duplicates`."""
+    """Return the counts of asks that led to no trial, `rejected` and `duplicates`.
+
+    Args:
+        records: all trials of the study.
+        tail: asks after the last trial, as the proposer stored them.
+    """
     totals: Counter[str] = Counter(rejected=0, duplicates=0)
     last = -1
     for record in records:

@@ -14,7 +14,7 @@ from typing import Any, final
 
 from nas.jobs.files import write_text
 from nas.jobs.hashes import content_hash
-from nas.search.strategy import Strategy
+from nas.search.built_strategy import Strategy
 from nas.tabular.simulation.simulated_table import SimulatedTable
 from nas.tabular.simulation.trace import SearchTrace
 

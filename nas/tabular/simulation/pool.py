@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
-from nas.search.strategy import Strategy
+from nas.search.built_strategy import Strategy
 from nas.search.threads import single_threaded_blas
 from nas.tabular.simulation.cache import TraceCache
 from nas.tabular.simulation.simulate import simulate

@@ -6,9 +6,9 @@ import math
 from dataclasses import replace
 
 from nas.fidelity.policy import Inheriting
+from nas.search.built_strategy import Strategy, build_strategy
 from nas.search.driver import Search
 from nas.search.parts import SearchParts
-from nas.search.strategy import Strategy, build_strategy
 from nas.tabular.simulation.clock import SimulatedClock
 from nas.tabular.simulation.executor import TableExecutor
 from nas.tabular.simulation.memory import study_in_memory

@@ -155,9 +155,9 @@ def test_the_parent_of_a_running_trial_keeps_its_checkpoint(tmp_path: Path) -> N
         (tmp_path / str(number) / "attempt1-epoch003.pt").write_text("x")
     retention = Retention("front", lambda number: tmp_path / str(number))
     parent, front = trial(0, {}), trial(1, {})
-    retention.sweep([parent, front, trial(2, {}, Descent(0, 1, 1), "running")], [front])
+    retention.delete_unneeded([parent, front, trial(2, {}, Descent(0, 1, 1), "running")], [front])
     assert len(list(tmp_path.rglob("*.pt"))) == 3
-    retention.sweep([parent, front, trial(2, {}, Descent(0, 1, 1))], [front])
+    retention.delete_unneeded([parent, front, trial(2, {}, Descent(0, 1, 1))], [front])
     assert [path.parent.name for path in tmp_path.rglob("*.pt")] == ["1"]
 
 

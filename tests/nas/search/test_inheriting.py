@@ -151,14 +151,15 @@ def search_in(folder: Path, trials: int) -> tuple[Search, Study]:
 
 def test_a_search_that_is_killed_in_an_heirs_training_ends_like_an_unbroken_one(tmp_path: Path) -> None:
     unbroken, study = search_in(tmp_path / "unbroken", 3)
-    note = unbroken._on_epoch
+    listener = unbroken._pump._listener
+    note = listener.on_epoch
 
     def keep(job: Job, row: Epoch) -> None:
         note(job, row)
         if (job.trial, row.epoch) == (1, 1):  # what a kill would leave that strikes before the first checkpoint
             shutil.copytree(tmp_path / "unbroken", tmp_path / "killed", ignore=lambda _, names: {"00001"} & {*names})
 
-    unbroken._on_epoch = keep  # type: ignore[method-assign]  # the moment is exact this way
+    listener.on_epoch = keep  # type: ignore[method-assign]  # the moment is exact this way
     assert unbroken.run() == "budget"
     assert [record.state for record in open_study(tmp_path / "killed").records()] == ["complete", "running"]
     resumed, again = search_in(tmp_path / "killed", 3)

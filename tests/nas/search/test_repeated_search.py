@@ -40,7 +40,7 @@ def test_a_front_is_trained_again_and_shown_with_its_means(
     assert main(["report", "study=mine"]) == 0
     capsys.readouterr()
     page = (tmp_path / "outputs" / "mine" / "report.html").read_text(encoding="utf-8")
-    assert "Networks that were trained several times count with their mean." in page
+    assert "The values of a network with several trainings are means." in page
 
 
 def test_repeats_that_cannot_be_are_refused_in_one_line(

@@ -74,7 +74,7 @@ def test_a_stop_ends_a_long_series_of_asks(tmp_path: Path, monkeypatch: pytest.M
             search.stop("interrupted")
         return "rejected"
 
-    monkeypatch.setattr(proposer, "_skip_reason", passed_over)
+    monkeypatch.setattr(proposer, "_skip", passed_over)
     assert search.run() == "interrupted"
     assert len(examined) == 7
     assert open_for_reading(tmp_path).status_document()["trials"]["rejected"] == 7

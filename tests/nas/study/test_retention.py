@@ -36,7 +36,7 @@ RECORDS = [record(0, "complete"), record(1, "complete"), record(2, "failed"), re
 
 @pytest.mark.parametrize(("keep", "expected"), [("all", "01234"), ("front", "14"), ("none", "4")])
 def test_what_stays(folders: Path, keep: str, expected: str) -> None:
-    Retention(keep, lambda number: folders / str(number)).sweep(RECORDS, [RECORDS[1]])
+    Retention(keep, lambda number: folders / str(number)).delete_unneeded(RECORDS, [RECORDS[1]])
     assert left(folders) == set(expected)
     assert len(list(folders.rglob("log.txt"))) == 5
     dropped = 5 - len(expected)
@@ -45,14 +45,14 @@ def test_what_stays(folders: Path, keep: str, expected: str) -> None:
 
 def test_what_leaves_the_front_goes_later(folders: Path) -> None:
     retention = Retention("front", lambda number: folders / str(number))
-    retention.sweep(RECORDS[:1], [RECORDS[0]])
+    retention.delete_unneeded(RECORDS[:1], [RECORDS[0]])
     assert "0" in left(folders)
-    retention.sweep(RECORDS, [RECORDS[1]])
+    retention.delete_unneeded(RECORDS, [RECORDS[1]])
     assert left(folders) == {"1", "4"}
 
 
 def test_a_trial_without_a_folder_is_no_matter(tmp_path: Path) -> None:
-    Retention("none", lambda number: tmp_path / str(number)).sweep(RECORDS, [])
+    Retention("none", lambda number: tmp_path / str(number)).delete_unneeded(RECORDS, [])
 
 
 def test_an_unknown_word_is_refused(tmp_path: Path) -> None:
