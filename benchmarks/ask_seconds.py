@@ -20,7 +20,7 @@ import optuna
 
 from nas.cli.app.compose import compose
 from nas.objectives.axes import axes_of
-from nas.objectives.examination import Gate
+from nas.objectives.requirements import Requirements
 from nas.samplers.factory import Domain, sampler_factory
 from nas.samplers.parameters import ParameterNotes
 from nas.samplers.view import View
@@ -40,7 +40,7 @@ def records_of(space: Space, count: int) -> list[Record]:
     generator, records = random.Random(0), []
     for number in range(count):
         architecture = space.draw(generator)
-        known, notes = Gate().examine(architecture), ParameterNotes(space.assignments(architecture))
+        known, notes = Requirements().examine(architecture), ParameterNotes(space.assignments(architecture))
         space.sample(notes)
         candidate = Candidate(
             number, notes.params, notes.distributions, architecture.to_json(), architecture.id, known.network_id,

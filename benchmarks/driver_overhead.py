@@ -33,8 +33,8 @@ from nas.cli.app.compose import compose
 from nas.config.storage import STORAGES
 from nas.fidelity.full import Full
 from nas.jobs import Epoch, Job, Outcome
-from nas.objectives.examination import Gate
 from nas.objectives.limits import Limits
+from nas.objectives.requirements import Requirements
 from nas.objectives.values import objective_values
 from nas.reports.console import LineObserver
 from nas.samplers.factory import Domain, sampler_factory
@@ -140,12 +140,12 @@ def _search(store: Store, folder: Path, sampler_name: str, trials: int, watch: S
     view = View(plan.space, study.axes, sampler, seed=0, worst=config.sampler.rejected_as == "worst")
     watch.watch(view, ask="ask", follow="tell the sampler")
     watch.watch(study, add="store", store_training="store", tell="store")
-    gate = Gate(Limits(**config.limits))
-    watch.watch(gate, examine="identities and costs")
+    requirements = Requirements(Limits(**config.limits))
+    watch.watch(requirements, examine="identities and costs")
     parts = SearchParts(
         study=study,
         view=view,
-        proposer=Proposer(view, gate, seed=0, max_idle_asks=config.budget.max_idle_asks),
+        proposer=Proposer(view, requirements, seed=0, max_idle_asks=config.budget.max_idle_asks),
         policy=Full(EPOCHS),
         executor=InstantExecutor(),
         values=partial(objective_values, config.objective),

@@ -35,8 +35,8 @@ from rich.table import Table
 
 from nas.cli.app.compose import compose
 from nas.jobs import Curve
-from nas.objectives.examination import exact_measure
 from nas.objectives.pareto import Axis, hypervolume, losses
+from nas.objectives.requirements import exact_measure
 from nas.samplers.known_cost.acquisition import SHIFT, FeatureScaler
 from nas.samplers.known_cost.candidates import Network, NetworkRegistry
 from nas.samplers.known_cost.gp import TREND_VARIANCE, GaussianProcess, Layout, Observations

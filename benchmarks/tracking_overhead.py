@@ -33,8 +33,8 @@ from nas.cli.app.compose import compose
 from nas.config.tracking import TrackingSpec
 from nas.fidelity.full import Full
 from nas.jobs import Epoch, Job, Outcome
-from nas.objectives.examination import Gate
 from nas.objectives.limits import Limits
+from nas.objectives.requirements import Requirements
 from nas.objectives.values import objective_values
 from nas.samplers.factory import Domain, sampler_factory
 from nas.samplers.view import View
@@ -143,7 +143,7 @@ def _timed(spec: TrackingSpec, trials: int, seconds: float) -> Measured:
                 study=study,
                 view=view,
                 proposer=Proposer(
-                    view, Gate(Limits(**config.limits)), seed=0, max_idle_asks=config.budget.max_idle_asks
+                    view, Requirements(Limits(**config.limits)), seed=0, max_idle_asks=config.budget.max_idle_asks
                 ),
                 policy=Full(EPOCHS),
                 executor=SleepingExecutor(seconds),

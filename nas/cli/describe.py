@@ -19,8 +19,8 @@ from nas.jobs.files import write_text
 from nas.objectives.costs import Costs, built_in_costs
 from nas.objectives.costs.macs import COST as MACS
 from nas.objectives.costs.params import COST as PARAMS
-from nas.objectives.examination import Gate
 from nas.objectives.limits import Limits
+from nas.objectives.requirements import Requirements
 from nas.objectives.values import costs_known
 from nas.reports.tables import architecture_table, space_table
 from nas.study.summary import inherited
@@ -104,7 +104,7 @@ def _from_file(path: Path) -> Architecture:
 
 def architecture_document(architecture: Architecture) -> dict[str, Any]:
     """Return the identities, costs and blocks of a normalised architecture."""
-    known = Gate().examine(architecture)
+    known = Requirements().examine(architecture)
     return {
         "id": architecture.id,
         "network_id": known.network_id,
@@ -154,8 +154,8 @@ def space_document(space: Space, limits: Limits, samples: int, seed: int, costs:
         costs: registry of costs; None for the built-in ones.
     """
     generator, known_costs = random.Random(seed), costs or built_in_costs()
-    gate = Gate(limits.checked(known_costs.names), costs=known_costs)
-    drawn = [gate.examine(space.draw(generator)) for _ in range(samples)]
+    requirements = Requirements(limits.checked(known_costs.names), costs=known_costs)
+    drawn = [requirements.examine(space.draw(generator)) for _ in range(samples)]
     return {
         "name": space.name,
         "size": space.size,

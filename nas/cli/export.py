@@ -15,9 +15,9 @@ from nas.cli.common.studies import reading, stored_settings
 from nas.config.commands import ExportConfig
 from nas.data import DataSpec
 from nas.exports.bundle import write_bundle
-from nas.exports.checkpoint import ChosenCheckpoint, choose_checkpoint
 from nas.exports.format import Format, choose_formats
 from nas.exports.subject import build_subject
+from nas.exports.trained_weights import ChosenCheckpoint, choose_checkpoint
 from nas.objectives.limits import Limits
 from nas.reports.tables import export_table
 from nas.search.environment import environment

@@ -17,11 +17,11 @@ from nas.cli.common.studies import reading, stored_settings
 from nas.config.commands import RetrainConfig
 from nas.config.training import Recipe
 from nas.data import DataInfo, DataSpec, describe
-from nas.evaluation.driver import Rules, Trainings
 from nas.evaluation.retrain.files import FOLDER, TRIAL_FILE, seed_folder, seed_results, trial_folder
 from nas.evaluation.retrain.results import check_settings, failure_summary, network_document
 from nas.evaluation.retrain.runner import RetrainRunner
 from nas.evaluation.retrain.task import RetrainTask
+from nas.evaluation.training_list import Rules, TrainingList
 from nas.evaluation.trial_runner import TrialRunner
 from nas.jobs.files import write_json
 from nas.objectives.limits import Limits
@@ -91,7 +91,7 @@ def run(config: RetrainConfig) -> int:
         tasks = plan.tasks(config.seeds, allocation_of(plan.recipe, config.workers))
         data = resolved_data(plan.data, plan.info, config.workers)
         runner = RetrainRunner(TrialRunner(data, plan.recipe, config.workers.threads_per_slot))
-        retraining = Trainings(
+        retraining = TrainingList(
             executor_for(runner, config.workers),
             tasks,
             Rules(plan.recipe.epochs, config.workers.retries),

@@ -16,9 +16,9 @@ from nas.cli.common.printing import Row, print_document
 from nas.cli.common.signals import CODES, stop_on_signals
 from nas.config.commands import TabulateConfig
 from nas.data import DataInfo, describe
-from nas.evaluation.driver import Rules, Trainings
+from nas.evaluation.training_list import Rules, TrainingList
 from nas.evaluation.trial_runner import TrialRunner
-from nas.objectives.examination import Examined
+from nas.objectives.requirements import Examined
 from nas.reports.tables import tabulated_table
 from nas.search.build import space_for
 from nas.search.environment import environment
@@ -154,7 +154,7 @@ def _train(config: TabulateConfig, plan: _Plan, tasks: Sequence[NetworkTask], sh
     data = resolved_data(config.data, plan.info, config.workers)
     trial = TrialRunner(data, config.training, config.workers.threads_per_slot)
     runner = TableRunner(trial, plan.recipe["test_images"], plan.recipe["early_test_images"])
-    trainings = Trainings(
+    trainings = TrainingList(
         executor_for(runner, config.workers),
         left,
         Rules(config.training.epochs, config.workers.retries, halves=False),  # rows of one table share one recipe

@@ -8,9 +8,9 @@ from typing import Any, cast
 
 from nas.config.sampler import SamplerSpec
 from nas.objectives.costs import built_in_costs
-from nas.objectives.examination import Measure, exact_measure
 from nas.objectives.limits import Limits
 from nas.objectives.pareto import Axis
+from nas.objectives.requirements import Measure, exact_measure
 from nas.samplers.optuna_samplers import optuna_defaults, optuna_sampler
 from nas.samplers.view import SamplerFactory
 from search_space.architecture import Architecture

@@ -75,7 +75,7 @@ def prepare(config: SearchConfig) -> SearchPlan:
     built = build_strategy(config, space, config.training.epochs, memory)
     if isinstance(built.policy, Inheriting):
         _check_checkpoints(config)
-    check_reachable(space, built.gate.limits, built.gate.costs)
+    check_reachable(space, built.requirements.limits, built.requirements.costs)
     check_fits(space, memory)
     return SearchPlan(config, images, memory, built)
 

@@ -14,9 +14,9 @@ from nas.config.sampler import SamplerSpec
 from nas.fidelity.factory import Horizon, policy_of
 from nas.fidelity.policy import Policy
 from nas.objectives.axes import axes_of
-from nas.objectives.examination import Gate
 from nas.objectives.limits import Limits
 from nas.objectives.pareto import Axis
+from nas.objectives.requirements import Requirements
 from nas.objectives.step_memory import StepMemory
 from nas.objectives.values import cost_names, costs_known, objective_values
 from nas.samplers.factory import Domain, sampler_factory
@@ -74,7 +74,7 @@ class BuiltStrategy:
     Attributes:
         space: the search space.
         axes: the objectives as axes.
-        gate: requirements that a network must meet before it is trained.
+        requirements: requirements that a network must meet before it is trained.
         starts: published networks projected onto the space, by name.
         view: in-memory study that the sampler sees; empty.
         proposer: proposes new networks.
@@ -84,7 +84,7 @@ class BuiltStrategy:
 
     space: Space
     axes: tuple[Axis, ...]
-    gate: Gate
+    requirements: Requirements
     starts: Mapping[str, Projection]
     view: View
     proposer: Proposer
@@ -105,21 +105,23 @@ def build_strategy(strategy: Strategy, space: Space, epochs: int, memory: StepMe
         ValueError: an unknown start, sampler, fidelity or option, or an option out of range.
     """
     axes, costs = axes_of(strategy.objective, space), costs_known(strategy.objective)
-    gate = Gate(Limits(**strategy.limits).checked(costs.names), memory, costs)
+    requirements = Requirements(Limits(**strategy.limits).checked(costs.names), memory, costs)
     names = cost_names(strategy.objective)
-    sampler = sampler_factory(strategy.sampler, Domain(space, axes, gate.limits, names, gate.fits, gate.measure))
+    sampler = sampler_factory(
+        strategy.sampler, Domain(space, axes, requirements.limits, names, requirements.fits, requirements.measure)
+    )
     view = View(space, axes, sampler, seed=strategy.seed, worst=strategy.sampler.rejected_as == "worst")
     starts = projected_starts(strategy.start, space)
     proposer = Proposer(
         view,
-        gate,
+        requirements,
         seed=strategy.seed,
         max_idle_asks=strategy.budget.max_idle_asks,
         starts=[start.architecture for start in starts.values()],
     )
     values = partial(objective_values, strategy.objective)
     policy = policy_of(strategy.fidelity, Horizon(epochs, axes, values, names))
-    return BuiltStrategy(space, axes, gate, starts, view, proposer, policy, values)
+    return BuiltStrategy(space, axes, requirements, starts, view, proposer, policy, values)
 
 
 def projected_starts(names: Sequence[str], space: Space) -> dict[str, Projection]:

@@ -76,7 +76,7 @@ def conduct(
 def _log_plan(plan: SearchPlan) -> None:
     for start, projection in plan.built.starts.items():
         log.info("start %s: widths × %.3g, at distance %.2f", start, projection.multiplier, projection.distance)
-    if (reached := reach(plan.space, plan.built.gate.limits, plan.built.gate.costs)) is not None:
+    if (reached := reach(plan.space, plan.built.requirements.limits, plan.built.requirements.costs)) is not None:
         log.info("%s", reached)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from nas.jobs.hashes import derived_seed
-from nas.objectives.examination import Examined, Gate
+from nas.objectives.requirements import Examined, Requirements
 from nas.samplers.view import Ask, View
 from nas.study.summary import skipped_totals
 from nas.study.trial import Candidate, Expected, Prospects, Record, Rejected
@@ -25,7 +25,7 @@ class Proposer:
     def __init__(
         self,
         view: View,
-        gate: Gate,
+        requirements: Requirements,
         *,
         seed: int,
         max_idle_asks: int,
@@ -35,7 +35,7 @@ class Proposer:
 
         Args:
             view: in-memory study that the sampler sees.
-            gate: requirements that a network must meet.
+            requirements: requirements that a network must meet.
             seed: seed of the search; with a network's identity it seeds that network's training.
             max_idle_asks: duplicates in a row after which the space counts as exhausted; of rejected asks, ten times as
                 many.
@@ -43,7 +43,7 @@ class Proposer:
         """
         self._starts = tuple(starts)
         self._view = view
-        self._gate = gate
+        self._requirements = requirements
         self._seed = seed
         self._max_idle = max_idle_asks
         self._known: set[str] = set()
@@ -84,7 +84,7 @@ class Proposer:
         known: Architecture | None = None
         while idle["duplicates"] < self._max_idle and idle["rejected"] < self._max_idle * REJECTED_PER_DUPLICATE:
             ask = self._ask(known)
-            examined = self._gate.examine(ask.architecture)
+            examined = self._requirements.examine(ask.architecture)
             reason = self._skip(ask, examined)
             if reason is None:
                 yield self._candidate(ask, examined)

@@ -18,7 +18,7 @@ from nas.training import checkpoint as checkpoints
 from nas.training.batches import ImageData
 from nas.training.checkpoint import Checkpoint, CheckpointError
 from nas.training.epochs import SeededEpochs, ValidationShare
-from nas.training.failures import classify_failure
+from nas.training.exceptions import classify_failure
 from nas.training.module import Classifier, Horizon
 from nas.training.ranks import Ranks
 

@@ -13,7 +13,7 @@ from toy_runners import ToyRunner, toy_row
 from nas.config.workers import WorkersSpec
 from nas.jobs import Epoch, Executor, Failure, Job, Outcome
 from nas.workers.local.executor import LocalExecutor
-from nas.workers.local.worker_process import LOG_FILE
+from nas.workers.local.worker_loop import LOG_FILE
 from nas.workers.ray.executor import RayExecutor
 
 PATIENCE = 180.0

@@ -9,8 +9,8 @@ import pytest
 from engine import AXES, ONE, SMALL, begin, end, propose, space_of, spec_of
 
 from nas.cli.app.compose import conf_dir
-from nas.objectives.examination import Gate
 from nas.objectives.limits import Limits
+from nas.objectives.requirements import Requirements
 from nas.samplers.factory import Domain, sampler_factory
 from nas.samplers.view import View
 from nas.search.proposer import Proposer
@@ -40,7 +40,7 @@ def drive(
     view: View, trials: int, seed: int, objectives: tuple[str, ...], limits: Limits = FREE, mixed: bool = False
 ) -> list[Candidate]:
     """Search without training; `mixed` lets some trials fail, be pruned, or run on for ever."""
-    proposer = Proposer(view, Gate(limits), seed=seed, max_idle_asks=100)
+    proposer = Proposer(view, Requirements(limits), seed=seed, max_idle_asks=100)
     made = []
     for number in range(trials):
         candidate = propose(proposer)
@@ -95,7 +95,7 @@ def test_it_stays_within_limits_and_meets_the_same_ones_each_time(option: str) -
 @pytest.mark.parametrize("option", OPTIONS)
 def test_a_space_of_one_network_is_no_trouble(option: str) -> None:
     view = view_of(option, OBJECTIVES[1], 0, ONE)
-    proposer = Proposer(view, Gate(FREE), seed=0, max_idle_asks=5)
+    proposer = Proposer(view, Requirements(FREE), seed=0, max_idle_asks=5)
     candidate = propose(proposer)
     assert candidate is not None
     begin(view, 0, candidate.ask)
@@ -107,7 +107,7 @@ def test_a_space_of_one_network_is_no_trouble(option: str) -> None:
 @pytest.mark.parametrize("option", OPTIONS)
 def test_many_asks_may_run_at_once(option: str) -> None:
     view = view_of(option, OBJECTIVES[1], 3)
-    proposer = Proposer(view, Gate(FREE), seed=3, max_idle_asks=100)
+    proposer = Proposer(view, Requirements(FREE), seed=3, max_idle_asks=100)
     running: dict[int, Candidate] = {}
     for number in range(32):
         candidate = propose(proposer)

@@ -19,9 +19,9 @@ from nas.fidelity.full import Full
 from nas.fidelity.policy import Policy
 from nas.jobs import Curve, Epoch, Failure, Job, Outcome
 from nas.jobs.clock import Clock, WallClock
-from nas.objectives.examination import Gate
 from nas.objectives.limits import Limits
 from nas.objectives.pareto import Axis
+from nas.objectives.requirements import Requirements
 from nas.objectives.values import objective_values
 from nas.samplers.factory import Domain, sampler_factory
 from nas.samplers.view import View
@@ -300,7 +300,7 @@ class Setting:
         parts = SearchParts(
             study=self.study(folder),
             view=view,
-            proposer=Proposer(view, Gate(self.limits), seed=self.seed, max_idle_asks=self.idle),
+            proposer=Proposer(view, Requirements(self.limits), seed=self.seed, max_idle_asks=self.idle),
             policy=self.policy,
             executor=executor,
             values=partial(objective_values, [OBJECTIVES[name] for name in self.objectives]),

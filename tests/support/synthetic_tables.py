@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from nas.objectives.examination import Gate
+from nas.objectives.requirements import Requirements
 from nas.tabular.columns import COLUMNS
 from nas.tabular.table import write_table
 from search_space.architecture import Architecture
@@ -59,7 +59,7 @@ def rows(about: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def _training(architecture: Architecture, seed: int, epochs: int) -> list[dict[str, Any]]:
-    known = Gate().examine(architecture)
+    known = Requirements().examine(architecture)
     fixed = {
         "architecture": canonical_json(architecture.to_json()),
         "id": architecture.id,

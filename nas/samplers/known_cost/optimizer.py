@@ -13,7 +13,7 @@ from typing import final
 
 import numpy as np
 
-from nas.objectives.examination import Measure
+from nas.objectives.requirements import Measure
 from nas.samplers.known_cost.acquisition import (
     Acquisition,
     FeatureScaler,
@@ -124,7 +124,11 @@ class Optimizer:
         return self.networks.network(self.networks.space.draw(generator))
 
     def _space_filling(
-        self, candidates: Sequence[Network], fresh: Sequence[Network], history: TrialHistory, generator: random.Random
+        self,
+        candidates: Sequence[Network],
+        fresh: Sequence[Network],
+        history: TrialHistory,
+        generator: random.Random,
     ) -> Network:
         """Return a network near the next point of a low-discrepancy sequence over the cost.
 

@@ -26,8 +26,8 @@ from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from nas.objectives.examination import Measure, exact_measure
 from nas.objectives.pareto import Axis
+from nas.objectives.requirements import Measure, exact_measure
 from nas.samplers.base import DrawingSampler
 from nas.samplers.factory import Domain
 from nas.samplers.imputation import DEVIATION, SECONDS

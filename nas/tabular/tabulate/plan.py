@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from nas.objectives.examination import Examined, Gate
+from nas.objectives.requirements import Examined, Requirements
 from nas.search.proposer import training_seed
 from nas.tabular.columns import COLUMNS, NETWORK_COLUMNS, TableError
 from nas.tabular.tabulate.task import NetworkTask
@@ -28,8 +28,8 @@ def enumerate_architectures(space: Space) -> list[Examined]:
         raise TableError(
             f"a space to tabulate must have at most {LARGEST:,} architectures, {space.name} has {space.size:,}"
         )
-    gate = Gate()
-    return [gate.examine(architecture) for architecture in space.architectures()]
+    requirements = Requirements()
+    return [requirements.examine(architecture) for architecture in space.architectures()]
 
 
 def training_tasks(examined: Sequence[Examined], seeds: int, epochs: int, folder: Path) -> list[NetworkTask]:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from typing import final
 
-from nas.evaluation.driver import Task
+from nas.evaluation.training_list import Task
 from nas.jobs import Outcome
 from nas.reports.text import clock_text
 from nas.tabular.tabulate.shards import Shards

@@ -18,7 +18,7 @@ from typing import final
 from nas.jobs import Epoch, Failure, FailureKind, Job, Outcome, Runner
 from nas.workers.local.process_pool import GRACE_SECONDS, ProcessPool, WorkerProcess
 from nas.workers.local.process_reuse import ONE_JOB, ProcessReuse
-from nas.workers.local.worker_process import STOP, Report
+from nas.workers.local.worker_loop import STOP, Report
 
 FAILURE_GRACE_SECONDS = 2.0
 """Wait for the other ranks' reports after an error of one of them."""

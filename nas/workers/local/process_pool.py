@@ -17,7 +17,7 @@ from typing import Any, final
 from nas.jobs import Job, Runner
 from nas.workers.local.process_group import RankRunner
 from nas.workers.local.process_reuse import ONE_JOB, ProcessReuse
-from nas.workers.local.worker_process import serve
+from nas.workers.local.worker_loop import serve
 
 GRACE_SECONDS = 5.0
 

@@ -16,7 +16,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from nas.jobs import Failure, FailureKind, Job
 from nas.jobs.failures import disk_failure
-from nas.workers.local.worker_process import LOG_FILE
+from nas.workers.local.worker_loop import LOG_FILE
 from nas.workers.ray.folder_sync import FolderChanges, apply_changes
 from nas.workers.ray.messages import (
     DriverMessage,

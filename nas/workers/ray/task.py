@@ -26,7 +26,7 @@ import ray
 from nas.jobs import Epoch, Job, Outcome
 from nas.jobs.files import write_bytes
 from nas.workers.local.executor import LocalExecutor
-from nas.workers.local.worker_process import LOG_FILE
+from nas.workers.local.worker_loop import LOG_FILE
 from nas.workers.ray.folder_sync import FolderWatcher
 from nas.workers.ray.messages import (
     DriverMessage,

@@ -17,9 +17,9 @@ import torch
 from PIL import Image
 
 from nas.data import DataSpec, load, load_test
-from nas.exports.checkpoint import choose_checkpoint
 from nas.exports.isolation import IMPORT_BLOCKER
 from nas.exports.subject import preprocessing
+from nas.exports.trained_weights import choose_checkpoint
 from nas.objectives.limits import Limits
 from nas.study.selection import pick_records
 from nas.study.summary import open_for_reading

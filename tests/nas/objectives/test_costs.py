@@ -9,8 +9,8 @@ import pytest
 from engine import ONE, SMALL, TINY, space_of
 
 from nas.objectives.costs import Cost, Costs, Measurable, built_in_costs, load_cost, title_of
-from nas.objectives.examination import Gate
 from nas.objectives.limits import Limits, check_reachable, reach
+from nas.objectives.requirements import Requirements
 from nas.objectives.step_memory import SLOT_MEMORY, StepMemory, check_fits
 from search_space.architecture import Architecture
 from search_space.choices import RandomChooser, ReplayChooser
@@ -23,7 +23,9 @@ from search_space.memo import Memo
 def test_an_examined_architecture_carries_what_its_graph_tells() -> None:
     architecture = space_of(SMALL).draw(random.Random(1))
     exact = cost(lower(architecture))
-    examined = Gate(Limits(max_params=exact.params, max_macs=exact.macs - 1, max_memory_mib=99.0)).examine(architecture)
+    examined = Requirements(Limits(max_params=exact.params, max_macs=exact.macs - 1, max_memory_mib=99.0)).examine(
+        architecture
+    )
     assert examined.costs == {"params": exact.params, "macs": exact.macs, "memory_mib": exact.memory_mib}
     assert examined.costs == built_in_costs().of_architecture(architecture)
     assert examined.network_id == network_id(lower(architecture))
@@ -36,8 +38,8 @@ def test_a_limit_is_met_by_what_costs_just_as_much() -> None:
     architecture = space_of(ONE).draw(random.Random(0))
     costs = built_in_costs().of_architecture(architecture)
     limits = Limits(max_params=int(costs["params"]), max_macs=int(costs["macs"]), max_memory_mib=costs["memory_mib"])
-    assert Gate(limits).examine(architecture).feasible
-    assert Gate().examine(architecture).feasible
+    assert Requirements(limits).examine(architecture).feasible
+    assert Requirements().examine(architecture).feasible
     check_reachable(space_of(ONE), limits)
 
 
@@ -67,10 +69,10 @@ class NoOne:
 def test_a_network_too_large_for_a_slot_breaks_a_constraint_of_its_own() -> None:
     architecture = space_of(SMALL).draw(random.Random(1))
     needed = training_bytes(lower(architecture), 64, optimizer_slots=2, ema=True)
-    small = Gate(Limits(max_params=10**9), StepMemory(needed - MIB, 64, 2, True)).examine(architecture)
+    small = Requirements(Limits(max_params=10**9), StepMemory(needed - MIB, 64, 2, True)).examine(architecture)
     assert small.constraints[SLOT_MEMORY] == pytest.approx(1.0)
     assert not small.feasible
-    enough = Gate(Limits(max_params=10**9), StepMemory(needed, 64, 2, True)).examine(architecture)
+    enough = Requirements(Limits(max_params=10**9), StepMemory(needed, 64, 2, True)).examine(architecture)
     assert list(enough.constraints) == ["max_params"]
     assert enough.feasible
 
@@ -109,8 +111,8 @@ def test_a_cost_of_ones_own_joins_the_registry_and_can_be_limited() -> None:
     architecture = space_of(SMALL).draw(random.Random(1))
     assert costs.names == ("params", "macs", "memory_mib", "depth")
     assert costs.of(Measurable(architecture))["depth"] == 1
-    gate = Gate(Limits(max_depth=0.5).checked(costs.names), costs=costs)
-    assert gate.examine(architecture).constraints == {"max_depth": 0.5}
+    requirements = Requirements(Limits(max_depth=0.5).checked(costs.names), costs=costs)
+    assert requirements.examine(architecture).constraints == {"max_depth": 0.5}
     with pytest.raises(ValueError, match="limits must be of max_params, max_macs, max_memory_mib, got 'max_depth'"):
         Limits(max_depth=3).checked(built_in_costs().names)
 
@@ -141,9 +143,9 @@ def test_an_architecture_is_measured_once_for_the_sampler_and_the_search(monkeyp
     examine = Memo.examine
     monkeypatch.setattr(Memo, "examine", lambda self, one: measured.append(one) or examine(self, one))
     space = space_of(SMALL)
-    gate, architecture = Gate(Limits(max_macs=10**9)), space.draw(random.Random(3))
-    name, costs = gate.measure(architecture)
-    examined = gate.examine(architecture)
+    requirements, architecture = Requirements(Limits(max_macs=10**9)), space.draw(random.Random(3))
+    name, costs = requirements.measure(architecture)
+    examined = requirements.examine(architecture)
     assert (examined.network_id, examined.costs, measured) == (name, costs, [architecture])
     graph = lower(architecture)
     assert (name, costs) == (network_id(graph), built_in_costs().of_graph(graph))

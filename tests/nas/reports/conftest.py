@@ -23,9 +23,9 @@ from engine import begin, propose
 from optuna.samplers import RandomSampler
 
 from nas.jobs import Epoch, Failure
-from nas.objectives.examination import Gate
 from nas.objectives.limits import Limits
 from nas.objectives.pareto import Axis
+from nas.objectives.requirements import Requirements
 from nas.samplers.view import View
 from nas.search.proposer import Proposer
 from nas.study.study import Study, create_study
@@ -221,7 +221,7 @@ def make_study(tmp_path_factory: pytest.TempPathFactory) -> StudyMaker:
         }
         study = create_study(folder, made_with)
         view = View(space, axes, lambda seed: RandomSampler(seed=seed), seed=3, worst=False)
-        proposer = Proposer(view, Gate(Limits(max_macs=LIMIT)), seed=1, max_idle_asks=100)
+        proposer = Proposer(view, Requirements(Limits(max_macs=LIMIT)), seed=1, max_idle_asks=100)
         generator = random.Random(2)
         for index in range(trials):
             candidate = propose(proposer)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from engine import SMALL, TINY, space_of
 
-from nas.objectives.examination import exact_measure
+from nas.objectives.requirements import exact_measure
 from nas.samplers.known_cost.candidates import CandidateSource, NetworkRegistry
 
 SPACE = space_of(SMALL)

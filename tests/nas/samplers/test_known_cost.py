@@ -12,8 +12,8 @@ from engine import AXES, ONE, SMALL, TINY, space_of
 from optuna.samplers import BaseSampler, RandomSampler
 from optuna.trial import TrialState
 
-from nas.objectives.examination import Measure, exact_measure
 from nas.objectives.pareto import Axis, hypervolume
+from nas.objectives.requirements import Measure, exact_measure
 from nas.samplers.known_cost.optimizer import Optimizer, radical_inverse
 from nas.samplers.known_cost.sampler import KnownCostSampler, problem_of
 from nas.samplers.known_cost.settings import Settings

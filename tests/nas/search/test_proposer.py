@@ -12,8 +12,8 @@ from engine import ONE, SAMPLERS, SMALL, TINY, begin, candidate, end, fingerprin
 from optuna.trial import TrialState
 
 from nas.jobs import Failure
-from nas.objectives.examination import Gate
 from nas.objectives.limits import Limits
+from nas.objectives.requirements import Requirements
 from nas.objectives.step_memory import StepMemory
 from nas.samplers.view import View
 from nas.search.proposer import REJECTED_TOLD, Proposer, training_seed
@@ -31,7 +31,7 @@ def proposer_of(
     space: object = SMALL, sampler: str = "random", limits: Limits = LIMITS, seed: int = 0, idle: int = 300
 ) -> tuple[Proposer, View]:
     view = view_of(space_of(space), sampler, seed)  # type: ignore[arg-type]  # one of the mappings of `engine`
-    return Proposer(view, Gate(limits), seed=seed, max_idle_asks=idle), view
+    return Proposer(view, Requirements(limits), seed=seed, max_idle_asks=idle), view
 
 
 def started(proposer: Proposer, view: View, number: int) -> Candidate:
@@ -61,7 +61,7 @@ def test_candidates_are_new_within_the_limits_and_seeded_by_their_network(sample
 def test_networks_that_a_slot_could_not_train_are_rejected_by_their_own_name(sampler: str) -> None:
     memory = StepMemory(available=700_000, batch_size=16, optimizer_slots=1, ema=False)
     view = view_of(space_of(SMALL), sampler, 0)
-    proposer = Proposer(view, Gate(memory=memory), seed=0, max_idle_asks=300)
+    proposer = Proposer(view, Requirements(memory=memory), seed=0, max_idle_asks=300)
     made = [started(proposer, view, number) for number in range(10)]
     graphs = [lower(Architecture.from_json(candidate.architecture)) for candidate in made]
     assert all(training_bytes(graph, 16) <= memory.available for graph in graphs)
@@ -218,7 +218,7 @@ def test_known_networks_are_known_whatever_became_of_them() -> None:
 def test_the_first_asks_name_the_starts() -> None:
     space, view = space_of(SMALL), view_of(space_of(SMALL), "random", 0)
     starts = [space.draw(random.Random(seed)) for seed in (1, 2)]
-    proposer = Proposer(view, Gate(), seed=0, max_idle_asks=50, starts=starts)
+    proposer = Proposer(view, Requirements(), seed=0, max_idle_asks=50, starts=starts)
     made = [started(proposer, view, number) for number in range(3)]
     assert [one.id for one in made[:2]] == [start.id for start in starts]
     assert [one.ask for one in made[:2]] == [0, 1]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from nas.cli import main
-from nas.exports.checkpoint import choose_checkpoint
+from nas.exports.trained_weights import choose_checkpoint
 from nas.study.study import open_study
 
 SEARCH = ("search", "study=mine", "tracking=none", "workers.slots=1", "sampler=random", "seed=4", "format=json")

@@ -18,7 +18,7 @@ from toy_runners import ToyRunner, let_go, toy_row
 
 from nas.jobs import Epoch, Failure, Job, Outcome
 from nas.workers.local.executor import LocalExecutor
-from nas.workers.local.worker_process import LOG_FILE
+from nas.workers.local.worker_loop import LOG_FILE
 
 PATIENCE = 180.0
 MakeExecutor = Callable[..., LocalExecutor]

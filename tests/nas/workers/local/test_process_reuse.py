@@ -20,7 +20,7 @@ from nas.jobs import Epoch, Job, Outcome
 from nas.workers.local import process_reuse
 from nas.workers.local.executor import LocalExecutor
 from nas.workers.local.process_reuse import AUTO_JOBS, ProcessReuse, start_seconds
-from nas.workers.local.worker_process import LOG_FILE
+from nas.workers.local.worker_loop import LOG_FILE
 
 PATIENCE = 180.0
 Run = Callable[..., Outcome]

@@ -21,7 +21,7 @@ from toy_runners import toy_row
 
 from nas.jobs import Epoch, Failure, Job, Outcome
 from nas.workers.local.executor import LocalExecutor
-from nas.workers.local.worker_process import LOG_FILE
+from nas.workers.local.worker_loop import LOG_FILE
 
 PATIENCE = 180.0
 PRELOADED = ("nas.training.ranks", "nas.workers.local.process_group")

@@ -24,7 +24,7 @@ from nas.config.workers import WorkersSpec
 from nas.data import DataSpec
 from nas.data.transfer import CacheTransfer
 from nas.jobs import Epoch, Job, Outcome
-from nas.workers.local.worker_process import LOG_FILE
+from nas.workers.local.worker_loop import LOG_FILE
 from nas.workers.ray import executor as ray_executor
 from nas.workers.ray.cluster import ClusterError, ResourceRequest, connect, resource_request
 from nas.workers.ray.executor import RayExecutor, loss_of

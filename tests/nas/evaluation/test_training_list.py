@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from engine import EPOCHS, FakeExecutor, FakeHandle, candidate
 
-from nas.evaluation.driver import Rules, Trainings, next_attempt
 from nas.evaluation.pump import DriverStoppedError
 from nas.evaluation.retrain.files import SEED_FILE, seed_folder, trial_folder
 from nas.evaluation.retrain.task import RetrainTask
+from nas.evaluation.training_list import Rules, TrainingList, next_attempt
 from nas.jobs import Failure, Job, Outcome
 from nas.jobs.files import write_json
 from nas.study.training_state import TrainingState
@@ -43,8 +43,8 @@ def tasks(study: Path, trials: int = 2, seeds: int = 2) -> list[RetrainTask]:
     ]
 
 
-def retraining(executor: FakeExecutor, todo: list[RetrainTask], retries: int = 2) -> Trainings:
-    return Trainings(executor, todo, Rules(EPOCHS, retries), latest=latest)
+def retraining(executor: FakeExecutor, todo: list[RetrainTask], retries: int = 2) -> TrainingList:
+    return TrainingList(executor, todo, Rules(EPOCHS, retries), latest=latest)
 
 
 def failing(failure: Failure, times: int = 99) -> Callable[[Job, int], Failure | None]:
@@ -186,7 +186,7 @@ def test_out_of_memory_is_tried_once_more_in_halves_also_after_a_restart(tmp_pat
 def test_where_batches_must_stay_whole_out_of_memory_is_a_failure(tmp_path: Path) -> None:
     full = Failure("out_of_memory", "CUDA out of memory")
     executor, todo = MeasuringExecutor(fails=failing(full)), tasks(tmp_path, trials=1, seeds=1)
-    driver = Trainings(executor, todo, Rules(EPOCHS, 2, halves=False), latest=latest)
+    driver = TrainingList(executor, todo, Rules(EPOCHS, 2, halves=False), latest=latest)
     assert driver.run() == "done"
     assert driver.failures == {todo[0].folder: full}
     assert len(executor.jobs) == 1

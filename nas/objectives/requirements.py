@@ -1,4 +1,4 @@
-"""Facts about an architecture that need no training: identities, exact costs, limits that it exceeds."""
+"""Requirements on a network before it is trained: identities, exact costs, exceeded limits, memory of a step."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Examined:
 
 
 @final
-class Gate:
+class Requirements:
     """Requirements that a network must meet before it is trained.
 
     Identity and costs of an architecture are computed once, for the sampler and for the search.
@@ -60,7 +60,7 @@ class Gate:
     def __init__(
         self, limits: Limits | None = None, memory: StepMemory | None = None, costs: Costs | None = None
     ) -> None:
-        """Make a gate.
+        """Collect the requirements; without any, every network meets them.
 
         Args:
             limits: limits on the costs; None for none.

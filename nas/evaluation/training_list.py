@@ -79,7 +79,7 @@ class Rules:
     halves: bool = True
 
 
-class Trainings:
+class TrainingList:
     """One run of the driver; a task that is done already is skipped, so that the next run goes on from there."""
 
     def __init__(
