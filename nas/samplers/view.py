@@ -87,7 +87,7 @@ class View:
             axes: the objectives.
             sampler: makes the sampler of one ask from its seed.
             seed: seed of the whole search.
-            worst: whether a rejected architecture is told as complete with the worst values, for samplers that learn
+            worst: whether a rejected architecture appears as complete with the worst values, for samplers that learn
                 from complete trials only, instead of as pruned.
         """
         self._space = space

@@ -107,6 +107,7 @@ class Search:
 
     def _next_request(self) -> Request | None:
         """Follow the policy's decisions up to the next one that needs a job; return the request for that."""
+        self._stop_if_due()
         while not self._pump.stopping:
             match self._parts.policy.decide(self._standing()):
                 case Start(to_epoch):
