@@ -181,13 +181,14 @@ def trust(module: str) -> None:
     """Let stored documents name plug-ins of a module, in this process and in those that it starts."""
     top = module.partition(".")[0]
     if not is_trusted(module):
-        os.environ[TRUSTED] = ",".join([*_trusted(), top])
+        os.environ[TRUSTED] = ",".join([*trusted_modules(), top])
 
 
 def is_trusted(module: str) -> bool:
     """Return whether stored documents may name plug-ins of a module."""
-    return module.partition(".")[0] in _trusted()
+    return module.partition(".")[0] in trusted_modules()
 
 
-def _trusted() -> list[str]:
+def trusted_modules() -> list[str]:
+    """Return the top-level modules whose plug-ins stored documents may name."""
     return [name.strip() for name in os.environ.get(TRUSTED, "").split(",") if name.strip()]

@@ -123,6 +123,7 @@ def serve(runner: Runner, connection: Connection, visible_device: str | None, re
         visible_device: value of CUDA_VISIBLE_DEVICES for the jobs; None leaves the variable as it is.
         reuse: number of jobs before the process ends. It ends after a failure in any case: its state is then unknown.
     """
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # another program part may have started the fork server
     if visible_device is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = visible_device
     commands = CommandQueue(connection)

@@ -27,6 +27,7 @@ from nas.workers.ray.driver_mailbox import DriverMailbox, JobEvent
 from nas.workers.ray.messages import STOP, EpochEnded, FileTransfer, JobEnded, RayTask, TaskLost
 from nas.workers.ray.packed_runner import ImageRunner
 from nas.workers.ray.task import own_version, supervise
+from search_space.plugins import trusted_modules
 
 LOOK_SECONDS = 1.0
 PATIENCE_SECONDS = 60.0
@@ -139,6 +140,7 @@ class RayExecutor:
             on_gpu=request.gpus > 0,
             deadline_seconds=self._deadline,
             version=own_version(),
+            plugins=tuple(trusted_modules()),
         )
         remote_supervise = self._supervise.options(num_cpus=request.cpus, num_gpus=request.gpus)
         handle = RayHandle(job, key, remote_supervise.remote(task, self._mailbox.actor), on_epoch, self._mailbox)

@@ -49,6 +49,7 @@ class RayTask:
         on_gpu: whether the job was given a GPU, or a share of one.
         deadline_seconds: seconds after which the training is killed, positive; None for no limit.
         version: the driver's version of this program.
+        plugins: modules of plug-ins that the driver trusts; each machine must be able to import them.
     """
 
     key: int
@@ -60,6 +61,7 @@ class RayTask:
     on_gpu: bool
     deadline_seconds: float | None
     version: str
+    plugins: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

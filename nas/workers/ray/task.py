@@ -40,6 +40,7 @@ from nas.workers.ray.messages import (
     TaskStarted,
 )
 from nas.workers.ray.packed_runner import PackedRunner
+from search_space.plugins import trust
 
 POLL_SECONDS = 0.1
 PROGRAM = "inception-nas"
@@ -154,6 +155,8 @@ def _train(
     def on_epoch(_: Job, row: Epoch) -> None:
         mailbox.send(EpochEnded(row, None if watcher is None else watcher.changes()))
 
+    for module in task.plugins:
+        trust(module)
     # Ray leaves all GPUs visible to a task that was given none.
     visible = os.environ.get("CUDA_VISIBLE_DEVICES", "") if task.on_gpu else ""
     executor = _executor(runner, split_gpus(visible, job.devices), task.preload, task.deadline_seconds)
