@@ -1,4 +1,7 @@
-"""Pump of jobs under both drivers: requests in, jobs to the executor's free slots, outcomes and retries back."""
+"""Pump of jobs under the drivers of a search and of a list of trainings: keeps the slots of an executor busy.
+
+Requests go in, jobs to free slots, outcomes and retries back to the driver.
+"""
 
 from __future__ import annotations
 
@@ -85,7 +88,8 @@ class JobListener(Protocol):
 class JobPump:
     """Keeps the slots of an executor busy.
 
-    A request whose devices are not free yet is not overtaken by later ones: running jobs end until it fits.
+    A request whose devices are not free yet is not overtaken by later ones: nothing else starts until enough running
+    jobs have ended.
     """
 
     def __init__(

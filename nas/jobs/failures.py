@@ -14,11 +14,13 @@ STOPPING = {
     FailureKind.DISK_FULL: "the disk must have room for checkpoints while networks are trained",
     FailureKind.READ_ONLY: "the study's folder must stay writable while networks are trained",
 }
-"""Kinds of failure that every further training would meet too, with the law that each breaks."""
+"""Kinds of failure that every further training would meet too, with the requirement that each violates."""
 
 HANG_RETRIES = 1
+"""Retries of a job that missed its deadline."""
+
 UNCOUNTED = (FailureKind.OUT_OF_MEMORY, FailureKind.PARENT)
-"""Kinds of failure whose retries are not limited by `retries`: each occurs once at most."""
+"""Kinds of failure whose retries are not limited by `retries`: the retry removes the cause, so each occurs once."""
 
 _DISK = {
     errno.ENOSPC: FailureKind.DISK_FULL,

@@ -14,9 +14,16 @@ from nas.study.trial import Candidate, Expected, Prospects, Record, Rejected
 from search_space.architecture import Architecture
 
 REJECTED_TOLD = 50
+"""Rejected asks between two candidates that the sampler is told of and the study stores; more are only counted."""
+
 REJECTED_PER_DUPLICATE = 10
+"""Rejected asks that weigh as much as one duplicate against `max_idle_asks`."""
+
 DUPLICATES_TRUSTED = 2
+"""Duplicates since the last candidate before a neighbour of the network is asked for."""
+
 DUPLICATES_A_STEP = 10
+"""Further duplicates for which the neighbour is one mutation farther away."""
 
 
 class Proposer:

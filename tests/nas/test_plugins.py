@@ -274,6 +274,9 @@ def folder(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch
     forget()
 
 
+OWN = {*(toy.module for toy in TOYS.values()), "toy_executor", "toy_format"}
+
+
 def add(folder: Path, files: dict[str, str]) -> None:
     for name, text in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -287,7 +290,7 @@ def remove(folder: Path, files: dict[str, str]) -> None:
 
 
 def forget() -> None:
-    for name in [name for name in sys.modules if name.startswith("toy_")]:
+    for name in OWN & sys.modules.keys():
         del sys.modules[name]
 
 
