@@ -1,6 +1,7 @@
 """Expected hypervolume improvement with known costs: exact, in closed form.
 
-The acquisition function of `sampler=known_cost` and the score of `fidelity=freeze_thaw`.
+Numerator of the acquisition function of `sampler=known_cost` (`nas/samplers/known_cost/acquisition.py`), and the score
+of `fidelity=freeze_thaw`.
 
 All values are losses to be minimised, inside a box whose worst corner (the reference point) is 1 on every axis. One
 loss is unknown before training: a = μ + σZ with Z standard normal. The k ≥ 0 others are known costs c.

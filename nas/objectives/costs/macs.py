@@ -6,7 +6,7 @@ from nas.objectives.costs.cost import Cost, Measurable
 
 
 def macs(network: Measurable) -> int:
-    """Return the multiply–accumulates of convolutions and linear layers for one image; FLOPs would be twice that."""
+    """Return the multiply–accumulates for one image, as `search_space/cost.py` counts them; FLOPs are twice that."""
     return network.totals.macs
 
 

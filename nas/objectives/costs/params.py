@@ -6,7 +6,7 @@ from nas.objectives.costs.cost import Cost, Measurable
 
 
 def params(network: Measurable) -> int:
-    """Return the number of trained parameters; running statistics of batch norm are not counted."""
+    """Return the number of trained parameters, as `search_space/cost.py` counts them."""
     return network.totals.params
 
 
