@@ -1,9 +1,9 @@
 """Executor of jobs on this machine: each slot has a worker process, forked with the heavy libraries loaded.
 
-Separate processes confine a crash, a leak or a kill to one job; a process that ended by a signal, the out-of-memory
-killer's too, is a failure of kind `died`, on which `nas/jobs/failures.py` decides. A fresh one costs 0.08 s where spawning
-costs 4.4 s; if that still counts, a process runs several jobs. A job over several devices takes a slot and a fresh
-process for each of them, and fails as soon as one of them fails or dies.
+Separate processes confine a crash, a leak or a kill to one job. A process that ended by a signal, that of the
+out-of-memory killer too, is a failure of kind `died`, on which `nas/jobs/failures.py` decides. A fresh process costs
+0.08 s where spawning costs 4.4 s; if that still counts, a process runs several jobs. A job over several devices takes a
+slot and a fresh process for each of them, and fails as soon as one of them fails or dies.
 """
 
 from __future__ import annotations
