@@ -9,7 +9,7 @@ from functools import cache
 from nas.config.objective import COST, Objective
 from nas.objectives.costs import Costs
 from nas.objectives.pareto import Axis
-from nas.objectives.values import cost_name, costs_known
+from nas.objectives.values import cost_name, costs_known, own_value
 from search_space.choices import RandomChooser
 from search_space.space import Space
 
@@ -49,6 +49,7 @@ def _axis(objective: Objective, space: Space, costs: Costs, sample: Sequence[dic
 def _ends(objective: Objective, space: Space, costs: Costs, sample: Sequence[dict[str, float]]) -> tuple[float, float]:
     """Return the best and the worst value of an objective, by default."""
     if objective.is_own:
+        own_value(objective)  # one that can't be found is refused now, not after the first training
         assert objective.best is not None
         assert objective.worst is not None
         return objective.best, objective.worst

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
-from nas.config.objective import COST, CURVE, Objective
+from nas.config.objective import COST, Objective
 from nas.jobs import Curve
 from nas.objectives.costs import Costs, built_in_costs, load_cost
 from search_space.plugins import PluginError, load_dotted
@@ -69,16 +69,3 @@ def costs_known(objectives: Sequence[Objective]) -> Costs:
     """Return our own costs and those that objectives name by a dotted path."""
     own = [load_cost(objective.key) for objective in objectives if objective.source == COST]
     return built_in_costs().joined(own)
-
-
-def check_sources(objectives: Sequence[Objective]) -> None:
-    """Raise if the function or the cost of an objective can't be found.
-
-    Raises:
-        PluginError: there is none.
-    """
-    for objective in objectives:
-        if objective.is_own:
-            own_value(objective)
-        elif objective.source != CURVE:
-            cost_name(objective)

@@ -10,7 +10,7 @@ from typing import final
 from nas.objectives.costs.cost import Cost, Measurable
 from search_space.architecture import Architecture
 from search_space.graph import Graph
-from search_space.plugins import DOTTED, PluginError, PluginKind
+from search_space.plugins import PluginError, PluginKind
 
 KIND = PluginKind("objective.key", "nas.objectives.costs", "COST")
 
@@ -87,8 +87,3 @@ def title_of(name: str) -> str:
     """
     labels: Mapping[str, str] = {cost.name: cost.label for cost in built_in_costs().members}
     return labels.get(name, name.replace("_", " "))
-
-
-def is_own(key: str) -> bool:
-    """Return whether a key is a dotted path of a person's own cost."""
-    return DOTTED.fullmatch(key) is not None

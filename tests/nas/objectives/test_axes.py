@@ -83,3 +83,5 @@ def test_an_unknown_cost_or_function_is_one_error() -> None:
     objective = Objective("it", "no_such_module.value", "", "minimize", best=0.0, worst=1.0)
     with pytest.raises(ValueError, match=r"objective.it.source must be importable, got 'no_such_module.value'"):
         objective_values((objective,), curve(1), {})
+    with pytest.raises(ValueError, match=r"objective.it.source must be importable, got 'no_such_module.value'"):
+        axes_of((objective,), SPACE)
