@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from threading import RLock
 from typing import Any, final
 
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, RandomSampler
 from optuna.study import Study
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
 from nas.samplers.parameters import Draw
 from search_space.architecture import Architecture
@@ -21,7 +22,11 @@ Choose = Callable[[Study, FrozenTrial, random.Random], Architecture]
 
 
 class DrawingSampler(BaseSampler, ABC):
-    """Optuna sampler that draws an architecture, and then suggests the parameters that make it."""
+    """Optuna sampler that draws an architecture, and then suggests the parameters that make it.
+
+    A study may ask in several threads (`n_jobs`). They draw one after the other, and a draw counts from then on,
+    although Optuna stores its parameters one by one as the trial suggests them.
+    """
 
     def __init__(self, seed: int | None) -> None:
         """Make a sampler.
@@ -29,13 +34,21 @@ class DrawingSampler(BaseSampler, ABC):
         Args:
             seed: seed of the draws; None for a random one.
         """
+        self._lock = RLock()
+        self._pending: dict[tuple[str, int], Draw] = {}
+        self._last: tuple[int, Draw | None] = (-1, None)
         self._seed(seed)
 
     def _seed(self, seed: int | None) -> None:
-        self._generator = random.Random(seed)
-        self._independent = RandomSampler(seed)
-        self._drawn: dict[int, Draw] = {}
-        self._last: tuple[int, Draw | None] = (-1, None)
+        self._root = random.SystemRandom().getrandbits(32) if seed is None else seed
+        self._generator = random.Random(self._root)
+        self._independent = RandomSampler(self._root)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {key: value for key, value in self.__dict__.items() if key not in ("_lock", "_pending")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _lock=RLock(), _pending={})
 
     @abstractmethod
     def draw(self, study: Study, trial: FrozenTrial, generator: random.Random) -> Draw:
@@ -50,25 +63,28 @@ class DrawingSampler(BaseSampler, ABC):
     @final
     def reseed_rng(self) -> None:
         """Seed the draws anew, at random."""
-        self._seed(None)
+        with self._lock:
+            self._seed(None)
 
     @final
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """Draw an architecture, and return the distributions of its parameters."""
         if "fixed_params" in trial.system_attrs:  # enqueued: its parameters are fixed already
             return {}
-        self._drawn[trial.number] = self.draw(study, trial, self._generator)
-        return dict(self._drawn[trial.number].distributions)
+        with self._lock:
+            draw = self.draw(study, trial, self._generator)
+            self._pending[study.study_name, trial.number] = draw
+        return dict(draw.distributions)
 
     @final
     def sample_relative(
         self,
-        study: Study,  # noqa: ARG002 - the architecture was drawn with its distributions
+        study: Study,
         trial: FrozenTrial,
-        search_space: dict[str, BaseDistribution],  # noqa: ARG002 - as above
+        search_space: dict[str, BaseDistribution],  # noqa: ARG002 - the architecture was drawn with its distributions
     ) -> dict[str, Any]:
         """Return the parameters of the drawn architecture."""
-        draw = self._drawn.pop(trial.number, None)
+        draw = self._pending.get((study.study_name, trial.number))
         self._last = (trial.number, draw)
         return {} if draw is None else dict(draw.params)
 
@@ -78,6 +94,32 @@ class DrawingSampler(BaseSampler, ABC):
     ) -> Any:
         """Return a random value for a parameter that the architecture does not have."""
         return self._independent.sample_independent(study, trial, param_name, param_distribution)
+
+    @final
+    def after_trial(
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        state: TrialState,  # noqa: ARG002 - its parameters are stored, whatever became of it
+        values: Sequence[float] | None,  # noqa: ARG002 - as above
+    ) -> None:
+        """Forget the draw of a trial that has ended."""
+        with self._lock:
+            self._pending.pop((study.study_name, trial.number), None)
+
+    @final
+    def params_of(self, study: Study, trial: FrozenTrial) -> Mapping[str, Any]:
+        """Return the parameters of a trial, including those that are drawn or enqueued but not suggested yet.
+
+        Args:
+            study: the study.
+            trial: one of its trials.
+        """
+        if trial.state.is_finished():
+            return trial.params
+        draw = self._pending.get((study.study_name, trial.number))
+        enqueued = trial.system_attrs.get("fixed_params", {})
+        return {**enqueued, **trial.params} if draw is None else draw.params
 
     @final
     def drawn(self, number: int) -> Draw | None:

@@ -10,18 +10,22 @@ The first draws fill the range of the logarithm of the cost, on which accuracy d
 their predicted losses.
 
 The sampler works in a plain Optuna study too: docs/samplers.md has an example. What it draws depends on the study and
-its own generator alone.
+its seed alone.
 """
 
 from __future__ import annotations
 
+import logging
 import math
 import random
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
-from typing import final
+from typing import Any, NoReturn, final
 
 import numpy as np
+from optuna.exceptions import TrialPruned
 from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
@@ -42,6 +46,56 @@ from search_space.choices import FirstChooser
 from search_space.plugins import with_settings
 from search_space.space import Space
 
+ENUMERABLE = 10_000
+"""Networks of a space up to which a plain study looks at every one before it ends for want of a new one."""
+
+log = logging.getLogger(__name__)
+
+
+class ExhaustedError(TrialPruned):
+    """Every network of the space within the limits has been drawn in a plain study, so that it ends."""
+
+
+@dataclass(frozen=True)
+class PlainStudy:
+    """Everything that a sampler for a plain Optuna study is made of.
+
+    Attributes:
+        space: space to search.
+        axes: the study's objectives, in order.
+        limits: largest value allowed, by cost.
+        settings: settings of the sampler.
+        measure: returns a network's identity and costs by name; None for exact params, macs and memory_mib.
+    """
+
+    space: Space
+    axes: tuple[Axis, ...]
+    limits: Mapping[str, float]
+    settings: Settings
+    measure: Measure | None
+
+    def optimizer(self) -> Optimizer:
+        """Return a new optimizer.
+
+        Raises:
+            ValueError: all objectives are costs.
+        """
+        measure = self.measure or exact_measure()
+        _, costs = measure(self.space.sample(FirstChooser()))
+        problem = problem_of(self.axes, {name: name for name in costs}, self.limits)
+        return Optimizer(self.space, measure, problem, self.settings)
+
+    def check(self, study: Study) -> None:
+        """Refuse a study with other objectives.
+
+        Raises:
+            ValueError: such a study.
+        """
+        wanted = [axis.direction for axis in self.axes]
+        found = [direction.name.lower() for direction in study.directions]
+        if wanted != found:
+            raise ValueError(f"a study's directions must be those of the axes, {wanted}, got {found}")
+
 
 @final
 class KnownCostSampler(DrawingSampler):
@@ -49,19 +103,28 @@ class KnownCostSampler(DrawingSampler):
 
     A trial's value counts as exact unless the trial has the user attribute `deviation`, its standard deviation. The
     user attribute `seconds` is the time of a full training.
+
+    In a plain study, a draw is a function of the study's trials, the seed and the number of the new trial, so that a
+    study that is loaded again goes on as an unbroken one; no network is drawn twice; and a space that is used up stops
+    the study.
     """
 
-    def __init__(self, optimizer: Optimizer, axes: Sequence[Axis], seed: int | None = None) -> None:
+    def __init__(
+        self, optimizer: Optimizer, axes: Sequence[Axis], seed: int | None = None, plain: PlainStudy | None = None
+    ) -> None:
         """Make a sampler; several may share an optimizer, and with it what was measured.
 
         Args:
             optimizer: suggests networks.
             axes: the study's objectives, in order.
             seed: seed of the draws; None for a random one.
+            plain: what `optimizer` was made of, for a plain study, whose values are raw; None for the view of a search,
+                whose values are on the scales of the axes.
         """
         super().__init__(seed)
         self._optimizer = optimizer
         self._axes = tuple(axes)
+        self._plain = plain
 
     @classmethod
     def for_space(
@@ -79,7 +142,7 @@ class KnownCostSampler(DrawingSampler):
         Args:
             space: space to search; a trial makes its choices through `nas.samplers.parameters.TrialChooser`.
             axes: the study's objectives, in order. Those named like a cost are known; the first other one is measured
-                by trials, on its axis' own scale (its logarithm to base 10 on a logarithmic axis).
+                by trials. Trials return raw values, on a logarithmic axis too.
             limits: largest value allowed, by cost.
             settings: settings of the sampler; None for the defaults.
             measure: returns a network's identity and costs by name; None for exact params, macs and memory_mib.
@@ -88,15 +151,34 @@ class KnownCostSampler(DrawingSampler):
         Raises:
             ValueError: all objectives are costs.
         """
-        measure = measure or exact_measure()
-        _, costs = measure(space.sample(FirstChooser()))
-        problem = problem_of(axes, {name: name for name in costs}, limits or {})
-        return cls(Optimizer(space, measure, problem, settings or Settings()), axes, seed)
+        plain = PlainStudy(space, tuple(axes), dict(limits or {}), settings or Settings(), measure)
+        return cls(plain.optimizer(), axes, seed, plain)
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = super().__getstate__()
+        if self._plain is not None:  # the optimizer follows from it, and holds caches
+            del state["_optimizer"]
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        if self._plain is not None:
+            self._optimizer = self._plain.optimizer()
 
     def draw(self, study: Study, trial: FrozenTrial, generator: random.Random) -> Draw:
-        """Draw the network that the optimizer suggests."""
-        networks = self._optimizer.networks
-        network = self._optimizer.suggest(self._history(study, trial), generator)
+        """Draw the network that the optimizer suggests.
+
+        Raises:
+            ExhaustedError: a plain study has drawn every network within the limits.
+            ValueError: a plain study has other objectives, or a value that its axis can't have.
+        """
+        networks, history = self._optimizer.networks, self._history(study, trial)
+        if self._plain is None:
+            network = self._optimizer.suggest(history, generator)
+        else:
+            network = self._optimizer.suggest(history, self._generator_of(trial.number))
+            if not self._is_new(network, history):
+                network = self._left_over(history) or self._stop(study, history)
         draw = Draw.of(networks.space, network.architecture)
         networks.remember(draw.params, network)
         return draw
@@ -111,30 +193,66 @@ class KnownCostSampler(DrawingSampler):
         Returns:
             None during the space-filling start, and if no new network is left.
         """
-        return self._optimizer.prospects(self._history(study, None), left, self._generator)
+        generator = self._generator if self._plain is None else self._generator_of(len(study.get_trials(False)))
+        return self._optimizer.prospects(self._history(study, None), left, generator)
+
+    def _generator_of(self, number: int) -> random.Random:
+        """Return the source of randomness of a trial's draw in a plain study."""
+        return random.Random(f"{self._root}:{number}")
+
+    def _is_new(self, network: Network, history: TrialHistory) -> bool:
+        return network.network_id not in history.drawn and self._optimizer.problem.is_feasible(network.costs)
+
+    def _left_over(self, history: TrialHistory) -> Network | None:
+        """Return a new network within the limits of a space that is small enough to look at every one."""
+        networks = self._optimizer.networks
+        if networks.space.size > ENUMERABLE:
+            return None
+        every = (networks.network(architecture) for architecture in networks.space.architectures())
+        return next((network for network in every if self._is_new(network, history)), None)
+
+    def _stop(self, study: Study, history: TrialHistory) -> NoReturn:
+        """Stop the study, and prune the trial that asked before it is trained."""
+        message = f"no new network within the limits is left after {len(history.drawn)} different ones: the study ends"
+        log.warning(message)
+        with suppress(RuntimeError):  # there is no loop to stop in an ask-and-tell program, which gets the exception
+            study.stop()
+        raise ExhaustedError(message)
 
     def _history(self, study: Study, asked: FrozenTrial | None) -> TrialHistory:
         """Return the trials of a study, but for the one that is being asked for."""
-        trained = self._optimizer.problem.trained
-        index = self._axes.index(trained)
+        if self._plain is not None:
+            self._plain.check(study)
+        index = self._axes.index(self._optimizer.problem.trained)
         valued: list[tuple[Network, int, float, float, float]] = []
         running, drawn = [], set()
         for trial in study.get_trials(deepcopy=False):
-            network = self._optimizer.networks.from_params(trial.params)
-            if network is None or (asked is not None and trial.number == asked.number):
+            if asked is not None and trial.number == asked.number:
+                continue
+            network = self._optimizer.networks.from_params(self.params_of(study, trial))
+            if network is None:
                 continue
             drawn.add(network.network_id)
-            if trial.state == TrialState.RUNNING:
+            if not trial.state.is_finished():
                 running.append(network)
             elif trial.state == TrialState.COMPLETE and math.isfinite(trial.values[index]):
-                loss = trained.loss_of_scaled(trial.values[index])
-                shifted = trained.loss_of_scaled(trial.user_attrs.get(DEVIATION, 0.0))
-                deviation = abs(shifted - trained.loss_of_scaled(0.0))
-                valued.append((network, trial.number, loss, deviation, trial.user_attrs.get(SECONDS, math.nan)))
+                seconds = trial.user_attrs.get(SECONDS, math.nan)
+                valued.append((network, trial.number, *self._loss(trial, trial.values[index]), seconds))
         numbers, networks = [row[1] for row in valued], [row[0] for row in valued]
         columns = np.array([row[2:] for row in valued], dtype=np.float64).reshape(len(valued), 3)
         losses, deviations, seconds = columns.T
         return TrialHistory(numbers, networks, losses, deviations, seconds, running, frozenset(drawn))
+
+    def _loss(self, trial: FrozenTrial, value: float) -> tuple[float, float]:
+        """Return the loss of a trial's value, and its standard deviation."""
+        axis, deviation = self._optimizer.problem.trained, trial.user_attrs.get(DEVIATION, 0.0)
+        if self._plain is None:
+            return axis.loss_of_scaled(value), abs(axis.loss_of_scaled(deviation) - axis.loss_of_scaled(0.0))
+        if axis.log and value <= 0:
+            raise ValueError(
+                f"a raw value on a logarithmic axis must be positive, got {axis.name}={value} in trial {trial.number}"
+            )
+        return axis.loss(value), abs(axis.loss(value + deviation) - axis.loss(value))
 
 
 def problem_of(axes: Sequence[Axis], costs: Mapping[str, str], limits: Mapping[str, float]) -> Problem:
