@@ -134,6 +134,7 @@ class StudyCopy:
             params=trial.params,
             distributions=trial.distributions,
             user_attrs=shown_attributes(trial),
+            intermediate_values=trial.intermediate_values,
             system_attrs={f"artifacts:{identity}": json.dumps(asdict(drawing))},
         )
         copied.datetime_start, copied.datetime_complete = trial.datetime_start, trial.datetime_complete
@@ -145,6 +146,8 @@ class StudyCopy:
         trial_id = self.storage.get_trial_id_from_study_id_trial_number(self._study, trial.number)
         for name, value in shown_attributes(trial).items():
             self.storage.set_trial_user_attr(trial_id, name, value)
+        for step, value in trial.intermediate_values.items():
+            self.storage.set_trial_intermediate_value(trial_id, step, value)
         self._set_note(trial_id, trial_note(self._reference, trial))
         if trial.state.is_finished():
             self.storage.set_trial_state_values(trial_id, trial.state, trial.values)

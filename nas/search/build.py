@@ -104,6 +104,7 @@ def assemble(plan: SearchPlan, study: Study, observers: Sequence[Observer]) -> S
     """
     config, built = plan.config, plan.built
     _check_comparable(config, study)
+    study.report_epochs(built.values)
     data = resolved_data(config.data, plan.images, config.workers)
     runner = TrialRunner(data, config.training, config.workers.threads_per_slot)
     parts = SearchParts(

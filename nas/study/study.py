@@ -12,6 +12,8 @@ has these user attributes:
 * `inherits`: the network whose weights it was to start from, if there was one;
 * `failure`: kind and message, if it failed.
 
+A study of one objective has its value after each epoch as Optuna's intermediate values, by epoch, too.
+
 The study's own attribute `fingerprint` is what a resumed search must share. Repeats of complete trials are attributes
 of the study too, `repeat:TRIAL:1` and so on, since a trial that has ended cannot be changed: its stored values are
 those of its own training, and `records` returns the means.
@@ -44,6 +46,8 @@ FORMAT_VERSION = 1
 _REPEAT = re.compile(r"repeat:(?P<trial>\d+):(?P<index>\d+)")
 
 T = TypeVar("T")
+Values = Callable[[Curve, Mapping[str, float]], Mapping[str, float]]
+"""Objectives by name at the end of a learning curve, given the network's costs."""
 
 
 class StudyMismatchError(ValueError):
@@ -91,6 +95,8 @@ class Study:
         self._storage = store.retry(lambda: store.storage)
         self._id = store.retry(lambda: self._storage.get_study_id_from_name(store.study))
         self._trial_ids: dict[int, int] = {}
+        self._costs: dict[int, Mapping[str, float]] = {}
+        self._values: Values | None = None
         self.folder = folder
         self.fingerprint: Mapping[str, Any] = self.attribute("fingerprint")
         self.axes = tuple(Axis(**axis) for axis in self.fingerprint["objectives"])
@@ -159,6 +165,16 @@ class Study:
         """Store a JSON value with the study."""
         self._store.retry(lambda: self._storage.set_study_user_attr(self._id, key, value))
 
+    def report_epochs(self, values: Values) -> None:
+        """Store the objective after each epoch as Optuna's intermediate values, with every curve from now on.
+
+        Optuna has none for several objectives, and nothing changes for a study of several.
+
+        Args:
+            values: returns the objectives at the end of a curve of at least one epoch.
+        """
+        self._values = values if len(self.axes) == 1 else None
+
     def add(self, candidate: Candidate) -> int:
         """Store a new trial as running, in one call; return its number."""
         attrs = {
@@ -189,7 +205,17 @@ class Study:
     def store_training(self, number: int, curve: Curve, training: TrainingState) -> None:
         """Store the curve and the training state of a running trial."""
         noted = {"curve": [row.to_json() for row in curve], "training": training.to_json()}
-        self._store.set_attributes(self._trial_id(number), noted)
+        self._store.set_attributes(self._trial_id(number), noted, self._steps(number, curve))
+
+    def _steps(self, number: int, curve: Curve) -> dict[int, float]:
+        """Return the one objective of a trial after each epoch of its curve, by epoch; empty for several."""
+        if self._values is None:
+            return {}
+        if number not in self._costs:
+            attributes = self._store.retry(lambda: self._storage.get_trial(self._trial_id(number)).user_attrs)
+            self._costs[number] = attributes["costs"]
+        costs, name = self._costs[number], self.axes[0].name
+        return {row.epoch: float(self._values(curve[: index + 1], costs)[name]) for index, row in enumerate(curve)}
 
     def tell(self, number: int, values: Mapping[str, float]) -> None:
         """End a trial as complete with its objectives.
@@ -226,7 +252,7 @@ class Study:
 
     def fail(self, number: int, failure: Failure) -> None:
         """End a trial as failed, with the reason."""
-        self._store.set_attributes(self._trial_id(number), {"failure": failure.to_json()})
+        self._store.set_attributes(self._trial_id(number), {"failure": failure.to_json()}, {})
         self._end(number, TrialState.FAIL)
 
     def records(self) -> list[Record]:

@@ -7,12 +7,17 @@ succeeded. Here every write is one transaction, and a later query can tell wheth
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from optuna.storages._rdb.models import StudyModel, TrialModel, TrialUserAttributeModel
+from optuna.storages._rdb.models import (
+    StudyModel,
+    TrialIntermediateValueModel,
+    TrialModel,
+    TrialUserAttributeModel,
+)
 from optuna.trial import FrozenTrial
-from sqlalchemy import Engine, Table, func, insert, select
+from sqlalchemy import Connection, Engine, Table, func, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from nas.study.storage.trial_insert import trial_rows
@@ -20,6 +25,7 @@ from nas.study.storage.trial_insert import trial_rows
 _STUDIES: Table = StudyModel.__table__
 _TRIALS: Table = TrialModel.__table__
 _USER_ATTRIBUTES: Table = TrialUserAttributeModel.__table__
+_STEPS: Table = TrialIntermediateValueModel.__table__
 
 
 def insert_trial(engine: Engine, study_id: int, trial: FrozenTrial) -> tuple[int, int]:
@@ -62,14 +68,33 @@ def find_trial(engine: Engine, study_id: int, key: str, value: object) -> tuple[
     return None if found is None else (int(found[0]), int(found[1]))
 
 
-def set_attributes(engine: Engine, trial_id: int, attributes: Mapping[str, object]) -> None:
-    """Insert or update user attributes of a trial in one transaction."""
-    dialect: Any = postgresql if engine.dialect.name == "postgresql" else sqlite
-    row = dialect.insert(_USER_ATTRIBUTES)
-    upsert = row.on_conflict_do_update(
-        index_elements=[_USER_ATTRIBUTES.c.trial_id, _USER_ATTRIBUTES.c.key],
-        set_={"value_json": row.excluded.value_json},
-    )
-    rows = [{"trial_id": trial_id, "key": key, "value_json": json.dumps(value)} for key, value in attributes.items()]
+def set_attributes(engine: Engine, trial_id: int, attributes: Mapping[str, object], steps: Mapping[int, float]) -> None:
+    """Insert or update user attributes and intermediate values of a trial in one transaction.
+
+    Args:
+        engine: of a database with Optuna's tables.
+        trial_id: primary key of the trial.
+        attributes: JSON values by key.
+        steps: intermediate values by step.
+    """
+    keyed = [{"trial_id": trial_id, "key": key, "value_json": json.dumps(value)} for key, value in attributes.items()]
     with engine.begin() as connection:
-        connection.execute(upsert, rows)
+        _upsert(connection, _USER_ATTRIBUTES, "key", keyed)
+        _upsert(connection, _STEPS, "step", [_step_row(trial_id, step, value) for step, value in steps.items()])
+
+
+def _step_row(trial_id: int, step: int, value: float) -> dict[str, Any]:
+    stored, kind = TrialIntermediateValueModel.intermediate_value_to_stored_repr(value)
+    return {"trial_id": trial_id, "step": step, "intermediate_value": stored, "intermediate_value_type": kind}
+
+
+def _upsert(connection: Connection, table: Table, key: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows of a trial, or update those that have the same `key`."""
+    if not rows:
+        return
+    dialect: Any = postgresql if connection.dialect.name == "postgresql" else sqlite
+    row = dialect.insert(table)
+    changed = {name: row.excluded[name] for name in rows[0] if name not in ("trial_id", key)}
+    connection.execute(
+        row.on_conflict_do_update(index_elements=[table.c.trial_id, table.c[key]], set_=changed), list(rows)
+    )

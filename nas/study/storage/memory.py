@@ -8,7 +8,7 @@ from typing import TypeVar, final
 from optuna.storages import BaseStorage, InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from nas.study.storage.store import Attributes, Fill
+from nas.study.storage.store import Attributes, Fill, Steps
 
 T = TypeVar("T")
 
@@ -50,10 +50,12 @@ class MemoryStore:
         trial_id = self.storage.create_new_trial(study_id, template_trial=trial)
         return trial_id, self.storage.get_trial_number_from_id(trial_id)
 
-    def set_attributes(self, trial_id: int, attributes: Attributes) -> None:
-        """Store user attributes of a trial."""
+    def set_attributes(self, trial_id: int, attributes: Attributes, steps: Steps) -> None:
+        """Store user attributes and intermediate values of a trial."""
         for key, value in attributes.items():
             self.storage.set_trial_user_attr(trial_id, key, value)
+        for step, value in steps.items():
+            self.storage.set_trial_intermediate_value(trial_id, step, value)
 
     def end_trial(self, trial_id: int, state: TrialState, values: Sequence[float] | None) -> None:
         """Set the final state of a trial, and its values if it is complete."""

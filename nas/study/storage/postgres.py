@@ -29,7 +29,7 @@ from nas.study.storage.errors import StorageError, StudyLockedError, StudyTakenE
 from nas.study.storage.folder_owner import check_owner, write_owner
 from nas.study.storage.postgres_errors import DatabaseFailure, classify_error
 from nas.study.storage.postgres_lock import DRIVER_ATTRIBUTE, AdvisoryLock
-from nas.study.storage.store import Attributes, Fill
+from nas.study.storage.store import Attributes, Fill, Steps
 from nas.study.storage.url import (
     DRIVER,
     VARIABLE,
@@ -167,9 +167,9 @@ class PostgresStore:
             lambda: idempotent_rows.find_trial(engine, study_id, unique, value),
         )
 
-    def set_attributes(self, trial_id: int, attributes: Attributes) -> None:
-        """Store user attributes of a trial."""
-        self.retry(lambda: idempotent_rows.set_attributes(self.storage.engine, trial_id, attributes))
+    def set_attributes(self, trial_id: int, attributes: Attributes, steps: Steps) -> None:
+        """Store user attributes and intermediate values of a trial."""
+        self.retry(lambda: idempotent_rows.set_attributes(self.storage.engine, trial_id, attributes, steps))
 
     def end_trial(self, trial_id: int, state: TrialState, values: Sequence[float] | None) -> None:
         """Set a trial's final state, even if an earlier try has done so and its answer was lost."""

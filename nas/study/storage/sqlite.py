@@ -17,7 +17,7 @@ from nas.study.storage import idempotent_rows
 from nas.study.storage.folder_lock import is_locked
 from nas.study.storage.folder_owner import STUDY_FILE, read_owner
 from nas.study.storage.sqlite_retry import retry_while_busy
-from nas.study.storage.store import Attributes, Fill
+from nas.study.storage.store import Attributes, Fill, Steps
 from nas.study.storage.trial_insert import FastInsertStorage
 
 STUDY_NAME = "study"
@@ -111,9 +111,9 @@ class SqliteStore:
         trial_id = self.retry(lambda: self.storage.create_new_trial(study_id, trial))
         return trial_id, self.storage.get_trial_number_from_id(trial_id)
 
-    def set_attributes(self, trial_id: int, attributes: Attributes) -> None:
-        """Store user attributes of a trial."""
-        self.retry(lambda: idempotent_rows.set_attributes(self.storage.engine, trial_id, attributes))
+    def set_attributes(self, trial_id: int, attributes: Attributes, steps: Steps) -> None:
+        """Store user attributes and intermediate values of a trial."""
+        self.retry(lambda: idempotent_rows.set_attributes(self.storage.engine, trial_id, attributes, steps))
 
     def end_trial(self, trial_id: int, state: TrialState, values: Sequence[float] | None) -> None:
         """Set the final state of a trial, and its values if it is complete."""

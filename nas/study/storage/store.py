@@ -11,6 +11,8 @@ from optuna.trial import FrozenTrial, TrialState
 T = TypeVar("T")
 
 Attributes = Mapping[str, object]
+Steps = Mapping[int, float]
+"""Optuna's intermediate values of a trial, by step."""
 Fill = Callable[[BaseStorage, str], None]
 """Creates a study of this name in this storage."""
 
@@ -75,8 +77,8 @@ class Store(Protocol):
         """
         ...
 
-    def set_attributes(self, trial_id: int, attributes: Attributes) -> None:
-        """Store user attributes of a trial, all or none of them."""
+    def set_attributes(self, trial_id: int, attributes: Attributes, steps: Steps) -> None:
+        """Store user attributes and intermediate values of a trial, all or none of them."""
         ...
 
     def end_trial(self, trial_id: int, state: TrialState, values: Sequence[float] | None) -> None:

@@ -67,6 +67,18 @@ def test_trials_and_attributes_read_back_as_written(database: Database, tmp_path
     assert open_study(tmp_path / "mine", make_store(tmp_path / "mine", "postgres")).attribute("tail") == {"asks": 3}
 
 
+def test_the_one_objective_of_a_study_stands_in_optunas_intermediate_values(database: Database, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    with locked_store(tmp_path / "mine", "postgres") as store:
+        study = create_study(tmp_path / "mine", fingerprint(("val_accuracy",)), store)
+        study.report_epochs(lambda curve, costs: {"val_accuracy": curve[-1].val_accuracy})
+        study.add(candidate())
+        for epochs, accuracy in ((1, 0.25), (3, 0.5)):
+            study.store_training(0, curve(epochs, accuracy), TrainingState(attempt=1))
+        assert study.as_optuna().trials[0].intermediate_values == {1: 0.5, 2: 0.5, 3: 0.5}
+        study.close()
+
+
 def test_plain_optuna_reads_it(database: Database, tmp_path: Path) -> None:
     with driven(tmp_path / "mine") as study:
         study.add(candidate(0))
