@@ -2,39 +2,36 @@
 
 from __future__ import annotations
 
-import logging
-import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from nas.cli.app.compose import compose
 from nas.cli.common.printing import Row, print_document
 from nas.cli.common.signals import CODES, stop_on_signals
 from nas.config.commands import TabulateConfig
 from nas.data import DataInfo, describe
-from nas.evaluation.training_list import Rules, TrainingList
+from nas.evaluation.training_list import Rules
 from nas.evaluation.trial_runner import TrialRunner
-from nas.objectives.requirements import Examined
 from nas.reports.tables import tabulated_table
 from nas.search.build import space_for
 from nas.search.environment import environment
 from nas.search.executors import executor_for, resolved_data
 from nas.search.fingerprint import data_fingerprint
 from nas.study.storage.folder_lock import FolderLock
-from nas.tabular.columns import FORMAT
+from nas.tabular.columns import FORMAT, SAMPLE, SAMPLE_FORMAT
 from nas.tabular.table import Table, read_table, write_table
-from nas.tabular.tabulate.plan import enumerate_architectures, join_rows, training_tasks
+from nas.tabular.tabulate.plan import enumerate_architectures, join_rows
 from nas.tabular.tabulate.runner import TableRunner
-from nas.tabular.tabulate.shard_writer import ShardWriter
+from nas.tabular.tabulate.sample import Member, drawn_members
 from nas.tabular.tabulate.shards import Shards
-from nas.tabular.tabulate.task import NetworkTask
-from nas.training.checkpoint import latest
-
-log = logging.getLogger(__name__)
+from nas.tabular.tabulate.strategy_draws import StrategyPortion
+from nas.tabular.tabulate.table_maker import Seeds, TableMaker, TrainingsStoppedError
+from search_space.space import Space
 
 
 def run(config: TabulateConfig) -> int:
@@ -50,18 +47,14 @@ def run(config: TabulateConfig) -> int:
     plan.parts.mkdir(parents=True, exist_ok=True)
     with FolderLock(plan.parts):
         shards = Shards(plan.parts / "shards", plan.recipe, _circumstances())
-        tasks = training_tasks(plan.known, config.seeds, config.training.epochs, plan.parts / "trainings")
-        reason, failed = _train(config, plan, tasks, shards)
-        if failed:
-            raise ValueError(f"every training must end for a table, {failed}")
-        if reason in CODES:
+        seeds = Seeds(config.seeds, config.again if plan.portions else 0.0)
+        try:
+            members, trainings = _maker(config, plan, shards).make(_drawn(plan), _strategies(config, plan), seeds)
+        except TrainingsStoppedError as stopped:
             sys.stderr.write("Stopped; the same command resumes\n")
-            return CODES[reason]
-        write_table(
-            join_rows(plan.known, shards.frame, config.seeds),
-            plan.attributes(config, shards),
-            plan.output,
-        )
+            return CODES[stopped.reason]
+        attributes = plan.attributes(config, shards, seeds)
+        write_table(join_rows(members, shards.frame, trainings), attributes, plan.output)
     print_document(_document(read_table(plan.output)), config.format, tabulated_table, tabulated_rows)
     sys.stderr.write(f"Files:\n  {plan.output}\n  {plan.parts} (needed for more seeds only)\n")
     return 0
@@ -69,17 +62,19 @@ def run(config: TabulateConfig) -> int:
 
 @dataclass(frozen=True)
 class _Plan:
-    """Architectures and settings of a table.
+    """Space and settings of a table.
 
     Attributes:
         output: the file to write.
-        known: every architecture with its costs and identities.
+        space: the space.
+        portions: number of networks of each portion of a sample; empty for the whole space.
         recipe: settings that all rows share.
         info: shape, classes and sizes of the image set.
     """
 
     output: Path
-    known: Sequence[Examined]
+    space: Space
+    portions: Mapping[str, int]
     recipe: Mapping[str, Any]
     info: DataInfo
 
@@ -88,20 +83,22 @@ class _Plan:
         """Folder of the finished parts."""
         return self.output.with_name(f"{self.output.name}.parts")
 
-    def attributes(self, config: TabulateConfig, shards: Shards) -> dict[str, Any]:
+    def attributes(self, config: TabulateConfig, shards: Shards, seeds: Seeds) -> dict[str, Any]:
         """Return the table's metadata."""
         made_on = shards.made_on
         devices = sorted({str(each["device"]) for each in made_on})
+        environments = [each["environment"] for each in made_on]
+        kind: dict[str, Any] = {"format": FORMAT}
+        if self.portions:
+            kind = {"format": SAMPLE_FORMAT, SAMPLE: {"portions": dict(self.portions), "again": config.again}}
         return {
-            "format": FORMAT,
+            **kind,
             **self.recipe,
             "val_images": self.info.validation,
-            "seeds": list(range(config.seeds)),
+            "seeds": seeds.all,
             "epochs": config.training.epochs,
             "device": ", ".join(devices),
-            "environment": made_on[0]["environment"]
-            if len(made_on) == 1
-            else [each["environment"] for each in made_on],
+            "environment": environments[0] if len(environments) == 1 else environments,
         }
 
 
@@ -112,7 +109,6 @@ def _plan(config: TabulateConfig) -> _Plan:
     if not info.test:
         raise ValueError(f"data must have a test part to measure on, {config.data.name} has none")
     space = space_for(config.space, info)
-    known = enumerate_architectures(space)
     test_images, early = _test_images(config, info)
     recipe = {
         "data": {**data_fingerprint(config.data, info), "test_content": info.test_fingerprint},
@@ -128,7 +124,31 @@ def _plan(config: TabulateConfig) -> _Plan:
         "early_test_images": early,
     }
     output = Path(config.output or f"{config.data.slug}-{space.name}.parquet").expanduser()
-    return _Plan(output, known, recipe, info)
+    return _Plan(output, space, config.portions(), recipe, info)
+
+
+def _drawn(plan: _Plan) -> list[Member]:
+    """Return the networks that are known before any training."""
+    if plan.portions:
+        return drawn_members(plan.space, plan.portions)
+    return [Member(examined) for examined in enumerate_architectures(plan.space)]
+
+
+def _strategies(config: TabulateConfig, plan: _Plan) -> list[StrategyPortion]:
+    """Return the portions of a sample that strategies draw, with the settings of a search and every training full."""
+    return [
+        StrategyPortion(
+            name=name,
+            count=plan.portions[name],
+            strategy=compose("search", [f"sampler={name}", "fidelity=full"]),
+            space=plan.space,
+            epochs=config.training.epochs,
+            retries=config.workers.retries,
+            folder=plan.parts / "searches" / name,
+        )
+        for name in config.strategies
+        if name in plan.portions
+    ]
 
 
 def _test_images(config: TabulateConfig, info: DataInfo) -> tuple[int, int]:
@@ -142,38 +162,13 @@ def _circumstances() -> dict[str, Any]:
     return {"device": device, "environment": made_on}
 
 
-def _train(config: TabulateConfig, plan: _Plan, tasks: Sequence[NetworkTask], shards: Shards) -> tuple[str, str]:
-    """Run the trainings that no shard has; return the reason of the end, and the failed ones as text."""
-    finished = shards.finished(config.training.epochs)
-    left = [task for task in tasks if (task.network_id, task.table_seed) not in finished]
-    for task in tasks:
-        is_finished = (task.network_id, task.table_seed) in finished
-        if is_finished and task.folder.exists():  # the run was killed between writing a shard and removing the folder
-            shutil.rmtree(task.folder)
-    writer = ShardWriter(shards, [task for task in left if task.done], left=len(left), total=len(tasks))
+def _maker(config: TabulateConfig, plan: _Plan, shards: Shards) -> TableMaker:
     data = resolved_data(config.data, plan.info, config.workers)
     trial = TrialRunner(data, config.training, config.workers.threads_per_slot)
     runner = TableRunner(trial, plan.recipe["test_images"], plan.recipe["early_test_images"])
-    trainings = TrainingList(
-        executor_for(runner, config.workers),
-        left,
-        Rules(config.training.epochs, config.workers.retries, halves=False),  # rows of one table share one recipe
-        latest=latest,
-        on_done=writer.on_done,
-    )
-    log.info(
-        "tabulating %d architectures, %d networks with %d seeds: %d of %d trainings are done",
-        len(plan.known), len(tasks) // config.seeds, config.seeds, len(tasks) - len(left), len(tasks),
-    )  # fmt: skip
-    with stop_on_signals(trainings):
-        reason = trainings.run()
-    writer.flush()
-    failures = (
-        f"{task.label} failed ({failure.kind}): {failure.message}"
-        for task in left
-        if (failure := trainings.failures.get(task.folder)) is not None
-    )
-    return reason, "; ".join(failures)
+    rules = Rules(config.training.epochs, config.workers.retries, halves=False)  # rows of one table share one recipe
+    folder = plan.parts / "trainings"
+    return TableMaker(shards, folder, rules, lambda: executor_for(runner, config.workers), stop_on_signals)
 
 
 def _document(table: Table) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Checks of a table: complete, of one space, without duplicates, finite and sorted."""
+"""Checks of a table: complete or a sample, of one space, without duplicates, finite and sorted."""
 
 from __future__ import annotations
 
@@ -9,7 +9,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nas.tabular.columns import ATTRIBUTES, COLUMNS, FORMAT, KEY, TableError, describe_row
+from nas.tabular.columns import (
+    ATTRIBUTES,
+    FORMAT,
+    KEY,
+    SAMPLE,
+    SAMPLE_FORMAT,
+    TableError,
+    columns_of,
+    describe_row,
+)
 from search_space.architecture import Architecture
 from search_space.graph import Shape
 from search_space.identity import canonical_json
@@ -36,17 +45,17 @@ def check_table(frame: pd.DataFrame, attributes: Mapping[str, Any]) -> Space:
         attributes: the metadata.
 
     Returns:
-        The space that the table enumerates.
+        The space that the table enumerates or samples.
 
     Raises:
         TableError: one of these; the message names the first such row.
     """
     _check_attributes(attributes)
-    _check_columns(frame)
-    _check_numbers(frame)
+    _check_columns(frame, columns_of(attributes))
+    _check_numbers(frame, columns_of(attributes))
     _check_duplicates(frame)
     space = read_space(attributes)
-    _check_complete(frame, attributes, space)
+    (_check_sample if SAMPLE in attributes else _check_complete)(frame, attributes, space)
     _check_identities(frame)
     _check_order(frame)
     return space
@@ -56,21 +65,22 @@ def _check_attributes(attributes: Mapping[str, Any]) -> None:
     missing = [name for name in ATTRIBUTES if name not in attributes]
     if missing:
         raise TableError(f"a table's metadata must have {', '.join(ATTRIBUTES)}, lacks {', '.join(missing)}")
-    if attributes["format"] != FORMAT:
-        raise TableError(f"a table must be of format {FORMAT}, got format {attributes['format']!r}")
+    law, kind = (SAMPLE_FORMAT, "a sample") if SAMPLE in attributes else (FORMAT, "a table")
+    if attributes["format"] != law:
+        raise TableError(f"{kind} must be of format {law}, got format {attributes['format']!r}")
 
 
-def _check_columns(frame: pd.DataFrame) -> None:
-    if list(frame.columns) != list(COLUMNS):
-        raise TableError(f"a table must have the columns {list(COLUMNS)}, got {list(frame.columns)}")
-    for name, kind in COLUMNS.items():
+def _check_columns(frame: pd.DataFrame, columns: Mapping[str, str]) -> None:
+    if list(frame.columns) != list(columns):
+        raise TableError(f"a table must have the columns {list(columns)}, got {list(frame.columns)}")
+    for name, kind in columns.items():
         found = "str" if pd.api.types.is_string_dtype(frame[name]) else str(frame[name].dtype)
         if found != kind:
             raise TableError(f"column {name} must be of kind {kind}, got {frame[name].dtype}")
 
 
-def _check_numbers(frame: pd.DataFrame) -> None:
-    for name, kind in COLUMNS.items():
+def _check_numbers(frame: pd.DataFrame, columns: Mapping[str, str]) -> None:
+    for name, kind in columns.items():
         column = frame[name]
         wrong = ~np.isfinite(column.to_numpy()) if kind == "float64" else column.isna().to_numpy()
         if wrong.any():
@@ -98,6 +108,26 @@ def _check_complete(frame: pd.DataFrame, attributes: Mapping[str, Any], space: S
         held[text].add((seed, epoch))
     for text, architecture in expected.items():
         _check_rows(architecture, held[text], wanted)
+
+
+def _check_sample(frame: pd.DataFrame, attributes: Mapping[str, Any], space: Space) -> None:
+    """Raise TableError unless every network is of the space, of a portion, and complete for each of its seeds."""
+    if not len(frame):
+        raise TableError("a sample must have networks, got none")
+    portions, seeds = attributes[SAMPLE]["portions"], set(attributes["seeds"])
+    wanted = list(range(1, int(attributes["epochs"]) + 1))
+    for text, rows in frame.groupby("architecture", sort=False):
+        named = describe_row(rows.iloc[0])
+        if not space.contains(Architecture.from_json(json.loads(text))):
+            raise TableError(f"a row must be of an architecture of the space {space.name}, {named} is of another")
+        origins = sorted(set(rows["origin"]))
+        if len(origins) > 1 or origins[0] not in portions:
+            law = f"a network must be of one portion, of {', '.join(portions)}"
+            raise TableError(f"{law}, {named} is of {', '.join(origins)}")
+        for seed, training in rows.groupby("seed"):
+            if seed not in seeds or sorted(training["epoch"]) != wanted:
+                law = f"a training must have the epochs 1 to {wanted[-1]} and a seed of {sorted(seeds)}"
+                raise TableError(f"{law}, that of {describe_row(training.iloc[0])} has not")
 
 
 def _check_rows(architecture: Architecture, found: set[tuple[int, int]], wanted: set[tuple[int, int]]) -> None:

@@ -8,7 +8,10 @@ from typing import Any
 from nas.objectives.costs import built_in_costs
 
 FORMAT = 1
-"""Version of the file's content; a reader refuses any other."""
+"""Version of the content of a file with a whole space; a reader refuses any other."""
+
+SAMPLE_FORMAT = 2
+"""Version of the content of a file with a sample of a space, whose networks may differ in their seeds."""
 
 NETWORK_COLUMNS: Mapping[str, str] = {
     "architecture": "str",
@@ -30,6 +33,9 @@ COLUMNS: Mapping[str, str] = {
 }
 """All columns in their order, with their dtypes."""
 
+SAMPLE_COLUMNS: Mapping[str, str] = {"origin": "str", **COLUMNS}
+"""All columns of a sample: `origin` is the portion that drew the network."""
+
 KEY = ("architecture", "seed", "epoch")
 """Columns that identify a row, and by which the rows are sorted."""
 
@@ -38,6 +44,14 @@ RECIPE = ("data", "split", "training", "space", "test_images", "early_test_image
 
 ATTRIBUTES = ("format", *RECIPE, "val_images", "seeds", "epochs", "device", "environment")
 """Metadata that every table has."""
+
+SAMPLE = "sample"
+"""Metadata that a sample has beside them: `portions`, the number of networks of each by origin, and `again`."""
+
+
+def columns_of(attributes: Mapping[str, Any]) -> Mapping[str, str]:
+    """Return the columns of a table with these metadata, with their dtypes."""
+    return SAMPLE_COLUMNS if SAMPLE in attributes else COLUMNS
 
 
 class TableError(ValueError):

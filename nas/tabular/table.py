@@ -1,4 +1,4 @@
-"""Table of learning curves of a whole space: reading and writing."""
+"""Table of learning curves of a whole space, or of a sample of one: reading and writing."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import statistics
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import groupby
 from pathlib import Path
 from typing import Any, final
 
@@ -19,7 +20,7 @@ from nas.jobs.files import atomic_path
 from nas.jobs.hashes import content_hash
 from nas.objectives.costs import built_in_costs
 from nas.tabular.check import check_table
-from nas.tabular.columns import KEY, TableError
+from nas.tabular.columns import KEY, SAMPLE, TableError
 from search_space.architecture import Architecture
 from search_space.space import Space
 
@@ -40,6 +41,7 @@ class Entry:
         curves: learning curve by seed, with the values that a search sees.
         test: test accuracy after each epoch, by seed.
         cpu_seconds: processor seconds of each epoch, by seed.
+        origin: portion of the sample that drew it; empty in a table of a whole space.
     """
 
     architecture: Architecture
@@ -50,6 +52,7 @@ class Entry:
     curves: Mapping[int, Curve]
     test: Mapping[int, tuple[float, ...]]
     cpu_seconds: Mapping[int, tuple[float, ...]]
+    origin: str = ""
 
     @property
     def test_accuracy(self) -> float:
@@ -65,13 +68,13 @@ class Entry:
 @final
 @dataclass(frozen=True, eq=False)
 class Table:
-    """Learning curves of every architecture of a space.
+    """Learning curves of every architecture of a space, or of a sample of them.
 
     Attributes:
         path: the file.
         hash: SHA-256 of the file.
         attrs: the metadata.
-        space: the space whose architectures the table holds.
+        space: the space whose architectures, or some of them, the table holds.
         entries: rows by identity of the architecture, in the order of the file.
     """
 
@@ -87,8 +90,13 @@ class Table:
         return tuple(entry.architecture for entry in self.entries.values())
 
     @property
+    def is_sample(self) -> bool:
+        """True if the table holds some architectures of its space only."""
+        return SAMPLE in self.attrs
+
+    @property
     def seeds(self) -> tuple[int, ...]:
-        """Seeds of the trainings."""
+        """Seeds of the trainings; in a sample not every architecture has all of them."""
         return tuple(self.attrs["seeds"])
 
     @property
@@ -144,17 +152,19 @@ def read_table(path: Path) -> Table:
         space = check_table(frame, frame.attrs)
     except TableError as error:
         raise TableError(f"{error}, in {path}") from None
-    entries = {entry.id: entry for entry in _entries(frame, len(frame.attrs["seeds"]), int(frame.attrs["epochs"]))}
+    entries = {entry.id: entry for entry in _entries(frame, int(frame.attrs["epochs"]))}
     return Table(path, content_hash([content]), dict(frame.attrs), space, entries)
 
 
-def _entries(frame: pd.DataFrame, seeds: int, epochs: int) -> Iterator[Entry]:
-    """Yield the rows of each architecture; they are complete and sorted, so counting finds their ends."""
+def _entries(frame: pd.DataFrame, epochs: int) -> Iterator[Entry]:
+    """Yield the rows of each architecture; they are sorted and a training is whole, so counting finds its end."""
     column = {name: frame[name].tolist() for name in frame.columns}
     rows = [Epoch(*row) for row in zip(*(column[name] for name in CURVE), strict=True)]
-    for first in range(0, len(frame), seeds * epochs):
-        starts = range(first, first + seeds * epochs, epochs)
-        cuts = {column["seed"][start]: slice(start, start + epochs) for start in starts}
+    starts = range(0, len(frame), epochs)
+    for _, group in groupby(starts, key=column["architecture"].__getitem__):
+        trainings = list(group)
+        first = trainings[0]
+        cuts = {column["seed"][start]: slice(start, start + epochs) for start in trainings}
         yield Entry(
             architecture=Architecture.from_json(json.loads(column["architecture"][first])),
             id=column["id"][first],
@@ -164,6 +174,7 @@ def _entries(frame: pd.DataFrame, seeds: int, epochs: int) -> Iterator[Entry]:
             curves={seed: tuple(rows[cut]) for seed, cut in cuts.items()},
             test={seed: tuple(column["test_accuracy"][cut]) for seed, cut in cuts.items()},
             cpu_seconds={seed: tuple(column["cpu_seconds"][cut]) for seed, cut in cuts.items()},
+            origin=column["origin"][first] if "origin" in column else "",
         )
 
 

@@ -20,6 +20,7 @@ import yaml  # type: ignore[import-untyped]  # comes with OmegaConf
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
 from omegaconf import MISSING, DictConfig, OmegaConf
 
 from nas.config.commands import ROOTS
@@ -51,10 +52,14 @@ def register() -> None:
 def compose(command: str, overrides: Sequence[str] = ()) -> Any:
     """Return the configuration of `nas COMMAND OVERRIDES`.
 
+    Inside a command it also finds the files of the folder given by --config-dir.
+
     Raises:
         ValueError: a value out of range; Hydra's own errors for an unknown key or option.
     """
     register()
+    if GlobalHydra.instance().is_initialized():
+        return convert(ROOTS[command], hydra_compose(command, list(overrides)))
     with initialize_config_dir(str(conf_dir()), version_base=HYDRA_VERSION):
         return convert(ROOTS[command], hydra_compose(command, list(overrides)))
 

@@ -14,6 +14,9 @@ from nas.config.sampler import SamplerSpec
 from nas.config.training import Recipe
 from nas.config.workers import WorkersSpec
 
+ROUNDING = 1e-9
+"""Excess over 1 of a sum of shares that is none."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class TabulateConfig:
@@ -22,12 +25,18 @@ class TabulateConfig:
     Attributes:
         output: Parquet file to write; null for DATA-SPACE.parquet in the working directory.
         seeds: number of trainings of each network, with seeds 0, 1, ..., at least 1.
+        sample: number of networks of a sample of the space, at least 1; null for the whole space. The portions below
+            are of it, and random networks are the rest.
+        spread: share of networks that are spread over the logarithm of the MACs, from 0 to 1.
+        strategies: samplers of conf/sampler, each of which draws a portion in a search of its own.
+        strategy: share of the networks that each of them draws, above 0.
+        again: share of the networks of every portion that are trained with one more seed, from 0 to 1.
         test_images: number of test images to evaluate after the last epoch, at least 1; null for all.
         early_test_images: number of test images to evaluate after every other epoch, at least 1; null for
             `test_images`.
         format: output format: table, json or csv.
         data: the images and their splits.
-        space: the search space, of which every architecture is trained.
+        space: the search space, of which every architecture, or a sample, is trained.
         training: the training recipe.
         workers: the worker processes and their devices.
 
@@ -37,6 +46,11 @@ class TabulateConfig:
 
     output: str | None = None
     seeds: int = 3
+    sample: int | None = None
+    spread: float = 0.28
+    strategies: tuple[str, ...] = ("tpe", "evolution", "known_cost")
+    strategy: float = 0.12
+    again: float = 0.2
     test_images: int | None = None
     early_test_images: int | None = None
     format: str = "table"
@@ -49,8 +63,37 @@ class TabulateConfig:
         check_format(self.format)
         if self.seeds < 1:
             raise ValueError(f"seeds must be at least 1, got {self.seeds}")
+        check_positive("sample", self.sample)
+        check_positive("strategy", self.strategy)
+        self._check_shares()
         check_positive("test_images", self.test_images)
         check_positive("early_test_images", self.early_test_images)
+
+    def _check_shares(self) -> None:
+        for name, share in (("spread", self.spread), ("again", self.again)):
+            if not 0.0 <= share <= 1.0:
+                raise ValueError(f"{name} must be from 0 to 1, got {share}")
+        total = self.spread + len(self.strategies) * self.strategy
+        if total > 1.0 + ROUNDING:
+            raise ValueError(
+                f"spread and a strategy share for each of {len(self.strategies)} strategies must be at most 1 in all, "
+                f"got {total:g}"
+            )
+        if len(set(self.strategies)) < len(self.strategies) or {"random", "spread"} & set(self.strategies):
+            raise ValueError(
+                f"strategies must be different, and neither random nor spread, got {', '.join(self.strategies)}"
+            )
+
+    def portions(self) -> dict[str, int]:
+        """Return the number of networks of each portion of a sample by its name, random ones first.
+
+        Without a sample there are none.
+        """
+        if self.sample is None:
+            return {}
+        drawn = {"spread": round(self.spread * self.sample)}
+        drawn |= {name: round(self.strategy * self.sample) for name in self.strategies}
+        return {"random": max(0, self.sample - sum(drawn.values())), **drawn}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from nas.objectives.requirements import Examined, Requirements
 from nas.search.proposer import training_seed
-from nas.tabular.columns import COLUMNS, NETWORK_COLUMNS, TableError
+from nas.tabular.columns import COLUMNS, NETWORK_COLUMNS, SAMPLE_COLUMNS, TableError
+from nas.tabular.tabulate.sample import Member
 from nas.tabular.tabulate.task import NetworkTask
 from search_space.identity import canonical_json
 from search_space.space import Space
@@ -26,26 +27,27 @@ def enumerate_architectures(space: Space) -> list[Examined]:
     """
     if space.size > LARGEST:
         raise TableError(
-            f"a space to tabulate must have at most {LARGEST:,} architectures, {space.name} has {space.size:,}"
+            f"a space to tabulate must have at most {LARGEST:,} architectures, {space.name} has {space.size:,}; "
+            f"sample=1000 tabulates a sample of it"
         )
     requirements = Requirements()
     return [requirements.examine(architecture) for architecture in space.architectures()]
 
 
-def training_tasks(examined: Sequence[Examined], seeds: int, epochs: int, folder: Path) -> list[NetworkTask]:
+def training_tasks(examined: Sequence[Examined], seeds: Iterable[int], epochs: int, folder: Path) -> list[NetworkTask]:
     """Return the trainings of a table: one a network and seed, also where several architectures share the network.
 
     They are ordered by seed, so that an unfinished table has equally many seeds of every network.
 
     Args:
         examined: the architectures.
-        seeds: trainings of each network.
+        seeds: seeds of each network.
         epochs: of a full training.
         folder: parent of the trainings' folders.
     """
     networks = {each.network_id: each.architecture.to_json() for each in reversed(examined)}  # the first of equals wins
     order = list(dict.fromkeys(each.network_id for each in examined))
-    pairs = [(seed, network) for seed in range(seeds) for network in order]
+    pairs = [(seed, network) for seed in seeds for network in order]
     return [
         NetworkTask(
             number=number,
@@ -60,21 +62,26 @@ def training_tasks(examined: Sequence[Examined], seeds: int, epochs: int, folder
     ]
 
 
-def join_rows(examined: Sequence[Examined], rows: pd.DataFrame, seeds: int) -> pd.DataFrame:
+def join_rows(members: Sequence[Member], rows: pd.DataFrame, trainings: Collection[tuple[str, int]]) -> pd.DataFrame:
     """Return the rows of a table: every architecture joined with the trainings of its network.
 
     Args:
-        examined: the architectures.
+        members: the architectures; a sample's have origins.
         rows: of all shards.
-        seeds: number of seeds of the table; rows of further seeds are left out.
+        trainings: networks and seeds of the table; rows of others are left out.
     """
-    described = pd.DataFrame([_described(each) for each in examined], columns=list(NETWORK_COLUMNS))
-    described = described.astype(dict(NETWORK_COLUMNS))
-    return described.merge(rows[rows["seed"] < seeds], on="network_id", how="inner")[list(COLUMNS)]
+    described = pd.DataFrame([_described(each) for each in members], columns=["origin", *NETWORK_COLUMNS])
+    described = described.astype({"origin": "str", **NETWORK_COLUMNS})
+    wanted = pd.DataFrame(sorted(trainings), columns=["network_id", "seed"])
+    wanted = wanted.astype({"network_id": "str", "seed": "int64"})
+    joined = described.merge(rows.merge(wanted, on=["network_id", "seed"]), on="network_id", how="inner")
+    return joined[list(SAMPLE_COLUMNS if any(each.origin for each in members) else COLUMNS)]
 
 
-def _described(examined: Examined) -> dict[str, object]:
+def _described(member: Member) -> dict[str, object]:
+    examined = member.examined
     return {
+        "origin": member.origin,
         "architecture": canonical_json(examined.architecture.to_json()),
         "id": examined.architecture.id,
         "network_id": examined.network_id,

@@ -9,9 +9,10 @@ from typing import Any
 import pandas as pd
 import pyarrow
 
+from nas.jobs import Curve, Epoch
 from nas.study.study import differences
 from nas.tabular.columns import SCORES, TableError
-from nas.tabular.table import write_parquet
+from nas.tabular.table import CURVE, write_parquet
 
 COLUMNS = ("network_id", "seed", "epoch", *SCORES)
 KEY = ("network_id", "seed", "epoch")
@@ -76,6 +77,15 @@ class Shards:
                 f"a shard must have all {epochs} epochs, those of network {network}, seed {seed} lack some"
             )
         return {(str(network), int(seed)) for network, seed in counts.index}
+
+    def curves(self, seed: int) -> dict[str, Curve]:
+        """Return the learning curves of a seed by network."""
+        frame = self.frame
+        ordered = frame[frame["seed"] == seed].sort_values("epoch", kind="stable")
+        return {
+            str(network): tuple(Epoch(*row) for row in zip(*(rows[name].tolist() for name in CURVE), strict=True))
+            for network, rows in ordered.groupby("network_id", sort=False)
+        }
 
     def add(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Write rows as a new shard."""

@@ -59,12 +59,30 @@ def test_every_option_composes_and_says_what_its_file_says(option):
     }
 
 
-@pytest.mark.parametrize("experiment", sorted(path.stem for path in (CONF / "experiment").glob("*.yaml")))
+EXPERIMENTS = sorted(p.stem for p in (CONF / "experiment").glob("*.yaml") if not p.stem.startswith("surrogate_"))
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
 @pytest.mark.parametrize("command", ["search", "describe"])
 def test_every_experiment_composes(command, experiment):
     embedded = experiment == "table_digits"
     config = compose(command, [f"experiment={experiment}", *([] if embedded else ["data.path=somewhere"])])
     assert config.data.path == (None if embedded else "somewhere")
+
+
+@pytest.mark.parametrize(
+    ("experiment", "portions"),
+    [
+        ("surrogate_digits", {"random": 450, "spread": 350, "tpe": 150, "evolution": 150, "known_cost": 150}),
+        ("surrogate_cifar16", {"random": 144, "spread": 112, "tpe": 48, "evolution": 48, "known_cost": 48}),
+    ],
+)
+def test_a_sample_is_of_the_default_space_and_recipe(experiment, portions):
+    words = ["data.path=somewhere"] if "cifar" in experiment else []
+    table = compose("tabulate", [f"experiment={experiment}", *words])
+    assert table.portions() == portions
+    search = compose("search", ["experiment=cifar_quick", *words] if words else [])
+    assert (table.data, table.space, table.training) == (search.data, search.space, search.training)
 
 
 @pytest.mark.parametrize("name", ["digits", "cifar16"])

@@ -12,6 +12,7 @@ from engine import SMALL, space_of
 from nas.search.proposer import training_seed
 from nas.tabular.columns import COLUMNS, SCORES, TableError
 from nas.tabular.tabulate.plan import enumerate_architectures, join_rows, training_tasks
+from nas.tabular.tabulate.sample import Member
 
 SAME: dict[str, Any] = {  # the two ratios leave one channel each: three architectures, two networks
     "name": "same",
@@ -22,7 +23,7 @@ SAME: dict[str, Any] = {  # the two ratios leave one channel each: three archite
 
 def test_equal_networks_are_trained_once_a_seed(tmp_path: Path) -> None:
     known = enumerate_architectures(space_of(SAME))
-    tasks = training_tasks(known, 2, 5, tmp_path)
+    tasks = training_tasks(known, range(2), 5, tmp_path)
     assert len(known) == 3
     assert len({each.network_id for each in known}) == 2
     assert sorted((task.network_id, task.table_seed) for task in tasks) == sorted(
@@ -39,10 +40,11 @@ def test_every_architecture_has_the_rows_of_its_network(tmp_path: Path) -> None:
     rows = pd.DataFrame(
         [
             {"network_id": task.network_id, "seed": task.table_seed, "epoch": 1, **dict.fromkeys(SCORES, task.number)}
-            for task in training_tasks(known, 3, 1, tmp_path)
+            for task in training_tasks(known, range(3), 1, tmp_path)
         ]
     )
-    table = join_rows(known, rows, 2)
+    wanted = {(each.network_id, seed) for each in known for seed in (0, 1)}
+    table = join_rows([Member(each) for each in known], rows, wanted)
     assert list(table.columns) == list(COLUMNS)
     assert len(table) == 3 * 2
     assert set(table["seed"]) == {0, 1}
