@@ -43,7 +43,7 @@ def test_nothing_is_expected_of_trials_that_are_trained_in_full_anyway() -> None
 
 def test_a_fidelity_is_found_by_its_name() -> None:
     assert isinstance(policy_of(FidelitySpec("full"), HORIZON), Full)
-    for name in ("hyperband", "policy"):
+    for name in ("bohb", "policy", "halving"):
         with pytest.raises(ValueError, match=rf"fidelity.name must be one of .*full.*, got '{name}'"):
             policy_of(FidelitySpec(name), HORIZON)
 
