@@ -15,7 +15,7 @@ from typing import Any, final
 from nas.jobs.files import write_text
 from nas.jobs.hashes import content_hash
 from nas.search.built_strategy import Strategy
-from nas.tabular.simulation.simulated_table import SimulatedTable
+from nas.tabular.simulation.benchmark import Benchmark
 from nas.tabular.simulation.trace import SearchTrace
 
 PACKAGES = ("nas", "search_space")
@@ -29,30 +29,30 @@ class TraceCache:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def get(self, strategy: Strategy, simulated: SimulatedTable) -> SearchTrace | None:
+    def get(self, strategy: Strategy, simulated: Benchmark) -> SearchTrace | None:
         """Return the trace of a search that was simulated before with the same code, None if there is none."""
         path = self._path(strategy, simulated)
         if not path.is_file():
             return None
         return SearchTrace.from_json(json.loads(path.read_text(encoding="utf-8")))
 
-    def put(self, strategy: Strategy, simulated: SimulatedTable, trace: SearchTrace) -> None:
+    def put(self, strategy: Strategy, simulated: Benchmark, trace: SearchTrace) -> None:
         """Write a trace."""
         path = self._path(strategy, simulated)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_text(path, json.dumps(trace.to_json()))
 
-    def _path(self, strategy: Strategy, simulated: SimulatedTable) -> Path:
-        settings = cache_key(strategy, simulated) | {"version": version(_modules(strategy))}
+    def _path(self, strategy: Strategy, simulated: Benchmark) -> Path:
+        settings = cache_key(strategy, simulated) | {"version": version(_modules(strategy, simulated))}
         key = content_hash([json.dumps(settings, sort_keys=True)])
         return self._folder / f"{key[:32]}.json"
 
 
-def cache_key(strategy: Strategy, simulated: SimulatedTable) -> dict[str, Any]:
+def cache_key(strategy: Strategy, simulated: Benchmark) -> dict[str, Any]:
     """Return everything that determines a simulated search, apart from the code."""
     names = ("sampler", "fidelity", "objective", "limits", "budget", "start", "seed")
     return {name: _plain(getattr(strategy, name)) for name in names} | {
-        "table": simulated.table.hash,
+        "table": simulated.hash,
         "slots": simulated.slots,
         "charge": simulated.charge,
     }
@@ -64,10 +64,10 @@ def _plain(value: Any) -> Any:
     return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
 
 
-def _modules(strategy: Strategy) -> tuple[str, ...]:
+def _modules(strategy: Strategy, simulated: Benchmark) -> tuple[str, ...]:
     """Return the root modules of a simulated search: plug-ins are named in its settings and imported by no module."""
     own = () if strategy.sampler.module is None else (f"nas.samplers.{strategy.sampler.module}",)
-    return (SIMULATE_MODULE, f"nas.fidelity.{strategy.fidelity.name}", *own)
+    return (SIMULATE_MODULE, type(simulated).__module__, f"nas.fidelity.{strategy.fidelity.name}", *own)
 
 
 @cache

@@ -12,14 +12,14 @@ from typing import Any
 from nas.config.budget import Budget
 from nas.objectives.costs.macs import COST as MACS
 from nas.study.trial import State
+from nas.tabular.simulation.benchmark import Benchmark
 from nas.tabular.simulation.intervals import Estimate, estimate
 from nas.tabular.simulation.scores import GOALS, Score, ceiling, oracle
-from nas.tabular.simulation.simulated_table import SimulatedTable
 from nas.tabular.simulation.trace import SearchTrace
 from nas.tabular.simulation.truth import Truth
 
 
-def horizon_of(budget: Budget, simulated: SimulatedTable) -> float:
+def horizon_of(budget: Budget, simulated: Benchmark) -> float:
     """Return the full-training equivalents over which a search is scored: the first of its budget's ends."""
     ends = [float(end) for end in (budget.trainings, budget.trials) if end is not None]
     if budget.minutes is not None:
@@ -28,7 +28,7 @@ def horizon_of(budget: Budget, simulated: SimulatedTable) -> float:
 
 
 def document(
-    traces: Sequence[SearchTrace], scores: Sequence[Score], truth: Truth, simulated: SimulatedTable
+    traces: Sequence[SearchTrace], scores: Sequence[Score], truth: Truth, simulated: Benchmark
 ) -> dict[str, Any]:
     """Return the simulated searches, their summary, and the table that they are scored by.
 
@@ -36,7 +36,7 @@ def document(
         traces: one a seed, at least one.
         scores: of the traces, all over one horizon.
         truth: ground truth of the table.
-        simulated: the table.
+        simulated: the benchmark.
     """
     horizon = scores[0].horizon
     return {
@@ -47,17 +47,11 @@ def document(
     }
 
 
-def table_document(truth: Truth, simulated: SimulatedTable, horizon: float) -> dict[str, Any]:
+def table_document(truth: Truth, simulated: Benchmark, horizon: float) -> dict[str, Any]:
     """Return the table with its true front, and the two bounds on the share of a search: oracle and ceiling."""
-    table = simulated.table
     return {
         "table": {
-            "path": str(table.path),
-            "hash": table.hash,
-            "space": table.space.name,
-            "architectures": len(table.entries),
-            "seeds": list(table.seeds),
-            "epochs": table.epochs,
+            **simulated.about(),
             "full_training_seconds": truth.full_training,
             "slots": simulated.slots,
             "charge": simulated.charge,
@@ -65,7 +59,7 @@ def table_document(truth: Truth, simulated: SimulatedTable, horizon: float) -> d
         "reference": truth.reference(),
         "true_front": [{"id": name, **truth.points[name]} for name in truth.front],
         "oracle": oracle(truth, horizon).to_json(),
-        "ceiling": statistics.fmean(_ceiling(truth, simulated, seed) for seed in table.seeds),
+        "ceiling": statistics.fmean(_ceiling(truth, simulated, seed) for seed in simulated.worlds),
     }
 
 
@@ -103,11 +97,11 @@ def _finite(found: Estimate) -> dict[str, float | None]:
     return {name: value if math.isfinite(value) else None for name, value in asdict(found).items()}
 
 
-def _ceiling(truth: Truth, simulated: SimulatedTable, seed: int) -> float:
+def _ceiling(truth: Truth, simulated: Benchmark, seed: int) -> float:
     """Return the share of a search that trained every network with one seed."""
-    entries = {name: simulated.table.entries[name] for name in truth.points}
+    accuracies = simulated.last_accuracies(truth.points, seed)
     seen = {
-        name: {MACS.name: truth.points[name][MACS.name], "error": 1.0 - entry.curves[seed][-1].val_accuracy}
-        for name, entry in entries.items()
+        name: {MACS.name: truth.points[name][MACS.name], "error": 1.0 - accuracy}
+        for name, accuracy in accuracies.items()
     }
     return ceiling(seen, truth)

@@ -6,21 +6,19 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
-from pathlib import Path
 from typing import final
 
 from nas.search.built_strategy import Strategy
 from nas.search.threads import single_threaded_blas
+from nas.tabular.simulation.benchmark import Benchmark
 from nas.tabular.simulation.cache import TraceCache
 from nas.tabular.simulation.simulate import simulate
-from nas.tabular.simulation.simulated_table import SimulatedTable
 from nas.tabular.simulation.trace import SearchTrace
-from nas.tabular.table import read_table
 
-_TABLES: list[SimulatedTable] = []  # the table of a worker process, read once for all of its searches
+_BENCHMARKS: list[Benchmark] = []  # the benchmark of a worker process, opened once for all of its searches
 
 
 @final
@@ -36,7 +34,7 @@ class SimulationPool:
     processes: int
     cache: TraceCache | None = None
 
-    def simulate(self, strategies: Sequence[Strategy], simulated: SimulatedTable) -> Iterator[tuple[int, SearchTrace]]:
+    def simulate(self, strategies: Sequence[Strategy], simulated: Benchmark) -> Iterator[tuple[int, SearchTrace]]:
         """Yield traces as they are ready, each with the index of its strategy."""
         left = []
         for index, strategy in enumerate(strategies):
@@ -52,7 +50,7 @@ class SimulationPool:
             yield index, trace
 
     def _in_process(
-        self, strategies: Sequence[Strategy], simulated: SimulatedTable, left: Sequence[int]
+        self, strategies: Sequence[Strategy], simulated: Benchmark, left: Sequence[int]
     ) -> Iterator[tuple[int, SearchTrace]]:
         for index in left:
             with single_threaded_blas():
@@ -60,13 +58,13 @@ class SimulationPool:
             yield index, trace
 
     def _in_workers(
-        self, strategies: Sequence[Strategy], simulated: SimulatedTable, left: Sequence[int]
+        self, strategies: Sequence[Strategy], simulated: Benchmark, left: Sequence[int]
     ) -> Iterator[tuple[int, SearchTrace]]:
         """Simulate in worker processes, with at most two searches a process submitted."""
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload([__name__])
-        settings = (str(simulated.table.path), simulated.slots, simulated.charge)
-        with ProcessPoolExecutor(min(self.processes, len(left)), context, _initialize_worker, settings) as pool:
+        opener = (simulated.opener(),)
+        with ProcessPoolExecutor(min(self.processes, len(left)), context, _initialize_worker, opener) as pool:
             waiting = list(reversed(left))
             running: dict[Future[SearchTrace], int] = {}
             try:
@@ -80,12 +78,12 @@ class SimulationPool:
                 pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _initialize_worker(path: str, slots: int, charge: str) -> None:
-    """Read the table in a new worker process, which ends when its parent does, however that ends."""
+def _initialize_worker(opener: Callable[[], Benchmark]) -> None:
+    """Open the benchmark in a new worker process, which ends when its parent does, however that ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group, and the parent decides
     threading.Thread(target=_end_with_parent, daemon=True).start()
     single_threaded_blas()
-    _TABLES.append(SimulatedTable(read_table(Path(path)), slots, charge))
+    _BENCHMARKS.append(opener())
 
 
 def _end_with_parent() -> None:
@@ -96,4 +94,4 @@ def _end_with_parent() -> None:
 
 
 def _simulate(strategy: Strategy) -> SearchTrace:
-    return simulate(strategy, _TABLES[0])
+    return simulate(strategy, _BENCHMARKS[0])

@@ -78,7 +78,7 @@ def score(trace: SearchTrace, truth: Truth, horizon: float, *, charge_driver: bo
     steps = []
     for snapshot in trace.snapshots:
         if snapshot.front not in shares:
-            shares[snapshot.front] = truth.share(snapshot.front)
+            shares[snapshot.front] = truth.share(snapshot.front, trace.judged)
         seconds = snapshot.training_seconds + (snapshot.driver_seconds if charge_driver else 0.0)
         steps.append((seconds / truth.full_training, shares[snapshot.front]))
     return Score(_distinct_steps(steps, horizon), horizon)

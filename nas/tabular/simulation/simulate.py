@@ -1,4 +1,4 @@
-"""Simulation of one search over a table, with the driver, the samplers and the policies of a real search."""
+"""Simulation of one search over a benchmark, with the driver, the samplers and the policies of a real search."""
 
 from __future__ import annotations
 
@@ -9,37 +9,36 @@ from nas.fidelity.policy import Inheriting
 from nas.search.built_strategy import Strategy, build_strategy
 from nas.search.driver import Search
 from nas.search.parts import SearchParts
+from nas.tabular.simulation.benchmark import Benchmark
 from nas.tabular.simulation.clock import SimulatedClock
 from nas.tabular.simulation.executor import TableExecutor
 from nas.tabular.simulation.memory import study_in_memory
-from nas.tabular.simulation.simulated_table import SimulatedTable
 from nas.tabular.simulation.trace import SearchTrace, SimulatedTrial, TraceRecorder
 
 POLLS_AN_EPOCH = 4
 
 
-def simulate(strategy: Strategy, simulated: SimulatedTable) -> SearchTrace:
+def simulate(strategy: Strategy, simulated: Benchmark) -> SearchTrace:
     """Simulate one search and return its trace.
 
-    The search sees the trainings of one seed of the table: its own seed modulo their number, so that several simulated
-    searches favour none of them. `budget.trainings` counts full-training equivalents of the table.
+    The search sees the trainings of one world of the benchmark, which follows from its seed. `budget.trainings` counts
+    full-training equivalents of the benchmark.
 
     Args:
         strategy: settings of the search.
-        simulated: the table.
+        simulated: the benchmark.
 
     Raises:
         ValueError: no such sampler or fidelity, a fidelity that inherits weights, a budget without an end, or at least
             as many repeats as the table has seeds.
     """
-    table = simulated.table
-    if strategy.fidelity.repeats >= len(table.seeds):
+    if simulated.repeats is not None and strategy.fidelity.repeats > simulated.repeats:
         raise ValueError(
             f"fidelity.repeats must be below the number of seeds of the table, each training being one of them, "
-            f"got {strategy.fidelity.repeats} and {len(table.seeds)} in {table.path}"
+            f"got {strategy.fidelity.repeats} and {simulated.repeats + 1} in {simulated.path}"
         )
-    table_seed = table.seeds[strategy.seed % len(table.seeds)]
-    built = build_strategy(strategy, table.space, table.epochs)
+    world, epochs = simulated.world(strategy.seed), simulated.epochs
+    built = build_strategy(strategy, simulated.space, epochs)
     if isinstance(built.policy, Inheriting):
         raise ValueError(  # noqa: TRY004 - a setting of the user, not the type of an argument
             "a simulated search must train from fresh weights, as tables record trainings, "
@@ -47,7 +46,7 @@ def simulate(strategy: Strategy, simulated: SimulatedTable) -> SearchTrace:
         )
     clock, recorder = SimulatedClock(), TraceRecorder()
     full = simulated.full_training()
-    executor = TableExecutor(simulated.curve_lookup(table_seed), clock, simulated.slots)
+    executor = TableExecutor(simulated.curve_lookup(world), clock, simulated.slots)
     parts = SearchParts(
         study=study_in_memory(built.axes),
         view=built.view,
@@ -58,16 +57,18 @@ def simulate(strategy: Strategy, simulated: SimulatedTable) -> SearchTrace:
         latest=executor.latest,
         observers=[recorder],
         clock=clock,
-        poll_seconds=math.inf if strategy.budget.minutes is None else full / table.epochs / POLLS_AN_EPOCH,
+        poll_seconds=math.inf if strategy.budget.minutes is None else full / epochs / POLLS_AN_EPOCH,
     )
-    search = Search(parts, replace(strategy.budget, training_seconds=full), epochs=table.epochs, retries=0)
+    search = Search(parts, replace(strategy.budget, training_seconds=full), epochs=epochs, retries=0)
     reason = str(search.run())
     records = parts.study.records()
+    returned = {name for snapshot in recorder.snapshots for name in snapshot.front}
     return SearchTrace(
         seed=strategy.seed,
-        table_seed=table_seed,
+        table_seed=world,
         reason=reason,
         snapshots=tuple(recorder.snapshots),
         trials=tuple(SimulatedTrial(r.candidate.id, r.state, len(r.curve)) for r in records),
         counts=dict(built.proposer.totals),
+        judged=simulated.judged([r.candidate.architecture for r in records if r.candidate.id in returned]),
     )

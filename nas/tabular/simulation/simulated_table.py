@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, final
 
 from nas.jobs import Curve, curve_seconds
+from nas.objectives.limits import Limits
+from nas.tabular.simulation.benchmark import TrueNetwork
 from nas.tabular.simulation.executor import CurveLookup
-from nas.tabular.table import Entry, Table
+from nas.tabular.table import Entry, Table, read_table
 from search_space.identity import canonical_json
+from search_space.space import Space
 
 CHARGES = ("seconds", "cpu_seconds")
 
 
+@final
 @dataclass(frozen=True)
 class SimulatedTable:
-    """Table in which searches are simulated.
+    """Table in which searches are simulated: a benchmark with as many worlds as the table has seeds.
 
     Attributes:
-        table: the recorded trainings.
+        table: the recorded trainings of a whole space.
         slots: number of simulated slots, at least 1.
         charge: column that an epoch costs on the simulated clock, `seconds` or `cpu_seconds`.
     """
@@ -33,6 +40,44 @@ class SimulatedTable:
             raise ValueError(f"slots must be at least 1, got {self.slots}")
         if self.charge not in CHARGES:
             raise ValueError(f"charge must be one of {', '.join(CHARGES)}, got {self.charge!r}")
+        if self.table.is_sample:
+            raise ValueError(
+                f"table must hold a whole space, {self.table.path} has a sample; surrogate=FILE plays on it"
+            )
+
+    @property
+    def path(self) -> Path:
+        """File of the table."""
+        return self.table.path
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the file."""
+        return self.table.hash
+
+    @property
+    def space(self) -> Space:
+        """Space of the table."""
+        return self.table.space
+
+    @property
+    def epochs(self) -> int:
+        """Number of epochs of a full training."""
+        return self.table.epochs
+
+    @property
+    def repeats(self) -> int:
+        """Largest number of repeats of a training: each has a seed of the table of its own."""
+        return len(self.table.seeds) - 1
+
+    @property
+    def worlds(self) -> tuple[int, ...]:
+        """Seeds of the table."""
+        return self.table.seeds
+
+    def world(self, seed: int) -> int:
+        """Return the seed of the table that a search sees: its own modulo their number, so that none is favoured."""
+        return self.table.seeds[seed % len(self.table.seeds)]
 
     def curve(self, entry: Entry, seed: int) -> Curve:
         """Return the learning curve of an architecture with the seconds that are charged."""
@@ -68,3 +113,45 @@ class SimulatedTable:
             return self.curve(entry, seeds[(first + repeat) % len(seeds)])
 
         return look_up
+
+    def true_networks(self, limits: Limits) -> Mapping[str, TrueNetwork]:
+        """Return the networks of the table within limits, by identity of the architecture.
+
+        Raises:
+            ValueError: a limit on an unknown cost.
+        """
+        entries = self.table.entries
+        limits.checked(next(iter(entries.values())).costs)
+        return {
+            name: TrueNetwork(entry.costs, 1.0 - entry.test_accuracy, self.training_seconds(entry))
+            for name, entry in entries.items()
+            if limits.meets(entry.costs)
+        }
+
+    def last_accuracies(self, names: Iterable[str], world: int) -> Mapping[str, float]:
+        """Return the last validation accuracy of some architectures with a seed, by identity."""
+        return {name: self.table.entries[name].curves[world][-1].val_accuracy for name in names}
+
+    def judged(self, architectures: Iterable[Mapping[str, Any]]) -> Mapping[str, Mapping[str, float]]:  # noqa: ARG002
+        """Return nothing: `true_networks` has every architecture."""
+        return {}
+
+    def opener(self) -> Callable[[], SimulatedTable]:
+        """Return a picklable function that reads the table in another process."""
+        return partial(open_table, self.table.path, self.slots, self.charge)
+
+    def about(self) -> dict[str, Any]:
+        """Return the table's description as a JSON object."""
+        return {
+            "path": str(self.table.path),
+            "hash": self.table.hash,
+            "space": self.table.space.name,
+            "architectures": len(self.table.entries),
+            "seeds": list(self.table.seeds),
+            "epochs": self.table.epochs,
+        }
+
+
+def open_table(path: Path, slots: int, charge: str) -> SimulatedTable:
+    """Read a table for simulations."""
+    return SimulatedTable(read_table(path), slots, charge)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, final
 
 from nas.study.progress import Progress
@@ -49,11 +49,12 @@ class SearchTrace:
 
     Attributes:
         seed: of the search.
-        table_seed: seed of the table whose learning curves the search saw.
+        table_seed: world of the benchmark whose learning curves the search saw; of a table, its seed.
         reason: why the search ended.
         snapshots: in order of time.
         trials: in the order in which they were asked for.
         counts: asks without a trial, `rejected` and `duplicates`.
+        judged: MACs and true error of returned networks that the benchmark's truth may lack, by identity.
     """
 
     seed: int
@@ -62,6 +63,7 @@ class SearchTrace:
     snapshots: tuple[Snapshot, ...]
     trials: tuple[SimulatedTrial, ...]
     counts: Mapping[str, int]
+    judged: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     @property
     def driver_seconds(self) -> float:

@@ -21,8 +21,7 @@ from typing import final
 from nas.objectives.costs.macs import COST as MACS
 from nas.objectives.limits import Limits
 from nas.objectives.pareto import Axis, front, hypervolume, losses
-from nas.tabular.simulation.simulated_table import SimulatedTable
-from nas.tabular.table import Entry
+from nas.tabular.simulation.benchmark import Benchmark
 
 MARGIN = 0.1
 
@@ -52,18 +51,20 @@ class Truth:
     @cached_property
     def best(self) -> float:
         """Hypervolume of the true front in the unit box of the axes."""
-        return self._hypervolume(self.front)
+        return self._hypervolume([self.points[name] for name in self.front])
 
-    def share(self, returned: Iterable[str]) -> float:
+    def share(self, returned: Iterable[str], judged: Mapping[str, Mapping[str, float]] | None = None) -> float:
         """Return the hypervolume of the networks that a search returns, as a share of the true front's.
 
         Args:
             returned: identities; networks beyond the limits are ignored.
+            judged: points of networks that `points` may lack; None for none.
         """
-        return self._hypervolume([name for name in returned if name in self.points]) / self.best
+        points = {**(judged or {}), **self.points}
+        return self._hypervolume([points[name] for name in returned if name in points]) / self.best
 
-    def _hypervolume(self, names: Sequence[str]) -> float:
-        return hypervolume(losses(self.axes, [self.points[name] for name in names]))
+    def _hypervolume(self, points: Sequence[Mapping[str, float]]) -> float:
+        return hypervolume(losses(self.axes, points))
 
     def reference(self) -> dict[str, float]:
         """Return the reference point: MACs and error."""
@@ -76,21 +77,19 @@ def members(points: Mapping[str, Mapping[str, float]], axes: Sequence[Axis]) -> 
     return tuple(names[index] for index in front(losses(axes, [points[name] for name in names])))
 
 
-def truth_of(simulated: SimulatedTable, limits: Limits) -> Truth:
-    """Return the ground truth of a table.
+def truth_of(simulated: Benchmark, limits: Limits) -> Truth:
+    """Return the ground truth of a benchmark.
 
     Raises:
         ValueError: no network meets the limits, or the front has no extent.
     """
-    limits.checked(next(iter(simulated.table.entries.values())).costs)
-    entries = {name: entry for name, entry in simulated.table.entries.items() if _meets(entry, limits)}
-    if not entries:
-        raise ValueError(f"limits must leave a network of the table {simulated.table.path}, got {limits}")
+    networks = simulated.true_networks(limits)
+    if not networks:
+        raise ValueError(f"limits must leave a network of the table {simulated.path}, got {limits}")
     points = {
-        name: {MACS.name: float(entry.costs[MACS.name]), "error": 1.0 - entry.test_accuracy}
-        for name, entry in entries.items()
+        name: {MACS.name: float(network.costs[MACS.name]), "error": network.error} for name, network in networks.items()
     }
-    seconds = {name: simulated.training_seconds(entry) for name, entry in entries.items()}
+    seconds = {name: network.seconds for name, network in networks.items()}
     return Truth(points, seconds, simulated.full_training(), axes_around(list(points.values())))
 
 
@@ -120,7 +119,3 @@ def axes_around(points: Sequence[Mapping[str, float]]) -> tuple[Axis, Axis]:
         Axis(MACS.name, "minimize", True, best[0][MACS.name], accurate[MACS.name] * 10 ** (MARGIN * decades)),
         Axis("error", "minimize", False, accurate["error"], cheapest["error"] + MARGIN * height),
     )
-
-
-def _meets(entry: Entry, limits: Limits) -> bool:
-    return limits.meets(entry.costs)

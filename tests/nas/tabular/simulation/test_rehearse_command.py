@@ -142,7 +142,8 @@ def test_a_cached_trace_is_not_simulated_again(table: Path, tmp_path: Path, monk
 
 
 def test_the_version_covers_the_modules_that_are_imported() -> None:
-    plain = cache.imported((cache.SIMULATE_MODULE, "nas.fidelity.full"))
+    table = SimulatedTable.__module__
+    plain = cache.imported((cache.SIMULATE_MODULE, table, "nas.fidelity.full"))
     assert {
         "nas.search.driver",
         "nas.search.proposer",
@@ -152,7 +153,7 @@ def test_the_version_covers_the_modules_that_are_imported() -> None:
     } <= set(plain)
     assert not {"nas.samplers.evolution", "nas.fidelity.first_epoch", "nas.cli.rehearse"} & set(plain)
     assert all(path.is_file() for path in plain.values())
-    evolved = cache.imported((cache.SIMULATE_MODULE, "nas.fidelity.full", "nas.samplers.evolution"))
+    evolved = cache.imported((cache.SIMULATE_MODULE, table, "nas.fidelity.full", "nas.samplers.evolution"))
     assert set(evolved) - set(plain) == {"nas.samplers.evolution"}
     versions = {
         cache.version((cache.SIMULATE_MODULE, f"nas.fidelity.{name}")) for name in ("full", "full", "first_epoch")
