@@ -20,8 +20,8 @@ from torch import Tensor
 
 from nas.cli.app.compose import compose
 from nas.cli.common.searches import run_search
-from nas.cli.common.studies import study_folder
 from nas.data import ImageData, make_image_set, write_tensors
+from nas.study.folders import study_folder
 from nas.study.summary import StudyReader
 
 DATA_FOLDER = "data"

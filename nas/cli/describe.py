@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import random
-import re
 import statistics
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from nas.cli.common.printing import Row, print_document
-from nas.cli.common.studies import reading
 from nas.config.commands import DescribeConfig
 from nas.data import describe
 from nas.jobs.files import write_text
@@ -23,13 +19,14 @@ from nas.objectives.limits import Limits
 from nas.objectives.requirements import Requirements
 from nas.objectives.values import costs_known
 from nas.reports.tables import architecture_table, space_table
+from nas.study.architectures import Studies, named_architecture
 from nas.study.summary import inherited
 from search_space.architecture import Architecture
 from search_space.cost import rows
 from search_space.drawing import draw
 from search_space.graph import Graph, Shape
 from search_space.identity import network_id
-from search_space.lowering import lower, normalise
+from search_space.lowering import lower
 from search_space.references import REFERENCES
 from search_space.rewrite import Rewritten, rewrite
 from search_space.space import Space, parse_space
@@ -62,7 +59,7 @@ def run(config: DescribeConfig) -> int:
 def _network(config: DescribeConfig) -> tuple[dict[str, Any], Graph]:
     """Return the document and the graph of the named network."""
     if config.architecture is not None:
-        architecture, origin = named_architecture(config.architecture, config)
+        architecture, origin = described_architecture(config.architecture, config)
         return {**architecture_document(architecture), **origin}, lower(architecture)
     name = config.reference or ""
     if name not in REFERENCES:
@@ -79,27 +76,17 @@ def _network(config: DescribeConfig) -> tuple[dict[str, Any], Graph]:
     return document, graph
 
 
-def named_architecture(name: str, config: DescribeConfig) -> tuple[Architecture, dict[str, Any]]:
+def described_architecture(name: str, config: DescribeConfig) -> tuple[Architecture, dict[str, Any]]:
     """Return the normalised architecture of a JSON file, or of a trial as `STUDY:NUMBER`, and what its weights inherit.
 
     Raises:
         ValueError: no such file or trial, or the file is not an architecture.
     """
-    path = Path(name).expanduser()
-    trial = re.fullmatch(r"(.+):(\d+)", name)
-    if path.is_file():
-        return _from_file(path), {}
-    if trial is None:
+    found = named_architecture(name, Studies(config.outputs, config.storage.kind))
+    if found is None:
         raise ValueError(f"architecture must be a JSON file or a trial as STUDY:NUMBER, got {name!r}")
-    record = reading(replace(config, study=trial[1])).record(int(trial[2]))
-    return normalise(Architecture.from_json(record.candidate.architecture)), inherited(record)
-
-
-def _from_file(path: Path) -> Architecture:
-    try:
-        return normalise(Architecture.from_json(json.loads(path.read_text(encoding="utf-8"))))
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{path} must hold the JSON document of an architecture: {error}") from error
+    architecture, record = found
+    return architecture, {} if record is None else inherited(record)
 
 
 def architecture_document(architecture: Architecture) -> dict[str, Any]:

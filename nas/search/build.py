@@ -19,6 +19,7 @@ from nas.search.driver import Search
 from nas.search.executors import allocation_of, check_executor, executor_for, resolved_data, step_memory
 from nas.search.fingerprint import fingerprint
 from nas.search.parts import SearchParts
+from nas.study.architectures import Studies
 from nas.study.progress import Observer
 from nas.study.retention import Retention
 from nas.study.storage.factory import make_store
@@ -72,7 +73,8 @@ def prepare(config: SearchConfig) -> SearchPlan:
     images = describe(config.data)
     space = space_for(config.space, images)
     memory = step_memory(config.training, config.workers)
-    built = build_strategy(config, space, config.training.epochs, memory)
+    studies = Studies(config.outputs, config.storage.kind)
+    built = build_strategy(config, space, config.training.epochs, memory, studies)
     if isinstance(built.policy, Inheriting):
         _check_checkpoints(config)
     check_reachable(space, built.requirements.limits, built.requirements.costs)

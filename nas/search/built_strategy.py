@@ -23,8 +23,9 @@ from nas.samplers.factory import Domain, sampler_factory
 from nas.samplers.view import View
 from nas.search.parts import Values
 from nas.search.proposer import Proposer
-from search_space.projection import Projection, project
-from search_space.references.architectures import ARCHITECTURES
+from nas.search.starts import projected_starts
+from nas.study.architectures import Studies
+from search_space.projection import Projection
 from search_space.space import Space
 
 
@@ -38,7 +39,7 @@ class Strategy(Protocol):
 
     @property
     def start(self) -> Sequence[str]:
-        """Names of published networks to begin with."""
+        """Names of networks to begin with: published ones, JSON files, or trials as `STUDY:NUMBER`."""
         ...
 
     @property
@@ -75,7 +76,7 @@ class BuiltStrategy:
         space: the search space.
         axes: the objectives as axes.
         requirements: requirements that a network must meet before it is trained.
-        starts: published networks projected onto the space, by name.
+        starts: networks to begin with, projected onto the space, by name.
         view: in-memory study that the sampler sees; empty.
         proposer: proposes new networks.
         policy: decides how far trials are trained.
@@ -92,7 +93,9 @@ class BuiltStrategy:
     values: Values
 
 
-def build_strategy(strategy: Strategy, space: Space, epochs: int, memory: StepMemory | None = None) -> BuiltStrategy:
+def build_strategy(
+    strategy: Strategy, space: Space, epochs: int, memory: StepMemory | None = None, studies: Studies | None = None
+) -> BuiltStrategy:
     """Build the objects of a strategy.
 
     Args:
@@ -100,6 +103,7 @@ def build_strategy(strategy: Strategy, space: Space, epochs: int, memory: StepMe
         space: the search space.
         epochs: full horizon of a training, at least 1.
         memory: memory that a training step may take; None for any amount.
+        studies: place of the studies whose trials may be starts; None for the default one.
 
     Raises:
         ValueError: an unknown start, sampler, fidelity or option, or an option out of range.
@@ -111,7 +115,7 @@ def build_strategy(strategy: Strategy, space: Space, epochs: int, memory: StepMe
         strategy.sampler, Domain(space, axes, requirements.limits, names, requirements.fits, requirements.measure)
     )
     view = View(space, axes, sampler, seed=strategy.seed, worst=strategy.sampler.rejected_as == "worst")
-    starts = projected_starts(strategy.start, space)
+    starts = projected_starts(strategy.start, space, studies)
     proposer = Proposer(
         view,
         requirements,
@@ -122,15 +126,3 @@ def build_strategy(strategy: Strategy, space: Space, epochs: int, memory: StepMe
     values = partial(objective_values, strategy.objective)
     policy = policy_of(strategy.fidelity, Horizon(epochs, axes, values, names))
     return BuiltStrategy(space, axes, requirements, starts, view, proposer, policy, values)
-
-
-def projected_starts(names: Sequence[str], space: Space) -> dict[str, Projection]:
-    """Return published networks, scaled to the images and projected onto the space, by name.
-
-    Raises:
-        ValueError: an unknown network.
-    """
-    unknown = [name for name in names if name not in ARCHITECTURES]
-    if unknown:
-        raise ValueError(f"start may name {', '.join(ARCHITECTURES)}, got {unknown[0]!r}")
-    return {name: project(space, ARCHITECTURES[name](space.input, space.classes)) for name in names}

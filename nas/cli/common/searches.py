@@ -7,10 +7,10 @@ from dataclasses import asdict
 
 from nas.cli.app.compose import yaml_text
 from nas.cli.common.signals import stop_on_signals
-from nas.cli.common.studies import study_folder
 from nas.config.commands import SearchConfig
 from nas.search.build import prepare
 from nas.search.conduct import Conducted, conduct
+from nas.study.folders import study_folder
 
 
 def run_search(config: SearchConfig) -> Conducted:

@@ -1,14 +1,13 @@
-"""Resolution of `study=`: a folder under `outputs`, or a path."""
+"""Studies that a command names, with their settings and environment."""
 
 from __future__ import annotations
 
 import json
-import os
 import shlex
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from nas.cli.app.compose import read_yaml
+from nas.study.folders import existing_study
 from nas.study.summary import open_for_reading
 
 if TYPE_CHECKING:
@@ -46,23 +45,6 @@ def reading(config: NamesStudy) -> StudyReader:
     return open_for_reading(folder, config.storage.kind)
 
 
-def study_folder(study: str, outputs: str) -> Path:
-    """Return the folder of a study, which need not exist.
-
-    A name is a folder under `outputs`. A value with a separator, or that starts with `~` or `.`, is a path, unless
-    `outputs` has a folder of that name.
-
-    Raises:
-        ValueError: the name is empty.
-    """
-    if not study.strip():
-        raise ValueError("study must be a name or a path, got an empty one")
-    root = Path(outputs).expanduser()
-    separators = {os.sep, os.altsep or os.sep, "/"}
-    is_path = study.startswith(("~", ".")) or any(separator in study for separator in separators)
-    return Path(study).expanduser() if is_path and not (root / study).is_dir() else root / study
-
-
 def study_overrides(config: NamesStudy) -> str:
     """Return the overrides that name the study of a command, quoted for a shell; defaults are left out."""
     words = [f"study={config.study}"]
@@ -85,28 +67,3 @@ def stored_environment(study: Study) -> dict[str, Any]:
     if file.is_file():
         return dict(json.loads(file.read_text(encoding="utf-8")))
     return study.attribute("environment") or {}
-
-
-def existing_study(study: str | None, outputs: str, *, in_folder: bool = True) -> Path:
-    """Return the folder of an existing study.
-
-    Args:
-        study: its name or path.
-        outputs: folder of the studies.
-        in_folder: whether the study is stored in its folder, which must then exist.
-
-    Raises:
-        ValueError: no study is given, or none of that name exists; the message lists those that do.
-    """
-    if study is None:
-        raise ValueError(f"study=NAME must say which study; {_existing(outputs)}")
-    folder = study_folder(study, outputs)
-    if in_folder and not folder.is_dir():
-        raise ValueError(f"no study {study!r} at {folder}; {_existing(outputs)}")
-    return folder
-
-
-def _existing(outputs: str) -> str:
-    root = Path(outputs).expanduser()
-    folders = sorted(path.name for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
-    return f"in {root} there are {', '.join(folders)}" if folders else f"there is none in {root}"

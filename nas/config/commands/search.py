@@ -26,7 +26,8 @@ class SearchConfig:
         outputs: folder of the studies.
         seed: seed of the sampler and of every training, at least 0.
         format: output format of the final front: table, json or csv.
-        start: published networks to evaluate first, scaled and projected onto the space, e.g. [googlenet].
+        start: networks to evaluate first, projected onto the space: published ones, e.g. [googlenet], JSON files of
+            architectures, or trials of studies as STUDY:NUMBER.
         data: the images and their splits.
         space: the search space.
         objective: objectives of the Pareto front, in order.

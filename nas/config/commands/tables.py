@@ -110,7 +110,8 @@ class RehearseConfig:
         thinking: add the processor time of driver and sampler to the simulated clock; not with format=json.
         plot: PNG file to draw the scores to; null for none.
         format: output format: table, json or csv.
-        start: published networks to evaluate first, projected onto the table's space, e.g. [googlenet].
+        start: networks to evaluate first, projected onto the table's space: published ones, e.g. [googlenet], JSON
+            files of architectures, or trials of studies as STUDY:NUMBER.
         objective: objectives of the Pareto front, in order.
         limits: upper limits on the costs of a network, max_<cost>; null for no limit.
         sampler: the sampler of architectures.

@@ -15,6 +15,7 @@ from typing import Any, final
 from nas.jobs.files import write_text
 from nas.jobs.hashes import content_hash
 from nas.search.built_strategy import Strategy
+from nas.search.starts import projected_starts
 from nas.tabular.simulation.benchmark import Benchmark
 from nas.tabular.simulation.trace import SearchTrace
 
@@ -50,8 +51,10 @@ class TraceCache:
 
 def cache_key(strategy: Strategy, simulated: Benchmark) -> dict[str, Any]:
     """Return everything that determines a simulated search, apart from the code."""
-    names = ("sampler", "fidelity", "objective", "limits", "budget", "start", "seed")
+    names = ("sampler", "fidelity", "objective", "limits", "budget", "seed")
+    starts = projected_starts(strategy.start, simulated.space)
     return {name: _plain(getattr(strategy, name)) for name in names} | {
+        "start": [start.architecture.id for start in starts.values()],
         "table": simulated.hash,
         "slots": simulated.slots,
         "charge": simulated.charge,

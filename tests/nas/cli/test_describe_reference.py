@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import pytest
 
 from nas.cli import main
-from nas.search.built_strategy import projected_starts
+from nas.search.starts import projected_starts
 from search_space.graph import Shape
 from search_space.space import parse_space
 

@@ -72,6 +72,12 @@ STATUS = {
 class FakeReader:
     """A study with a front, a status and two trials."""
 
+    def __init__(self):
+        self.study = self
+
+    def close(self):
+        pass
+
     def front_document(self):
         return FRONT
 
@@ -100,7 +106,8 @@ def study(tmp_path, monkeypatch):
         opened.append(folder)
         return FakeReader()
 
-    monkeypatch.setattr("nas.cli.common.studies.open_for_reading", open_for_reading)
+    for reader in ("nas.cli.common.studies", "nas.study.architectures"):
+        monkeypatch.setattr(f"{reader}.open_for_reading", open_for_reading)
     yield [f"outputs={tmp_path}", "study=mine"]
     assert set(opened) == {tmp_path / "mine"}
 

@@ -126,7 +126,7 @@ def test_a_folder_that_cannot_be_written_is_named(error, line, command_that_rais
 
 
 def test_a_message_of_several_lines_becomes_one(monkeypatch, capsys):
-    monkeypatch.setattr("nas.cli.common.studies._existing", lambda outputs: "first\n  second\n")
+    monkeypatch.setattr("nas.study.folders._existing", lambda outputs: "first\n  second\n")
     assert main(["front"]) == 2
     assert the_line(capsys).endswith("first second\n")
 

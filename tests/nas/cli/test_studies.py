@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from nas.cli.common.studies import existing_study, study_folder, study_overrides
+from nas.cli.common.studies import study_overrides
 from nas.config.commands import StopConfig
 from nas.config.storage import StorageSpec
+from nas.study.folders import existing_study, study_folder
 
 
 def test_a_name_is_a_folder_under_outputs(tmp_path):

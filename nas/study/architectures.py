@@ -1,0 +1,72 @@
+"""Architectures that a person names: a JSON file, or a trial of a study."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from nas.study.folders import existing_study
+from nas.study.summary import open_for_reading
+from nas.study.trial import Record
+from search_space.architecture import Architecture
+from search_space.lowering import normalise
+
+TRIAL = re.compile(r"(?P<study>.+):(?P<number>\d+)")
+
+
+@dataclass(frozen=True)
+class Studies:
+    """Place of the studies that a person may name.
+
+    Attributes:
+        outputs: folder of the studies.
+        kind: kind of their database.
+    """
+
+    outputs: str = "outputs"
+    kind: str = "sqlite"
+
+    def record(self, study: str, number: int) -> Record:
+        """Return a trial of a study.
+
+        Raises:
+            ValueError: there is no such study or trial.
+        """
+        folder = existing_study(study, self.outputs, in_folder=self.kind == "sqlite")
+        reader = open_for_reading(folder, self.kind)
+        try:
+            return reader.record(number)
+        finally:
+            reader.study.close()
+
+
+def named_architecture(name: str, studies: Studies) -> tuple[Architecture, Record | None] | None:
+    """Return a normalised architecture by name, with its trial if it is one of a study.
+
+    Args:
+        name: JSON file of an architecture, or trial as `STUDY:NUMBER`.
+        studies: place of the studies.
+
+    Returns:
+        None if the name is neither a file nor of the form of a trial.
+
+    Raises:
+        ValueError: there is no such trial, or the file is not an architecture.
+    """
+    path = Path(name).expanduser()
+    if path.is_file():
+        return _from_file(path), None
+    trial = TRIAL.fullmatch(name)
+    if trial is None:
+        return None
+    record = studies.record(trial["study"], int(trial["number"]))
+    return normalise(Architecture.from_json(record.candidate.architecture)), record
+
+
+def _from_file(path: Path) -> Architecture:
+    try:
+        return normalise(Architecture.from_json(json.loads(path.read_text(encoding="utf-8"))))
+    except (OSError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} must hold the JSON document of an architecture: {error}") from error
