@@ -1,6 +1,7 @@
 # make search   a first Pareto front on this machine, from nothing but Python 3.11
 # make test     lint, types, imports, tests        make test-all   the slow ones too
 # make check    lint, types and imports alone      make clean      forget the environments
+# make bench-peers   other optimizers, each in an environment of its own, for benchmarks/peers/run.py
 # make oracles  our published networks against torchvision's and timm's, in an environment of its own
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -8,9 +9,10 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 # As many tests at once as there are cores, four at most; torch's own threads would only get in each other's way.
 TESTS = OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 4 --dist loadgroup
+PEERS := $(patsubst benchmarks/peers/requirements/%.txt,.venv-peers/%/ready,$(wildcard benchmarks/peers/requirements/*.txt))
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: search check test test-all oracles clean
+.PHONY: search check test test-all oracles bench-peers clean
 .DELETE_ON_ERROR:
 
 search: $(VENV)/ready
@@ -36,6 +38,13 @@ $(VENV)-oracles/ready: tests/oracles/requirements.txt
 	$(VENV)-oracles/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r $<
 	touch $@
 
+bench-peers: $(PEERS)
+
+.venv-peers/%/ready: benchmarks/peers/requirements/%.txt
+	$(PYTHON) -m venv .venv-peers/$*
+	.venv-peers/$*/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	touch $@
+
 $(VENV)/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) --editable .
@@ -46,4 +55,4 @@ $(VENV)/ready-dev: $(VENV)/ready
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(VENV)-oracles build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-oracles .venv-peers build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,1 @@
+"""Simulated searches of other optimizers over tables of learning curves."""

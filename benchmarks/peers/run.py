@@ -1,0 +1,111 @@
+"""Other optimizers on the tables of benchmarks/tables: the same trainings, clock, budget and truth as our searches.
+
+Each peer runs in a process of its own, in the environment that `make bench-peers` makes. The same command goes on where
+it was stopped: the trainings of a search that has ended lie in the cache, and fronts are chosen from them afterwards.
+
+    python benchmarks/peers/run.py [--tables digits cifar16] [--peers all] [--ours known_cost,freeze_thaw tpe]
+        [--seeds 20] [--trainings 100] [--only-simulate]
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from harness.catalogue import PEERS, ROOT, Peer
+from harness.fronts import trace_of
+from harness.listing import Row, listing
+from harness.process import PeerError
+from harness.raw import RawCache, SearchKey
+from harness.search import search
+from platformdirs import user_cache_path
+
+from nas.cli.app.compose import compose
+from nas.config.budget import Budget
+from nas.objectives.limits import Limits
+from nas.search.built_strategy import Strategy
+from nas.tabular.simulation.cache import TraceCache
+from nas.tabular.simulation.pool import SimulationPool
+from nas.tabular.simulation.simulated_table import SimulatedTable
+from nas.tabular.simulation.trace import SearchTrace
+from nas.tabular.simulation.truth import truth_of
+from nas.tabular.table import read_table
+
+CHARGE = "cpu_seconds"
+OURS = ("known_cost,freeze_thaw", "tpe", "gp", "random")
+
+
+def main() -> None:
+    arguments = _arguments()
+    for name in arguments.tables:
+        simulated = SimulatedTable(read_table(ROOT / "benchmarks" / "tables" / f"{name}.parquet"), charge=CHARGE)
+        truth = truth_of(simulated, Limits())
+        rows = [Row(f"ours: {text}", _ours(text, simulated, arguments)) for text in arguments.ours]
+        rows += [Row(peer.name, list(_traces(peer, simulated, arguments))) for peer in _peers(arguments.peers)]
+        if not arguments.only_simulate:
+            print(listing(name, [row for row in rows if row.traces], truth, arguments.trainings))
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
+    parser.add_argument("--tables", nargs="+", default=["digits", "cifar16"])
+    parser.add_argument("--peers", nargs="*", default=["all"], help=f"all, or some of {', '.join(PEERS)}")
+    parser.add_argument("--ours", nargs="*", default=OURS, help="samplers, each with a fidelity after a comma")
+    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--trainings", type=float, default=100.0, help="full-training equivalents")
+    parser.add_argument("--cache", type=Path, default=user_cache_path("inception-nas") / "peers")
+    parser.add_argument("--only-simulate", action="store_true", help="fill the cache and print nothing")
+    parser.add_argument("--only-cached", action="store_true", help="list what is in the cache, simulate nothing")
+    return parser.parse_args()
+
+
+def _peers(names: Sequence[str]) -> list[Peer]:
+    unknown = [name for name in names if name not in {*PEERS, "all"}]
+    if unknown:
+        sys.exit(f"peers must be all or some of {', '.join(PEERS)}, got {', '.join(unknown)}")
+    return [peer for peer in PEERS.values() if {peer.name, "all"} & set(names)]
+
+
+def _traces(peer: Peer, simulated: SimulatedTable, arguments: argparse.Namespace) -> Iterator[SearchTrace]:
+    """Yield the traces of a peer, one a seed; a peer whose environment is missing, or that fails, has fewer."""
+    cache = RawCache(arguments.cache)
+    for seed in range(arguments.seeds):
+        key = SearchKey(peer, simulated.table.hash, simulated.charge, seed, arguments.trainings)
+        raw = cache.get(key)
+        if raw is None and arguments.only_cached:
+            continue
+        if raw is None and not peer.installed:
+            _say(f"{peer.name} is left out: its environment is missing; make bench-peers makes it")
+            return
+        try:
+            raw = raw or search(peer, simulated, seed, arguments.trainings)
+        except PeerError as error:
+            _say(f"{peer.name} is left out from seed {seed} on: {error}")
+            return
+        cache.put(key, raw)
+        _say(f"{simulated.table.path.stem}: {peer.name}, {seed + 1} of {arguments.seeds}")
+        yield trace_of(raw, simulated, compose("rehearse", []).objective)
+
+
+def _ours(text: str, simulated: SimulatedTable, arguments: argparse.Namespace) -> list[SearchTrace]:
+    """Return the traces of one of our own strategies, one a seed."""
+    sampler, _, fidelity = text.partition(",")
+    config = compose("rehearse", [f"sampler={sampler}", f"fidelity={fidelity or 'full'}"])
+    config = replace(config, budget=Budget(trials=None, trainings=arguments.trainings))
+    strategies: list[Strategy] = [replace(config, seed=seed) for seed in range(arguments.seeds)]
+    cache = TraceCache(arguments.cache / "ours")
+    if arguments.only_cached:
+        return [trace for each in strategies if (trace := cache.get(each, simulated)) is not None]
+    traces = dict(SimulationPool(1, cache).simulate(strategies, simulated))
+    return [traces[index] for index in sorted(traces)]
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()
