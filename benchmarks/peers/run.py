@@ -27,6 +27,7 @@ from nas.cli.app.compose import compose
 from nas.config.budget import Budget
 from nas.objectives.limits import Limits
 from nas.search.built_strategy import Strategy
+from nas.tabular.simulation.benchmark import Benchmark
 from nas.tabular.simulation.cache import TraceCache
 from nas.tabular.simulation.pool import SimulationPool
 from nas.tabular.simulation.simulated_table import SimulatedTable
@@ -69,11 +70,11 @@ def _peers(names: Sequence[str]) -> list[Peer]:
     return [peer for peer in PEERS.values() if {peer.name, "all"} & set(names)]
 
 
-def _traces(peer: Peer, simulated: SimulatedTable, arguments: argparse.Namespace) -> Iterator[SearchTrace]:
+def _traces(peer: Peer, simulated: Benchmark, arguments: argparse.Namespace) -> Iterator[SearchTrace]:
     """Yield the traces of a peer, one a seed; a peer whose environment is missing, or that fails, has fewer."""
-    cache = RawCache(arguments.cache)
+    cache, objectives = RawCache(arguments.cache), compose("rehearse", []).objective
     for seed in range(arguments.seeds):
-        key = SearchKey(peer, simulated.table.hash, simulated.charge, seed, arguments.trainings)
+        key = SearchKey(peer, simulated.hash, simulated.charge, seed, arguments.trainings)
         raw = cache.get(key)
         if raw is None and arguments.only_cached:
             continue
@@ -86,11 +87,11 @@ def _traces(peer: Peer, simulated: SimulatedTable, arguments: argparse.Namespace
             _say(f"{peer.name} is left out from seed {seed} on: {error}")
             return
         cache.put(key, raw)
-        _say(f"{simulated.table.path.stem}: {peer.name}, {seed + 1} of {arguments.seeds}")
-        yield trace_of(raw, simulated, compose("rehearse", []).objective)
+        _say(f"{simulated.path.stem}: {peer.name}, {seed + 1} of {arguments.seeds}")
+        yield trace_of(raw, simulated, objectives)
 
 
-def _ours(text: str, simulated: SimulatedTable, arguments: argparse.Namespace) -> list[SearchTrace]:
+def _ours(text: str, simulated: Benchmark, arguments: argparse.Namespace) -> list[SearchTrace]:
     """Return the traces of one of our own strategies, one a seed."""
     sampler, _, fidelity = text.partition(",")
     config = compose("rehearse", [f"sampler={sampler}", f"fidelity={fidelity or 'full'}"])

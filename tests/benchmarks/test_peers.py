@@ -75,7 +75,7 @@ def test_equal_seeds_train_equal_networks(simulated: SimulatedTable) -> None:
     first, again, other = (search(RANDOM, simulated, seed, 6) for seed in (3, 3, 4))
     untimed = [[replace(training, thought=0.0) for training in raw.trainings] for raw in (first, again, other)]
     assert untimed[0] == untimed[1] != untimed[2]
-    assert (first.table_seed, other.table_seed) == (0, 1)
+    assert (first.world, other.world) == (0, 1)
 
 
 def test_trainings_begin_as_long_as_budget_is_left(simulated: SimulatedTable) -> None:
@@ -84,7 +84,7 @@ def test_trainings_begin_as_long_as_budget_is_left(simulated: SimulatedTable) ->
     assert raw.reason == BUDGET
     assert spent[-2] < 6 * simulated.full_training() <= spent[-1]
     for training in raw.trainings:
-        curve = simulated.curve(simulated.table.entries[training.id], raw.table_seed)
+        curve = simulated.curve(simulated.table.entries[training.id], raw.world)
         assert (training.since, training.epochs, training.seconds) == (0, 3, curve_seconds(curve))
 
 
@@ -115,7 +115,7 @@ def test_search_ends_when_all_networks_are_trained(simulated: SimulatedTable, to
 def test_going_on_costs_the_further_epochs(simulated: SimulatedTable, toy: MakeToy) -> None:
     peer = toy("return Proposal('0', self.config, min(self.asked, self.problem.epochs), self.asked - 1)")
     raw = search(peer, simulated, 0, 0.99)
-    curve = simulated.curve(simulated.table.entries[raw.trainings[0].id], raw.table_seed)
+    curve = simulated.curve(simulated.table.entries[raw.trainings[0].id], raw.world)
     assert [(each.since, each.epochs, each.seconds) for each in raw.trainings[:3]] == [
         (epoch, epoch + 1, curve[epoch].seconds) for epoch in range(3)
     ]
@@ -171,10 +171,16 @@ def test_configurations_and_networks_match(simulated: SimulatedTable) -> None:
 
 def test_searches_are_found_again_by_all_that_determines_them(simulated: SimulatedTable, tmp_path: Path) -> None:
     cache, raw = RawCache(tmp_path), search(RANDOM, simulated, 0, 2)
-    key = SearchKey(RANDOM, simulated.table.hash, simulated.charge, 0, 2)
+    key = SearchKey(RANDOM, simulated.hash, simulated.charge, 0, 2)
     cache.put(key, raw)
     assert cache.get(key) == raw
-    changes = [{"peer": PEERS["optuna_tpe"]}, {"table": "other"}, {"charge": "seconds"}, {"seed": 1}, {"trainings": 3}]
+    changes = [
+        {"peer": PEERS["optuna_tpe"]},
+        {"benchmark": "other"},
+        {"charge": "seconds"},
+        {"seed": 1},
+        {"trainings": 3},
+    ]
     assert [cache.get(replace(key, **change)) for change in changes] == [None] * len(changes)
 
 

@@ -12,19 +12,19 @@ from nas.objectives.values import objective_values
 from nas.study.summary import front_records
 from nas.study.training_state import TrainingState
 from nas.study.trial import Record, State
-from nas.tabular.simulation.simulated_table import SimulatedTable
+from nas.tabular.simulation.benchmark import Benchmark
 from nas.tabular.simulation.trace import SearchTrace, SimulatedTrial, Snapshot
 
 
-def trace_of(raw: RawSearch, simulated: SimulatedTable, objectives: tuple[Objective, ...]) -> SearchTrace:
+def trace_of(raw: RawSearch, simulated: Benchmark, objectives: tuple[Objective, ...]) -> SearchTrace:
     """Return the trace of a peer's search, with a front whenever a network was trained in full.
 
     Args:
         raw: the search.
-        simulated: its table.
+        simulated: its benchmark.
         objectives: objectives of the front, as in the program's own simulated searches.
     """
-    axes = axes_of(objectives, simulated.table.space)
+    axes = axes_of(objectives, simulated.space)
     records: dict[str, Record] = {}
     snapshots = []
     spent = itertools.accumulate(training.seconds for training in raw.trainings)
@@ -39,16 +39,18 @@ def trace_of(raw: RawSearch, simulated: SimulatedTable, objectives: tuple[Object
             snapshots.append(Snapshot(seconds, seconds, training.thought, front))
     trials = tuple(SimulatedTrial(name, record.state, len(record.curve)) for name, record in records.items())
     counts = {"rejected": 0, "duplicates": raw.duplicates}
-    return SearchTrace(raw.seed, raw.table_seed, raw.reason, tuple(snapshots), trials, counts)
+    returned = {name for snapshot in snapshots for name in snapshot.front}
+    judged = simulated.judged([r.candidate.architecture for name, r in records.items() if name in returned])
+    return SearchTrace(raw.seed, raw.world, raw.reason, tuple(snapshots), trials, counts, judged)
 
 
 class _Recorder:
     """Records of the trainings of one search."""
 
-    def __init__(self, raw: RawSearch, simulated: SimulatedTable, objectives: tuple[Objective, ...]) -> None:
-        self._horizon = simulated.table.epochs
-        self._networks = Networks(simulated.table.space, raw.seed)
-        self._curve_of = simulated.curve_lookup(raw.table_seed)
+    def __init__(self, raw: RawSearch, simulated: Benchmark, objectives: tuple[Objective, ...]) -> None:
+        self._horizon = simulated.epochs
+        self._networks = Networks(simulated.space, raw.seed)
+        self._curve_of = simulated.curve_lookup(raw.world)
         self._objectives = objectives
 
     def record(self, number: int, training: Training) -> Record:

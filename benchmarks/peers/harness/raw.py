@@ -46,7 +46,7 @@ class RawSearch:
     Attributes:
         peer: its name.
         seed: of the search.
-        table_seed: seed of the table whose learning curves the search saw.
+        world: world of the benchmark whose learning curves the search saw; of a table, its seed.
         reason: why the search ended.
         trainings: in order.
         thought: processor seconds of the optimizer.
@@ -55,7 +55,7 @@ class RawSearch:
 
     peer: str
     seed: int
-    table_seed: int
+    world: int
     reason: str
     trainings: tuple[Training, ...]
     thought: float
@@ -77,14 +77,14 @@ class SearchKey:
 
     Attributes:
         peer: the peer.
-        table: hash of the table.
+        benchmark: hash of the benchmark.
         charge: column that an epoch costs.
         seed: of the search.
         trainings: budget in full-training equivalents.
     """
 
     peer: Peer
-    table: str
+    benchmark: str
     charge: str
     seed: int
     trainings: float
@@ -92,7 +92,7 @@ class SearchKey:
     @property
     def file_name(self) -> str:
         """Name of the file that keeps the search."""
-        settings = [str(FORMAT), self.peer.name, self.peer.version, self.table, self.charge, str(self.trainings)]
+        settings = [str(FORMAT), self.peer.name, self.peer.version, self.benchmark, self.charge, str(self.trainings)]
         return f"{self.peer.name}-{content_hash(settings)[:16]}-{self.seed:03d}.json"
 
 

@@ -1,4 +1,4 @@
-"""Simulated search of a peer: what it asks for is read from a table and charged as the trainings of a search are."""
+"""Simulated search of a peer: trainings read from a benchmark, and charged as those of our own searches are."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from harness.process import PeerProcess
 from harness.raw import RawSearch, Training
 from nas.jobs import Curve, curve_seconds
 from nas.study.trial import Candidate
-from nas.tabular.simulation.simulated_table import SimulatedTable
+from nas.tabular.simulation.benchmark import Benchmark
 
 DUPLICATES_IN_A_ROW = 10
 """Duplicates in a row after which the harness trains a random network instead."""
@@ -22,27 +22,26 @@ DRAWS = 2000
 BUDGET, EXHAUSTED = "budget", "exhausted"
 
 
-def search(peer: Peer, simulated: SimulatedTable, seed: int, trainings: float) -> RawSearch:
+def search(peer: Peer, simulated: Benchmark, seed: int, trainings: float) -> RawSearch:
     """Simulate one search and return its raw list.
 
-    As in other simulated searches, the seed modulo the number of the table's seeds decides whose learning curves the
-    search sees, and a training begins as long as the budget is not used up.
+    As in our own simulated searches, the world follows from the seed, and a training begins as long as budget is left.
 
     Args:
         peer: the peer.
-        simulated: the table.
+        simulated: the benchmark.
         seed: seed of the peer.
         trainings: budget in full-training equivalents.
 
     Raises:
         PeerError: the peer's process ended.
     """
-    networks = Networks(simulated.table.space, seed)
+    networks = Networks(simulated.space, seed)
     with PeerProcess(peer, networks.log_macs) as process:
         process.request(
             do="start",
             seed=seed,
-            epochs=simulated.table.epochs,
+            epochs=simulated.epochs,
             trainings=trainings,
             parameters=networks.parameters(),
         )
@@ -51,7 +50,7 @@ def search(peer: Peer, simulated: SimulatedTable, seed: int, trainings: float) -
         return RawSearch(
             peer=peer.name,
             seed=seed,
-            table_seed=simulation.table_seed,
+            world=simulation.world,
             reason=reason,
             trainings=tuple(simulation.trainings),
             thought=process.thought,
@@ -63,13 +62,13 @@ def search(peer: Peer, simulated: SimulatedTable, seed: int, trainings: float) -
 class _Simulation:
     """Loop of one search."""
 
-    def __init__(self, process: PeerProcess, networks: Networks, simulated: SimulatedTable, seed: int) -> None:
+    def __init__(self, process: PeerProcess, networks: Networks, simulated: Benchmark, seed: int) -> None:
         self._process = process
         self._networks = networks
         self._generator = random.Random(f"random network instead of a duplicate:{seed}")
-        self.table_seed = simulated.table.seeds[seed % len(simulated.table.seeds)]
-        self._epochs = simulated.table.epochs
-        self._curve_of = simulated.curve_lookup(self.table_seed)
+        self.world = simulated.world(seed)
+        self._epochs = simulated.epochs
+        self._curve_of = simulated.curve_lookup(self.world)
         self._trained: dict[str, int] = {}
         self.trainings: list[Training] = []
         self.duplicates = 0
