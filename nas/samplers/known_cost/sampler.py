@@ -41,7 +41,7 @@ from nas.samplers.known_cost.optimizer import Optimizer
 from nas.samplers.known_cost.settings import Settings
 from nas.samplers.parameters import Draw
 from nas.samplers.view import SamplerFactory
-from nas.study.trial import Prospects
+from nas.study.trial import Expected, Prospects
 from search_space.choices import FirstChooser
 from search_space.plugins import with_settings
 from search_space.space import Space
@@ -125,6 +125,7 @@ class KnownCostSampler(DrawingSampler):
         self._optimizer = optimizer
         self._axes = tuple(axes)
         self._plain = plain
+        self._expected: Mapping[int, Expected] = {}
 
     @classmethod
     def for_space(
@@ -196,6 +197,14 @@ class KnownCostSampler(DrawingSampler):
         generator = self._generator if self._plain is None else self._generator_of(len(study.get_trials(False)))
         return self._optimizer.prospects(self._history(study, None), left, generator)
 
+    def expect(self, expected: Mapping[int, Expected]) -> None:
+        """Take these predictions for the results of unfinished and pruned trials of a plain study from now on.
+
+        Args:
+            expected: predicted results, raw, by the trials' numbers.
+        """
+        self._expected = dict(expected)
+
     def _generator_of(self, number: int) -> random.Random:
         """Return the source of randomness of a trial's draw in a plain study."""
         return random.Random(f"{self._root}:{number}")
@@ -223,7 +232,6 @@ class KnownCostSampler(DrawingSampler):
         """Return the trials of a study, but for the one that is being asked for."""
         if self._plain is not None:
             self._plain.check(study)
-        index = self._axes.index(self._optimizer.problem.trained)
         valued: list[tuple[Network, int, float, float, float]] = []
         running, drawn = [], set()
         for trial in study.get_trials(deepcopy=False):
@@ -233,24 +241,36 @@ class KnownCostSampler(DrawingSampler):
             if network is None:
                 continue
             drawn.add(network.network_id)
-            if not trial.state.is_finished():
+            if (result := self._result(trial)) is not None:
+                valued.append((network, trial.number, *result))
+            elif not trial.state.is_finished():
                 running.append(network)
-            elif trial.state == TrialState.COMPLETE and math.isfinite(trial.values[index]):
-                seconds = trial.user_attrs.get(SECONDS, math.nan)
-                valued.append((network, trial.number, *self._loss(trial, trial.values[index]), seconds))
         numbers, networks = [row[1] for row in valued], [row[0] for row in valued]
         columns = np.array([row[2:] for row in valued], dtype=np.float64).reshape(len(valued), 3)
         losses, deviations, seconds = columns.T
         return TrialHistory(numbers, networks, losses, deviations, seconds, running, frozenset(drawn))
 
-    def _loss(self, trial: FrozenTrial, value: float) -> tuple[float, float]:
+    def _result(self, trial: FrozenTrial) -> tuple[float, float, float] | None:
+        """Return the loss of a trial, its standard deviation and its seconds, measured or expected; None if neither."""
+        trained = self._optimizer.problem.trained
+        if trial.state == TrialState.COMPLETE:
+            value, attrs = trial.values[self._axes.index(trained)], trial.user_attrs
+            if not math.isfinite(value):
+                return None
+            return (*self._loss(trial.number, value, attrs.get(DEVIATION, 0.0)), attrs.get(SECONDS, math.nan))
+        outlook = self._expected.get(trial.number)
+        if outlook is None:
+            return None
+        return (*self._loss(trial.number, outlook.values[trained.name], outlook.deviation), outlook.seconds)
+
+    def _loss(self, trial: int, value: float, deviation: float) -> tuple[float, float]:
         """Return the loss of a trial's value, and its standard deviation."""
-        axis, deviation = self._optimizer.problem.trained, trial.user_attrs.get(DEVIATION, 0.0)
+        axis = self._optimizer.problem.trained
         if self._plain is None:
             return axis.loss_of_scaled(value), abs(axis.loss_of_scaled(deviation) - axis.loss_of_scaled(0.0))
         if axis.log and value <= 0:
             raise ValueError(
-                f"a raw value on a logarithmic axis must be positive, got {axis.name}={value} in trial {trial.number}"
+                f"a raw value on a logarithmic axis must be positive, got {axis.name}={value} in trial {trial}"
             )
         return axis.loss(value), abs(axis.loss(value + deviation) - axis.loss(value))
 

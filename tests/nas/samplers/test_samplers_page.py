@@ -19,10 +19,15 @@ def test_the_files_that_the_page_names_exist() -> None:
     assert all((root / name if "/" in name else root / "nas/samplers/known_cost" / name).is_file() for name in names)
 
 
-def test_the_example_of_a_study_of_your_own_runs() -> None:
-    (example,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+def test_the_examples_of_a_study_of_your_own_run() -> None:
+    whole, partial = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     names: dict[str, Any] = {"__name__": "example"}
-    exec(compile(example.replace("n_trials=20", "n_trials=14"), str(PAGE), "exec"), names)
+    exec(compile(whole.replace("n_trials=20", "n_trials=14"), str(PAGE), "exec"), names)
     study: optuna.Study = names["study"]
     assert len({tuple(trial.params.items()) for trial in study.trials}) == 14
     assert all(trial.state == optuna.trial.TrialState.COMPLETE for trial in study.trials)
+    exec(compile(partial.replace("trials=20", "trials=14"), str(PAGE), "exec"), names)
+    states = [trial.state.name for trial in names["study"].trials]
+    assert len(states) == 14
+    assert "COMPLETE" in states
+    assert set(states) <= {"COMPLETE", "PRUNED"}
