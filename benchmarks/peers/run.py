@@ -19,7 +19,7 @@ from harness.catalogue import PEERS, ROOT, Peer
 from harness.fronts import trace_of
 from harness.listing import Row, listing
 from harness.process import PeerError
-from harness.raw import RawCache, SearchKey
+from harness.raw import RawCache, RawSearch, SearchKey
 from harness.search import search
 from platformdirs import user_cache_path
 
@@ -41,13 +41,18 @@ OURS = ("known_cost,freeze_thaw", "tpe", "gp", "random")
 
 def main() -> None:
     arguments = _arguments()
+    objectives = compose("rehearse", []).objective
     for name in arguments.tables:
         simulated = SimulatedTable(read_table(ROOT / "benchmarks" / "tables" / f"{name}.parquet"), charge=CHARGE)
         truth = truth_of(simulated, Limits())
-        rows = [Row(f"ours: {text}", _ours(text, simulated, arguments)) for text in arguments.ours]
-        rows += [Row(peer.name, list(_traces(peer, simulated, arguments))) for peer in _peers(arguments.peers)]
-        if not arguments.only_simulate:
-            print(listing(name, [row for row in rows if row.traces], truth, arguments.trainings))
+        ours = [Row(f"ours: {text}", _ours(text, simulated, arguments)) for text in arguments.ours]
+        raw = {peer.name: list(_searches(peer, simulated, arguments)) for peer in _peers(arguments.peers)}
+        if arguments.only_simulate:
+            continue
+        rows = ours + [
+            Row(peer, [trace_of(each, simulated, objectives) for each in found]) for peer, found in raw.items()
+        ]
+        print(listing(name, [row for row in rows if row.traces], truth, arguments.trainings))
 
 
 def _arguments() -> argparse.Namespace:
@@ -70,9 +75,9 @@ def _peers(names: Sequence[str]) -> list[Peer]:
     return [peer for peer in PEERS.values() if {peer.name, "all"} & set(names)]
 
 
-def _traces(peer: Peer, simulated: Benchmark, arguments: argparse.Namespace) -> Iterator[SearchTrace]:
-    """Yield the traces of a peer, one a seed; a peer whose environment is missing, or that fails, has fewer."""
-    cache, objectives = RawCache(arguments.cache), compose("rehearse", []).objective
+def _searches(peer: Peer, simulated: Benchmark, arguments: argparse.Namespace) -> Iterator[RawSearch]:
+    """Yield the searches of a peer, one a seed; a peer whose environment is missing, or that fails, has fewer."""
+    cache = RawCache(arguments.cache)
     for seed in range(arguments.seeds):
         key = SearchKey(peer, simulated.hash, simulated.charge, seed, arguments.trainings)
         raw = cache.get(key)
@@ -88,7 +93,7 @@ def _traces(peer: Peer, simulated: Benchmark, arguments: argparse.Namespace) -> 
             return
         cache.put(key, raw)
         _say(f"{simulated.path.stem}: {peer.name}, {seed + 1} of {arguments.seeds}")
-        yield trace_of(raw, simulated, objectives)
+        yield raw
 
 
 def _ours(text: str, simulated: Benchmark, arguments: argparse.Namespace) -> list[SearchTrace]:
