@@ -19,7 +19,7 @@ class DeepHyper:
                 space.add_hyperparameter((0, len(each.options) - 1), each.path)
             else:
                 space.add_hyperparameter([str(option) for option in each.options], each.path)
-        self._search = CBO(space, random_state=problem.seed, checkpoint_history_to_csv=False)
+        self._search = CBO(space, random_state=problem.seed, acq_optimizer="sampling", checkpoint_history_to_csv=False)
         self._numbers = itertools.count()
 
     def ask(self) -> Proposal:
