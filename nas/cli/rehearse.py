@@ -1,11 +1,11 @@
-"""`nas rehearse`: simulation of a search strategy on a table of learning curves, and its score."""
+"""`nas rehearse`: simulation of a search strategy on a table of learning curves or a surrogate, and its score."""
 
 from __future__ import annotations
 
 import logging
 import statistics
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -16,13 +16,14 @@ from nas.config.commands import RehearseConfig
 from nas.objectives.limits import Limits
 from nas.reports.rehearsals import draw_rehearsals, rehearsal_table
 from nas.tabular.simulation.bands import band
+from nas.tabular.simulation.benchmark import Benchmark
 from nas.tabular.simulation.document import document, horizon_of
 from nas.tabular.simulation.pool import SimulationPool
 from nas.tabular.simulation.scores import GOALS, score
-from nas.tabular.simulation.simulated_table import SimulatedTable
+from nas.tabular.simulation.simulated_table import open_table
 from nas.tabular.simulation.trace import SearchTrace
 from nas.tabular.simulation.truth import truth_of
-from nas.tabular.table import Table, read_table
+from nas.tabular.surrogate.benchmark import open_surrogate
 from nas.workers.devices import slot_devices
 
 log = logging.getLogger(__name__)
@@ -32,18 +33,16 @@ def run(config: RehearseConfig) -> int:
     """Simulate the searches, print their scores and plot them.
 
     Raises:
-        ValueError: no table, an invalid one, or an unknown sampler or fidelity.
+        ValueError: no table or surrogate, an invalid one, or an unknown sampler or fidelity.
     """
-    if config.table is None:
-        raise ValueError("table=FILE must say which table; nas tabulate makes one")
-    simulated = SimulatedTable(_read(Path(config.table).expanduser()), config.slots, config.charge)
+    simulated = _benchmark(config)
     truth, horizon = truth_of(simulated, Limits(**config.limits)), horizon_of(config.budget, simulated)
     traces = _traces(config, simulated)
     scores = [score(trace, truth, horizon, charge_driver=config.thinking) for trace in traces]
     result = {"strategy": _strategy(config), **document(traces, scores, truth, simulated)}
     name = f"{config.sampler.name}, {config.fidelity.name}"
     if config.plot is not None:
-        bands, title = [band(name, scores, horizon)], f"{simulated.table.path.name}, {len(scores)} seeds"
+        bands, title = [band(name, scores, horizon)], f"{simulated.path.name}, {len(scores)} seeds"
         draw_rehearsals({title: bands}, {title: result}, Path(config.plot).expanduser())
     table = partial(rehearsal_table, name=name, thinking=_thinking(traces))
     print_document(result, config.format, table, rehearsal_rows)
@@ -52,17 +51,23 @@ def run(config: RehearseConfig) -> int:
     return 0
 
 
-def _read(path: Path) -> Table:
+def _benchmark(config: RehearseConfig) -> Benchmark:
+    """Open the table, or fit the surrogate."""
+    given = config.table if config.surrogate is None else config.surrogate
+    if given is None:
+        raise ValueError("table=FILE must say which table, or surrogate=FILE which sample; nas tabulate makes them")
+    path, name = Path(given).expanduser(), "table" if config.surrogate is None else "surrogate"
+    opened: Callable[[Path, int, str], Benchmark] = open_table if config.surrogate is None else open_surrogate
     try:
-        return read_table(path)
+        return opened(path, config.slots, config.charge)
     except OSError as error:
-        raise ValueError(f"table must be a file that can be read, got {path}: {error.strerror}") from error
+        raise ValueError(f"{name} must be a file that can be read, got {path}: {error.strerror}") from error
 
 
-def _traces(config: RehearseConfig, simulated: SimulatedTable) -> list[SearchTrace]:
+def _traces(config: RehearseConfig, simulated: Benchmark) -> list[SearchTrace]:
     """Simulate one search a seed, in order of the seeds."""
     strategies = [replace(config, seed=config.seed + offset) for offset in range(config.seeds)]
-    log.info("simulating %d searches over %d architectures", config.seeds, len(simulated.table.entries))
+    log.info("simulating %d searches over %s", config.seeds, simulated.path)
     found = dict(SimulationPool(len(slot_devices(config.workers, ()))).simulate(strategies, simulated))
     return [found[index] for index in range(config.seeds)]
 

@@ -101,7 +101,9 @@ class RehearseConfig:
     """Configuration of `nas rehearse`.
 
     Attributes:
-        table: Parquet file that `nas tabulate` wrote.
+        table: Parquet file of a whole space that `nas tabulate` wrote; null with `surrogate`.
+        surrogate: Parquet file of a sample of a space; models of it predict the trainings of any network. null with
+            `table`.
         seed: seed of the first simulated search, at least 0; the others have the seeds that follow.
         seeds: number of simulated searches, at least 1.
         slots: simulated trainings at once, at least 1.
@@ -124,6 +126,7 @@ class RehearseConfig:
     """
 
     table: str | None = None
+    surrogate: str | None = None
     seed: int = 0
     seeds: int = 10
     slots: int = 1
@@ -144,6 +147,8 @@ class RehearseConfig:
         if self.seed < 0 or self.seeds < 1:
             raise ValueError(f"seed must be at least 0 and seeds at least 1, got {self.seed} and {self.seeds}")
         check_limits(self.limits)
+        if self.table is not None and self.surrogate is not None:
+            raise ValueError("either table=FILE or surrogate=FILE may be given, got both")
         if not self.objective:
             raise ValueError("objective must name at least one objective, e.g. objective=[val_accuracy,macs]")
         if self.thinking and self.format == "json":
