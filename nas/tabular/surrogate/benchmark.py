@@ -16,7 +16,7 @@ from nas.tabular.simulation.benchmark import TrueNetwork
 from nas.tabular.simulation.executor import CurveLookup
 from nas.tabular.simulation.simulated_table import CHARGES
 from nas.tabular.surrogate.front_search import FoundFront, true_front
-from nas.tabular.surrogate.surrogate import Predicted, Surrogate, mean_seconds
+from nas.tabular.surrogate.model import Predicted, Surrogate, mean_seconds
 from nas.tabular.table import read_table
 from search_space.architecture import Architecture
 from search_space.space import Space

@@ -49,7 +49,8 @@ class CostTrend:
         low, high = costs.min(axis=0), costs.max(axis=0)
         terms = _terms(costs, low, high)
         penalty = RIDGE * len(costs) * np.diag([*[1.0] * (terms.shape[1] - 1), 0.0])
-        return cls(low, high, np.linalg.solve(terms.T @ terms + penalty, terms.T @ targets))
+        weights: Floats = np.linalg.solve(terms.T @ terms + penalty, terms.T @ targets).astype(np.float64)
+        return cls(low, high, weights)
 
     def predict(self, costs: Floats) -> Floats:
         """Return the trend: (n, t)."""

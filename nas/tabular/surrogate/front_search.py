@@ -24,7 +24,7 @@ from nas.objectives.costs.macs import COST as MACS
 from nas.objectives.limits import Limits
 from nas.objectives.pareto import Axis, front, losses
 from nas.tabular.simulation.cache import version
-from nas.tabular.surrogate.surrogate import Predicted, Surrogate
+from nas.tabular.surrogate.model import Predicted, Surrogate
 from search_space.architecture import Architecture
 
 BATCH = 1000
@@ -47,10 +47,10 @@ class Effort:
     drawn: int = 4000
     walks: int = 500
     steps: int = 14
-    generations: int = 30
+    generations: int = 10
     bins: int = 40
     parents: int = 12
-    neighbours: int = 40_000
+    neighbours: int = 120_000
 
 
 @dataclass(frozen=True)
@@ -179,9 +179,9 @@ class FrontSearch:
         """Return the indices of the networks on the front, cheapest first."""
         if not self._points:
             return []
-        points = [{"macs": macs, "error": error} for macs, error in self._points]
+        points = [{MACS.name: macs, "error": error} for macs, error in self._points]
         axes = (
-            Axis("macs", "minimize", True, min(self._points)[0], 2 * max(self._points)[0]),
+            Axis(MACS.name, "minimize", True, min(self._points)[0], 2 * max(self._points)[0]),
             Axis("error", "minimize", False, -1.0, 2.0),
         )
         return list(front(losses(axes, points)))

@@ -99,9 +99,8 @@ class PartLuck:
         """
         found = vector.copy()
         accuracy = 1.0 / (1.0 + np.exp(-vector[coder.columns("val_accuracy")]))
-        moved = luck * np.sqrt(
-            self.share / (coder.images * np.maximum(accuracy * (1.0 - accuracy), 1.0 / coder.images))
-        )
+        binomial = np.maximum(coder.images * accuracy * (1.0 - accuracy), 1.0)
+        moved = luck * np.sqrt(self.share / binomial)
         found[coder.columns("val_accuracy")] += moved
         found[coder.columns("val_balanced_accuracy")] += moved
         found[coder.columns("val_loss")] += self.slope * moved
