@@ -23,6 +23,7 @@ from optuna.trial import FrozenTrial, TrialState
 from nas.samplers.base import ArchitectureSampler
 from nas.samplers.factory import Domain
 from nas.samplers.parameters import ParameterChooser, ParameterNotes
+from nas.samplers.prior import Prior
 from nas.samplers.view import SamplerFactory
 from search_space.architecture import Architecture
 from search_space.choices import RandomChooser, SpaceError
@@ -41,6 +42,7 @@ class Evolution:
         space: space of the architectures.
         population: number of newest complete trials that can be parents, at least 1; as many first trials are random.
         tournament: number of members of the population in a tournament, from 1 to `population`.
+        prior: prior that the first trials are drawn from; None for a uniform one.
 
     Raises:
         ValueError: a number is out of range.
@@ -49,6 +51,7 @@ class Evolution:
     space: Space
     population: int
     tournament: int
+    prior: Prior | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.tournament <= self.population:
@@ -62,7 +65,7 @@ class Evolution:
         trials = [other for other in study.get_trials(deepcopy=False) if other.number != trial.number]
         complete = [other for other in trials if other.state == TrialState.COMPLETE]
         if len(complete) < self.population:
-            return self.space.sample(RandomChooser(generator))
+            return self._first(generator, len(complete))
         newest = complete[-self.population :]
         ranks = moocore.pareto_rank(_losses(study, newest))
         drawn = {frozenset(other.params.items()) for other in trials}
@@ -73,6 +76,11 @@ class Evolution:
             if parameters(self.space, mutant) not in drawn:
                 break
         return mutant
+
+    def _first(self, generator: random.Random, trainings: int) -> Architecture:
+        if self.prior is not None:
+            return self.prior.draw(generator, trainings)
+        return self.space.sample(RandomChooser(generator))
 
     def _mutate(self, parent: FrozenTrial, generator: random.Random) -> Architecture:
         try:
@@ -96,7 +104,7 @@ def _losses(study: Study, trials: list[FrozenTrial]) -> NDArray[np.float64]:
 
 def make(domain: Domain, population: int = 20, tournament: int = 5) -> SamplerFactory:
     """Return the factory of samplers."""
-    return partial(_seeded, domain, Evolution(domain.space, population, tournament))
+    return partial(_seeded, domain, Evolution(domain.space, population, tournament, domain.prior))
 
 
 def _seeded(domain: Domain, evolution: Evolution, seed: int) -> BaseSampler:

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, cast
+
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
 
 from nas.config.sampler import SamplerSpec
 from nas.objectives.costs import built_in_costs
 from nas.objectives.limits import Limits
 from nas.objectives.pareto import Axis
 from nas.objectives.requirements import Measure, exact_measure
+from nas.samplers.base import ArchitectureSampler
 from nas.samplers.optuna_samplers import optuna_defaults, optuna_sampler
+from nas.samplers.prior import Prior
 from nas.samplers.view import SamplerFactory
 from search_space.architecture import Architecture
 from search_space.plugins import PluginKind
 from search_space.space import Space
 
 SAMPLER = PluginKind("sampler.module", "nas.samplers", "make")
+RANDOM = "RandomSampler"
+WITHOUT_PRIOR = ("stratified", "known_cost")
+"""Modules of ours that a prior would change nothing for."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +41,7 @@ class Domain:
         costs: the cost that an objective is, by the objective's name, for those that are costs.
         fits: returns whether a training step of a network fits into the memory of a slot.
         measure: returns the identity and the costs of an architecture's network.
+        prior: prior over the choices; None for a uniform one.
     """
 
     space: Space
@@ -39,6 +50,7 @@ class Domain:
     costs: Mapping[str, str] = field(default_factory=lambda: {name: name for name in built_in_costs().names})
     fits: Callable[[Architecture], bool] = lambda architecture: True  # noqa: ARG005 - no limit on memory
     measure: Measure = field(default_factory=exact_measure)
+    prior: Prior | None = None
 
 
 def sampler_defaults(spec: SamplerSpec) -> dict[str, Any]:
@@ -54,8 +66,17 @@ def sampler_factory(spec: SamplerSpec, domain: Domain) -> SamplerFactory:
     """Return the factory of a sampler: a function that makes the sampler of one ask from its seed.
 
     Raises:
-        ValueError: there is no such sampler, it has no such option, or a value is out of range.
+        ValueError: there is no such sampler, it has no such option, a value is out of range, or it takes no prior.
     """
+    if domain.prior is not None and spec.optuna_class == RANDOM:
+        return partial(ArchitectureSampler, domain.space, partial(_draw_from, domain.prior))
+    if domain.prior is not None and (spec.optuna_class is not None or spec.module in WITHOUT_PRIOR):
+        raise ValueError(f"prior.choices goes with sampler=random or evolution, got {spec.name}")
     if spec.optuna_class is not None:
         return optuna_sampler(spec.optuna_class, spec.options)
     return cast(SamplerFactory, SAMPLER.make(spec.module or "", domain, spec.options))
+
+
+def _draw_from(prior: Prior, study: Study, trial: FrozenTrial, generator: random.Random) -> Architecture:  # noqa: ARG001 - a Choose
+    """Return a draw from a prior, which counts the less the more trials are complete."""
+    return prior.draw(generator, len(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))))

@@ -10,6 +10,7 @@ from typing import Protocol
 from nas.config.budget import Budget
 from nas.config.fidelity import FidelitySpec
 from nas.config.objective import Objective
+from nas.config.prior import PriorSpec
 from nas.config.sampler import SamplerSpec
 from nas.fidelity.factory import Horizon, policy_of
 from nas.fidelity.policy import Policy
@@ -20,6 +21,7 @@ from nas.objectives.requirements import Requirements
 from nas.objectives.step_memory import StepMemory
 from nas.objectives.values import cost_names, costs_known, objective_values
 from nas.samplers.factory import Domain, sampler_factory
+from nas.samplers.prior import prior_of
 from nas.samplers.view import View
 from nas.search.parts import Values
 from nas.search.proposer import Proposer
@@ -55,6 +57,11 @@ class Strategy(Protocol):
     @property
     def sampler(self) -> SamplerSpec:
         """Sampler of the architectures."""
+        ...
+
+    @property
+    def prior(self) -> PriorSpec:
+        """Prior over the choices."""
         ...
 
     @property
@@ -106,14 +113,14 @@ def build_strategy(
         studies: place of the studies whose trials may be starts; None for the default one.
 
     Raises:
-        ValueError: an unknown start, sampler, fidelity or option, or an option out of range.
+        ValueError: an unknown start, sampler, fidelity, choice or option, or an option out of range.
     """
     axes, costs = axes_of(strategy.objective, space), costs_known(strategy.objective)
     requirements = Requirements(Limits(**strategy.limits).checked(costs.names), memory, costs)
     names = cost_names(strategy.objective)
-    sampler = sampler_factory(
-        strategy.sampler, Domain(space, axes, requirements.limits, names, requirements.fits, requirements.measure)
-    )
+    prior = prior_of(strategy.prior, space)
+    domain = Domain(space, axes, requirements.limits, names, requirements.fits, requirements.measure, prior)
+    sampler = sampler_factory(strategy.sampler, domain)
     view = View(space, axes, sampler, seed=strategy.seed, worst=strategy.sampler.rejected_as == "worst")
     starts = projected_starts(strategy.start, space, studies)
     proposer = Proposer(

@@ -11,6 +11,7 @@ from nas.cli.app.compose import compose
 from nas.config.budget import Budget
 from nas.config.fidelity import FidelitySpec
 from nas.config.objective import Objective
+from nas.config.prior import PriorSpec
 from nas.config.sampler import SamplerSpec
 
 
@@ -24,6 +25,7 @@ class SearchStrategy:
     seed: int = 0
     start: Sequence[str] = ()
     limits: Mapping[str, float | None] = field(default_factory=dict)
+    prior: PriorSpec = field(default_factory=PriorSpec)
     budget: Budget = field(default_factory=lambda: Budget(trials=None, trainings=8.0))
 
 

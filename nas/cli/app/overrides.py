@@ -13,6 +13,8 @@ from hydra.errors import HydraException
 from nas.cli.app.compose import items_of
 from nas.cli.app.keys import annotation_at, is_free, is_group, takes
 
+PRIOR = "prior.choices"
+
 
 def fit(words: Sequence[str], root: type, *, multirun: bool = False) -> list[str]:
     """Translate overrides so that Hydra reads them as the types of their fields demand.
@@ -22,6 +24,7 @@ def fit(words: Sequence[str], root: type, *, multirun: bool = False) -> list[str
       in a sweep, `outputs=a,b` is not a list. Except in a sweep, `objective=a,b` is a list.
     * A whole number in exponent form is written as an integer for an integer field.
     * A limit may be on a cost that no option of `limits` names.
+    * Weights of a prior may be of choices that no option of `prior` names.
     * A list in a free mapping replaces the present value, as Hydra cannot merge a list into a mapping.
 
     Every other override is unchanged, also one that quoting does not make valid.
@@ -68,7 +71,14 @@ def _fit(word: str, root: type, parser: OverridesParser, multirun: bool) -> list
         return [f"{key}=[{value}]"]
     if takes(annotation, int) and isinstance(value, float) and value.is_integer():
         return [f"{key}={int(value)}"]
-    if isinstance(value, list) and key[0].isalpha() and "." in key and is_free(root, key):
+    return _in_free_mapping(key, value, word) if is_free(root, key) else [word]
+
+
+def _in_free_mapping(key: str, value: Any, word: str) -> list[str]:
+    """Return the overrides for a value in a free mapping: a mapping for the prior adds to it, a list replaces."""
+    if isinstance(value, dict) and key == PRIOR:
+        return [f"+{word}"]
+    if isinstance(value, list) and key[0].isalpha() and "." in key:
         return [f"~{key}", f"+{word}"]
     return [word]
 

@@ -10,6 +10,7 @@ from nas.config.checks import check_format, check_limits
 from nas.config.data import DataSpec
 from nas.config.fidelity import FidelitySpec
 from nas.config.objective import Objective
+from nas.config.prior import PriorSpec
 from nas.config.sampler import SamplerSpec
 from nas.config.storage import StorageSpec
 from nas.config.tracking import TrackingSpec
@@ -34,6 +35,7 @@ class SearchConfig:
         limits: upper limits on the costs of a network: max_params, max_macs, max_memory_mib, or max_<name> of a cost of
             your own; null for no limit.
         sampler: the sampler of architectures.
+        prior: weights of options, held before the first training; with sampler=random or evolution.
         fidelity: the multi-fidelity policy, which decides how many epochs each network is trained.
         training: the training recipe.
         budget: the stopping criteria.
@@ -55,6 +57,7 @@ class SearchConfig:
     objective: tuple[Objective, ...]
     limits: dict[str, Any]
     sampler: SamplerSpec
+    prior: PriorSpec
     fidelity: FidelitySpec
     training: Recipe
     budget: Budget

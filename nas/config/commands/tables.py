@@ -10,6 +10,7 @@ from nas.config.checks import check_format, check_limits, check_positive
 from nas.config.data import DataSpec
 from nas.config.fidelity import FidelitySpec
 from nas.config.objective import Objective
+from nas.config.prior import PriorSpec
 from nas.config.sampler import SamplerSpec
 from nas.config.training import Recipe
 from nas.config.workers import WorkersSpec
@@ -117,6 +118,7 @@ class RehearseConfig:
         objective: objectives of the Pareto front, in order.
         limits: upper limits on the costs of a network, max_<cost>; null for no limit.
         sampler: the sampler of architectures.
+        prior: weights of options, held before the first training; with sampler=random or evolution.
         fidelity: the multi-fidelity policy, which decides how many epochs each network is trained.
         budget: the stopping criteria; a training is the mean full training of the table.
         workers: processes that simulate; `slots` is their number.
@@ -138,6 +140,7 @@ class RehearseConfig:
     objective: tuple[Objective, ...]
     limits: dict[str, Any]
     sampler: SamplerSpec
+    prior: PriorSpec
     fidelity: FidelitySpec
     budget: Budget
     workers: WorkersSpec

@@ -51,7 +51,7 @@ class TraceCache:
 
 def cache_key(strategy: Strategy, simulated: Benchmark) -> dict[str, Any]:
     """Return everything that determines a simulated search, apart from the code."""
-    names = ("sampler", "fidelity", "objective", "limits", "budget", "seed")
+    names = ("sampler", "prior", "fidelity", "objective", "limits", "budget", "seed")
     starts = projected_starts(strategy.start, simulated.space)
     return {name: _plain(getattr(strategy, name)) for name in names} | {
         "start": [start.architecture.id for start in starts.values()],

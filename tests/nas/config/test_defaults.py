@@ -16,7 +16,7 @@ from nas.config.commands import ROOTS, SearchConfig
 from nas.objectives.costs import built_in_costs
 
 CONF = conf_dir()
-GROUPS = ("data", "training", "budget", "workers", "storage", "tracking")
+GROUPS = ("data", "prior", "training", "budget", "workers", "storage", "tracking")
 DIFFERENT = {"data": {"crop_padding"}}
 """Fields in which the default option differs from the class, as a comment there says."""
 
