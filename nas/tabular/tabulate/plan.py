@@ -34,31 +34,28 @@ def enumerate_architectures(space: Space) -> list[Examined]:
     return [requirements.examine(architecture) for architecture in space.architectures()]
 
 
-def training_tasks(examined: Sequence[Examined], seeds: Iterable[int], epochs: int, folder: Path) -> list[NetworkTask]:
+def training_tasks(trainings: Iterable[tuple[Examined, int]], epochs: int, folder: Path) -> list[NetworkTask]:
     """Return the trainings of a table: one a network and seed, also where several architectures share the network.
 
-    They are ordered by seed, so that an unfinished table has equally many seeds of every network.
-
     Args:
-        examined: the architectures.
-        seeds: seeds of each network.
+        trainings: architectures, each with a seed of the table.
         epochs: of a full training.
         folder: parent of the trainings' folders.
     """
-    networks = {each.network_id: each.architecture.to_json() for each in reversed(examined)}  # the first of equals wins
-    order = list(dict.fromkeys(each.network_id for each in examined))
-    pairs = [(seed, network) for seed in seeds for network in order]
+    first: dict[tuple[str, int], Examined] = {}
+    for examined, seed in trainings:
+        first.setdefault((examined.network_id, seed), examined)
     return [
         NetworkTask(
             number=number,
             network_id=network,
-            architecture=networks[network],
+            architecture=examined.architecture.to_json(),
             table_seed=seed,
             seed=training_seed(seed, network),
             epochs=epochs,
             folder=folder / f"{network}-{seed}",
         )
-        for number, (seed, network) in enumerate(pairs)
+        for number, ((network, seed), examined) in enumerate(first.items())
     ]
 
 

@@ -1,4 +1,4 @@
-"""Maker of a table: trains what no shard has, first the drawn networks, then the strategies', then further seeds."""
+"""Maker of a table: trains what no shard has, the networks that are known first, then those that strategies draw."""
 
 from __future__ import annotations
 
@@ -86,22 +86,20 @@ class TableMaker:
             ValueError: a training failed.
         """
         found = list(members)
-        self.train(self.tasks(found, range(seeds.count)))
+        self.train(self.tasks(found, seeds))
         for portion in strategies:
             self.draw(portion)
             known = {member.network_id for member in found}
             found += [member for member in portion.members() if member.network_id not in known]
-        again = trained_again(found, seeds.again)
-        tasks = [
-            *self.tasks(found, range(seeds.count)),
-            *self.tasks([member for member in found if member.network_id in again], [seeds.count]),
-        ]
-        self.train(tasks)
-        return found, {(task.network_id, task.table_seed) for task in tasks}
+            self.train(self.tasks(found, seeds))
+        return found, {(task.network_id, task.table_seed) for task in self.tasks(found, seeds)}
 
-    def tasks(self, members: Sequence[Member], seeds: Sequence[int]) -> list[NetworkTask]:
-        """Return the trainings of some networks."""
-        return training_tasks([member.examined for member in members], seeds, self.rules.epochs, self.folder)
+    def tasks(self, members: Sequence[Member], seeds: Seeds) -> list[NetworkTask]:
+        """Return the trainings of some networks, those with a further seed last."""
+        again = trained_again(members, seeds.again)
+        trainings = [(member.examined, seed) for seed in range(seeds.count) for member in members]
+        trainings += [(member.examined, seeds.count) for member in members if member.network_id in again]
+        return training_tasks(trainings, self.rules.epochs, self.folder)
 
     def draw(self, portion: StrategyPortion) -> None:
         """Let a strategy draw its portion."""

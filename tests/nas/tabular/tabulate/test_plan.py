@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +24,13 @@ SAME: dict[str, Any] = {  # the two ratios leave one channel each: three archite
 
 def test_equal_networks_are_trained_once_a_seed(tmp_path: Path) -> None:
     known = enumerate_architectures(space_of(SAME))
-    tasks = training_tasks(known, range(2), 5, tmp_path)
+    tasks = training_tasks(product(known, range(2)), 5, tmp_path)
     assert len(known) == 3
     assert len({each.network_id for each in known}) == 2
     assert sorted((task.network_id, task.table_seed) for task in tasks) == sorted(
         {(each.network_id, seed) for each in known for seed in (0, 1)}
     )
-    assert [task.table_seed for task in tasks] == [0, 0, 1, 1]
+    assert [task.number for task in tasks] == [0, 1, 2, 3]
     assert len({task.folder for task in tasks}) == len({task.number for task in tasks}) == 4
     assert all(task.seed == training_seed(task.table_seed, task.network_id) for task in tasks)
     assert all(task.architecture in [each.architecture.to_json() for each in known] for task in tasks)
@@ -40,7 +41,7 @@ def test_every_architecture_has_the_rows_of_its_network(tmp_path: Path) -> None:
     rows = pd.DataFrame(
         [
             {"network_id": task.network_id, "seed": task.table_seed, "epoch": 1, **dict.fromkeys(SCORES, task.number)}
-            for task in training_tasks(known, range(3), 1, tmp_path)
+            for task in training_tasks(product(known, range(3)), 1, tmp_path)
         ]
     )
     wanted = {(each.network_id, seed) for each in known for seed in (0, 1)}

@@ -148,7 +148,7 @@ def test_a_strategys_portion_is_that_of_a_search_of_its_own(tmp_path: Path, spac
     assert shards(tmp_path).finished(EPOCHS) == {(name, SEED) for name in executor.trained}
     assert len(executor.trained) == 30
     assert list((mine.folder / "trials").iterdir()) == []
-    seeds = {task.network_id: task.seed for task in training_tasks([m.examined for m in members], [0], 2, tmp_path)}
+    seeds = {task.network_id: task.seed for task in training_tasks([(m.examined, 0) for m in members], 2, tmp_path)}
     assert all(task.seed == seeds[task.network_id] for task in mine.tasks()), "those of the table's first seed"
 
 
