@@ -1,10 +1,10 @@
-"""Other optimizers on the tables of benchmarks/tables: the same trainings, clock, budget and truth as our searches.
+"""Other optimizers on tables and surrogates: the same trainings, clock, budget and truth as our searches.
 
 Each peer runs in a process of its own, in the environment that `make bench-peers` makes. The same command goes on where
 it was stopped: the trainings of a search that has ended lie in the cache, and fronts are chosen from them afterwards.
 
-    python benchmarks/peers/run.py [--tables digits cifar16] [--peers all] [--ours known_cost,freeze_thaw tpe]
-        [--seeds 20] [--trainings 100] [--only-simulate]
+    python benchmarks/peers/run.py [--tables digits cifar16] [--surrogates FILE ...] [--peers all] [--seeds 20]
+        [--ours known_cost,freeze_thaw tpe] [--trainings 100] [--only-simulate | --only-cached]
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from nas.config.budget import Budget
 from nas.objectives.limits import Limits
 from nas.search.built_strategy import Strategy
 from nas.tabular.simulation.benchmark import Benchmark
-from nas.tabular.simulation.cache import TraceCache
+from nas.tabular.simulation.cache import TraceCache, version
 from nas.tabular.simulation.pool import SimulationPool
-from nas.tabular.simulation.simulated_table import SimulatedTable
+from nas.tabular.simulation.simulated_table import SimulatedTable, open_table
 from nas.tabular.simulation.trace import SearchTrace
 from nas.tabular.simulation.truth import truth_of
-from nas.tabular.table import read_table
+from nas.tabular.surrogate.benchmark import open_surrogate
 
 CHARGE = "cpu_seconds"
 OURS = ("known_cost,freeze_thaw", "tpe", "gp", "random")
@@ -42,9 +42,7 @@ OURS = ("known_cost,freeze_thaw", "tpe", "gp", "random")
 def main() -> None:
     arguments = _arguments()
     objectives = compose("rehearse", []).objective
-    for name in arguments.tables:
-        simulated = SimulatedTable(read_table(ROOT / "benchmarks" / "tables" / f"{name}.parquet"), charge=CHARGE)
-        truth = truth_of(simulated, Limits())
+    for simulated in _benchmarks(arguments):
         ours = [Row(f"ours: {text}", _ours(text, simulated, arguments)) for text in arguments.ours]
         raw = {peer.name: list(_searches(peer, simulated, arguments)) for peer in _peers(arguments.peers)}
         if arguments.only_simulate:
@@ -52,12 +50,16 @@ def main() -> None:
         rows = ours + [
             Row(peer, [trace_of(each, simulated, objectives) for each in found]) for peer, found in raw.items()
         ]
-        print(listing(name, [row for row in rows if row.traces], truth, arguments.trainings))
+        truth = truth_of(simulated, Limits())
+        print(listing(simulated.path.stem, [row for row in rows if row.traces], truth, arguments.trainings))
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
-    parser.add_argument("--tables", nargs="+", default=["digits", "cifar16"])
+    parser.add_argument(
+        "--tables", nargs="*", default=["digits", "cifar16"], help="names in benchmarks/tables, or files"
+    )
+    parser.add_argument("--surrogates", nargs="*", type=Path, default=[], help="files of samples of large spaces")
     parser.add_argument("--peers", nargs="*", default=["all"], help=f"all, or some of {', '.join(PEERS)}")
     parser.add_argument("--ours", nargs="*", default=OURS, help="samplers, each with a fidelity after a comma")
     parser.add_argument("--seeds", type=int, default=20)
@@ -66,6 +68,21 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--only-simulate", action="store_true", help="fill the cache and print nothing")
     parser.add_argument("--only-cached", action="store_true", help="list what is in the cache, simulate nothing")
     return parser.parse_args()
+
+
+def _benchmarks(arguments: argparse.Namespace) -> Iterator[Benchmark]:
+    """Yield the tables and surrogates, each opened when the one before is done."""
+    for name in arguments.tables:
+        named = ROOT / "benchmarks" / "tables" / f"{name}.parquet"
+        yield open_table(_existing(named if named.is_file() else Path(name)), 1, CHARGE)
+    for path in arguments.surrogates:
+        yield open_surrogate(_existing(path), 1, CHARGE)
+
+
+def _existing(path: Path) -> Path:
+    if not path.is_file():
+        sys.exit(f"no table {path}; nas tabulate makes one")
+    return path
 
 
 def _peers(names: Sequence[str]) -> list[Peer]:
@@ -78,8 +95,10 @@ def _peers(names: Sequence[str]) -> list[Peer]:
 def _searches(peer: Peer, simulated: Benchmark, arguments: argparse.Namespace) -> Iterator[RawSearch]:
     """Yield the searches of a peer, one a seed; a peer whose environment is missing, or that fails, has fewer."""
     cache = RawCache(arguments.cache)
+    recorded = isinstance(simulated, SimulatedTable)  # trainings of a surrogate depend on its code too
+    data = simulated.hash if recorded else simulated.hash + version((type(simulated).__module__,))
     for seed in range(arguments.seeds):
-        key = SearchKey(peer, simulated.hash, simulated.charge, seed, arguments.trainings)
+        key = SearchKey(peer, data, simulated.charge, seed, arguments.trainings)
         raw = cache.get(key)
         if raw is None and arguments.only_cached:
             continue

@@ -77,7 +77,7 @@ class SearchKey:
 
     Attributes:
         peer: the peer.
-        benchmark: hash of the benchmark.
+        benchmark: digest of the benchmark's trainings.
         charge: column that an epoch costs.
         seed: of the search.
         trainings: budget in full-training equivalents.
