@@ -51,7 +51,7 @@ def rehearsal_table(document: Mapping[str, Any], name: str, thinking: float) -> 
     goals = list(document["summary"]["reached"])
     about = document["table"]
     title = (
-        f"{document['summary']['seeds']} rehearsals on {about['path']}: {about['architectures']} architectures, "
+        f"{document['summary']['seeds']} rehearsals on {about['path']}: {_size_text(about)}, "
         f"a full training takes {about['full_training_seconds']:.3g} s"
     )
     table = Table(title=Text(title), title_justify="left", pad_edge=False, box=None)
@@ -78,6 +78,13 @@ def rehearsal_table(document: Mapping[str, Any], name: str, thinking: float) -> 
     )
     table.caption_justify = "left"
     return table
+
+
+def _size_text(about: Mapping[str, Any]) -> str:
+    """Return the number of architectures, and of the networks that a surrogate is fitted to."""
+    if "surrogate" not in about:
+        return f"{about['architectures']} architectures"
+    return f"{about['architectures']:.3g} architectures, predicted from {about['surrogate']['networks']}"
 
 
 def interval_text(found: Mapping[str, float | None], horizon: float) -> str:
