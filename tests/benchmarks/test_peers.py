@@ -6,14 +6,14 @@ import itertools
 import math
 import re
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from harness.catalogue import PEERS, Peer
 from harness.fronts import trace_of
-from harness.networks import Networks
+from harness.networks import Networks, log_macs
 from harness.process import PeerError, PeerProcess
 from harness.raw import RawCache, SearchKey
 from harness.search import BUDGET, DUPLICATES_IN_A_ROW, EXHAUSTED, search
@@ -184,19 +184,34 @@ def test_searches_are_found_again_by_all_that_determines_them(simulated: Simulat
     assert [cache.get(replace(key, **change)) for change in changes] == [None] * len(changes)
 
 
-@pytest.mark.parametrize("peer", [peer for peer in PEERS.values() if peer.environment is None], ids=lambda p: p.name)
-def test_peers_of_this_environment_learn_from_what_they_are_told(peer: Peer, simulated: SimulatedTable) -> None:
-    networks = Networks(simulated.table.space, 0)
-    with PeerProcess(peer, networks.log_macs) as process:
-        process.request(do="start", seed=0, epochs=3, trainings=9, parameters=networks.parameters())
-        for _ in range(12):
-            reply = process.request(do="ask")
-            candidate = networks.of_config(reply["config"])
-            assert (reply["epochs"], reply["from"]) == (3, 0)
-            assert candidate.id in simulated.table.entries
-            told = {"config": reply["config"], "epochs": 3, "losses": [0.5, 4.0], "seconds": 1.0, "costs": {}}
-            process.request(do="tell", id=reply["id"], **told)
-            process.request(do="tell", id=None, **told)
+def each_peer() -> Iterator[object]:
+    for peer in PEERS.values():
+        absent = pytest.mark.skipif(not peer.installed, reason="make bench-peers makes its environment")
+        yield pytest.param(peer, id=peer.name, marks=[absent, pytest.mark.slow] if peer.environment else [])
+
+
+@pytest.mark.parametrize("peer", list(each_peer()))
+def test_peers_repeat_themselves(peer: Peer, simulated: SimulatedTable) -> None:
+    networks = Networks(simulated.space, 0)
+    asked: list[list[dict[str, object]]] = []
+    for _ in range(2):
+        with PeerProcess(peer, networks.log_macs) as process:
+            process.request(do="start", seed=0, epochs=3, trainings=9, parameters=networks.parameters())
+            asked.append([ask_and_tell(process, networks) for _ in range(12)])
+    assert asked[0] == asked[1]
+    assert len({str(reply["config"]) for reply in asked[0]}) > 3
+
+
+def ask_and_tell(process: PeerProcess, networks: Networks) -> dict[str, object]:
+    """Ask for a training, tell its result, and tell that of a network that nobody asked for."""
+    reply = process.request(do="ask")
+    candidate = networks.of_config(reply["config"])
+    assert 0 <= reply["from"] < reply["epochs"] <= 3
+    told = {"config": reply["config"], "epochs": reply["epochs"], "seconds": 1.0, "costs": dict(candidate.costs)}
+    told["losses"] = [1 / (1 + reply["epochs"]), log_macs(candidate)]
+    process.request(do="tell", id=reply["id"], **told)
+    process.request(do="tell", id=None, **told | {"epochs": 3})
+    return {name: value for name, value in reply.items() if name != "thought"}
 
 
 def test_requirements_are_exact() -> None:
