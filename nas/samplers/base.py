@@ -17,6 +17,9 @@ from nas.samplers.parameters import Draw
 from search_space.architecture import Architecture
 from search_space.space import Space
 
+CLAIMED = "nas:drawn"
+"""System attribute of a trial: the parameters that were drawn for it."""
+
 Choose = Callable[[Study, FrozenTrial, random.Random], Architecture]
 """Function that chooses a normalised architecture of the space for a new trial."""
 
@@ -109,7 +112,7 @@ class DrawingSampler(BaseSampler, ABC):
 
     @final
     def params_of(self, study: Study, trial: FrozenTrial) -> Mapping[str, Any]:
-        """Return the parameters of a trial, including those that are drawn or enqueued but not suggested yet.
+        """Return the parameters of a trial, including those that are drawn, here or in another process, or enqueued.
 
         Args:
             study: the study.
@@ -118,8 +121,15 @@ class DrawingSampler(BaseSampler, ABC):
         if trial.state.is_finished():
             return trial.params
         draw = self._pending.get((study.study_name, trial.number))
-        enqueued = trial.system_attrs.get("fixed_params", {})
-        return {**enqueued, **trial.params} if draw is None else draw.params
+        if draw is not None:
+            return draw.params
+        known = trial.system_attrs.get(CLAIMED) or trial.system_attrs.get("fixed_params", {})
+        return {**known, **trial.params}
+
+    @final
+    def claim(self, study: Study, trial: FrozenTrial, draw: Draw) -> None:
+        """Store a draw with its trial at once, so that other processes know it before its parameters are suggested."""
+        study._storage.set_trial_system_attr(trial._trial_id, CLAIMED, dict(draw.params))
 
     @final
     def drawn(self, number: int) -> Draw | None:

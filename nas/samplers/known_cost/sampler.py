@@ -49,6 +49,9 @@ from search_space.space import Space
 ENUMERABLE = 10_000
 """Networks of a space up to which a plain study looks at every one before it ends for want of a new one."""
 
+CLAIMS = 10
+"""Draws of a trial in a plain study until one is no other process' draw."""
+
 log = logging.getLogger(__name__)
 
 
@@ -173,15 +176,37 @@ class KnownCostSampler(DrawingSampler):
             ExhaustedError: a plain study has drawn every network within the limits.
             ValueError: a plain study has other objectives, or a value that its axis can't have.
         """
-        networks, history = self._optimizer.networks, self._history(study, trial)
+        history = self._history(study, trial)
         if self._plain is None:
-            network = self._optimizer.suggest(history, generator)
-        else:
-            network = self._optimizer.suggest(history, self._generator_of(trial.number))
-            if not self._is_new(network, history):
-                network = self._left_over(history) or self._stop(study, history)
-        draw = Draw.of(networks.space, network.architecture)
-        networks.remember(draw.params, network)
+            return self._draw_of(self._optimizer.suggest(history, generator))
+        network = self._suggest(history, self._generator_of(trial.number)) or self._stop(study, history)
+        return self._claimed(study, trial, network)
+
+    def _draw_of(self, network: Network) -> Draw:
+        draw = Draw.of(self._optimizer.networks.space, network.architecture)
+        self._optimizer.networks.remember(draw.params, network)
+        return draw
+
+    def _suggest(self, history: TrialHistory, generator: random.Random) -> Network | None:
+        """Return a new network within the limits for a plain study, None if there is none."""
+        network = self._optimizer.suggest(history, generator)
+        return network if self._is_new(network, history) else self._left_over(history)
+
+    def _claimed(self, study: Study, trial: FrozenTrial, network: Network) -> Draw:
+        """Return the draw of a network, or of another one if another process has drawn it at the same time.
+
+        A claim is stored before the other claims are read, so at least one of two processes sees the other's.
+        """
+        draw = self._draw_of(network)
+        for attempt in range(1, CLAIMS + 1):
+            self.claim(study, trial, draw)
+            history = self._history(study, trial)
+            if network.network_id not in history.drawn:
+                break
+            other = self._suggest(history, random.Random(f"{self._root}:{trial.number}:{attempt}"))
+            if other is None:  # better trained twice than not at all
+                break
+            network, draw = other, self._draw_of(other)
         return draw
 
     def prospects(self, study: Study, left: Mapping[int, float]) -> Prospects | None:

@@ -107,26 +107,36 @@ def test_every_trial_is_trained_in_full_or_pruned(fidelity: str, name: str) -> N
             assert trial.user_attrs["seconds"] == pytest.approx(sum(row["seconds"] for row in curve))
 
 
-@pytest.mark.parametrize("name", ["known_cost", "random"])
 @pytest.mark.parametrize("stretches", [3, 7, 11])
-def test_a_loop_that_is_made_again_goes_on_as_an_unbroken_one(tmp_path: Path, name: str, stretches: int) -> None:
-    def opened(storage: str) -> optuna.Study:
-        mine = sampler(name) if name == "known_cost" else RandomSampler(seed=stretches)
+def test_a_loop_that_is_made_again_goes_on_as_an_unbroken_one(stretches: int) -> None:
+    storage = optuna.storages.InMemoryStorage()
+
+    def opened() -> optuna.Study:
         return optuna.create_study(
-            storage=storage, study_name="mine", directions=["maximize", "minimize"], sampler=mine, load_if_exists=True
+            storage=storage,
+            study_name="mine",
+            directions=["maximize", "minimize"],
+            sampler=sampler("known_cost"),
+            load_if_exists=True,
         )
 
-    storage = f"sqlite:///{tmp_path / 'study.db'}"
-    run(loop_over(opened(storage)), stretches)
-    lost = loop_over(opened(storage)).ask()  # its process dies before it reports anything
+    run(loop_over(opened()), stretches)
+    lost = loop_over(opened()).ask()  # its process dies before it reports anything
     assert lost is not None
-    again = opened(storage)
+    again, unbroken = opened(), study_of(sampler("known_cost"))
     run(loop_over(again))
-    assert Counter(trial.state for trial in again.trials)[TrialState.RUNNING] == 0
-    if name == "known_cost":  # Optuna's random sampler draws from its start again
-        unbroken = study_of(sampler(name))
-        run(loop_over(unbroken))
-        assert outcome(again) == outcome(unbroken)
+    run(loop_over(unbroken))
+    assert outcome(again) == outcome(unbroken)
+
+
+def test_a_loop_over_a_loaded_study_ends_what_another_process_began(tmp_path: Path) -> None:
+    storage = f"sqlite:///{tmp_path / 'study.db'}"
+    optuna.create_study(study_name="mine", storage=storage, directions=["maximize", "minimize"])
+    for stretches in (4, 100):
+        study = optuna.load_study(study_name="mine", storage=storage, sampler=RandomSampler(seed=stretches))
+        run(loop_over(study, "moasha", trials=6), stretches)
+    assert len(study.trials) == 6
+    assert all(trial.state.is_finished() for trial in study.trials)
 
 
 def test_a_process_that_dies_before_it_told_the_result_loses_none() -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import copy
 import logging
 import math
+import multiprocessing
 import pickle
+import random
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,6 +18,8 @@ from optuna.trial import TrialState
 
 from nas.objectives.pareto import Axis
 from nas.objectives.requirements import exact_measure
+from nas.samplers.known_cost.acquisition import TrialHistory
+from nas.samplers.known_cost.candidates import Network
 from nas.samplers.known_cost.sampler import ExhaustedError, KnownCostSampler
 from nas.samplers.known_cost.settings import Settings
 from nas.samplers.parameters import Draw, TrialChooser
@@ -48,6 +52,11 @@ def train(trial: optuna.Trial, space: Space = SPACE) -> tuple[float, float]:
 
 def network(trial: optuna.Trial, space: Space = SPACE) -> str:
     return MEASURE(space.sample(TrialChooser(trial)))[0]
+
+
+def work(storage: str, trials: int) -> None:
+    """Optimize a stored study in a process of its own; every one has the same seed."""
+    optuna.load_study(study_name="plain", storage=storage, sampler=sampler()).optimize(train, n_trials=trials)
 
 
 def params(study: optuna.Study) -> list[Mapping[str, object]]:
@@ -145,6 +154,46 @@ def test_a_study_that_is_loaded_again_goes_on_as_an_unbroken_one(tmp_path: Path)
     unbroken.optimize(train, n_trials=12)
     assert params(study) == params(unbroken)
     assert len(set(identities(study))) == 12
+
+
+def test_a_draw_that_another_process_makes_meanwhile_is_made_again(tmp_path: Path) -> None:
+    """The other process draws between our look at the study and our own draw."""
+    storage = f"sqlite:///{tmp_path / 'study.db'}"
+    optuna.create_study(study_name="plain", storage=storage, directions=["maximize", "minimize"])
+    ours, theirs = (
+        optuna.load_study(study_name="plain", storage=storage, sampler=sampler(seed=seed)) for seed in (0, 1)
+    )
+    mine = ours.sampler
+    assert isinstance(mine, KnownCostSampler)
+    suggest, seen = mine._optimizer.suggest, []
+
+    def late(history: TrialHistory, generator: random.Random) -> Network:
+        if not seen:
+            seen.append(theirs.ask())
+            assert seen[0].relative_params  # drawn, and nothing of it suggested yet
+            same = mine._optimizer.networks.from_params(seen[0].relative_params)
+            assert same is not None
+            return same
+        return suggest(history, generator)
+
+    mine._optimizer.suggest = late  # type: ignore[method-assign]
+    assert network(ours.ask()) != network(seen[0])
+    assert len(seen) == 1
+
+
+@pytest.mark.slow
+def test_processes_draw_no_network_twice(tmp_path: Path) -> None:
+    storage = f"sqlite:///{tmp_path / 'study.db'}"
+    optuna.create_study(study_name="plain", storage=storage, directions=["maximize", "minimize"])
+    context = multiprocessing.get_context("spawn")
+    workers = [context.Process(target=work, args=(storage, 6)) for _ in range(3)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(120)
+    assert [worker.exitcode for worker in workers] == [0, 0, 0]
+    study = optuna.load_study(study_name="plain", storage=storage)
+    assert len(set(identities(study))) == len(study.trials) == 18
 
 
 @pytest.mark.parametrize(
