@@ -49,7 +49,7 @@ class Halving:
         """
         frozen, peers = list(waiting), list(rivals)
         for rung, following in reversed(list(zip(self.rungs, self.rungs[1:], strict=False))):
-            here = [record.number for record in frozen if len(record.curve) == rung]
+            here = [record.number for record in frozen if rung <= len(record.curve) < following]
             best = self._best(peers, rung) if here else set()
             due = next((number for number in here if number in best), None)
             if due is not None:

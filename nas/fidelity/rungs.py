@@ -37,9 +37,12 @@ def next_rung(record: Record, rungs: Sequence[int]) -> int:
 
 
 def resume_interrupted(standing: Standing, rungs: Sequence[int]) -> Thaw | None:
-    """Return the job of the first trial that was interrupted before its rung, or before it was stored as complete."""
+    """Return the job of the first trial that was interrupted before its rung, or before it was stored as complete.
+
+    A trial that another policy stopped before the first rung goes on to that.
+    """
     for record in standing.waiting:
-        goal = target_rung(record, rungs)
+        goal = max(target_rung(record, rungs), rungs[0])
         if len(record.curve) < goal or len(record.curve) == rungs[-1]:
             return Thaw(record.number, goal)
     return None

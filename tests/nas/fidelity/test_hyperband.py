@@ -120,3 +120,11 @@ def test_an_interrupted_training_goes_on_first_and_at_the_end_the_others_are_pru
 def test_options_out_of_range_are_refused(options: dict[str, float], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         policy_of(FidelitySpec("hyperband", options), HORIZON)
+
+
+def test_a_study_that_another_policy_began_goes_on() -> None:
+    """A trial before the first rung of its bracket is trained to it; one between two rungs counts at the lower one."""
+    one, *others = numbers(1, 4)
+    assert POLICY.decide(standing(trial(one, 1, 0.5))) == Thaw(one, 3)
+    waiting = [trial(one, 4, 0.9), *(trial(number, 3, 0.3) for number in others)]
+    assert POLICY.decide(standing(*waiting)) == Thaw(one, 9)
