@@ -11,7 +11,6 @@ import json
 import random
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version as package_version
 from pathlib import Path
 from typing import Any, final
 
@@ -23,7 +22,6 @@ from nas.jobs.hashes import content_hash
 from nas.objectives.costs.macs import COST as MACS
 from nas.objectives.limits import Limits
 from nas.objectives.pareto import Axis, front, losses
-from nas.tabular.simulation.cache import version
 from nas.tabular.surrogate.model import Predicted, Surrogate
 from search_space.architecture import Architecture
 
@@ -188,15 +186,15 @@ class FrontSearch:
 
 
 def true_front(surrogate: Surrogate, limits: Limits, effort: Effort | None = None) -> FoundFront:
-    """Return the true front, from the user's cache folder if it was found before with the same data and code."""
+    """Return the true front, from the user's cache folder if it was found before for models that predict the same."""
     effort = effort or Effort()
+    known = surrogate.predict(surrogate.table.architectures)
     settings = {
         "table": surrogate.table.hash,
-        "charge": surrogate.charge,
         "limits": dict(limits.by_cost),
         "effort": vars(effort),
-        "code": version((__name__,)),
-        "packages": [package_version(name) for name in ("scikit-learn", "numpy")],
+        "search": Path(__file__).read_text(encoding="utf-8"),
+        "predictions": [[each.described.costs[MACS.name], each.test_accuracy] for each in known],
     }
     path = _cache_folder() / f"{content_hash([json.dumps(settings, sort_keys=True)])[:32]}.json"
     document = read_json(path)

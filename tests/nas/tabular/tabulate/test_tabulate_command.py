@@ -107,3 +107,32 @@ def test_more_seeds_are_added_and_another_recipe_is_refused(tmp_path: Path, capf
     assert "must share one recipe, the row of network" in capfd.readouterr().err
     assert main(words(tmp_path, "seeds=0")) == 2
     assert "seeds must be at least 1, got 0" in capfd.readouterr().err
+
+
+SAMPLED = ["data=digits", "data.train_fraction=0.2", "space=quick", "training.epochs=2", "workers.slots=1", "seeds=1"]
+PORTIONS = ["sample=8", "spread=0.25", "strategies=[tpe,known_cost]", "strategy=0.25", "again=0.5"]
+
+
+def test_a_sample_has_its_portions_and_second_seeds_and_grows_without_repeating_a_training(tmp_path: Path) -> None:
+    output = tmp_path / "sample.parquet"
+    given = ["tabulate", *SAMPLED, f"output={output}", "early_test_images=100"]
+    assert main([*given, "sample=4", "spread=0.5", "strategies=[]", "again=0.5"]) == 0
+    first = read_table(output)
+    assert main([*given, *PORTIONS]) == 0
+    table = read_table(output)
+    assert table.attrs["sample"]["portions"] == {"random": 2, "spread": 2, "tpe": 2, "known_cost": 2}
+    origins = [entry.origin for entry in table.entries.values()]
+    assert sorted(origins) == sorted(["random", "spread", "tpe", "known_cost"] * 2)
+    again = [entry.origin for entry in table.entries.values() if set(entry.curves) == {0, 1}]
+    assert sorted(again) == sorted(["random", "spread", "tpe", "known_cost"])
+    for name, entry in first.entries.items():
+        assert table.entries[name].cpu_seconds == entry.cpu_seconds, "measured: equal only if it was not repeated"
+    before = table.path.read_bytes()
+    assert main([*given, *PORTIONS]) == 0
+    assert table.path.read_bytes() == before
+    assert list((tmp_path / "sample.parquet.parts" / "trainings").iterdir()) == []
+
+
+def test_a_strategy_must_be_a_sampler(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["tabulate", *SAMPLED, "sample=8", "strategies=[tpee]", f"output={tmp_path / 's.parquet'}"]) == 2
+    assert "sampler must be one of" in capfd.readouterr().err
