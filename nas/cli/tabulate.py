@@ -44,12 +44,13 @@ def run(config: TabulateConfig) -> int:
         ValueError: a space too large, data without a test part, shards of another recipe, or a failed training.
     """
     plan = _plan(config)
+    strategies = _strategies(config, plan)
     plan.parts.mkdir(parents=True, exist_ok=True)
     with FolderLock(plan.parts):
         shards = Shards(plan.parts / "shards", plan.recipe, _circumstances())
         seeds = Seeds(config.seeds, config.again if plan.portions else 0.0)
         try:
-            members, trainings = _maker(config, plan, shards).make(_drawn(plan), _strategies(config, plan), seeds)
+            members, trainings = _maker(config, plan, shards).make(_drawn(plan), strategies, seeds)
         except TrainingsStoppedError as stopped:
             sys.stderr.write("Stopped; the same command resumes\n")
             return CODES[stopped.reason]
