@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import math
 import statistics
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,7 +89,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("tables", type=Path, nargs="+", help="Parquet files of nas tabulate")
     for path in parser.parse_args().tables:
-        describe(read_table(path))
+        table = read_table(path)
+        if table.is_sample:
+            sys.exit(
+                f"a table must hold a whole space, {path} has a sample: benchmarks/surrogate_quality.py is for those"
+            )
+        describe(table)
 
 
 def describe(table: Table) -> None:

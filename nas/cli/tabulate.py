@@ -181,6 +181,7 @@ def _document(table: Table) -> dict[str, Any]:
         "space": table.space.name,
         "architectures": len(table.entries),
         "networks": len({entry.network_id for entry in entries}),
+        "trainings": len({(entry.network_id, seed) for entry in entries for seed in entry.curves}),
         "seeds": list(table.seeds),
         "epochs": table.epochs,
         "mean_seconds": table.mean_seconds,

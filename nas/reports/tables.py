@@ -157,7 +157,8 @@ def tabulated_table(document: Document) -> RenderableType:
     table.add_row("space", str(document["space"]))
     table.add_row("architectures", str(document["architectures"]))
     table.add_row("different networks", str(document["networks"]))
-    table.add_row("seeds × epochs", f"{len(document['seeds'])} × {document['epochs']}")
+    table.add_row("trainings", f"{document['trainings']}, of {document['epochs']} epochs")
+    table.add_row("seeds", ", ".join(map(str, document["seeds"])))
     table.add_row("mean full training", f"{document['mean_seconds']:.2f} s")
     table.add_row("mean test accuracy", f"{accuracy['min']:.4f} to {accuracy['max']:.4f}")
     return table

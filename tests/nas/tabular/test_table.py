@@ -172,5 +172,22 @@ def test_shipped_tables_are_whole_and_of_the_experiment_of_their_name(path: Path
     assert table.seeds == (0, 1, 2)
 
 
+SAMPLES = sorted((Path(__file__).parents[3] / "benchmarks" / "samples").glob("*.parquet"))
+
+
+@pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.stem)
+def test_shipped_samples_are_of_the_experiment_of_their_name(path: Path) -> None:
+    table = read_table(path)
+    words = [f"experiment=surrogate_{path.stem}", *(["data.path=elsewhere"] if path.stem != "digits" else [])]
+    config = compose("tabulate", words)
+    assert table.is_sample
+    assert table.attrs["training"] == asdict(config.training)
+    assert {**config.space, "input": list(table.space.input), "classes": 10} == table.attrs["space"]
+    assert set(table.attrs["sample"]["portions"]) <= set(config.portions())
+    origins = [entry.origin for entry in table.entries.values()]
+    for name, count in table.attrs["sample"]["portions"].items():
+        assert 0.9 * count <= origins.count(name) <= count
+
+
 def test_there_are_shipped_tables() -> None:
     assert "digits" in [path.stem for path in SHIPPED]
