@@ -14,6 +14,7 @@ from botorch.fit import fit_gpytorch_mll
 from botorch.models import ModelList, SingleTaskGP
 from botorch.models.deterministic import GenericDeterministicModel
 from botorch.optim import optimize_acqf_discrete
+from botorch.sampling.get_sampler import get_sampler
 from botorch.utils.multi_objective.hypervolume import infer_reference_point
 from botorch.utils.multi_objective.pareto import is_non_dominated
 from gpytorch.mlls import ExactMarginalLogLikelihood
@@ -26,11 +27,15 @@ warnings.simplefilter("ignore", GPInputWarning)
 
 WHOLE = 4096  # configurations up to which the pool is the whole space
 POOL = 2048  # random configurations otherwise
+SAMPLES = 64  # of the posterior; half of the library's default, in half the time
 INITIAL = 10  # random networks before the model decides, as many as Optuna's samplers have
 
 
 class QLogNehvi:
-    """Optimizer over a pool of configurations, whose last feature is their cost."""
+    """Optimizer over a pool of configurations, whose last feature is their cost.
+
+    Hyperparameters of the process start from those of the last ask, which takes fewer steps than from the defaults.
+    """
 
     def __init__(self, problem: Problem) -> None:
         torch.manual_seed(problem.seed)
@@ -43,6 +48,7 @@ class QLogNehvi:
         self._configs: list[Config] = []
         self._rows: list[Tensor] = []
         self._values: list[tuple[float, float]] = []
+        self._fitted: dict[str, Tensor] = {}
         self._whole = self._enumerated()
 
     def ask(self) -> Proposal:
@@ -66,10 +72,16 @@ class QLogNehvi:
         seen = torch.stack(self._rows)
         values = torch.tensor(self._values, dtype=torch.double)
         error = SingleTaskGP(seen, values[:, :1])
+        error.load_state_dict(self._fitted, strict=False)
         fit_gpytorch_mll(ExactMarginalLogLikelihood(error.likelihood, error))
+        self._fitted = {
+            name: value for name, value in error.state_dict().items() if not name.startswith("outcome_transform")
+        }
         cost = GenericDeterministicModel(lambda rows: -rows[..., -1:])
+        model = ModelList(error, cost)
         acquisition = qLogNoisyExpectedHypervolumeImprovement(
-            model=ModelList(error, cost),
+            model=model,
+            sampler=get_sampler(model.posterior(seen[:1]), torch.Size([SAMPLES])),
             ref_point=infer_reference_point(values[is_non_dominated(values)]),
             X_baseline=seen,
             prune_baseline=True,
