@@ -136,7 +136,7 @@ def print_noise(table: Table, surrogate: Surrogate) -> None:
     """Print the noise between seeds, and what curves tell of the truth, recorded and drawn."""
     twice = [entry for entry in table.entries.values() if len(entry.curves) > 1]
     predicted = surrogate.predict([entry.architecture for entry in twice])
-    print(f"\nluck of the validation part: {surrogate.luck.share:.2f} of the binomial variance")
+    print(f"\nluck of the validation part: {surrogate.luck:.2f} of the binomial variance")
     print(f"{'sd between seeds, n=' + str(len(twice)):<28}{'recorded':>10} {'drawn':>10}")
     for name in ("val_accuracy", "val_loss", "train_loss"):
         recorded = [[getattr(curve[-1], name) for curve in list(e.curves.values())[:2]] for e in twice]

@@ -21,6 +21,7 @@ from nas.tabular.surrogate.features import Floats
 TREES = 200
 BOOSTED = {"n_estimators": 300, "learning_rate": 0.05, "max_depth": 6, "subsample": 0.5, "max_features": 0.1}
 RIDGE = 1e-3
+PARTS = 5
 
 
 @final
@@ -96,3 +97,21 @@ class Ensemble:
         boosted += self._trend.predict(features[:, -self._costs :])
         found[:, : self._leading] = (found[:, : self._leading] + boosted) / 2.0
         return np.asarray(found)
+
+
+def left_out_predictions(features: Floats, targets: Floats, seed: int = 0) -> Floats:
+    """Return predictions of each network by trees that have not seen it: (n, t).
+
+    Args:
+        features: (n, f).
+        targets: (n, t).
+        seed: of the parts and the randomization.
+    """
+    found, single = np.empty_like(targets), features.astype(np.float32)
+    parts = np.array_split(np.random.default_rng(seed).permutation(len(targets)), min(PARTS, len(targets)))
+    with threadpool_limits(limits=1):
+        for part in parts:
+            rest = np.setdiff1d(np.arange(len(targets)), part)
+            forest = ExtraTreesRegressor(TREES // 2, max_features=0.5, random_state=seed)
+            found[part] = forest.fit(single[rest], targets[rest]).predict(single[part]).reshape(len(part), -1)
+    return found

@@ -16,9 +16,16 @@ import numpy as np
 
 from nas.jobs import Curve
 from nas.tabular.surrogate.curves import CurveBasis, CurveCoder, accuracy_of, charged, logit
-from nas.tabular.surrogate.ensemble import Ensemble
+from nas.tabular.surrogate.ensemble import Ensemble, left_out_predictions
 from nas.tabular.surrogate.features import Described, Features, Floats, rows
-from nas.tabular.surrogate.noise import LastAccuracies, PartLuck, SeedNoise, loss_slope, part_luck_share
+from nas.tabular.surrogate.noise import (
+    LastAccuracies,
+    Residuals,
+    network_deviations,
+    part_luck_share,
+    seed_deviations,
+    training_noise,
+)
 from nas.tabular.table import Entry, Table
 from search_space.architecture import Architecture
 
@@ -66,20 +73,30 @@ class Surrogate:
         self.features = Features(table.space)
         self.coder = CurveCoder(table.epochs, int(table.attrs["val_images"]))
         fitted = list(table.entries.values()) if entries is None else list(entries)
-        pairs = [entry for entry in fitted if len(entry.curves) > 1]
-        self.noise = SeedNoise.fit(self.coder, [self._pair(entry) for entry in pairs])
-        self.luck = PartLuck(self._luck_share(pairs), loss_slope(self.coder, self.noise.deviations))
+        described = [self.features.describe(entry.architecture) for entry in fitted]
         vectors = np.array([self.vectors(entry).mean(axis=0) for entry in fitted])
         self._basis = CurveBasis.fit(self.coder, vectors, COMPONENTS)
-        targets = self._targets(self._basis.scores(vectors), self.test_logits(fitted))
+        tests = self.test_logits(fitted)
+        targets = self._targets(self._basis.scores(vectors), tests)
         self._centre, self._scale = targets.mean(axis=0), self._scales(targets)
-        described = [self.features.describe(entry.architecture) for entry in fitted]
-        self._ensemble = Ensemble(
-            rows(described),
-            (targets - self._centre) / self._scale,
-            costs=len(described[0].costs),
-            leading=min(LEADING, targets.shape[1]),
-        )
+        features, costs = rows(described), len(described[0].costs)
+        scaled = (targets - self._centre) / self._scale
+        self._ensemble = Ensemble(features, scaled, costs=costs, leading=min(LEADING, targets.shape[1]))
+        unseen = left_out_predictions(features, scaled) * self._scale + self._centre
+        residuals = Residuals(vectors[:, self._level], vectors - self._vectors(unseen), tests - unseen[:, 0])
+        pairs = [entry for entry in fitted if len(entry.curves) > 1]
+        curves = np.array([self.vectors(entry)[:2] for entry in pairs])
+        self.seed_noise = seed_deviations(curves, self._level)
+        self.luck = self._luck_share(pairs)
+        counts = [len(entry.curves) for entry in fitted]
+        both = np.array([self._logits(entry)[:2] for entry in pairs])
+        noise = training_noise(curves, both, counts, self._test_luck(tests))
+        self.network_noise = network_deviations(residuals, noise)
+
+    @property
+    def _level(self) -> int:
+        """Column of the last validation accuracy."""
+        return int(self.coder.columns("val_accuracy").stop) - 1
 
     @property
     def _test_images(self) -> int:
@@ -96,12 +113,21 @@ class Surrogate:
 
     def test_logits(self, entries: Sequence[Entry]) -> Floats:
         """Return the recorded logits of the last test accuracies, averaged over seeds: (n,)."""
-        return np.array(
-            [
-                logit(np.array([accuracies[-1] for accuracies in entry.test.values()]), self._test_images).mean()
-                for entry in entries
-            ]
-        )
+        return np.array([self._logits(entry).mean() for entry in entries])
+
+    def _logits(self, entry: Entry) -> Floats:
+        """Return the logits of the last test accuracy of each seed: (s,)."""
+        return logit(np.array([accuracies[-1] for accuracies in entry.test.values()]), self._test_images)
+
+    def _test_luck(self, logits: Floats) -> float:
+        """Return the variance of the luck of the test part, in logits, averaged over networks."""
+        accuracies = 1.0 / (1.0 + np.exp(-logits))
+        right = self._test_images * accuracies * (1.0 - accuracies)
+        return self.luck * float((1.0 / np.maximum(right, 1.0)).mean())
+
+    def _vectors(self, targets: Floats) -> Floats:
+        """Return the curves of some targets: (n, d)."""
+        return self._basis.vectors(np.column_stack([targets[:, 2:], targets[:, 1]]))
 
     def predict(self, architectures: Iterable[Architecture]) -> list[Predicted]:
         """Return the predictions of some architectures, in one batch.
@@ -116,8 +142,7 @@ class Surrogate:
         if not described:
             return []
         targets = self._ensemble.predict(rows(described)) * self._scale + self._centre
-        scores = np.column_stack([targets[:, 2:], targets[:, 1]])
-        vectors = self._basis.vectors(scores)
+        vectors = self._vectors(targets)
         accuracies = accuracy_of(targets[:, 0], self._test_images).round(DECIMALS)
         seconds = np.exp(vectors[:, self.coder.columns("seconds")]).sum(axis=1)
         return [
@@ -132,14 +157,10 @@ class Surrogate:
     def noisy_vector(self, predicted: Predicted, world: int, repeat: int) -> Floats:
         """Return a training's learning curve in the coder's form: (d,)."""
         network = int(predicted.described.network_id, 16)
-        luck = float(np.random.default_rng([world, network]).standard_normal())
-        level = float(predicted.vector[self.coder.columns("val_accuracy").stop - 1])
-        deviation = self.noise.draw(level, np.random.default_rng([world, network, 1 + repeat]))
-        return self.luck.shift(self.coder, predicted.vector, luck) + deviation
-
-    def _pair(self, entry: Entry) -> tuple[Floats, Floats]:
-        vectors = self.vectors(entry)
-        return vectors[0], vectors[1]
+        level = float(predicted.vector[self._level])
+        shared = self.network_noise.draw(level, np.random.default_rng([world, network]))
+        own = self.seed_noise.draw(level, np.random.default_rng([world, network, 1 + repeat]))
+        return np.asarray(predicted.vector + shared + own)
 
     def _luck_share(self, pairs: Sequence[Entry]) -> float:
         seeds = [list(entry.curves)[:2] for entry in pairs]

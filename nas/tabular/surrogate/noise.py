@@ -1,4 +1,7 @@
-"""Noise of trainings: differences between two seeds of a network, and the luck of the validation part."""
+"""Noise of trainings: deviations of one seed from its network's mean, and of a network from what the models predict.
+
+Both are drawn from recorded deviations of networks of similar accuracy, so that epochs and quantities deviate together.
+"""
 
 from __future__ import annotations
 
@@ -10,110 +13,131 @@ from typing import final
 import numpy as np
 
 from nas.tabular.columns import TableError
-from nas.tabular.surrogate.curves import CurveCoder
 from nas.tabular.surrogate.features import Floats
 
 FEWEST = 8
 """Least number of networks with two seeds: fewer tell nothing about the noise."""
 
 NEIGHBOURS = 1 / 3
-"""Share of the pairs, of the most similar accuracy, that the noise of a network is drawn from."""
+"""Share of the recorded deviations, of the most similar accuracy, that the noise of a network is drawn from."""
 
 LEVELS = 10
+"""Groups of networks of similar accuracy."""
 
 
 @final
 @dataclass(frozen=True, eq=False)
-class SeedNoise:
-    """Deviations of trainings from the mean over seeds of their network, drawn from recorded ones.
-
-    A draw mixes the deviations of two networks of similar accuracy: their covariance over epochs and quantities is that
-    of the recorded ones.
+class Deviations:
+    """Recorded deviations by the accuracy of their networks.
 
     Attributes:
-        levels: (p,) ascending mean logit of the last validation accuracy of each pair.
-        deviations: (p, d) differences of two seeds over the square root of 2, in the order of the levels.
+        levels: (p,) ascending logits of the last validation accuracy.
+        values: (p, d) deviations in the order of the levels.
     """
 
     levels: Floats
-    deviations: Floats
+    values: Floats
 
     @classmethod
-    def fit(cls, coder: CurveCoder, pairs: Sequence[tuple[Floats, Floats]]) -> SeedNoise:
-        """Return the noise of recorded trainings.
-
-        Args:
-            coder: of the curves.
-            pairs: curves of two seeds of one network each.
-
-        Raises:
-            TableError: there are fewer than `FEWEST` pairs.
-        """
-        if len(pairs) < FEWEST:
-            raise TableError(
-                f"a surrogate needs {FEWEST} networks with two seeds, whose differences are the noise, got {len(pairs)}"
-            )
-        first, second = (np.array(side) for side in zip(*pairs, strict=True))
-        last = coder.columns("val_accuracy").stop - 1
-        levels = (first + second)[:, last] / 2.0
+    def of(cls, levels: Floats, values: Floats) -> Deviations:
+        """Return deviations in the order of their levels."""
         order = np.argsort(levels, kind="stable")
-        return cls(levels[order], ((first - second) / math.sqrt(2.0))[order])
+        return cls(levels[order], values[order])
 
     def draw(self, level: float, generator: np.random.Generator) -> Floats:
-        """Return the deviation of one training: (d,).
+        """Return a mixture of two deviations of the nearest levels, with their covariance: (d,).
 
         Args:
             level: logit of the network's last validation accuracy.
             generator: source of randomness.
         """
-        width = max(FEWEST, round(NEIGHBOURS * len(self.levels)))
+        width = min(len(self.levels), max(FEWEST, round(NEIGHBOURS * len(self.levels))))
         place = int(np.searchsorted(self.levels, level)) - width // 2
         first = min(max(place, 0), len(self.levels) - width)
         one, other = generator.integers(first, first + width, size=2)
         angle = generator.uniform(0.0, 2.0 * math.pi)
         if one == other:
-            return np.asarray(self.deviations[one] * np.sign(math.cos(angle)))
-        return np.asarray(math.cos(angle) * self.deviations[one] + math.sin(angle) * self.deviations[other])
+            return np.asarray(self.values[one] * np.sign(math.cos(angle)))
+        return np.asarray(math.cos(angle) * self.values[one] + math.sin(angle) * self.values[other])
 
 
-@final
-@dataclass(frozen=True)
-class PartLuck:
-    """Deviation of a network's validation accuracy that all of its seeds share, since they see the same images.
+def seed_deviations(pairs: Floats, level: int) -> Deviations:
+    """Return the deviations of trainings from the mean over seeds of their network.
+
+    Args:
+        pairs: (p, 2, d) vectors of two seeds of each network.
+        level: column of the logit of the last validation accuracy.
+
+    Raises:
+        TableError: there are fewer than `FEWEST` networks.
+    """
+    if len(pairs) < FEWEST:
+        raise TableError(
+            f"a surrogate needs {FEWEST} networks with two seeds, whose differences are the noise, got {len(pairs)}"
+        )
+    return Deviations.of(pairs[:, :, level].mean(axis=1), (pairs[:, 0] - pairs[:, 1]) / math.sqrt(2.0))
+
+
+@dataclass(frozen=True, eq=False)
+class Residuals:
+    """Deviations of recorded networks from predictions by models that have not seen them.
 
     Attributes:
-        share: its variance as a share of the binomial one, in [0, 1].
-        slope: change of the logarithm of the validation loss with the logit of the accuracy, at most 0.
+        levels: (n,) logits of the last validation accuracy.
+        curves: (n, d) deviations of the mean curves.
+        truth: (n,) deviations of the logits of the mean test accuracy.
     """
 
-    share: float
-    slope: float
+    levels: Floats
+    curves: Floats
+    truth: Floats
 
-    def shift(self, coder: CurveCoder, vector: Floats, luck: float) -> Floats:
-        """Return a curve that a lucky or unlucky validation part shows.
 
-        Args:
-            coder: of the curves.
-            vector: (d,) the curve on average over validation parts.
-            luck: standard normal number, of the network.
-        """
-        found = vector.copy()
-        accuracy = 1.0 / (1.0 + np.exp(-vector[coder.columns("val_accuracy")]))
-        binomial = np.maximum(coder.images * accuracy * (1.0 - accuracy), 1.0)
-        moved = luck * np.sqrt(self.share / binomial)
-        found[coder.columns("val_accuracy")] += moved
-        found[coder.columns("val_balanced_accuracy")] += moved
-        found[coder.columns("val_loss")] += self.slope * moved
-        return found
+@dataclass(frozen=True, eq=False)
+class TrainingNoise:
+    """Variances that the mean of a network's trainings has beside its own deviation.
+
+    Attributes:
+        curves: (d,) variance of the mean curve.
+        truth: variance of the logit of the mean test accuracy, the luck of the test part included.
+        both: (d,) covariance of the two.
+    """
+
+    curves: Floats
+    truth: float
+    both: Floats
+
+
+def network_deviations(residuals: Residuals, noise: TrainingNoise) -> Deviations:
+    """Return the deviations of networks from the models that their true accuracy does not explain.
+
+    All seeds of a network share them: the luck of the validation part, and whatever makes a network learn faster or
+    slower than others of its accuracy. In a world the model's accuracy is the truth, so the part of a curve's
+    deviation that goes with that of the accuracy is taken away, and so is the variance of the seeds' noise.
+
+    Args:
+        residuals: of the models.
+        noise: of the residuals.
+    """
+    curves = residuals.curves - residuals.curves.mean(axis=0)
+    truth = residuals.truth - residuals.truth.mean()
+    explained = max(float((truth**2).mean()) - noise.truth, 1e-9)
+    both = (curves * truth[:, None]).mean(axis=0) - noise.both
+    own = np.maximum((curves**2).mean(axis=0) - noise.curves, 0.0)
+    slope = np.where(explained > 0.1 * noise.truth, both / explained, 0.0)
+    slope = np.clip(slope, -np.sqrt(own / explained), np.sqrt(own / explained))
+    left = curves - truth[:, None] * slope
+    variance = np.maximum(own - slope**2 * explained, 0.0)
+    return Deviations.of(residuals.levels, left * np.sqrt(variance / np.maximum((left**2).mean(axis=0), 1e-12)))
 
 
 @dataclass(frozen=True, eq=False)
 class LastAccuracies:
-    """Last accuracies of trainings on both parts.
+    """Last accuracies of networks with two seeds, on both parts.
 
     Attributes:
-        validation: (n, s) validation accuracies of networks and seeds.
-        test: (n, s) test accuracies.
+        validation: (n, 2) validation accuracies.
+        test: (n, 2) test accuracies.
         images: number of validation images.
         test_images: number of test images.
     """
@@ -125,14 +149,11 @@ class LastAccuracies:
 
 
 def part_luck_share(pairs: LastAccuracies) -> float:
-    """Return the part luck's variance as a share of the binomial variance.
+    """Return the variance of the luck of a part, which all seeds share, as a share of the binomial variance.
 
     Validation and test accuracy of one training differ by what all networks of an accuracy have in common, by the
     noise of the seed, and by the luck of both parts. The first is the mean over networks of similar accuracy, the
-    second follows from networks with two seeds.
-
-    Args:
-        pairs: accuracies of networks with two seeds.
+    second follows from the two seeds.
     """
     difference = pairs.validation - pairs.test
     level = (pairs.validation + pairs.test).mean(axis=1) / 2.0
@@ -144,12 +165,19 @@ def part_luck_share(pairs: LastAccuracies) -> float:
     return min(1.0, max(0.0, (common - seeds) / max(binomial, 1e-12)))
 
 
-def loss_slope(coder: CurveCoder, deviations: Floats) -> float:
-    """Return the slope of the logarithm of the validation loss over the logit of the accuracy, at most 0.
+def training_noise(pairs: Floats, tests: Floats, trainings: Sequence[int], test_luck: float) -> TrainingNoise:
+    """Return the noise of the mean over a network's trainings, averaged over networks.
 
     Args:
-        coder: of the curves.
-        deviations: (p, d) differences between seeds.
+        pairs: (p, 2, d) curves of two seeds.
+        tests: (p, 2) logits of their test accuracies.
+        trainings: number of trainings of each network.
+        test_luck: variance of the luck of the test part, in logits.
     """
-    logits, losses = deviations[:, coder.columns("val_accuracy")], deviations[:, coder.columns("val_loss")]
-    return min(0.0, float((logits * losses).sum() / max(float((logits**2).sum()), 1e-12)))
+    curves, truth = (pairs[:, 0] - pairs[:, 1]) / math.sqrt(2.0), (tests[:, 0] - tests[:, 1]) / math.sqrt(2.0)
+    share = float(np.mean([1.0 / count for count in trainings]))
+    return TrainingNoise(
+        share * (curves**2).mean(axis=0),
+        share * float((truth**2).mean()) + test_luck,
+        share * (curves * truth[:, None]).mean(axis=0),
+    )

@@ -39,10 +39,17 @@ from nas.tabular.simulation.truth import truth_of
 from nas.tabular.surrogate import benchmark, front_search
 from nas.tabular.surrogate.benchmark import SurrogateBenchmark, open_surrogate
 from nas.tabular.surrogate.curves import CurveCoder, accuracy_of, logit
-from nas.tabular.surrogate.ensemble import CostTrend
+from nas.tabular.surrogate.ensemble import CostTrend, left_out_predictions
 from nas.tabular.surrogate.front_search import Effort, FoundFront, FrontSearch
 from nas.tabular.surrogate.model import Surrogate, mean_seconds
-from nas.tabular.surrogate.noise import LastAccuracies, PartLuck, SeedNoise, part_luck_share
+from nas.tabular.surrogate.noise import (
+    LastAccuracies,
+    Residuals,
+    TrainingNoise,
+    network_deviations,
+    part_luck_share,
+    seed_deviations,
+)
 from nas.tabular.table import Table, read_table
 from search_space.architecture import Architecture
 from search_space.space import SpaceError, parse_space
@@ -157,18 +164,34 @@ def test_the_noise_between_repeats_is_that_between_recorded_seeds(surrogate: Sur
     assert both[0] == pytest.approx(both[1], abs=0.3), "quantities deviate together as they do in trainings"
 
 
-def test_repeats_share_the_luck_of_the_validation_part(surrogate: Surrogate, unseen: list[Architecture]) -> None:
-    (predicted,) = surrogate.predict(unseen[:1])
-    lucky = Surrogate.__new__(Surrogate)
-    lucky.__dict__.update(surrogate.__dict__)
-    lucky.luck = PartLuck(share=1.0, slope=-0.5)
+def test_repeats_share_the_deviation_of_their_network(surrogate: Surrogate, unseen: list[Architecture]) -> None:
     last = surrogate.coder.columns("val_accuracy").stop - 1
-    means = [
-        np.mean([lucky.noisy_vector(predicted, world, repeat)[last] for repeat in range(60)]) for world in range(40)
-    ]
-    accuracy = 1.0 / (1.0 + np.exp(-predicted.vector[last]))
-    expected = 1.0 / np.sqrt(IMAGES * accuracy * (1.0 - accuracy))  # of a logit of a binomial share
-    assert np.std(means) == pytest.approx(expected, rel=0.35)
+    predicted = surrogate.predict(unseen[:40])
+    drawn = np.array(
+        [
+            [surrogate.noisy_vector(each, 0, repeat)[last] - each.vector[last] for repeat in range(40)]
+            for each in predicted
+        ]
+    )
+    own = drawn.var(axis=1, ddof=1).mean()
+    shared = drawn.mean(axis=1).var(ddof=1) - own / 40
+    assert own == pytest.approx((surrogate.seed_noise.values[:, last] ** 2).mean(), rel=0.25)
+    assert shared == pytest.approx((surrogate.network_noise.values[:, last] ** 2).mean(), rel=0.5)
+    assert shared > 0
+
+
+def test_what_networks_deviate_by_beyond_their_accuracy_is_found() -> None:
+    """Deviations of curves that go with the true accuracy, those that do not, and the seeds' noise are told apart."""
+    generator = np.random.default_rng(0)
+    truth, own = generator.normal(0.0, 1.0, 4000), generator.normal(0.0, [0.5, 0.0], (4000, 2))
+    seeds, test = generator.normal(0.0, 0.3, (4000, 2)), generator.normal(0.0, 0.4, 4000)
+    residuals = Residuals(np.zeros(4000), truth[:, None] * [2.0, 1.0] + own + seeds, truth + test)
+    found = network_deviations(residuals, TrainingNoise(np.full(2, 0.09), 0.16, np.zeros(2)))
+    assert found.values.std(axis=0) == pytest.approx([0.5, 0.0], abs=0.12)
+    nothing = network_deviations(
+        Residuals(np.zeros(4000), seeds, test), TrainingNoise(np.full(2, 0.1), 0.17, np.zeros(2))
+    )
+    assert np.abs(nothing.values).max() == 0.0
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
@@ -327,12 +350,21 @@ def test_nothing_is_unpickled(path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert open_surrogate(path, 1, "seconds").epochs == EPOCHS
 
 
-def test_noise_of_the_nearest_pairs_is_drawn() -> None:
-    coder = CurveCoder(1, 100)
-    pairs = [(np.full(5, level), np.full(5, level + (0.0 if level < 0 else 1.0))) for level in np.linspace(-5, 5, 60)]
-    noise = SeedNoise.fit(coder, pairs)
+def test_deviations_of_the_nearest_levels_are_drawn() -> None:
+    levels = np.linspace(-5.0, 5.0, 60)
+    pairs = np.array([[np.full(5, level), np.full(5, level + (0.0 if level < 0 else 1.0))] for level in levels])
+    noise = seed_deviations(pairs[::-1], 3)
     generator = np.random.default_rng(0)
     quiet = [noise.draw(-4.5, generator) for _ in range(50)]
     loud = [noise.draw(4.5, generator) for _ in range(500)]
     assert np.abs(quiet).max() == 0.0
     assert np.std([draw[0] for draw in loud]) == pytest.approx(np.sqrt(0.5), rel=0.1)
+
+
+def test_left_out_predictions_have_not_seen_the_network() -> None:
+    generator = np.random.default_rng(0)
+    features, noise = generator.normal(size=(200, 4)), generator.normal(size=(200, 1))
+    found = left_out_predictions(features, noise)
+    assert abs(np.corrcoef(found[:, 0], noise[:, 0])[0, 1]) < 0.2, "noise can only be known by heart"
+    exact = left_out_predictions(features, features[:, :1])
+    assert np.corrcoef(exact[:, 0], features[:, 0])[0, 1] > 0.9
