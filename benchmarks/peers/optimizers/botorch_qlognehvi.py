@@ -15,7 +15,6 @@ from botorch.models import ModelList, SingleTaskGP
 from botorch.models.deterministic import GenericDeterministicModel
 from botorch.optim import optimize_acqf_discrete
 from botorch.sampling.get_sampler import get_sampler
-from botorch.utils.multi_objective.hypervolume import infer_reference_point
 from botorch.utils.multi_objective.pareto import is_non_dominated
 from gpytorch.mlls import ExactMarginalLogLikelihood
 from gpytorch.utils.warnings import GPInputWarning
@@ -27,6 +26,7 @@ warnings.simplefilter("ignore", GPInputWarning)
 
 WHOLE = 4096  # configurations up to which the pool is the whole space
 POOL = 2048  # random configurations otherwise
+MARGIN = 0.1  # of the range of costs, beyond which the reference point lies
 SAMPLES = 64  # of the posterior; half of the library's default, in half the time
 INITIAL = 10  # random networks before the model decides, as many as Optuna's samplers have
 
@@ -82,7 +82,7 @@ class QLogNehvi:
         acquisition = qLogNoisyExpectedHypervolumeImprovement(
             model=model,
             sampler=get_sampler(model.posterior(seen[:1]), torch.Size([SAMPLES])),
-            ref_point=infer_reference_point(values[is_non_dominated(values)]),
+            ref_point=[float(values[:, 0].min()), -1.0 - MARGIN],
             X_baseline=seen,
             prune_baseline=True,
         )
