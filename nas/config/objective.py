@@ -8,6 +8,7 @@ from dataclasses import dataclass
 CURVE, COST = "curve", "cost"
 CURVE_KEYS = ("train_loss", "val_loss", "val_accuracy", "val_balanced_accuracy")
 DIRECTIONS = ("maximize", "minimize")
+SCALES = ("linear", "log")
 
 
 @dataclass(frozen=True)
@@ -21,11 +22,13 @@ class Objective:
         key: value of the source: train_loss, val_loss, val_accuracy or val_balanced_accuracy of the curve; the name of
             a cost, or the dotted path of a nas.objectives.costs.Cost of your own; not read with a function of your own.
         direction: maximize or minimize.
-        log: whether the axis is logarithmic: in pictures, in the hypervolume, and in what samplers and predictions see.
+        scale: `linear` or `log`: scale of the axis in the hypervolume and in all that samplers and predictions see. An
+            accuracy's logarithmic scale is that of its error, so that halving the error counts alike everywhere.
         unit: its unit in reports; empty for a share, a count, or the cost's own unit.
-        best: end of the axis at loss 0; null for the best value that there can be.
+        best: end of the axis at loss 0; null for the best value that there can be, or the least that the space costs.
         worst: end of the axis at loss 1, the reference point of the hypervolume; null for chance, or for the most that
-            the space costs. Both are needed with a function of your own.
+            the space costs within the limits. An accuracy is a floor: networks below it count for nothing. Both are
+            needed with a function of your own.
 
     Raises:
         ValueError: a value out of range, or a function of your own without its ends.
@@ -35,7 +38,7 @@ class Objective:
     source: str
     key: str
     direction: str
-    log: bool = False
+    scale: str = "linear"
     unit: str = ""
     best: float | None = None
     worst: float | None = None
@@ -52,6 +55,8 @@ class Objective:
             )
         if self.direction not in DIRECTIONS:
             raise ValueError(f"{path}.direction must be one of {', '.join(DIRECTIONS)}, got {self.direction!r}")
+        if self.scale not in SCALES:
+            raise ValueError(f"{path}.scale must be one of {', '.join(SCALES)}, got {self.scale!r}")
         if self.source == COST and self.direction != "minimize":
             raise ValueError(f"{path}.direction must be minimize for a cost, got {self.direction!r}")
         self._check_ends(path)
@@ -63,6 +68,11 @@ class Objective:
                 raise ValueError(f"{path}.{end} must be given for source {self.source}, got null")
             if given is not None and not math.isfinite(given):
                 raise ValueError(f"{path}.{end} must be finite, got {given}")
+
+    @property
+    def is_accuracy(self) -> bool:
+        """True if its values are shares of right answers, in [0, 1]."""
+        return self.source == CURVE and "accuracy" in self.key
 
     @property
     def is_own(self) -> bool:

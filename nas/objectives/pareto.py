@@ -1,7 +1,12 @@
 """Pareto front and hypervolume of a set of points.
 
 Every objective is an axis with two fixed ends. A value becomes a *loss* on its axis: 0 at the best end, 1 at the worst,
-on a logarithmic scale if the axis is logarithmic. Fronts and hypervolumes are computed on losses, all minimised, so the
+on a logarithmic scale if the axis is logarithmic. The logarithmic scale of an accuracy is that of its error: with the
+error e as a share of that at the worst end, and s = `ERROR_SHIFT`,
+
+    loss = log((e + s) / s) / log((1 + s) / s),
+
+so halving the error counts alike at every accuracy, until the error is a few hundredths of the worst. Fronts and hypervolumes are computed on losses, all minimised, so the
 hypervolume of a study lies in [0, 1] and does not depend on units. The reference point is 1 on every axis.
 """
 
@@ -19,6 +24,9 @@ from numpy.typing import NDArray
 
 DIRECTIONS = ("maximize", "minimize")
 
+ERROR_SHIFT = 0.02
+"""Added to an error before its logarithm is taken, as a share of the error at the worst end of the axis."""
+
 
 @dataclass(frozen=True)
 class Axis:
@@ -31,6 +39,7 @@ class Axis:
         best: value of loss 0; for costs the least that the space can cost.
         worst: value of loss 1, the reference point of the hypervolume; a point beyond it adds none.
         unit: its unit in reports, empty for none.
+        error: whether the scale is the logarithm of 1 - value, the error of an accuracy; excludes `log`.
     """
 
     name: str
@@ -39,6 +48,7 @@ class Axis:
     best: float
     worst: float
     unit: str = ""
+    error: bool = False
 
     def __post_init__(self) -> None:
         if self.direction not in DIRECTIONS:
@@ -49,13 +59,23 @@ class Axis:
             raise ValueError(
                 f"a logarithmic axis needs positive ends, got {self.best} and {self.worst} for {self.name}"
             )
+        if self.error and (self.log or self.direction != "maximize" or self.best > 1):
+            raise ValueError(
+                f"the error of an accuracy has a logarithmic scale where it is maximized, up to 1, "
+                f"got {self.direction} to {self.best} for {self.name}"
+            )
         if (self.best < self.worst) != (self.direction == "minimize"):
             raise ValueError(
                 f"{self.direction} needs its ends in that order, got {self.best} to {self.worst} for {self.name}"
             )
 
     def scaled(self, value: float) -> float:
-        """Return the value on the axis' scale: its logarithm to base 10 if the axis is logarithmic."""
+        """Return the value on the axis' scale: its logarithm to base 10 if the axis is logarithmic.
+
+        The scale of an error is -log10(e + s), which grows with the accuracy.
+        """
+        if self.error:
+            return -math.log10(max((1.0 - value) / (1.0 - self.worst), 0.0) + ERROR_SHIFT)
         return math.log10(max(value, sys.float_info.min)) if self.log else value
 
     def loss(self, value: float) -> float:
@@ -75,11 +95,13 @@ class Axis:
         """Return the values of given losses; the inverse of `loss`."""
         best, worst = self.scaled(self.best), self.scaled(self.worst)
         scaled = best + losses * (worst - best)
+        if self.error:
+            return 1.0 - (np.power(10.0, -scaled) - ERROR_SHIFT) * (1.0 - self.worst)
         return np.power(10.0, scaled) if self.log else scaled
 
     def to_json(self) -> dict[str, Any]:
-        """Return the axis as a JSON object; an empty unit is left out, as studies of before have none."""
-        return {key: value for key, value in asdict(self).items() if key != "unit" or value}
+        """Return the axis as a JSON object, without an empty unit and a false `error`, which older studies have not."""
+        return {key: value for key, value in asdict(self).items() if key not in {"unit", "error"} or value}
 
 
 def losses(axes: Sequence[Axis], values: Sequence[Mapping[str, float]]) -> NDArray[np.float64]:

@@ -115,8 +115,9 @@ def build_strategy(
     Raises:
         ValueError: an unknown start, sampler, fidelity, choice or option, or an option out of range.
     """
-    axes, costs = axes_of(strategy.objective, space), costs_known(strategy.objective)
-    requirements = Requirements(Limits(**strategy.limits).checked(costs.names), memory, costs)
+    costs = costs_known(strategy.objective)
+    limits = Limits(**strategy.limits).checked(costs.names)
+    axes, requirements = axes_of(strategy.objective, space, limits), Requirements(limits, memory, costs)
     names = cost_names(strategy.objective)
     prior = prior_of(strategy.prior, space)
     domain = Domain(space, axes, requirements.limits, names, requirements.fits, requirements.measure, prior)

@@ -69,8 +69,8 @@ ONE = {
 }
 OBJECTIVES = {
     "val_accuracy": Objective("val_accuracy", "curve", "val_accuracy", "maximize"),
-    "macs": Objective("macs", "cost", "macs", "minimize", log=True),
-    "params": Objective("params", "cost", "params", "minimize", log=True),
+    "macs": Objective("macs", "cost", "macs", "minimize", scale="log"),
+    "params": Objective("params", "cost", "params", "minimize", scale="log"),
 }
 AXES = {
     "val_accuracy": Axis("val_accuracy", "maximize", False, 1.0, 0.1),
