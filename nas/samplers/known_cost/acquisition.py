@@ -23,7 +23,7 @@ from nas.objectives.expected_improvement import (
 )
 from nas.objectives.pareto import Axis, front
 from nas.samplers.known_cost.candidates import Network
-from nas.samplers.known_cost.gp import Floats, GaussianProcess, Layout, Observations
+from nas.study.belief.gp import Floats, GaussianProcess, Layout, Observations
 from nas.samplers.known_cost.settings import Settings
 from nas.samplers.known_cost.training_time import predict_seconds
 

@@ -16,7 +16,7 @@ from typing import Any, final
 import numpy as np
 
 from nas.objectives.requirements import Measure
-from nas.samplers.known_cost.gp import Floats, Layout, group_columns
+from nas.study.belief.gp import Floats, Layout, group_columns
 from nas.samplers.parameters import ParameterChooser
 from search_space.architecture import Architecture
 from search_space.choices import FirstChooser, RandomChooser, ReplayChooser, Value

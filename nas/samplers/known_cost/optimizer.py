@@ -23,7 +23,7 @@ from nas.samplers.known_cost.acquisition import (
     log_costs,
 )
 from nas.samplers.known_cost.candidates import CandidateSource, Network, NetworkRegistry
-from nas.samplers.known_cost.gp import Floats
+from nas.study.belief.gp import Floats
 from nas.samplers.known_cost.settings import Settings
 from nas.study.trial import Prospects
 from search_space.architecture import Architecture

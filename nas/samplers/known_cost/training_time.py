@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nas.samplers.known_cost.gp import Floats
+from nas.study.belief.gp import Floats
 
 MACS_EXPONENT = 0.35
 """Prior mean of the exponent of seconds over MACs; below 1, since small networks are bound by the overhead of calls."""

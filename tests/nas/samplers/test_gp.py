@@ -7,7 +7,7 @@ import pytest
 from scipy.optimize import check_grad
 from sklearn.gaussian_process.kernels import Matern
 
-from nas.samplers.known_cost.gp import (
+from nas.study.belief.gp import (
     JITTER,
     TREND_VARIANCE,
     GaussianProcess,

@@ -1,14 +1,15 @@
 """Gaussian process over networks: the surrogate of the loss that training measures.
 
-f(x) = β·φ(x) + g(x), observed with noise: a linear trend in some features and their squares, and a stationary part with
-a Matérn-5/2 kernel. Groups of features share a length scale, so that few observations determine them. With d_g² the
+f(x) = −b Σ_t x_t + β·φ(x) + g(x), observed with noise: a prior mean that falls with some features t, such as the costs,
+a linear trend in the same features and their squares, and a stationary part with a Matérn-5/2 kernel. Groups of features share a length scale, so that few observations determine them. With d_g² the
 mean squared difference over the features of group g,
 
     k(x, x') = τ² φ(x)·φ(x') + s² M(r),   r² = Σ_g w_g d_g²,   M(r) = (1 + √5 r + 5r²/3) exp(−√5 r),
 
-and observation i has variance σ² + δᵢ², where δᵢ is its own standard deviation (of a value predicted from
-a partial training). s², σ² and the w_g maximise the posterior density (Rasmussen and Williams 2006, ch. 5). They are
-fitted anew each time, from the observations alone, so a resumed search fits the same ones as an unbroken one.
+and observation i has variance σ²/kᵢ + δᵢ², where kᵢ is the number of trainings that it is the mean of, and δᵢ its own
+standard deviation (of a validation part of few images, or of a value predicted from a partial training). s², σ² and the
+w_g maximise the posterior density (Rasmussen and Williams 2006, ch. 5). They follow from the observations alone, so
+a resumed search fits the same ones as an unbroken one.
 """
 
 from __future__ import annotations
@@ -37,6 +38,9 @@ FIT_STEPS = 30
 JITTER = 1e-6
 """Added to the diagonal of the covariance, for a stable Cholesky factor."""
 
+SPREAD, SPREAD_WEIGHT = 0.15, 3.0
+"""Standard deviation of losses before any is observed, and the number of observations that it counts as."""
+
 SIGNAL_PRIOR = (np.log(1.0), 1.0)
 NOISE_PRIOR = (np.log(0.01), 1.0)
 WEIGHT_PRIOR = (np.log(0.3), 1.5)
@@ -53,10 +57,16 @@ class Layout:
     Attributes:
         groups: columns that share a length scale.
         trend: columns in whose values and squares the trend is linear.
+        slope: b, by how much the prior mean falls with each column of the trend, for standardised values.
     """
 
     groups: tuple[tuple[int, ...], ...]
     trend: tuple[int, ...]
+    slope: float = 0.0
+
+    def prior_mean(self, x: Floats) -> Floats:
+        """Return the prior mean (n,) of standardised values at the rows of a matrix."""
+        return -self.slope * x[:, self.trend].sum(1)  # type: ignore[no-any-return]
 
     def distances(self, a: Floats, b: Floats) -> Floats:
         """Return the mean squared differences (groups, n, m) between the rows of two matrices, by group."""
@@ -101,23 +111,30 @@ class Observations:
         x: (n, f) features.
         y: (n,) values.
         deviations: (n,) standard deviation of each value beyond the common noise, at least 0.
+        trainings: (n,) number of trainings that each value is the mean of, at least 1.
     """
 
     x: Floats
     y: Floats
     deviations: Floats
+    trainings: Floats
 
     @cached_property
     def scale(self) -> tuple[float, float]:
-        """Mean and standard deviation of the values; a deviation of 1 if they are all equal."""
-        return float(self.y.mean()), float(self.y.std()) or 1.0
+        """Centre and spread of the values: their mean, and their standard deviation with a prior of `SPREAD`."""
+        count = len(self.y)
+        variance = (count * float(self.y.var()) + SPREAD_WEIGHT * SPREAD**2) / (count + SPREAD_WEIGHT)
+        return float(self.y.mean()), float(np.sqrt(variance))
+
+    def chosen(self, rows: NDArray[np.intp]) -> Observations:
+        """Return the observations of some rows."""
+        return Observations(self.x[rows], self.y[rows], self.deviations[rows], self.trainings[rows])
 
     def thinned(self, count: int) -> Observations:
         """Return at most `count` of the observations, evenly spaced in their order."""
         if len(self.y) <= count:
             return self
-        chosen = np.unique(np.linspace(0, len(self.y) - 1, count).round().astype(int))
-        return Observations(self.x[chosen], self.y[chosen], self.deviations[chosen])
+        return self.chosen(np.unique(np.linspace(0, len(self.y) - 1, count).round().astype(int)))
 
     def joined(self, other: Observations) -> Observations:
         """Return these observations followed by others."""
@@ -125,6 +142,7 @@ class Observations:
             np.vstack([self.x, other.x]),
             np.concatenate([self.y, other.y]),
             np.concatenate([self.deviations, other.deviations]),
+            np.concatenate([self.trainings, other.trainings]),
         )
 
 
@@ -159,22 +177,31 @@ class GaussianProcess:
     def _factor(self) -> Floats:
         covariance = self._covariance(self.observations.x, self.observations.x)
         own = (self.observations.deviations / self.spread) ** 2
-        covariance[np.diag_indices_from(covariance)] += self.hyperparameters.noise + own + JITTER
+        noise = self.hyperparameters.noise / self.observations.trainings
+        covariance[np.diag_indices_from(covariance)] += noise + own + JITTER
         return cholesky(covariance, lower=True, overwrite_a=True, check_finite=False)  # type: ignore[no-any-return]
 
     @cached_property
     def _weights(self) -> Floats:
-        values = (self.observations.y - self.centre) / self.spread
+        values = (self.observations.y - self.centre) / self.spread - self.layout.prior_mean(self.observations.x)
         return cho_solve((self._factor, True), values, check_finite=False)  # type: ignore[no-any-return]
 
     def predict(self, x: Floats) -> tuple[Floats, Floats]:
         """Return the posterior means (n,) and standard deviations (n,) of f at the rows of `x` (n, f)."""
         cross = self._covariance(self.observations.x, x)
-        means = self._weights @ cross
+        means = self.layout.prior_mean(x) + self._weights @ cross
         half = solve_triangular(self._factor, cross, lower=True, overwrite_b=True, check_finite=False)
         own = TREND_VARIANCE * (self.layout.basis(x) ** 2).sum(1) + self.hyperparameters.signal
         variances = np.maximum(own - np.einsum("ij,ij->j", half, half), 1e-12)
         return self.centre + self.spread * means, self.spread * np.sqrt(variances)
+
+    def joint(self, x: Floats) -> tuple[Floats, Floats]:
+        """Return the posterior means (n,) and covariances (n, n) of f at the rows of `x` (n, f)."""
+        cross = self._covariance(self.observations.x, x)
+        means = self.layout.prior_mean(x) + self._weights @ cross
+        half = solve_triangular(self._factor, cross, lower=True, overwrite_b=True, check_finite=False)
+        covariance = self._covariance(x, x) - half.T @ half
+        return self.centre + self.spread * means, self.spread**2 * covariance
 
     def _covariance(self, a: Floats, b: Floats) -> Floats:
         squares = self.layout.weighted(self.hyperparameters.weights, a, b)
@@ -204,8 +231,9 @@ class _NegativeLogPosterior:
         basis = layout.basis(observations.x)
         self._distances = layout.distances(observations.x, observations.x)
         self._trend = TREND_VARIANCE * basis @ basis.T
-        self._values = (observations.y - centre) / spread
+        self._values = (observations.y - centre) / spread - layout.prior_mean(observations.x)
         self._own = (observations.deviations / spread) ** 2 + JITTER
+        self._shares = 1.0 / observations.trainings
         priors = [SIGNAL_PRIOR, NOISE_PRIOR, *[WEIGHT_PRIOR] * len(layout.groups)]
         self.centres = np.array([mean for mean, _ in priors])
         self._widths = np.array([width for _, width in priors])
@@ -214,7 +242,7 @@ class _NegativeLogPosterior:
         signal, noise, weights = np.exp(logs[0]), np.exp(logs[1]), np.exp(logs[2:])
         matern, slope = _matern(np.tensordot(weights, self._distances, 1))
         covariance = self._trend + signal * matern
-        covariance[np.diag_indices_from(covariance)] += noise + self._own
+        covariance[np.diag_indices_from(covariance)] += noise * self._shares + self._own
         factor = cholesky(covariance, lower=True, check_finite=False)
         alpha = cho_solve((factor, True), self._values, check_finite=False)
         off = (logs - self.centres) / self._widths
@@ -222,7 +250,7 @@ class _NegativeLogPosterior:
         pull = 0.5 * (_inverse(factor) - np.outer(alpha, alpha))
         gradient = off / self._widths
         gradient[0] += signal * (pull * matern).sum()
-        gradient[1] += noise * np.trace(pull)
+        gradient[1] += noise * (self._shares * np.diag(pull)).sum()
         gradient[2:] += signal * weights * np.tensordot(self._distances, pull * slope, 2)
         return float(value), gradient
 
