@@ -25,16 +25,16 @@ def columns(space: Space) -> tuple[str, ...]:
 
 
 def encode(space: Space, architecture: Architecture) -> tuple[float, ...]:
-    """Return the encoding of a normalised architecture: a number in [0, 1] for each of `columns`.
+    """Return the encoding of a normalised architecture of a space: a number in [0, 1] for each of `columns`.
 
     An ordered choice is scaled from the least option (0) to the largest (1), an unordered one is one-hot. A choice that
     is not made, as that of a block beyond the depth or of an absent branch, is zero in all its columns. Different
     architectures have different encodings.
 
     Raises:
-        SpaceError: the architecture is not of this space.
+        SpaceError: a choice of the architecture is not of this space.
     """
-    chosen = space.assignments(architecture)
+    chosen = space.choices(architecture)
     return tuple(number for parameter in space.parameters for number in _numbers(parameter, chosen.get(parameter.path)))
 
 

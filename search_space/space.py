@@ -103,6 +103,17 @@ class Space:
         Raises:
             SpaceError: the architecture is not of this space; the message names the path.
         """
+        chosen = self.choices(architecture)
+        if self.sample(ReplayChooser(chosen, FirstChooser())) != architecture:
+            raise SpaceError(f"an architecture must be normalised, got {architecture.to_json()}")
+        return chosen
+
+    def choices(self, architecture: Architecture) -> dict[str, Value]:
+        """Return the choices, by path, that make a normalised architecture, without a check that it is normalised.
+
+        Raises:
+            SpaceError: a choice is not of this space; the message names the path.
+        """
         mine = (self.input, self.classes, len(self.stages), self.dropout)
         given = (architecture.input, architecture.classes, len(architecture.stages), architecture.dropout)
         if mine != given:
@@ -110,8 +121,6 @@ class Space:
         chosen = self.stem.assignments(architecture.stem)
         for index, (domain, stage) in enumerate(zip(self.stages, architecture.stages, strict=True)):
             chosen |= domain.assignments(stage, f"stage{index}")
-        if self.sample(ReplayChooser(chosen, FirstChooser())) != architecture:
-            raise SpaceError(f"an architecture must be normalised, got {architecture.to_json()}")
         return chosen
 
     def contains(self, architecture: Architecture) -> bool:

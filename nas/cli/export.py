@@ -39,7 +39,7 @@ def run(config: ExportConfig) -> int:
     """
     reader = reading(config)
     study = reader.study
-    records = pick_records(reader.records, study.axes, config.pick, Limits(**config.limits))
+    records = pick_records(reader.records, study.believer, config.pick, Limits(**config.limits))
     formats, left_out = choose_formats(config.formats)
     for line in left_out:
         log.info("left out: %s", line)

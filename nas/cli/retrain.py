@@ -114,7 +114,7 @@ def run(config: RetrainConfig) -> int:
 def _plan(config: RetrainConfig) -> _Plan:
     reader = reading(config)
     study = reader.study
-    records = pick_records(reader.records, study.axes, config.pick, Limits(**config.limits))
+    records = pick_records(reader.records, study.believer, config.pick, Limits(**config.limits))
     recipe = changed(study_recipe(study), config.training.changes())
     data, info = study_data(study, stored_settings(study).get("data", {}), config.data.path)
     if config.data.train_fraction is not None:

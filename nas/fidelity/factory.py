@@ -12,6 +12,7 @@ from nas.fidelity.repeats import Repeating
 from nas.jobs import Curve
 from nas.objectives.costs import built_in_costs
 from nas.objectives.pareto import Axis
+from nas.study.belief import Believer
 from search_space.plugins import PluginKind
 
 POLICY = PluginKind("fidelity.name", "nas.fidelity", "make")
@@ -26,12 +27,14 @@ class Horizon:
         axes: the objectives.
         values: returns the objectives, by name, at the end of a learning curve, given the network's costs.
         costs: the cost that an objective is, by the objective's name, for those that are costs.
+        believer: believer of the study; None believes measured values.
     """
 
     epochs: int
     axes: Sequence[Axis]
     values: Callable[[Curve, Mapping[str, float]], Mapping[str, float]]
     costs: Mapping[str, str] = field(default_factory=lambda: {name: name for name in built_in_costs().names})
+    believer: Believer | None = None
 
 
 def policy_of(spec: FidelitySpec, horizon: Horizon) -> Policy:
@@ -46,4 +49,5 @@ def policy_of(spec: FidelitySpec, horizon: Horizon) -> Policy:
             "repeats are averaged over trainings of one kind, and networks that inherit weights have two: "
             f"fidelity.repeats must be 0 with fidelity={spec.name}, got {spec.repeats}"
         )
-    return Repeating(policy, horizon.axes, spec.repeats) if spec.repeats else policy
+    believer = horizon.believer or Believer.of_measured(horizon.axes)
+    return Repeating(policy, believer, spec.repeats) if spec.repeats else policy

@@ -23,13 +23,13 @@ from scipy.special import ndtr
 
 from nas.fidelity.factory import Horizon
 from nas.fidelity.policy import Decision, Prune, Standing, Start, Thaw
-from nas.fidelity.prediction import SHIFT, CurvePredictor, full_seconds, predict_unfinished
+from nas.fidelity.prediction import CurvePredictor, full_seconds, predict_unfinished
 from nas.fidelity.rungs import count_promotions, next_rung, resume_interrupted, rung_epochs, target_rung
 from nas.objectives.expected_improvement import (
     box_decomposition,
     expected_hypervolume_improvement,
-    expected_log_improvement,
 )
+from nas.objectives.loss_scale import LossScale
 from nas.study.trial import Expected, Record, State
 from search_space.plugins import with_settings
 
@@ -183,15 +183,17 @@ class FreezeThaw:
                 np.array(rows, dtype=np.float64).reshape(len(values), len(others)),
             )
 
+        scale = LossScale.of(trained)
         ends, costs = losses([prediction.values for prediction in expected])
-        shifted_by_deviation = [trained.loss(p.values[trained.name] + p.deviation) for p in expected]
-        shifted = np.maximum(ends, 0.0) + SHIFT
-        means, deviations = np.log(shifted), np.abs(np.array(shifted_by_deviation) - ends) / shifted
+        farther = np.array([trained.loss(p.values[trained.name] + p.deviation) for p in expected])
+        means = scale.modelled(ends)
+        deviations = np.abs(scale.modelled(farther) - means)
         front, front_costs = losses(known)
         boxes = box_decomposition(front, front_costs)
-        gains = expected_hypervolume_improvement(boxes, costs, means, deviations, expected_log_improvement(SHIFT))
+        gains = expected_hypervolume_improvement(boxes, costs, means, deviations, scale.improvement())
         left = [p.seconds - record.seconds for p, record in zip(expected, frozen, strict=True)]
-        best = np.log([min(front[(front_costs <= cost).all(axis=1)], default=1.0) + SHIFT for cost in costs])
+        least = [min(front[(front_costs <= cost).all(axis=1)], default=1.0) for cost in costs]
+        best = scale.modelled(np.array(least))
         return FrozenScores(gains / np.maximum(left, 1e-9), ndtr((best - means) / np.maximum(deviations, 1e-12)))
 
 

@@ -21,6 +21,8 @@ from nas.fidelity.factory import Horizon
 from nas.jobs import Curve
 from nas.objectives.costs.macs import COST as MACS
 from nas.objectives.costs.params import COST as PARAMS
+from nas.objectives.loss_scale import NATS, LossScale
+from nas.objectives.pareto import Axis
 from nas.study.trial import Expected, Record, State
 
 Floats = NDArray[np.float64]
@@ -39,9 +41,6 @@ NOISE_WEIGHT = 3.0
 
 LEAST_DEVIATION = 1e-3
 """Lower bound of the predicted standard deviation, in the unit of the objective."""
-
-SHIFT = 0.02
-"""Added to a loss before its logarithm is taken."""
 
 
 class CurvePredictor:
@@ -79,9 +78,10 @@ class CurvePredictor:
             gains = self._logs(complete, name, epoch) - self._logs(complete, name, self._horizon.epochs)
             unit = float(now.std()) or 1.0
             mean, deviation = regress(known, gains / unit, asked)
-            ends = np.exp(self._logs(wanted, name, epoch) - unit * mean)
-            means[name] = self._axes[name].value(ends - SHIFT)
-            wide = np.abs(self._axes[name].value(ends * (1 + unit * deviation) - SHIFT) - means[name])
+            axis, scale = self._axes[name], LossScale.of(self._axes[name])
+            ends = self._logs(wanted, name, epoch) - unit * mean
+            means[name] = axis.value(scale.losses(ends / NATS))
+            wide = np.abs(axis.value(scale.losses((ends + unit * deviation) / NATS)) - means[name])
             deviations[name] = np.maximum(wide, LEAST_DEVIATION)
         return {
             record.number: Expected(
@@ -94,12 +94,18 @@ class CurvePredictor:
         }
 
     def _logs(self, records: Sequence[Record], name: str, epoch: int) -> Floats:
-        """Return y_r (n,) after an epoch: the logarithms of an objective's shifted losses."""
+        """Return y_r (n,) after an epoch: the logarithms of an objective's losses."""
         values = [self._values_of(r.curve[:epoch], r.candidate.costs)[name] for r in records]
-        return np.log([max(self._axes[name].loss(value), 0.0) + SHIFT for value in values])
+        return log_losses(self._axes[name], values)
 
     def _values_of(self, curve: Curve, costs: Mapping[str, float]) -> dict[str, float]:
         return dict(self._horizon.values(curve, costs))
+
+
+def log_losses(axis: Axis, values: Sequence[float]) -> Floats:
+    """Return the logarithms (n,) of the losses of some values, on the scale on which they are modelled, in nats."""
+    losses = np.array([axis.loss(value) for value in values], dtype=np.float64)
+    return NATS * LossScale.of(axis).modelled(losses)
 
 
 def predict_unfinished(horizon: Horizon, records: Mapping[int, Record], rung: int) -> dict[int, Expected]:
@@ -154,7 +160,8 @@ def _features(horizon: Horizon, records: Sequence[Record], epoch: int) -> Floats
     for record in records:
         row, costs = record.curve[epoch - 1], record.candidate.costs
         values = horizon.values(record.curve[:epoch], costs)
-        logs = [_log(axis.loss(values[axis.name]) + SHIFT) for axis in horizon.axes if axis.name not in horizon.costs]
+        trained = [axis for axis in horizon.axes if axis.name not in horizon.costs]
+        logs = [float(log_losses(axis, [values[axis.name]])[0]) for axis in trained]
         losses_and_costs = (row.train_loss, row.val_loss, costs[MACS.name], costs[PARAMS.name])
         rows.append([*logs, *(_log(value) for value in losses_and_costs)])
     return np.nan_to_num(np.array(rows, dtype=np.float64), nan=0.0, posinf=20.0, neginf=-20.0)

@@ -6,12 +6,11 @@ repeats moves a lucky network off the front, and the network that takes its plac
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import final
 
 from nas.fidelity.policy import Decision, Policy, RepeatTraining, Standing
-from nas.objectives.pareto import Axis
-from nas.study.summary import front_records
+from nas.study.belief import Believer
 from nas.study.trial import Expected, Record
 
 
@@ -23,16 +22,16 @@ class Repeating:
     `budget.minutes` but not `budget.trials`, so a search that ends by its trials ends with a repeated front.
     """
 
-    def __init__(self, policy: Policy, axes: Sequence[Axis], repeats: int) -> None:
+    def __init__(self, policy: Policy, believer: Believer, repeats: int) -> None:
         """Make the policy.
 
         Args:
             policy: makes all other decisions.
-            axes: the objectives.
+            believer: believer of the study, which chooses the front.
             repeats: number of further trainings of each member of the front, at least 1; a failed one counts.
         """
         self._policy = policy
-        self._axes = axes
+        self._believer = believer
         self._repeats = repeats
 
     def decide(self, standing: Standing) -> Decision | None:
@@ -42,7 +41,7 @@ class Repeating:
             if record.repeating:
                 return RepeatTraining(record.number)
         if standing.trainings_left != 0:
-            front = front_records(list(standing.records.values()), self._axes)
+            front = self._believer.front(list(standing.records.values()))
             due = [r for r in front if r.number not in standing.running and len(r.repeats) < self._repeats]
             if due:
                 return RepeatTraining(min(due, key=lambda record: (len(record.repeats), record.number)).number)

@@ -38,7 +38,9 @@ def axes_of(objectives: tuple[Objective, ...], space: Space, limits: Limits | No
 
 
 @cache
-def _axes_of(objectives: tuple[Objective, ...], space: Space, limits: tuple[tuple[str, float], ...]) -> tuple[Axis, ...]:
+def _axes_of(
+    objectives: tuple[Objective, ...], space: Space, limits: tuple[tuple[str, float], ...]
+) -> tuple[Axis, ...]:
     costs = costs_known(objectives)
     return tuple(_axis(objective, space, costs, dict(limits)) for objective in objectives)
 

@@ -6,8 +6,9 @@ error e as a share of that at the worst end, and s = `ERROR_SHIFT`,
 
     loss = log((e + s) / s) / log((1 + s) / s),
 
-so halving the error counts alike at every accuracy, until the error is a few hundredths of the worst. Fronts and hypervolumes are computed on losses, all minimised, so the
-hypervolume of a study lies in [0, 1] and does not depend on units. The reference point is 1 on every axis.
+so halving the error counts alike at every accuracy, until the error is a few hundredths of the worst. Fronts and
+hypervolumes are computed on losses, all minimised, so the hypervolume of a study lies in [0, 1] and does not depend on
+units. The reference point is 1 on every axis.
 """
 
 from __future__ import annotations

@@ -11,22 +11,23 @@ from matplotlib.figure import Figure
 from nas.jobs.files import atomic_path
 from nas.objectives.pareto import Axis
 from nas.reports.measures import axis_title
-from nas.study.summary import front_records
+from nas.study.belief import Believer
 from nas.study.trial import Record
 
 
-def draw_front(records: Sequence[Record], axes: Sequence[Axis], title: str, path: Path) -> None:
+def draw_front(records: Sequence[Record], believer: Believer, title: str, path: Path) -> None:
     """Draw the front as a PNG file: the first objective on the y axis, the first cost on the x axis.
 
     Args:
         records: the trials of a study.
-        axes: its objectives; without a cost among them, x is the trial's number.
+        believer: its believer, which chooses the front; without a cost among the objectives, x is the trial's number.
         title: the figure's title.
         path: the file.
     """
+    axes = believer.axes
     vertical = axes[0]
     horizontal = next((axis for axis in axes[1:] if axis.direction == "minimize"), None)
-    members = front_records(records, axes)
+    members = believer.front(records)
     figure = Figure(figsize=(8, 5), layout="constrained")
     FigureCanvasAgg(figure)
     plot = figure.subplots()

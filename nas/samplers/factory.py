@@ -42,6 +42,7 @@ class Domain:
         fits: returns whether a training step of a network fits into the memory of a slot.
         measure: returns the identity and the costs of an architecture's network.
         prior: prior over the choices; None for a uniform one.
+        validation_images: number of images that a network is validated on; None if it is not known.
     """
 
     space: Space
@@ -51,6 +52,7 @@ class Domain:
     fits: Callable[[Architecture], bool] = lambda architecture: True  # noqa: ARG005 - no limit on memory
     measure: Measure = field(default_factory=exact_measure)
     prior: Prior | None = None
+    validation_images: int | None = None
 
 
 def sampler_defaults(spec: SamplerSpec) -> dict[str, Any]:

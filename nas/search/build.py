@@ -14,7 +14,7 @@ from nas.evaluation.trial_runner import TrialRunner
 from nas.fidelity.policy import Inheriting
 from nas.objectives.limits import check_reachable
 from nas.objectives.step_memory import StepMemory, check_fits
-from nas.search.built_strategy import BuiltStrategy, build_strategy
+from nas.search.built_strategy import BuiltStrategy, TrainingHorizon, build_strategy
 from nas.search.driver import Search
 from nas.search.executors import allocation_of, check_executor, executor_for, resolved_data, step_memory
 from nas.search.fingerprint import fingerprint
@@ -74,7 +74,7 @@ def prepare(config: SearchConfig) -> SearchPlan:
     space = space_for(config.space, images)
     memory = step_memory(config.training, config.workers)
     studies = Studies(config.outputs, config.storage.kind)
-    built = build_strategy(config, space, config.training.epochs, memory, studies)
+    built = build_strategy(config, space, TrainingHorizon(config.training.epochs, images.validation), memory, studies)
     if isinstance(built.policy, Inheriting):
         _check_checkpoints(config)
     check_reachable(space, built.requirements.limits, built.requirements.costs)
@@ -105,6 +105,7 @@ def assemble(plan: SearchPlan, study: Study, observers: Sequence[Observer]) -> S
         ValueError: the fidelity cannot compare the study's trials, or there is no such cluster.
     """
     config, built = plan.config, plan.built
+    study.believer = built.believer
     _check_comparable(config, study)
     study.report_epochs(built.values)
     data = resolved_data(config.data, plan.images, config.workers)

@@ -27,6 +27,8 @@ from nas.search.parts import Values
 from nas.search.proposer import Proposer
 from nas.search.starts import projected_starts
 from nas.study.architectures import Studies
+from nas.study.belief import Believer
+from nas.study.belief.stored import believer_for
 from search_space.projection import Projection
 from search_space.space import Space
 
@@ -76,6 +78,19 @@ class Strategy(Protocol):
 
 
 @dataclass(frozen=True)
+class TrainingHorizon:
+    """Full training of a search.
+
+    Attributes:
+        epochs: number of epochs, at least 1.
+        validation_images: number of images that it is validated on; None if it is not known.
+    """
+
+    epochs: int
+    validation_images: int | None = None
+
+
+@dataclass(frozen=True)
 class BuiltStrategy:
     """Objects built from a strategy, for one search.
 
@@ -88,6 +103,7 @@ class BuiltStrategy:
         proposer: proposes new networks.
         policy: decides how far trials are trained.
         values: returns the objectives of a trained network.
+        believer: believer of the study's trials.
     """
 
     space: Space
@@ -98,17 +114,22 @@ class BuiltStrategy:
     proposer: Proposer
     policy: Policy
     values: Values
+    believer: Believer
 
 
 def build_strategy(
-    strategy: Strategy, space: Space, epochs: int, memory: StepMemory | None = None, studies: Studies | None = None
+    strategy: Strategy,
+    space: Space,
+    horizon: TrainingHorizon,
+    memory: StepMemory | None = None,
+    studies: Studies | None = None,
 ) -> BuiltStrategy:
     """Build the objects of a strategy.
 
     Args:
         strategy: the settings.
         space: the search space.
-        epochs: full horizon of a training, at least 1.
+        horizon: full training, and the images that it is validated on.
         memory: memory that a training step may take; None for any amount.
         studies: place of the studies whose trials may be starts; None for the default one.
 
@@ -119,9 +140,10 @@ def build_strategy(
     limits = Limits(**strategy.limits).checked(costs.names)
     axes, requirements = axes_of(strategy.objective, space, limits), Requirements(limits, memory, costs)
     names = cost_names(strategy.objective)
-    prior = prior_of(strategy.prior, space)
-    domain = Domain(space, axes, requirements.limits, names, requirements.fits, requirements.measure, prior)
+    prior, images = prior_of(strategy.prior, space), horizon.validation_images
+    domain = Domain(space, axes, requirements.limits, names, requirements.fits, requirements.measure, prior, images)
     sampler = sampler_factory(strategy.sampler, domain)
+    believer = believer_for(space, axes, names, images)
     view = View(space, axes, sampler, seed=strategy.seed, worst=strategy.sampler.rejected_as == "worst")
     starts = projected_starts(strategy.start, space, studies)
     proposer = Proposer(
@@ -132,5 +154,5 @@ def build_strategy(
         starts=[start.architecture for start in starts.values()],
     )
     values = partial(objective_values, strategy.objective)
-    policy = policy_of(strategy.fidelity, Horizon(epochs, axes, values, names))
-    return BuiltStrategy(space, axes, requirements, starts, view, proposer, policy, values)
+    policy = policy_of(strategy.fidelity, Horizon(horizon.epochs, axes, values, names, believer))
+    return BuiltStrategy(space, axes, requirements, starts, view, proposer, policy, values, believer)

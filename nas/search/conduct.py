@@ -64,6 +64,7 @@ def conduct(
     with locked_store(folder, config.storage.kind) as store:
         study = open_or_create(folder, plan, store)
         _write_settings(study, config, settings)
+        study.set_attribute("validation_images", plan.images.validation)
         with _tracker(config, study) as tracker:
             _log_plan(plan)
             search = assemble(plan, study, [observer_for(sys.stderr), tracker])
@@ -98,5 +99,5 @@ def _write_results(study: Study) -> tuple[Path, ...]:
     reader = StudyReader(study)
     front, picture = study.folder / "front.json", study.folder / "front.png"
     write_json(front, reader.front_document())
-    draw_front(reader.records, study.axes, study.name, picture)
+    draw_front(reader.records, study.believer, study.name, picture)
     return front, picture

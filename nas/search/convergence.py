@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nas.objectives.pareto import Axis, hypervolume, losses
+from nas.objectives.pareto import hypervolume
+from nas.study.belief import Believer
 from nas.study.trial import Record, Repeat
 
 
-def gain_an_hour(records: Sequence[Record], axes: Sequence[Axis], patience: int) -> float | None:
+def gain_an_hour(records: Sequence[Record], believer: Believer, patience: int) -> float | None:
     """Return the hypervolume that the last complete trials gained for an hour of training, summed over all slots.
 
     Args:
         records: all trials of a study.
-        axes: its objectives.
+        believer: its believer.
         patience: number of the last complete trials to look at, at least 1.
 
     Returns:
@@ -22,7 +23,7 @@ def gain_an_hour(records: Sequence[Record], axes: Sequence[Axis], patience: int)
     complete = sorted((r for r in records if r.values), key=lambda record: (_clock(record), record.number))
     if len(complete) <= patience:
         return None
-    points = losses(axes, [record.values for record in complete if record.values])
+    points = believer.losses(complete)
     gained = hypervolume(points) - hypervolume(points[:-patience])
     since = _clock(complete[-patience - 1])
     trainings = [training for record in records for training in record.all_trainings]

@@ -12,11 +12,11 @@ from nas.config.budget import Budget
 from nas.fidelity.policy import Standing
 from nas.jobs import Curve, EndReason, Failure, curve_seconds, repeat_folder
 from nas.jobs.clock import Clock
-from nas.objectives.pareto import dominated, hypervolume, losses
+from nas.objectives.pareto import hypervolume
 from nas.search.convergence import gain_an_hour
 from nas.study.progress import Progress, Running
 from nas.study.study import Study
-from nas.study.summary import front_records, spent_clock
+from nas.study.summary import spent_clock
 from nas.study.training_state import TrainingState
 from nas.study.trial import Candidate, Prospects, Record, Repeat, State
 
@@ -43,7 +43,7 @@ class SearchState:
         self._subscribers: list[Subscriber] = []
         self.records = {record.number: record for record in study.records()}
         self._clock_before = spent_clock(list(self.records.values()))
-        self.front = front_records(list(self.records.values()), study.axes)
+        self.front = self._believed_front()
         self._now = clock.now
         self._started = self._now()
 
@@ -62,11 +62,10 @@ class SearchState:
         """End a trial trained in full, or its open repeat, which may change the front by the trial's new mean."""
         if repeat := self.records[number].repeating:
             self._write_repeat(number, replace(repeat, values=values))
-            self.front = front_records(list(self.records.values()), self.study.axes)
         else:
             self.study.tell(number, values)
             self._replace(number, state=State.COMPLETE, values=values)
-            self.front = front_records([*self.front, self.records[number]], self.study.axes)
+        self.front = self._believed_front()
         self._publish(number)
 
     def prune(self, number: int) -> None:
@@ -176,15 +175,10 @@ class SearchState:
         )
 
     def contenders(self) -> list[Record]:
-        """Return the front, with the trials that further repeats of others may still bring back to it."""
+        """Return the front, with the trials that further results may still bring back to it, and those repeated now."""
         complete = [record for record in self.records.values() if record.values]
-        most = max((len(record.repeats) for record in complete), default=0)
-        if most == 0:
-            return self.front
-        settled = [record.values for record in complete if record.values and len(record.repeats) == most]
-        points = losses(self.study.axes, [record.values for record in complete if record.values])
-        beaten = dominated(points, losses(self.study.axes, settled))
-        return [r for r, out in zip(complete, beaten, strict=True) if not out or r.repeating]
+        hopeful = self.study.believer.contenders(complete)
+        return [record for record in complete if record.number in hopeful or record.repeating]
 
     def folder(self, number: int) -> Path:
         """Return the folder of the training that a job of the trial goes on with."""
@@ -195,7 +189,7 @@ class SearchState:
         """Return whether an hour of training gains less hypervolume than the budget asks for."""
         if self._budget.min_gain is None:
             return False
-        gain = gain_an_hour(list(self.records.values()), self.study.axes, self._budget.patience)
+        gain = gain_an_hour(list(self.records.values()), self.study.believer, self._budget.patience)
         return gain is not None and gain < self._budget.min_gain
 
     def end_reason(self) -> EndReason:
@@ -247,7 +241,7 @@ class SearchState:
             trials=self._budget.trials,
             front=self.front,
             axes=axes,
-            hypervolume=hypervolume(losses(axes, [r.values for r in self.front if r.values])),
+            hypervolume=self._hypervolume,
             running=running,
             training_seconds=sum(record.spent for record in records),
             clock_seconds=self.clock(),
@@ -264,6 +258,13 @@ class SearchState:
             each = sum(record.spent for record in trained) / len(trained)
             estimates.append(max(0, self._budget.trials - len(trained)) * each / slots)
         return min(estimates, default=None)
+
+    def _believed_front(self) -> list[Record]:
+        """Return the front by the posterior means; keep its hypervolume."""
+        complete = [record for record in self.records.values() if record.values]
+        believed = self.study.believer.losses(complete)
+        self._hypervolume = hypervolume(believed)
+        return self.study.believer.front_of(complete, believed)
 
     def _publish(self, number: int) -> None:
         for subscriber in self._subscribers:

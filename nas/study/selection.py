@@ -8,13 +8,12 @@ import numpy as np
 
 from nas.config.checks import PICKS, check_pick
 from nas.objectives.limits import Limits
-from nas.objectives.pareto import Axis, losses
-from nas.study.summary import front_records
+from nas.study.belief import Believer
 from nas.study.trial import Record
 
 
-def pick_records(records: Sequence[Record], axes: Sequence[Axis], pick: str, limits: Limits) -> list[Record]:
-    """Return the trials that `pick` selects, cheapest first.
+def pick_records(records: Sequence[Record], believer: Believer, pick: str, limits: Limits) -> list[Record]:
+    """Return the trials that `pick` selects by their believed values, cheapest first.
 
     * `best`: the complete trial with the best first objective; ties are broken by the other objectives in order.
     * `knee`: the trial of the front with the largest distance from the hyperplane through the front's ends, towards
@@ -28,7 +27,7 @@ def pick_records(records: Sequence[Record], axes: Sequence[Axis], pick: str, lim
 
     Args:
         records: all trials of the study.
-        axes: its objectives, at least one.
+        believer: believer of the study.
         pick: one of `PICKS`, or a trial's number in digits.
         limits: on the costs of a network.
 
@@ -40,10 +39,15 @@ def pick_records(records: Sequence[Record], axes: Sequence[Axis], pick: str, lim
         limits.checked(records[0].candidate.costs)
     if pick not in PICKS:
         return [_numbered(records, int(pick), limits)]
-    front = front_records(_within(records, limits), axes)
+    within = {record.number for record in _within(records, limits)}
+    complete = [record for record in records if record.values is not None]
+    believed = believer.losses(complete)  # of all trials: those beyond the limits tell of the others
+    rows = [row for row, record in enumerate(complete) if record.number in within]
+    front = believer.front_of([complete[row] for row in rows], believed[rows])
     if pick == "front":
         return front
-    points = losses(axes, [record.values for record in front if record.values])
+    places = {record.number: row for row, record in enumerate(complete)}
+    points = believed[[places[record.number] for record in front]]
     ranges = np.ptp(points, axis=0)
     sums = ((points - points.min(axis=0)) / np.where(ranges > 0, ranges, 1.0)).sum(axis=1)
     order = [(points[i, 0], *points[i, 1:]) for i in range(len(front))]

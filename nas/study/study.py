@@ -37,6 +37,8 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from nas.jobs import Curve, Epoch, Failure
 from nas.objectives.pareto import Axis
+from nas.study.belief import Believer
+from nas.study.belief.stored import stored_believer
 from nas.study.storage.sqlite import SqliteStore
 from nas.study.storage.store import Store
 from nas.study.training_state import TrainingState
@@ -100,6 +102,19 @@ class Study:
         self.folder = folder
         self.fingerprint: Mapping[str, Any] = self.attribute("fingerprint")
         self.axes = tuple(Axis(**axis) for axis in self.fingerprint["objectives"])
+        self._believer: Believer | None = None
+
+    @property
+    def believer(self) -> Believer:
+        """Believer of its trials; a search sets its own."""
+        if self._believer is None:
+            config, images = self.attribute("config"), self.attribute("validation_images")
+            self._believer = stored_believer(self.fingerprint, self.axes, config, images)
+        return self._believer
+
+    @believer.setter
+    def believer(self, believer: Believer) -> None:
+        self._believer = believer
 
     @property
     def name(self) -> str:

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from nas.objectives.pareto import Axis, front, hypervolume, losses
+from nas.objectives.pareto import Axis, front, losses
 from nas.study.storage.factory import make_store
 from nas.study.study import Study, open_study
 from nas.study.trial import ENDED, Record, State
@@ -21,6 +21,14 @@ class StudyReader:
         """Read the trials of a study."""
         self.study = study
         self.records = study.records()
+        self._front: list[Record] | None = None
+
+    @property
+    def front(self) -> list[Record]:
+        """Complete trials on the front by their posterior means, cheapest first."""
+        if self._front is None:
+            self._front = self.study.believer.front(self.records)
+        return self._front
 
     def reread(self) -> StudyReader:
         """Read the study once more."""
@@ -68,7 +76,8 @@ def front_records(records: Sequence[Record], axes: Sequence[Axis]) -> list[Recor
 
 def front_document(study: Study, records: Sequence[Record]) -> dict[str, Any]:
     """Return the Pareto front as a JSON document."""
-    members = front_records(records, study.axes)
+    members = study.believer.front(records)
+    beliefs = study.believer.beliefs(records)
     return {
         "study": study.name,
         "objectives": [axis.name for axis in study.axes],
@@ -80,6 +89,7 @@ def front_document(study: Study, records: Sequence[Record]) -> dict[str, Any]:
                 "summary": record.candidate.summary,
                 "values": _exact_values(record),
                 "costs": dict(record.candidate.costs),
+                **({"believed": beliefs[record.number].to_json()} if record.number in beliefs else {}),
                 **({"trainings": record.trainings} if record.repeats else {}),
                 **inherited(record),
             }
@@ -103,7 +113,6 @@ def status_document(study: Study, records: Sequence[Record]) -> dict[str, Any]:
     driven = study.is_driven()
     states = [_shown_state(record, driven) for record in records]
     kinds = [record.failure.kind for record in records if record.state == State.FAILED and record.failure]
-    complete = [record.values for record in records if record.values]
     retries: Counter[str] = Counter()
     for record in records:
         retries.update(record.training.retries or {})
@@ -114,8 +123,8 @@ def status_document(study: Study, records: Sequence[Record]) -> dict[str, Any]:
         "trials": {name: states.count(name) for name in (*map(str, ENDED), "running", "frozen")} | skipped,
         "failures": {kind: kinds.count(kind) for kind in sorted(set(kinds))},
         "retries": dict(sorted(retries.items())),
-        "hypervolume": hypervolume(losses(study.axes, complete)),
-        "front": len(front_records(records, study.axes)),
+        "hypervolume": study.believer.hypervolume(records),
+        "front": len(study.believer.front(records)),
         **_repeats(records),
         "seconds": sum(record.spent for record in records),
         "clock_seconds": spent_clock(records),

@@ -9,8 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from nas.objectives.pareto import Axis, hypervolume, losses
-from nas.study.summary import front_records
+from nas.study.belief import Believer
 from nas.study.trial import ENDED, Record
 
 Row = dict[str, Any]
@@ -25,16 +24,16 @@ def ended_in_order(records: Sequence[Record]) -> list[Record]:
 class RowBuilder:
     """Builder of the rows of ended trials, each with the totals of the study after that trial."""
 
-    def __init__(self, axes: Sequence[Axis], *, curves: bool) -> None:
+    def __init__(self, believer: Believer, *, curves: bool) -> None:
         """Start with no trial.
 
         Args:
-            axes: the objectives.
+            believer: believer of the study, which chooses the front.
             curves: whether a row also has the learning curve, the architecture and the seed.
         """
-        self._axes = axes
+        self._believer = believer
         self._curves = curves
-        self._front: list[Record] = []
+        self._complete: list[Record] = []
         self._counts: Counter[str] = Counter(dict.fromkeys((*map(str, ENDED), "rejected", "duplicates"), 0))
         self._seconds = 0.0
         self._clock = 0.0
@@ -47,7 +46,7 @@ class RowBuilder:
         self._counts.update(candidate.skipped)
         self._seconds += record.seconds
         self._clock = max(self._clock, record.training.clock or 0.0)
-        self._front = front_records([*self._front, record], self._axes)
+        self._complete += [record] if record.values else []
         row = {
             "trial": record.number,
             "state": str(record.state),
@@ -69,8 +68,8 @@ class RowBuilder:
     def _so_far(self) -> dict[str, Any]:
         return {
             "counts": dict(self._counts),
-            "front": [record.number for record in self._front],
-            "hypervolume": hypervolume(losses(self._axes, [r.values for r in self._front if r.values])),
+            "front": [record.number for record in self._believer.front(self._complete)],
+            "hypervolume": self._believer.hypervolume(self._complete),
             "compute_seconds": self._seconds,
             "clock_seconds": self._clock,
         }

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from nas.objectives.pareto import Axis, hypervolume, losses
+import numpy as np
+from numpy.typing import NDArray
+
+from nas.objectives.pareto import Axis, hypervolume
 from nas.reports.measures import CURVES, MACS, SHARES, axis_title, cost_names, title
-from nas.study.summary import front_records
+from nas.study.belief import Believer
 from nas.study.trial import Record, State
 
 
@@ -27,9 +30,15 @@ def shown_axes(axes: Sequence[Axis], costs: Sequence[str]) -> tuple[str, str]:
     return x or (MACS if y not in costs else "trial"), y
 
 
-def figures_document(records: Sequence[Record], axes: Sequence[Axis]) -> dict[str, Any]:
-    """Return the data of all figures of the page, as JSON values."""
-    front = [record.number for record in front_records(records, axes)]
+def figures_document(records: Sequence[Record], believer: Believer) -> dict[str, Any]:
+    """Return the data of all figures of the page, as JSON values.
+
+    Args:
+        records: the trials of a study.
+        believer: its believer, which chooses the front.
+    """
+    axes = believer.axes
+    front = [record.number for record in believer.front(records)]
     costs = cost_names([record.candidate.costs for record in records])
     x, y = shown_axes(axes, costs)
     return {
@@ -41,7 +50,7 @@ def figures_document(records: Sequence[Record], axes: Sequence[Axis]) -> dict[st
         "trials": [_trial(record, record.number in front) for record in records],
         "front": front,
         "limits": limits_of(records),
-        "progress": progress(records, axes),
+        "progress": progress(records, believer),
         "first": _first(records, front, axes, y),
     }
 
@@ -57,35 +66,39 @@ def limits_of(records: Sequence[Record]) -> dict[str, float]:
     }
 
 
-def progress(records: Sequence[Record], axes: Sequence[Axis]) -> dict[str, Any]:
+def progress(records: Sequence[Record], believer: Believer) -> dict[str, Any]:
     """Return the hypervolume, or the best value of a single objective, after every ended trial.
+
+    A trial counts with what is believed of it now.
 
     Returns:
         `measure` (`hypervolume` or the objective's name) and lists of equal length: number of ended `trials`, `seconds`
         of training until then, and `values`, None before the first complete trial.
     """
+    axes = believer.axes
     ended = [record for record in records if record.state != State.RUNNING]
     ended.sort(key=lambda record: (record.training.clock or 0.0, record.number))
-    known: list[Mapping[str, float]] = []
+    complete = [record for record in ended if record.values is not None]
+    believed = believer.losses(complete)
+    known = 0
     seconds, spent = 0.0, []
     values: list[float | None] = []
     for record in ended:
         seconds += record.spent
         spent.append(round(seconds, 3))
         if record.values is not None:
-            known.append(record.values)
-        values.append(_value_so_far(known, axes) if record.values is not None or not values else values[-1])
+            known += 1
+        values.append(_value_so_far(believed[:known], axes) if record.values is not None or not values else values[-1])
     measure = "hypervolume" if len(axes) > 1 else axes[0].name
     return {"measure": measure, "trials": list(range(1, len(ended) + 1)), "seconds": spent, "values": values}
 
 
-def _value_so_far(known: Sequence[Mapping[str, float]], axes: Sequence[Axis]) -> float | None:
-    if not known:
+def _value_so_far(known: NDArray[np.float64], axes: Sequence[Axis]) -> float | None:
+    if len(known) == 0:
         return None
     if len(axes) > 1:
-        return round(hypervolume(losses(axes, known)), 6)
-    values = [value[axes[0].name] for value in known]
-    return max(values) if axes[0].direction == "maximize" else min(values)
+        return round(hypervolume(known), 6)
+    return round(float(axes[0].value(known.min(axis=0))[0]), 6)
 
 
 def _measures(costs: Sequence[str], axes: Sequence[Axis]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from nas.reports.html.importance import importance
 from nas.reports.html.markup import Markup, compressed_script, join, json_script, source_hash, tag
 from nas.reports.html.overview import ReportContext, overview
 from nas.reports.measures import cost_names
-from nas.study.summary import StudyReader, front_records
+from nas.study.summary import StudyReader
 from nas.study.trial import Record
 from search_space.architecture import Architecture
 from search_space.drawing import draw
@@ -34,7 +34,7 @@ def render(reader: StudyReader, context: ReportContext) -> str:
         context: settings, machine, retraining results and commands.
     """
     study, records, axes = reader.study, reader.records, reader.study.axes
-    figures = figures_document(records, axes)
+    figures = figures_document(records, reader.study.believer)
     drawings = {record.number: _draw(record) for record in records}
     commands = {name: f"nas {name} {context.reference} pick=" for name in ("retrain", "export")}
     terms = overview(study.fingerprint, axes, figures["limits"], reader.status_document(), context)
@@ -59,7 +59,7 @@ def _sections(
     reader: StudyReader, figures: Mapping[str, Any], drawings: Mapping[int, str], context: ReportContext
 ) -> list[Markup]:
     records, axes = reader.records, reader.study.axes
-    members = front_records(records, axes)
+    members = reader.front
     objectives = [axis.name for axis in axes]
     costs = cost_names([record.candidate.costs for record in records])
     names = [*objectives, *(name for name in costs[:2] if name not in objectives)]

@@ -2,8 +2,9 @@
 
     α(x) = E[HVI(x)] / seconds(x)^power
 
-E[HVI] is exact given the costs of x (`nas/objectives/expected_improvement.py`). The logarithm of the loss that training
-measures has a Gaussian process (`gp.py`); seconds are predicted from the costs (`training_time.py`).
+E[HVI] is exact given the costs of x (`nas/objectives/expected_improvement.py`). The loss that training measures has
+a Gaussian process on a logarithmic scale, the same that the front is believed by (`nas/study/belief/`); seconds are
+predicted from the costs (`training_time.py`).
 """
 
 from __future__ import annotations
@@ -19,21 +20,16 @@ from nas.objectives.expected_improvement import (
     BoxDecomposition,
     box_decomposition,
     expected_hypervolume_improvement,
-    expected_log_improvement,
 )
+from nas.objectives.loss_scale import LossScale
 from nas.objectives.pareto import Axis, front
 from nas.samplers.known_cost.candidates import Network
-from nas.study.belief.gp import Floats, GaussianProcess, Layout, Observations
-from nas.samplers.known_cost.settings import Settings
 from nas.samplers.known_cost.training_time import predict_seconds
+from nas.study.belief.believer import sampling_deviations
+from nas.study.belief.gp import Floats, GaussianProcess, Observations
+from nas.study.belief.surrogate import SurrogateFitter, relevant
 
 TIMED_BY = MACS.name
-
-SHIFT = 0.02
-"""Added to a loss before its logarithm is taken, which the surrogate models: halving an error of 0.2 is about as hard
-as halving one of 0.4."""
-
-IMPROVEMENT = expected_log_improvement(SHIFT)
 
 
 @dataclass(frozen=True)
@@ -44,11 +40,18 @@ class Problem:
         trained: objective that training measures.
         costs: axes of the objectives that are costs, by the cost's name.
         limits: largest value allowed, by cost.
+        validation_images: number of validation images behind a value of an accuracy; None if it is not known.
     """
 
     trained: Axis
     costs: Mapping[str, Axis]
     limits: Mapping[str, float]
+    validation_images: int | None = None
+
+    @property
+    def scale(self) -> LossScale:
+        """Scale on which the trained objective is modelled."""
+        return LossScale.of(self.trained)
 
     def is_feasible(self, costs: Mapping[str, float]) -> bool:
         """Return whether costs are within the limits."""
@@ -90,32 +93,6 @@ class TrialHistory:
         return tuple(self.numbers), numbers, tuple(named), self.drawn
 
 
-@dataclass(frozen=True)
-class FeatureScaler:
-    """Features of networks, with costs standardised over random networks of the space.
-
-    Attributes:
-        mean: (c,) mean logarithm of each cost.
-        deviation: (c,) standard deviation of the logarithm of each cost, positive.
-    """
-
-    mean: Floats
-    deviation: Floats
-
-    @classmethod
-    def fit(cls, networks: Sequence[Network]) -> FeatureScaler:
-        """Return the scaler that standardises the costs of these networks, at least one."""
-        logs = log_costs(networks)
-        deviation = logs.std(axis=0)
-        return cls(logs.mean(axis=0), np.where(deviation > 1e-9, deviation, 1.0))
-
-    def features(self, networks: Sequence[Network]) -> Floats:
-        """Return the features (n, f) of networks."""
-        rows = np.stack([network.row for network in networks])
-        rows[:, -len(self.mean) :] = (rows[:, -len(self.mean) :] - self.mean) / self.deviation
-        return rows
-
-
 def log_costs(networks: Sequence[Network]) -> Floats:
     """Return the logarithms to base 10 of all costs (n, c), n at least 1."""
     return np.log10(np.array([list(network.costs.values()) for network in networks], dtype=np.float64))
@@ -127,29 +104,25 @@ class Acquisition:
 
     Attributes:
         problem: objectives and limits.
-        scaler: makes the features of networks.
-        surrogate: posterior of the log loss, given the trials; running ones count with their predicted mean.
+        surrogate: posterior of the modelled loss, given the trials; running ones count with their predicted mean.
         networks: networks of those trials.
-        losses: (n,) losses with which they enter the front.
-        reference: coordinate of the reference point on the axis of the trained objective.
+        losses: (n,) losses that are believed of them, with which they enter the front.
         timed: (m, c) logarithms of the costs of networks whose training was timed.
         seconds: (m,) their training times.
         power: exponent of the predicted seconds.
     """
 
     problem: Problem
-    scaler: FeatureScaler
     surrogate: GaussianProcess
     networks: Sequence[Network]
     losses: Floats
-    reference: float
     timed: Floats
     seconds: Floats
     power: float
 
     @cached_property
     def _boxes(self) -> BoxDecomposition:
-        return box_decomposition(self.losses, self.problem.cost_losses(self.networks), self.reference)
+        return box_decomposition(self.losses, self.problem.cost_losses(self.networks))
 
     def evaluate(self, candidates: Sequence[Network]) -> Floats:
         """Return the acquisition values (n,) of networks that would be trained from the start."""
@@ -160,77 +133,66 @@ class Acquisition:
         seconds = predict_seconds(self.timed, self.seconds, log_costs(candidates), macs)
         return gains / seconds**self.power
 
-    def evaluate_frozen(self, left: Mapping[int, float]) -> dict[int, float]:
-        """Return the acquisition values of training frozen trials to the end, given all other trials.
+    def evaluate_frozen(self, frozen: Sequence[Network], seconds: Floats) -> Floats:
+        """Return the acquisition values (n,) of training frozen networks to the end, given all other trials.
 
         Args:
-            left: seconds that they still need, by their positions in `networks`.
+            frozen: the networks, at least one.
+            seconds: (n,) seconds that they still need.
         """
-        positions = list(left)
-        others = [position for position in range(len(self.networks)) if position not in left]
-        costs = self.problem.cost_losses([self.networks[position] for position in others])
-        boxes = box_decomposition(self.losses[others], costs, self.reference)
-        gains = self._improvements(boxes, [self.networks[position] for position in positions])
-        return {p: gain / max(left[p], 1e-9) ** self.power for p, gain in zip(positions, gains.tolist(), strict=True)}
+        waiting = {network.network_id for network in frozen}
+        others = [place for place, network in enumerate(self.networks) if network.network_id not in waiting]
+        costs = self.problem.cost_losses([self.networks[place] for place in others])
+        gains = self._improvements(box_decomposition(self.losses[others], costs), frozen)
+        return gains / np.maximum(seconds, 1e-9) ** self.power
 
     def front(self) -> list[Network]:
-        """Return the networks of the front."""
+        """Return the networks of the believed front."""
         points = np.column_stack([self.losses, self.problem.cost_losses(self.networks)])
         return [self.networks[index] for index in front(points)]
 
     def _improvements(self, boxes: BoxDecomposition, candidates: Sequence[Network]) -> Floats:
         """Return the expected hypervolume improvements (n,) under the surrogate."""
-        means, deviations = self.surrogate.predict(self.scaler.features(candidates))
+        means, deviations = self.surrogate.predict(rows_of(candidates))
         costs = self.problem.cost_losses(candidates)
-        return expected_hypervolume_improvement(boxes, costs, means, deviations, IMPROVEMENT)
+        return expected_hypervolume_improvement(boxes, costs, means, deviations, self.problem.scale.improvement())
 
 
 def fit_acquisition(
-    problem: Problem,
-    layout: Layout,
-    scaler: FeatureScaler,
-    history: TrialHistory,
-    settings: Settings,
-    reference_networks: Sequence[Network],
+    problem: Problem, fitter: SurrogateFitter, history: TrialHistory, seconds_power: float
 ) -> Acquisition:
     """Return the acquisition function after the trials of a history, at least one of them with a value.
 
     Args:
         problem: objectives and limits.
-        layout: roles of the features.
-        scaler: makes the features of networks.
+        fitter: fits the surrogate.
         history: the trials.
-        settings: `seconds_power`, `smooth` and `focus` of the sampler.
-        reference_networks: random networks within the limits, whose predicted losses set the reference point.
+        seconds_power: exponent of the predicted seconds.
     """
-    shifted = np.maximum(history.losses, 0.0) + SHIFT
-    measured = Observations(scaler.features(history.networks), np.log(shifted), history.deviations / shifted)
-    surrogate = GaussianProcess.fit(layout, measured)
-    networks = list(history.networks)
-    losses = _posterior_medians(surrogate, measured.x) if settings.smooth else history.losses
+    measured = history.deviations == 0
+    scale, trained = problem.scale, problem.trained
+    modelled = scale.modelled(history.losses)
+    own = np.abs(scale.modelled(history.losses + history.deviations) - modelled)
+    sampled = sampling_deviations(trained, trained.value(history.losses), problem.validation_images)
+    observations = Observations(
+        rows_of(history.networks), modelled, np.hypot(own, sampled), np.ones(len(history.losses))
+    )
+    keep = relevant(modelled, problem.cost_losses(history.networks))
+    surrogate = fitter.fit(observations, measured if measured.any() else ~measured, keep)
+    networks = [history.networks[row] for row in keep]
+    losses = scale.losses(surrogate.predict(observations.x[keep])[0])
     if history.running:
-        features = scaler.features(history.running)
+        features = rows_of(history.running)
         means = surrogate.predict(features)[0]
-        surrogate = surrogate.conditioned(Observations(features, means, np.zeros(len(means))))
-        networks, losses = [*networks, *history.running], np.concatenate([losses, np.exp(means) - SHIFT])
-    reference = 1.0
-    if settings.focus < 1:
-        medians = _posterior_medians(surrogate, scaler.features(reference_networks))
-        reference = min(1.0, float(np.quantile(medians, settings.focus)))
+        imagined = Observations(features, means, np.zeros(len(means)), np.ones(len(means)))
+        surrogate = surrogate.conditioned(imagined)
+        networks, losses = [*networks, *history.running], np.concatenate([losses, scale.losses(means)])
     timed = np.isfinite(history.seconds)
     return Acquisition(
-        problem,
-        scaler,
-        surrogate,
-        networks,
-        losses,
-        reference,
-        log_costs(history.networks)[timed],
-        history.seconds[timed],
-        settings.seconds_power,
+        problem, surrogate, networks, losses, log_costs(history.networks)[timed], history.seconds[timed], seconds_power
     )
 
 
-def _posterior_medians(surrogate: GaussianProcess, features: Floats) -> Floats:
-    """Return the posterior medians (n,) of losses, whose shifted logarithms are normal."""
-    return np.exp(surrogate.predict(features)[0]) - SHIFT
+def rows_of(networks: Sequence[Network]) -> Floats:
+    """Return the features (n, f) of networks, at least one."""
+    return np.stack([network.row for network in networks])

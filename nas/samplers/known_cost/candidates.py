@@ -7,21 +7,18 @@ mutations and crossings of given networks.
 from __future__ import annotations
 
 import random
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, final
 
-import numpy as np
-
 from nas.objectives.requirements import Measure
-from nas.study.belief.gp import Floats, Layout, group_columns
 from nas.samplers.parameters import ParameterChooser
+from nas.study.belief.features import FeatureMap
+from nas.study.belief.gp import Floats
 from search_space.architecture import Architecture
 from search_space.choices import FirstChooser, RandomChooser, ReplayChooser, Value
-from search_space.encoding import columns, encode
-from search_space.space import POSITION, Space
+from search_space.space import Space
 
 Feasible = Callable[[Mapping[str, float]], bool]
 """Function from costs to whether they are within the limits."""
@@ -42,8 +39,7 @@ class Network:
         architecture: normalised architecture.
         network_id: identity of its network.
         costs: exact costs by name.
-        row: (f,) unscaled features: the encoding, the encoding averaged over all blocks, and the logarithms of the
-            costs to base 10.
+        row: (f,) features (`nas/study/belief/features.py`).
     """
 
     architecture: Architecture
@@ -67,11 +63,7 @@ class NetworkRegistry:
         self._measure = measure
         self._measured = lru_cache(CACHED_NETWORKS)(self._measured_network)
         self._by_params: dict[frozenset[tuple[str, Any]], Network | None] = {}
-        names = columns(space)
-        without_block = [POSITION.sub("", name) for name in names]
-        self._averaged = group_columns(without_block)
-        averages = [f"average {_choice(without_block[group[0]])}" for group in self._averaged]
-        self._names = [_choice(name) for name in names] + averages
+        self.features = FeatureMap(space, lambda architecture: measure(architecture)[1])
 
     def network(self, architecture: Architecture) -> Network:
         """Return the network of a normalised architecture of the space."""
@@ -79,10 +71,7 @@ class NetworkRegistry:
 
     def _measured_network(self, architecture: Architecture) -> Network:
         name, costs = self._measure(architecture)
-        code = np.array(encode(self.space, architecture))
-        averages = [code[list(group)].mean() for group in self._averaged]
-        logs = np.log10(np.maximum(list(costs.values()), 1e-9))
-        return Network(architecture, name, costs, np.concatenate([code, averages, logs]))
+        return Network(architecture, name, costs, self.features.rows([architecture], [costs])[0])
 
     def remember(self, params: Mapping[str, Any], network: Network) -> None:
         """Keep the network of a trial with these parameters, so that it need not be sampled from them."""
@@ -98,23 +87,6 @@ class NetworkRegistry:
                 found = None
             self._by_params[key] = found
         return self._by_params[key]
-
-    def layout(self, costs: int) -> Layout:
-        """Return the roles of the columns of `Network.row`, for this number of costs.
-
-        Columns of the same choice share a length scale, wherever in the network it is made; the trend is in the costs.
-        """
-        trend = range(len(self._names), len(self._names) + costs)
-        return Layout(group_columns([*self._names, *["costs"] * costs]), tuple(trend))
-
-
-def _choice(name: str) -> str:
-    """Return the choice that a column of an encoding stands for: the last word of its path.
-
-    >>> _choice("stage0.block1.k5.factorization=stacked")
-    'factorization'
-    """
-    return re.split(r"[?=]", name)[0].rpartition(".")[2]
 
 
 @final
@@ -149,34 +121,37 @@ class CandidateSource:
         self._feasible = feasible
         self._generator = random.Random(0)
         self._kept: dict[str, tuple[int, Network]] = {}
-        self._drawn: list[Network] = []
+        self._draws = 0
         self._neighbourhood = lru_cache(CACHED_NEIGHBOURHOODS)(self._neighbourhood_of)
 
     def random_candidates(self, draws: int) -> Sequence[Network]:
         """Return the different networks within the limits among the first `draws` random ones of the space.
 
-        The sequence of random networks is fixed: it depends on the space and the limits alone. If limits leave few of
-        them, networks from random walks are added that start at the cheapest networks.
+        The sequence of random networks is fixed: it depends on the space and the limits alone. Of every four, one has
+        every choice uniform among its options, one is uniform over the space, and two have a random share of their
+        choices at the first or the last option, which reaches the cheap and the expensive ends of the space. If limits
+        leave few of them, networks from random walks are added that start at the cheapest networks.
         """
-        space = self._networks.space
-        while len(self._drawn) < draws:
-            even = len(self._drawn) % 2 == 0
-            architecture = space.draw(self._generator) if even else space.uniform(self._generator)
-            self._drawn.append(self._networks.network(architecture))
-            self._keep(self._drawn[-1])
-            if len(self._drawn) == FIRST_DRAWS and len(self._kept) < FIRST_DRAWS // 10:
+        while self._draws < draws:
+            self._keep(self._networks.network(self._drawn(self._draws)))
+            self._draws += 1
+            if self._draws == FIRST_DRAWS and len(self._kept) < FIRST_DRAWS // 10:
                 for found in self._walks():
                     self._keep(found)
-        return [network for draw, network in self._kept.values() if draw <= draws]
+        return [network for draw, network in self._kept.values() if draw < draws]
 
-    def random_networks(self, draws: int) -> Sequence[Network]:
-        """Return the first `draws` random networks of the space, within the limits or not."""
-        self.random_candidates(draws)
-        return self._drawn[:draws]
+    def _drawn(self, number: int) -> Architecture:
+        """Return a random architecture of the sequence."""
+        space, generator = self._networks.space, self._generator
+        if number % 4 < 2:
+            return space.draw(generator) if number % 4 == 0 else space.uniform(generator)
+        share, place = generator.random(), 0 if number % 4 == 2 else -1
+        ends = {p.path: p.choice.options[place] for p in space.parameters if generator.random() < share}
+        return space.sample(ReplayChooser(ends, RandomChooser(generator)))
 
     def _keep(self, network: Network) -> None:
         if self._feasible(network.costs):
-            self._kept.setdefault(network.network_id, (len(self._drawn), network))
+            self._kept.setdefault(network.network_id, (self._draws, network))
 
     def _walks(self) -> Iterator[Network]:
         """Yield the ends of random walks within the limits from the network that is cheapest in each cost."""
@@ -223,7 +198,7 @@ class CandidateSource:
 
     def _neighbourhood_of(self, architecture: Architecture) -> _Neighbourhood:
         space = self._networks.space
-        assignments = space.assignments(architecture)
+        assignments = space.choices(architecture)
         replay = ReplayChooser(assignments, FirstChooser())
         space.sample(replay)
         alternatives = {

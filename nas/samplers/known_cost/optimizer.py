@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cached_property
 from typing import final
 
 import numpy as np
@@ -16,27 +15,27 @@ import numpy as np
 from nas.objectives.requirements import Measure
 from nas.samplers.known_cost.acquisition import (
     Acquisition,
-    FeatureScaler,
     Problem,
     TrialHistory,
     fit_acquisition,
     log_costs,
 )
 from nas.samplers.known_cost.candidates import CandidateSource, Network, NetworkRegistry
-from nas.study.belief.gp import Floats
 from nas.samplers.known_cost.settings import Settings
+from nas.study.belief.gp import Floats
+from nas.study.belief.surrogate import SurrogateFitter
 from nas.study.trial import Prospects
 from search_space.architecture import Architecture
 from search_space.space import Space
 
-FIRST_DRAWS = 500
-"""Random networks that candidates begin with; they also set the scale of the costs and the reference point."""
+FIRST_DRAWS = 512
+"""Random networks that candidates begin with."""
 
-DRAWS_A_TRIAL = 50
+DRAWS_A_TRIAL = 8
 """Further random networks for each trial, up to `Settings.pool`."""
 
-NEAREST = 16
-"""Networks nearest to the wanted cost, of which the space-filling start takes the most different one."""
+NEAREST = 8
+"""Networks nearest to the wanted cost, one of which the space-filling start takes."""
 
 PARENTS = 10
 """Best candidates of the first round that are mutated and crossed in the second."""
@@ -75,6 +74,7 @@ class Optimizer:
         self._source = CandidateSource(self.networks, problem.is_feasible)
         self._check_fit = fits
         self._fits: dict[str, bool] = {}
+        self._fitter = SurrogateFitter(self.networks.features.layout)
         self._acquisition: tuple[object, Acquisition] | None = None
         self._maximum: tuple[object, Network, float] | None = None
 
@@ -103,9 +103,12 @@ class Optimizer:
         if self._is_starting(history) or not fresh:
             return None
         _, new = self._maximise(fresh, history, generator)
-        positions = {position: left[number] for position, number in enumerate(history.numbers) if number in left}
-        frozen = self._fitted_acquisition(history).evaluate_frozen(positions)
-        return Prospects(new, {history.numbers[position]: value for position, value in frozen.items()})
+        waiting = [(number, n) for number, n in zip(history.numbers, history.networks, strict=True) if number in left]
+        if not waiting:
+            return Prospects(new, {})
+        seconds = np.array([left[number] for number, _ in waiting])
+        values = self._fitted_acquisition(history).evaluate_frozen([network for _, network in waiting], seconds)
+        return Prospects(new, {number: float(value) for (number, _), value in zip(waiting, values, strict=True)})
 
     def _is_starting(self, history: TrialHistory) -> bool:
         return len(history.drawn) < self._settings.start or not history.networks
@@ -130,20 +133,14 @@ class Optimizer:
         history: TrialHistory,
         generator: random.Random,
     ) -> Network:
-        """Return a network near the next point of a low-discrepancy sequence over the cost.
+        """Return one of the `NEAREST` new networks to the next point of a low-discrepancy sequence over the cost.
 
-        Of the `NEAREST` new networks, the one farthest from all known networks in the encoding is taken.
+        The sequence begins in the middle, where the networks are that take no long time and tell something.
         """
         levels, fresh_levels = self._cost_levels(candidates), self._cost_levels(fresh)
         target = levels.min() + radical_inverse(len(history.drawn) + 1) * (levels.max() - levels.min())
         order = [int(index) for index in np.argsort(np.abs(fresh_levels - target), kind="stable")[:NEAREST]]
         generator.shuffle(order)
-        known = [network.row for network in (*history.networks, *history.running)]
-        if known:
-            costs = len(fresh[0].costs)
-            rows = np.array([fresh[index].row for index in order])[:, None, :-costs]
-            distances = ((rows - np.array(known)[None, :, :-costs]) ** 2).sum(axis=2).min(axis=1)
-            order = [order[index] for index in np.argsort(-distances, kind="stable")]
         return self._first_that_fits(fresh[index] for index in order)
 
     def _cost_levels(self, networks: Sequence[Network]) -> Floats:
@@ -171,9 +168,7 @@ class Optimizer:
     def _fitted_acquisition(self, history: TrialHistory) -> Acquisition:
         """Return the acquisition function after these trials; the last one is cached."""
         if self._acquisition is None or self._acquisition[0] != history.key:
-            layout = self.networks.layout(len(history.networks[0].costs))
-            usual = self._source.random_candidates(FIRST_DRAWS)
-            fitted = fit_acquisition(self.problem, layout, self._scaler, history, self._settings, usual)
+            fitted = fit_acquisition(self.problem, self._fitter, history, self._settings.seconds_power)
             self._acquisition = (history.key, fitted)
         return self._acquisition[1]
 
@@ -185,11 +180,6 @@ class Optimizer:
             if self._fits[network.network_id]:
                 break
         return network
-
-    @cached_property
-    def _scaler(self) -> FeatureScaler:
-        """Scaler fitted to the first random networks, so the same at every call."""
-        return FeatureScaler.fit(self._source.random_networks(FIRST_DRAWS))
 
     def _children(self, parents: Sequence[Network], history: TrialHistory, generator: random.Random) -> list[Network]:
         """Return new networks that are mutations of the parents, or mutated crossings of two of them."""

@@ -300,13 +300,16 @@ class KnownCostSampler(DrawingSampler):
         return axis.loss(value), abs(axis.loss(value + deviation) - axis.loss(value))
 
 
-def problem_of(axes: Sequence[Axis], costs: Mapping[str, str], limits: Mapping[str, float]) -> Problem:
+def problem_of(
+    axes: Sequence[Axis], costs: Mapping[str, str], limits: Mapping[str, float], validation_images: int | None = None
+) -> Problem:
     """Return the optimization problem of a study; of several objectives measured by training, the first one counts.
 
     Args:
         axes: its objectives.
         costs: name of the cost that an axis stands for, by the axis' name, for those that do.
         limits: largest value allowed, by cost.
+        validation_images: number of images that a network is validated on; None if it is not known.
 
     Raises:
         ValueError: all objectives are costs.
@@ -315,13 +318,15 @@ def problem_of(axes: Sequence[Axis], costs: Mapping[str, str], limits: Mapping[s
     if not trained:
         names = ", ".join(axis.name for axis in axes)
         raise ValueError(f"known_cost needs an objective that is measured by training, got {names}")
-    return Problem(trained[0], {costs[axis.name]: axis for axis in axes if axis.name in costs}, dict(limits))
+    return Problem(
+        trained[0], {costs[axis.name]: axis for axis in axes if axis.name in costs}, dict(limits), validation_images
+    )
 
 
 @with_settings(Settings)
 def make(domain: Domain, settings: Settings) -> SamplerFactory:
     """Return the factory of samplers, which share one optimizer."""
-    problem = problem_of(domain.axes, domain.costs, domain.limits.by_cost)
+    problem = problem_of(domain.axes, domain.costs, domain.limits.by_cost, domain.validation_images)
     return partial(_seeded, Optimizer(domain.space, domain.measure, problem, settings, domain.fits), domain.axes)
 
 

@@ -1,8 +1,9 @@
 """Gaussian process over networks: the surrogate of the loss that training measures.
 
 f(x) = −b Σ_t x_t + β·φ(x) + g(x), observed with noise: a prior mean that falls with some features t, such as the costs,
-a linear trend in the same features and their squares, and a stationary part with a Matérn-5/2 kernel. Groups of features share a length scale, so that few observations determine them. With d_g² the
-mean squared difference over the features of group g,
+a linear trend in the same features and their squares, and a stationary part with a Matérn-5/2 kernel. Groups of
+features share a length scale, so that few observations determine them. With d_g² the mean squared difference over the
+features of group g,
 
     k(x, x') = τ² φ(x)·φ(x') + s² M(r),   r² = Σ_g w_g d_g²,   M(r) = (1 + √5 r + 5r²/3) exp(−√5 r),
 

@@ -54,6 +54,11 @@ class Benchmark(Protocol):
         ...
 
     @property
+    def validation_images(self) -> int:
+        """Number of images behind a validation accuracy."""
+        ...
+
+    @property
     def slots(self) -> int:
         """Number of simulated slots."""
         ...

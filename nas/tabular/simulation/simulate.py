@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 
 from nas.fidelity.policy import Inheriting
-from nas.search.built_strategy import Strategy, build_strategy
+from nas.search.built_strategy import Strategy, TrainingHorizon, build_strategy
 from nas.search.driver import Search
 from nas.search.parts import SearchParts
 from nas.tabular.simulation.benchmark import Benchmark
@@ -38,7 +38,7 @@ def simulate(strategy: Strategy, simulated: Benchmark) -> SearchTrace:
             f"got {strategy.fidelity.repeats} and {simulated.repeats + 1} in {simulated.path}"
         )
     world, epochs = simulated.world(strategy.seed), simulated.epochs
-    built = build_strategy(strategy, simulated.space, epochs)
+    built = build_strategy(strategy, simulated.space, TrainingHorizon(epochs, simulated.validation_images))
     if isinstance(built.policy, Inheriting):
         raise ValueError(  # noqa: TRY004 - a setting of the user, not the type of an argument
             "a simulated search must train from fresh weights, as tables record trainings, "
@@ -47,8 +47,10 @@ def simulate(strategy: Strategy, simulated: Benchmark) -> SearchTrace:
     clock, recorder = SimulatedClock(), TraceRecorder()
     full = simulated.full_training()
     executor = TableExecutor(simulated.curve_lookup(world), clock, simulated.slots)
+    study = study_in_memory(built.axes)
+    study.believer = built.believer
     parts = SearchParts(
-        study=study_in_memory(built.axes),
+        study=study,
         view=built.view,
         proposer=built.proposer,
         policy=built.policy,

@@ -66,6 +66,11 @@ class SimulatedTable:
         return self.table.epochs
 
     @property
+    def validation_images(self) -> int:
+        """Number of images behind a validation accuracy."""
+        return int(self.table.attrs["val_images"])
+
+    @property
     def repeats(self) -> int:
         """Largest number of repeats of a training: each has a seed of the table of its own."""
         return len(self.table.seeds) - 1

@@ -16,7 +16,7 @@ from typing import Any
 from nas.config.budget import Budget
 from nas.jobs import EndReason, Executor, Outcome
 from nas.objectives.requirements import Requirements
-from nas.search.built_strategy import Strategy, build_strategy
+from nas.search.built_strategy import Strategy, TrainingHorizon, build_strategy
 from nas.search.driver import Search
 from nas.search.parts import SearchParts
 from nas.search.threads import single_threaded_blas
@@ -126,7 +126,7 @@ def draw(
     done = len(portion.complete())
     if done >= portion.count:
         return EndReason.BUDGET
-    built = build_strategy(portion.strategy, portion.space, portion.epochs)
+    built = build_strategy(portion.strategy, portion.space, TrainingHorizon(portion.epochs))
     study = _study(portion, [axis.to_json() for axis in built.axes])
     curves, measure = shards.curves(SEED), Requirements().measure
     writer = ShardWriter(shards, [], left=portion.count - done, total=portion.count)

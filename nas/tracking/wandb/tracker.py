@@ -83,7 +83,7 @@ class WandbTracker:
         self._finish_seconds = spec.finish_seconds
         self._folder = study.folder / FOLDER
         self._folder.mkdir(exist_ok=True)
-        self._rows = RowBuilder(study.axes, curves=spec.trials)
+        self._rows = RowBuilder(study.believer, curves=spec.trials)
         self._mode = resolve_mode(spec.mode, os.environ, Path.home())
         self._buffer = bytearray()
         self._closed = False

@@ -10,8 +10,9 @@ import pytest
 from engine import AXES, OBJECTIVES, TWO, candidate
 
 from nas.fidelity.factory import Horizon
-from nas.fidelity.prediction import GAIN_MEAN, NOISE, SHIFT, CurvePredictor, full_seconds, regress
+from nas.fidelity.prediction import GAIN_MEAN, NOISE, CurvePredictor, full_seconds, regress
 from nas.jobs import Curve, Epoch
+from nas.objectives.pareto import ERROR_SHIFT
 from nas.objectives.values import objective_values
 from nas.study.training_state import TrainingState
 from nas.study.trial import Record
@@ -52,8 +53,8 @@ def test_before_anything_is_complete_networks_keep_their_rank_and_gain_what_netw
     records = [record(i, skill, complete=False) for i, skill in enumerate((0.1, 0.5, 0.9))]
     expected = CurvePredictor(HORIZON, records).predict(records)
     axis = AXES["val_accuracy"]
-    now = np.log([axis.loss(r.curve[-1].val_accuracy) + SHIFT for r in records])
-    ends = [math.log(axis.loss(expected[i].values["val_accuracy"]) + SHIFT) for i in range(3)]
+    now = np.log([axis.loss(r.curve[-1].val_accuracy) + ERROR_SHIFT for r in records])
+    ends = [math.log(axis.loss(expected[i].values["val_accuracy"]) + ERROR_SHIFT) for i in range(3)]
     assert ends == pytest.approx(list(now - GAIN_MEAN * now.std()))
     assert all(outlook.deviation > 0.01 for outlook in expected.values())
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 
 import numpy as np
-import pytest
 from engine import SMALL, TINY, space_of
 
 from nas.objectives.requirements import exact_measure
@@ -33,14 +32,6 @@ def test_where_limits_leave_few_walks_find_more() -> None:
     found = tight.random_candidates(100)
     assert len(found) >= 5
     assert all(n.costs["macs"] <= least * 1.2 for n in found)
-
-
-def test_a_row_is_the_encoding_and_the_costs_and_its_layout_says_which_is_which() -> None:
-    networks, _ = source()
-    network = networks.network(SPACE.draw(random.Random(0)))
-    layout = networks.layout(3)
-    assert 10 ** network.row[list(layout.trend)] == pytest.approx(list(network.costs.values()))
-    assert sorted(column for group in layout.groups for column in group) == list(range(len(network.row)))
 
 
 def test_changes_and_crossings_are_of_the_space_and_differ_little() -> None:

@@ -22,7 +22,7 @@ from search_space.architecture import Architecture
 from search_space.space import Space
 
 SPACE = space_of(SMALL)
-LIGHT = Settings(start=6, pool=150, changes=40, focus=1.0)
+LIGHT = Settings(start=6, pool=150, changes=40)
 ACCURACY = Axis("accuracy", "maximize", False, 1.0, 0.1)
 
 
@@ -185,9 +185,7 @@ def test_an_objective_must_be_told_by_training_and_the_first_such_one_counts() -
     assert len(set(asked)) == 9
 
 
-@pytest.mark.parametrize(
-    "wrong", [{"start": 0}, {"pool": 0}, {"changes": -1}, {"focus": 0.0}, {"seconds_power": -0.5}], ids=str
-)
+@pytest.mark.parametrize("wrong", [{"start": 0}, {"pool": 0}, {"changes": -1}, {"seconds_power": -0.5}], ids=str)
 def test_settings_are_checked(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=f"{next(iter(wrong))} must"):
         Settings(**wrong)

@@ -114,9 +114,9 @@ def test_evolution_mutates_members_of_the_first_front_of_both_objectives(monkeyp
         (
             "known_cost",
             {"speed": 3},
-            "known_cost takes ['start', 'seconds_power', 'pool', 'changes', 'smooth', 'focus'], got ['speed']",
+            "known_cost takes ['start', 'seconds_power', 'pool', 'changes'], got ['speed']",
         ),
-        ("known_cost", {"focus": 2.0}, "focus must lie in (0, 1], got 2.0"),
+        ("known_cost", {"start": 0}, "start must be at least 1, got 0"),
         ("revolution", {}, "sampler.module must be one of evolution,"),
     ],
 )

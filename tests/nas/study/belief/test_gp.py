@@ -19,7 +19,7 @@ from nas.study.belief.gp import (
     group_columns,
 )
 
-LAYOUT = Layout(((0, 1), (2,), (3, 4, 5)), (2,))
+LAYOUT = Layout(((0, 1), (2,), (3, 4, 5)), (2,), 0.4)
 HYPERPARAMETERS = Hyperparameters(0.7, 0.02, np.array([1.5, 0.5, 3.0]))
 
 
@@ -27,7 +27,7 @@ def observations(count: int, seed: int = 0) -> Observations:
     generator = np.random.default_rng(seed)
     x = generator.uniform(0, 1, (count, 6))
     y = 0.3 + 0.4 * x[:, 2] - 0.3 * x[:, 0] ** 2 + 0.02 * generator.normal(size=count)
-    return Observations(x, y, generator.choice([0.0, 0.03], count))
+    return Observations(x, y, generator.choice([0.0, 0.03], count), generator.choice([1.0, 3.0], count))
 
 
 def covariance(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -42,9 +42,11 @@ def covariance(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 def test_predictions_are_those_of_the_definition() -> None:
     some, x = observations(12), np.random.default_rng(5).uniform(0, 1, (7, 6))
     means, deviations = GaussianProcess(LAYOUT, HYPERPARAMETERS, some, 0.4, 0.2).predict(x)
-    noisy = covariance(some.x, some.x) + np.diag(HYPERPARAMETERS.noise + (some.deviations / 0.2) ** 2 + JITTER)
+    noise = HYPERPARAMETERS.noise / some.trainings + (some.deviations / 0.2) ** 2 + JITTER
+    noisy = covariance(some.x, some.x) + np.diag(noise)
     cross = covariance(x, some.x)
-    expected = 0.4 + 0.2 * cross @ np.linalg.solve(noisy, (some.y - 0.4) / 0.2)
+    centred = (some.y - 0.4) / 0.2 + 0.4 * some.x[:, 2]
+    expected = 0.4 + 0.2 * (cross @ np.linalg.solve(noisy, centred) - 0.4 * x[:, 2])
     variances = np.diag(covariance(x, x) - cross @ np.linalg.solve(noisy, cross.T))
     assert means == pytest.approx(expected, rel=1e-6)
     assert deviations == pytest.approx(0.2 * np.sqrt(variances), rel=1e-5)

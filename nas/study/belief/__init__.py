@@ -1,0 +1,7 @@
+"""Belief about the true values of trained networks, and the surrogate behind it."""
+
+from __future__ import annotations
+
+from nas.study.belief.believer import Believed, Believer
+
+__all__ = ["Believed", "Believer"]

@@ -1,0 +1,275 @@
+"""Belief about trained networks: the posterior of their true losses, given all trainings of a study.
+
+One validation accuracy is noisy: it is of one training, on few images. A front of the best measured values holds many
+lucky networks (the winner's curse). Here a front is chosen by the posterior mean of a Gaussian process over networks
+(`gp.py`), which sees a network's own trainings and those of networks like it. For each network there are an interval of
+its true value and the probability that it is on the front of the trained networks, from draws of the joint posterior.
+
+The noise of an observation is that between seeds, which is fitted, and that of the validation part: an accuracy p on n
+images has the variance p(1 − p)/n. The latter is shared by all networks, so that it widens intervals and counts in no
+comparison beyond what the fit leaves of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import final
+
+import numpy as np
+from scipy.special import ndtri
+
+from nas.objectives.loss_scale import LossScale
+from nas.objectives.pareto import Axis, dominated, front, hypervolume, losses
+from nas.study.belief.features import FeatureMap
+from nas.study.belief.gp import Floats, GaussianProcess, Observations
+from nas.study.belief.surrogate import SurrogateFitter, regrets, relevant
+from nas.study.trial import Record
+from search_space.architecture import Architecture
+
+LEAST_TRIALS = 4
+"""Complete trials from which on the posterior is believed; fewer are taken as measured."""
+
+MOST_CANDIDATES = 512
+"""Most networks, those nearest to the measured front, whose posterior is computed; the others, far above the front,
+keep their measured loss."""
+
+HOPE = 0.1
+"""Modelled loss by which further results may bring a network closer to the front; a third of the error, or less."""
+
+DRAWS = 1000
+"""Draws of the joint posterior for the probabilities."""
+
+CONFIDENCE = 0.9
+"""Probability of the intervals."""
+
+
+@dataclass(frozen=True)
+class Believed:
+    """Belief about one trained network.
+
+    Attributes:
+        means: posterior median of each trained objective, by name.
+        intervals: equal-tailed interval of probability `CONFIDENCE` of each, lower end first.
+        front_probability: probability that no other trained network dominates it.
+    """
+
+    means: Mapping[str, float]
+    intervals: Mapping[str, tuple[float, float]]
+    front_probability: float
+
+    def to_json(self) -> dict[str, object]:
+        """Return the belief as a JSON object."""
+        intervals = {name: list(interval) for name, interval in self.intervals.items()}
+        return {"values": dict(self.means), "intervals": intervals, "front_probability": self.front_probability}
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """Posterior of one objective over the complete trials of a study.
+
+    Attributes:
+        process: the Gaussian process of the modelled losses.
+        rows: (n, f) features of the trials.
+        measured: (n,) modelled losses as measured.
+        candidates: rows of the trials that the process is asked about.
+    """
+
+    process: GaussianProcess
+    rows: Floats
+    measured: Floats
+    candidates: Sequence[int]
+
+    @cached_property
+    def means(self) -> Floats:
+        """Posterior means (n,) of the modelled losses; measured ones for all but the candidates."""
+        found = self.measured.copy()
+        found[list(self.candidates)] = self.process.predict(self.rows[list(self.candidates)])[0]
+        return found
+
+
+@final
+class Believer:
+    """Believer of one study: returns fronts and beliefs for its records."""
+
+    def __init__(
+        self,
+        axes: Sequence[Axis],
+        costs: Mapping[str, str],
+        features: FeatureMap | None,
+        validation_images: int | None = None,
+    ) -> None:
+        """Make a believer that has seen nothing yet.
+
+        Args:
+            axes: the objectives.
+            costs: the cost that an objective is, by the objective's name, for those that are costs.
+            features: map from the study's architectures to features; None believes what is measured.
+            validation_images: number of validation images behind an accuracy; None if it is not known.
+        """
+        self.axes = tuple(axes)
+        self._features = features
+        self._images = validation_images
+        self._trained = [place for place, axis in enumerate(self.axes) if axis.name not in costs]
+        self._known = [place for place, axis in enumerate(self.axes) if axis.name in costs]
+        self._fitters: dict[int, SurrogateFitter] = {}
+        self._rows: dict[int, Floats] = {}
+
+    @classmethod
+    def of_measured(cls, axes: Sequence[Axis]) -> Believer:
+        """Return a believer of measured values."""
+        return cls(axes, {}, None)
+
+    def losses(self, records: Sequence[Record]) -> Floats:
+        """Return the believed losses (n, m) of complete trials: posterior medians, and exact costs."""
+        found = losses(self.axes, [record.values for record in records if record.values])
+        for place, posterior in self._posteriors(records, found).items():
+            found[:, place] = self._scale(place).losses(posterior.means)
+        return found
+
+    def front(self, records: Sequence[Record]) -> list[Record]:
+        """Return the complete trials on the believed front, sorted by their costs in order of the axes."""
+        complete = [record for record in records if record.values is not None]
+        return self.front_of(complete, self.losses(complete))
+
+    def hypervolume(self, records: Sequence[Record]) -> float:
+        """Return the hypervolume of the believed losses of the complete trials, in [0, 1]."""
+        return hypervolume(self.losses([record for record in records if record.values is not None]))
+
+    def front_of(self, complete: Sequence[Record], believed: Floats) -> list[Record]:
+        """Return the trials on the front of these losses (n, m), sorted as `front` sorts them."""
+        members = [complete[index] for index in front(believed)]
+        order = [self.axes[place].name for place in self._known] or [
+            axis.name for axis in self.axes if axis.direction == "minimize"
+        ]
+        return sorted(members, key=lambda record: [(record.values or {})[name] for name in order])
+
+    def contenders(self, records: Sequence[Record]) -> set[int]:
+        """Return the numbers of the complete trials that further results may bring to the front.
+
+        They are those that are not dominated by the believed front even with a loss that is `HOPE` lower on the
+        modelled scale; without a posterior, the members of the front alone.
+        """
+        complete = [record for record in records if record.values is not None]
+        believed = self.losses(complete)
+        members = believed[front(believed)] if complete else believed
+        if self._features is not None:
+            for place in self._trained:
+                scale = self._scale(place)
+                believed[:, place] = scale.losses(scale.modelled(believed[:, place]) - HOPE)
+        return {record.number for record, out in zip(complete, dominated(believed, members), strict=True) if not out}
+
+    def beliefs(self, records: Sequence[Record]) -> dict[int, Believed]:
+        """Return the belief about each complete trial that is near the front, by its number; empty for few trials."""
+        complete = [record for record in records if record.values is not None]
+        known = losses(self.axes, [record.values for record in complete if record.values])
+        posteriors = self._posteriors(complete, known)
+        if not posteriors:
+            return {}
+        asked = sorted(set.intersection(*(set(each.candidates) for each in posteriors.values())))
+        generator = np.random.default_rng(0)
+        draws = np.repeat(known[asked][None], DRAWS, axis=0)
+        means, intervals = {}, {}
+        for place, posterior in posteriors.items():
+            centre, covariance = posterior.process.joint(posterior.rows[asked])
+            draws[:, :, place] = _normal(generator, centre, covariance)
+            name = self.axes[place].name
+            means[name], intervals[name] = self._values(place, centre, np.sqrt(np.diag(covariance)))
+        shares = _front_shares(draws)
+        return {
+            complete[row].number: Believed(
+                {name: float(values[index]) for name, values in means.items()},
+                {name: (float(low[index]), float(high[index])) for name, (low, high) in intervals.items()},
+                float(shares[index]),
+            )
+            for index, row in enumerate(asked)
+        }
+
+    def _values(self, place: int, centre: Floats, deviation: Floats) -> tuple[Floats, tuple[Floats, Floats]]:
+        """Return medians and interval ends of an objective, from means and deviations of its modelled losses."""
+        axis, scale = self.axes[place], self._scale(place)
+        shared = self._sampling(place, axis.value(scale.losses(centre)))
+        reach = float(ndtri((1 + CONFIDENCE) / 2)) * np.sqrt(deviation**2 + shared**2)
+        ends = [axis.value(scale.losses(centre + sign * reach)) for sign in (-1, 1)]
+        low, high = np.minimum(*ends), np.maximum(*ends)
+        return axis.value(scale.losses(centre)), (low, high)
+
+    def _posteriors(self, records: Sequence[Record], known: Floats) -> dict[int, Posterior]:
+        """Return the posterior of each trained objective by its place; empty if measured values are to be believed."""
+        if self._features is None or len(records) < LEAST_TRIALS:
+            return {}
+        order = np.argsort([record.number for record in records], kind="stable")
+        rows = self._features_of(records)
+        trainings = np.array([max(1, record.trainings) for record in records], dtype=np.float64)
+        found = {}
+        for place in self._trained:
+            scale, axis = self._scale(place), self.axes[place]
+            modelled = scale.modelled(known[:, place])
+            values = np.array([(record.values or {})[axis.name] for record in records])
+            observations = Observations(rows, modelled, self._sampling(place, values), trainings).chosen(order)
+            costs = known[:, self._known]
+            keep = relevant(modelled[order], costs[order])
+            fitter = self._fitters.setdefault(place, SurrogateFitter(self._features.layout))
+            process = fitter.fit(observations, np.ones(len(records), dtype=bool), keep)
+            near = np.argsort(regrets(modelled, costs), kind="stable")[:MOST_CANDIDATES]
+            found[place] = Posterior(process, rows, modelled, sorted(int(row) for row in near))
+        return found
+
+    def _features_of(self, records: Sequence[Record]) -> Floats:
+        assert self._features is not None
+        new = [record for record in records if record.number not in self._rows]
+        if new:
+            architectures = [Architecture.from_json(dict(record.candidate.architecture)) for record in new]
+            rows = self._features.rows(architectures, [record.candidate.costs for record in new])
+            self._rows |= {record.number: row for record, row in zip(new, rows, strict=True)}
+        return np.stack([self._rows[record.number] for record in records])
+
+    def _scale(self, place: int) -> LossScale:
+        return LossScale.of(self.axes[place])
+
+    def _sampling(self, place: int, values: Floats) -> Floats:
+        """Return the standard deviations of modelled losses that the finite validation part gives to values (n,)."""
+        return sampling_deviations(self.axes[place], values, self._images)
+
+
+def sampling_deviations(axis: Axis, values: Floats, images: int | None) -> Floats:
+    """Return the standard deviations (n,) of modelled losses of an accuracy that is measured on finitely many images.
+
+    The number of right answers of n images is binomial; the accuracy enters the formula with one right and one wrong
+    answer more than there were (Agresti and Coull 1998), so that a perfect score has a deviation too.
+
+    Args:
+        axis: the objective; other ones than accuracies have deviations of 0.
+        values: (n,) accuracies, in [0, 1].
+        images: n; None if it is not known.
+    """
+    if images is None or not _is_share(axis):
+        return np.zeros(len(values))
+    shares = (np.clip(values, 0.0, 1.0) * images + 1.0) / (images + 2.0)
+    deviations = np.sqrt(shares * (1.0 - shares) / images)
+    scale = LossScale.of(axis)
+    ends = [
+        scale.modelled(np.array([axis.loss(value) for value in shares + sign * deviations / 2])) for sign in (-1, 1)
+    ]
+    return np.abs(ends[1] - ends[0])
+
+
+def _is_share(axis: Axis) -> bool:
+    return "accuracy" in axis.name and axis.direction == "maximize"
+
+
+def _normal(generator: np.random.Generator, centre: Floats, covariance: Floats) -> Floats:
+    """Return draws (DRAWS, n) of a normal distribution whose covariance may be singular."""
+    values, vectors = np.linalg.eigh(covariance)
+    root = vectors * np.sqrt(np.maximum(values, 0.0))
+    return centre + generator.standard_normal((DRAWS, len(centre))) @ root.T  # type: ignore[no-any-return]
+
+
+def _front_shares(draws: Floats) -> Floats:
+    """Return the share of the draws (d, n, m) of losses in which no other point dominates each of the n points."""
+    beaten = np.zeros(draws.shape[:2], dtype=bool)
+    for index in range(draws.shape[1]):
+        other = draws[:, index : index + 1]
+        beaten |= (other <= draws).all(axis=2) & (other < draws).any(axis=2)
+    return 1.0 - beaten.mean(axis=0)  # type: ignore[no-any-return]
