@@ -185,9 +185,9 @@ class FreezeThaw:
 
         scale = LossScale.of(trained)
         ends, costs = losses([prediction.values for prediction in expected])
-        farther = np.array([trained.loss(p.values[trained.name] + p.deviation) for p in expected])
+        nearer = np.array([trained.loss(p.values[trained.name] + p.deviation) for p in expected])
         means = scale.modelled(ends)
-        deviations = np.abs(scale.modelled(farther) - means)
+        deviations = scale.modelled(ends + np.abs(nearer - ends)) - means
         front, front_costs = losses(known)
         boxes = box_decomposition(front, front_costs)
         gains = expected_hypervolume_improvement(boxes, costs, means, deviations, scale.improvement())

@@ -44,9 +44,9 @@ def stored_believer(
         images: number of its validation images; None if it is not known.
     """
     costs = _cost_axes(axes, config)
-    if "space" not in fingerprint:
+    mapping = dict(fingerprint.get("space", {}))
+    if not {"input", "classes"} <= mapping.keys():
         return Believer(axes, costs, None, images)
-    mapping = dict(fingerprint["space"])
     shape, classes = Shape(*mapping.pop("input")), int(mapping.pop("classes"))
     try:
         return believer_for(parse_space(mapping, shape, classes), axes, costs, images)

@@ -42,7 +42,7 @@ def test_ends_that_are_given_come_before_the_usual_ones() -> None:
 
 
 def test_a_cost_goes_from_the_least_of_the_space_to_the_largest_of_a_sample() -> None:
-    found = axis(source="cost", key="macs", direction="minimize", log=True)
+    found = axis(source="cost", key="macs", direction="minimize", scale="log")
     assert 0 < found.best < found.worst
     assert found.log
 

@@ -28,10 +28,10 @@ def test_a_stream_does_not_hang_on_how_it_was_asked_for_before() -> None:
 
 def test_where_limits_leave_few_walks_find_more() -> None:
     least = min(n.costs["macs"] for n in source()[1].random_candidates(400))
-    _, tight = source(least * 1.2)
+    _, tight = source(least * 3)
     found = tight.random_candidates(100)
     assert len(found) >= 5
-    assert all(n.costs["macs"] <= least * 1.2 for n in found)
+    assert all(n.costs["macs"] <= least * 3 for n in found)
 
 
 def test_changes_and_crossings_are_of_the_space_and_differ_little() -> None:

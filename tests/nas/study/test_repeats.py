@@ -38,6 +38,7 @@ from nas.objectives.pareto import dominated
 from nas.objectives.values import objective_values
 from nas.reports.tables import front_table, status_table
 from nas.search.proposer import repeat_seed
+from nas.study.belief import Believer
 from nas.study.retention import Retention
 from nas.study.study import open_study
 from nas.study.summary import front_records, open_for_reading
@@ -283,7 +284,7 @@ def test_documents_and_tables_show_mean_and_trainings(tmp_path: Path) -> None:
 
 def test_what_is_tracked_of_a_trial_is_without_its_repeats() -> None:
     repeated, plain = complete(0, 0.5, 1e4, (done(0.7),)), complete(0, 0.5, 1e4)
-    rows = [RowBuilder(HORIZON.axes, curves=True).add(record) for record in (repeated, plain)]
+    rows = [RowBuilder(Believer.of_measured(HORIZON.axes), curves=True).add(record) for record in (repeated, plain)]
     assert rows[0] == rows[1]
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from nas.objectives.limits import Limits
 from nas.objectives.pareto import Axis, losses
+from nas.study.belief import Believer
 from nas.study.selection import pick_records
 from nas.study.summary import front_records
 from nas.study.training_state import TrainingState
@@ -38,7 +39,7 @@ RECORDS = [
 
 
 def picked(pick: str, records: list[Record] = RECORDS, axes: list[Axis] = AXES2, **limits: float) -> list[int]:
-    return [found.number for found in pick_records(records, axes, pick, Limits(**limits))]  # type: ignore[arg-type]  # int and float both serve
+    return [found.number for found in pick_records(records, Believer.of_measured(axes), pick, Limits(**limits))]  # type: ignore[arg-type]  # int and float both serve
 
 
 def test_best_is_the_most_accurate_and_among_equals_the_cheapest() -> None:
