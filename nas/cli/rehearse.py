@@ -17,12 +17,12 @@ from nas.objectives.limits import Limits
 from nas.reports.rehearsals import draw_rehearsals, rehearsal_table
 from nas.tabular.simulation.bands import band
 from nas.tabular.simulation.benchmark import Benchmark
-from nas.tabular.simulation.document import document, horizon_of
+from nas.tabular.simulation.document import Scoring, document, horizon_of
 from nas.tabular.simulation.pool import SimulationPool
 from nas.tabular.simulation.scores import GOALS, score
 from nas.tabular.simulation.simulated_table import open_table
 from nas.tabular.simulation.trace import SearchTrace
-from nas.tabular.simulation.truth import truth_of
+from nas.tabular.simulation.truth import NEAR, WHOLE, truth_of
 from nas.tabular.surrogate.benchmark import open_surrogate
 from nas.workers.devices import slot_devices
 
@@ -36,10 +36,14 @@ def run(config: RehearseConfig) -> int:
         ValueError: no table or surrogate, an invalid one, or an unknown sampler or fidelity.
     """
     simulated = _benchmark(config)
-    truth, horizon = truth_of(simulated, Limits(**config.limits)), horizon_of(config.budget, simulated)
+    limits, horizon = Limits(**config.limits), horizon_of(config.budget, simulated)
+    truths = [truth_of(simulated, limits, box) for box in (WHOLE, NEAR)]
     traces = _traces(config, simulated)
-    scores = [score(trace, truth, horizon, charge_driver=config.thinking) for trace in traces]
-    result = {"strategy": _strategy(config), **document(traces, scores, truth, simulated)}
+    scores, near = (
+        [score(trace, truth, horizon, charge_driver=config.thinking) for trace in traces] for truth in truths
+    )
+    scorings = [Scoring(truth, found) for truth, found in zip(truths, (scores, near), strict=True)]
+    result = {"strategy": _strategy(config), **document(traces, *scorings, simulated)}
     name = f"{config.sampler.name}, {config.fidelity.name}"
     if config.plot is not None:
         bands, title = [band(name, scores, horizon)], f"{simulated.path.name}, {len(scores)} seeds"

@@ -40,7 +40,8 @@ class Axis:
         best: value of loss 0; for costs the least that the space can cost.
         worst: value of loss 1, the reference point of the hypervolume; a point beyond it adds none.
         unit: its unit in reports, empty for none.
-        error: whether the scale is the logarithm of 1 - value, the error of an accuracy; excludes `log`.
+        error: whether the scale is the shifted logarithm of an error: of 1 - value where the objective is maximized, an
+            accuracy, and of the value itself where it is minimized; excludes `log`.
     """
 
     name: str
@@ -60,10 +61,10 @@ class Axis:
             raise ValueError(
                 f"a logarithmic axis needs positive ends, got {self.best} and {self.worst} for {self.name}"
             )
-        if self.error and (self.log or self.direction != "maximize" or self.best > 1):
+        if self.error and (self.log or self._error_of(self.best) < 0 or self._error_of(self.worst) <= 0):
             raise ValueError(
-                f"the error of an accuracy has a logarithmic scale where it is maximized, up to 1, "
-                f"got {self.direction} to {self.best} for {self.name}"
+                f"an error has a logarithmic scale from 0 on, and an accuracy one up to 1, "
+                f"got {self.worst} to {self.best} for {self.name}"
             )
         if (self.best < self.worst) != (self.direction == "minimize"):
             raise ValueError(
@@ -73,10 +74,12 @@ class Axis:
     def scaled(self, value: float) -> float:
         """Return the value on the axis' scale: its logarithm to base 10 if the axis is logarithmic.
 
-        The scale of an error is -log10(e + s), which grows with the accuracy.
+        The scale of an error e is log10(e + s), with the other sign for an accuracy.
         """
         if self.error:
-            return -math.log10(max((1.0 - value) / (1.0 - self.worst), 0.0) + ERROR_SHIFT)
+            share = max(self._error_of(value) / self._error_of(self.worst), 0.0)
+            log = math.log10(share + ERROR_SHIFT)
+            return log if self.direction == "minimize" else -log
         return math.log10(max(value, sys.float_info.min)) if self.log else value
 
     def loss(self, value: float) -> float:
@@ -97,8 +100,13 @@ class Axis:
         best, worst = self.scaled(self.best), self.scaled(self.worst)
         scaled = best + losses * (worst - best)
         if self.error:
-            return 1.0 - (np.power(10.0, -scaled) - ERROR_SHIFT) * (1.0 - self.worst)
+            shares = np.power(10.0, scaled if self.direction == "minimize" else -scaled)
+            errors = (shares - ERROR_SHIFT) * self._error_of(self.worst)
+            return errors if self.direction == "minimize" else 1.0 - errors
         return np.power(10.0, scaled) if self.log else scaled
+
+    def _error_of(self, value: float) -> float:
+        return value if self.direction == "minimize" else 1.0 - value
 
     def to_json(self) -> dict[str, Any]:
         """Return the axis as a JSON object, without an empty unit and a false `error`, which older studies have not."""

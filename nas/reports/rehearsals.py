@@ -56,24 +56,28 @@ def rehearsal_table(document: Mapping[str, Any], name: str, thinking: float) -> 
     )
     table = Table(title=Text(title), title_justify="left", pad_edge=False, box=None)
     table.add_column("strategy")
-    for heading in (*(f"to {float(goal):.0%}" for goal in goals), "area", "share", "thinking s"):
+    for heading in (*(f"to {float(goal):.0%}" for goal in goals), "area", "share", "near share", "thinking s"):
         table.add_column(heading, justify="right", no_wrap=True)
     horizon = document["horizon"]
     found = document["summary"]
     spent = [interval_text(found["reached"][goal], horizon) for goal in goals]
-    table.add_row(
-        name, *spent, interval_text(found["area"], horizon), interval_text(found["share"], horizon), f"{thinking:.1f}"
-    )
+    near = document["near"]
+    ends = [found["area"], found["share"], near["summary"]["share"]]
+    table.add_row(name, *spent, *(interval_text(end, horizon) for end in ends), f"{thinking:.1f}")
     best = document["oracle"]
     alone = [bounded_text(best["reached"][goal], horizon) for goal in goals]
-    table.add_row("oracle", *alone, f"{best['area']:.3f}", f"{best['share']:.3f}", "–")
-    table.add_row("everything", *("–" for _ in goals), "–", f"{document['ceiling']:.3f}", "–")
+    table.add_row(
+        "oracle", *alone, f"{best['area']:.3f}", f"{best['share']:.3f}", f"{near['oracle']['share']:.3f}", "–"
+    )
+    table.add_row("everything", *("–" for _ in goals), "–", f"{document['ceiling']:.3f}", f"{near['ceiling']:.3f}", "–")
     reference = document["reference"]
     table.caption = Text(
         f"Medians [95 % interval] over seeds. To 80 %: full trainings until the returned front has 80 % of the true "
         f"front's hypervolume. Area: mean log10 of the gap to the true front over {horizon:g} full trainings. Share: "
         f"part of the true front's hypervolume at the end. Thinking: processor seconds of driver and sampler. Oracle: "
-        f"trains only the true front. Everything: the front of all networks by one seed's validation accuracy. "
+        f"trains only the true front. Everything: the front of all networks by one seed's validation accuracy. Near: in "
+        f"the box around the better half of the true front, from {near['reference'][MACS.name]:,.0f} MACs and error "
+        f"{near['reference']['error']:.4f}. "
         f"Reference point: {reference[MACS.name]:,.0f} MACs, error {reference['error']:.4f}."
     )
     table.caption_justify = "left"

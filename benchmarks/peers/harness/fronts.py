@@ -8,8 +8,8 @@ from harness.networks import Networks
 from harness.raw import RawSearch, Training
 from nas.config.objective import Objective
 from nas.objectives.axes import axes_of
-from nas.objectives.values import objective_values
-from nas.study.summary import front_records
+from nas.objectives.values import cost_names, objective_values
+from nas.study.belief.stored import believer_for
 from nas.study.training_state import TrainingState
 from nas.study.trial import Record, State
 from nas.tabular.simulation.benchmark import Benchmark
@@ -25,6 +25,7 @@ def trace_of(raw: RawSearch, simulated: Benchmark, objectives: tuple[Objective, 
         objectives: objectives of the front, as in the program's own simulated searches.
     """
     axes = axes_of(objectives, simulated.space)
+    believer = believer_for(simulated.space, axes, cost_names(objectives), simulated.validation_images)
     records: dict[str, Record] = {}
     snapshots = []
     spent = itertools.accumulate(training.seconds for training in raw.trainings)
@@ -34,7 +35,7 @@ def trace_of(raw: RawSearch, simulated: Benchmark, objectives: tuple[Objective, 
         record = recorder.record(number, training)
         records[training.id] = record
         if record.state == State.COMPLETE:
-            members = front_records(list(records.values()), axes)
+            members = believer.front(list(records.values()))
             front = tuple(member.candidate.id for member in members)
             snapshots.append(Snapshot(seconds, seconds, training.thought, front))
     trials = tuple(SimulatedTrial(name, record.state, len(record.curve)) for name, record in records.items())

@@ -6,7 +6,7 @@ import math
 import statistics
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from nas.config.budget import Budget
@@ -16,7 +16,7 @@ from nas.tabular.simulation.benchmark import Benchmark
 from nas.tabular.simulation.intervals import Estimate, estimate
 from nas.tabular.simulation.scores import GOALS, Score, ceiling, oracle
 from nas.tabular.simulation.trace import SearchTrace
-from nas.tabular.simulation.truth import Truth
+from nas.tabular.simulation.truth import NEAR, Truth
 
 
 def horizon_of(budget: Budget, simulated: Benchmark) -> float:
@@ -27,23 +27,39 @@ def horizon_of(budget: Budget, simulated: Benchmark) -> float:
     return min(ends)
 
 
-def document(
-    traces: Sequence[SearchTrace], scores: Sequence[Score], truth: Truth, simulated: Benchmark
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Scoring:
+    """Scores of simulated searches in one box.
+
+    Attributes:
+        truth: ground truth of the benchmark, with the box.
+        scores: of the searches, all over one horizon, at least one.
+    """
+
+    truth: Truth
+    scores: Sequence[Score]
+
+
+def document(traces: Sequence[SearchTrace], whole: Scoring, near: Scoring, simulated: Benchmark) -> dict[str, Any]:
     """Return the simulated searches, their summary, and the table that they are scored by.
 
     Args:
         traces: one a seed, at least one.
-        scores: of the traces, all over one horizon.
-        truth: ground truth of the table.
+        whole: their scores in the box of the whole space.
+        near: their scores in the box around the accurate half of the true front, under `near`.
         simulated: the benchmark.
     """
-    horizon = scores[0].horizon
+    horizon = whole.scores[0].horizon
     return {
         "horizon": horizon,
-        "rehearsals": [search_document(trace, scored) for trace, scored in zip(traces, scores, strict=True)],
-        "summary": summary(scores),
-        **table_document(truth, simulated, horizon),
+        "rehearsals": [search_document(trace, scored) for trace, scored in zip(traces, whole.scores, strict=True)],
+        "summary": summary(whole.scores),
+        **table_document(whole.truth, simulated, horizon),
+        NEAR: {
+            "rehearsals": [scored.to_json() for scored in near.scores],
+            "summary": summary(near.scores),
+            **bounds_document(near.truth, simulated, horizon),
+        },
     }
 
 
@@ -56,8 +72,15 @@ def table_document(truth: Truth, simulated: Benchmark, horizon: float) -> dict[s
             "slots": simulated.slots,
             "charge": simulated.charge,
         },
-        "reference": truth.reference(),
         "true_front": [{"id": name, **truth.points[name]} for name in truth.front],
+        **bounds_document(truth, simulated, horizon),
+    }
+
+
+def bounds_document(truth: Truth, simulated: Benchmark, horizon: float) -> dict[str, Any]:
+    """Return the reference point of a box, and in it the two bounds on the share of a search: oracle and ceiling."""
+    return {
+        "reference": truth.reference(),
         "oracle": oracle(truth, horizon).to_json(),
         "ceiling": statistics.fmean(_ceiling(truth, simulated, seed) for seed in simulated.worlds),
     }

@@ -1,12 +1,16 @@
 """Ground truth of a table: costs and mean test errors of its networks, and the hypervolume of a set of them.
 
 Searches are scored in the plane of log10(MACs) and error, the mean over the table's seeds of 1 - test accuracy, by the
-hypervolume of what they return as a share of that of the true front. The reference point decides how well the share
-tells searches apart. With a distant one, almost all of the hypervolume is a rectangle that any few networks cover, and
-the shares of all methods lie close below 1. Here it lies at the end of the true front, with a margin of a tenth of its
-extent (Ishibuchi et al. 2018, "How to specify a reference point in hypervolume calculation"): at the MACs of the most
-accurate network, and at the error of the cheapest network of the front that is better than the median. A network that
-costs more than the most accurate one, or has a larger error than the median one, adds no hypervolume beyond the margin.
+hypervolume of what they return as a share of that of the true front, in two boxes.
+
+The *whole* box is that of a search (`nas/objectives/axes.py`): from the cheapest to the most expensive network of the
+space within the limits, and from no error to that of guessing, on a logarithmic scale.
+
+The reference point of the *near* box lies at the end of the true front, with a margin of a tenth of its extent
+(Ishibuchi et al. 2018, "How to specify a reference point in hypervolume calculation"): at the MACs of the most accurate
+network, and at the error of the cheapest network of the front that is better than the median, on a linear scale. It
+tells searches apart by the accurate half of the front alone: a network that costs more than the most accurate one, or
+has a larger error than the median one, adds no hypervolume beyond the margin.
 """
 
 from __future__ import annotations
@@ -18,12 +22,16 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import final
 
+from nas.objectives.axes import cost_range
+from nas.objectives.costs import built_in_costs
 from nas.objectives.costs.macs import COST as MACS
 from nas.objectives.limits import Limits
 from nas.objectives.pareto import Axis, front, hypervolume, losses
 from nas.tabular.simulation.benchmark import Benchmark
+from search_space.space import Space
 
 MARGIN = 0.1
+WHOLE, NEAR = "whole", "near"
 
 
 @final
@@ -35,7 +43,7 @@ class Truth:
         points: MACs and error by identity.
         seconds: mean seconds of a full training by identity.
         full_training: mean seconds of a full training over the whole table, positive.
-        axes: MACs and error, from the best values of the true front to the reference point.
+        axes: MACs and error, from the best values to the reference point of a box.
     """
 
     points: Mapping[str, Mapping[str, float]]
@@ -77,8 +85,13 @@ def members(points: Mapping[str, Mapping[str, float]], axes: Sequence[Axis]) -> 
     return tuple(names[index] for index in front(losses(axes, [points[name] for name in names])))
 
 
-def truth_of(simulated: Benchmark, limits: Limits) -> Truth:
+def truth_of(simulated: Benchmark, limits: Limits, box: str = WHOLE) -> Truth:
     """Return the ground truth of a benchmark.
+
+    Args:
+        simulated: the benchmark.
+        limits: limits on the costs.
+        box: `WHOLE` or `NEAR`, in which hypervolumes are measured.
 
     Raises:
         ValueError: no network meets the limits, or the front has no extent.
@@ -90,7 +103,18 @@ def truth_of(simulated: Benchmark, limits: Limits) -> Truth:
         name: {MACS.name: float(network.costs[MACS.name]), "error": network.error} for name, network in networks.items()
     }
     seconds = {name: network.seconds for name, network in networks.items()}
-    return Truth(points, seconds, simulated.full_training(), axes_around(list(points.values())))
+    axes = axes_around(list(points.values())) if box == NEAR else axes_of_space(simulated.space, limits)
+    return Truth(points, seconds, simulated.full_training(), axes)
+
+
+def axes_of_space(space: Space, limits: Limits) -> tuple[Axis, Axis]:
+    """Return the axes of the whole box of a space, MACs and error."""
+    least, most = cost_range(MACS.name, space, built_in_costs(), limits.by_cost)
+    chance = 1.0 - 1.0 / space.classes
+    return (
+        Axis(MACS.name, "minimize", True, least, most),
+        Axis("error", "minimize", False, 0.0, chance, error=True),
+    )
 
 
 def axes_around(points: Sequence[Mapping[str, float]]) -> tuple[Axis, Axis]:

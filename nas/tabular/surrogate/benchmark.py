@@ -73,6 +73,11 @@ class SurrogateBenchmark:
         return self.surrogate.table.epochs
 
     @property
+    def validation_images(self) -> int:
+        """Number of images behind a validation accuracy."""
+        return int(self.surrogate.table.attrs["val_images"])
+
+    @property
     def repeats(self) -> None:
         """No limit on the number of repeats: each draws noise of its own."""
         return
