@@ -42,8 +42,8 @@ def run(config: RehearseConfig) -> int:
     scores, near = (
         [score(trace, truth, horizon, charge_driver=config.thinking) for trace in traces] for truth in truths
     )
-    scorings = [Scoring(truth, found) for truth, found in zip(truths, (scores, near), strict=True)]
-    result = {"strategy": _strategy(config), **document(traces, *scorings, simulated)}
+    whole, around = Scoring(truths[0], scores), Scoring(truths[1], near)
+    result = {"strategy": _strategy(config), **document(traces, whole, around, simulated)}
     name = f"{config.sampler.name}, {config.fidelity.name}"
     if config.plot is not None:
         bands, title = [band(name, scores, horizon)], f"{simulated.path.name}, {len(scores)} seeds"

@@ -75,9 +75,9 @@ def rehearsal_table(document: Mapping[str, Any], name: str, thinking: float) -> 
         f"Medians [95 % interval] over seeds. To 80 %: full trainings until the returned front has 80 % of the true "
         f"front's hypervolume. Area: mean log10 of the gap to the true front over {horizon:g} full trainings. Share: "
         f"part of the true front's hypervolume at the end. Thinking: processor seconds of driver and sampler. Oracle: "
-        f"trains only the true front. Everything: the front of all networks by one seed's validation accuracy. Near: in "
-        f"the box around the better half of the true front, from {near['reference'][MACS.name]:,.0f} MACs and error "
-        f"{near['reference']['error']:.4f}. "
+        f"trains only the true front. Everything: the front of all networks by one seed's validation accuracy. "
+        f"Near: in the box around the better half of the true front, with the reference point "
+        f"{near['reference'][MACS.name]:,.0f} MACs, error {near['reference']['error']:.4f}. "
         f"Reference point: {reference[MACS.name]:,.0f} MACs, error {reference['error']:.4f}."
     )
     table.caption_justify = "left"
