@@ -17,12 +17,13 @@ import math
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import moocore
 import numpy as np
 from numpy.typing import NDArray
 
+Number = TypeVar("Number", float, NDArray[np.float64])
 DIRECTIONS = ("maximize", "minimize")
 
 ERROR_SHIFT = 0.02
@@ -95,6 +96,16 @@ class Axis:
         best, worst = self.scaled(self.best), self.scaled(self.worst)
         return (scaled - best) / (worst - best)
 
+    def losses(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the losses (n,) of n values; see `loss`."""
+        best, worst = self.scaled(self.best), self.scaled(self.worst)
+        if self.error:
+            shares = np.maximum(self._error_of(values) / self._error_of(self.worst), 0.0)
+            scaled = np.log10(shares + ERROR_SHIFT) * (1.0 if self.direction == "minimize" else -1.0)
+        else:
+            scaled = np.log10(np.maximum(values, sys.float_info.min)) if self.log else values
+        return np.asarray((scaled - best) / (worst - best), dtype=np.float64)
+
     def value(self, losses: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the values of given losses; the inverse of `loss`."""
         best, worst = self.scaled(self.best), self.scaled(self.worst)
@@ -105,7 +116,7 @@ class Axis:
             return errors if self.direction == "minimize" else 1.0 - errors
         return np.power(10.0, scaled) if self.log else scaled
 
-    def _error_of(self, value: float) -> float:
+    def _error_of(self, value: Number) -> Number:
         return value if self.direction == "minimize" else 1.0 - value
 
     def to_json(self) -> dict[str, Any]:
@@ -115,8 +126,8 @@ class Axis:
 
 def losses(axes: Sequence[Axis], values: Sequence[Mapping[str, float]]) -> NDArray[np.float64]:
     """Return the losses (n, m) of n points on m axes."""
-    rows = [[axis.loss(value[axis.name]) for axis in axes] for value in values]
-    return np.array(rows, dtype=np.float64).reshape(len(values), len(axes))
+    columns = [axis.losses(np.array([value[axis.name] for value in values], dtype=np.float64)) for axis in axes]
+    return np.column_stack(columns) if axes else np.empty((len(values), 0))
 
 
 def front(points: NDArray[np.float64]) -> list[int]:

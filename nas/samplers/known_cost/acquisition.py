@@ -59,8 +59,10 @@ class Problem:
 
     def cost_losses(self, networks: Sequence[Network]) -> Floats:
         """Return the known losses (n, k) of networks, k being the number of objectives that are costs."""
-        rows = [[axis.loss(network.costs[name]) for name, axis in self.costs.items()] for network in networks]
-        return np.array(rows, dtype=np.float64).reshape(len(networks), len(self.costs))
+        found = np.empty((len(networks), len(self.costs)))
+        for column, (name, axis) in enumerate(self.costs.items()):
+            found[:, column] = axis.losses(np.array([network.costs[name] for network in networks], dtype=np.float64))
+        return found
 
 
 @dataclass(frozen=True)

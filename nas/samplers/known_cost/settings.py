@@ -25,7 +25,7 @@ class Settings:
     start: int = 4
     seconds_power: float = 0.5
     pool: int = 1000
-    changes: int = 120
+    changes: int = 100
 
     def __post_init__(self) -> None:
         check_positive("start", self.start)

@@ -41,6 +41,9 @@ HOPE = 0.1
 DRAWS = 1000
 """Draws of the joint posterior for the probabilities."""
 
+OWN_SHARE = 0.5
+"""Share of the fitted noise that is taken to be a network's own, and not of the seed: networks of like features differ."""
+
 CONFIDENCE = 0.9
 """Probability of the intervals."""
 
@@ -173,6 +176,7 @@ class Believer:
         means, intervals = {}, {}
         for place, posterior in posteriors.items():
             centre, covariance = posterior.process.joint(posterior.rows[asked])
+            covariance[np.diag_indices_from(covariance)] += OWN_SHARE * posterior.process.noise
             draws[:, :, place] = _normal(generator, centre, covariance)
             name = self.axes[place].name
             means[name], intervals[name] = self._values(place, centre, np.sqrt(np.diag(covariance)))
@@ -190,7 +194,7 @@ class Believer:
         """Return medians and interval ends of an objective, from means and deviations of its modelled losses."""
         axis, scale = self.axes[place], self._scale(place)
         shared = self._sampling(place, axis.value(scale.losses(centre)))
-        reach = float(ndtri((1 + CONFIDENCE) / 2)) * np.sqrt(deviation**2 + shared**2)
+        reach = float(ndtri((1 + CONFIDENCE) / 2)) * np.sqrt(deviation**2 + 2 * shared**2)
         ends = [axis.value(scale.losses(centre + sign * reach)) for sign in (-1, 1)]
         low, high = np.minimum(*ends), np.maximum(*ends)
         return axis.value(scale.losses(centre)), (low, high)
@@ -249,9 +253,7 @@ def sampling_deviations(axis: Axis, values: Floats, images: int | None) -> Float
     shares = (np.clip(values, 0.0, 1.0) * images + 1.0) / (images + 2.0)
     deviations = np.sqrt(shares * (1.0 - shares) / images)
     scale = LossScale.of(axis)
-    ends = [
-        scale.modelled(np.array([axis.loss(value) for value in shares + sign * deviations / 2])) for sign in (-1, 1)
-    ]
+    ends = [scale.modelled(axis.losses(shares + sign * deviations / 2)) for sign in (-1, 1)]
     return np.abs(ends[1] - ends[0])
 
 

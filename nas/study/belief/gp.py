@@ -30,10 +30,10 @@ Floats = NDArray[np.float64]
 TREND_VARIANCE = 0.25
 """τ², for standardised values."""
 
-FIT_OBSERVATIONS = 128
+FIT_OBSERVATIONS = 96
 """Most observations that the hyperparameters are fitted to; the fit takes O(n³)."""
 
-FIT_STEPS = 30
+FIT_STEPS = 20
 """Most iterations of L-BFGS-B."""
 
 JITTER = 1e-6
@@ -173,6 +173,11 @@ class GaussianProcess:
     def conditioned(self, further: Observations) -> GaussianProcess:
         """Return the process given further observations too, with the same hyperparameters and scale."""
         return replace(self, observations=self.observations.joined(further))
+
+    @property
+    def noise(self) -> float:
+        """Variance of an observation of one training around f, in the unit of the values."""
+        return self.spread**2 * self.hyperparameters.noise
 
     @cached_property
     def _factor(self) -> Floats:
