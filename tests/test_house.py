@@ -70,7 +70,7 @@ OLD_MODULES = {
     *("handed_in", "handover", "holding", "improvement", "making", "many", "mirror", "own", "packed"),
     *("picks", "play", "promise", "reader", "records", "recovery", "rehearsal"),
     *("settings_tables", "settle", "shipment", "specs", "spread", "stopping", "stores", "strategy", "studied"),
-    *("surrogate", "tenure", "trained", "trainings", "whole"),
+    *("tenure", "trained", "trainings", "whole"),
 }
 """Names of modules of before, when the rooms were not yet sorted."""
 OLD_NAMES = {

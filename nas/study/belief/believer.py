@@ -42,7 +42,7 @@ DRAWS = 1000
 """Draws of the joint posterior for the probabilities."""
 
 OWN_SHARE = 0.5
-"""Share of the fitted noise that is taken to be a network's own, and not of the seed: networks of like features differ."""
+"""Share of the fitted noise that is a network's own deviation from networks like it, and not the seed's."""
 
 CONFIDENCE = 0.9
 """Probability of the intervals."""

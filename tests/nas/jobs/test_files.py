@@ -133,7 +133,7 @@ def full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _draw(path: Path) -> None:
     study = open_study(GOLDEN / "repeated")
-    draw_front(study.records(), study.axes, "front", path)
+    draw_front(study.records(), study.believer, "front", path)
 
 
 @pytest.mark.usefixtures("full_disk")

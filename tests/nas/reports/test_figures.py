@@ -10,6 +10,7 @@ import pytest
 from engine import AXES, candidate, curve
 
 from nas.reports.figures import draw_front
+from nas.study.belief import Believer
 from nas.study.training_state import TrainingState
 from nas.study.trial import Record
 
@@ -30,7 +31,9 @@ def records(count: int) -> list[Record]:
 @pytest.mark.parametrize("objectives", OBJECTIVES, ids="-".join)
 def test_a_picture_is_drawn(tmp_path: Path, objectives: tuple[str, ...], count: int) -> None:
     path = tmp_path / "front.png"
-    draw_front(records(count), [AXES[name] for name in objectives], r"what <b>was</b> $\searched{$", path)
+    draw_front(
+        records(count), Believer.of_measured([AXES[name] for name in objectives]), r"what <b>was</b> $\searched{$", path
+    )
     pixels = matplotlib.image.imread(path)
     assert pixels.shape == (650, 1040, 4)
     assert len(np.unique(pixels.reshape(-1, 4), axis=0)) > 10
@@ -39,5 +42,5 @@ def test_a_picture_is_drawn(tmp_path: Path, objectives: tuple[str, ...], count: 
 def test_a_trial_more_changes_the_picture(tmp_path: Path) -> None:
     axes = [AXES["val_accuracy"], AXES["macs"]]
     for count in (11, 12):
-        draw_front(records(count), axes, "front", tmp_path / f"{count}.png")
+        draw_front(records(count), Believer.of_measured(axes), "front", tmp_path / f"{count}.png")
     assert (tmp_path / "11.png").read_bytes() != (tmp_path / "12.png").read_bytes()

@@ -9,6 +9,7 @@ from engine import AXES, TWO, candidate, curve
 
 from nas.jobs import Failure
 from nas.objectives.pareto import hypervolume, losses
+from nas.study.belief import Believer
 from nas.study.training_state import TrainingState
 from nas.study.trial import Record
 from nas.tracking.redaction import redact
@@ -32,7 +33,7 @@ def record(number: int, accuracy: float | None = None, macs: float = 1e4, **chan
 
 
 def test_a_row_says_how_the_study_stood_after_its_trial() -> None:
-    rows = RowBuilder(TWO_AXES, curves=False)
+    rows = RowBuilder(Believer.of_measured(TWO_AXES), curves=False)
     skipped = {"rejected": 3, "duplicates": 1}
     rows.add(record(0, 0.6, 1e5, candidate=candidate(0, skipped=skipped)))
     rows.add(record(1))
@@ -49,14 +50,14 @@ def test_a_row_says_how_the_study_stood_after_its_trial() -> None:
 
 
 def test_a_front_that_grows_is_kept_whole() -> None:
-    rows = RowBuilder(TWO_AXES, curves=False)
+    rows = RowBuilder(Believer.of_measured(TWO_AXES), curves=False)
     for number, (accuracy, macs) in enumerate([(0.5, 1e3), (0.9, 1e5), (0.4, 1e4), (0.7, 1e4)]):
         row = rows.add(record(number, accuracy, macs))
     assert row["so_far"]["front"] == [0, 3, 1]
 
 
 def test_why_a_trial_failed_is_told_by_kind_alone() -> None:
-    row = RowBuilder(TWO_AXES, curves=True).add(record(4))
+    row = RowBuilder(Believer.of_measured(TWO_AXES), curves=True).add(record(4))
     assert row["failure"] == "nan"
     assert "anna" not in str(row)
     assert [epoch["epoch"] for epoch in row["curve"]] == [1, 2]

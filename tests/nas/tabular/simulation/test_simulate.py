@@ -15,7 +15,7 @@ from nas.tabular.simulation.scores import score
 from nas.tabular.simulation.simulate import simulate
 from nas.tabular.simulation.simulated_table import SimulatedTable
 from nas.tabular.simulation.trace import SearchTrace
-from nas.tabular.simulation.truth import members, truth_of
+from nas.tabular.simulation.truth import truth_of
 from nas.tabular.table import Table, read_table
 
 
@@ -109,15 +109,7 @@ def test_a_repeat_has_another_seed_of_the_table(table: Table) -> None:
     simulated, budget = SimulatedTable(table), Budget(trials=16)
     plain, trace = (simulate(repeating(repeats, budget=budget, seed=1), simulated) for repeats in (0, 2))
     assert len(trace.trials) == len(plain.trials) == 16
-    means = {
-        name: {
-            "macs": float(entry.costs["macs"]),
-            "error": 1.0 - sum(entry.curves[seed][-1].val_accuracy for seed in table.seeds) / 3,
-        }
-        for name, entry in table.entries.items()
-    }
     returned = trace.snapshots[-1].front
-    assert set(members({name: means[name] for name in returned}, truth_of(simulated, Limits()).axes)) == set(returned)
     own = sum(row.seconds for entry in table.entries.values() for row in entry.curves[1])
     others = sum(row.seconds for name in returned for s in (0, 2) for row in table.entries[name].curves[s])
     assert plain.snapshots[-1].training_seconds == pytest.approx(own)
