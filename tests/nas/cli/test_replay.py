@@ -52,7 +52,7 @@ def test_a_configuration_from_before_options_were_written_has_their_defaults(sam
     command, exact = search_command(plain)
     assert exact
     typed = {"sampler": sampler, "fidelity": fidelity}
-    standard = {"sampler": "known_cost", "fidelity": "freeze_thaw"}
+    standard = {"sampler": "known_cost", "fidelity": "full"}
     expected = ["study=mine", *(f"{group}={name}" for group, name in typed.items() if name != standard[group])]
     assert command == shlex.join(["nas", "search", *expected])
 
