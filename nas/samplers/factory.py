@@ -26,8 +26,8 @@ from search_space.space import Space
 
 SAMPLER = PluginKind("sampler.module", "nas.samplers", "make")
 RANDOM = "RandomSampler"
-WITHOUT_PRIOR = ("stratified", "known_cost")
-"""Modules of ours that a prior would change nothing for."""
+WITHOUT_PRIOR = "stratified"
+"""Module of ours that a prior would change nothing for."""
 
 
 @dataclass(frozen=True)
@@ -72,8 +72,8 @@ def sampler_factory(spec: SamplerSpec, domain: Domain) -> SamplerFactory:
     """
     if domain.prior is not None and spec.optuna_class == RANDOM:
         return partial(ArchitectureSampler, domain.space, partial(_draw_from, domain.prior))
-    if domain.prior is not None and (spec.optuna_class is not None or spec.module in WITHOUT_PRIOR):
-        raise ValueError(f"prior.choices goes with sampler=random or evolution, got {spec.name}")
+    if domain.prior is not None and (spec.optuna_class is not None or spec.module == WITHOUT_PRIOR):
+        raise ValueError(f"prior.choices goes with sampler=known_cost, random or evolution, got {spec.name}")
     if spec.optuna_class is not None:
         return optuna_sampler(spec.optuna_class, spec.options)
     return cast(SamplerFactory, SAMPLER.make(spec.module or "", domain, spec.options))

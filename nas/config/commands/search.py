@@ -35,7 +35,8 @@ class SearchConfig:
         limits: upper limits on the costs of a network: max_params, max_macs, max_memory_mib, or max_<name> of a cost of
             your own; null for no limit.
         sampler: the sampler of architectures.
-        prior: weights of options, held before the first training; with sampler=random or evolution.
+        prior: weights of options, held before the first training; with sampler=known_cost, random or
+            evolution.
         fidelity: the multi-fidelity policy, which decides how many epochs each network is trained.
         training: the training recipe.
         budget: the stopping criteria.

@@ -118,7 +118,8 @@ class RehearseConfig:
         objective: objectives of the Pareto front, in order.
         limits: upper limits on the costs of a network, max_<cost>; null for no limit.
         sampler: the sampler of architectures.
-        prior: weights of options, held before the first training; with sampler=random or evolution.
+        prior: weights of options, held before the first training; with sampler=known_cost, random or
+            evolution.
         fidelity: the multi-fidelity policy, which decides how many epochs each network is trained.
         budget: the stopping criteria; a training is the mean full training of the table.
         workers: processes that simulate; `slots` is their number.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import final
 
 import numpy as np
@@ -22,6 +23,7 @@ from nas.samplers.known_cost.acquisition import (
 )
 from nas.samplers.known_cost.candidates import CandidateSource, Network, NetworkRegistry
 from nas.samplers.known_cost.settings import Settings
+from nas.samplers.prior import Prior
 from nas.study.belief.gp import Floats
 from nas.study.belief.surrogate import SurrogateFitter
 from nas.study.trial import Prospects
@@ -43,6 +45,10 @@ PARENTS = 10
 CROSSED = 0.25
 """Probability that a child has two parents."""
 
+CACHED_DENSITIES = 4096
+MOST_FAVOUR = 500.0
+"""Bound of the logarithm of a prior's factor, which keeps the factor finite."""
+
 
 @final
 class Optimizer:
@@ -58,6 +64,7 @@ class Optimizer:
         problem: Problem,
         settings: Settings,
         fits: Callable[[Architecture], bool] = lambda architecture: True,  # noqa: ARG005 - no limit on memory
+        prior: Prior | None = None,
     ) -> None:
         """Make an optimizer that has measured nothing yet.
 
@@ -67,12 +74,15 @@ class Optimizer:
             problem: objectives and limits.
             settings: settings of the sampler.
             fits: returns whether a training step of a network fits into the memory of a slot.
+            prior: prior over the choices; None for a uniform one.
         """
         self.networks = NetworkRegistry(space, measure)
         self.problem = problem
         self._settings = settings
         self._source = CandidateSource(self.networks, problem.is_feasible)
         self._check_fit = fits
+        self._prior = prior
+        self._log_density = lru_cache(CACHED_DENSITIES)(prior.log_density) if prior else None
         self._fits: dict[str, bool] = {}
         self._fitter = SurrogateFitter(self.networks.features.layout)
         self._acquisition: tuple[object, Acquisition] | None = None
@@ -85,7 +95,8 @@ class Optimizer:
         if not fresh:
             return self._neighbour_or_random(history, generator)
         if self._is_starting(history):
-            return self._space_filling(candidates, fresh, history, generator)
+            preferred = self._prior_draws(history, generator) or fresh
+            return self._space_filling(candidates, preferred, history, generator)
         return self._maximise(fresh, history, generator)[0]
 
     def prospects(self, history: TrialHistory, left: Mapping[int, float], generator: random.Random) -> Prospects | None:
@@ -107,7 +118,8 @@ class Optimizer:
         if not waiting:
             return Prospects(new, {})
         seconds = np.array([left[number] for number, _ in waiting])
-        values = self._fitted_acquisition(history).evaluate_frozen([network for _, network in waiting], seconds)
+        networks = [network for _, network in waiting]
+        values = self._fitted_acquisition(history).evaluate_frozen(networks, seconds) * self._favour(networks, history)
         return Prospects(new, {number: float(value) for (number, _), value in zip(waiting, values, strict=True)})
 
     def _is_starting(self, history: TrialHistory) -> bool:
@@ -157,10 +169,11 @@ class Optimizer:
         if self._maximum is None or self._maximum[0] != key:
             acquisition = self._fitted_acquisition(history)
             first = [*fresh, *self._children(acquisition.front(), history, generator)]
-            best = np.argsort(-acquisition.evaluate(first), kind="stable")[:PARENTS]
+            first += self._prior_draws(history, generator)
+            best = np.argsort(-acquisition.evaluate(first) * self._favour(first, history), kind="stable")[:PARENTS]
             parents = [first[index] for index in best]
             second = [*parents, *self._children(parents, history, generator)]
-            values = acquisition.evaluate(second)
+            values = acquisition.evaluate(second) * self._favour(second, history)
             chosen = self._first_that_fits(second[index] for index in np.argsort(-values, kind="stable"))
             self._maximum = (key, chosen, float(values[second.index(chosen)]))
         return self._maximum[1:]
@@ -171,6 +184,27 @@ class Optimizer:
             fitted = fit_acquisition(self.problem, self._fitter, history, self._settings.seconds_power)
             self._acquisition = (history.key, fitted)
         return self._acquisition[1]
+
+    def _favour(self, networks: Sequence[Network], history: TrialHistory) -> Floats:
+        """Return the factors (n,) of acquisition values: prior densities to the power that counts now, 1 without one.
+
+        Hvarfner et al. 2022, equation 6.
+        """
+        if self._prior is None or self._log_density is None:
+            return np.ones(len(networks))
+        logs = np.array([self._log_density(network.architecture) for network in networks])
+        return np.exp(np.clip(self._prior.exponent(len(history.networks)) * logs, -MOST_FAVOUR, MOST_FAVOUR))
+
+    def _prior_draws(self, history: TrialHistory, generator: random.Random) -> list[Network]:
+        """Return new networks within the limits that are drawn from the prior, none without one."""
+        if self._prior is None:
+            return []
+        found: dict[str, Network] = {}
+        for _ in range(self._settings.changes // 2):
+            network = self.networks.network(self._prior.draw(generator, len(history.networks)))
+            if network.network_id not in history.drawn and self.problem.is_feasible(network.costs):
+                found.setdefault(network.network_id, network)
+        return list(found.values())
 
     def _first_that_fits(self, ranked: Iterable[Network]) -> Network:
         """Return the first network that fits into a slot; if none does, the last one, which the driver rejects."""

@@ -327,7 +327,8 @@ def problem_of(
 def make(domain: Domain, settings: Settings) -> SamplerFactory:
     """Return the factory of samplers, which share one optimizer."""
     problem = problem_of(domain.axes, domain.costs, domain.limits.by_cost, domain.validation_images)
-    return partial(_seeded, Optimizer(domain.space, domain.measure, problem, settings, domain.fits), domain.axes)
+    optimizer = Optimizer(domain.space, domain.measure, problem, settings, domain.fits, domain.prior)
+    return partial(_seeded, optimizer, domain.axes)
 
 
 def _seeded(optimizer: Optimizer, axes: Sequence[Axis], seed: int) -> BaseSampler:

@@ -8,6 +8,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import optuna
 import pytest
 from engine import AXES, SMALL, TINY, TWO, space_of, spec_of
@@ -15,8 +16,13 @@ from engine import AXES, SMALL, TINY, TWO, space_of, spec_of
 from nas.cli import main
 from nas.cli.app.compose import compose
 from nas.config.prior import PriorSpec
-from nas.objectives.requirements import Requirements
+from nas.objectives.requirements import Requirements, exact_measure
 from nas.samplers.factory import Domain, sampler_factory
+from nas.samplers.known_cost.acquisition import TrialHistory
+from nas.samplers.known_cost.optimizer import Optimizer
+from nas.samplers.known_cost.sampler import problem_of
+from nas.samplers.known_cost.settings import Settings
+from nas.samplers.parameters import TrialChooser
 from nas.samplers.prior import Prior, prior_of
 from nas.samplers.view import View
 from nas.search.proposer import Proposer
@@ -36,7 +42,8 @@ def prior(choices: dict[str, Any], weight: float = 1.0, space: Any = SPACE) -> P
 def test_the_density_is_that_of_the_choices_over_a_uniform_one() -> None:
     """Of widths 4, 8, 12, 16, weights 3, 1, 1, 1 make shares of 1/2 and 1/6, over 1/4 without a prior."""
     mine = prior({"stem.width": {4: 3}})
-    for architecture in SPACE.architectures():
+    for number in range(200):
+        architecture = SPACE.draw(random.Random(number))
         share = 1 / 2 if architecture.stem.width == 4 else 1 / 6
         assert mine.log_density(architecture) == pytest.approx(math.log(share * 4))
 
@@ -129,12 +136,12 @@ def widths(sampler: str, weights: dict[str, Any], trials: int, seed: int = 0) ->
     return [architecture.stem.width for architecture in drawn]
 
 
-@pytest.mark.parametrize("sampler", ["random", "evolution"])
+@pytest.mark.parametrize("sampler", ["known_cost", "random", "evolution"])
 def test_first_draws_come_from_the_prior(sampler: str) -> None:
-    preferred = widths(sampler, {"stem.width": {16: 12}}, 60)
-    assert preferred.count(16) > 35  # 12 of 15 expected, 15 of 60 without a prior
-    assert widths(sampler, {"stem.width": {16: 12}}, 60) == preferred
-    assert widths(sampler, {}, 60).count(16) < 30
+    preferred = widths(sampler, {"stem.width": {16: 12}}, 40)
+    assert preferred.count(16) > 23  # 12 of 15 expected, 10 of 40 without a prior
+    assert widths(sampler, {"stem.width": {16: 12}}, 40) == preferred
+    assert widths(sampler, {}, 40).count(16) < 20
 
 
 def test_the_prior_counts_less_once_trials_are_complete() -> None:
@@ -179,3 +186,37 @@ def test_a_proposer_over_it_finds_every_network_in_the_end() -> None:
     proposer = Proposer(view, Requirements(), seed=0, max_idle_asks=300)
     found = {candidate.network_id for candidate in proposer.proposals() if candidate is not None}
     assert len(found) == 8
+
+
+def late_widths(weight: float, preferred: int) -> list[int]:
+    """Return the widths of the stems of late draws where a wide one is accurate."""
+    axes = [AXES[name] for name in TWO]
+    make = sampler_factory(
+        spec_of("known_cost"), Domain(SPACE, axes, prior=prior({"stem.width": {preferred: 20}}, weight))
+    )
+    study = optuna.create_study(directions=[axis.direction for axis in axes])
+    for number in range(40):
+        study.sampler = make(number)
+        trial = study.ask()
+        architecture = SPACE.sample(TrialChooser(trial))
+        macs = exact_measure()(architecture)[1]["macs"]
+        study.tell(trial, [0.2 + 0.04 * architecture.stem.width, math.log10(macs)])
+    return [trial.params["stem.width"] for trial in study.trials[20:]]
+
+
+def test_known_cost_multiplies_its_acquisition_function_and_forgets_a_wrong_prior() -> None:
+    assert late_widths(1e4, preferred=4).count(4) > 15
+    assert late_widths(0.5, preferred=4).count(16) > 10
+
+
+def test_the_factor_of_an_acquisition_value_is_the_density_to_the_power_that_counts_now() -> None:
+    mine = prior({"stem.width": {16: 12}}, 8.0)
+    problem = problem_of([AXES[name] for name in TWO], {"macs": "macs"}, {})
+    optimizer = Optimizer(SPACE, exact_measure(), problem, Settings(), prior=mine)
+    networks = [optimizer.networks.network(SPACE.draw(random.Random(number))) for number in range(20)]
+    seen, none = np.array([0.5] * 4), np.zeros(4)
+    history = TrialHistory(range(4), networks[:4], seen, none, seen, [], frozenset())
+    logs = np.array([mine.log_density(network.architecture) for network in networks])
+    np.testing.assert_allclose(optimizer._favour(networks, history), np.exp(8.0 / 4 * logs))
+    plain = Optimizer(SPACE, exact_measure(), problem, Settings())
+    np.testing.assert_array_equal(plain._favour(networks, history), np.ones(20))

@@ -27,9 +27,7 @@ def record(number: int, accuracy: float | None, clock: float, seconds: float = 3
 def test_the_gain_is_of_the_last_ones_by_all_seconds_since() -> None:
     records = [record(0, 0.5, 10.0), record(2, 0.7, 30.0), record(1, 0.6, 20.0), record(3, None, 25.0)]
     width = 2 / 3  # of the axis of MACs, from 1e4 to 1e6
-    assert gain_an_hour(records, BELIEVER, 1) == pytest.approx(
-        100 * width * 0.1 / 0.9 / 2
-    )  # the pruned one was paid too
+    assert gain_an_hour(records, BELIEVER, 1) == pytest.approx(100 * width * 0.1 / 0.9 / 2)  # pruned ones count
     assert gain_an_hour(records, BELIEVER, 2) == pytest.approx(100 * width * 0.2 / 0.9 / 3)
     assert gain_an_hour(records, BELIEVER, 3) is None
 
