@@ -1,207 +1,254 @@
-"""Real searches on CIFAR-10: `known_cost` with `freeze_thaw` against TPE with full trainings.
+"""Real searches side by side: our default, TPE and random networks, scored by retrained networks on the test part.
 
-Searches of both strategies alternate, so that other load on the machine affects both alike. A finished search is not
-run again, and an interrupted one is resumed. The score over time is the hypervolume of a search's front by its own
-validation accuracy, as a share of that of the front of all searches together, with the reference point of simulated
-searches (docs/rehearsals.md). Without a ground truth, a search that trains more networks is also flattered more. The
-outputs are docs/live_search.md, a plot beside it, and benchmarks/results/live_search.json.
+The searches of one seed run at the same time with one slot each, so that other load on the machine affects all alike.
+At every moment a search would return its believed front, with any sampler. All networks that were ever returned are
+then trained again with two other seeds and measured on the test part, which no search has seen; a search is scored by
+the hypervolume of what it would have returned, in the box of the whole space (docs/rehearsals.md). Finished searches
+and trainings are kept, and the same command goes on. The outputs are docs/live_search*.md and plots beside them.
 
-    python benchmarks/live_search.py --data FOLDER [--minutes 12] [--slots 2] [--seeds 3] [--folder outputs/live]
+    python benchmarks/live_search.py [--data FOLDER] [--minutes 4] [--seeds 8] [--folder outputs/live]
+
+Without a folder with CIFAR-10 as Parquet, the images are the digits of `make search`.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
+import os
 import statistics
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from nas.objectives.pareto import Axis, hypervolume, losses
+from nas.cli.app.compose import compose
+from nas.data import describe
+from nas.evaluation.training_list import Rules
+from nas.evaluation.trial_runner import TrialRunner
+from nas.objectives.limits import Limits
+from nas.objectives.pareto import hypervolume, losses
+from nas.objectives.requirements import Requirements
+from nas.search.build import space_for
 from nas.search.environment import environment
+from nas.search.executors import executor_for, resolved_data
 from nas.study.study import open_study
-from nas.study.trial import Record
-from nas.tabular.simulation.truth import axes_around
+from nas.tabular.simulation.intervals import estimate
+from nas.tabular.simulation.truth import axes_of_space
+from nas.tabular.tabulate.plan import training_tasks
+from nas.tabular.tabulate.runner import TableRunner
+from nas.tabular.tabulate.shards import Shards
+from nas.tabular.tabulate.table_maker import TableMaker
+from search_space.architecture import Architecture
 
 ROOT = Path(__file__).resolve().parent.parent
-RESULTS = ROOT / "benchmarks" / "results" / "live_search.json"
-PAGE = ROOT / "docs" / "live_search.md"
-PICTURE = ROOT / "docs" / "live_search.png"
-STRATEGIES = {
-    "known cost, freeze thaw": ("sampler=known_cost", "fidelity=freeze_thaw"),
-    "tpe, full": ("sampler=tpe", "fidelity=full"),
+STRATEGIES: Mapping[str, Sequence[str]] = {
+    "default": (),
+    "tpe": ("sampler=tpe", "fidelity=full"),
+    "random": ("sampler=random", "fidelity=full"),
 }
-PARTS = (1 / 12, 1 / 6, 1 / 3, 1 / 2, 1.0)
+TRUTH_SEEDS = (1001, 1002)
+PARTS = (1 / 8, 1 / 4, 1 / 2, 1.0)
 
-Point = Mapping[str, float]
-Curve = list[tuple[float, float]]
+Steps = Sequence[tuple[float, Sequence[str]]]
+"""Seconds since the search began, ascending, and the networks that it would return from then on."""
+
+Curve = Sequence[tuple[float, float]]
 
 
 @dataclass(frozen=True)
-class SearchResult:
-    """Result of one search.
+class Setting:
+    """Images and length of the searches.
 
     Attributes:
-        trials: number of trials.
-        complete: number of complete trials.
-        seconds: of training, summed over the slots.
-        completed: seconds since the search began, ascending, with MACs and error of the trial completed then.
+        words: overrides of `nas search` that name the images.
+        title: name of the images.
+        page: file of the results.
+        seconds: of a search.
+        seeds: number of searches of a strategy.
+        folder: of studies and trainings.
     """
 
-    trials: int
-    complete: int
+    words: Sequence[str]
+    title: str
+    page: Path
     seconds: float
-    completed: Sequence[tuple[float, Point]]
-
-    def curve(self, axes: Sequence[Axis], best: float) -> Curve:
-        """Return the hypervolume as a share of `best` after each complete trial."""
-        points = losses(axes, [point for _, point in self.completed])
-        return [(moment, hypervolume(points[: n + 1]) / best) for n, (moment, _) in enumerate(self.completed)]
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Results of all searches.
-
-    Attributes:
-        found: results by strategy, one a seed.
-        curves: shares over time of the same searches.
-        axes: of the hypervolume.
-        minutes: budget of each search.
-        slots: of each search.
-        about: the machine and its packages.
-    """
-
-    found: Mapping[str, Sequence[SearchResult]]
-    curves: Mapping[str, Sequence[Curve]]
-    axes: Sequence[Axis]
-    minutes: float
-    slots: int
-    about: Mapping[str, Any]
+    seeds: int
+    folder: Path
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
-    parser.add_argument("--data", type=Path, required=True, help="a folder with CIFAR-10 as Parquet")
-    parser.add_argument("--minutes", type=float, default=12.0)
-    parser.add_argument("--slots", type=int, default=2)
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--data", type=Path, help="a folder with CIFAR-10 as Parquet")
+    parser.add_argument("--minutes", type=float, default=4.0)
+    parser.add_argument("--seeds", type=int, default=8)
     parser.add_argument("--folder", type=Path, default=ROOT / "outputs" / "live")
     arguments = parser.parse_args()
-    found: dict[str, list[SearchResult]] = {name: [] for name in STRATEGIES}
-    for seed in range(arguments.seeds):
-        for name in STRATEGIES:
-            found[name].append(_search(name, seed, arguments))
-    points = [point for runs in found.values() for run in runs for _, point in run.completed]
-    axes = axes_around(points)
-    best = hypervolume(losses(axes, points))
-    curves = {name: [run.curve(axes, best) for run in runs] for name, runs in found.items()}
-    _write(Comparison(found, curves, axes, arguments.minutes, arguments.slots, environment()))
-    print(f"wrote {RESULTS}, {PAGE} and {PICTURE}")
+    images = arguments.data is not None
+    words = ["experiment=cifar_quick", f"data.path={arguments.data}"] if images else []
+    title, page = ("CIFAR-10 at 16×16", "live_search_cifar.md") if images else ("digits", "live_search.md")
+    folder = arguments.folder / ("cifar" if images else "digits")
+    setting = Setting(words, title, ROOT / "docs" / page, 60 * arguments.minutes, arguments.seeds, folder)
+    for seed in range(setting.seeds):
+        _search(seed, setting)
+    steps = {name: [_steps(setting.folder / f"{name}_{seed}") for seed in range(setting.seeds)] for name in STRATEGIES}
+    points, axes = _truth(setting)
+    scores = {
+        name: [
+            [(moment, hypervolume(losses(axes, [points[n] for n in front]))) for moment, front in run] for run in runs
+        ]
+        for name, runs in steps.items()
+    }
+    setting.page.write_text(_page(setting, scores), encoding="utf-8")
+    _draw(scores, setting)
+    print(f"wrote {setting.page}")
 
 
-def _search(name: str, seed: int, arguments: argparse.Namespace) -> SearchResult:
-    study = arguments.folder / f"{name.replace(', ', '_').replace(' ', '_')}_{seed}"
-    words = ["experiment=cifar_quick", f"data.path={arguments.data}", f"budget.minutes={arguments.minutes:g}"]
-    words += [f"workers.slots={arguments.slots}", "tracking=none", f"seed={seed}", f"study={study}", *STRATEGIES[name]]
-    print(f"{name}, seed {seed}", file=sys.stderr, flush=True)
-    subprocess.run([sys.executable, "-m", "nas", "search", *words], check=True, stdout=subprocess.DEVNULL)
-    records = open_study(study).records()
-    complete = [record for record in records if record.values]
-    moments = sorted((record.training.clock or 0.0, record.number) for record in complete)
-    by_number = {record.number: _point(record) for record in complete}
-    seconds = sum(record.seconds for record in records)
-    return SearchResult(
-        len(records), len(complete), seconds, [(moment, by_number[number]) for moment, number in moments]
+def _search(seed: int, setting: Setting) -> None:
+    """Run the searches of one seed that are not finished, all at the same time."""
+    running = []
+    for name, strategy in STRATEGIES.items():
+        study = setting.folder / f"{name}_{seed}"
+        if (study / "front.json").exists():
+            continue
+        words = [*setting.words, f"budget.minutes={setting.seconds / 60:g}", "budget.trials=null", "workers.slots=1"]
+        words += ["tracking=none", f"seed={seed}", f"study={study}", *strategy]
+        command = [sys.executable, "-m", "nas", "search", *words]
+        running.append(subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+    if running:
+        print(f"searches of seed {seed}", file=sys.stderr, flush=True)
+    if any(process.wait() for process in running):
+        raise SystemExit(f"a search of seed {seed} failed; its command prints the reason")
+
+
+def _steps(study: Path) -> Steps:
+    """Return what a search would have returned after each complete trial: architectures' identities."""
+    opened = open_study(study)
+    complete = sorted((r for r in opened.records() if r.values), key=lambda record: record.training.clock or 0.0)
+    return [
+        (record.training.clock or 0.0, [m.candidate.id for m in opened.believer.front(complete[: number + 1])])
+        for number, record in enumerate(complete)
+    ]
+
+
+def _truth(setting: Setting) -> tuple[Mapping[str, Mapping[str, float]], Any]:
+    """Return MACs and error of every network that a search would ever have returned, and the axes of their box."""
+    config = compose("tabulate", [*setting.words, "space=quick", "workers.slots=auto"])
+    images = describe(config.data)
+    space, requirements = space_for(config.space, images), Requirements()
+    found = {}
+    for study in sorted(setting.folder.glob("*_*")):
+        opened = open_study(study)
+        returned = {name for _, front in _steps(study) for name in front}
+        found |= {
+            record.candidate.id: requirements.examine(Architecture.from_json(dict(record.candidate.architecture)))
+            for record in opened.records()
+            if record.candidate.id in returned
+        }
+    recipe = {"data": images.fingerprint, "seeds": list(TRUTH_SEEDS)}
+    about = {"device": os.uname().machine, "environment": environment()}
+    shards = Shards(setting.folder / "truth" / "shards", recipe, about)
+    trial = TrialRunner(resolved_data(config.data, images, config.workers), config.training, 1)
+    maker = TableMaker(
+        shards,
+        setting.folder / "truth" / "trainings",
+        Rules(config.training.epochs, config.workers.retries, halves=False),
+        partial(executor_for, TableRunner(trial, images.test, 1), config.workers),
+        _no_signals,
     )
+    pairs = [(examined, seed) for seed in TRUTH_SEEDS for examined in found.values()]
+    maker.train(training_tasks(pairs, config.training.epochs, maker.folder))
+    frame = shards.frame
+    last = frame[frame["epoch"] == config.training.epochs].groupby("network_id")["test_accuracy"].mean()
+    points = {
+        name: {"macs": float(examined.costs["macs"]), "error": 1.0 - float(last[examined.network_id])}
+        for name, examined in found.items()
+    }
+    return points, axes_of_space(space, Limits())
 
 
-def _point(record: Record) -> Point:
-    assert record.values is not None, "a complete trial has values"
-    return {"macs": float(record.candidate.costs["macs"]), "error": 1.0 - record.values["val_accuracy"]}
+def _no_signals(_: Any) -> AbstractContextManager[None]:
+    return nullcontext()
 
 
 def _at(curve: Curve, moment: float) -> float:
     return next((share for spent, share in reversed(curve) if spent <= moment), 0.0)
 
 
-def _reached(curve: Curve, share: float) -> float | None:
-    return next((spent for spent, value in curve if value >= share), None)
+def _area(curve: Curve, end: float) -> float:
+    """Return the mean hypervolume from the start of a search to its end."""
+    moments = [*(moment for moment, _ in curve if moment < end), end]
+    values = [value for moment, value in curve if moment < end]
+    return sum(value * (b - a) for value, a, b in zip(values, moments, moments[1:], strict=False)) / end
 
 
-def _write(compared: Comparison) -> None:
-    RESULTS.parent.mkdir(parents=True, exist_ok=True)
-    document = {"environment": compared.about, "minutes": compared.minutes, "slots": compared.slots, "searches": {}}
-    for name, runs in compared.found.items():
-        document["searches"][name] = [
-            {"seed": seed, "trials": run.trials, "complete": run.complete, "training_seconds": round(run.seconds, 1)}
-            | {"curve": [[round(moment, 1), round(share, 4)] for moment, share in compared.curves[name][seed]]}
-            for seed, run in enumerate(runs)
-        ]
-    RESULTS.write_text(json.dumps(document) + "\n", encoding="utf-8")
-    PAGE.write_text(_page(compared), encoding="utf-8")
-    _draw(compared.curves, 60 * compared.minutes)
-
-
-def _page(compared: Comparison) -> str:
-    about, curves, end = compared.about, compared.curves, 60 * compared.minutes
-    ours, theirs = STRATEGIES
+def _page(setting: Setting, scores: Mapping[str, Sequence[Curve]]) -> str:
+    """Return the results as Markdown."""
+    end, about = setting.seconds, environment()
     moments = [part * end for part in PARTS]
-    rows = [["strategy", "seed", "trials", "in full", *(f"{moment / 60:g} min" for moment in moments)]]
-    rows.append(["---", *["---:"] * (len(rows[0]) - 1)])
-    for name, runs in compared.found.items():
-        for seed, run in enumerate(runs):
-            shares = [f"{_at(curves[name][seed], moment):.3f}" for moment in moments]
-            rows.append([name, str(seed), str(run.trials), str(run.complete), *shares])
-    table = "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
-    goals = [_at(curve, end) for curve in curves[theirs]]
-    soon = [_reached(curve, goal) for curve, goal in zip(curves[ours], goals, strict=True)]
-    times = ", ".join("never" if moment is None else f"{end / moment:.1f}" for moment in soon)
-    median = statistics.median(0.0 if moment is None else end / moment for moment in soon)
-    reference = ", ".join(
-        f"{axis.worst:,.0f} MACs" if axis.log else f"error {axis.worst:.4f}" for axis in compared.axes
+    heads = [*(f"{moment:g} s" for moment in moments), "area"]
+    measured = {
+        name: [[*(_at(curve, moment) for moment in moments), _area(curve, end)] for curve in curves]
+        for name, curves in scores.items()
+    }
+    lines = [["", *heads], ["---", *["---:"] * len(heads)]]
+    for name, rows in measured.items():
+        lines.append([name, *(f"{statistics.median(column):.3f}" for column in zip(*rows, strict=True))])
+    ours, *rivals = measured
+    for rival in rivals:
+        pairs = list(zip(measured[ours], measured[rival], strict=True))
+        found = [estimate([a[place] - b[place] for a, b in pairs]) for place in range(len(heads))]
+        lines.append([f"{ours} − {rival}", *(f"{e.median:+.3f} [{e.low:+.3f}, {e.high:+.3f}]" for e in found)])
+    table = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    every = "\n".join(
+        f"| {name} | {seed} | {' | '.join(f'{value:.3f}' for value in row)} |"
+        for name, rows in measured.items()
+        for seed, row in enumerate(rows)
     )
-    return f"""# Two strategies on real trainings
+    return f"""# Real searches side by side: {setting.title}
 
-Written by `benchmarks/live_search.py`: searches of {compared.minutes:g} minutes on {compared.slots} slots, one after
-the other in turn, on a tenth of CIFAR-10 at 16×16 pixels (`experiment=cifar_quick`). Shares of the hypervolume of the
-front of all searches together, by validation accuracy (the error of the networks that a search returns is flattered by
-that choice, the more so the more it has trained); reference point: {reference}.
+Written by `benchmarks/live_search.py`. {setting.seeds} seeds; the three searches of a seed ran at the same time for
+{end / 60:g} minutes with one slot each. Hypervolume, in the box of the whole space, of the front that a search would
+have returned, by the test accuracy of its networks when trained again with {len(TRUTH_SEEDS)} other seeds; `area` is
+its mean over the time. Medians over seeds; differences are paired by seed, with the bootstrap's interval of 95 %.
 
 {table}
 
-How many times sooner `{ours}` has what `{theirs}` has at the end, by seed: {times}; median {median:.1f}.
+![hypervolume over seconds]({setting.page.stem}.png)
 
-![hypervolume over seconds](live_search.png)
+| strategy | seed | {" | ".join(heads)} |
+| --- | ---: | {" | ".join(["---:"] * len(heads))} |
+{every}
 
 {about["processor"]}, {about["cores"]} cores, Python {about["python"]}, torch {about["packages"]["torch"]}, optuna
 {about["packages"]["optuna"]}.
 """
 
 
-def _draw(curves: Mapping[str, Sequence[Curve]], end: float) -> None:
+def _draw(scores: Mapping[str, Sequence[Curve]], setting: Setting) -> None:
     figure = Figure(figsize=(8.0, 5.0), layout="constrained")
     FigureCanvasAgg(figure)
     plane = figure.subplots()
-    for number, (name, runs) in enumerate(curves.items()):
-        for seed, curve in enumerate(runs):
-            moments, shares = zip(*[(0.0, 0.0), *curve, (end, _at(curve, end))], strict=True)
-            label = name if seed == 0 else None
-            plane.step(moments, shares, where="post", color=f"C{number}", alpha=0.8, label=label)
+    end = setting.seconds
+    grid = [end * step / 240 for step in range(241)]
+    for number, (name, curves) in enumerate(scores.items()):
+        for curve in curves:
+            moments, values = zip(*[(0.0, 0.0), *curve, (end, _at(curve, end))], strict=True)
+            plane.step(moments, values, where="post", color=f"C{number}", alpha=0.25, linewidth=1)
+        medians = [statistics.median(_at(curve, moment) for curve in curves) for moment in grid]
+        plane.plot(grid, medians, color=f"C{number}", linewidth=2, label=f"{name} (median of {len(curves)})")
     plane.set_xlabel("seconds of the search")
-    plane.set_ylabel("share of the hypervolume of all searches")
+    plane.set_ylabel("hypervolume of the returned front, on the test part")
     plane.set_xlim(0, end)
     plane.grid(alpha=0.3)
     plane.legend(loc="lower right")
-    PICTURE.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(PICTURE, dpi=130)
+    figure.savefig(setting.page.with_suffix(".png"), dpi=130)
 
 
 if __name__ == "__main__":

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from engine import SMALL, curve, space_of
+from engine import SMALL, TINY, curve, space_of
 
 from nas.config.objective import Objective
 from nas.objectives.axes import axes_of
+from nas.objectives.limits import Limits
+from nas.objectives.requirements import exact_measure
 from nas.objectives.values import cost_names, costs_known, objective_values
 
 SPACE = space_of(SMALL)
@@ -41,10 +43,23 @@ def test_ends_that_are_given_come_before_the_usual_ones() -> None:
         axis(source="curve", key="val_accuracy", direction="maximize", worst=1.5)
 
 
-def test_a_cost_goes_from_the_least_of_the_space_to_the_largest_of_a_sample() -> None:
-    found = axis(source="cost", key="macs", direction="minimize", scale="log")
-    assert 0 < found.best < found.worst
-    assert found.log
+def test_a_cost_goes_from_the_cheapest_to_the_most_expensive_network_of_the_space() -> None:
+    tiny, measure = space_of(TINY), exact_measure()
+    macs = [measure(architecture)[1]["macs"] for architecture in tiny.architectures()]
+    objective = Objective("macs", "cost", "macs", "minimize", scale="log")
+    (found,) = axes_of((objective,), tiny)
+    assert (found.best, found.worst, found.log) == (min(macs), max(macs), True)
+    limit = sorted(macs)[len(macs) // 2] + 1
+    (limited,) = axes_of((objective,), tiny, Limits(max_macs=limit))
+    assert (limited.best, limited.worst) == (min(macs), max(m for m in macs if m <= limit))
+
+
+def test_an_accuracy_has_the_scale_of_its_error() -> None:
+    found = axis(source="curve", key="val_accuracy", direction="maximize", scale="log", worst=0.9)
+    assert (found.error, found.log, found.best, found.worst) == (True, False, 1.0, 0.9)
+    assert found.to_json()["error"]
+    with pytest.raises(ValueError, match=r"objective.it.scale must be one of linear, log, got 'cubic'"):
+        axis(source="curve", key="val_accuracy", direction="maximize", scale="cubic")
 
 
 def test_a_unit_is_kept_and_an_empty_one_is_not_written() -> None:
