@@ -24,16 +24,26 @@ STATUS_TITLES = {
 
 
 def front_columns(document: Document) -> list[str]:
-    """Return the names of the numbers of a front: objectives, other costs, and `trainings` if a network has several."""
+    """Return the names of the numbers of a front.
+
+    They are the measured objectives, what is believed of the trained ones and the probability of being on the front,
+    other costs, and `trainings` if a network has several.
+    """
     values = list(document["objectives"])
+    beliefs = [item["believed"] for item in document["front"] if "believed" in item]
+    believed = [*(f"believed_{name}" for name in beliefs[0]["values"]), "front_probability"] if beliefs else []
     costs = cost_names([item["costs"] for item in document["front"]])
     repeated = any("trainings" in item for item in document["front"])
-    return [*values, *(name for name in costs if name not in values), *(["trainings"] if repeated else [])]
+    others = [name for name in costs if name not in values]
+    return [*values, *believed, *others, *(["trainings"] if repeated else [])]
 
 
 def front_numbers(item: Mapping[str, Any], columns: Sequence[str]) -> list[float]:
     """Return a network's numbers in these columns."""
-    known = {"trainings": item.get("trainings", 1), **item["costs"], **item["values"]}
+    belief = item.get("believed", {"values": item["values"], "front_probability": 1.0})
+    believed = {f"believed_{name}": value for name, value in belief["values"].items()}
+    probability = {"front_probability": belief["front_probability"]}
+    known = {"trainings": item.get("trainings", 1), **item["costs"], **item["values"], **believed, **probability}
     return [known[name] for name in columns]
 
 
