@@ -21,7 +21,7 @@ def milestone(count: int) -> int:
     """Return the largest number of observations, at most `count`, at which hyperparameters are fitted.
 
     >>> [milestone(count) for count in (1, 8, 9, 10, 300)]
-    [1, 8, 9, 10, 296]
+    [1, 8, 9, 10, 289]
     """
     at = EVERY_FIT
     if count <= at:
