@@ -1,12 +1,14 @@
 """Real searches side by side: our default, TPE and random networks, scored by retrained networks on the test part.
 
 The searches of one seed run at the same time with one slot each, so that other load on the machine affects all alike.
-At every moment a search would return its believed front, with any sampler. All networks that were ever returned are
-then trained again with two other seeds and measured on the test part, which no search has seen; a search is scored by
-the hypervolume of what it would have returned, in the box of the whole space (docs/rehearsals.md). Finished searches
+At an eighth, a quarter, half and the end of its time, a search would return its believed front, with any sampler. All
+networks of these fronts are then trained again with other seeds and measured on the test part, which no search has
+seen; a search is scored by the hypervolume of what it would have returned, in the box of the whole space
+(docs/rehearsals.md). Finished searches
 and trainings are kept, and the same command goes on. The outputs are docs/live_search*.md and plots beside them.
 
-    python benchmarks/live_search.py [--data FOLDER] [--minutes 4] [--seeds 8] [--folder outputs/live]
+    python benchmarks/live_search.py [--data FOLDER] [--minutes 4] [--seeds 8] [--truths 2]
+        [--folder outputs/live]
 
 Without a folder with CIFAR-10 as Parquet, the images are the digits of `make search`.
 """
@@ -20,7 +22,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -53,7 +55,9 @@ STRATEGIES: Mapping[str, Sequence[str]] = {
     "tpe": ("sampler=tpe", "fidelity=full"),
     "random": ("sampler=random", "fidelity=full"),
 }
-TRUTH_SEEDS = (1001, 1002)
+FIRST_TRUTH = 1001
+"""First of the seeds with which networks are trained again; no search has it."""
+
 PARTS = (1 / 8, 1 / 4, 1 / 2, 1.0)
 
 Steps = Sequence[tuple[float, Sequence[str]]]
@@ -72,6 +76,7 @@ class Setting:
         page: file of the results.
         seconds: of a search.
         seeds: number of searches of a strategy.
+        truths: number of seeds with which a network is trained again.
         folder: of studies and trainings.
     """
 
@@ -80,6 +85,7 @@ class Setting:
     page: Path
     seconds: float
     seeds: int
+    truths: int
     folder: Path
 
 
@@ -88,16 +94,22 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="a folder with CIFAR-10 as Parquet")
     parser.add_argument("--minutes", type=float, default=4.0)
     parser.add_argument("--seeds", type=int, default=8)
+    parser.add_argument("--truths", type=int, default=2)
     parser.add_argument("--folder", type=Path, default=ROOT / "outputs" / "live")
     arguments = parser.parse_args()
     images = arguments.data is not None
     words = ["experiment=cifar_quick", f"data.path={arguments.data}"] if images else []
     title, page = ("CIFAR-10 at 16×16", "live_search_cifar.md") if images else ("digits", "live_search.md")
     folder = arguments.folder / ("cifar" if images else "digits")
-    setting = Setting(words, title, ROOT / "docs" / page, 60 * arguments.minutes, arguments.seeds, folder)
+    setting = Setting(
+        words, title, ROOT / "docs" / page, 60 * arguments.minutes, arguments.seeds, arguments.truths, folder
+    )
     for seed in range(setting.seeds):
         _search(seed, setting)
-    steps = {name: [_steps(setting.folder / f"{name}_{seed}") for seed in range(setting.seeds)] for name in STRATEGIES}
+    steps = {
+        name: [_steps(setting.folder / f"{name}_{seed}", setting) for seed in range(setting.seeds)]
+        for name in STRATEGIES
+    }
     points, axes = _truth(setting)
     scores = {
         name: [
@@ -127,14 +139,14 @@ def _search(seed: int, setting: Setting) -> None:
         raise SystemExit(f"a search of seed {seed} failed; its command prints the reason")
 
 
-def _steps(study: Path) -> Steps:
-    """Return what a search would have returned after each complete trial: architectures' identities."""
-    opened = open_study(study)
-    complete = sorted((r for r in opened.records() if r.values), key=lambda record: record.training.clock or 0.0)
-    return [
-        (record.training.clock or 0.0, [m.candidate.id for m in opened.believer.front(complete[: number + 1])])
-        for number, record in enumerate(complete)
-    ]
+def _steps(study: Path, setting: Setting) -> Steps:
+    """Return what a search would have returned at each moment: architectures' identities."""
+    opened, found = open_study(study), []
+    complete = [record for record in opened.records() if record.values]
+    for moment in (part * setting.seconds for part in PARTS):
+        known = [record for record in complete if (record.training.clock or 0.0) <= moment]
+        found.append((moment, [member.candidate.id for member in opened.believer.front(known)]))
+    return found
 
 
 def _truth(setting: Setting) -> tuple[Mapping[str, Mapping[str, float]], Any]:
@@ -145,13 +157,13 @@ def _truth(setting: Setting) -> tuple[Mapping[str, Mapping[str, float]], Any]:
     found = {}
     for study in sorted(setting.folder.glob("*_*")):
         opened = open_study(study)
-        returned = {name for _, front in _steps(study) for name in front}
+        returned = {name for _, front in _steps(study, setting) for name in front}
         found |= {
             record.candidate.id: requirements.examine(Architecture.from_json(dict(record.candidate.architecture)))
             for record in opened.records()
             if record.candidate.id in returned
         }
-    recipe = {"data": images.fingerprint, "seeds": list(TRUTH_SEEDS)}
+    recipe = {"data": images.fingerprint, "training": asdict(config.training)}
     about = {"device": os.uname().machine, "environment": environment()}
     shards = Shards(setting.folder / "truth" / "shards", recipe, about)
     trial = TrialRunner(resolved_data(config.data, images, config.workers), config.training, 1)
@@ -162,7 +174,7 @@ def _truth(setting: Setting) -> tuple[Mapping[str, Mapping[str, float]], Any]:
         partial(executor_for, TableRunner(trial, images.test, 1), config.workers),
         _no_signals,
     )
-    pairs = [(examined, seed) for seed in TRUTH_SEEDS for examined in found.values()]
+    pairs = [(examined, FIRST_TRUTH + truth) for truth in range(setting.truths) for examined in found.values()]
     maker.train(training_tasks(pairs, config.training.epochs, maker.folder))
     frame = shards.frame
     last = frame[frame["epoch"] == config.training.epochs].groupby("network_id")["test_accuracy"].mean()
@@ -215,8 +227,9 @@ def _page(setting: Setting, scores: Mapping[str, Sequence[Curve]]) -> str:
 
 Written by `benchmarks/live_search.py`. {setting.seeds} seeds; the three searches of a seed ran at the same time for
 {end / 60:g} minutes with one slot each. Hypervolume, in the box of the whole space, of the front that a search would
-have returned, by the test accuracy of its networks when trained again with {len(TRUTH_SEEDS)} other seeds; `area` is
-its mean over the time. Medians over seeds; differences are paired by seed, with the bootstrap's interval of 95 %.
+have returned, by the test accuracy of its networks when trained again with {setting.truths} other seed(s); `area` is
+its mean over the time, constant between these moments and 0 before the first. Medians over seeds; differences are
+paired by seed, with the bootstrap's interval of 95 %.
 
 {table}
 
