@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from nas.objectives.pareto import Axis, front, losses
+from nas.objectives.pareto import Axis, front, hypervolume, losses
 from nas.study.storage.factory import make_store
 from nas.study.study import Study, open_study
 from nas.study.trial import ENDED, Record, State
@@ -112,6 +112,8 @@ def status_document(study: Study, records: Sequence[Record]) -> dict[str, Any]:
     """Return counts of trials, failures, hypervolume and time spent as a JSON document."""
     driven = study.is_driven()
     states = [_shown_state(record, driven) for record in records]
+    complete = [record for record in records if record.values is not None]
+    believed = study.believer.losses(complete)
     kinds = [record.failure.kind for record in records if record.state == State.FAILED and record.failure]
     retries: Counter[str] = Counter()
     for record in records:
@@ -123,8 +125,8 @@ def status_document(study: Study, records: Sequence[Record]) -> dict[str, Any]:
         "trials": {name: states.count(name) for name in (*map(str, ENDED), "running", "frozen")} | skipped,
         "failures": {kind: kinds.count(kind) for kind in sorted(set(kinds))},
         "retries": dict(sorted(retries.items())),
-        "hypervolume": study.believer.hypervolume(records),
-        "front": len(study.believer.front(records)),
+        "hypervolume": hypervolume(believed),
+        "front": len(study.believer.front_of(complete, believed)),
         **_repeats(records),
         "seconds": sum(record.spent for record in records),
         "clock_seconds": spent_clock(records),

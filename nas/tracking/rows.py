@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from nas.objectives.pareto import hypervolume
 from nas.study.belief import Believer
 from nas.study.trial import ENDED, Record
 
@@ -66,10 +67,11 @@ class RowBuilder:
         return row
 
     def _so_far(self) -> dict[str, Any]:
+        believed = self._believer.losses(self._complete)
         return {
             "counts": dict(self._counts),
-            "front": [record.number for record in self._believer.front(self._complete)],
-            "hypervolume": self._believer.hypervolume(self._complete),
+            "front": [record.number for record in self._believer.front_of(self._complete, believed)],
+            "hypervolume": hypervolume(believed),
             "compute_seconds": self._seconds,
             "clock_seconds": self._clock,
         }

@@ -21,7 +21,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from nas.objectives.loss_scale import LossScale
-from nas.objectives.pareto import Axis, dominated, front, hypervolume, losses
+from nas.objectives.pareto import Axis, dominated, front, losses
 from nas.study.belief.features import FeatureMap
 from nas.study.belief.gp import Floats, GaussianProcess, Observations
 from nas.study.belief.surrogate import SurrogateFitter, regrets, relevant
@@ -135,10 +135,6 @@ class Believer:
         """Return the complete trials on the believed front, sorted by their costs in order of the axes."""
         complete = [record for record in records if record.values is not None]
         return self.front_of(complete, self.losses(complete))
-
-    def hypervolume(self, records: Sequence[Record]) -> float:
-        """Return the hypervolume of the believed losses of the complete trials, in [0, 1]."""
-        return hypervolume(self.losses([record for record in records if record.values is not None]))
 
     def front_of(self, complete: Sequence[Record], believed: Floats) -> list[Record]:
         """Return the trials on the front of these losses (n, m), sorted as `front` sorts them."""
