@@ -13,8 +13,12 @@ STOPPING = {
     FailureKind.DATA: "data must stay readable while networks are trained",
     FailureKind.DISK_FULL: "the disk must have room for checkpoints while networks are trained",
     FailureKind.READ_ONLY: "the study's folder must stay writable while networks are trained",
+    FailureKind.START: "worker processes must start",
 }
 """Kinds of failure that every further training would meet too, with the requirement that each violates."""
+
+START_RETRIES = 1
+"""Retries of a job whose process died before it could take it, while no other has ever taken one."""
 
 HANG_RETRIES = 1
 """Retries of a job that missed its deadline."""
@@ -59,6 +63,8 @@ def verdict(failure: Failure, job: Job, earlier: Mapping[str, int], retries: int
     """
     left = retries - sum(count for kind, count in earlier.items() if kind not in UNCOUNTED)
     match failure.kind:
+        case FailureKind.START if left > 0 and earlier.get(FailureKind.START, 0) < START_RETRIES:
+            return Verdict.RETRY
         case kind if kind in STOPPING:
             return Verdict.STOP
         case FailureKind.OUT_OF_MEMORY if job.micro_batches == 1:

@@ -67,6 +67,7 @@ class FailureKind(StrEnum):
     READ_ONLY = "read_only"
     CHECKPOINT = "checkpoint"
     PARENT = "parent"
+    START = "start"
     DIED = "died"
     DEADLINE = "deadline"
     ERROR = "error"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Protocol
@@ -23,7 +24,13 @@ class Stoppable(Protocol):
 
 @contextmanager
 def stop_on_signals(running: Stoppable) -> Iterator[None]:
-    """Stop `running` on Ctrl-C or SIGTERM, on a second one at once."""
+    """Stop `running` on Ctrl-C or SIGTERM, on a second one at once.
+
+    Only the main thread of a program may take signals over. In any other one they stay the program's own.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
     names = {signal.SIGINT: EndReason.INTERRUPTED, signal.SIGTERM: EndReason.TERMINATED}
     seen: list[int] = []
 

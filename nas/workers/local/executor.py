@@ -8,6 +8,7 @@ slot and a fresh process for each of them, and fails as soon as one of them fail
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -17,12 +18,17 @@ from tempfile import TemporaryDirectory
 from typing import final
 
 from nas.jobs import Epoch, Failure, FailureKind, Job, Outcome, Runner
+from nas.workers.local.forked_process import UNKNOWN
+from nas.workers.local.memory_kills import memory_kills
 from nas.workers.local.process_pool import GRACE_SECONDS, ProcessPool, WorkerProcess
 from nas.workers.local.process_reuse import ONE_JOB, ProcessReuse
-from nas.workers.local.worker_loop import STOP, Report
+from nas.workers.local.worker_loop import READY, STOP, Report
 
 FAILURE_GRACE_SECONDS = 2.0
 """Wait for the other ranks' reports after an error of one of them."""
+
+KILLED = (-signal.SIGKILL, -signal.SIGTERM, None, UNKNOWN)
+"""Exit codes of a process that may have been ended from outside."""
 
 OnEpoch = Callable[[Job, Epoch], None]
 
@@ -80,6 +86,8 @@ class LocalHandle:
     def receive(self, worker: WorkerProcess) -> None:
         """Receive one message of a process: an epoch, its report, or the end of the pipe if it died."""
         message = worker.receive()
+        if message == READY:
+            return
         if isinstance(message, Epoch):
             self.rows.append(message)
             self.on_epoch(self.job, message)
@@ -129,6 +137,8 @@ class LocalExecutor:
         self._idle: dict[int, WorkerProcess] = {}
         self._rendezvous: TemporaryDirectory[str] | None = None
         self._groups = 0
+        self._proven = False
+        self._kills = memory_kills()
 
     @property
     def slots(self) -> int:
@@ -211,6 +221,7 @@ class LocalExecutor:
         for worker in handle.pending:
             if worker.connection in ready:
                 handle.receive(worker)
+                self._proven = self._proven or worker.ready
         if not handle.is_over:
             return None
         self._handles.remove(handle)
@@ -231,7 +242,7 @@ class LocalExecutor:
                 handle.receive(worker)  # epochs of rank zero that are on their way, or a death at the same time
         for worker in handle.pending:
             worker.kill()
-        report, failure = handle.reports.get(handle.rank_zero), _cause(handle)
+        report, failure = handle.reports.get(handle.rank_zero), self._cause(handle)
         if report is not None and report.outcome.failure is failure:
             return report.outcome
         return Outcome(handle.job, tuple(handle.rows), None, failure)
@@ -244,25 +255,33 @@ class LocalExecutor:
                 handle.overdue = True
                 handle.kill()
 
+    def _cause(self, handle: LocalHandle) -> Failure:
+        """Return the cause of a job's failure: its deadline, else a death, else a specific failure, else an error.
 
-def _cause(handle: LocalHandle) -> Failure:
-    """Return the cause of a job's failure: its deadline, else a death, else a specific failure, else the first error.
+        A rank that dies breaks the gradient exchange of the others, so their failures are consequences of its death.
+        """
+        if handle.overdue:
+            message = f"trial {handle.job.trial} took longer than its deadline and was killed"
+            return Failure(FailureKind.DEADLINE, message)
+        dead = [worker for worker, report in handle.reports.items() if report is None]
+        if dead:
+            return self._death(handle, dead[0])
+        failures = [(r.sent_at, r.outcome.failure) for r in handle.reports.values() if r and r.outcome.failure]
+        return min(failures, key=lambda failed: (failed[1].kind == FailureKind.ERROR, failed[0]))[1]
 
-    A rank that dies breaks the gradient exchange of the others, so their failures are consequences of its death.
-    """
-    if handle.overdue:
-        return Failure(FailureKind.DEADLINE, f"trial {handle.job.trial} took longer than its deadline and was killed")
-    dead = [worker for worker, report in handle.reports.items() if report is None]
-    if dead:
-        return _death(handle, dead[0])
-    failures = [(r.sent_at, r.outcome.failure) for r in handle.reports.values() if r and r.outcome.failure]
-    return min(failures, key=lambda failed: (failed[1].kind == FailureKind.ERROR, failed[0]))[1]
-
-
-def _death(handle: LocalHandle, worker: WorkerProcess) -> Failure:
-    worker.process.join(GRACE_SECONDS)
-    code = worker.process.exitcode
-    how = f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
-    index, count = handle.workers.index(worker), len(handle.workers)
-    which = "the process" if count == 1 else f"process {index + 1} of {count}"
-    return Failure(FailureKind.DIED, f"{which} of trial {handle.job.trial} ended with {how} and without an outcome")
+    def _death(self, handle: LocalHandle, worker: WorkerProcess) -> Failure:
+        """Return the failure of a process that ended without an outcome: killed, out of memory, or never started."""
+        worker.process.join(GRACE_SECONDS)
+        code, before, self._kills = worker.process.exitcode, self._kills, memory_kills()
+        how = f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
+        index, count = handle.workers.index(worker), len(handle.workers)
+        which = "the process" if count == 1 else f"process {index + 1} of {count}"
+        died = f"{which} of trial {handle.job.trial} ended with {how}"
+        if code == -signal.SIGKILL and self._kills > before:
+            return Failure(FailureKind.OUT_OF_MEMORY, f"{died}, killed by the system as memory ran out")
+        if worker.ready:
+            return Failure(FailureKind.DIED, f"{died} and without an outcome")
+        last = worker.process.last_output()
+        by_itself = code not in KILLED and not self._proven
+        kind = FailureKind.START if by_itself else FailureKind.DIED
+        return Failure(kind, f"{died} before it could take a job" + (f"; its last output: {last}" if last else ""))

@@ -2,33 +2,36 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import signal
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
-from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any, final
 
 from nas.jobs import Job, Runner
+from nas.workers.local.forked_process import ForkedProcess, shared_server
 from nas.workers.local.process_group import RankRunner
 from nas.workers.local.process_reuse import ONE_JOB, ProcessReuse
-from nas.workers.local.worker_loop import serve
+from nas.workers.local.worker_loop import READY, serve
 
 GRACE_SECONDS = 5.0
 
 
 @final
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class WorkerProcess:
-    """A worker process and the driver's end of the pipe to it."""
+    """A worker process and the driver's end of the pipe to it.
 
-    process: ForkServerProcess
-    connection: Connection
+    Attributes:
+        process: the process.
+        connection: the driver's end of the pipe.
+        ready: whether the process has come as far as to take jobs.
+    """
+
+    process: ForkedProcess
+    connection: Connection[Any, Any]
+    ready: bool = False
 
     @property
     def is_idle(self) -> bool:
@@ -46,9 +49,11 @@ class WorkerProcess:
     def receive(self) -> Any:
         """Return the next message, or None if the process has closed the pipe."""
         try:
-            return self.connection.recv()
+            message = self.connection.recv()
         except (EOFError, OSError):
             return None
+        self.ready = self.ready or message == READY
+        return message
 
     def kill(self) -> None:
         """Kill the process."""
@@ -67,11 +72,10 @@ class ProcessPool:
             reuse: number of jobs of a process.
             preload: modules that the fork server imports once for all processes.
         """
-        self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(list(preload))
+        self._server = shared_server(preload)
         self._runner = runner
         self._reuse = reuse
-        self._ending: list[tuple[ForkServerProcess, float]] = []
+        self._ending: list[tuple[ForkedProcess, float]] = []
 
     @property
     def ending(self) -> int:
@@ -93,13 +97,8 @@ class ProcessPool:
         return tuple(self._start(rank, device, ONE_JOB) for rank, device in zip(ranks, devices, strict=True))
 
     def _start(self, runner: Runner, device: str | None, reuse: ProcessReuse) -> WorkerProcess:
-        ours, theirs = self._context.Pipe()
-        arguments = (runner, theirs, device, reuse)
-        process = self._context.Process(target=serve, args=arguments, name="nas slot", daemon=True)
-        with interrupts_blocked():
-            process.start()
-        theirs.close()  # so that the death of the process shows as the end of the pipe
-        return WorkerProcess(process, ours)
+        process, connection = self._server.start(serve, (runner, device, reuse))
+        return WorkerProcess(process, connection)
 
     def release(self, worker: WorkerProcess, grace: float = GRACE_SECONDS) -> None:
         """Close the pipe, upon which the process ends by itself; kill it if it has not ended after `grace` seconds."""
@@ -125,18 +124,3 @@ class ProcessPool:
             else:
                 process.close()
         self._ending = alive
-
-
-@contextmanager
-def interrupts_blocked() -> Iterator[None]:
-    """Start processes that Ctrl-C does not reach: it goes to the whole process group, and the driver acts on it.
-
-    A blocked signal stays blocked in the fork server and in all processes that it forks. In the driver itself an
-    interrupt is delivered at the end of the block.
-    """
-    resource_tracker.ensure_running()  # starting it unblocks the signal, so it is started first
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

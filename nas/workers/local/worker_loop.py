@@ -27,6 +27,9 @@ from nas.jobs.failures import disk_failure
 from nas.workers.local.process_reuse import ProcessReuse, start_seconds
 
 STOP = "stop"
+READY = "ready"
+"""First message of a process, which can take jobs from then on."""
+
 LOG_FILE = "log.txt"
 DRIVER_GONE = 70
 """Exit code of a process whose driver is gone."""
@@ -114,20 +117,22 @@ class CommandQueue:
         self._jobs.put((command, self._newest))
 
 
-def serve(runner: Runner, connection: Connection, visible_device: str | None, reuse: ProcessReuse) -> None:
+def serve(connection: Connection, runner: Runner, visible_device: str | None, reuse: ProcessReuse) -> None:
     """Run the jobs that arrive and send their outcomes; entry point of the worker process.
 
     Args:
-        runner: runs the jobs.
         connection: this process' end of the pipe to its driver.
+        runner: runs the jobs.
         visible_device: value of CUDA_VISIBLE_DEVICES for the jobs; None leaves the variable as it is.
         reuse: number of jobs before the process ends. It ends after a failure in any case: its state is then unknown.
     """
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # another program part may have started the fork server
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # it goes to the whole group, and the driver decides
     if visible_device is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = visible_device
     commands = CommandQueue(connection)
     signal.signal(signal.SIGTERM, commands.terminate)
+    with suppress(BrokenPipeError, ConnectionResetError):
+        connection.send(READY)
     jobs_done, start, stays = 0, None, True
     ready = time.process_time()
     while stays and (command := commands.next()) is not None:

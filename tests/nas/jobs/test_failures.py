@@ -36,6 +36,8 @@ def job(begin: int = 0, micro_batches: int = 1) -> Job:
         ("checkpoint", job(0), {}, 1, Verdict.GIVE_UP),
         ("out_of_memory", job(), {}, 0, Verdict.HALVE_BATCHES),
         ("out_of_memory", job(micro_batches=2), {}, 2, Verdict.GIVE_UP),
+        ("start", job(), {}, 1, Verdict.RETRY),
+        ("start", job(), {"start": 1}, 2, Verdict.STOP),
         *((kind, job(), {}, 0, Verdict.STOP) for kind in STOPPING),
     ],
 )

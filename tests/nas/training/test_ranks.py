@@ -20,7 +20,7 @@ from nas.jobs import Failure, Job, Outcome
 from nas.training.epochs import own_rows, split_batch
 from nas.training.module import micro_batch_momentum
 from nas.training.ranks import Ranks
-from nas.workers.local.process_pool import interrupts_blocked
+from nas.workers.local.forked_process import interrupts_blocked
 
 RECIPE = Recipe(epochs=4, batch_size=15, learning_rate=0.05, label_smoothing=0.1)
 AVERAGED = replace(RECIPE, optimizer="adamw", learning_rate=0.01, ema_decay=0.8, gradient_clip=0.5)
