@@ -29,6 +29,12 @@ DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 Settings = TypeVar("Settings")
 Made = TypeVar("Made")
 
+LARGEST_OPTION = 1_000_000
+"""Largest magnitude of a number among the options of a plug-in of ours."""
+
+MOST_ITEMS = 1000
+"""Most items of a list among those options."""
+
 
 class PluginError(ValueError):
     """A name without a plug-in, or a plug-in that can't be used."""
@@ -92,6 +98,10 @@ class PluginKind:
         unknown = sorted(set(options) - set(known))
         if unknown:
             raise PluginError(f"{name} takes {known}, got {unknown}")
+        if name.isidentifier():  # one of ours; a plug-in of somebody else's checks its own
+            defaults = defaults_of(inspect.signature(maker).parameters.values())
+            for option, value in options.items():
+                check_option(f"option {option} of {name}", value, defaults.get(option))
         return partial(maker, **options)
 
     def defaults(self, name: str) -> dict[str, Any]:
@@ -114,6 +124,38 @@ class PluginKind:
 def defaults_of(parameters: Iterable[inspect.Parameter]) -> dict[str, Any]:
     """Return the default values of those parameters that have one, by name."""
     return {parameter.name: parameter.default for parameter in parameters if parameter.default is not parameter.empty}
+
+
+def check_option(place: str, value: object, default: object) -> None:
+    """Refuse an option of another kind than its default, or a number beyond `LARGEST_OPTION`.
+
+    Args:
+        place: the option's name, for the error.
+        value: the option.
+        default: its default value; None or text says nothing about the kind.
+
+    Raises:
+        PluginError: such an option.
+    """
+    if isinstance(default, tuple):
+        if not isinstance(value, list | tuple) or len(value) > MOST_ITEMS:
+            raise PluginError(f"{place} must be a list of at most {MOST_ITEMS} numbers, got {str(value)[:60]}")
+        for item in value:
+            check_option(place, item, default[0] if default else None)
+    elif isinstance(default, bool):
+        if not isinstance(value, bool):
+            raise PluginError(f"{place} must be true or false, got {str(value)[:60]}")
+    elif isinstance(default, int | float):
+        _check_number(place, value, whole=isinstance(default, int))
+
+
+def _check_number(place: str, value: object, *, whole: bool) -> None:
+    kinds = (int,) if whole else (int, float)
+    if isinstance(value, bool) or not isinstance(value, kinds):
+        law = "a whole number" if whole else "a number"
+        raise PluginError(f"{place} must be {law}, got {str(value)[:60]!r}")
+    if not abs(value) <= LARGEST_OPTION:
+        raise PluginError(f"{place} must lie between -{LARGEST_OPTION} and {LARGEST_OPTION}, got {value:.6g}")
 
 
 def with_settings(

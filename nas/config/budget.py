@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nas.config.checks import check_positive
+from nas.config.ranges import Minutes, Positive, Total, check_fields
 
 
 @dataclass(frozen=True)
@@ -28,21 +28,15 @@ class Budget:
         ValueError: a criterion that is not positive, or none of trials, minutes and trainings.
     """
 
-    trials: int | None = 100
-    minutes: float | None = None
-    trainings: float | None = None
-    training_seconds: float | None = None
-    max_idle_asks: int = 300
-    min_gain: float | None = None
-    patience: int = 20
+    trials: Total | None = 100
+    minutes: Minutes | None = None
+    trainings: Positive | None = None
+    training_seconds: Positive | None = None
+    max_idle_asks: Total = 300
+    min_gain: Positive | None = None
+    patience: Total = 20
 
     def __post_init__(self) -> None:
-        check_positive("budget.min_gain", self.min_gain)
-        check_positive("budget.patience", self.patience)
-        check_positive("budget.trials", self.trials)
-        check_positive("budget.minutes", self.minutes)
-        check_positive("budget.trainings", self.trainings)
-        check_positive("budget.training_seconds", self.training_seconds)
-        check_positive("budget.max_idle_asks", self.max_idle_asks)
+        check_fields(self, "budget")
         if self.trials is None and self.minutes is None and self.trainings is None:
             raise ValueError("a budget must set at least one of trials, minutes and trainings, got none")

@@ -4,18 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from nas.config.ranges import HUGE, Range, check_number, show
+
+LIMITS = Range(0, HUGE, above=True)
+
 FORMATS = ("table", "json", "csv")
 PICKS = ("best", "knee", "front")
-
-
-def check_positive(name: str, value: float | None) -> None:
-    """Refuse a number that is not positive.
-
-    Raises:
-        ValueError: `value` is neither None nor positive.
-    """
-    if value is not None and not value > 0:
-        raise ValueError(f"{name} must be positive, got {value}")
 
 
 def check_limits(limits: Mapping[str, object]) -> None:
@@ -25,11 +19,10 @@ def check_limits(limits: Mapping[str, object]) -> None:
         ValueError: such a limit.
     """
     for name, limit in limits.items():
-        if not name.startswith("max_"):
-            raise ValueError(f"a limit must be named max_<cost>, got limits.{name}")
-        if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int | float)):
-            raise ValueError(f"limits.{name} must be a number, got {limit!r}")
-        check_positive(f"limits.{name}", limit)
+        if not isinstance(name, str) or not name.startswith("max_"):
+            raise ValueError(f"a limit must be named max_<cost>, got limits.{str(name)[:60]}")
+        if limit is not None:
+            check_number(f"limits.{name}", limit, LIMITS)
 
 
 def check_format(given: str) -> None:
@@ -39,7 +32,7 @@ def check_format(given: str) -> None:
         ValueError: `given` is not in `FORMATS`.
     """
     if given not in FORMATS:
-        raise ValueError(f"format must be one of {', '.join(FORMATS)}, got {given!r}")
+        raise ValueError(f"format must be one of {', '.join(FORMATS)}, got {show(given)}")
 
 
 def check_pick(pick: str) -> None:
@@ -49,4 +42,4 @@ def check_pick(pick: str) -> None:
         ValueError: such a pick.
     """
     if pick not in PICKS and not (pick.isascii() and pick.isdigit()):
-        raise ValueError(f"pick must be {', '.join(PICKS)} or a trial's number, got {pick!r}")
+        raise ValueError(f"pick must be {', '.join(PICKS)} or a trial's number, got {show(pick)}")

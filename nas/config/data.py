@@ -8,7 +8,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from nas.config.ranges import Few, Inside, Range, Seed, ShareAboveZero, ShareBelowOne, check_fields, show
 
 AUTO, ALWAYS, NEVER = "auto", "always", "never"
 SOURCES = ("digits", "hub", "image_folder", "parquet", "tensors")
@@ -70,23 +72,24 @@ class DataSpec:
     label_column: str | None = None
     train_split: str = "train"
     test_split: str | None = None
-    resolution: int | None = None
+    resolution: Annotated[int, Range(1, 16_384)] | None = None
     channels: int | None = None
-    val_fraction: float = 0.2
-    test_fraction: float = 0.2
-    train_fraction: float = 1.0
-    split_seed: int = 0
+    val_fraction: Inside = 0.2
+    test_fraction: ShareBelowOne = 0.2
+    train_fraction: ShareAboveZero = 1.0
+    split_seed: Seed = 0
     flip: bool = False
-    crop_padding: int = 0
+    crop_padding: Annotated[int, Range(0, 16_384)] = 0
     cache: str | None = None
-    cache_gib: float | None = None
+    cache_gib: Annotated[float, Range(0, 1e9)] | None = None
     streaming: str = AUTO
-    decode_workers: int | None = None
+    decode_workers: Few | None = None
     options: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        check_fields(self, "data")
         self._check_source()
-        self._check_ranges()
+        self._check_choices()
 
     def _check_source(self) -> None:
         if self.source in SOURCES and self.options:
@@ -115,30 +118,11 @@ class DataSpec:
         if self.source == "tensors" and (self.resolution or self.channels):
             raise ValueError("data=tensors takes images as they are, data.resolution and data.channels must be null")
 
-    def _check_ranges(self) -> None:
-        if not 0 < self.val_fraction < 1:
-            raise ValueError(f"data.val_fraction must lie in (0, 1), got {self.val_fraction}")
-        if not 0 <= self.test_fraction < 1:
-            raise ValueError(f"data.test_fraction must lie in [0, 1), got {self.test_fraction}")
-        if not 0 < self.train_fraction <= 1:
-            raise ValueError(f"data.train_fraction must lie in (0, 1], got {self.train_fraction}")
-        if self.resolution is not None and self.resolution < 1:
-            raise ValueError(f"data.resolution must be at least 1 pixel, got {self.resolution}")
+    def _check_choices(self) -> None:
         if self.channels not in {None, 1, 3}:
-            raise ValueError(f"data.channels must be 1 (grey) or 3 (RGB), got {self.channels}")
-        if self.split_seed < 0:
-            raise ValueError(f"data.split_seed must be at least 0, got {self.split_seed}")
-        if self.crop_padding < 0:
-            raise ValueError(f"data.crop_padding must be at least 0 pixels, got {self.crop_padding}")
-        self._check_reading()
-
-    def _check_reading(self) -> None:
-        if self.cache_gib is not None and not self.cache_gib >= 0:
-            raise ValueError(f"data.cache_gib must be at least 0 GiB, got {self.cache_gib}")
+            raise ValueError(f"data.channels must be 1 (grey) or 3 (RGB), got {show(self.channels)}")
         if self.streaming not in {AUTO, ALWAYS, NEVER}:
-            raise ValueError(f"data.streaming must be {AUTO}, {ALWAYS} or {NEVER}, got {self.streaming!r}")
-        if self.decode_workers is not None and self.decode_workers < 1:
-            raise ValueError(f"data.decode_workers must be at least 1, got {self.decode_workers}")
+            raise ValueError(f"data.streaming must be {AUTO}, {ALWAYS} or {NEVER}, got {show(self.streaming)}")
 
     def stored_in(self, folder: Path) -> DataSpec:
         """Return the same images and splits, read from a folder that holds the decoded source."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
+
+from nas.config.ranges import Range, check_fields, show
 
 
 @dataclass(frozen=True)
@@ -23,10 +25,9 @@ class FidelitySpec:
 
     name: str = "full"
     options: dict[str, Any] = field(default_factory=dict)
-    repeats: int = 0
+    repeats: Annotated[int, Range(0, 1000)] = 0
 
     def __post_init__(self) -> None:
+        check_fields(self, "fidelity")
         if not all(part.isidentifier() for part in self.name.split(".")):
-            raise ValueError(f"fidelity.name must be the name of a module, or a dotted path, got {self.name!r}")
-        if isinstance(self.repeats, bool) or not isinstance(self.repeats, int) or self.repeats < 0:
-            raise ValueError(f"fidelity.repeats must be a whole number of at least 0, got {self.repeats!r}")
+            raise ValueError(f"fidelity.name must be the name of a module, or a dotted path, got {show(self.name)}")

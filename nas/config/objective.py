@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
+
+from nas.config.ranges import SHOWN, Finite, check_fields, show
 
 CURVE, COST = "curve", "cost"
 CURVE_KEYS = ("train_loss", "val_loss", "val_accuracy", "val_balanced_accuracy")
@@ -40,23 +41,24 @@ class Objective:
     direction: str
     scale: str = "linear"
     unit: str = ""
-    best: float | None = None
-    worst: float | None = None
+    best: Finite | None = None
+    worst: Finite | None = None
 
     def __post_init__(self) -> None:
-        path = f"objective.{self.name}"
+        check_fields(self, "objective")
+        path = f"objective.{self.name[:SHOWN]}"
         if not self.name:
             raise ValueError("an objective must have a name, got an empty one")
         if self.source not in {CURVE, COST} and not self.is_own:
-            raise ValueError(f"{path}.source must be {CURVE}, {COST} or a dotted path, got {self.source!r}")
+            raise ValueError(f"{path}.source must be {CURVE}, {COST} or a dotted path, got {show(self.source)}")
         if self.source == CURVE and self.key not in CURVE_KEYS:
             raise ValueError(
-                f"{path}.key must be one of {', '.join(CURVE_KEYS)} for source {self.source}, got {self.key!r}"
+                f"{path}.key must be one of {', '.join(CURVE_KEYS)} for source {self.source}, got {show(self.key)}"
             )
         if self.direction not in DIRECTIONS:
-            raise ValueError(f"{path}.direction must be one of {', '.join(DIRECTIONS)}, got {self.direction!r}")
+            raise ValueError(f"{path}.direction must be one of {', '.join(DIRECTIONS)}, got {show(self.direction)}")
         if self.scale not in SCALES:
-            raise ValueError(f"{path}.scale must be one of {', '.join(SCALES)}, got {self.scale!r}")
+            raise ValueError(f"{path}.scale must be one of {', '.join(SCALES)}, got {show(self.scale)}")
         if self.source == COST and self.direction != "minimize":
             raise ValueError(f"{path}.direction must be minimize for a cost, got {self.direction!r}")
         self._check_ends(path)
@@ -66,8 +68,15 @@ class Objective:
             given = getattr(self, end)
             if given is None and self.is_own:
                 raise ValueError(f"{path}.{end} must be given for source {self.source}, got null")
-            if given is not None and not math.isfinite(given):
-                raise ValueError(f"{path}.{end} must be finite, got {given}")
+            if given is not None and self.is_accuracy and not 0 <= given <= 1:
+                raise ValueError(f"{path}.{end} must lie in [0, 1], got {given}")
+            if given is not None and not self.is_own and given < 0:
+                raise ValueError(f"{path}.{end} must be at least 0, got {given}")
+        if self.best is not None and self.worst is not None and not self._is_better(self.best, self.worst):
+            raise ValueError(f"{path}.best must be better than {path}.worst, got {self.best:g} and {self.worst:g}")
+
+    def _is_better(self, value: float, other: float) -> bool:
+        return value > other if self.direction == "maximize" else value < other
 
     @property
     def is_accuracy(self) -> bool:

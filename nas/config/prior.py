@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
+
+from nas.config.ranges import Range, check_fields, check_number, show
+
+WEIGHTS = Range(1e-12, 1e12)
 
 
 @dataclass(frozen=True)
@@ -22,20 +25,13 @@ class PriorSpec:
         ValueError: a weight out of range.
     """
 
-    weight: float = 10.0
+    weight: Annotated[float, Range(0, 1e9)] = 10.0
     choices: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not 0 <= self.weight < math.inf:
-            raise ValueError(f"prior.weight must be at least 0, got {self.weight}")
+        check_fields(self, "prior")
         for pattern, weights in self.choices.items():
             if not isinstance(weights, Mapping) or not weights:
-                raise ValueError(f"prior.choices must have weights by option, got {weights!r} at {pattern}")
+                raise ValueError(f"prior.choices must have weights by option, got {show(weights)} at {show(pattern)}")
             for option, weight in weights.items():
-                _check_weight(weight, f"{pattern}, {option}")
-
-
-def _check_weight(weight: object, place: str) -> None:
-    number = isinstance(weight, int | float) and not isinstance(weight, bool)
-    if not (number and 0 < weight < math.inf):  # type: ignore[operator]  # a number by now
-        raise ValueError(f"a weight of prior.choices must be positive and finite, got {weight!r} at {place}")
+                check_number(f"a weight of prior.choices at {show(pattern)}, {show(option)}", weight, WEIGHTS)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from nas.config.ranges import check_fields, show
+
 REJECTED_AS = ("pruned", "worst")
 
 
@@ -31,13 +33,17 @@ class SamplerSpec:
     module: str | None = None
 
     def __post_init__(self) -> None:
+        check_fields(self, "sampler")
         if (self.optuna_class is None) == (self.module is None):
             raise ValueError(
-                f"a sampler must have either optuna_class or module, got {self.optuna_class} and {self.module}"
+                "a sampler must have either optuna_class or module, "
+                f"got {show(self.optuna_class)} and {show(self.module)}"
             )
         if self.optuna_class is not None and not self.optuna_class.isidentifier():
-            raise ValueError(f"sampler.optuna_class must be the name of a class, got {self.optuna_class!r}")
+            raise ValueError(f"sampler.optuna_class must be the name of a class, got {show(self.optuna_class)}")
         if self.rejected_as not in REJECTED_AS:
-            raise ValueError(f"sampler.rejected_as must be one of {', '.join(REJECTED_AS)}, got {self.rejected_as!r}")
+            raise ValueError(
+                f"sampler.rejected_as must be one of {', '.join(REJECTED_AS)}, got {show(self.rejected_as)}"
+            )
         if "seed" in self.options:
             raise ValueError("sampler.options must not set seed: each ask is seeded by the study's seed and the trial")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from nas.config.ranges import check_fields, show
+
 STORAGES = ("sqlite", "postgres")
 
 
@@ -22,5 +24,6 @@ class StorageSpec:
     kind: str = "sqlite"
 
     def __post_init__(self) -> None:
+        check_fields(self, "storage")
         if self.kind not in STORAGES:
-            raise ValueError(f"storage.kind must be one of {', '.join(STORAGES)}, got {self.kind!r}")
+            raise ValueError(f"storage.kind must be one of {', '.join(STORAGES)}, got {show(self.kind)}")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
+
+from nas.config.ranges import Range, check_fields, show
 
 MODES = ("auto", "offline", "online")
 FORBIDDEN_IN_PROJECT = set("/\\#?%:")
@@ -35,17 +37,15 @@ class TrackingSpec:
     entity: str | None = None
     mode: str = "auto"
     trials: bool = False
-    plot_seconds: float = 20.0
-    finish_seconds: float = 10.0
+    plot_seconds: Annotated[float, Range(0, 1e9)] = 20.0
+    finish_seconds: Annotated[float, Range(0, 1e9)] = 10.0
     options: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        check_fields(self, "tracking")
         if self.mode not in MODES:
-            raise ValueError(f"tracking.mode must be one of {', '.join(MODES)}, got {self.mode!r}")
+            raise ValueError(f"tracking.mode must be one of {', '.join(MODES)}, got {show(self.mode)}")
         if not self.project or len(self.project) > 128 or FORBIDDEN_IN_PROJECT & set(self.project):
             raise ValueError(
-                f"tracking.project must have 1 to 128 characters and none of / \\ # ? % :, got {self.project!r}"
+                f"tracking.project must have 1 to 128 characters and none of / \\ # ? % :, got {show(self.project)}"
             )
-        for name in ("plot_seconds", "finish_seconds"):
-            if not getattr(self, name) >= 0:
-                raise ValueError(f"tracking.{name} must be at least 0, got {getattr(self, name)}")

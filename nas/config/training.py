@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
+from typing import Annotated
+
+from nas.config.ranges import Inside, Range, ShareBelowOne, check_fields, show
 
 OPTIMIZERS = ("sgd", "adamw")
 SCHEDULES = ("one_cycle", "cosine")
@@ -36,42 +38,22 @@ class Recipe:
         ValueError: a setting out of range.
     """
 
-    epochs: int = 12
-    batch_size: int = 64
+    epochs: Annotated[int, Range(1, 100_000)] = 12
+    batch_size: Annotated[int, Range(2, 2**20)] = 64
     optimizer: str = "sgd"
-    learning_rate: float = 0.3
-    momentum: float = 0.9
-    weight_decay: float = 0.0005
+    learning_rate: Annotated[float, Range(0, 1000, above=True)] = 0.3
+    momentum: Inside = 0.9
+    weight_decay: Annotated[float, Range(0, 1000)] = 0.0005
     schedule: str = "one_cycle"
-    warmup: float = 0.25
-    label_smoothing: float = 0.0
-    ema_decay: float | None = None
-    gradient_clip: float | None = None
+    warmup: ShareBelowOne = 0.25
+    label_smoothing: ShareBelowOne = 0.0
+    ema_decay: Inside | None = None
+    gradient_clip: Annotated[float, Range(0, 1e9, above=True)] | None = None
     precision: str = "32-true"
 
     def __post_init__(self) -> None:
-        laws = (
-            (self.epochs >= 1, "epochs must be at least 1", self.epochs),
-            (self.batch_size >= 2, "batch_size must be at least 2", self.batch_size),
-            (self.optimizer in OPTIMIZERS, f"optimizer must be one of {', '.join(OPTIMIZERS)}", self.optimizer),
-            (_positive(self.learning_rate), "learning_rate must be positive and finite", self.learning_rate),
-            (0 < self.momentum < 1, "momentum must lie in (0, 1)", self.momentum),
-            (0 <= self.weight_decay < math.inf, "weight_decay must be at least 0 and finite", self.weight_decay),
-            (self.schedule in SCHEDULES, f"schedule must be one of {', '.join(SCHEDULES)}", self.schedule),
-            (0 <= self.warmup < 1, "warmup must lie in [0, 1)", self.warmup),
-            (0 <= self.label_smoothing < 1, "label_smoothing must lie in [0, 1)", self.label_smoothing),
-            (self.ema_decay is None or 0 < self.ema_decay < 1, "ema_decay must lie in (0, 1)", self.ema_decay),
-            (
-                self.gradient_clip is None or _positive(self.gradient_clip),
-                "gradient_clip must be positive and finite",
-                self.gradient_clip,
-            ),
-            (self.precision in PRECISIONS, f"precision must be one of {', '.join(PRECISIONS)}", self.precision),
-        )
-        for holds, law, fact in laws:
-            if not holds:
-                raise ValueError(f"training.{law}, got {fact}")
-
-
-def _positive(value: float) -> bool:
-    return 0 < value < math.inf
+        check_fields(self, "training")
+        for name, known in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES), ("precision", PRECISIONS)):
+            given = getattr(self, name)
+            if given not in known:
+                raise ValueError(f"training.{name} must be one of {', '.join(known)}, got {show(given)}")

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
+
+from nas.config.ranges import SHOWN, Count, Few, Minutes, Range, Slots, check_fields, show
 
 KEEP = ("all", "front", "none")
 LOCAL, RAY = "local", "ray"
@@ -49,49 +52,43 @@ class WorkersSpec:
     """
 
     name: str = "local"
-    slots: int | str = AUTO
-    slots_per_device: int = 1
-    devices_per_trial: int | str = 1
-    device_gmacs: float | None = None
-    jobs_per_child: int | str = AUTO
-    threads_per_slot: int = 1
-    retries: int = 2
+    slots: Slots | str = AUTO
+    slots_per_device: Few = 1
+    devices_per_trial: Few | str = 1
+    device_gmacs: Annotated[float, Range(0, 1e9, above=True)] | None = None
+    jobs_per_child: Count | str = AUTO
+    threads_per_slot: Few = 1
+    retries: Annotated[int, Range(0, 1000)] = 2
     keep: str = "front"
-    slot_memory_gib: float | None = None
-    deadline_minutes: float | None = None
+    slot_memory_gib: Annotated[float, Range(0, 1e6, above=True)] | None = None
+    deadline_minutes: Minutes | None = None
     address: str | None = None
-    cpus_per_trial: float | None = None
-    gpus_per_trial: float | None = None
+    cpus_per_trial: Annotated[float, Range(0, 10_000)] | None = None
+    gpus_per_trial: Annotated[float, Range(0, 1000)] | None = None
 
     def __post_init__(self) -> None:
+        self._check_numbers()
         dotted = "." in self.name and all(part.isidentifier() for part in self.name.split("."))
         if self.name not in WORKERS and not dotted:
             raise ValueError(
                 f"workers.name must be one of {', '.join(WORKERS)}, or a dotted path such as my_module.make, "
-                f"got {self.name!r}"
+                f"got {show(self.name)}"
             )
-        for name in ("slots", "devices_per_trial", "jobs_per_child"):
-            given = getattr(self, name)
-            if given != AUTO and (isinstance(given, str) or given < 1):
-                raise ValueError(f"workers.{name} must be {AUTO} or at least 1, got {given}")
-        if self.slots_per_device < 1:
-            raise ValueError(f"workers.slots_per_device must be at least 1, got {self.slots_per_device}")
-        if self.threads_per_slot < 1:
-            raise ValueError(f"workers.threads_per_slot must be at least 1, got {self.threads_per_slot}")
-        if self.retries < 0:
-            raise ValueError(f"workers.retries must be at least 0, got {self.retries}")
         if self.keep not in KEEP:
-            raise ValueError(f"workers.keep must be one of {', '.join(KEEP)}, got {self.keep!r}")
-        for name in ("device_gmacs", "slot_memory_gib", "deadline_minutes"):
-            given = getattr(self, name)
-            if given is not None and not given > 0:
-                raise ValueError(f"workers.{name} must be positive, got {given}")
+            raise ValueError(f"workers.keep must be one of {', '.join(KEEP)}, got {show(self.keep)}")
         self._check_remote()
 
     @property
     def deadline_seconds(self) -> float | None:
         """Seconds after which a training is killed; None for no deadline."""
         return None if self.deadline_minutes is None else 60 * self.deadline_minutes
+
+    def _check_numbers(self) -> None:
+        for name in ("slots", "devices_per_trial", "jobs_per_child"):
+            given = getattr(self, name)
+            if given != AUTO and (isinstance(given, str) or (isinstance(given, int) and given < 1)):
+                raise ValueError(f"workers.{name} must be {AUTO} or at least 1, got {str(given)[:SHOWN]}")
+        check_fields(self, "workers")
 
     def _check_remote(self) -> None:
         given = [name for name in ("address", "cpus_per_trial", "gpus_per_trial") if getattr(self, name) is not None]
@@ -102,9 +99,7 @@ class WorkersSpec:
             raise ValueError(f"workers.devices_per_trial must be a number with workers={self.name}, got {AUTO}")
         if gpus is not None and 0 < gpus < 1 and self.devices_per_trial != 1:
             raise ValueError(f"several devices a trial need whole GPUs, got workers.gpus_per_trial={gpus}")
-        if cpus is not None and cpus < 0:
-            raise ValueError(f"workers.cpus_per_trial must be at least 0, got {cpus}")
-        if gpus is not None and (gpus < 0 or (gpus > 1 and gpus != int(gpus))):
+        if gpus is not None and gpus > 1 and gpus != int(gpus):
             raise ValueError(f"workers.gpus_per_trial must be a share of one GPU or a whole number, got {gpus}")
         if cpus == 0 and not gpus:
             raise ValueError("a training must ask for something of a machine, got workers.cpus_per_trial=0 and no GPU")

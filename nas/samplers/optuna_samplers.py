@@ -14,8 +14,20 @@ from optuna.samplers import BaseGASampler, BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
+from nas.config.ranges import Range, check_number
 from nas.samplers.view import SamplerFactory
-from search_space.plugins import defaults_of
+from search_space.plugins import check_option, defaults_of
+
+RANGES: Mapping[str, Range] = {
+    "n_startup_trials": Range(0, 1_000_000),
+    "n_ei_candidates": Range(1, 100_000),
+    "population_size": Range(2, 100_000),
+    "dividing_parameter": Range(1, 1000),
+    "mutation_prob": Range(0, 1),
+    "crossover_prob": Range(0, 1),
+    "swapping_prob": Range(0, 1),
+}
+"""Ranges of the arguments that the files of conf/sampler show."""
 
 
 class StatelessParents(BaseGASampler):
@@ -48,9 +60,19 @@ def optuna_sampler(class_name: str, options: Mapping[str, Any]) -> SamplerFactor
     unknown = sorted({"seed", *options} - known)
     if unknown:
         raise ValueError(f"{class_name} takes {sorted(known)}, got {unknown}")
+    _check_options(options, optuna_defaults(class_name))
     if issubclass(sampler, BaseGASampler):
         sampler = type(sampler.__name__, (StatelessParents, sampler), {})
     return cast(SamplerFactory, partial(_make, sampler, dict(options)))
+
+
+def _check_options(options: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
+    """Raise ValueError if an argument that a file of conf/sampler shows is out of its range, or of another kind."""
+    for name, value in options.items():
+        default = defaults.get(name)
+        if name in RANGES and not (value is None and default is None):
+            check_number(f"sampler.options.{name}", value, RANGES[name], whole=isinstance(default, int))
+        check_option(f"sampler.options.{name}", value, default)
 
 
 def optuna_defaults(class_name: str) -> dict[str, Any]:

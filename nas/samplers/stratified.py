@@ -17,6 +17,7 @@ from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
+from nas.config.ranges import Range, check_number
 from nas.objectives.costs.macs import COST as MACS
 from nas.samplers.base import ArchitectureSampler
 from nas.samplers.factory import Domain
@@ -45,8 +46,7 @@ class Stratified:
     draws: int
 
     def __post_init__(self) -> None:
-        if self.draws < 1:
-            raise ValueError(f"sampler.options.draws must be at least 1, got {self.draws}")
+        check_number("sampler.options.draws", self.draws, Range(1, 100_000), whole=True)
 
     def __call__(self, study: Study, trial: FrozenTrial, generator: random.Random) -> Architecture:  # noqa: ARG002 - no result counts
         """Return the random network nearest to the target cost of the trial, within the limits if one is."""

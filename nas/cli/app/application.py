@@ -19,7 +19,8 @@ import hydra
 from hydra._internal.utils import get_args_parser
 from omegaconf import DictConfig
 
-from nas.cli.app.compose import HYDRA_VERSION, conf_dir, convert, register
+from nas.cli.app.bounds import check_yaml_folder
+from nas.cli.app.compose import HYDRA_VERSION, conf_dir, convert, group_names, register
 from nas.cli.app.help import register_help
 from nas.cli.app.mistakes import MISTAKES, explain
 from nas.cli.app.overrides import fit
@@ -72,6 +73,7 @@ def _compose_and_run(name: str, module: str, words: Sequence[str]) -> int:
     arguments = _split(words)
     overrides = fit(arguments.overrides, root, multirun=arguments.multirun)
     if arguments.plugins is not None and arguments.plugins.is_dir():  # else Hydra reports the missing folder
+        check_yaml_folder(arguments.plugins, group_names())
         add_plugin_folder(arguments.plugins)  # before the command starts a fork server, which copies the environment
     register()
     register_help()

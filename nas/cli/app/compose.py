@@ -23,6 +23,7 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import MISSING, DictConfig, OmegaConf
 
+from nas.cli.app.bounds import check_size, check_yaml
 from nas.config.commands import ROOTS
 
 HYDRA_VERSION = "1.3"
@@ -41,6 +42,11 @@ def conf_dir() -> Path:
         if (folder / "search.yaml").is_file():
             return folder
     raise FileNotFoundError(f"the configuration must lie in {package / 'conf'} or {package.parent / 'conf'}")
+
+
+def group_names() -> list[str]:
+    """Return the names of the config groups."""
+    return sorted(path.name for path in conf_dir().iterdir() if path.is_dir())
 
 
 def register() -> None:
@@ -71,6 +77,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         ValueError: the file is not YAML, or not a mapping.
     """
     try:
+        check_yaml(path)
         plain = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
     except FileNotFoundError:
         return {}
@@ -144,6 +151,7 @@ def convert(spec: type[T], composed: DictConfig) -> T:
     Raises:
         ValueError: a value is missing or out of range, or a key is no field of `spec`.
     """
+    check_size(composed)
     plain = OmegaConf.to_container(composed, resolve=True)
     return cast(T, _value(spec, plain, ""))
 

@@ -15,17 +15,23 @@ from nas.cli.app.keys import is_free, known_keys
 
 NEW_LINE = "\n"
 SECRET = "set the environment variable NAS_STORAGE_URL, which keeps its password out of the list of processes"
+LONGEST = 1200
 OWN = ("nas", "search_space")
 MISTAKES = (HydraException, OmegaConfBaseException, ValueError, OSError)
 
 
 def explain(error: BaseException, root: type) -> str:
-    """Return one line that states the error and, if possible, its correction.
+    """Return one line of at most `LONGEST` characters that states the error and, if possible, its correction.
 
     Args:
         error: one of `MISTAKES`.
         root: the configuration class of the command.
     """
+    line = one_line(_explained(error, root))
+    return line if len(line) <= LONGEST else f"{line[: LONGEST * 2 // 3]} … {line[-LONGEST // 4 :]}"
+
+
+def _explained(error: BaseException, root: type) -> str:
     if isinstance(error, MissingConfigException):
         return _no_such_option(error)
     if isinstance(error, OverrideParseException):

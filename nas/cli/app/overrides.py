@@ -10,6 +10,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
+from nas.cli.app.bounds import check_sweep, check_words
 from nas.cli.app.compose import items_of
 from nas.cli.app.keys import annotation_at, is_free, is_group, takes
 
@@ -29,12 +30,19 @@ def fit(words: Sequence[str], root: type, *, multirun: bool = False) -> list[str
 
     Every other override is unchanged, also one that quoting does not make valid.
 
+    Raises:
+        ValueError: an override is too long or too deep, a sweep has too many runs, or a group is set to a list of
+            other things than names.
+
     Args:
         words: overrides as typed.
         root: the configuration class of the command.
         multirun: whether commas make a sweep.
     """
+    check_words(words)
     parser = OverridesParser.create()
+    if multirun:
+        check_sweep([override for word in words if (override := _parsed(parser, word)) is not None])
     return [fitted for word in words for fitted in _fit(word, root, parser, multirun)]
 
 
@@ -65,6 +73,8 @@ def _fit(word: str, root: type, parser: OverridesParser, multirun: bool) -> list
     if override.is_sweep_override():
         return [word if multirun else _without_commas(word, annotation, as_text)]
     value = override.value()
+    if _is_no_name(key, annotation, value):
+        raise ValueError(f"{key} must be the name of an option, or a list of names, got {typed[:60]}")
     if _misread(annotation, value):
         return [as_text]
     if items_of(annotation) is str and isinstance(value, str):
@@ -100,7 +110,16 @@ def _misread(annotation: Any, value: Any) -> bool:
     """Return whether the value of a text field or of a group was parsed as another type."""
     if is_group(annotation):
         return value is None or isinstance(value, bool | int | float)
+    if items_of(annotation) is None and takes(annotation, str) and isinstance(value, list | dict):
+        return True
     return takes(annotation, str) and isinstance(value, bool | int | float) and not takes(annotation, type(value))
+
+
+def _is_no_name(key: str, annotation: Any, value: Any) -> bool:
+    """Return whether a list that is set to a whole group has an item that can't be the name of an option."""
+    if not isinstance(value, list) or not key.isidentifier() or items_of(annotation) is str:
+        return False
+    return (annotation is None or is_group(annotation)) and not all(isinstance(item, str) for item in value)
 
 
 def _parsed(parser: OverridesParser, word: str) -> Override | None:
@@ -108,3 +127,7 @@ def _parsed(parser: OverridesParser, word: str) -> Override | None:
         return parser.parse_override(word)
     except HydraException:
         return None
+    except (RecursionError, ValueError) as error:  # such as an integer of more digits than Python converts
+        raise ValueError(
+            f"{word.partition('=')[0][:60]} must be a value that can be read, it is not: {error}"
+        ) from None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from nas.config.checks import check_limits, check_pick
 from nas.config.commands.study import ReadConfig
+from nas.config.ranges import Count, Few, ShareAboveZero, check_fields
 from nas.config.training import Recipe
 from nas.config.workers import WorkersSpec
 
@@ -69,6 +70,9 @@ class DataLocation:
 
     path: str | None = None
 
+    def __post_init__(self) -> None:
+        check_fields(self, "data")
+
 
 @dataclass(frozen=True, kw_only=True)
 class DataOverrides(DataLocation):
@@ -79,7 +83,7 @@ class DataOverrides(DataLocation):
             part are the same for every share.
     """
 
-    train_fraction: float | None = None
+    train_fraction: ShareAboveZero | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,16 +101,11 @@ class RetrainConfig(PickConfig):
         ValueError: a value out of range.
     """
 
-    seeds: int = 3
+    seeds: Few = 3
     replace: bool = False
     data: DataOverrides
     training: RecipeOverrides
     workers: WorkersSpec
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.seeds < 1:
-            raise ValueError(f"seeds must be at least 1, got {self.seeds}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,10 +125,5 @@ class ExportConfig(PickConfig):
 
     output: str | None = None
     formats: tuple[str, ...] = ()
-    images: int = 256
+    images: Count = 256
     data: DataLocation
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.images < 1:
-            raise ValueError(f"images must be at least 1, got {self.images}")

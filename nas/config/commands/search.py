@@ -11,6 +11,7 @@ from nas.config.data import DataSpec
 from nas.config.fidelity import FidelitySpec
 from nas.config.objective import Objective
 from nas.config.prior import PriorSpec
+from nas.config.ranges import Count, Seed, check_fields
 from nas.config.sampler import SamplerSpec
 from nas.config.storage import StorageSpec
 from nas.config.tracking import TrackingSpec
@@ -50,7 +51,7 @@ class SearchConfig:
 
     study: str | None = None
     outputs: str = "outputs"
-    seed: int = 0
+    seed: Seed = 0
     format: str = "table"
     start: tuple[str, ...] = ()
     data: DataSpec
@@ -67,9 +68,8 @@ class SearchConfig:
     tracking: TrackingSpec
 
     def __post_init__(self) -> None:
+        check_fields(self)
         check_format(self.format)
-        if self.seed < 0:
-            raise ValueError(f"seed must be at least 0, got {self.seed}")
         check_limits(self.limits)
         if not self.objective:
             raise ValueError("objective must name at least one objective, e.g. objective=[val_accuracy,macs]")
@@ -96,12 +96,10 @@ class DescribeConfig(SearchConfig):
     reference: str | None = None
     rewrite: str | None = None
     svg: str | None = None
-    samples: int = 1000
+    samples: Count = 1000
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.samples < 1:
-            raise ValueError(f"samples must be at least 1, got {self.samples}")
         if self.architecture is not None and self.reference is not None:
             raise ValueError("either architecture or reference may be described, got both")
         if self.architecture is None and self.reference is None and (self.rewrite or self.svg):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
-from nas.config.checks import check_format, check_positive
+from nas.config.checks import check_format
+from nas.config.ranges import Range, check_fields
 from nas.config.storage import StorageSpec
 
 
@@ -28,6 +30,7 @@ class ReadConfig:
     storage: StorageSpec
 
     def __post_init__(self) -> None:
+        check_fields(self)
         check_format(self.format)
 
 
@@ -49,11 +52,7 @@ class StatusConfig(ReadConfig):
     """
 
     watch: bool = False
-    interval: float = 2.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_positive("interval", self.interval)
+    interval: Annotated[float, Range(0, 1e6, above=True)] = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +68,9 @@ class StopConfig:
     study: str | None = None
     outputs: str = "outputs"
     storage: StorageSpec
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,9 +103,8 @@ class DashboardConfig:
 
     study: str | None = None
     outputs: str = "outputs"
-    port: int = 8080
+    port: Annotated[int, Range(0, 65_535)] = 8080
     storage: StorageSpec
 
     def __post_init__(self) -> None:
-        if not 0 <= self.port <= 65535:
-            raise ValueError(f"port must be from 1 to 65535, or 0 for a free one, got {self.port}")
+        check_fields(self)

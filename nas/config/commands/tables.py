@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from nas.config.budget import Budget
-from nas.config.checks import check_format, check_limits, check_positive
+from nas.config.checks import check_format, check_limits
 from nas.config.data import DataSpec
 from nas.config.fidelity import FidelitySpec
 from nas.config.objective import Objective
 from nas.config.prior import PriorSpec
+from nas.config.ranges import Few, Range, Seed, Share, ShareAboveZero, Slots, Total, check_fields
 from nas.config.sampler import SamplerSpec
 from nas.config.training import Recipe
 from nas.config.workers import WorkersSpec
+
+Images = Annotated[int, Range(0, 10**9, above=True)]
 
 ROUNDING = 1e-9
 """Excess over 1 of a sum of shares that is none."""
@@ -46,14 +49,14 @@ class TabulateConfig:
     """
 
     output: str | None = None
-    seeds: int = 3
-    sample: int | None = None
-    spread: float = 0.28
+    seeds: Few = 3
+    sample: Total | None = None
+    spread: Share = 0.28
     strategies: tuple[str, ...] = ("tpe", "evolution", "known_cost")
-    strategy: float = 0.12
-    again: float = 0.2
-    test_images: int | None = None
-    early_test_images: int | None = None
+    strategy: ShareAboveZero = 0.12
+    again: Share = 0.2
+    test_images: Images | None = None
+    early_test_images: Images | None = None
     format: str = "table"
     data: DataSpec
     space: dict[str, Any]
@@ -61,19 +64,11 @@ class TabulateConfig:
     workers: WorkersSpec
 
     def __post_init__(self) -> None:
+        check_fields(self)
         check_format(self.format)
-        if self.seeds < 1:
-            raise ValueError(f"seeds must be at least 1, got {self.seeds}")
-        check_positive("sample", self.sample)
-        check_positive("strategy", self.strategy)
         self._check_shares()
-        check_positive("test_images", self.test_images)
-        check_positive("early_test_images", self.early_test_images)
 
     def _check_shares(self) -> None:
-        for name, share in (("spread", self.spread), ("again", self.again)):
-            if not 0.0 <= share <= 1.0:
-                raise ValueError(f"{name} must be from 0 to 1, got {share}")
         total = self.spread + len(self.strategies) * self.strategy
         if total > 1.0 + ROUNDING:
             raise ValueError(
@@ -130,9 +125,9 @@ class RehearseConfig:
 
     table: str | None = None
     surrogate: str | None = None
-    seed: int = 0
-    seeds: int = 10
-    slots: int = 1
+    seed: Seed = 0
+    seeds: Annotated[int, Range(1, 10_000)] = 10
+    slots: Slots = 1
     charge: str = "seconds"
     thinking: bool = False
     plot: str | None = "rehearsal.png"
@@ -147,9 +142,8 @@ class RehearseConfig:
     workers: WorkersSpec
 
     def __post_init__(self) -> None:
+        check_fields(self)
         check_format(self.format)
-        if self.seed < 0 or self.seeds < 1:
-            raise ValueError(f"seed must be at least 0 and seeds at least 1, got {self.seed} and {self.seeds}")
         check_limits(self.limits)
         if self.table is not None and self.surrogate is not None:
             raise ValueError("either table=FILE or surrogate=FILE may be given, got both")

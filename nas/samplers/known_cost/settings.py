@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nas.config.checks import check_positive
+from nas.config.ranges import Range, check_number
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,7 @@ class Settings:
     changes: int = 100
 
     def __post_init__(self) -> None:
-        check_positive("start", self.start)
-        check_positive("pool", self.pool)
-        if self.seconds_power < 0:
-            raise ValueError(f"seconds_power must be at least 0, got {self.seconds_power}")
-        if self.changes < 0:
-            raise ValueError(f"changes must be at least 0, got {self.changes}")
+        check_number("sampler.options.start", self.start, Range(1, 1_000_000), whole=True)
+        check_number("sampler.options.pool", self.pool, Range(1, 1_000_000), whole=True)
+        check_number("sampler.options.seconds_power", self.seconds_power, Range(0, 100))
+        check_number("sampler.options.changes", self.changes, Range(0, 1_000_000), whole=True)

@@ -39,8 +39,10 @@ def test_an_objective_of_the_curve_goes_the_way_that_it_says(
 def test_ends_that_are_given_come_before_the_usual_ones() -> None:
     found = axis(source="curve", key="val_accuracy", direction="maximize", worst=0.9)
     assert (found.best, found.worst) == (1.0, 0.9)
-    with pytest.raises(ValueError, match="maximize needs its ends in that order"):
+    with pytest.raises(ValueError, match=r"worst must lie in \[0, 1\], got 1.5"):
         axis(source="curve", key="val_accuracy", direction="maximize", worst=1.5)
+    with pytest.raises(ValueError, match=r"needs two finite ends, got 0\.0 and 0\.0"):
+        axis(source="curve", key="val_loss", direction="minimize", worst=0.0)
 
 
 def test_a_cost_goes_from_the_cheapest_to_the_most_expensive_network_of_the_space() -> None:

@@ -44,7 +44,7 @@ def test_what_optuna_does_not_have_is_refused(name: str, options: dict[str, obje
         ({"optuna_class": "a.b"}, "sampler.optuna_class must be the name of a class, got 'a.b'"),
         ({"rejected_as": "failed"}, "sampler.rejected_as must be one of pruned, worst, got 'failed'"),
         ({"options": {"seed": 3}}, "sampler.options must not set seed"),
-        ({"module": "mine"}, "a sampler must have either optuna_class or module, got TPESampler and mine"),
+        ({"module": "mine"}, "a sampler must have either optuna_class or module, got 'TPESampler' and 'mine'"),
         ({"optuna_class": None}, "a sampler must have either optuna_class or module, got None and None"),
     ],
 )

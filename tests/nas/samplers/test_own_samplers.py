@@ -116,7 +116,7 @@ def test_evolution_mutates_members_of_the_first_front_of_both_objectives(monkeyp
             {"speed": 3},
             "known_cost takes ['start', 'seconds_power', 'pool', 'changes'], got ['speed']",
         ),
-        ("known_cost", {"start": 0}, "start must be positive, got 0"),
+        ("known_cost", {"start": 0}, "start must be at least 1, got 0"),
         ("revolution", {}, "sampler.module must be one of evolution,"),
     ],
 )

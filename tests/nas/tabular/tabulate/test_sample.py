@@ -258,8 +258,8 @@ def test_a_wrong_sample_is_refused_with_the_row_named(
     ("words", "message"),
     [
         (["sample=0"], "sample must be positive, got 0"),
-        (["sample=9", "spread=1.5"], "spread must be from 0 to 1, got 1.5"),
-        (["sample=9", "again=-1"], "again must be from 0 to 1, got -1.0"),
+        (["sample=9", "spread=1.5"], r"spread must lie in \[0, 1\], got 1.5"),
+        (["sample=9", "again=-1"], r"again must lie in \[0, 1\], got -1.0"),
         (["sample=9", "strategy=0.3"], "a strategy share for each of 3 strategies must be at most 1 in all, got 1.18"),
         (["sample=9", "strategies=[tpe,tpe]"], "strategies must be different, and neither random nor spread"),
         (["sample=9", "strategies=[random]"], "strategies must be different, and neither random nor spread"),
