@@ -22,9 +22,9 @@ from nas.cli.app.compose import compose
 from nas.objectives.axes import axes_of
 from nas.objectives.requirements import Requirements
 from nas.samplers.factory import Domain, sampler_factory
-from nas.samplers.parameters import ParameterNotes
 from nas.samplers.view import View
 from nas.search.proposer import training_seed
+from nas.study.parameters import ParameterNotes
 from nas.study.training_state import TrainingState
 from nas.study.trial import Candidate, Record
 from search_space.graph import Shape

@@ -25,8 +25,10 @@ from optuna.artifacts.exceptions import ArtifactNotFound
 from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from nas.study.reading import Reading
 from nas.study.storage.errors import StorageError
-from nas.study.study import Study
+from nas.study.study import DamagedStudyError, Study
+from nas.study.trial import Record, State
 from search_space.architecture import Architecture
 from search_space.drawing import draw
 from search_space.lowering import lower
@@ -100,58 +102,81 @@ class StudyCopy:
         self.drawings = Drawings()
         self.storage = InMemoryStorage()
         self._reference = reference
-        self._stored, self._source = study, study.as_optuna()
-        self._study = self.storage.create_new_study(self._source.directions, study.name)
+        self._stored, source = study, study.as_optuna()
+        self._study = self.storage.create_new_study(source.directions, study.name)
         self._states: list[TrialState] = []
         self._lock = threading.Lock()
-        names = self._source.metric_names
-        if names:
-            self.storage.set_study_system_attr(self._study, "study:metric_names", names)
+        self.storage.set_study_system_attr(self._study, "study:metric_names", [axis.name for axis in study.axes])
         self._set_note(None, f"A read-only copy of the study `{study.name}`, which follows it. {OMISSIONS}")
-        self.follow()
+        self._take(study.read_trials())
         study.stop_waiting()  # a page must not hang: if the database is locked, it shows the last copy and asks again
 
     def follow(self) -> None:
         """Copy what has changed in the stored study since the last call."""
         with self._lock:
             try:
-                trials = self._stored.read(lambda: self._source.get_trials(deepcopy=False))
-            except StorageError as error:
+                self._take(self._stored.read_trials())
+            except (StorageError, DamagedStudyError) as error:
                 log.warning("the copy is not updated: %s", error)
-                return
-            for trial in trials:
-                if trial.number == len(self._states):
-                    self._add(trial)
-                elif not self._states[trial.number].is_finished():
-                    self._update(trial)
 
-    def _add(self, trial: FrozenTrial) -> None:
-        identity = self.drawings.add(trial.number, trial.user_attrs["architecture"])
-        drawing = ArtifactMeta(identity, f"trial-{trial.number}.svg", "image/svg+xml", None)
+    def _take(self, reading: Reading) -> None:
+        """Copy trials that are new or were running; one that can't be read is copied as failed, with the reason."""
+        records = {record.number: record for record in reading.records}
+        for number in range(max(reading.numbers, default=-1) + 1):
+            record, trial = records.get(number), reading.trials.get(number)
+            if number < len(self._states):
+                if record and trial and not self._states[number].is_finished():
+                    self._update(record, trial)
+            elif record and trial:
+                self._add(record, trial)
+            else:
+                self._add_left_out(number, reading.reason(number), trial)
+
+    def _add(self, record: Record, trial: FrozenTrial) -> None:
+        identity, drawing = self._drawing(record)
         copied = create_trial(
             state=trial.state,
-            values=trial.values,
-            params=trial.params,
-            distributions=trial.distributions,
-            user_attrs=shown_attributes(trial),
+            values=_own_values(record),
+            params=dict(record.candidate.params),
+            distributions=dict(record.candidate.distributions),
+            user_attrs=shown_attributes(record),
             intermediate_values=trial.intermediate_values,
-            system_attrs={f"artifacts:{identity}": json.dumps(asdict(drawing))},
+            system_attrs={f"artifacts:{identity}": drawing},
         )
         copied.datetime_start, copied.datetime_complete = trial.datetime_start, trial.datetime_complete
         trial_id = self.storage.create_new_trial(self._study, template_trial=copied)
         self._states.append(trial.state)
-        self._set_note(trial_id, trial_note(self._reference, trial))
+        self._set_note(trial_id, trial_note(self._reference, record))
 
-    def _update(self, trial: FrozenTrial) -> None:
-        trial_id = self.storage.get_trial_id_from_study_id_trial_number(self._study, trial.number)
-        for name, value in shown_attributes(trial).items():
+    def _add_left_out(self, number: int, why: str, trial: FrozenTrial | None) -> None:
+        """Add a trial that is left out; one of another program that has not ended may be read later."""
+        state = trial.state if trial is not None and not trial.state.is_finished() else TrialState.FAIL
+        copied = create_trial(state=state, user_attrs={"left out": why})
+        trial_id = self.storage.create_new_trial(self._study, template_trial=copied)
+        self._states.append(state)
+        self._set_note(trial_id, f"trial {number}: {_code(why)}")
+
+    def _drawing(self, record: Record) -> tuple[str, str]:
+        """Return the id of a trial's drawing, and its description as optuna-dashboard stores it."""
+        identity = self.drawings.add(record.number, record.candidate.architecture)
+        return identity, json.dumps(asdict(ArtifactMeta(identity, f"trial-{record.number}.svg", "image/svg+xml", None)))
+
+    def _update(self, record: Record, trial: FrozenTrial) -> None:
+        trial_id = self.storage.get_trial_id_from_study_id_trial_number(self._study, record.number)
+        if not self.storage.get_trial(trial_id).params:  # it was left out until now
+            identity, drawing = self._drawing(record)
+            self.storage.set_trial_system_attr(trial_id, f"artifacts:{identity}", drawing)
+            for name, value in record.candidate.params.items():
+                kind = record.candidate.distributions[name]
+                self.storage.set_trial_param(trial_id, name, kind.to_internal_repr(value), kind)
+        for name, value in shown_attributes(record).items():
             self.storage.set_trial_user_attr(trial_id, name, value)
         for step, value in trial.intermediate_values.items():
             self.storage.set_trial_intermediate_value(trial_id, step, value)
-        self._set_note(trial_id, trial_note(self._reference, trial))
+        self._set_note(trial_id, trial_note(self._reference, record))
         if trial.state.is_finished():
-            self.storage.set_trial_state_values(trial_id, trial.state, trial.values)
-        self._states[trial.number] = trial.state
+            self.storage.set_trial_state_values(trial_id, trial.state, _own_values(record))
+        self._states[record.number] = trial.state
 
     def _set_note(self, trial_id: int | None, text: str) -> None:
         """Store a note under the keys that optuna-dashboard reads."""
@@ -160,27 +185,34 @@ class StudyCopy:
         self.storage.set_study_system_attr(self._study, f"{prefix}note_str:0", text)
 
 
-def shown_attributes(trial: FrozenTrial) -> dict[str, Any]:
+def shown_attributes(record: Record) -> dict[str, Any]:
     """Return the attributes that the dashboard shows of a trial beside its parameters and values."""
-    attrs = trial.user_attrs
-    curve = attrs.get("curve", [])
-    shown = {"network": attrs["summary"], "id": attrs["id"], **attrs["costs"], "epochs": len(curve)}
-    shown["seconds"] = round(sum(row["seconds"] for row in curve), 1)
+    candidate, curve = record.candidate, record.curve
+    shown = {"network": candidate.summary, "id": candidate.id, **candidate.costs, "epochs": len(curve)}
+    shown["seconds"] = round(record.seconds, 1)
     if curve:
-        shown |= {name: round(curve[-1][name], 4) for name in ("val_accuracy", "val_loss", "train_loss")}
-    if "failure" in attrs:
-        shown["failure"] = f"{attrs['failure']['kind']}: {attrs['failure']['message']}"
+        shown |= {name: round(getattr(curve[-1], name), 4) for name in ("val_accuracy", "val_loss", "train_loss")}
+    if candidate.imported:
+        shown["imported"] = True
+    if record.failure:
+        shown["failure"] = f"{record.failure.kind}: {record.failure.message}"
     return shown
 
 
-def trial_note(reference: str, trial: FrozenTrial) -> str:
+def _own_values(record: Record) -> list[float] | None:
+    """Return the objectives of a trial's own training, None unless it is complete."""
+    values = record.own_values or record.values
+    return None if values is None else list(values.values())
+
+
+def trial_note(reference: str, record: Record) -> str:
     """Return a trial in a few lines of Markdown; texts of the study are code spans, in which nothing is markup."""
-    shown = shown_attributes(trial)
+    shown = shown_attributes(record)
     lines = [_code(shown.pop("network")), ""]
     lines += [f"* {name}: {_code(f'{value:,}' if isinstance(value, int) else value)}" for name, value in shown.items()]
-    if trial.state == TrialState.COMPLETE:
-        lines += ["", _code(f"nas retrain {reference} pick={trial.number}"), ""]
-        lines += [_code(f"nas export {reference} pick={trial.number}")]
+    if record.state == State.COMPLETE:
+        lines += ["", _code(f"nas retrain {reference} pick={record.number}"), ""]
+        lines += [_code(f"nas export {reference} pick={record.number}")]
     return "\n".join(lines)
 
 

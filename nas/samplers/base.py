@@ -13,7 +13,7 @@ from optuna.samplers import BaseSampler, RandomSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from nas.samplers.parameters import Draw
+from nas.study.parameters import Draw
 from search_space.architecture import Architecture
 from search_space.space import Space
 

@@ -22,9 +22,9 @@ from optuna.trial import FrozenTrial, TrialState
 
 from nas.samplers.base import ArchitectureSampler
 from nas.samplers.factory import Domain
-from nas.samplers.parameters import ParameterChooser, ParameterNotes
 from nas.samplers.prior import Prior
 from nas.samplers.view import SamplerFactory
+from nas.study.parameters import ParameterChooser, ParameterNotes
 from search_space.architecture import Architecture
 from search_space.choices import RandomChooser, SpaceError
 from search_space.space import Space

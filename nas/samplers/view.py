@@ -25,7 +25,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 from nas.objectives.pareto import Axis
 from nas.samplers.base import DrawingSampler
 from nas.samplers.imputation import DEVIATION, SECONDS, ImputedStorage, completed
-from nas.samplers.parameters import Draw, TrialChooser
+from nas.study.parameters import Draw, TrialChooser
 from nas.study.trial import Candidate, Constraints, Expected, Prospects, Record, Rejected, State
 from search_space.architecture import Architecture
 from search_space.choices import SpaceError

@@ -41,7 +41,12 @@ class Search:
         self._state = SearchState(parts.study, budget, parts.clock)
         parts.study.take_stop_request()  # a stale one belongs to an earlier run
         parts.study.set_attribute("budget", asdict(budget))
-        parts.proposer.restore(list(self._state.records.values()), parts.study.attribute("tail"))
+        parts.proposer.restore(
+            list(self._state.records.values()),
+            parts.study.attribute("tail"),
+            asks=self._state.last_ask + 1,
+            wishes=self._state.wishes,
+        )
         self._requests = RequestBuilder(parts, self._state, epochs)
         outcomes = OutcomeListener(parts, self._state, epochs)
         self._pump = JobPump(parts.executor, self._next_request, outcomes, retries=retries)

@@ -10,7 +10,8 @@ from nas.config.commands import SearchConfig
 from nas.config.training import Recipe
 from nas.data import DataInfo, DataSpec, describe
 from nas.objectives.pareto import Axis
-from nas.study.study import Study, StudyMismatchError, differences
+from nas.study.differences import differences
+from nas.study.study import Study, StudyMismatchError
 from search_space.plugins import load_dotted
 from search_space.space import Space
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import logging
+from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from nas.jobs.hashes import derived_seed
 from nas.objectives.requirements import Examined, Requirements
 from nas.samplers.view import Ask, View
 from nas.study.summary import skipped_totals
-from nas.study.trial import Candidate, Expected, Prospects, Record, Rejected
+from nas.study.trial import NO_ASK, Candidate, Expected, Prospects, Record, Rejected
 from search_space.architecture import Architecture
 
 REJECTED_TOLD = 50
@@ -24,6 +26,10 @@ DUPLICATES_TRUSTED = 2
 
 DUPLICATES_A_STEP = 10
 """Further duplicates for which the neighbour is one mutation farther away."""
+
+_WHY = {"duplicates": "known already", "rejected": "over a limit"}
+
+log = logging.getLogger(__name__)
 
 
 class Proposer:
@@ -57,17 +63,30 @@ class Proposer:
         self._asks = 0
         self._told: list[Rejected] = []
         self._skipped: Counter[str] = Counter()
+        self._wishes: deque[tuple[int, Candidate]] = deque()
+        self._granted: int | None = None
         self.totals: Counter[str] = Counter(rejected=0, duplicates=0)
 
-    def restore(self, records: Sequence[Record], tail: Mapping[str, Any] | None) -> None:
+    def restore(
+        self,
+        records: Sequence[Record],
+        tail: Mapping[str, Any] | None,
+        *,
+        asks: int = 0,
+        wishes: Mapping[int, Candidate] | None = None,
+    ) -> None:
         """Go on after the stored trials of a study.
 
         Args:
             records: its trials.
             tail: result of `tail` at the end of its last search; ignored if trials have followed.
+            asks: least running number of the next ask: trials that could not be read have earlier ones.
+            wishes: networks that other programs have enqueued, by the numbers of their trials; they are proposed first.
         """
-        last = max((record.candidate.ask for record in records), default=-1)
-        self._asks = last + 1
+        records = [self._constrained(record) for record in records]
+        last = max((record.candidate.ask for record in records), default=NO_ASK)
+        self._asks = max(last + 1, asks)
+        self._wishes = deque((wishes or {}).items())
         self._known = {record.candidate.network_id for record in records}
         self.totals = Counter(skipped_totals(records, tail))
         if tail and tail["asks"] > self._asks:
@@ -75,6 +94,13 @@ class Proposer:
             self._told = [Rejected.from_json(document) for document in tail["rejected"]]
             self._skipped = Counter(tail["skipped"])
         self._view.restore(records, self._told)
+
+    def _constrained(self, record: Record) -> Record:
+        """Return a trial that other programs made with its excess over the limits, as trials of a search have it."""
+        if record.candidate.ask != NO_ASK:
+            return record
+        examined = self._requirements.examine(Architecture.from_json(record.candidate.architecture))
+        return replace(record, candidate=replace(record.candidate, constraints=examined.constraints))
 
     def tail(self) -> dict[str, Any]:
         """Return the asks since the last candidate as a JSON object, to be stored when the search ends."""
@@ -93,6 +119,8 @@ class Proposer:
             ask = self._ask(known)
             examined = self._requirements.examine(ask.architecture)
             reason = self._skip(ask, examined)
+            if self._granted is not None and reason is not None:
+                log.warning("trial %d, which was enqueued, is left out: its network is %s", self._granted, _WHY[reason])
             if reason is None:
                 yield self._candidate(ask, examined)
                 idle.clear()
@@ -111,7 +139,8 @@ class Proposer:
             expected: predicted results of trials without one, by their numbers.
             left: seconds that frozen trials still need, by their numbers.
         """
-        return None if self._asks < len(self._starts) else self._view.prospects(self._asks, expected, left)
+        given = self._asks < len(self._starts) or self._wishes
+        return None if given else self._view.prospects(self._asks, expected, left)
 
     def _ask(self, known: Architecture | None) -> Ask:
         """Ask the sampler or, after duplicates, ask for a neighbour of the network that it drew, `known`.
@@ -121,6 +150,10 @@ class Proposer:
         the last candidate, the farther away the neighbour.
         """
         self._asks += 1
+        self._granted = None
+        if self._wishes:
+            self._granted, wish = self._wishes.popleft()
+            return self._view.ask_near(self._asks - 1, Architecture.from_json(wish.architecture), 0)
         if self._asks <= len(self._starts):
             return self._view.ask_near(self._asks - 1, self._starts[self._asks - 1], 0)
         beyond = self._skipped["duplicates"] - DUPLICATES_TRUSTED
@@ -156,6 +189,7 @@ class Proposer:
             rejected=tuple(self._told),
             skipped=dict(self._skipped),
             sampler_attrs=ask.sampler_attrs,
+            trial=self._granted,
         )
         self._known.add(examined.network_id)
         self._told, self._skipped = [], Counter()

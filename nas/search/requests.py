@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from typing import final
 
 from nas.evaluation.pump import Request
 from nas.jobs import Job, Parent
 from nas.search.parts import SearchParts
 from nas.search.state import SearchState
+
+log = logging.getLogger(__name__)
 
 
 @final
@@ -57,6 +60,10 @@ class RequestBuilder:
         record = self._state.records[number]
         if record.descent is None or record.repeating:
             return None
-        ancestor = self._state.records[record.descent.trial]
+        ancestor = self._state.records.get(record.descent.trial)
+        if ancestor is None:
+            log.warning("trial %d is trained in full: its parent, trial %d, is lost", number, record.descent.trial)
+            self._state.disinherit(number)
+            return None
         checkpoint = self._parts.study.folder / str(ancestor.training.checkpoint)
         return Parent(record.descent.trial, ancestor.candidate.architecture, checkpoint, record.descent.skips)

@@ -41,7 +41,9 @@ class SearchState:
         self.study = study
         self._budget = budget
         self._subscribers: list[Subscriber] = []
-        self.records = {record.number: record for record in study.records()}
+        reading = study.read_trials()
+        self.records = {record.number: record for record in reading.records}
+        self.last_ask, self.wishes = reading.last_ask, reading.wishes
         self._clock_before = spent_clock(list(self.records.values()))
         self.front = self._believed_front()
         self._now = clock.now
@@ -200,14 +202,15 @@ class SearchState:
         """Return whether the budget allows another trial."""
         if self.converged():
             return False
-        counted = sum(record.state in COUNTED for record in self.records.values())
+        counted = sum(r.state in COUNTED and not r.candidate.imported for r in self.records.values())
         if self._budget.trials is not None and counted >= self._budget.trials:
             return False
         return self._budget.trainings is None or self.trainings() < self._budget.trainings
 
     def trainings(self) -> float:
         """Return the training so far in full-training equivalents: its seconds over those of a full training."""
-        complete = [r.seconds for r in self.records.values() if r.state == State.COMPLETE and r.descent is None]
+        trained = (r for r in self.records.values() if r.state == State.COMPLETE and not r.candidate.imported)
+        complete = [record.seconds for record in trained if record.descent is None]
         spent = sum(record.spent for record in self.records.values())
         if self._budget.training_seconds is not None:
             return spent / self._budget.training_seconds
@@ -253,7 +256,7 @@ class SearchState:
         estimates = []
         if self._budget.minutes is not None:
             estimates.append(max(0.0, 60 * self._budget.minutes - self.clock()))
-        trained = [record for record in self.records.values() if record.state in TRAINED]
+        trained = [r for r in self.records.values() if r.state in TRAINED and not r.candidate.imported]
         if self._budget.trials is not None and trained:
             each = sum(record.spent for record in trained) / len(trained)
             estimates.append(max(0, self._budget.trials - len(trained)) * each / slots)

@@ -33,14 +33,14 @@ class Retention:
         self._deleted: set[Path] = set()
 
     def kept(self, records: Sequence[Record], front: Sequence[Record]) -> list[Record]:
-        """Return the complete trials whose checkpoints stay.
+        """Return the complete trials whose checkpoints stay; one that was trained elsewhere has none.
 
         Args:
             records: all trials.
             front: trials of the front.
         """
         chosen = {"all": records, "front": front, "none": ()}[self._keep]
-        return [record for record in chosen if record.state == State.COMPLETE]
+        return [record for record in chosen if record.state == State.COMPLETE and not record.candidate.imported]
 
     def delete_unneeded(self, records: Iterable[Record], front: Sequence[Record]) -> None:
         """Delete the checkpoints that need not stay.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 
 import numpy as np
@@ -56,10 +57,23 @@ def pick_records(records: Sequence[Record], believer: Believer, pick: str, limit
     return [front[min(range(len(front)), key=order.__getitem__)]]
 
 
+def numbered(records: Sequence[Record], number: int) -> Record | None:
+    """Return a trial by its number, None if there is none or it is left out.
+
+    Args:
+        records: the trials of a study that could be read, in order of their numbers.
+        number: the number.
+    """
+    place = bisect_left(records, number, key=lambda record: record.number)
+    if place < len(records) and records[place].number == number:
+        return records[place]
+    return None
+
+
 def _numbered(records: Sequence[Record], number: int, limits: Limits) -> Record:
-    if number >= len(records):
+    record = numbered(records, number)
+    if record is None:
         raise ValueError(f"pick must be one of the {len(records)} trials of the study, counted from 0, got {number}")
-    record = records[number]
     broken = _exceeded_clauses(record, limits)
     if broken:
         raise ValueError(f"pick={number} must meet the limits, but {', '.join(broken)}")

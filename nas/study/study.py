@@ -10,7 +10,8 @@ has these user attributes:
 * `skipped`: counts of all asks since the last trial that led to none, `rejected` and `duplicates`;
 * `seed`: seed of its training; `curve`: its learning curve; `training`: its `TrainingState`;
 * `inherits`: the network whose weights it was to start from, if there was one;
-* `failure`: kind and message, if it failed.
+* `failure`: kind and message, if it failed;
+* `imported`: true for a result of a training elsewhere.
 
 A study of one objective has its value after each epoch as Optuna's intermediate values, by epoch, too.
 
@@ -22,30 +23,41 @@ those of its own training, and `records` returns the means.
 from __future__ import annotations
 
 import json
+import logging
+import math
 import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from functools import partial, reduce
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import optuna
 from optuna.exceptions import ExperimentalWarning
 from optuna.storages import BaseStorage
-from optuna.trial import FrozenTrial, TrialState, create_trial
+from optuna.trial import TrialState, create_trial
 
-from nas.jobs import Curve, Epoch, Failure
-from nas.objectives.pareto import Axis
+from nas.jobs import Curve, Failure
 from nas.study.belief import Believer
 from nas.study.belief.stored import stored_believer
+from nas.study.checked import DamageError, shown
+from nas.study.differences import differences
+from nas.study.foreign import ForeignTrials
+from nas.study.reading import Reading
+from nas.study.reading import read_trials as read_stored
+from nas.study.storage.rows_one_by_one import read_attributes, read_trials
 from nas.study.storage.sqlite import SqliteStore
 from nas.study.storage.store import Store
+from nas.study.stored_study import attribute_of, axes_of, fingerprint_of
+from nas.study.stored_trial import Laws
 from nas.study.training_state import TrainingState
-from nas.study.trial import Candidate, Descent, Record, Rejected, Repeat, State
+from nas.study.trial import Candidate, Record, Repeat
 
 FORMAT_VERSION = 1
-_REPEAT = re.compile(r"repeat:(?P<trial>\d+):(?P<index>\d+)")
+_REPEAT = re.compile(r"repeat:(?P<trial>\d{1,18}):(?P<index>\d{1,18})", re.ASCII)
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 Values = Callable[[Curve, Mapping[str, float]], Mapping[str, float]]
@@ -58,34 +70,9 @@ class StudyMismatchError(ValueError):
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)  # it logs every new study and every experimental sampler
 
-_STATES = {
-    TrialState.RUNNING: State.RUNNING,
-    TrialState.COMPLETE: State.COMPLETE,
-    TrialState.PRUNED: State.PRUNED,
-    TrialState.FAIL: State.FAILED,
-    TrialState.WAITING: State.WAITING,
-}
 
-
-def differences(stored: Mapping[str, Any], asked: Mapping[str, Any], path: str = "") -> list[str]:
-    """Return the differences between two fingerprints, one readable clause each.
-
-    >>> differences({"data": {"resolution": 16}}, {"data": {"resolution": 32}})
-    ['data.resolution is 16 in the study and 32 here']
-    """
-    found = []
-    for key in sorted({*stored, *asked}):
-        here, old, new = f"{path}{key}", stored.get(key), asked.get(key)
-        if isinstance(old, Mapping) and isinstance(new, Mapping):
-            found += differences(old, new, f"{here}.")
-        elif old != new:
-            found.append(f"{here} is {_short(old)} in the study and {_short(new)} here")
-    return found
-
-
-def _short(value: object) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+class DamagedStudyError(ValueError):
+    """Study of which nothing can be read; the message says why."""
 
 
 class Study:
@@ -99,9 +86,11 @@ class Study:
         self._trial_ids: dict[int, int] = {}
         self._costs: dict[int, Mapping[str, float]] = {}
         self._values: Values | None = None
+        self._announced: set[str] = set()
+        self._foreigners: tuple[ForeignTrials | None] | None = None
         self.folder = folder
-        self.fingerprint: Mapping[str, Any] = self.attribute("fingerprint")
-        self.axes = tuple(Axis(**axis) for axis in self.fingerprint["objectives"])
+        self.fingerprint = fingerprint_of(self.attribute("fingerprint"), store.label)
+        self.axes = axes_of(self.fingerprint, store.label)
         self._believer: Believer | None = None
 
     @property
@@ -144,14 +133,6 @@ class Study:
         """Return the stored study as an Optuna study, for programs that read such studies."""
         return optuna.load_study(study_name=self._store.study, storage=self._storage)
 
-    def read(self, act: Callable[[], T]) -> T:
-        """Return the result of `act`, which reads through `as_optuna`; retry it while the database is unavailable.
-
-        Raises:
-            StorageError: the database stays unavailable.
-        """
-        return self._store.retry(act)
-
     def is_driven(self) -> bool:
         """Return whether a process drives the study now."""
         return self._store.is_driven()
@@ -173,8 +154,19 @@ class Study:
         self._store.stop_waiting()
 
     def attribute(self, key: str) -> Any:
-        """Return a study attribute stored by `set_attribute`, None if there is none."""
-        return self._store.retry(lambda: self._storage.get_study_user_attrs(self._id)).get(key)
+        """Return a study attribute stored by `set_attribute`; None if there is none.
+
+        One that is damaged counts as none, and is logged once.
+        """
+        found, unreadable = read_attributes(self._storage, self._store.retry, self._id)
+        damage = f"it must be readable, got {unreadable[key]}" if key in unreadable else ""
+        try:
+            value = attribute_of(key, found.get(key))
+        except DamageError as error:
+            value, damage = None, str(error)
+        if damage:
+            self._announce([f"attribute {key} of {self.name} is damaged and left out: {damage}"])
+        return value
 
     def set_attribute(self, key: str, value: object) -> None:
         """Store a JSON value with the study."""
@@ -191,7 +183,7 @@ class Study:
         self._values = values if len(self.axes) == 1 else None
 
     def add(self, candidate: Candidate) -> int:
-        """Store a new trial as running, in one call; return its number."""
+        """Store a new trial as running, or start the one that waits for it, in one call; return its number."""
         attrs = {
             "architecture": dict(candidate.architecture),
             "id": candidate.id,
@@ -205,6 +197,8 @@ class Study:
         }
         if candidate.inherits is not None:
             attrs["inherits"] = asdict(candidate.inherits)
+        if candidate.imported:
+            attrs["imported"] = True
         template = create_trial(
             state=TrialState.RUNNING,
             params=dict(candidate.params),
@@ -213,6 +207,9 @@ class Study:
             system_attrs=dict(candidate.sampler_attrs),
             constraints=dict(candidate.constraints) or None,
         )
+        if candidate.trial is not None:
+            self._store.start_trial(self._trial_id(candidate.trial), template)
+            return candidate.trial
         trial_id, number = self._store.add_trial(self._id, template, unique="ask")
         self._trial_ids[number] = trial_id
         return number
@@ -257,7 +254,7 @@ class Study:
 
     def _ordered(self, number: int, values: Mapping[str, float]) -> list[float]:
         ordered = [float(values[axis.name]) for axis in self.axes]
-        if any(value != value for value in ordered):  # noqa: PLR0124 - NaN alone differs from itself
+        if not all(map(math.isfinite, ordered)):
             raise ValueError(f"an objective must be a number, got {dict(values)} for trial {number}")
         return ordered
 
@@ -271,19 +268,54 @@ class Study:
         self._end(number, TrialState.FAIL)
 
     def records(self) -> list[Record]:
-        """Return all stored trials in order of their numbers."""
-        repeats = self.repeats()  # read first: only trials that are complete by then have any
-        trials = self._store.retry(lambda: self._storage.get_all_trials(self._id, deepcopy=False))
-        return [reduce(Record.with_repeat, repeats.get(trial.number, ()), self._record(trial)) for trial in trials]
+        """Return the stored trials that can be read, in order of their numbers.
 
-    def repeats(self) -> dict[int, list[Repeat]]:
-        """Return the repeats of complete trials, in their order, by the trial's number."""
-        stored = self._store.retry(lambda: self._storage.get_study_user_attrs(self._id))
+        What is left out is logged, once for each study that was opened.
+
+        Raises:
+            DamagedStudyError: there are trials, and none can be read.
+        """
+        return self.read_trials().records
+
+    def read_trials(self) -> Reading:
+        """Return the stored trials, and what is left out; it is logged as by `records`.
+
+        Raises:
+            DamagedStudyError: there are trials, and none can be read.
+        """
+        repeats = self._repeats()  # read first: only trials that are complete by then have any
+        trials, unreadable = read_trials(self._storage, self._store.retry, self._id)
+        reading = read_stored(trials, unreadable, repeats, self._laws, self._foreign)
+        lines = reading.lines(self.name)
+        if reading.nothing:
+            raise DamagedStudyError(f"a study must have a trial that can be read, it has none: {lines[0]}")
+        self._announce(lines)
+        return reading
+
+    def _repeats(self) -> dict[int, list[tuple[int, object]]]:
+        """Return the documents of repeats with their indices, in their order, by the trial's number."""
+        stored, unreadable = read_attributes(self._storage, self._store.retry, self._id)
+        stored = {**stored, **unreadable}  # the reason is no repeat either, and is shown as what was found
         named = [match for key in stored if (match := _REPEAT.fullmatch(key))]
-        found: dict[int, list[Repeat]] = {}
+        found: dict[int, list[tuple[int, object]]] = {}
         for match in sorted(named, key=lambda match: int(match["index"])):
-            found.setdefault(int(match["trial"]), []).append(Repeat.from_json(stored[match[0]]))
+            found.setdefault(int(match["trial"]), []).append((int(match["index"]), stored[match[0]]))
         return found
+
+    def _announce(self, lines: Sequence[str]) -> None:
+        for line in lines:
+            if line not in self._announced:
+                self._announced.add(line)
+                log.warning("%s", line)
+
+    @cached_property
+    def _laws(self) -> Laws:
+        return Laws(self.axes, identified={"input", "classes"} <= set(self.fingerprint.get("space", {})))
+
+    def _foreign(self) -> ForeignTrials | None:
+        if self._foreigners is None:
+            self._foreigners = (ForeignTrials.of(self.fingerprint, self.axes, self.attribute("config")),)
+        return self._foreigners[0]
 
     def _end(self, number: int, state: TrialState, values: Sequence[float] | None = None) -> None:
         self._store.end_trial(self._trial_id(number), state, values)
@@ -292,37 +324,6 @@ class Study:
         if number not in self._trial_ids:
             self._trial_ids[number] = self._storage.get_trial_id_from_study_id_trial_number(self._id, number)
         return self._trial_ids[number]
-
-    def _record(self, trial: FrozenTrial) -> Record:
-        attrs = trial.user_attrs
-        constraints = trial.constraints or {}
-        candidate = Candidate(
-            ask=attrs["ask"],
-            params=trial.params,
-            distributions=trial.distributions,
-            architecture=attrs["architecture"],
-            id=attrs["id"],
-            network_id=attrs["network_id"],
-            summary=attrs["summary"],
-            costs=attrs["costs"],
-            seed=attrs["seed"],
-            constraints=constraints,
-            rejected=tuple(Rejected.from_json(rejected) for rejected in attrs["rejected"]),
-            skipped=attrs["skipped"],
-            sampler_attrs={k: v for k, v in trial.system_attrs.items() if not k.startswith("constraints")},
-            inherits=Descent(**attrs["inherits"]) if "inherits" in attrs else None,
-        )
-        complete = trial.state == TrialState.COMPLETE
-        names = [axis.name for axis in self.axes]
-        return Record(
-            number=trial.number,
-            state=_STATES[trial.state],
-            candidate=candidate,
-            curve=tuple(Epoch.from_json(row) for row in attrs.get("curve", ())),
-            training=TrainingState.from_json(attrs.get("training", {})),
-            values=dict(zip(names, trial.values, strict=True)) if complete else None,
-            failure=Failure.from_json(attrs["failure"]) if "failure" in attrs else None,
-        )
 
 
 def create_study(folder: Path, fingerprint: Mapping[str, Any], store: Store | None = None) -> Study:
@@ -368,7 +369,7 @@ def open_study(folder: Path, store: Store | None = None) -> Study:
     study = Study(store, folder)
     if study.fingerprint.get("format") != FORMAT_VERSION:
         raise StudyMismatchError(
-            f"format must be {FORMAT_VERSION}, got {study.fingerprint.get('format')} in {store.label}"
+            f"format must be {FORMAT_VERSION}, got {shown(study.fingerprint.get('format'))} in {store.label}"
         )
     return study
 

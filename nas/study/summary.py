@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nas.objectives.pareto import Axis, front, hypervolume, losses
+from nas.study.selection import numbered
 from nas.study.storage.factory import make_store
 from nas.study.study import Study, open_study
 from nas.study.trial import ENDED, Record, State
@@ -48,9 +49,10 @@ class StudyReader:
         Raises:
             ValueError: the study has no such trial.
         """
-        if not 0 <= number < len(self.records):
+        record = numbered(self.records, number)
+        if record is None:
             raise ValueError(f"a trial must be one of the {len(self.records)} in {self.study.name}, got {number}")
-        return self.records[number]
+        return record
 
 
 def open_for_reading(folder: Path, kind: str = "sqlite") -> StudyReader:
@@ -91,6 +93,7 @@ def front_document(study: Study, records: Sequence[Record]) -> dict[str, Any]:
                 "costs": dict(record.candidate.costs),
                 **({"believed": beliefs[record.number].to_json()} if record.number in beliefs else {}),
                 **({"trainings": record.trainings} if record.repeats else {}),
+                **({"imported": True} if record.candidate.imported else {}),
                 **inherited(record),
             }
             for record in members

@@ -28,6 +28,9 @@ class State(StrEnum):
     WAITING = "waiting"
 
 
+NO_ASK = -1
+"""Ask of a trial that no ask of the search drew."""
+
 ENDED = (State.COMPLETE, State.PRUNED, State.FAILED)
 
 
@@ -91,7 +94,7 @@ class Candidate:
     """A new architecture within the limits, with everything that is known before training.
 
     Attributes:
-        ask: running number of the ask that drew it, from 0.
+        ask: running number of the ask that drew it, from 0; `NO_ASK` for a trial of another program.
         params: values of the parameters, by path.
         distributions: distributions of the parameters, by path.
         architecture: its JSON form.
@@ -105,6 +108,8 @@ class Candidate:
         skipped: counts of all asks since the last candidate that led to none: `rejected`, `duplicates`.
         sampler_attrs: system attributes that the sampler set on its trial.
         inherits: network whose weights it was to start from, None for fresh weights.
+        imported: whether it was trained elsewhere: its result came from a file or from another program.
+        trial: number of the waiting trial in which another program has enqueued it, None for a new trial.
     """
 
     ask: int
@@ -121,6 +126,8 @@ class Candidate:
     skipped: Mapping[str, int] = field(default_factory=dict)
     sampler_attrs: Mapping[str, Any] = field(default_factory=dict)
     inherits: Descent | None = None
+    imported: bool = False
+    trial: int | None = None
 
 
 @dataclass(frozen=True)
@@ -220,8 +227,8 @@ class Record:
 
     @property
     def spent(self) -> float:
-        """Training seconds spent on it, repeats included."""
-        return sum((repeat.seconds for repeat in self.repeats), self.seconds)
+        """Training seconds spent on it here, repeats included; 0 for a training elsewhere."""
+        return sum((repeat.seconds for repeat in self.repeats), 0.0 if self.candidate.imported else self.seconds)
 
     @property
     def trainings(self) -> int:

@@ -9,8 +9,8 @@ from typing import Any, final
 
 from nas.objectives.costs.macs import COST as MACS
 from nas.objectives.requirements import Requirements
-from nas.samplers.parameters import Draw
 from nas.search.proposer import training_seed
+from nas.study.parameters import Draw
 from nas.study.trial import Candidate
 from search_space.architecture import Architecture
 from search_space.choices import FirstChooser, Ordinal, RandomChooser, ReplayChooser

@@ -12,7 +12,8 @@ from nas.evaluation.retrain.files import TRIAL_FILE
 from nas.evaluation.retrain.task import RetrainTask
 from nas.jobs import Failure
 from nas.jobs.files import read_json
-from nas.study.study import StudyMismatchError, differences
+from nas.study.differences import differences
+from nas.study.study import StudyMismatchError
 from nas.study.trial import Record
 
 AVERAGED = ("test_accuracy", "test_balanced_accuracy", "val_accuracy")

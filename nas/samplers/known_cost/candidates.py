@@ -13,9 +13,9 @@ from functools import lru_cache
 from typing import Any, final
 
 from nas.objectives.requirements import Measure
-from nas.samplers.parameters import ParameterChooser
 from nas.study.belief.features import FeatureMap
 from nas.study.belief.gp import Floats
+from nas.study.parameters import ParameterChooser
 from search_space.architecture import Architecture
 from search_space.choices import FirstChooser, RandomChooser, ReplayChooser, Value
 from search_space.space import Space

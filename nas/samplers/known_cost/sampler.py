@@ -39,8 +39,8 @@ from nas.samplers.known_cost.acquisition import Problem, TrialHistory
 from nas.samplers.known_cost.candidates import Network
 from nas.samplers.known_cost.optimizer import Optimizer
 from nas.samplers.known_cost.settings import Settings
-from nas.samplers.parameters import Draw
 from nas.samplers.view import SamplerFactory
+from nas.study.parameters import Draw
 from nas.study.trial import Expected, Prospects
 from search_space.choices import FirstChooser
 from search_space.plugins import with_settings
@@ -144,7 +144,7 @@ class KnownCostSampler(DrawingSampler):
         """Return a sampler for a plain Optuna study.
 
         Args:
-            space: space to search; a trial makes its choices through `nas.samplers.parameters.TrialChooser`.
+            space: space to search; a trial makes its choices through `nas.study.parameters.TrialChooser`.
             axes: the study's objectives, in order. Those named like a cost are known; the first other one is measured
                 by trials. Trials return raw values, on a logarithmic axis too.
             limits: largest value allowed, by cost.

@@ -43,7 +43,7 @@ def stored_believer(
         config: configuration of its latest search, which says what the objectives are; None takes their names.
         images: number of its validation images; None if it is not known.
     """
-    costs = _cost_axes(axes, config)
+    costs = cost_axes(axes, config)
     mapping = dict(fingerprint.get("space", {}))
     if not {"input", "classes"} <= mapping.keys():
         return Believer(axes, costs, None, images)
@@ -55,7 +55,7 @@ def stored_believer(
         return Believer(axes, costs, None, images)
 
 
-def _cost_axes(axes: Sequence[Axis], config: Mapping[str, Any] | None) -> dict[str, str]:
+def cost_axes(axes: Sequence[Axis], config: Mapping[str, Any] | None) -> dict[str, str]:
     """Return the cost that each objective is, by name, for those that are costs."""
     names = built_in_costs().names
     found = {axis.name: axis.name for axis in axes if axis.name in names}

@@ -16,8 +16,8 @@ from optuna.storages._rdb.models import (
     TrialModel,
     TrialUserAttributeModel,
 )
-from optuna.trial import FrozenTrial
-from sqlalchemy import Connection, Engine, Table, func, insert, select
+from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy import Connection, Engine, Table, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from nas.study.storage.trial_insert import trial_rows
@@ -66,6 +66,26 @@ def find_trial(engine: Engine, study_id: int, key: str, value: object) -> tuple[
             )
         ).first()
     return None if found is None else (int(found[0]), int(found[1]))
+
+
+def start_trial(engine: Engine, trial_id: int, trial: FrozenTrial) -> None:
+    """Start a trial that waits, in one transaction: parameters and attributes of `trial` replace its own.
+
+    Args:
+        engine: of a database with Optuna's tables.
+        trial_id: primary key of the trial that waits.
+        trial: made by `create_trial`.
+    """
+    with engine.begin() as connection:
+        for model, rows in trial_rows(trial_id, trial).items():
+            table: Table = model.__table__
+            names = [row["param_name"] if "param_name" in row else row["key"] for row in rows]
+            column = table.c.param_name if "param_name" in table.c else table.c.key
+            connection.execute(delete(table).where(table.c.trial_id == trial_id, column.in_(names)))
+            if rows:
+                connection.execute(insert(table), rows)
+        began = {"state": TrialState.RUNNING, "datetime_start": trial.datetime_start}
+        connection.execute(update(_TRIALS).where(_TRIALS.c.trial_id == trial_id).values(began))
 
 
 def set_attributes(engine: Engine, trial_id: int, attributes: Mapping[str, object], steps: Mapping[int, float]) -> None:

@@ -50,6 +50,14 @@ class MemoryStore:
         trial_id = self.storage.create_new_trial(study_id, template_trial=trial)
         return trial_id, self.storage.get_trial_number_from_id(trial_id)
 
+    def start_trial(self, trial_id: int, trial: FrozenTrial) -> None:
+        """Start a trial that waits."""
+        for name, value in trial.params.items():
+            distribution = trial.distributions[name]
+            self.storage.set_trial_param(trial_id, name, distribution.to_internal_repr(value), distribution)
+        self.set_attributes(trial_id, trial.user_attrs, {})
+        self.storage.set_trial_state_values(trial_id, TrialState.RUNNING)
+
     def set_attributes(self, trial_id: int, attributes: Attributes, steps: Steps) -> None:
         """Store user attributes and intermediate values of a trial."""
         for key, value in attributes.items():

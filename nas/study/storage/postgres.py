@@ -167,6 +167,10 @@ class PostgresStore:
             lambda: idempotent_rows.find_trial(engine, study_id, unique, value),
         )
 
+    def start_trial(self, trial_id: int, trial: FrozenTrial) -> None:
+        """Start a trial that waits."""
+        self.retry(lambda: idempotent_rows.start_trial(self.storage.engine, trial_id, trial))
+
     def set_attributes(self, trial_id: int, attributes: Attributes, steps: Steps) -> None:
         """Store user attributes and intermediate values of a trial."""
         self.retry(lambda: idempotent_rows.set_attributes(self.storage.engine, trial_id, attributes, steps))

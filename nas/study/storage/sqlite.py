@@ -111,6 +111,10 @@ class SqliteStore:
         trial_id = self.retry(lambda: self.storage.create_new_trial(study_id, trial))
         return trial_id, self.storage.get_trial_number_from_id(trial_id)
 
+    def start_trial(self, trial_id: int, trial: FrozenTrial) -> None:
+        """Start a trial that waits."""
+        self.retry(lambda: idempotent_rows.start_trial(self.storage.engine, trial_id, trial))
+
     def set_attributes(self, trial_id: int, attributes: Attributes, steps: Steps) -> None:
         """Store user attributes and intermediate values of a trial."""
         self.retry(lambda: idempotent_rows.set_attributes(self.storage.engine, trial_id, attributes, steps))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from optuna.exceptions import StorageInternalError
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError
 
 from nas.jobs.failures import exception_chain
 from nas.study.storage.errors import StorageError
@@ -24,6 +24,9 @@ _LAWS = {
     "SQLITE_READONLY": "the study must stay writable while a search runs",
     "SQLITE_CANTOPEN": "the study must stay where it is while a search runs",
     "SQLITE_IOERR": "the study's disk must take what is written to it",
+    "SQLITE_CORRUPT": "the study must be an undamaged database",
+    "SQLITE_NOTADB": "the study must be an undamaged database",
+    "SQLITE_ERROR": "the study must have the tables of its version of Optuna",
 }
 
 T = TypeVar("T")
@@ -42,7 +45,7 @@ def retry_while_busy(transaction: Callable[[], T], path: object) -> T:
     for pause in (*PAUSES, None):
         try:
             return transaction()
-        except (StorageInternalError, OperationalError) as error:
+        except (StorageInternalError, DatabaseError) as error:
             code = _code(error)
             law = next((law for name, law in _LAWS.items() if code.startswith(name)), None)
             if law is None:
@@ -62,5 +65,5 @@ def _message(error: BaseException) -> str:
     return next((str(link) for link in _sqlite_errors(error)), str(error))
 
 
-def _sqlite_errors(error: BaseException) -> Iterator[sqlite3.OperationalError]:
-    return (link for link in exception_chain(error) if isinstance(link, sqlite3.OperationalError))
+def _sqlite_errors(error: BaseException) -> Iterator[sqlite3.DatabaseError]:
+    return (link for link in exception_chain(error) if isinstance(link, sqlite3.DatabaseError))

@@ -77,6 +77,10 @@ class Store(Protocol):
         """
         ...
 
+    def start_trial(self, trial_id: int, trial: FrozenTrial) -> None:
+        """Start a trial that waits: give it the parameters and attributes of `trial`, all at once."""
+        ...
+
     def set_attributes(self, trial_id: int, attributes: Attributes, steps: Steps) -> None:
         """Store user attributes and intermediate values of a trial, all or none of them."""
         ...

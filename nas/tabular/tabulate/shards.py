@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow
 
 from nas.jobs import Curve, Epoch
-from nas.study.study import differences
+from nas.study.differences import differences
 from nas.tabular.columns import SCORES, TableError
 from nas.tabular.table import CURVE, write_parquet
 

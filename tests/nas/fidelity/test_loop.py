@@ -21,7 +21,7 @@ from nas.objectives.pareto import Axis
 from nas.objectives.requirements import exact_measure
 from nas.samplers.known_cost.sampler import KnownCostSampler
 from nas.samplers.known_cost.settings import Settings
-from nas.samplers.parameters import TrialChooser
+from nas.study.parameters import TrialChooser
 from search_space.architecture import Architecture
 from search_space.choices import FirstChooser
 from search_space.space import Space

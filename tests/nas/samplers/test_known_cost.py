@@ -17,7 +17,7 @@ from nas.objectives.requirements import Measure, exact_measure
 from nas.samplers.known_cost.optimizer import Optimizer, radical_inverse
 from nas.samplers.known_cost.sampler import KnownCostSampler, problem_of
 from nas.samplers.known_cost.settings import Settings
-from nas.samplers.parameters import TrialChooser
+from nas.study.parameters import TrialChooser
 from search_space.architecture import Architecture
 from search_space.space import Space
 

@@ -22,7 +22,7 @@ from nas.samplers.known_cost.acquisition import TrialHistory
 from nas.samplers.known_cost.candidates import Network
 from nas.samplers.known_cost.sampler import ExhaustedError, KnownCostSampler
 from nas.samplers.known_cost.settings import Settings
-from nas.samplers.parameters import Draw, TrialChooser
+from nas.study.parameters import Draw, TrialChooser
 from search_space.architecture import Architecture
 from search_space.space import Space
 

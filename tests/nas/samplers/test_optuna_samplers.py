@@ -11,7 +11,7 @@ from optuna.trial import create_trial
 
 from nas.config.sampler import SamplerSpec
 from nas.samplers.optuna_samplers import StatelessParents, optuna_sampler
-from nas.samplers.parameters import TrialChooser
+from nas.study.parameters import TrialChooser
 
 
 def test_a_sampler_has_its_options_and_its_seed() -> None:

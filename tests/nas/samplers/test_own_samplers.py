@@ -16,8 +16,8 @@ from nas.config.sampler import SamplerSpec
 from nas.objectives.costs import built_in_costs
 from nas.objectives.limits import Limits
 from nas.samplers.factory import Domain, sampler_factory
-from nas.samplers.parameters import ParameterChooser
 from nas.samplers.view import View
+from nas.study.parameters import ParameterChooser
 from search_space.architecture import Architecture
 from search_space.space import Space
 

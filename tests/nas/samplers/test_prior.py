@@ -22,10 +22,10 @@ from nas.samplers.known_cost.acquisition import TrialHistory
 from nas.samplers.known_cost.optimizer import Optimizer
 from nas.samplers.known_cost.sampler import problem_of
 from nas.samplers.known_cost.settings import Settings
-from nas.samplers.parameters import TrialChooser
 from nas.samplers.prior import Prior, prior_of
 from nas.samplers.view import View
 from nas.search.proposer import Proposer
+from nas.study.parameters import TrialChooser
 from search_space.architecture import Architecture
 
 SPACE = space_of(SMALL)

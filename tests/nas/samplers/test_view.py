@@ -11,8 +11,8 @@ from optuna.trial import TrialState
 
 from nas.samplers.base import ArchitectureSampler, Choose
 from nas.samplers.imputation import DEVIATION, SECONDS
-from nas.samplers.parameters import ParameterNotes, TrialChooser
 from nas.samplers.view import WORST_SCALED, View, ask_seed
+from nas.study.parameters import ParameterNotes, TrialChooser
 from nas.study.training_state import TrainingState
 from nas.study.trial import Expected, Record, Repeat, State
 from search_space.space import Space

@@ -83,8 +83,8 @@ def test_objectives_that_are_no_numbers_are_refused(study: Study) -> None:
 
 def test_attributes_of_the_study_are_json_values(study: Study) -> None:
     assert study.attribute("tail") is None
-    study.set_attribute("tail", {"asks": 3, "skipped": {"rejected": 1}})
-    assert open_study(study.folder).attribute("tail") == {"asks": 3, "skipped": {"rejected": 1}}
+    study.set_attribute("tail", {"asks": 3, "skipped": {"rejected": 1}, "rejected": []})
+    assert open_study(study.folder).attribute("tail") == {"asks": 3, "skipped": {"rejected": 1}, "rejected": []}
 
 
 def test_axes_and_name_come_from_the_study(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:

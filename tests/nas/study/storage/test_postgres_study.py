@@ -23,6 +23,7 @@ from nas.study.study import Study, StudyMismatchError, create_study, open_study,
 from nas.study.summary import open_for_reading
 from nas.study.training_state import TrainingState
 
+TAIL = {"asks": 3, "skipped": {"rejected": 1}, "rejected": []}
 DENIED = "must let this user make its tables and write to them, got permission denied"
 
 
@@ -57,14 +58,14 @@ def test_trials_and_attributes_read_back_as_written(database: Database, tmp_path
         study.tell(0, {"macs": 5000, "val_accuracy": 0.875})
         study.fail(1, Failure("nan", "the training loss must stay finite, got nan"))
         study.prune(2)
-        study.set_attribute("tail", {"asks": 3})
+        study.set_attribute("tail", TAIL)
     complete, failed, pruned, running = records(tmp_path / "mine")
     assert complete.candidate == given
     assert (complete.values, complete.curve) == ({"val_accuracy": 0.875, "macs": 5000.0}, curve(3, accuracy=0.875))
     assert complete.training == TrainingState(attempt=2, clock=4.5)
     assert failed.failure == Failure("nan", "the training loss must stay finite, got nan")
     assert [r.state for r in (failed, pruned, running)] == ["failed", "pruned", "running"]
-    assert open_study(tmp_path / "mine", make_store(tmp_path / "mine", "postgres")).attribute("tail") == {"asks": 3}
+    assert open_study(tmp_path / "mine", make_store(tmp_path / "mine", "postgres")).attribute("tail") == TAIL
 
 
 def test_the_one_objective_of_a_study_stands_in_optunas_intermediate_values(database: Database, tmp_path: Path) -> None:
@@ -249,7 +250,7 @@ Act = Callable[[Study], object]
         lambda study: study.tell(0, {"val_accuracy": 0.5, "macs": 5000}),
         lambda study: study.prune(0),
         lambda study: study.store_training(0, curve(2), TrainingState(attempt=1)),
-        lambda study: study.set_attribute("tail", {"asks": 3}),
+        lambda study: study.set_attribute("tail", TAIL),
     ],
     ids=["add", "tell", "prune", "note", "attribute"],
 )

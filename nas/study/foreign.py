@@ -1,0 +1,121 @@
+"""Trials of other programs in a study: those that choose an architecture of its space are taken as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, final
+
+from optuna.trial import FrozenTrial, TrialState
+
+from nas.objectives.costs import built_in_costs
+from nas.objectives.pareto import Axis
+from nas.objectives.requirements import Measure, exact_measure
+from nas.study.belief.stored import cost_axes
+from nas.study.checked import DamageError
+from nas.study.parameters import Draw, ParameterChooser
+from nas.study.stored_trial import values_of
+from nas.study.training_state import TrainingState
+from nas.study.trial import NO_ASK, Candidate, Record, State
+from search_space.graph import Shape
+from search_space.lowering import normalise, summary
+from search_space.space import Space, parse_space
+
+UNREADABLE = (KeyError, IndexError, TypeError, ValueError, OverflowError)
+FIXED = "fixed_params"
+"""System attribute in which Optuna keeps the parameters of an enqueued trial."""
+
+
+@final
+class ForeignTrials:
+    """Reads trials that no search made: results as imported ones, enqueued trials as wishes."""
+
+    def __init__(self, space: Space, axes: Sequence[Axis], costs: Mapping[str, str]) -> None:
+        """Read the trials of one study.
+
+        Args:
+            space: its space.
+            axes: its objectives.
+            costs: the cost that an objective is, by the objective's name, for those that are costs.
+        """
+        self._space = space
+        self._axes = tuple(axes)
+        self._costs = costs
+        self._measure: Measure = exact_measure()
+
+    @classmethod
+    def of(
+        cls, fingerprint: Mapping[str, Any], axes: Sequence[Axis], config: Mapping[str, Any] | None
+    ) -> ForeignTrials | None:
+        """Return the reader for a stored study, None if its space can't be read here.
+
+        Args:
+            fingerprint: its fingerprint.
+            axes: its objectives.
+            config: configuration of its latest search; None if it is not known.
+        """
+        space = stored_space(fingerprint)
+        return None if space is None else cls(space, axes, cost_axes(axes, config))
+
+    def record(self, trial: FrozenTrial) -> Record:
+        """Return a complete trial as an imported one, with exact costs and without a curve.
+
+        Raises:
+            DamageError: it is not complete, or gives no architecture of the space, or a value is out of range.
+        """
+        if trial.state != TrialState.COMPLETE:
+            raise DamageError(f"is {trial.state.name.lower()} under no search")
+        candidate = self.candidate(trial.params)
+        values = dict(zip([axis.name for axis in self._axes], trial.values or (), strict=False))
+        values |= {name: float(candidate.costs[cost]) for name, cost in self._costs.items()}
+        return Record(trial.number, State.COMPLETE, candidate, (), TrainingState(), values_of(values, self._axes), None)
+
+    def wish(self, trial: FrozenTrial) -> Candidate:
+        """Return the architecture that an enqueued trial asks for.
+
+        Raises:
+            DamageError: it gives no architecture of the space.
+        """
+        return self.candidate(trial.system_attrs[FIXED])
+
+    def candidate(self, params: Mapping[str, Any]) -> Candidate:
+        """Return the architecture of some parameters as a candidate that no ask drew.
+
+        Raises:
+            DamageError: they give no architecture of the space.
+        """
+        unknown = set(self._costs.values()) - set(built_in_costs().names)
+        if unknown:
+            raise DamageError(f"has no {', '.join(sorted(unknown))}, a cost of its study's own")
+        try:
+            architecture = normalise(self._space.sample(ParameterChooser(params)))
+            contained = self._space.contains(architecture)
+        except UNREADABLE as error:
+            lacking = f"parameter {error} is missing" if isinstance(error, KeyError) else str(error)
+            raise DamageError(f"has no architecture: {' '.join(lacking.split())[:200]}") from None
+        if not contained:
+            raise DamageError("has no architecture of the space")
+        draw, (network_id, costs) = Draw.of(self._space, architecture), self._measure(architecture)
+        return Candidate(
+            ask=NO_ASK,
+            params=draw.params,
+            distributions=draw.distributions,
+            architecture=architecture.to_json(),
+            id=architecture.id,
+            network_id=network_id,
+            summary=summary(architecture),
+            costs=costs,
+            seed=0,
+            imported=True,
+        )
+
+
+def stored_space(fingerprint: Mapping[str, Any]) -> Space | None:
+    """Return the space of a stored study, None if it can't be read here."""
+    space = dict(fingerprint.get("space", {}))
+    if not {"input", "classes"} <= space.keys():
+        return None
+    shape, classes = Shape(*space.pop("input")), int(space.pop("classes"))
+    try:
+        return parse_space(space, shape, classes)
+    except ValueError:
+        return None
