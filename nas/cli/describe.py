@@ -44,7 +44,7 @@ def run(config: DescribeConfig) -> int:
             rewritten = rewrite(graph, config.rewrite)
             document, graph = rewritten_document(document, rewritten), rewritten.graph
         if config.svg is not None:
-            write_text(Path(config.svg).expanduser(), draw(graph, document["summary"]))
+            write_text(Path(config.svg).expanduser(), draw(graph, document["summary"]), follow_link=True)
         print_document(document, config.format, architecture_table, architecture_rows)
         return 0
     info = describe(config.data)

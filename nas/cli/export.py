@@ -18,6 +18,8 @@ from nas.exports.bundle import write_bundle
 from nas.exports.format import Format, choose_formats
 from nas.exports.subject import build_subject
 from nas.exports.trained_weights import ChosenCheckpoint, choose_checkpoint
+from nas.jobs.files import PARTIAL, sweep
+from nas.jobs.links import refuse_links
 from nas.objectives.limits import Limits
 from nas.reports.tables import export_table
 from nas.search.environment import environment
@@ -45,6 +47,8 @@ def run(config: ExportConfig) -> int:
         log.info("left out: %s", line)
     # All weights are found before the first export, so that an error shows at once.
     weights = [choose_checkpoint(study, record) for record in records]
+    if config.output is None:
+        _prepare_folder(study, records)
     data, _ = study_data(study, stored_settings(study).get("data", {}), config.data.path)
     exported = []
     for record, found in zip(records, weights, strict=True):
@@ -96,6 +100,13 @@ def _export(study: Study, bundle: _Bundle, formats: Sequence[Format], images: in
         "files": sorted(path.name for path in output.iterdir()),
         "checks": checks,
     }
+
+
+def _prepare_folder(study: Study, records: Sequence[Record]) -> None:
+    """Refuse links in the place of the bundles' folders, and remove unfinished bundles of killed exports."""
+    for record in records:
+        refuse_links(study.folder, study.folder / FOLDER / str(record.number))
+    sweep(study.folder / FOLDER, rf"\.\d+-{PARTIAL}")
 
 
 def _data(data: DataSpec, weights: ChosenCheckpoint) -> DataSpec:

@@ -33,7 +33,8 @@ def run(config: ReportConfig) -> int:
     html = render(reader, report_context(reader.study, config))
     path = reader.study.folder / REPORT_FILE if config.output is None else Path(config.output).expanduser()
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(path, html)  # no newline translation: the page's policy names its scripts by their hashes
+    # No newline translation: the page's policy names its scripts by their hashes.
+    write_text(path, html, follow_link=config.output is not None)
     print_document({"study": reader.study.name, "report": str(path)}, config.format, report_line, report_rows)
     if config.open:
         webbrowser.open(path.resolve().as_uri())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -17,13 +16,14 @@ from nas.cli.common.studies import reading, stored_settings
 from nas.config.commands import RetrainConfig
 from nas.config.training import Recipe
 from nas.data import DataInfo, DataSpec, describe
-from nas.evaluation.retrain.files import FOLDER, TRIAL_FILE, seed_folder, seed_results, trial_folder
+from nas.evaluation.retrain.files import FOLDER, TRIAL_FILE, remove_results, seed_folder, seed_results, trial_folder
 from nas.evaluation.retrain.results import check_settings, failure_summary, network_document
 from nas.evaluation.retrain.runner import RetrainRunner
 from nas.evaluation.retrain.task import RetrainTask
 from nas.evaluation.training_list import Rules, TrainingList
 from nas.evaluation.trial_runner import TrialRunner
 from nas.jobs.files import write_json
+from nas.jobs.links import refuse_links
 from nas.objectives.limits import Limits
 from nas.reports.tables import retrain_table
 from nas.search.environment import environment
@@ -85,6 +85,9 @@ def run(config: RetrainConfig) -> int:
     """
     plan = _plan(config)
     study = plan.reader.study
+    for record in plan.records:
+        for seed in range(config.seeds):
+            refuse_links(study.folder, seed_folder(plan.folder(record), seed))
     (study.folder / FOLDER).mkdir(parents=True, exist_ok=True)
     with FolderLock(study.folder / FOLDER):
         _prepare(plan, replace_other=config.replace)
@@ -135,7 +138,7 @@ def _prepare(plan: _Plan, *, replace_other: bool) -> None:
         except StudyMismatchError:
             if not replace_other:
                 raise
-            shutil.rmtree(folder)
+            remove_results(folder)
     for record in plan.records:
         plan.folder(record).mkdir(exist_ok=True)
         _write_result(plan, record)

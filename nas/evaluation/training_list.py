@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from nas.evaluation.pump import JobPump, Latest, Request
 from nas.jobs import EndReason, Epoch, Executor, Failure, FailureKind, Job, Outcome
 from nas.jobs.failures import Verdict
+from nas.jobs.files import write_bytes
 
 POLL_SECONDS = 0.5
 LOG_SECONDS = 20.0
@@ -157,7 +158,7 @@ class TrainingList:
             log.info("%s: goes on without its last checkpoint, %s", task.label, failure.message)
         if verdict is Verdict.HALVE_BATCHES:
             log.info("%s: goes on with half batches, %s", task.label, failure.message)
-            (job.folder / HALVES).touch()
+            write_bytes(job.folder / HALVES, b"")
         self._waiting.insert(0, task)
 
     def on_give_up(self, outcome: Outcome, failure: Failure) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from nas.exports.format import (
     load_format,
 )
 from nas.exports.subject import Subject
-from nas.jobs.files import temporary_folder, write_json
+from nas.jobs.files import sync_files, temporary_folder, write_json
 
 TOLERANCE = 1e-5
 
@@ -44,7 +46,7 @@ def write_bundle(
         ExportError: the outputs of a file differ from the network's by more than `TOLERANCE`.
     """
     output.parent.mkdir(parents=True, exist_ok=True)
-    with temporary_folder(output.parent, f".{output.name}-") as aside:
+    with temporary_folder(output.parent, f".{output.name}-") as aside, _errors_of(aside, output):
         write_json(aside / ARCHITECTURE, subject.architecture)
         write_json(aside / PREPROCESSING, subject.preprocessing)
         for form in formats:
@@ -53,8 +55,20 @@ def write_bundle(
         _check_differences(checks)
         document = {**circumstances, "tolerance": TOLERANCE, "checks": checks}
         write_json(aside / CHECKS, document)
+        sync_files(aside)
         _move_into_place(aside, output)
     return document
+
+
+@contextmanager
+def _errors_of(aside: Path, output: Path) -> Iterator[None]:
+    """Name the folder that was asked for in errors of files that can't be written."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None and (error.filename is None or str(error.filename).startswith(f"{aside}{os.sep}")):
+            error.filename, error.filename2 = str(output), None
+        raise
 
 
 def _check_differences(checks: Mapping[str, Mapping[str, Any]]) -> None:

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nas.evaluation.retrain.files import TRIAL_FILE, best_seed, trial_folder
+from nas.evaluation.retrain.files import FOLDER as RETRAIN
+from nas.evaluation.retrain.files import TRIAL_FILE, best_seed, is_checkpoint, trial_folder
 from nas.jobs.files import read_json
+from nas.jobs.links import stored_file
 from nas.study.study import Study
 from nas.study.summary import inherited
 from nas.study.trial import Record, State
@@ -37,11 +39,7 @@ def choose_checkpoint(study: Study, record: Record) -> ChosenCheckpoint:
     Raises:
         ValueError: there is no checkpoint that can be read; the message has the command that makes one.
     """
-    try:
-        return _retrained(study, record) or _searched(study, record)
-    except CheckpointError as error:
-        again = f"nas retrain {study.overrides} pick={record.number}"
-        raise ValueError(f"{error}; remove the file and train it again: {again}") from error
+    return _retrained(study, record) or _searched(study, record)
 
 
 def _retrained(study: Study, record: Record) -> ChosenCheckpoint | None:
@@ -49,7 +47,11 @@ def _retrained(study: Study, record: Record) -> ChosenCheckpoint | None:
     if best is None:
         return None
     folder, result = best
-    checkpoint = folder / str(result["checkpoint"])
+    if not is_checkpoint(result["checkpoint"]):
+        raise ValueError(
+            f"a retrained network must name a checkpoint of its folder, {folder} names {result['checkpoint']!r}"
+        )
+    checkpoint = stored_file(study.folder, str((folder / result["checkpoint"]).relative_to(study.folder)))
     settings = read_json(trial_folder(study.folder, record.number) / TRIAL_FILE) or {}
     trained = _read(study, record, checkpoint)
     origin = {"from": "retrain", **result, "checkpoint": _relative(study, checkpoint)}
@@ -63,7 +65,7 @@ def _searched(study: Study, record: Record) -> ChosenCheckpoint:
             f"trial {record.number} must be trained in full to be exported, it is {record.state} after "
             f"{len(record.curve)} epochs: nas retrain {study.overrides} pick={record.number}"
         )
-    checkpoint = study.folder / named
+    checkpoint = stored_file(study.folder, named)
     trained = _read(study, record, checkpoint)
     last = record.curve[-1]
     origin = {
@@ -87,7 +89,13 @@ def _read(study: Study, record: Record, checkpoint: Path) -> TrainedNetwork:
             f"the weights of trial {record.number} must lie in {checkpoint}, they are gone: "
             f"nas retrain {study.overrides} pick={record.number} trains it again"
         )
-    return restore_network(checkpoint, record.candidate.architecture)
+    try:
+        return restore_network(checkpoint, record.candidate.architecture)
+    except CheckpointError as error:
+        # One of a retraining counts as long as it is there; the other way round, a retraining comes before the search.
+        first = "remove the file and " if checkpoint.is_relative_to(study.folder / RETRAIN) else ""
+        again = f"{first}train it again: nas retrain {study.overrides} pick={record.number}"
+        raise ValueError(f"{error}; {again}") from error
 
 
 def _relative(study: Study, checkpoint: Path) -> str:

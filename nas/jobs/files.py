@@ -2,70 +2,165 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import re
 import secrets
-import tempfile
+import shutil
+import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+_TOKEN_BYTES = 4
+_TOKEN = r"[a-z0-9_]{8}"
+"""Random part of a temporary name; letters and underscores stand in those of earlier versions."""
+
 
 @contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
+def atomic_path(path: Path, *, follow_link: bool = False) -> Iterator[Path]:
     """Yield a temporary path beside `path`; the file written there replaces `path` at the end of the block.
 
     The file is on the disk before it is renamed, so that a process killed at any moment leaves the old file or the new
     one. After an error the old file stays and the temporary one is removed. The temporary name begins with a dot, ends
-    in `.part` and is never used twice. A link is followed. A device or a pipe can't be replaced and is yielded itself.
+    in `.part` and is never used twice; those that killed processes left for `path` are removed first.
 
     Args:
-        path: the file to write; its folder exists.
+        path: the file to write; its folder exists. A link there is replaced, and what it points to is left alone.
+        follow_link: write to the file that a link points to instead. A device or a pipe can't be replaced and is
+            yielded itself. For a path that a person gives; what stands in a study's folder may be of somebody else.
 
     Raises:
         OSError: the file can't be written; the error names `path`.
     """
-    target = path.resolve()
-    if target.exists() and not target.is_file():
-        yield target
-        return
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+    target = path
+    if follow_link:
+        target = Path(os.path.realpath(path))
+        if target.exists() and not target.is_file():
+            yield target
+            return
+    pattern = rf"\.{re.escape(target.name)}\.{_TOKEN}\.part"
+    temporary: Path | None = None
     try:
-        yield temporary
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(target)
+        sweep(target.parent, pattern)
+        temporary, held = _create_held(target.parent, f".{target.name}.", ".part")
+        try:
+            yield temporary
+            _sync(temporary)
+            temporary.replace(target)
+        finally:
+            os.close(held)
     except OSError as error:
-        if error.filename == str(temporary):
-            error.filename = str(path)
+        name = Path(error.filename or "").name
+        if error.errno is not None and (not name or re.fullmatch(pattern, name)):
+            error.filename, error.filename2 = str(path), None
         raise
     finally:
-        with suppress(OSError):
-            temporary.unlink()
+        if temporary is not None:
+            with suppress(OSError):
+                temporary.unlink()
 
 
 @contextmanager
 def temporary_folder(parent: Path, prefix: str) -> Iterator[Path]:
     """Yield a new folder in `parent` to build in, removed at the end of the block unless it was renamed.
 
+    Folders of the same prefix that killed processes left are removed first.
+
     Args:
         parent: an existing folder, on the disk where the result will be put in place.
         prefix: begins the folder's name, which ends in `.partial`.
     """
-    with tempfile.TemporaryDirectory(".partial", prefix, parent, ignore_cleanup_errors=True) as name:
-        yield Path(name)
+    sweep(parent, re.escape(prefix) + PARTIAL)
+    folder, held = _create_held(parent, prefix, ".partial")
+    try:
+        yield folder
+    finally:
+        os.close(held)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
-def write_bytes(path: Path, content: bytes) -> None:
+PARTIAL = _TOKEN + r"\.partial"
+"""Pattern of the end of a temporary folder's name, after its prefix."""
+
+
+def sweep(folder: Path, pattern: str) -> None:
+    """Remove the temporary files and folders that killed processes left in a folder.
+
+    What a running process writes is locked and stays, and so does what can't be locked. Links are not followed.
+
+    Args:
+        folder: where to look; need not exist.
+        pattern: regular expression of whole names; of names that nothing but this module gives.
+    """
+    with suppress(OSError):
+        for name in os.listdir(folder):
+            if re.fullmatch(pattern, name):
+                _remove_unheld(folder / name)
+
+
+def sync_files(folder: Path) -> None:
+    """Wait until every file of a folder is on the disk.
+
+    Raises:
+        OSError: a file can't be written; the error names it.
+    """
+    for path in sorted(folder.iterdir()):
+        if path.is_file():
+            _sync(path)
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as file:
+        try:
+            os.fsync(file.fileno())
+        except OSError as error:
+            error.filename = str(path)
+            raise
+
+
+def _create_held(folder: Path, prefix: str, suffix: str) -> tuple[Path, int]:
+    """Create a file or, with the suffix `.partial`, a folder, and return it with a descriptor that holds its lock."""
+    while True:
+        path = folder / f"{prefix}{secrets.token_hex(_TOKEN_BYTES)}{suffix}"
+        if suffix == ".partial":
+            path.mkdir(0o700)
+            held = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        else:
+            held = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+        with suppress(OSError):  # a file system without locks: nothing is swept there
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if path.exists():
+            return path, held
+        os.close(held)  # another process swept it before it was locked
+
+
+def _remove_unheld(path: Path) -> None:
+    """Remove a file or a folder unless a process holds its lock."""
+    with suppress(OSError):
+        kind = path.lstat().st_mode
+        is_folder = stat.S_ISDIR(kind)
+        if not is_folder and not stat.S_ISREG(kind):
+            return
+        descriptor = os.open(path, (os.O_RDONLY if is_folder else os.O_RDWR) | os.O_NOFOLLOW)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(path) if is_folder else path.unlink()
+        finally:
+            os.close(descriptor)
+
+
+def write_bytes(path: Path, content: bytes, *, follow_link: bool = False) -> None:
     """Write a file as `atomic_path` does."""
-    with atomic_path(path) as temporary:
+    with atomic_path(path, follow_link=follow_link) as temporary:
         temporary.write_bytes(content)
 
 
-def write_text(path: Path, text: str) -> None:
+def write_text(path: Path, text: str, *, follow_link: bool = False) -> None:
     """Write a UTF-8 file as `atomic_path` does."""
-    write_bytes(path, text.encode())
+    write_bytes(path, text.encode(), follow_link=follow_link)
 
 
 def write_json(path: Path, document: Mapping[str, Any]) -> None:
@@ -79,6 +174,8 @@ def read_json(path: Path) -> dict[str, Any] | None:
     Raises:
         ValueError: the file holds something else.
     """
+    if path.exists() and not path.is_file():  # a pipe would be waited for without end
+        raise ValueError(f"{path} must hold a JSON object: it is no file")
     try:
         return dict(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:

@@ -123,7 +123,7 @@ def draw_rehearsals(panels: Mapping[str, Sequence[Band]], bounds: Mapping[str, M
         _draw_panel(axes, bands, bounds[title])
         axes.set_title(title, parse_math=False)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_path(path) as temporary:
+    with atomic_path(path, follow_link=True) as temporary:
         figure.savefig(temporary, format="png", dpi=130)
 
 

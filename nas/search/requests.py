@@ -7,6 +7,7 @@ from typing import final
 
 from nas.evaluation.pump import Request
 from nas.jobs import Job, Parent
+from nas.jobs.links import stored_file
 from nas.search.parts import SearchParts
 from nas.search.state import SearchState
 
@@ -65,5 +66,5 @@ class RequestBuilder:
             log.warning("trial %d is trained in full: its parent, trial %d, is lost", number, record.descent.trial)
             self._state.disinherit(number)
             return None
-        checkpoint = self._parts.study.folder / str(ancestor.training.checkpoint)
+        checkpoint = stored_file(self._parts.study.folder, str(ancestor.training.checkpoint))
         return Parent(record.descent.trial, ancestor.candidate.architecture, checkpoint, record.descent.skips)

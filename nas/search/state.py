@@ -12,6 +12,7 @@ from nas.config.budget import Budget
 from nas.fidelity.policy import Standing
 from nas.jobs import Curve, EndReason, Failure, curve_seconds, repeat_folder
 from nas.jobs.clock import Clock
+from nas.jobs.links import refuse_links
 from nas.objectives.pareto import hypervolume
 from nas.search.convergence import gain_an_hour
 from nas.study.progress import Progress, Running
@@ -185,7 +186,11 @@ class SearchState:
     def folder(self, number: int) -> Path:
         """Return the folder of the training that a job of the trial goes on with."""
         record, folder = self.records[number], self.study.trial_folder(number)
-        return repeat_folder(folder, len(record.repeats)) if record.repeating else folder
+        if not record.repeating:
+            return folder
+        repeat = repeat_folder(folder, len(record.repeats))
+        refuse_links(self.study.folder, repeat)
+        return repeat
 
     def converged(self) -> bool:
         """Return whether an hour of training gains less hypervolume than the budget asks for."""

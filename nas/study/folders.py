@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
+
+from nas.jobs.links import refuse_links
+
+TRIALS = "trials"
 
 
 def study_folder(study: str, outputs: str) -> Path:
@@ -40,6 +45,20 @@ def existing_study(study: str | None, outputs: str, *, in_folder: bool = True) -
     if in_folder and not folder.is_dir():
         raise ValueError(f"no study {study!r} at {folder}; {_existing(outputs)}")
     return folder
+
+
+def check_links(folder: Path) -> None:
+    """Refuse a study with a link in the place of its folder of trials, or of a trial's folder.
+
+    Raises:
+        LinkError: as above; the message names the link.
+    """
+    trials = folder / TRIALS
+    refuse_links(folder, trials)
+    with suppress(FileNotFoundError), os.scandir(trials) as entries:
+        for entry in entries:
+            if entry.is_symlink():
+                refuse_links(folder, trials / entry.name)
 
 
 def _existing(outputs: str) -> str:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from nas.config.workers import KEEP
 from nas.jobs import repeat_folder
+from nas.jobs.links import CHECKPOINT_FILES, remove_files
 from nas.study.trial import Record, State
-
-SUFFIXES = (".pt", ".part", ".unreadable")
 
 
 class Retention:
@@ -68,14 +66,5 @@ class Retention:
 
     def _delete(self, folder: Path) -> None:
         if folder not in self._deleted:
-            _delete(folder)
+            remove_files(folder, CHECKPOINT_FILES)
             self._deleted.add(folder)
-
-
-def _delete(folder: Path) -> None:
-    if not folder.is_dir():
-        return
-    for path in folder.iterdir():
-        if path.suffix in SUFFIXES:
-            with suppress(FileNotFoundError):  # another process may clean up at the same time
-                path.unlink()

@@ -39,10 +39,12 @@ from optuna.storages import BaseStorage
 from optuna.trial import TrialState, create_trial
 
 from nas.jobs import Curve, Failure
+from nas.jobs.links import refuse_links
 from nas.study.belief import Believer
 from nas.study.belief.stored import stored_believer
 from nas.study.checked import DamageError, shown
 from nas.study.differences import differences
+from nas.study.folders import TRIALS
 from nas.study.foreign import ForeignTrials
 from nas.study.reading import Reading
 from nas.study.reading import read_trials as read_stored
@@ -139,7 +141,9 @@ class Study:
 
     def trial_folder(self, number: int) -> Path:
         """Return the folder of a trial's checkpoints and log."""
-        return self.folder / "trials" / f"{number:05d}"
+        folder = self.folder / TRIALS / f"{number:05d}"
+        refuse_links(self.folder, folder)
+        return folder
 
     def request_stop(self) -> None:
         """Ask the driver of the study to stop after the current epochs."""

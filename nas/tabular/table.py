@@ -186,13 +186,13 @@ def write_table(frame: pd.DataFrame, attributes: Mapping[str, Any], path: Path) 
     """
     ordered = frame.sort_values(list(KEY), kind="stable").reset_index(drop=True)
     check_table(ordered, attributes)
-    write_parquet(ordered, attributes, path)
+    write_parquet(ordered, attributes, path, follow_link=True)
 
 
-def write_parquet(frame: pd.DataFrame, attributes: Mapping[str, Any], path: Path) -> None:
+def write_parquet(frame: pd.DataFrame, attributes: Mapping[str, Any], path: Path, *, follow_link: bool = False) -> None:
     """Write rows and metadata as a Parquet file, complete or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     frame = frame.copy(deep=False)
     frame.attrs = dict(attributes)
-    with atomic_path(path) as temporary:
+    with atomic_path(path, follow_link=follow_link) as temporary:
         frame.to_parquet(temporary, index=False, compression="zstd")

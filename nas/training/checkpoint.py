@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import re
 import zipfile
@@ -171,6 +172,9 @@ def _remove_superseded(folder: Path, attempt: int, epoch: int) -> None:
 
 
 def _named(folder: Path, pattern: re.Pattern[str]) -> list[tuple[Path, re.Match[str]]]:
+    """Return the files of a folder whose names match; links and pipes of such names are none of ours."""
     if not folder.is_dir():
         return []
-    return [(path, match) for path in folder.iterdir() if (match := pattern.fullmatch(path.name))]
+    with os.scandir(folder) as entries:
+        found = [(entry, match) for entry in entries if (match := pattern.fullmatch(entry.name))]
+        return [(folder / entry.name, match) for entry, match in found if entry.is_file(follow_symlinks=False)]

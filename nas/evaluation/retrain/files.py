@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import logging
+import re
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from nas.evaluation.retrain.checks import check_seed_result, check_trial_result
 from nas.jobs.files import read_json
+from nas.jobs.links import CHECKPOINT_FILES, remove_files
 
 FOLDER = "retrain"
 SEED_FILE = "result.json"
 TRIAL_FILE = "result.json"
+_WRITTEN = rf"(?:{CHECKPOINT_FILES}|result\.json|\.result\.json\.\w+\.part|log\.txt|halves|\.token-\w+)"
+
+log = logging.getLogger(__name__)
 
 
 def trial_folder(study: Path, trial: int) -> Path:
@@ -31,35 +39,53 @@ def seed_folder(trial: Path, seed: int) -> Path:
 def finished_result(folder: Path) -> dict[str, Any] | None:
     """Return the result of a seed that is trained in full and measured, and whose weights still exist; else None.
 
+    A damaged result is none, so that the seed is measured again.
+
     Args:
         folder: the seed's folder.
-
-    Raises:
-        ValueError: the file holds no JSON object.
     """
-    result = read_json(folder / SEED_FILE)
-    return result if result is not None and (folder / str(result.get("checkpoint"))).is_file() else None
+    result = next(iter(_read_all([folder / SEED_FILE], check_seed_result)), None)
+    if result is None or not is_checkpoint(result.get("checkpoint")):
+        return None
+    return result if (folder / result["checkpoint"]).is_file() else None
+
+
+def is_checkpoint(name: object) -> bool:
+    """Return whether a stored value is the plain name of a checkpoint.
+
+    >>> is_checkpoint("attempt1-epoch012.pt"), is_checkpoint("../attempt1-epoch012.pt"), is_checkpoint(None)
+    (True, False, False)
+    """
+    return isinstance(name, str) and re.fullmatch(CHECKPOINT_FILES, name) is not None
 
 
 def seed_results(folder: Path) -> list[dict[str, Any]]:
-    """Return the results of all measured seeds of a trial, ordered by seed.
+    """Return the results of all measured seeds of a trial, ordered by seed; damaged files are named and left out.
 
     Args:
         folder: the folder of the trial's retraining.
-
-    Raises:
-        ValueError: a file there holds no JSON object.
     """
-    return _read_all(folder.glob(f"seed*/{SEED_FILE}"), key="seed")
+    files = [file for file in folder.glob(f"seed*/{SEED_FILE}") if re.fullmatch(r"seed\d+", file.parent.name)]
+    files.sort(key=lambda file: int(file.parent.name.removeprefix("seed")))
+    return _read_all(files, check_seed_result)
+
+
+def remove_results(folder: Path) -> None:
+    """Remove the files that a retraining wrote, and its folders unless they hold other files.
+
+    Args:
+        folder: the folder of the trial's retraining.
+    """
+    for seed in [*folder.glob("seed*"), folder]:
+        remove_files(seed, _WRITTEN)
+        with suppress(OSError):  # files of others, or a link
+            seed.rmdir()
 
 
 def trial_results(study: Path) -> list[dict[str, Any]]:
-    """Return the results of all retrained trials in a study's folder, ordered by trial.
-
-    Raises:
-        ValueError: a file there holds no JSON object.
-    """
-    return _read_all((study / FOLDER).glob(f"*/{TRIAL_FILE}"), key="trial")
+    """Return the results of all retrained trials in a study's folder, ordered by trial; damaged ones as above."""
+    files = [file for file in (study / FOLDER).glob(f"*/{TRIAL_FILE}") if file.parent.name.isdecimal()]
+    return _read_all(sorted(files, key=lambda file: int(file.parent.name)), check_trial_result)
 
 
 def best_seed(study: Path, trial: int) -> tuple[Path, dict[str, Any]] | None:
@@ -70,9 +96,6 @@ def best_seed(study: Path, trial: int) -> tuple[Path, dict[str, Any]] | None:
     Args:
         study: the study's folder.
         trial: the trial's number.
-
-    Raises:
-        ValueError: a result file holds no JSON object.
     """
     folder = trial_folder(study, trial)
     results = seed_results(folder)
@@ -82,6 +105,14 @@ def best_seed(study: Path, trial: int) -> tuple[Path, dict[str, Any]] | None:
     return seed_folder(folder, best["seed"]), best
 
 
-def _read_all(paths: Iterable[Path], key: str) -> list[dict[str, Any]]:
-    found = [read_json(path) for path in paths]
-    return sorted((result for result in found if result is not None), key=lambda result: int(result[key]))
+def _read_all(paths: Iterable[Path], check: Callable[[Mapping[str, Any], str], None]) -> list[dict[str, Any]]:
+    found = []
+    for path in paths:
+        try:
+            result = read_json(path)
+            if result is not None:
+                check(result, path.parent.name)
+                found.append(result)
+        except ValueError as error:
+            log.warning("left out, %s is damaged: %s", path, error)
+    return found

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from nas.evaluation.retrain.checks import AVERAGED
 from nas.evaluation.retrain.files import TRIAL_FILE
 from nas.evaluation.retrain.task import RetrainTask
 from nas.jobs import Failure
@@ -15,8 +16,6 @@ from nas.jobs.files import read_json
 from nas.study.differences import differences
 from nas.study.study import StudyMismatchError
 from nas.study.trial import Record
-
-AVERAGED = ("test_accuracy", "test_balanced_accuracy", "val_accuracy")
 
 
 def mean_and_sd(values: Sequence[float]) -> dict[str, float | int | None]:
@@ -65,7 +64,7 @@ def check_settings(folder: Path, settings: Mapping[str, Any]) -> None:
         StudyMismatchError: as above; the message gives the differences, and how to start anew.
     """
     stored = read_json(folder / TRIAL_FILE)
-    if stored is None:
+    if stored is None or not isinstance(stored.get("training"), Mapping):  # none, or damaged
         return
     kept = ("training", "data")
     found = differences({key: stored.get(key) for key in kept}, {key: settings[key] for key in kept})

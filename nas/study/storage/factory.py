@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from nas.study.folders import check_links
 from nas.study.storage.folder_lock import FolderLock
 from nas.study.storage.sqlite import SqliteStore
 from nas.study.storage.store import Store
@@ -44,11 +45,13 @@ def locked_store(folder: Path, kind: str) -> Iterator[Store]:
 
     Raises:
         StudyLockedError: another process drives it; the message names it.
+        LinkError: a link in the folder leads out of it.
     """
     store = make_store(folder, kind)
     try:
         store.acquire_lock()
         folder.mkdir(parents=True, exist_ok=True)  # not before: a mistake leaves no folder behind
+        check_links(folder)
         with FolderLock(folder):
             yield store
     finally:

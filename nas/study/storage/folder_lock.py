@@ -5,6 +5,7 @@ It locks a study in SQLite. One in PostgreSQL has the lock of `postgres_lock` to
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -14,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Self
 
+from nas.jobs.links import refuse_shared
 from nas.study.storage.errors import StudyLockedError
 
 LOCK_FILE = "driver.lock"
@@ -32,8 +34,12 @@ class FolderLock:
 
         Raises:
             StudyLockedError: another process holds it.
+            LinkError: the lock file is a link, or no file.
         """
-        self._file: IO[str] = (folder / LOCK_FILE).open("a+", encoding="utf-8")
+        path = folder / LOCK_FILE
+        refuse_shared(path)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o644)
+        self._file: IO[str] = os.fdopen(descriptor, "a+", encoding="utf-8")
         if not _try_lock(self._file):
             self._file.seek(0)
             holder = _describe_holder(self._file.read())
@@ -58,12 +64,20 @@ class FolderLock:
 def is_locked(folder: Path) -> bool:
     """Return whether a process holds the lock on `folder` now."""
     try:
-        with (folder / LOCK_FILE).open(encoding="utf-8") as file:  # a reader need not be allowed to write
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        # A reader need not be allowed to write. A link or a pipe is no lock.
+        descriptor = os.open(folder / LOCK_FILE, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except FileNotFoundError:
         return False
+    except OSError as error:
+        if error.errno in {errno.ELOOP, errno.ENXIO}:
+            return False
+        raise
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
+    finally:
+        os.close(descriptor)
     return False
 
 

@@ -12,7 +12,8 @@ from typing import TypeVar, final
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from nas.jobs.files import atomic_path
+from nas.jobs.files import atomic_path, write_bytes
+from nas.jobs.links import refuse_shared
 from nas.study.storage import idempotent_rows
 from nas.study.storage.folder_lock import is_locked
 from nas.study.storage.folder_owner import STUDY_FILE, read_owner
@@ -127,7 +128,13 @@ class SqliteStore:
         """Do nothing: no wait here is long."""
 
     def acquire_lock(self) -> None:
-        """Do nothing: the lock on the folder is the lock on the file."""
+        """Refuse a file that is not the study's own; the lock on the folder is the lock on the file.
+
+        Raises:
+            LinkError: the file, or one that SQLite writes beside it, is a link or has another name.
+        """
+        for suffix in ("", "-wal", "-shm", "-journal"):
+            refuse_shared(self._folder / f"{STUDY_FILE}{suffix}")
 
     def record_driver(self) -> None:
         """Do nothing: the lock on the folder names its holder."""
@@ -141,7 +148,7 @@ class SqliteStore:
 
     def request_stop(self) -> None:
         """Ask the driver to stop by a file in the folder."""
-        (self._folder / STOP_FILE).touch()
+        write_bytes(self._folder / STOP_FILE, b"")
 
     def take_stop_request(self) -> bool:
         """Return whether the folder has that file, and remove it."""

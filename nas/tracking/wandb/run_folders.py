@@ -31,12 +31,18 @@ class Recorded:
 
 def run_folders(folder: Path, run_id: str) -> list[Path]:
     """Return the folders of a run in W&B's folder, oldest first; a resumed run has several."""
-    return [path.parent for path in sorted(folder.glob(f"*run-*/run-{run_id}.wandb"))]
+    return [path.parent for path in run_files(folder, run_id)]
+
+
+def run_files(folder: Path, run_id: str = "*") -> list[Path]:
+    """Return the files of runs in W&B's folder, oldest first; a link to a folder is none of ours."""
+    files = folder.glob(f"*run-*/run-{run_id}.wandb")
+    return sorted(file for file in files if not file.parent.is_symlink() and not file.is_symlink())
 
 
 def remove_empty(folder: Path) -> None:
     """Remove run folders without a record, which a killed writer leaves and no upload accepts."""
-    for file in folder.glob("*run-*/run-*.wandb"):
+    for file in run_files(folder):
         if file.stat().st_size <= HEADER_BYTES:
             shutil.rmtree(file.parent)
 

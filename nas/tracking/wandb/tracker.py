@@ -25,6 +25,7 @@ from typing import IO, Any, Self, cast, final
 import nas
 from nas.config.tracking import TrackingSpec
 from nas.jobs.files import write_text
+from nas.jobs.links import open_log, refuse_links
 from nas.study.progress import Progress
 from nas.study.study import Study
 from nas.study.summary import front_document
@@ -82,6 +83,8 @@ class WandbTracker:
         self._study = study
         self._finish_seconds = spec.finish_seconds
         self._folder = study.folder / FOLDER
+        for name in ("", ".data", ".cache"):
+            refuse_links(study.folder, self._folder / name)
         self._folder.mkdir(exist_ok=True)
         self._rows = RowBuilder(study.believer, curves=spec.trials)
         self._mode = resolve_mode(spec.mode, os.environ, Path.home())
@@ -194,7 +197,7 @@ class WandbTracker:
 
 def _start(folder: Path) -> subprocess.Popen[bytes]:
     """Start the recording process in a session of its own, so that Ctrl-C in a terminal reaches only the driver."""
-    with (folder / LOG_FILE).open("wb") as errors:
+    with os.fdopen(open_log(folder / LOG_FILE, append=False), "wb") as errors:
         process = subprocess.Popen(  # -P: nothing is imported from the working directory
             [sys.executable, "-P", "-m", "nas.tracking.wandb.process"],
             stdin=subprocess.PIPE,

@@ -7,6 +7,7 @@ reached the server is not: `wandb sync` appends, and its first part would arrive
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -15,6 +16,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import final
+
+from nas.jobs.links import open_log
+from nas.tracking.wandb.run_folders import run_files
 
 LOG_FILE = "upload.log"
 RETRY_SECONDS = 30.0
@@ -57,7 +61,7 @@ class Uploader:
             current: the run folder in it that is being written.
         """
         self._log = folder / LOG_FILE
-        self._log.touch()
+        os.close(open_log(self._log))
         self._folder = folder
         self._current = current
         self._attempts: dict[str, Attempt] = {}
@@ -121,7 +125,7 @@ class Uploader:
     def _start(self, kind: str, folders: Sequence[Path], *, live: bool) -> None:
         words = ("beta", "sync", "--live", "--yes") if live else ("sync", "--yes")
         start = self._log.stat().st_size
-        with self._log.open("ab") as log:
+        with os.fdopen(open_log(self._log), "ab") as log:
             process = subprocess.Popen(
                 [*COMMAND, *words, *map(str, folders)], stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
             )
@@ -134,7 +138,7 @@ class Uploader:
         return [folder for folder in self._unsynced() if folder not in self._tried]
 
     def _unsynced(self) -> list[Path]:
-        folders = [file.parent for file in sorted(self._folder.glob("*run-*/run-*.wandb"))]
+        folders = [file.parent for file in run_files(self._folder)]
         return [folder for folder in folders if not _mark(folder).exists()]
 
     def _output(self, start: int) -> str:

@@ -24,6 +24,7 @@ from typing import final
 
 from nas.jobs import Control, Epoch, Failure, FailureKind, Job, Outcome, Runner
 from nas.jobs.failures import disk_failure
+from nas.jobs.links import open_log
 from nas.workers.local.process_reuse import ProcessReuse, start_seconds
 
 STOP = "stop"
@@ -171,7 +172,7 @@ def run_job(runner: Runner, job: Job, control: Control) -> Outcome:
 def _redirect_output(path: Path) -> None:
     """Append this process' standard output and standard error to the file `path`."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    file = open_log(path)
     os.dup2(file, sys.stdout.fileno() if _has_descriptor(sys.stdout) else 1)
     os.dup2(file, sys.stderr.fileno() if _has_descriptor(sys.stderr) else 2)
     os.close(file)

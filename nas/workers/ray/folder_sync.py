@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import final
 
 from nas.jobs.files import write_bytes
+from nas.jobs.links import open_log
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ def apply_changes(changes: FolderChanges, folder: Path, log: str) -> None:
             raise ValueError(f"a synchronised file must have a plain name, got {name!r}")
     folder.mkdir(parents=True, exist_ok=True)
     if changes.log:
-        with (folder / log).open("ab") as file:
+        with os.fdopen(open_log(folder / log), "ab") as file:
             file.write(changes.log)
     for name, content in changes.files.items():
         write_bytes(folder / name, content)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,14 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score, log_loss
 
 import nas
 from nas.evaluation.measurement import measure
-from nas.evaluation.retrain.files import best_seed, seed_folder, seed_results, trial_folder
+from nas.evaluation.retrain.files import (
+    best_seed,
+    finished_result,
+    seed_folder,
+    seed_results,
+    trial_folder,
+    trial_results,
+)
 from nas.evaluation.retrain.results import check_settings, mean_and_sd, network_document
 from nas.jobs.files import read_json, write_json
 from nas.study.study import StudyMismatchError
@@ -22,7 +30,8 @@ from nas.study.trial import Record
 
 
 def seed(number: int, val: float, test: float) -> dict[str, Any]:
-    return {"seed": number, "val_accuracy": val, "test_accuracy": test, "test_balanced_accuracy": test / 2}
+    scores = {"val_accuracy": val, "test_accuracy": test, "test_balanced_accuracy": test / 2, "test_loss": 0.5}
+    return {"seed": number, "epochs": 3, "test_images": 20, **scores}
 
 
 def leave(study: Path, *results: dict[str, Any]) -> Path:
@@ -54,6 +63,47 @@ def test_validation_chooses_the_seed_and_never_the_test(tmp_path: Path) -> None:
     assert best_seed(tmp_path, 7) is None
     folder = leave(tmp_path, seed(0, 0.7, 0.99), seed(1, 0.8, 0.1), seed(2, 0.8, 0.5))
     assert best_seed(tmp_path, 7) == (seed_folder(folder, 1), seed(1, 0.8, 0.1))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("seed", 1, "seed must be that of the folder seed0, got 1"),
+        ("seed", True, "seed must be a whole number of at least 0, got True"),
+        ("val_accuracy", math.nan, "val_accuracy must be a number of at least 0 and at most 1, got nan"),
+        ("test_accuracy", 7, "test_accuracy must be a number of at least 0 and at most 1, got 7"),
+        ("test_accuracy", "0.9", "test_accuracy must be a number of at least 0 and at most 1, got '0.9'"),
+        ("test_loss", [], r"test_loss must be a number of at least 0, got \[\]"),
+        ("epochs", None, "epochs must be a whole number of at least 0, got None"),
+        ("test_images", 10**30, "test_images must be a whole number of at least 0, got 1000"),
+    ],
+)
+def test_a_damaged_result_is_named_and_left_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str, value: Any, message: str
+) -> None:
+    folder = leave(tmp_path, seed(0, 0.9, 0.9), seed(1, 0.8, 0.8))
+    write_json(folder / "seed0" / "result.json", seed(0, 0.9, 0.9) | {name: value})
+    assert [found["seed"] for found in seed_results(folder)] == [1]
+    (line,) = caplog.messages
+    assert re.search(rf"left out, .*seed0/result\.json is damaged: {message}", line)
+    assert finished_result(folder / "seed0") is None
+
+
+def test_a_damaged_result_of_a_trial_is_named_and_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    record = Record(7, "complete", candidate(7), (), TrainingState(), {"val_accuracy": 0.5}, None)
+    good = network_document(record, {"training": {"epochs": 3}}, [seed(0, 0.9, 0.8)])
+    path = trial_folder(tmp_path, 7) / "result.json"
+    path.parent.mkdir(parents=True)
+    write_json(path, good)
+    assert trial_results(tmp_path) == [good]
+    damages = ({}, good | {"trial": 8}, good | {"costs": 3}, good | {"test_accuracy": {"n": 1, "mean": 7, "sd": 0}})
+    for damaged in (*damages, good | {"training": {}}, good | {"summary": None}, good | {"values": [1]}):
+        write_json(path, damaged)
+        assert trial_results(tmp_path) == []
+    path.write_text("[")
+    assert trial_results(tmp_path) == []
+    assert len(caplog.messages) == 8
+    assert all("result.json" in line for line in caplog.messages)
 
 
 def test_a_retraining_goes_on_with_what_it_was_begun_with(tmp_path: Path) -> None:

@@ -98,15 +98,50 @@ def test_a_full_disk_leaves_the_old_file(mount: Callable[[str], Path]) -> None:
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_a_link_is_followed_and_a_device_is_written_to(tmp_path: Path) -> None:
-    target, link = tmp_path / "target", tmp_path / "link"
+def test_a_link_is_replaced_and_followed_only_if_asked_to(tmp_path: Path) -> None:
+    target, link, own = tmp_path / "target", tmp_path / "link", tmp_path / "own"
     target.write_text("old")
-    link.symlink_to(target)
-    write_text(link, "new")
-    assert link.is_symlink()
-    assert target.read_text() == "new"
-    write_text(Path(os.devnull), "nothing")
+    for path in (link, own):
+        path.symlink_to(target)
+    write_text(own, "new")
+    assert (own.is_symlink(), own.read_text(), target.read_text()) == (False, "new", "old")
+    write_text(link, "new", follow_link=True)
+    assert (link.is_symlink(), target.read_text()) == (True, "new")
+    write_text(Path(os.devnull), "nothing", follow_link=True)
     assert not Path(os.devnull).is_file()
+
+
+def test_a_pipe_in_the_place_of_a_file_is_replaced_without_waiting(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "report.html")
+    write_text(tmp_path / "report.html", "new")
+    assert (tmp_path / "report.html").read_text() == "new"
+    os.mkfifo(tmp_path / "result.json")
+    with pytest.raises(ValueError, match=r"result\.json must hold a JSON object: it is no file"):
+        read_json(tmp_path / "result.json")
+
+
+def test_what_a_killed_process_left_is_swept_by_the_next_writer(tmp_path: Path) -> None:
+    path = tmp_path / "front.json"
+    subprocess.run([sys.executable, "-c", KILLED_HALFWAY, str(path)], check=False)
+    kept = [".front.json.0123456.part", ".other.json.01234567.part", "front.json.01234567.part", ".front.json.part"]
+    for name in kept:
+        (tmp_path / name).write_text("of somebody else")
+    victim = tmp_path / "victim"
+    victim.write_text("old")
+    (tmp_path / ".front.json.0a1b2c3d.part").symlink_to(victim)
+    write_text(path, "new")
+    assert {found.name for found in tmp_path.iterdir()} == {"front.json", "victim", ".front.json.0a1b2c3d.part", *kept}
+    assert victim.read_text() == "old"
+
+
+def test_a_folder_of_a_killed_process_is_swept_and_one_in_use_is_not(tmp_path: Path) -> None:
+    for name in (".6-abcd_123.partial", ".61-abcd0123.partial", ".6-notes.partial"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "model.py").write_text("half")
+    with temporary_folder(tmp_path, ".6-") as first, temporary_folder(tmp_path, ".6-") as second:
+        names = {path.name for path in tmp_path.iterdir()}
+        assert names == {first.name, second.name, ".61-abcd0123.partial", ".6-notes.partial"}
+    assert {path.name for path in tmp_path.iterdir()} == {".61-abcd0123.partial", ".6-notes.partial"}
 
 
 def test_a_document_is_read_back_and_anything_else_refused(tmp_path: Path) -> None:
