@@ -5,19 +5,23 @@ from __future__ import annotations
 HEAD = '''"""{summary}
 
 This file needs PyTorch alone, and Pillow to read an image. `python model.py image.png ...` prints the most probable
-classes of each image, with the weights in `weights.safetensors` and with `preprocessing.json`, both beside this file:
-`mean` and `std` of each channel, of pixels scaled to [0, 1], and the names of the `classes`. In Python, `load()`
-returns the network with its weights, and `read_image(path)` an image as its input.
+classes of each image (`--help` shows more), with the weights in `weights.safetensors` and with `preprocessing.json`,
+both beside this file: `mean` and `std` of each channel, of pixels scaled to [0, 1], and the names of the `classes`.
+In Python, `load()` returns the network with its weights, and `read_image(path)` an image as its input.
 
 A comment is the output shape of the line: channels×height×width.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
+import os
 import struct
 import sys
+import warnings
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -205,15 +209,24 @@ def load(weights: Path = HERE / "weights.safetensors") -> Network:
     return network.eval()
 
 
+TURNS = {
+    2: "FLIP_LEFT_RIGHT", 3: "ROTATE_180", 4: "FLIP_TOP_BOTTOM", 5: "TRANSPOSE",
+    6: "ROTATE_270", 7: "TRANSVERSE", 8: "ROTATE_90",
+}  # fmt: skip
+"""Pillow's names of what turns an image upright, by the orientation in its EXIF data."""
+
+
 def read_image(path: Path, preprocessing: Path = HERE / "preprocessing.json") -> Tensor:
     """Read an image file as a batch of one, (1, C, H, W): cropped to its middle, resized, over white, normalised."""
     from PIL import Image, ImageOps
 
     channels, height, width = INPUT
-    numbers = json.loads(preprocessing.read_text(encoding="utf-8"))
+    numbers = read_preprocessing(preprocessing)
+    if not path.is_file() and path.exists():
+        raise ValueError("it is no file")
     with Image.open(path) as opened:
         opened.draft(None, (3 * width, 3 * height))  # decodes a much larger JPEG at a lower resolution
-        image = ImageOps.exif_transpose(opened)
+        image = upright(opened)
     if image.mode.startswith("I;16"):  # the higher byte of each pixel
         image = Image.frombytes("L", image.size, image.tobytes()[0 if image.mode.endswith("B") else 1 :: 2])
     if image.has_transparency_data:
@@ -227,21 +240,94 @@ def read_image(path: Path, preprocessing: Path = HERE / "preprocessing.json") ->
     return ((pixels.permute(2, 0, 1) / 255 - mean) / std)[None]
 
 
-def main(paths: list[str]) -> None:
-    """Print the most probable classes of each image."""
-    if not paths:
-        sys.exit("usage: python model.py image.png ...")
-    classes = json.loads((HERE / "preprocessing.json").read_text(encoding="utf-8"))["classes"]
-    network = load()
-    for path in paths:
-        if len(paths) > 1:
-            print(path)
-        with torch.inference_mode():
-            probabilities = network(read_image(Path(path)))[0].softmax(0)  # (classes,)
-        for probability, index in zip(*probabilities.topk(min(5, len(classes))), strict=True):
-            print(f"{probability.item():8.2%}  {classes[index]}")
+def upright(image: Any) -> Any:
+    """Decode an opened image and turn it as its EXIF data say; metadata that can't be read turn nothing."""
+    from PIL import Image
+
+    try:
+        image.load()
+    except Exception:  # noqa: BLE001 - of metadata behind the pixels, which are then there; else it fails again
+        image.load()
+    try:
+        turn = TURNS.get(image.getexif().get(0x0112))
+    except Exception:  # noqa: BLE001 - metadata fail in any way, and never decide whether an image is read
+        turn = None
+    return image.copy() if turn is None else image.transpose(Image.Transpose[turn])
+
+
+def read_preprocessing(path: Path) -> dict[str, Any]:
+    """Read `preprocessing.json`: `mean` and `std`, a number a channel, and the names of the `classes`."""
+    found = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(found, dict) or not all(isinstance(value, list) for value in map(found.get, ("mean", "std"))):
+        raise ValueError("preprocessing.json must hold lists of mean and std")
+    return found
+
+
+def classify(network: Network, path: Path, count: int) -> list[dict[str, Any]]:
+    """Return the `count` most probable classes of an image with their probabilities, the first the most probable."""
+    classes = read_preprocessing(HERE / "preprocessing.json")["classes"]
+    with torch.inference_mode():
+        probabilities = network(read_image(path))[0].softmax(0)  # (classes,)
+    top = probabilities.topk(min(count, len(classes)))
+    return [{"name": classes[i], "probability": p} for p, i in zip(top.values.tolist(), top.indices.tolist())]
+
+
+def one_line(error: BaseException) -> str:
+    """Return an error as one line of text."""
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return " ".join(text.split()) or type(error).__name__
+
+
+def positive(text: str) -> int:
+    """Return a whole number of at least 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, got {text!r}")
+    return int(text)
+
+
+def main(arguments: list[str]) -> int:
+    """Print the most probable classes of each image; return 0, or 1 if one could not be read."""
+    parser = argparse.ArgumentParser(prog="model.py", description="Print the most probable classes of each image.")
+    parser.add_argument("images", nargs="+", metavar="IMAGE", help="an image file that Pillow reads")
+    parser.add_argument("--topk", type=positive, default=5, metavar="N", help="number of classes to print (5)")
+    parser.add_argument("--json", action="store_true", help="print one JSON document: a list with an object a file")
+    options = parser.parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # a console may lack letters of a class or a file
+    warnings.simplefilter("ignore")  # Pillow's, about odd metadata
+    try:
+        read_preprocessing(HERE / "preprocessing.json")["classes"]
+        network = load()
+    except Exception as error:  # noqa: BLE001 - whatever is wrong with the files, it is said in a line
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        print(f"model.py: the files beside it must be those of its export, {reason}", file=sys.stderr)
+        return 1
+    results = []
+    for path in options.images:
+        try:
+            result = {"file": path, "classes": classify(network, Path(path), options.topk)}
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with one file, the others follow
+            result = {"file": path, "error": one_line(error)}
+            print(f"{path}: {result['error']}", file=sys.stderr)
+        results.append(result)
+        if "classes" in result and not options.json:
+            if len(options.images) > 1:
+                print(path)
+            for found in result["classes"]:
+                print(f"{found['probability']:8.2%}  {found['name']}")
+    if options.json:
+        print(json.dumps(results, indent=2))
+    return int(any("error" in result for result in results))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    try:
+        code = main(sys.argv[1:])
+        print(end="", flush=True)
+    except OSError as error:  # the output is closed or full
+        print(f"model.py: standard output: {one_line(error)}", file=sys.stderr)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        code = 1
+    sys.exit(code)
 '''

@@ -3,8 +3,10 @@ from __future__ import annotations
 import json
 import os
 import random
+import struct
 import subprocess
 import sys
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -183,8 +185,6 @@ def test_weights_are_read_exactly_and_other_types_refused(tmp_path: Path) -> Non
     save_file({"half": torch.zeros(2, dtype=torch.float16)}, tmp_path / "half.safetensors")
     with pytest.raises(ValueError, match=r"weights must be of \['F32', 'I64'\], got F16 for half"):
         module.read_weights(tmp_path / "half.safetensors")
-    with pytest.raises(SystemExit, match="usage"):
-        module.main([])
 
 
 def pictures() -> dict[str, Image.Image]:
@@ -217,3 +217,202 @@ def test_images_are_read_as_the_data_room_reads_them(kind: str, channels: int, t
     found = execute(graph, tmp_path).read_image(path)
     expected = decode(Entry("image", path), PixelFormat(12, channels))
     torch.testing.assert_close(found, torch.tensor(expected)[None].float(), rtol=0, atol=1e-4)
+
+
+def run_program(folder: Path, *words: str, **environment: str) -> tuple[int, str, list[str]]:
+    """Return exit code, standard output and the lines of standard error of `model.py` in a process of its own."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
+    ran = subprocess.run(
+        [sys.executable, "-B", str(folder / "model.py"), *words],
+        cwd=folder, env=kept | environment, capture_output=True, check=False, timeout=120,
+    )  # fmt: skip
+    return ran.returncode, ran.stdout.decode(), ran.stderr.decode().splitlines()
+
+
+@pytest.fixture
+def odd(tmp_path: Path) -> Path:
+    """Folder of an export with files that are no pictures, and one that is."""
+    export(small(), tmp_path)
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 30, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "good.png")
+    Image.fromarray(pixels).save(tmp_path / "whole.jpg")
+    (tmp_path / "cut.jpg").write_bytes((tmp_path / "whole.jpg").read_bytes()[:700])
+    (tmp_path / "empty.png").touch()
+    (tmp_path / "text.png").write_text("hello")
+    (tmp_path / "folder.png").mkdir()
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "bomb.png").write_bytes(png_of(50_000, 50_000))
+    return tmp_path
+
+
+def png_of(width: int, height: int) -> bytes:
+    """Return a PNG file that claims a size and holds no pixels."""
+    chunks = [(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)), (b"IDAT", b""), (b"IEND", b"")]
+    packed = [struct.pack(">I", len(body)) + k + body + struct.pack(">I", zlib.crc32(k + body)) for k, body in chunks]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(packed)
+
+
+BAD = {
+    "cut.jpg": "image file is truncated",
+    "empty.png": "cannot identify image file",
+    "text.png": "cannot identify image file",
+    "folder.png": "it is no file",
+    "pipe.png": "it is no file",
+    "nowhere.png": "No such file or directory",
+    "bomb.png": "exceeds limit",
+}
+
+
+def test_one_bad_file_is_one_line_and_the_others_follow(odd: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    module = execute(small(), odd)
+    files = [str(odd / name) for name in (*BAD, "good.png")]
+    assert module.main(files) == 1
+    out, err = capsys.readouterr()
+    lines = err.splitlines()
+    assert len(lines) == len(BAD)
+    for line, file, reason in zip(lines, files, BAD.values(), strict=False):
+        assert line.startswith(f"{file}: ")
+        assert reason in line
+    assert out.splitlines()[0] == files[-1]
+    assert len(out.splitlines()) == 1 + 5
+
+
+def test_json_is_one_document_with_every_file(odd: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    module = execute(small(), odd)
+    good, bad = str(odd / "good.png"), str(odd / "empty.png")
+    assert module.main([bad, good, "--json", "--topk", "2"]) == 1
+    (first, second) = json.loads(capsys.readouterr().out)
+    assert set(first) == {"file", "error"}
+    assert (first["file"], second["file"]) == (bad, good)
+    with torch.inference_mode():
+        expected = module.load()(module.read_image(odd / "good.png"))[0].softmax(0).topk(2)
+    names = [PREPROCESSING["classes"][i] for i in expected.indices]
+    assert [found["name"] for found in second["classes"]] == names
+    assert [found["probability"] for found in second["classes"]] == pytest.approx(expected.values.tolist())
+    assert module.main([good, "--json", "--topk", "99"]) == 0
+    (alone,) = json.loads(capsys.readouterr().out)
+    assert sum(found["probability"] for found in alone["classes"]) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        ([], 2, "usage: model.py"),
+        (["--help"], 0, "--topk"),
+        (["--topk", "0", "good.png"], 2, "must be a whole number of at least 1, got '0'"),
+        (["--topk", "many", "good.png"], 2, "must be a whole number of at least 1, got 'many'"),
+    ],
+)
+def test_the_usage(words: list[str], code: int, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as raised:
+        execute(small()).main(words)
+    assert raised.value.code == code
+    assert message in "".join(capsys.readouterr())
+
+
+def test_a_console_without_the_letters_of_a_class(odd: Path) -> None:
+    names = {"classes": ["猫", "狗", "\udc80", "é", "e"]}
+    odd.joinpath("preprocessing.json").write_text(json.dumps(PREPROCESSING | names), encoding="utf-8")
+    (odd / "good.png").rename(odd / "图.png")
+    code, out, err = run_program(odd, "图.png", "空.png", PYTHONIOENCODING="ascii")
+    assert (code, len(out.splitlines()), len(err)) == (1, 6, 1)
+    assert r"\u732b" in out
+    code, out, _ = run_program(odd, "图.png", "--json", PYTHONIOENCODING="latin-1")
+    assert (code, {found["name"] for found in json.loads(out)[0]["classes"]}) == (0, set(names["classes"]))
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("weights.safetensors", None),
+        ("weights.safetensors", b""),
+        ("weights.safetensors", b"\xff" * 64),
+        ("weights.safetensors", struct.pack("<Q", 2) + b"[]"),
+        ("preprocessing.json", None),
+        ("preprocessing.json", b"[]"),
+        ("preprocessing.json", b'{"mean": [0], "std": [1]}'),
+        ("preprocessing.json", b"\xff\xfe"),
+    ],
+)
+def test_a_damaged_export_is_one_line(
+    odd: Path, capsys: pytest.CaptureFixture[str], name: str, content: bytes | None
+) -> None:
+    (odd / name).unlink()
+    if content is not None:
+        (odd / name).write_bytes(content)
+    assert execute(small(), odd).main([str(odd / "good.png")]) == 1
+    out, err = capsys.readouterr()
+    (line,) = err.splitlines()
+    assert out == ""
+    assert line.startswith("model.py: the files beside it must be those of its export, ")
+
+
+def test_a_closed_or_full_output_is_one_line(odd: Path) -> None:
+    command = f'"{sys.executable}" -B model.py good.png'
+    for redirected in ("> /dev/full", ">&-"):
+        ran = subprocess.run(f"{command} {redirected}", shell=True, cwd=odd, capture_output=True, check=False)
+        lines = ran.stderr.decode().splitlines()
+        assert "Traceback" not in ran.stderr.decode()
+        assert len(lines) <= 1
+        assert (ran.returncode, bool(lines)) in {(1, True), (0, False)}
+
+
+EXIF = {
+    "a text for a number": [(0x0112, 3, 1, b"\6\0\0\0"), (0x011A, 2, 3, b"72\0\0")],
+    "an orientation that is a text": [(0x0112, 2, 2, b"6\0\0\0")],
+    "an orientation out of range": [(0x0112, 3, 1, b"\x63\0\0\0")],
+    "two orientations": [(0x0112, 3, 2, b"\6\0\3\0")],
+    "an offset out of the file": [(0x0112, 3, 1, b"\6\0\0\0"), (0x8769, 4, 1, b"\xff\xff\xff\x7f")],
+    "a type that does not exist": [(0x0112, 99, 1, b"\6\0\0\0")],
+    "a division by zero": [(0x0112, 3, 1, b"\6\0\0\0"), (0x011A, 5, 1, b"\x1a\0\0\0")],
+}
+
+
+def exif_of(entries: list[tuple[int, int, int, bytes]]) -> bytes:
+    """Return an EXIF block with entries of (tag, type, count, value or offset)."""
+    packed = b"".join(struct.pack("<HHI4s", *entry) for entry in entries)
+    return b"Exif\0\0II*\0" + struct.pack("<IH", 8, len(entries)) + packed + b"\0\0\0\0"
+
+
+@pytest.mark.filterwarnings("ignore")  # Pillow's, of metadata
+@pytest.mark.parametrize("kind", EXIF)
+@pytest.mark.parametrize("cut", [0, 3, 9])
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif"])
+def test_metadata_never_decide_whether_a_picture_is_read(kind: str, cut: int, suffix: str, tmp_path: Path) -> None:
+    graph = Graph(Linear(2), Shape(3, 6, 9))
+    plain = {"mean": [0.0] * 3, "std": [1.0] * 3}
+    tmp_path.joinpath("preprocessing.json").write_text(json.dumps(plain))
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (60, 90, 3), dtype=np.uint8))
+    exif = exif_of(EXIF[kind])
+    path = tmp_path / f"odd{suffix}"
+    picture.save(path)
+    if suffix == ".tif":
+        path.write_bytes(with_tiff_entries(path.read_bytes(), EXIF[kind]))
+    elif suffix == ".jpg":
+        block = exif[: len(exif) - cut]
+        content = path.read_bytes()
+        path.write_bytes(content[:2] + b"\xff\xe1" + struct.pack(">H", len(block) + 2) + block + content[2:])
+    else:
+        picture.save(path, exif=exif[: len(exif) - cut])
+    found = execute(graph, tmp_path).read_image(path)
+    picture.save(tmp_path / f"plain{suffix}")
+    expected = execute(graph, tmp_path).read_image(tmp_path / f"plain{suffix}")
+    upright = Image.Exif()
+    upright[0x0112] = 6
+    picture.save(tmp_path / f"turned{suffix}", exif=upright)
+    other = execute(graph, tmp_path).read_image(tmp_path / f"turned{suffix}")
+    assert not other.equal(expected)
+    assert found.equal(expected) or found.equal(other)
+    if (kind, cut) == ("a text for a number", 0):
+        assert found.equal(other)
+
+
+def with_tiff_entries(content: bytes, entries: list[tuple[int, int, int, bytes]]) -> bytes:
+    """Return a little-endian TIFF file whose directory, put at the end, has further entries."""
+    (offset,) = struct.unpack("<I", content[4:8])
+    (count,) = struct.unpack("<H", content[offset : offset + 2])
+    old = [content[offset + 2 + 12 * i : offset + 14 + 12 * i] for i in range(count)]
+    new = [struct.pack("<HHI4s", *entry) for entry in entries]
+    listed = sorted(old + new, key=lambda entry: struct.unpack("<H", entry[:2]))
+    directory = struct.pack("<H", len(listed)) + b"".join(listed) + b"\0\0\0\0"
+    return content[:4] + struct.pack("<I", len(content)) + content[8:] + directory

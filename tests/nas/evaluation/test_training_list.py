@@ -29,8 +29,9 @@ class MeasuringExecutor(FakeExecutor):
         outcome = super()._step(handle)
         if outcome is not None and outcome.failure is None and outcome.epoch == EPOCHS:
             assert outcome.checkpoint is not None
-            result = {"seed": outcome.job.seed, "checkpoint": outcome.checkpoint.name}
-            write_json(outcome.job.folder / SEED_FILE, result)
+            scores = dict.fromkeys(("val_accuracy", "test_accuracy", "test_balanced_accuracy", "test_loss"), 0.5)
+            result = {"seed": outcome.job.seed, "checkpoint": outcome.checkpoint.name, "epochs": EPOCHS, **scores}
+            write_json(outcome.job.folder / SEED_FILE, {**result, "test_images": 1})
         return outcome
 
 
