@@ -64,7 +64,7 @@ def _check_type(document: Mapping[str, Any], name: str, kind: type) -> None:
         raise ValueError(f"{name} must be {_TYPES[kind]}, got {document.get(name)!r:.60}")  # noqa: TRY004 - a file's fault
 
 
-_TYPES = {Mapping: "an object", str: "a text", list: "a list"}
+_TYPES: dict[Any, str] = {Mapping: "an object", str: "a text", list: "a list"}
 
 
 def _check(
@@ -73,8 +73,8 @@ def _check(
     value = document.get(name)
     if may_lack and value is None:
         return
-    number = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
-    if not number or not 0 <= value <= min(most, 1e18):
+    kinds = (int,) if whole else (int, float)
+    if not isinstance(value, kinds) or isinstance(value, bool) or not 0 <= value <= min(most, 1e18):
         kind = "a whole number" if whole else "a number"
         above = "" if most == math.inf else f" and at most {most:g}"
         raise ValueError(f"{name} must be {kind} of at least 0{above}, got {value!r:.60}")
