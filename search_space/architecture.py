@@ -14,10 +14,22 @@ from typing import Any, final
 
 from search_space.graph import POOLS, Shape
 from search_space.identity import canonical_json, digest
+from search_space.limits import (
+    DEEPEST,
+    LONGEST_NAME,
+    MOST_BRANCHES,
+    MOST_CHANNELS,
+    MOST_CLASSES,
+    MOST_PIXELS,
+    MOST_STAGES,
+    WIDEST,
+    shown,
+)
 
 FACTORIZATIONS = ("full", "stacked", "asymmetric", "separable")
 REDUCTIONS = ("none", "max", "avg")
 GRID = "block"
+STAGE_REDUCTIONS = (*REDUCTIONS, GRID)
 STEMS = ("conv", "v1", "v3", "v4")
 AUXILIARIES = ("none", "v1", "v3")
 
@@ -27,12 +39,30 @@ def _check(law: bool, message: str) -> None:
         raise ValueError(message)
 
 
-def _is_integer(value: object, least: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+def _check_integer(value: object, least: int, most: int, name: str, place: str) -> None:
+    """Raise ValueError unless a value is an integer from `least` to `most`."""
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if not (whole and value >= least):  # type: ignore[operator]  # an integer by now
+        raise ValueError(f"{name} must be an integer >= {least}, got {shown(value)}{place}")
+    if value > most:  # type: ignore[operator]
+        raise ValueError(f"{name} must be an integer <= {most}, got {shown(value)}{place}")
+
+
+def _check_count(count: int, most: int, things: str) -> None:
+    if count > most:
+        raise ValueError(f"there must be at most {most} {things}, got {count}")
 
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_word(value: object) -> bool:
+    return isinstance(value, str) and len(value) <= LONGEST_NAME
+
+
+def _is_setting(value: object) -> bool:
+    return _is_word(value) or (_is_number(value) and abs(value) <= MOST_CHANNELS)  # type: ignore[arg-type]
 
 
 @final
@@ -59,18 +89,16 @@ class Branch:
     groups: int = 1
 
     def __post_init__(self) -> None:
-        _check(isinstance(self.name, str), "name of a branch must be a word")
+        _check(_is_word(self.name), "name of a branch must be a word")
         if self.pool is not None and self.pool not in POOLS:
-            raise ValueError(f"pool must be one of {POOLS}, got {self.pool!r} at {self.name}")
-        if not _is_integer(self.width, 0):
-            raise ValueError(f"width must be an integer >= 0, got {self.width!r} at {self.name}")
-        if not _is_integer(self.groups, 1):
-            raise ValueError(f"groups must be an integer >= 1, got {self.groups!r} at {self.name}")
+            raise ValueError(f"pool must be one of {POOLS}, got {shown(self.pool)} at {self.name}")
+        _check_integer(self.width, 0, MOST_CHANNELS, "width", f" at {self.name}")
+        _check_integer(self.groups, 1, MOST_CHANNELS, "groups", f" at {self.name}")
         if self.reduction is not None and not (_is_number(self.reduction) and 0 < self.reduction <= 1):
-            raise ValueError(f"reduction must be none or lie in (0, 1], got {self.reduction} at {self.name}")
+            raise ValueError(f"reduction must be none or lie in (0, 1], got {shown(self.reduction)} at {self.name}")
         if self.factorization not in FACTORIZATIONS:
             raise ValueError(
-                f"factorization must be one of {FACTORIZATIONS}, got {self.factorization!r} at {self.name}"
+                f"factorization must be one of {FACTORIZATIONS}, got {shown(self.factorization)} at {self.name}"
             )
 
     @property
@@ -112,10 +140,14 @@ class Block:
     settings: tuple[tuple[str, int | float | str], ...] = ()
 
     def __post_init__(self) -> None:
-        _check(isinstance(self.family, str), f"family of a block must be a word, got {self.family!r}")
+        if not _is_word(self.family):
+            raise ValueError(f"family of a block must be a word, got {shown(self.family)}")
+        _check_count(len(self.branches), MOST_BRANCHES, "branches of a block")
+        _check_count(len(self.settings), MOST_BRANCHES, "settings of a block")
         for name, value in self.settings:
-            number_or_word = _is_number(value) or isinstance(value, str)
-            _check(number_or_word, f"a setting must be a number or a word, got {value!r} at {self.family}.{name}")
+            if not _is_setting(value):
+                law = f"a setting must be a number or a word, up to {MOST_CHANNELS} or {LONGEST_NAME} characters"
+                raise ValueError(f"{law}, got {shown(value)} at {self.family}.{str(name)[:LONGEST_NAME]}")
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON object, with either branches or settings."""
@@ -142,16 +174,15 @@ class Stage:
     auxiliary: str = "none"
 
     def __post_init__(self) -> None:
-        known = (*REDUCTIONS, GRID)
-        _check(self.reduction in known, f"reduction of a stage must be one of {known}, got {self.reduction!r}")
-        _check(
-            (self.grid is not None) == (self.reduction == GRID),
-            f"a stage has a grid block exactly where its reduction is {GRID!r}, got {self.reduction!r} and {self.grid}",
-        )
-        _check(
-            self.auxiliary in AUXILIARIES,
-            f"auxiliary classifier of a stage must be one of {AUXILIARIES}, got {self.auxiliary!r}",
-        )
+        _check_count(len(self.blocks), DEEPEST, "blocks of a stage")
+        if self.reduction not in STAGE_REDUCTIONS:
+            raise ValueError(f"reduction of a stage must be one of {STAGE_REDUCTIONS}, got {shown(self.reduction)}")
+        if (self.grid is not None) != (self.reduction == GRID):
+            law = f"a stage has a grid block exactly where its reduction is {GRID!r}"
+            raise ValueError(f"{law}, got {shown(self.reduction)} and {shown(self.grid)}")
+        if self.auxiliary not in AUXILIARIES:
+            law = f"auxiliary classifier of a stage must be one of {AUXILIARIES}"
+            raise ValueError(f"{law}, got {shown(self.auxiliary)}")
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON object without the fields that have their default."""
@@ -183,10 +214,13 @@ class Stem:
     kind: str = "conv"
 
     def __post_init__(self) -> None:
-        _check(_is_integer(self.width, 1), f"width must be an integer >= 1, got {self.width!r} at stem")
-        _check(_is_integer(self.kernel, 1) and self.kernel % 2 == 1, f"kernel must be odd, got {self.kernel!r} at stem")
-        _check(_is_integer(self.stride, 1), f"stride must be an integer >= 1, got {self.stride!r} at stem")
-        _check(self.kind in STEMS, f"kind must be one of {STEMS}, got {self.kind!r} at stem")
+        _check_integer(self.width, 1, MOST_CHANNELS, "width", " at stem")
+        if isinstance(self.kernel, bool) or not isinstance(self.kernel, int) or self.kernel % 2 != 1:
+            raise ValueError(f"kernel must be odd, got {shown(self.kernel)} at stem")
+        _check_integer(self.kernel, 1, WIDEST, "kernel", " at stem")
+        _check_integer(self.stride, 1, WIDEST, "stride", " at stem")
+        if self.kind not in STEMS:
+            raise ValueError(f"kind must be one of {STEMS}, got {shown(self.kind)} at stem")
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON object."""
@@ -215,11 +249,12 @@ class Architecture:
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
-        _check(
-            all(_is_integer(extent, 1) for extent in self.input), f"input must be integers >= 1, got {list(self.input)}"
-        )
-        _check(_is_integer(self.classes, 2), f"classes must be an integer >= 2, got {self.classes!r}")
-        _check(_is_number(self.dropout) and 0 <= self.dropout < 1, f"dropout must lie in [0, 1), got {self.dropout!r}")
+        for extent in self.input:
+            _check_integer(extent, 1, MOST_PIXELS, "every extent of input", f" of {shown(list(self.input))}")
+        _check_integer(self.classes, 2, MOST_CLASSES, "classes", "")
+        if not (_is_number(self.dropout) and 0 <= self.dropout < 1):
+            raise ValueError(f"dropout must lie in [0, 1), got {shown(self.dropout)}")
+        _check_count(len(self.stages), MOST_STAGES, "stages")
 
     @cached_property
     def id(self) -> str:
@@ -247,7 +282,7 @@ class Architecture:
         """
         fields = _fields(document, "architecture", {"input", "classes", "stem", "stages"}, {"dropout"})
         extents = _list(fields["input"], "input")
-        _check(len(extents) == 3, f"input must be [channels, height, width], got {extents}")
+        _check(len(extents) == 3, f"input must be [channels, height, width], got {shown(extents)}")
         return cls(
             Shape(*extents),
             fields["classes"],
@@ -264,19 +299,19 @@ def _fields(document: object, path: str, needed: set[str], optional: set[str]) -
 def _object(document: object, path: str) -> Mapping[str, Any]:
     if isinstance(document, Mapping):
         return document
-    raise ValueError(f"a JSON object must stand at {path}, got {document!r}")
+    raise ValueError(f"a JSON object must stand at {path}, got {shown(document)}")
 
 
 def _list(document: object, path: str) -> list[Any]:
     if isinstance(document, list):
         return document
-    raise ValueError(f"a JSON list must stand at {path}, got {document!r}")
+    raise ValueError(f"a JSON list must stand at {path}, got {shown(document)}")
 
 
 def _known(document: Mapping[str, Any], path: str, needed: set[str], optional: set[str]) -> Mapping[str, Any]:
     missing, unknown = needed - set(document), set(document) - needed - optional
     _check(not missing, f"{path} must have {sorted(needed)}, lacks {sorted(missing)}")
-    _check(not unknown, f"{path} may have {sorted(needed | optional)}, got also {sorted(unknown)}")
+    _check(not unknown, f"{path} may have {sorted(needed | optional)}, got also {shown(sorted(map(str, unknown)))}")
     return document
 
 

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar, final
 
+from search_space.limits import MOST_CHANNELS, MOST_OPTIONS, shown
+
 Value = int | float | str
 T = TypeVar("T")
 
@@ -79,27 +81,36 @@ def assigned(path: str, value: Value, options: tuple[Value, ...]) -> dict[str, V
     return {path: value}
 
 
-def parse_ordinal(value: object, path: str, *, least: int) -> Ordinal:
+def parse_ordinal(value: object, path: str, *, least: int, most: int = MOST_CHANNELS) -> Ordinal:
     """Return the options of one integer, a list of ascending ones, or `{low, high, step}` with both ends included.
 
     Raises:
-        SpaceError: the value has another form, an option is below `least`, or the options do not ascend.
+        SpaceError: the value has another form, an option is below `least` or above `most`, there are more options than
+            `MOST_OPTIONS`, or they do not ascend.
     """
     if isinstance(value, Mapping):
         if set(value) - {"low", "high", "step"} or not {"low", "high"} <= set(value):
-            raise SpaceError(f"a range must have low, high and perhaps step, got {sorted(map(str, value))} at {path}")
+            raise SpaceError(
+                f"a range must have low, high and perhaps step, got {shown(sorted(map(str, value)))} at {path}"
+            )
         low, high, step = value["low"], value["high"], value.get("step", 1)
         if not all(_is_integer(n) for n in (low, high, step)) or step < 1 or high < low or (high - low) % step:
             raise SpaceError(
-                f"a range must go from low to high in whole steps, got low={low} high={high} step={step} at {path}"
+                "a range must go from low to high in whole steps, "
+                f"got low={shown(low)} high={shown(high)} step={shown(step)} at {path}"
             )
+        if (high - low) // step >= MOST_OPTIONS:
+            count = shown((high - low) // step + 1)
+            raise SpaceError(f"a choice must have at most {MOST_OPTIONS} options, got {count} at {path}")
         options: tuple[Any, ...] = tuple(range(low, high + 1, step))
     else:
         options = _listed(value, path)
     if not all(_is_integer(n) and n >= least for n in options):
-        raise SpaceError(f"options must be integers >= {least}, got {list(options)} at {path}")
+        raise SpaceError(f"options must be integers >= {least}, got {shown(list(options))} at {path}")
+    if options and max(options) > most:
+        raise SpaceError(f"options must be integers <= {most}, got {shown(max(options))} at {path}")
     if list(options) != sorted(set(options)):
-        raise SpaceError(f"options must ascend, got {list(options)} at {path}")
+        raise SpaceError(f"options must ascend, got {shown(list(options))} at {path}")
     return Ordinal(options)
 
 
@@ -114,9 +125,9 @@ def parse_nominal(value: object, path: str, allowed: Sequence[str], *, ratios: b
         ratio = ratios and isinstance(option, int | float) and not isinstance(option, bool) and 0 < option <= 1
         if option not in allowed and not ratio:
             kinds = f"one of {list(allowed)}" + (" or a ratio in (0, 1]" if ratios else "")
-            raise SpaceError(f"an option must be {kinds}, got {option!r} at {path}")
+            raise SpaceError(f"an option must be {kinds}, got {shown(option)} at {path}")
     if len(set(options)) != len(options):
-        raise SpaceError(f"options must differ, got {list(options)} at {path}")
+        raise SpaceError(f"options must differ, got {shown(list(options))} at {path}")
     return Nominal(options)
 
 
@@ -127,11 +138,11 @@ def parse_fields(value: object, path: str, needed: Sequence[str], optional: Sequ
         SpaceError: the value is no mapping, or a key is missing or unknown.
     """
     if not isinstance(value, Mapping):
-        raise SpaceError(f"a mapping must stand at {path}, got {value!r}")
+        raise SpaceError(f"a mapping must stand at {path}, got {shown(value)}")
     missing = [key for key in needed if key not in value]
     unknown = [str(key) for key in value if key not in {*needed, *optional}]
     if missing or unknown:
-        wrong = f"lacks {missing}" if missing else f"got also {unknown}"
+        wrong = f"lacks {missing}" if missing else f"got also {shown(unknown)}"
         raise SpaceError(f"{path} must have {list(needed)} and may have {list(optional)}, {wrong}")
     return value
 
@@ -144,6 +155,8 @@ def _listed(value: object, path: str) -> tuple[Any, ...]:
     options = tuple(value) if isinstance(value, list | tuple) else (value,)
     if not options:
         raise SpaceError(f"at least one option must stand at {path}, got none")
+    if len(options) > MOST_OPTIONS:
+        raise SpaceError(f"a choice must have at most {MOST_OPTIONS} options, got {len(options)} at {path}")
     return options
 
 

@@ -24,6 +24,7 @@ from search_space.choices import (
     parse_nominal,
     parse_ordinal,
 )
+from search_space.limits import DEEPEST, MOST_BRANCHES, WIDEST, shown
 
 CONV = "conv"
 
@@ -211,13 +212,13 @@ def parse_stem(value: object) -> StemDomain:
         SpaceError: a key or an option is unknown, or a key is missing; the message names the path.
     """
     stem = parse_fields(value, "stem", ["width"], ["kernel", "stride", "kind"])
-    kernel = parse_ordinal(stem.get("kernel", 3), "stem.kernel", least=1)
+    kernel = parse_ordinal(stem.get("kernel", 3), "stem.kernel", least=1, most=WIDEST)
     if any(side % 2 == 0 for side in kernel.options):
         raise SpaceError(f"kernel must be odd, got {list(kernel.options)} at stem.kernel")
     return StemDomain(
         parse_ordinal(stem["width"], "stem.width", least=1),
         kernel,
-        parse_ordinal(stem.get("stride", 1), "stem.stride", least=1),
+        parse_ordinal(stem.get("stride", 1), "stem.stride", least=1, most=WIDEST),
         parse_nominal(stem.get("kind", CONV), "stem.kind", STEMS),
     )
 
@@ -245,10 +246,13 @@ def parse_stage(value: object, path: str) -> StageDomain:
 
 def _parse_depth(fields: Mapping[str, Any], path: str) -> Ordinal:
     if "depth" in fields:
-        return parse_ordinal(fields["depth"], f"{path}.depth", least=0)
+        return parse_ordinal(fields["depth"], f"{path}.depth", least=0, most=DEEPEST)
     blocks = fields["blocks"]
     if not isinstance(blocks, list | tuple) or len(blocks) < 2:
-        raise SpaceError(f"blocks must be a list of at least two, else use depth and block, got {blocks!r} at {path}")
+        law = "blocks must be a list of at least two, else use depth and block"
+        raise SpaceError(f"{law}, got {shown(blocks)} at {path}")
+    if len(blocks) > DEEPEST:
+        raise SpaceError(f"blocks must be at most {DEEPEST}, got {len(blocks)} at {path}")
     return Ordinal((len(blocks),))
 
 
@@ -275,18 +279,20 @@ def parse_block(value: Any, path: str, *, reduces: bool) -> BlockDomain:
         PluginError: a family named by its dotted path can't be used.
     """
     if isinstance(value, list | tuple):
+        if len(value) > MOST_BRANCHES:
+            raise SpaceError(f"alternatives must be at most {MOST_BRANCHES}, got {len(value)} at {path}")
         return AnyDomain.of([(_family_name(v, path), parse_block(v, path, reduces=reduces)) for v in value], path)
     name = _family_name(value, path)
     found = family(name, stored=False, place=f"{path}.family")
     if found.reduces != reduces:
         fitting = sorted(known for known, one in families().items() if one.reduces == reduces)
         law = f"a family must {'' if reduces else 'not '}halve height and width here, as {', '.join(fitting)}"
-        raise SpaceError(f"{law}, got {name!r} at {path}.family")
+        raise SpaceError(f"{law}, got {shown(name)} at {path}.family")
     return found.parse(value, path)
 
 
 def _family_name(value: object, path: str) -> str:
     name = value.get("family", SEARCHABLE) if isinstance(value, Mapping) else SEARCHABLE
     if not isinstance(name, str):
-        raise SpaceError(f"a block family must be one of {sorted(families())}, got {name!r} at {path}.family")
+        raise SpaceError(f"a block family must be one of {sorted(families())}, got {shown(name)} at {path}.family")
     return name

@@ -25,6 +25,7 @@ from search_space.choices import (
 )
 from search_space.domains import StageDomain, StemDomain, parse_stage, parse_stem
 from search_space.graph import Shape
+from search_space.limits import LONGEST_NAME, MOST_CHOICES, MOST_COMBINATIONS, MOST_STAGES, shown
 from search_space.lowering import normalise
 
 MUTATION_TRIES = 100
@@ -54,6 +55,9 @@ class Space:
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
+        choices = len(self.parameters)
+        if choices > MOST_CHOICES:
+            raise SpaceError(f"a space must have at most {MOST_CHOICES} choices, {self.name} has {choices}")
         if self.classes < 2:
             raise SpaceError(f"classes must be >= 2, got {self.classes}")
         if not 0 <= self.dropout < 1:
@@ -80,10 +84,19 @@ class Space:
         return normalise(Architecture(self.input, self.classes, self.stem.uniform(generator), stages, self.dropout))
 
     def architectures(self) -> Iterator[Architecture]:
-        """Yield every normalised architecture once, in a fixed order; there are `size` of them, so for small spaces."""
+        """Yield every normalised architecture once, in a fixed order; there are `size` of them, so for small spaces.
+
+        Raises:
+            SpaceError: there are more than `MOST_COMBINATIONS` combinations of choices.
+        """
+        combinations = 0
         chooser, seen = CountingChooser(), set()
         more = True
         while more:
+            combinations += 1
+            if combinations > MOST_COMBINATIONS:
+                law = f"a space to enumerate must have at most {MOST_COMBINATIONS} combinations of choices"
+                raise SpaceError(f"{law}, {self.name} has more")
             chooser.begin()
             architecture = self.sample(chooser)
             if architecture not in seen:  # different choices may have one normal form
@@ -237,19 +250,24 @@ def parse_space(mapping: Mapping[str, Any], input_shape: Shape, classes: int) ->
         PluginError: a block family named by its dotted path can't be used.
     """
     fields = parse_fields(mapping, "space", ["name", "stem", "stages"], ["dropout"])
-    if not isinstance(fields["stages"], list | tuple) or not fields["stages"]:
-        raise SpaceError(f"stages must be a list of at least one stage, got {fields['stages']!r}")
+    stages, name = fields["stages"], fields["name"]
+    if not isinstance(stages, list | tuple) or not stages:
+        raise SpaceError(f"stages must be a list of at least one stage, got {shown(stages)}")
+    if len(stages) > MOST_STAGES:
+        raise SpaceError(f"stages must be at most {MOST_STAGES}, got {len(stages)}")
+    if not isinstance(name, str | int | float) or not 1 <= len(str(name)) <= LONGEST_NAME:
+        raise SpaceError(f"name must have 1 to {LONGEST_NAME} characters, got {shown(name)}")
     return Space(
-        str(fields["name"]),
+        str(name),
         input_shape,
         classes,
         parse_stem(fields["stem"]),
-        tuple(parse_stage(stage, f"stage{index}") for index, stage in enumerate(fields["stages"])),
+        tuple(parse_stage(stage, f"stage{index}") for index, stage in enumerate(stages)),
         _parse_dropout(fields.get("dropout", 0.0)),
     )
 
 
 def _parse_dropout(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise SpaceError(f"dropout must lie in [0, 1), got {value!r}")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
+        raise SpaceError(f"dropout must lie in [0, 1), got {shown(value)}")
     return float(value)

@@ -11,6 +11,7 @@ from nas.study.folders import existing_study
 from nas.study.summary import open_for_reading
 from nas.study.trial import Record
 from search_space.architecture import Architecture
+from search_space.limits import LARGEST_JSON
 from search_space.lowering import normalise
 
 TRIAL = re.compile(r"(?P<study>.+):(?P<number>\d+)")
@@ -66,7 +67,9 @@ def named_architecture(name: str, studies: Studies) -> tuple[Architecture, Recor
 
 
 def _from_file(path: Path) -> Architecture:
+    if (size := path.stat().st_size) > LARGEST_JSON:
+        raise ValueError(f"{path} must have at most {LARGEST_JSON} bytes, it has {size}")
     try:
         return normalise(Architecture.from_json(json.loads(path.read_text(encoding="utf-8"))))
-    except (OSError, TypeError, ValueError) as error:
+    except (OSError, RecursionError, TypeError, ValueError) as error:
         raise ValueError(f"{path} must hold the JSON document of an architecture: {error}") from error

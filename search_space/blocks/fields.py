@@ -33,6 +33,7 @@ from search_space.choices import (
 )
 from search_space.graph import Node
 from search_space.leaves import check
+from search_space.limits import shown
 
 Declared = Mapping[str, dataclasses.Field[Any]]
 
@@ -78,14 +79,14 @@ class BlockFields(ABC):
     def __post_init__(self) -> None:
         for entry in dataclasses.fields(self):
             value, meta = getattr(self, entry.name), entry.metadata
-            where = f"got {value!r} at {self.NAME or type(self).__name__}.{entry.name}"
+            where = f"got {shown(value)} at {self.NAME or type(self).__name__}.{entry.name}"
             if "least" in meta:
                 law = isinstance(value, int) and not isinstance(value, bool) and value >= meta["least"]
                 check(law, f"a width or count must be an integer >= {meta['least']}, {where}")
             elif "fraction" not in meta:
                 check(value in meta["allowed"], f"a choice must be one of {list(meta['allowed'])}, {where}")
             elif value not in meta.get("allowed", ()):
-                check(not isinstance(value, str) and 0 < value <= 1, f"a ratio must lie in (0, 1], {where}")
+                check(isinstance(value, int | float) and 0 < value <= 1, f"a ratio must lie in (0, 1], {where}")
 
     @abstractmethod
     def lower(self, channels: int, units: Units, name: str) -> Node:

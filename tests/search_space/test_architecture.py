@@ -94,7 +94,10 @@ def test_reduced_channels_round_halves_up_and_are_at_least_one(width: int, ratio
         (lambda: Stem(4, 2), "kernel must be odd, got 2 at stem"),
         (lambda: Stem(4, 3, 0), "stride must be an integer >= 1, got 0 at stem"),
         (lambda: Architecture(Shape(1, 8, 8), 1, Stem(4), ()), "classes must be an integer >= 2, got 1"),
-        (lambda: Architecture(Shape(0, 8, 8), 2, Stem(4), ()), r"input must be integers >= 1, got \[0, 8, 8\]"),
+        (
+            lambda: Architecture(Shape(0, 8, 8), 2, Stem(4), ()),
+            r"every extent of input must be an integer >= 1, got 0 of \[0, 8, 8\]",
+        ),
         (lambda: Architecture(Shape(1, 8, 8), 2, Stem(4), (), 1.0), r"dropout must lie in \[0, 1\), got 1\.0"),
     ],
 )
