@@ -17,7 +17,7 @@ from nas.data import DataSpec
 from nas.exports.bundle import write_bundle
 from nas.exports.format import Format, choose_formats
 from nas.exports.subject import build_subject
-from nas.exports.trained_weights import ChosenCheckpoint, choose_checkpoint
+from nas.exports.trained_weights import ChosenCheckpoint, check_average, choose_checkpoint
 from nas.jobs.files import PARTIAL, sweep
 from nas.jobs.links import refuse_links
 from nas.objectives.limits import Limits
@@ -80,7 +80,8 @@ class _Bundle:
 
 
 def _export(study: Study, bundle: _Bundle, formats: Sequence[Format], images: int) -> dict[str, Any]:
-    record, weights, output = bundle.record, bundle.weights, bundle.output
+    record, output = bundle.record, bundle.output
+    weights = check_average(bundle.weights, record, bundle.data)
     circumstances = {
         "study": study.name,
         "trial": record.number,

@@ -16,6 +16,7 @@ from nas.cli.common.studies import reading, stored_settings
 from nas.config.commands import RetrainConfig
 from nas.config.training import Recipe
 from nas.data import DataInfo, DataSpec, describe
+from nas.evaluation.averaged import average_line
 from nas.evaluation.retrain.files import FOLDER, TRIAL_FILE, remove_results, seed_folder, seed_results, trial_folder
 from nas.evaluation.retrain.results import check_settings, failure_summary, network_document
 from nas.evaluation.retrain.runner import RetrainRunner
@@ -105,6 +106,7 @@ def run(config: RetrainConfig) -> int:
         with stop_on_signals(retraining):
             reason = retraining.run()
         networks = [_write_result(plan, record) for record in plan.records]
+    _log_averages(networks)
     document = {"study": study.name, "pick": config.pick, "training": asdict(plan.recipe), "networks": networks}
     print_document(document, config.format, retrain_table, retrain_rows)
     failed = failure_summary(tasks, retraining.failures)
@@ -149,6 +151,13 @@ def _write_result(plan: _Plan, record: Record) -> dict[str, Any]:
     document = network_document(record, plan.settings, seed_results(folder))
     write_json(folder / TRIAL_FILE, {"study": plan.reader.study.name, **document, "environment": environment()})
     return document
+
+
+def _log_averages(networks: Sequence[Mapping[str, Any]]) -> None:
+    for network in networks:
+        for seed in network["seeds"]:
+            if line := average_line(f"trial {network['trial']} seed {seed['seed']}", seed):
+                log.warning("%s", line)
 
 
 def retrain_rows(document: Mapping[str, Any]) -> list[Row]:

@@ -30,7 +30,7 @@ class Recipe:
         warmup: share of the epochs over which the learning rate rises, in [0, 1).
         label_smoothing: share of the target distribution that is spread over all classes, in [0, 1).
         ema_decay: decay a step of an exponential moving average of the weights, which validation then uses, in
-            (0, 1); None for no average.
+            (0, 1), warmed up over the first steps; None for no average.
         gradient_clip: largest norm of the whole gradient, positive; None for no clipping.
         precision: `32-true`, `bf16-mixed` or `16-mixed`.
 

@@ -9,7 +9,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nas.training.module import accuracies
+from nas.training.module import accuracies, confusion_of
+
+
+@torch.inference_mode()
+def predict(network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    """Return logits (N, classes) and labels (N,) of all batches, on the CPU; arguments as for `measure`."""
+    pairs = [(network(images.contiguous(memory_format=torch.channels_last)), labels) for images, labels in batches]
+    logits, labels = (torch.cat(column).cpu() for column in zip(*pairs, strict=True))
+    return logits, labels
 
 
 @torch.inference_mode()
@@ -20,11 +28,8 @@ def measure(network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> dic
         network: in evaluation mode, on the device of the batches; images (B, C, H, W) to logits (B, classes).
         batches: images and labels (B,), every image once; at least one batch.
     """
-    pairs = [(network(images.contiguous(memory_format=torch.channels_last)), labels) for images, labels in batches]
-    logits, labels = (torch.cat(column).cpu() for column in zip(*pairs, strict=True))  # (N, classes), (N,)
-    classes = logits.shape[1]
-    confusion = torch.bincount(labels * classes + logits.argmax(dim=1), minlength=classes**2).reshape(classes, classes)
-    accuracy, balanced_accuracy = accuracies(confusion)
+    logits, labels = predict(network, batches)
+    accuracy, balanced_accuracy = accuracies(confusion_of(logits, labels))
     return {
         "test_accuracy": accuracy,
         "test_balanced_accuracy": balanced_accuracy,

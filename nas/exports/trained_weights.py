@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from nas.data import DataSpec, evaluation_loader, load
+from nas.evaluation.averaged import average_line, better_weights
 from nas.evaluation.retrain.files import FOLDER as RETRAIN
 from nas.evaluation.retrain.files import TRIAL_FILE, best_seed, is_checkpoint, trial_folder
+from nas.exports.subject import BATCH, evenly_spaced
 from nas.jobs.files import read_json
 from nas.jobs.links import stored_file
 from nas.study.study import Study
@@ -17,6 +22,11 @@ from nas.study.trial import Record, State
 from nas.training.checkpoint import CheckpointError
 from nas.training.restore import TrainedNetwork, restore_network
 
+CHECKED = 2048
+"""Largest number of validation images on which averaged weights are compared with the last ones."""
+
+log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class ChosenCheckpoint:
@@ -24,11 +34,13 @@ class ChosenCheckpoint:
 
     Attributes:
         trained: the network with its weights.
+        checkpoint: their file.
         origin: the checkpoint's source and accuracies, for `checks.json`.
         train_fraction: share of the training part that it was trained on, in (0, 1]; None for the study's.
     """
 
     trained: TrainedNetwork
+    checkpoint: Path
     origin: Mapping[str, Any]
     train_fraction: float | None = None
 
@@ -42,6 +54,28 @@ def choose_checkpoint(study: Study, record: Record) -> ChosenCheckpoint:
     return _retrained(study, record) or _searched(study, record)
 
 
+def check_average(chosen: ChosenCheckpoint, record: Record, spec: DataSpec) -> ChosenCheckpoint:
+    """Return the checkpoint with its averaged weights, or with the last ones if the average is clearly worse.
+
+    Args:
+        chosen: the checkpoint.
+        record: its trial.
+        spec: the images, with the training fraction that the weights were trained on. At most `CHECKED` of the
+            validation images are read.
+    """
+    if not chosen.trained.averaged:
+        return chosen
+    data = load(replace(spec, streaming="always"))
+    part = evenly_spaced(data.validation, CHECKED)
+    batches = partial(evaluation_loader, data, BATCH, part=part)
+    found = better_weights(chosen.checkpoint, record.candidate.architecture, batches)
+    if found.trained.averaged:
+        return chosen
+    log.warning("%s", average_line(f"trial {record.number}", found.scores))
+    origin = {**chosen.origin, "weights": "network", **found.scores, "val_images": len(part)}
+    return replace(chosen, trained=found.trained, origin=origin)
+
+
 def _retrained(study: Study, record: Record) -> ChosenCheckpoint | None:
     best = best_seed(study.folder, record.number)
     if best is None:
@@ -53,9 +87,9 @@ def _retrained(study: Study, record: Record) -> ChosenCheckpoint | None:
         )
     checkpoint = stored_file(study.folder, str((folder / result["checkpoint"]).relative_to(study.folder)))
     settings = read_json(trial_folder(study.folder, record.number) / TRIAL_FILE) or {}
-    trained = _read(study, record, checkpoint)
+    trained = _read(study, record, checkpoint, averaged=result.get("weights") != "network")
     origin = {"from": "retrain", **result, "checkpoint": _relative(study, checkpoint)}
-    return ChosenCheckpoint(trained, origin, settings.get("data", {}).get("train_fraction"))
+    return ChosenCheckpoint(trained, checkpoint, origin, settings.get("data", {}).get("train_fraction"))
 
 
 def _searched(study: Study, record: Record) -> ChosenCheckpoint:
@@ -80,17 +114,17 @@ def _searched(study: Study, record: Record) -> ChosenCheckpoint:
     }
     if record.repeats:  # the weights are of the first training, the trial's values are means over all
         origin |= {"trainings": record.trainings, "mean_values": dict(record.values or {})}
-    return ChosenCheckpoint(trained, origin)
+    return ChosenCheckpoint(trained, checkpoint, origin)
 
 
-def _read(study: Study, record: Record, checkpoint: Path) -> TrainedNetwork:
+def _read(study: Study, record: Record, checkpoint: Path, *, averaged: bool = True) -> TrainedNetwork:
     if not checkpoint.is_file():
         raise ValueError(
             f"the weights of trial {record.number} must lie in {checkpoint}, they are gone: "
             f"nas retrain {study.overrides} pick={record.number} trains it again"
         )
     try:
-        return restore_network(checkpoint, record.candidate.architecture)
+        return restore_network(checkpoint, record.candidate.architecture, averaged=averaged)
     except CheckpointError as error:
         # One of a retraining counts as long as it is there; the other way round, a retraining comes before the search.
         first = "remove the file and " if checkpoint.is_relative_to(study.folder / RETRAIN) else ""

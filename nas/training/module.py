@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 from torchmetrics.classification import MulticlassConfusionMatrix
 
 from nas.config.training import Recipe
@@ -20,6 +20,8 @@ from nas.training.epochs import MicroBatch
 from nas.training.optimizer import make_optimizer
 from nas.training.ranks import SINGLE, Ranks
 from nas.training.schedule import learning_rate_factor
+
+Tensors = tuple[Tensor, ...] | list[Tensor]
 
 STEPS_BETWEEN_CHECKS = 50
 """Steps between two checks that the loss is finite; a check at every step would stall a GPU."""
@@ -48,17 +50,24 @@ class Horizon:
         steps_per_epoch: optimizer steps an epoch.
         epochs: epochs of the full schedule.
         micro_batches: micro-batches whose gradients a process accumulates for one step.
+        skipped_epochs: those of the epochs before the job that were not trained.
     """
 
     first_epoch: int
     steps_per_epoch: int
     epochs: int
     micro_batches: int = 1
+    skipped_epochs: int = 0
 
     @property
     def first_step(self) -> int:
         """Number of optimizer steps of the schedule before the job."""
         return self.first_epoch * self.steps_per_epoch
+
+    @property
+    def trained_steps(self) -> int:
+        """Number of optimizer steps of this training before the job."""
+        return (self.first_epoch - self.skipped_epochs) * self.steps_per_epoch
 
     @property
     def total_steps(self) -> int:
@@ -100,16 +109,42 @@ def accuracies(confusion: Tensor) -> tuple[float, float]:
     return float(right.sum() / images.sum()), float((right[occurs] / images[occurs]).mean())
 
 
+def confusion_of(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return the confusion matrix (classes, classes) of logits (N, classes) and labels (N,); rows are true classes."""
+    classes = logits.shape[1]
+    return torch.bincount(labels * classes + logits.argmax(dim=1), minlength=classes**2).reshape(classes, classes)
+
+
+def warmed_decay(decay: float, updates: int) -> float:
+    """Return the decay of a moving average after some updates, which rises to `decay`.
+
+    It is min(decay, (1 + n) / (10 + n)), the schedule of TensorFlow's `ExponentialMovingAverage`: after n updates the
+    average spans about n / 9 of them, so that it never holds much of the initial weights. With decay 0.995 it is
+    `decay` from 1,790 updates on.
+
+    >>> round(warmed_decay(0.995, 1), 3), round(warmed_decay(0.995, 144), 3), warmed_decay(0.995, 1790)
+    (0.182, 0.942, 0.995)
+    """
+    return min(decay, (1 + updates) / (10 + updates))
+
+
 def make_average(network: nn.Module, decay: float, updates: int) -> AveragedModel:
     """Return an exponential moving average of the weights that starts as `network`, after `updates` updates.
 
-    Running statistics of batch normalisation are averaged with the same decay, because those of the network belong to
-    other weights.
+    The first update copies the weights; the decay then rises as `warmed_decay` does. Running statistics of batch
+    normalisation are averaged with the same decay, because those of the network belong to other weights.
     """
-    update = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]  # torch has no annotation here
+
+    @torch.no_grad()
+    def update(averages: Tensors, weights: Tensors, count: Tensor | int) -> None:
+        if averages[0].is_floating_point():
+            torch._foreach_lerp_(averages, weights, 1 - warmed_decay(decay, int(count)))
+        else:  # counters of batches
+            for average, weight in zip(averages, weights, strict=True):
+                average.copy_(weight)
+
     model = AveragedModel(network, multi_avg_fn=update, use_buffers=True)
     model.requires_grad_(False)
-    # Only the first update reads this number: it copies instead of averaging.
     model.n_averaged.fill_(updates)
     return model
 
@@ -146,7 +181,7 @@ class Classifier(pl.LightningModule):
         self.horizon = horizon
         self.average: AveragedModel | None = None
         if recipe.ema_decay is not None:
-            self.average = make_average(self.network, recipe.ema_decay, horizon.first_step)
+            self.average = make_average(self.network, recipe.ema_decay, horizon.trained_steps)
         self.optimizer_state: dict[int, dict[str, Any]] = {}
         self.ranks = ranks
         self.confusion = MulticlassConfusionMatrix(classes, validate_args=False, sync_on_compute=False)

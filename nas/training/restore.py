@@ -17,7 +17,7 @@ from search_space.network import Network, build
 
 @dataclass(frozen=True, eq=False)
 class TrainedNetwork:
-    """Network with the weights of its last validation.
+    """Network with the weights of its last validation, or with the last weights.
 
     Attributes:
         network: in evaluation mode, on the CPU, in float32.
@@ -30,12 +30,13 @@ class TrainedNetwork:
     curve: Curve
 
 
-def restore_network(checkpoint: Path, architecture: Mapping[str, Any]) -> TrainedNetwork:
+def restore_network(checkpoint: Path, architecture: Mapping[str, Any], *, averaged: bool = True) -> TrainedNetwork:
     """Read the network of a checkpoint, with the averaged weights if it has any, without running code from the file.
 
     Args:
         checkpoint: the file.
         architecture: JSON form of the expected architecture.
+        averaged: False takes the last weights instead of the averaged ones.
 
     Raises:
         CheckpointError: the file is absent or damaged, holds more than plain values and tensors, or is of another
@@ -46,7 +47,7 @@ def restore_network(checkpoint: Path, architecture: Mapping[str, Any]) -> Traine
         raise CheckpointError(f"a checkpoint must be of the requested network, {checkpoint} is of another")
     network = build(lower(Architecture.from_json(architecture)))
     try:
-        network.load_state_dict(found.network if found.average is None else found.average)
+        network.load_state_dict(found.average if averaged and found.average is not None else found.network)
     except RuntimeError as error:
         raise CheckpointError(f"a checkpoint must fit its network, {checkpoint} does not: {error}") from error
-    return TrainedNetwork(network.eval(), found.average is not None, found.curve)
+    return TrainedNetwork(network.eval(), averaged and found.average is not None, found.curve)

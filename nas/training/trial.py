@@ -81,7 +81,8 @@ class _JobState:
             raise ValueError(f"a job must end within the recipe's {left} epochs, got to_epoch {job.to_epoch}")
         if job.devices != self.ranks.count:
             raise ValueError(f"a job over {job.devices} devices must have as many processes, got {self.ranks.count}")
-        horizon = Horizon(job.skips + job.from_epoch, len(data.train_loader), recipe.epochs, job.micro_batches)
+        steps = len(data.train_loader)
+        horizon = Horizon(job.skips + job.from_epoch, steps, recipe.epochs, job.micro_batches, job.skips)
         identity = checkpoints.training_identity(job, recipe, horizon.steps_per_epoch)
         start = None if job.checkpoint is None else checkpoints.load(job.checkpoint, identity)
         if start is not None:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from nas.data import DataError, DataSpec, evaluation_loader, load, load_test
+from nas.evaluation.averaged import better_weights
 from nas.evaluation.measurement import measure
 from nas.evaluation.retrain.files import SEED_FILE, finished_result
 from nas.evaluation.trial_runner import TrialRunner, validation_batch
 from nas.jobs import Control, Failure, FailureKind, Job, Outcome
 from nas.jobs.files import write_json
 from nas.training.checkpoint import CheckpointError
-from nas.training.restore import restore_network
 
 
 @dataclass(frozen=True)
@@ -56,9 +57,11 @@ class RetrainRunner:
     def _result(self, outcome: Outcome, checkpoint: Path) -> dict[str, Any]:
         """Return the result of one seed; the test part is normalised like the training part."""
         device = self.trial.device
-        trained = restore_network(checkpoint, outcome.job.architecture)
         images, test = load(self.trial.data), load_test(self.trial.data)
         batch = validation_batch(images.shape, self.trial.recipe.batch_size, device)
+        validation = partial(evaluation_loader, images, batch, device=device)
+        found = better_weights(checkpoint, outcome.job.architecture, validation, device)
+        trained = found.trained
         loader = evaluation_loader(images, batch, part=test, device=device)
         last = outcome.curve[-1]
         return {
@@ -70,6 +73,7 @@ class RetrainRunner:
             "weights": "average" if trained.averaged else "network",
             "val_accuracy": last.val_accuracy,
             "val_balanced_accuracy": last.val_balanced_accuracy,
+            **found.scores,
             **measure(trained.network.to(device), loader),
             "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",
         }

@@ -11,7 +11,15 @@ from torch.nn import functional
 
 from nas.config.training import Recipe
 from nas.jobs import Job, Outcome
-from nas.training.module import Classifier, Horizon, NotFiniteError, accuracies, make_average, training_loss
+from nas.training.module import (
+    Classifier,
+    Horizon,
+    NotFiniteError,
+    accuracies,
+    make_average,
+    training_loss,
+    warmed_decay,
+)
 
 HORIZON = Horizon(first_epoch=2, steps_per_epoch=4, epochs=10)
 
@@ -64,20 +72,31 @@ def test_the_average_is_the_one_computed_by_hand() -> None:
         means.append(10.0 * step)
     for tensor, values in ((average.module[0].weight, weights), (average.module[1].running_mean, means)):
         expected = values[0]
-        for value in values[1:]:
-            expected = 0.9 * expected + 0.1 * value
+        for value, decay in zip(values[1:], (2 / 11, 3 / 12, 4 / 13), strict=True):
+            expected = decay * expected + (1 - decay) * value
         torch.testing.assert_close(tensor, torch.full_like(tensor, expected))
     assert not any(parameter.requires_grad for parameter in average.parameters())
 
 
-def test_an_average_taken_up_again_goes_on_averaging() -> None:
+@pytest.mark.parametrize(("updates", "decay"), [(3, 4 / 13), (8, 0.5), (100, 0.5)])
+def test_an_average_taken_up_again_goes_on_averaging(updates: int, decay: float) -> None:
     network = nn.Linear(1, 1, bias=False)
-    average = make_average(network, decay=0.5, updates=7)
+    average = make_average(network, decay=0.5, updates=updates)
     with torch.no_grad():
         average.module.weight.fill_(1.0)
         network.weight.fill_(3.0)
     average.update_parameters(network)
-    assert average.module.weight.item() == 2.0
+    assert average.module.weight.item() == pytest.approx(decay + 3 * (1 - decay))
+
+
+def test_an_average_of_few_steps_holds_little_of_the_initial_weights() -> None:
+    weight, share = 1.0, 1.0  # of the first weights in the average, after the copy of the first update
+    for updates in range(1, 144):
+        share *= warmed_decay(0.995, updates)
+    assert share < 1e-9 < weight * 0.995**143
+    decays = [warmed_decay(0.995, updates) for updates in range(3000)]
+    assert decays == sorted(decays)
+    assert decays[1789] < 0.995 == decays[1790]
 
 
 def test_validation_scores_the_average_where_there_is_one() -> None:
