@@ -229,6 +229,11 @@ class CountingChooser:
         """Start a pass."""
         self._bases = []
 
+    @property
+    def count(self) -> int:
+        """Number of choices of this pass."""
+        return len(self._bases)
+
     def advance(self) -> bool:
         """Go on to the next combination; return whether there is one."""
         self._digits += [0] * (len(self._bases) - len(self._digits))

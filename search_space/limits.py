@@ -32,8 +32,8 @@ MOST_OPTIONS = 1000
 MOST_CHOICES = 5000
 """Most choices of a space."""
 
-MOST_COMBINATIONS = 200_000
-"""Most combinations of choices of a space that is enumerated."""
+MOST_CHOSEN = 1_000_000
+"""Most choices in all combinations of a space that is enumerated: some seconds."""
 
 LARGEST_JSON = 2**20
 """Most characters of the JSON document of an architecture."""

@@ -25,7 +25,7 @@ from search_space.choices import (
 )
 from search_space.domains import StageDomain, StemDomain, parse_stage, parse_stem
 from search_space.graph import Shape
-from search_space.limits import LONGEST_NAME, MOST_CHOICES, MOST_COMBINATIONS, MOST_STAGES, shown
+from search_space.limits import LONGEST_NAME, MOST_CHOICES, MOST_CHOSEN, MOST_STAGES, shown
 from search_space.lowering import normalise
 
 MUTATION_TRIES = 100
@@ -87,21 +87,21 @@ class Space:
         """Yield every normalised architecture once, in a fixed order; there are `size` of them, so for small spaces.
 
         Raises:
-            SpaceError: there are more than `MOST_COMBINATIONS` combinations of choices.
+            SpaceError: all combinations have more than `MOST_CHOSEN` choices.
         """
-        combinations = 0
+        chosen = 0
         chooser, seen = CountingChooser(), set()
         more = True
         while more:
-            combinations += 1
-            if combinations > MOST_COMBINATIONS:
-                law = f"a space to enumerate must have at most {MOST_COMBINATIONS} combinations of choices"
-                raise SpaceError(f"{law}, {self.name} has more")
             chooser.begin()
             architecture = self.sample(chooser)
             if architecture not in seen:  # different choices may have one normal form
                 seen.add(architecture)
                 yield architecture
+            chosen += chooser.count
+            if chosen > MOST_CHOSEN:
+                law = f"a space to enumerate must have at most {MOST_CHOSEN} choices in all of its combinations"
+                raise SpaceError(f"{law}, {self.name} has more")
             more = chooser.advance()
 
     @cached_property

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from nas.config.ranges import Range, check_number, show
 from nas.tabular.columns import (
     ATTRIBUTES,
     FORMAT,
@@ -19,11 +20,17 @@ from nas.tabular.columns import (
     columns_of,
     describe_row,
 )
+from nas.tabular.ranges import check_metadata, check_values
 from search_space.architecture import Architecture
+from search_space.choices import SpaceError
 from search_space.graph import Shape
 from search_space.identity import canonical_json
+from search_space.limits import MOST_CLASSES, MOST_PIXELS
 from search_space.lowering import summary
 from search_space.space import Space, parse_space
+
+LARGEST_CHECKED = 1_000_000
+"""Rows that a whole space may have by its metadata without a table of a tenth of their number."""
 
 
 def read_space(attributes: Mapping[str, Any]) -> Space:
@@ -33,8 +40,15 @@ def read_space(attributes: Mapping[str, Any]) -> Space:
         SpaceError: the description is not valid.
     """
     mapping = dict(attributes["space"])
-    shape, classes = Shape(*mapping.pop("input")), int(mapping.pop("classes"))
-    return parse_space(mapping, shape, classes)
+    shape, classes = mapping.pop("input", None), mapping.pop("classes", None)
+    if not isinstance(shape, list | tuple) or len(shape) != 3:
+        raise SpaceError(f"input of a table's space must be [channels, height, width], got {show(shape)}")
+    for name, value, most in (
+        *(("input", extent, MOST_PIXELS) for extent in shape),
+        ("classes", classes, MOST_CLASSES),
+    ):
+        check_number(f"{name} of a table's space", value, Range(1, most), whole=True)
+    return parse_space(mapping, Shape(*shape), classes)
 
 
 def check_table(frame: pd.DataFrame, attributes: Mapping[str, Any]) -> Space:
@@ -53,6 +67,7 @@ def check_table(frame: pd.DataFrame, attributes: Mapping[str, Any]) -> Space:
     _check_attributes(attributes)
     _check_columns(frame, columns_of(attributes))
     _check_numbers(frame, columns_of(attributes))
+    check_values(frame, int(attributes["epochs"]))
     _check_duplicates(frame)
     space = read_space(attributes)
     (_check_sample if SAMPLE in attributes else _check_complete)(frame, attributes, space)
@@ -66,8 +81,9 @@ def _check_attributes(attributes: Mapping[str, Any]) -> None:
     if missing:
         raise TableError(f"a table's metadata must have {', '.join(ATTRIBUTES)}, lacks {', '.join(missing)}")
     law, kind = (SAMPLE_FORMAT, "a sample") if SAMPLE in attributes else (FORMAT, "a table")
-    if attributes["format"] != law:
-        raise TableError(f"{kind} must be of format {law}, got format {attributes['format']!r}")
+    if attributes["format"] != law or isinstance(attributes["format"], bool):
+        raise TableError(f"{kind} must be of format {law}, got format {show(attributes['format'])}")
+    check_metadata(attributes)
 
 
 def _check_columns(frame: pd.DataFrame, columns: Mapping[str, str]) -> None:
@@ -98,6 +114,7 @@ def _check_duplicates(frame: pd.DataFrame) -> None:
 
 def _check_complete(frame: pd.DataFrame, attributes: Mapping[str, Any], space: Space) -> None:
     """Raise TableError unless the rows are all architectures of the space, times all seeds, times all epochs."""
+    _check_size(frame, attributes, space)
     wanted = {(seed, epoch) for seed in attributes["seeds"] for epoch in range(1, int(attributes["epochs"]) + 1)}
     expected = {canonical_json(architecture.to_json()): architecture for architecture in space.architectures()}
     held: dict[str, set[tuple[int, int]]] = {text: set() for text in expected}
@@ -110,6 +127,17 @@ def _check_complete(frame: pd.DataFrame, attributes: Mapping[str, Any], space: S
         _check_rows(architecture, held[text], wanted)
 
 
+def _check_size(frame: pd.DataFrame, attributes: Mapping[str, Any], space: Space) -> None:
+    """Raise TableError if the space of the metadata is far larger than the table: it would be enumerated for long."""
+    trainings, epochs = len(attributes["seeds"]), int(attributes["epochs"])
+    rows = space.size * trainings * epochs
+    if rows > max(10 * len(frame), LARGEST_CHECKED):
+        raise TableError(
+            f"a table holds its whole space and no more, {space.name} has {space.size:.6g} architectures, with "
+            f"{trainings} seeds and {epochs} epochs, and the table {len(frame)} rows"
+        )
+
+
 def _check_sample(frame: pd.DataFrame, attributes: Mapping[str, Any], space: Space) -> None:
     """Raise TableError unless every network is of the space, of a portion, and complete for each of its seeds."""
     if not len(frame):
@@ -118,7 +146,7 @@ def _check_sample(frame: pd.DataFrame, attributes: Mapping[str, Any], space: Spa
     wanted = list(range(1, int(attributes["epochs"]) + 1))
     for text, rows in frame.groupby("architecture", sort=False):
         named = describe_row(rows.iloc[0])
-        if not space.contains(Architecture.from_json(json.loads(text))):
+        if not space.contains(_architecture(text, named)):
             raise TableError(f"a row must be of an architecture of the space {space.name}, {named} is of another")
         origins = sorted(set(rows["origin"]))
         if len(origins) > 1 or origins[0] not in portions:
@@ -128,6 +156,13 @@ def _check_sample(frame: pd.DataFrame, attributes: Mapping[str, Any], space: Spa
             if seed not in seeds or sorted(training["epoch"]) != wanted:
                 law = f"a training must have the epochs 1 to {wanted[-1]} and a seed of {sorted(seeds)}"
                 raise TableError(f"{law}, that of {describe_row(training.iloc[0])} has not")
+
+
+def _architecture(text: str, named: str) -> Architecture:
+    try:
+        return Architecture.from_json(json.loads(text))
+    except (RecursionError, TypeError, ValueError) as error:
+        raise TableError(f"a row must hold the JSON document of an architecture, {named} does not: {error}") from None
 
 
 def _check_rows(architecture: Architecture, found: set[tuple[int, int]], wanted: set[tuple[int, int]]) -> None:
@@ -140,7 +175,7 @@ def _check_rows(architecture: Architecture, found: set[tuple[int, int]], wanted:
 
 def _check_identities(frame: pd.DataFrame) -> None:
     for row in frame.drop_duplicates("architecture").to_dict("records"):
-        identity = Architecture.from_json(json.loads(row["architecture"])).id
+        identity = _architecture(row["architecture"], describe_row(row)).id
         if identity != row["id"]:
             raise TableError(f"an id must be its architecture's, {describe_row(row)} is of architecture {identity}")
 

@@ -24,6 +24,9 @@ from nas.tabular.columns import KEY, SAMPLE, TableError
 from search_space.architecture import Architecture
 from search_space.space import Space
 
+UNREADABLE = (pyarrow.ArrowException, OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError)
+"""Exceptions of pandas and Arrow on bytes, or on metadata of pandas, that are none."""
+
 CURVE = ("epoch", "train_loss", "val_loss", "val_accuracy", "val_balanced_accuracy", "seconds")
 
 
@@ -146,11 +149,12 @@ def read_table(path: Path) -> Table:
     content = path.read_bytes()
     try:
         frame = pd.read_parquet(io.BytesIO(content))
-    except pyarrow.ArrowException as error:
-        raise TableError(f"a table must be a whole Parquet file, {path} is not: {error}") from error
+    except UNREADABLE as error:
+        reason = " ".join(str(error).split())[:200]
+        raise TableError(f"a table must be a whole Parquet file, {path} is not: {reason}") from error
     try:
         space = check_table(frame, frame.attrs)
-    except TableError as error:
+    except ValueError as error:
         raise TableError(f"{error}, in {path}") from None
     entries = {entry.id: entry for entry in _entries(frame, int(frame.attrs["epochs"]))}
     return Table(path, content_hash([content]), dict(frame.attrs), space, entries)
