@@ -13,6 +13,8 @@ from typing import Annotated, Any
 from nas.config.ranges import Few, Inside, Range, Seed, ShareAboveZero, ShareBelowOne, check_fields, show
 
 AUTO, ALWAYS, NEVER = "auto", "always", "never"
+CUT = "cut"
+"""Value of `test_split` that leaves a source's own test part out and cuts one off the training part."""
 SOURCES = ("digits", "hub", "image_folder", "parquet", "tensors")
 """Sources of this program; all take their settings from the fields below, none takes `options`."""
 
@@ -38,8 +40,10 @@ class DataSpec:
         hub_revision: commit or tag on the Hub; None takes the newest at the first read, which the cache then keeps.
         image_column: column of the images, in Parquet or on the Hub; None finds it by its type.
         label_column: column of the labels; None finds it by its type.
-        train_split: split, or subfolder, of training and validation images.
-        test_split: split, or subfolder, of test images; None takes `test` if it exists, and else cuts a test part off.
+        train_split: split, or subfolder, of training and validation images; in an image folder `train` stands for
+            `Training`, `train_set` and the like too, and `.` is the folder itself, whose subfolders are all classes.
+        test_split: split, or subfolder, of test images; None takes `test`, or what stands for it, if it exists, and
+            else cuts a test part off; `cut` leaves that part out and cuts one off.
         resolution: side of the square images in pixels, at least 1; None keeps the source's size, which must be the
             same for all images. Images of other proportions are first cropped centrally to a square.
         channels: 1 (grey) or 3 (RGB); None is 1 if every training image is grey, and else 3.

@@ -11,11 +11,11 @@ from typing import Any
 
 from nas.config.data import DataSpec
 from nas.data.errors import DataError
-from nas.data.files import image_folder_files, parquet_files, source_path
+from nas.data.files import folder_files, parquet_files, source_path
 from nas.data.readers import reader_file
 from nas.jobs.hashes import content_hash
 
-FORMAT = 2
+FORMAT = 3
 
 
 def cache_key(spec: DataSpec) -> str:
@@ -51,7 +51,7 @@ def _identity(spec: DataSpec) -> Iterator[Any]:
 
 
 def _image_folder(spec: DataSpec) -> Iterator[Any]:
-    parts = image_folder_files(spec)
+    parts = folder_files(spec)
     for part in (parts.train, parts.test or ()):
         yield len(part)
         for of_class in part:

@@ -2,56 +2,23 @@
 
 from __future__ import annotations
 
-import logging
-import os
-from collections.abc import Iterator
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from nas.config.data import DataSpec
+from nas.config.data import CUT, DataSpec
 from nas.data.errors import DataError
-
-log = logging.getLogger(__name__)
-
-IMAGE_SUFFIXES = frozenset(
-    {".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"}
-)
-
-
-@dataclass(frozen=True)
-class ClassFiles:
-    """Image files of one class in one part; listed at every request, as a set may have millions."""
-
-    name: str
-    folder: Path
-
-    def files(self) -> list[str]:
-        """Return the images below the folder, without hidden ones, in an order that is the same on every machine."""
-        return sorted(self._found(), key=lambda file: file.split(os.sep))
-
-    def has_images(self) -> bool:
-        """Return whether there is an image."""
-        return next(self._found(), None) is not None
-
-    def _found(self) -> Iterator[str]:
-        for parent, _, names in os.walk(self.folder):
-            yield from (os.path.join(parent, name) for name in names if _is_image(name))
-
-
-@dataclass(frozen=True)
-class FolderParts:
-    """Image files of a folder by class, and those of its test part if it has one."""
-
-    train: tuple[ClassFiles, ...]
-    test: tuple[ClassFiles, ...] | None
+from nas.data.layout import PART_WORDS, TEST, TRAIN, FolderParts, image_folder_files
+from nas.data.picture_files import counted, is_hidden, listed
 
 
 @dataclass(frozen=True)
 class ParquetParts:
-    """Parquet files of the training part, and of the test part if there is one."""
+    """Parquet files of the training part, and of the test part if there is one; lines on what is left out."""
 
     train: tuple[Path, ...]
     test: tuple[Path, ...]
+    left_out: tuple[str, ...]
 
 
 def source_path(spec: DataSpec) -> Path:
@@ -67,87 +34,73 @@ def source_path(spec: DataSpec) -> Path:
     return path
 
 
+def folder_files(spec: DataSpec) -> FolderParts:
+    """Find the images at `spec.path` as `image_folder_files` does.
+
+    Raises:
+        DataError: as there, or the path doesn't exist.
+    """
+    return image_folder_files(spec, source_path(spec))
+
+
 def parquet_files(spec: DataSpec) -> ParquetParts:
     """Find the Parquet files at `spec.path`; a part's file names or subfolders begin with the split's name.
 
-    If no name begins with the name of either split, all files are the training part.
+    In any case of letters; `training`, `testing` and `eval` stand for the default names as well. If no name stands for
+    any part, all files are the training part.
 
     Raises:
         DataError: no Parquet file at the path, or none of the training part.
     """
     root = source_path(spec)
     if root.is_file():
-        return ParquetParts(train=(root,), test=())
-    files = sorted(root.rglob("*.parquet"))
-    if not files:
-        raise DataError(f"data.path must hold Parquet files (*.parquet), found none in {root}")
-    test_name = spec.test_split or "test"
+        return ParquetParts(train=(root,), test=(), left_out=())
+    files, left_out = _visible(root)
     train = tuple(file for file in files if _belongs(file.relative_to(root), spec.train_split))
-    test = tuple(file for file in files if _belongs(file.relative_to(root), test_name))
-    if spec.test_split and not test:
+    test: tuple[Path, ...] = ()
+    if spec.test_split != CUT:
+        test = tuple(f for f in files if f not in train and _belongs(f.relative_to(root), spec.test_split or TEST))
+    if spec.test_split not in {None, CUT} and not test:
         raise DataError(f"data.test_split must name files in {root}, none begins with {spec.test_split!r}")
-    if not train and not test:
-        return ParquetParts(train=tuple(files), test=())
+    if not train and not test and not any(_parts(file.relative_to(root)) for file in files):
+        return ParquetParts(tuple(files), (), left_out)
     if not train:
         raise DataError(
             f"data.path must hold the training part, no Parquet file in {root} begins with {spec.train_split!r} "
             f"(set data.train_split)"
         )
-    _warn_ignored(file.name for file in files if file not in {*train, *test})
-    return ParquetParts(train, test)
+    others = [file.name for file in files if file not in {*train, *test}]
+    if others:
+        told = f"{counted(len(others), 'Parquet file')} neither of the training nor of the test part ({listed(others)})"
+        left_out = (*left_out, told)
+    return ParquetParts(train, test, left_out)
+
+
+def _visible(root: Path) -> tuple[list[Path], tuple[str, ...]]:
+    """Return the Parquet files below a folder, and a line on hidden ones."""
+    files, hidden, special = [], [], []
+    for file in sorted(root.rglob("*.[pP][aA][rR][qQ][uU][eE][tT]")):
+        names = file.relative_to(root).parts
+        if any(is_hidden(name, folder=True) for name in names):
+            hidden.append("/".join(names))
+        elif not file.is_file():
+            special.append("/".join(names))
+        else:
+            files.append(file)
+    if not files:
+        raise DataError(f"data.path must hold Parquet files (*.parquet), found none in {root}")
+    lines = [f"{counted(len(hidden), 'hidden Parquet file')} ({listed(hidden)})"] if hidden else []
+    lines += [f"entries that are no files ({listed(special)})"] if special else []
+    return files, tuple(lines)
 
 
 def _belongs(file: Path, part: str) -> bool:
-    return any(name.startswith(part) for name in file.parts)
+    if any(name.lower().startswith(part.lower()) for name in file.parts):
+        return True
+    return part in {TRAIN, TEST} and part in _parts(file)
 
 
-def image_folder_files(spec: DataSpec) -> FolderParts:
-    """Find the images at `spec.path`: one subfolder a class, or such subfolders in `train/` and, if it exists, `test/`.
-
-    Raises:
-        DataError: no class folder, no image, or a test class without training images.
-    """
-    root = source_path(spec)
-    if not root.is_dir():
-        raise DataError(f"data.path must be a folder with one subfolder a class, got the file {root}")
-    train_root = root / spec.train_split
-    # A class may be called `train`; then it holds images, not folders of images.
-    if not _subfolders(train_root):
-        return FolderParts(_classes(root), None)
-    train = _classes(train_root)
-    test_root = root / (spec.test_split or "test")
-    _warn_ignored(folder.name for folder in _subfolders(root) if folder not in {train_root, test_root})
-    if not test_root.is_dir():
-        if spec.test_split:
-            raise DataError(f"data.test_split must name a folder in {root}, there is no {spec.test_split!r}")
-        return FolderParts(train, None)
-    test = _classes(test_root)
-    unknown = sorted({c.name for c in test} - {c.name for c in train})
-    if unknown:
-        raise DataError(f"every class of the test part must be trained on, {train_root} lacks {', '.join(unknown)}")
-    return FolderParts(train, test)
-
-
-def _subfolders(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        return []
-    return sorted(entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
-
-
-def _classes(root: Path) -> tuple[ClassFiles, ...]:
-    found = tuple(ClassFiles(folder.name, folder) for folder in _subfolders(root))
-    if not found:
-        raise DataError(f"an image folder must hold one subfolder a class, found none in {root}")
-    if not any(c.has_images() for c in found):
-        raise DataError(f"an image folder must hold images ({' '.join(sorted(IMAGE_SUFFIXES))}), found none in {root}")
-    return found
-
-
-def _is_image(name: str) -> bool:
-    return not name.startswith(".") and os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES
-
-
-def _warn_ignored(names: Iterator[str]) -> None:
-    ignored = sorted(names)
-    if ignored:
-        log.warning("not read, as they belong neither to the training nor to the test part: %s", ", ".join(ignored))
+def _parts(file: Path) -> set[str]:
+    """Return the parts that the words of a file's name and folders stand for."""
+    words = re.split(r"[^a-z]+", "/".join(file.parts).lower().removesuffix(".parquet"))
+    return {PART_WORDS[word] for word in words if word in PART_WORDS}

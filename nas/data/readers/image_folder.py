@@ -12,7 +12,8 @@ import numpy as np
 from nas.config.data import DataSpec
 from nas.data.decode import Entry
 from nas.data.errors import DataError
-from nas.data.files import ClassFiles, image_folder_files
+from nas.data.files import folder_files
+from nas.data.layout import ClassFiles
 from nas.data.readers import Source, SourcePart
 
 
@@ -45,7 +46,7 @@ def open_source(spec: DataSpec) -> Iterator[Source]:
     Raises:
         DataError: no such folder, no class, or no image.
     """
-    parts = image_folder_files(spec)
+    parts = folder_files(spec)
     classes = tuple(c.name for c in parts.train)
     test = None if parts.test is None else _part(parts.test, classes)
     yield Source(classes, _part(parts.train, classes), test)
