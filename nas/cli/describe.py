@@ -10,7 +10,7 @@ from typing import Any
 
 from nas.cli.common.printing import Row, print_document
 from nas.config.commands import DescribeConfig
-from nas.data import describe
+from nas.data import announce, describe
 from nas.jobs.files import write_text
 from nas.objectives.costs import Costs, built_in_costs
 from nas.objectives.costs.macs import COST as MACS
@@ -52,6 +52,7 @@ def run(config: DescribeConfig) -> int:
     document = space_document(
         space, Limits(**config.limits), config.samples, config.seed, costs_known(config.objective)
     )
+    announce(info, counts=False)
     print_document(document, config.format, space_table, space_rows)
     return 0
 

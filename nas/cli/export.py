@@ -13,7 +13,7 @@ from typing import Any
 from nas.cli.common.printing import Row, print_document
 from nas.cli.common.studies import reading, stored_settings
 from nas.config.commands import ExportConfig
-from nas.data import DataSpec
+from nas.data import DataSpec, announce
 from nas.exports.bundle import write_bundle
 from nas.exports.format import Format, choose_formats
 from nas.exports.subject import build_subject
@@ -49,7 +49,8 @@ def run(config: ExportConfig) -> int:
     weights = [choose_checkpoint(study, record) for record in records]
     if config.output is None:
         _prepare_folder(study, records)
-    data, _ = study_data(study, stored_settings(study).get("data", {}), config.data.path)
+    data, info = study_data(study, stored_settings(study).get("data", {}), config.data.path)
+    announce(info, counts=False)
     exported = []
     for record, found in zip(records, weights, strict=True):
         output = _output(config, study, record, several=len(records) > 1)

@@ -15,7 +15,7 @@ from nas.cli.common.signals import CODES, stop_on_signals
 from nas.cli.common.studies import reading, stored_settings
 from nas.config.commands import RetrainConfig
 from nas.config.training import Recipe
-from nas.data import DataInfo, DataSpec, describe
+from nas.data import DataInfo, DataSpec, announce, describe
 from nas.evaluation.averaged import average_line
 from nas.evaluation.retrain.files import FOLDER, TRIAL_FILE, remove_results, seed_folder, seed_results, trial_folder
 from nas.evaluation.retrain.results import check_settings, failure_summary, network_document
@@ -89,6 +89,7 @@ def run(config: RetrainConfig) -> int:
     for record in plan.records:
         for seed in range(config.seeds):
             refuse_links(study.folder, seed_folder(plan.folder(record), seed))
+    announce(plan.info)
     (study.folder / FOLDER).mkdir(parents=True, exist_ok=True)
     with FolderLock(study.folder / FOLDER):
         _prepare(plan, replace_other=config.replace)

@@ -14,7 +14,7 @@ from nas.cli.app.compose import compose
 from nas.cli.common.printing import Row, print_document
 from nas.cli.common.signals import CODES, stop_on_signals
 from nas.config.commands import TabulateConfig
-from nas.data import DataInfo, describe
+from nas.data import DataInfo, announce, describe
 from nas.evaluation.training_list import Rules
 from nas.evaluation.trial_runner import TrialRunner
 from nas.reports.tables import tabulated_table
@@ -45,6 +45,7 @@ def run(config: TabulateConfig) -> int:
     """
     plan = _plan(config)
     strategies = _strategies(config, plan)
+    announce(plan.info)
     plan.parts.mkdir(parents=True, exist_ok=True)
     with FolderLock(plan.parts):
         shards = Shards(plan.parts / "shards", plan.recipe, _circumstances())

@@ -15,7 +15,7 @@ from nas.data.errors import DataError
 if TYPE_CHECKING:
     from nas.data.dataset import ImageSet, Part, StreamedSet
     from nas.data.decode import Entry
-    from nas.data.images import DataInfo, ImageData, describe, load, load_test
+    from nas.data.images import DataInfo, ImageData, announce, describe, load, load_test
     from nas.data.loader import TensorLoader, evaluation_loader, train_loader
     from nas.data.placement import resolve_streaming
     from nas.data.readers import Source, SourcePart
@@ -33,6 +33,7 @@ __all__ = [
     "SourcePart",
     "StreamedSet",
     "TensorLoader",
+    "announce",
     "describe",
     "evaluation_loader",
     "from_datamodule",
@@ -46,7 +47,7 @@ __all__ = [
 ]
 
 _MODULES = {
-    **dict.fromkeys(("DataInfo", "ImageData", "describe", "load", "load_test"), "nas.data.images"),
+    **dict.fromkeys(("DataInfo", "ImageData", "announce", "describe", "load", "load_test"), "nas.data.images"),
     **dict.fromkeys(("TensorLoader", "evaluation_loader", "train_loader"), "nas.data.loader"),
     **dict.fromkeys(("from_datamodule", "from_tensors", "make_image_set", "write_tensors"), "nas.data.tensors"),
     **dict.fromkeys(("ImageSet", "Part", "StreamedSet"), "nas.data.dataset"),

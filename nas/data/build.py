@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from nas.data.decode import Entry, PixelFormat, decode_all
 from nas.data.errors import DataError
 from nas.data.readers import Source, SourcePart
-from nas.data.statistics import Shape, moments
+from nas.data.statistics import Shape, image_hashes, moments
 
 RECORD = "meta.json"
 
@@ -34,12 +34,14 @@ class PartRecord:
         fingerprint: SHA-256 of pixels, labels and class names, the same for decoded and encoded images.
         decoded: whether decoded images are kept, rather than encoded ones or their paths.
         origin: as in `SourcePart`, of images that are kept encoded.
+        values: lowest and highest value of a pixel.
     """
 
     shape: tuple[int, int, int, int]
     fingerprint: str
     decoded: bool
     origin: str | None
+    values: tuple[int, int]
 
 
 def write_source(source: Source, target: PixelFormat, folder: Path, limit: int) -> bool:
@@ -58,6 +60,7 @@ def write_source(source: Source, target: PixelFormat, folder: Path, limit: int) 
     Raises:
         DataError: a picture can't be decoded, pictures differ in size, or the source is not as `Source` describes.
     """
+    check_class_names(source.classes)
     images = len(source.train.labels) + (0 if source.test is None else len(source.test.labels))
 
     def fits(shape: Shape) -> bool:
@@ -78,6 +81,7 @@ def write_source(source: Source, target: PixelFormat, folder: Path, limit: int) 
         "resolution": target.resolution,
         "train": asdict(train),
         "test": asdict(test) if test else None,
+        "notes": source.notes,
     }
     (folder / RECORD).write_text(json.dumps(record, indent=1), encoding="utf-8")
     return train.decoded
@@ -127,6 +131,8 @@ class PartWriter:
         self._digest = hashlib.sha256(json.dumps([self._shape, self._classes]).encode())
         self._digest.update(self.part.labels.astype("<i8").tobytes())
         self._moments = np.empty((count, shape[0], 2), dtype=np.int64)
+        self._hashes = np.empty(count, dtype=np.uint64)
+        self._values = (255, 0)
         self._ends = np.zeros(count + 1, dtype=np.int64)
         self._done = 0
         # Written as a stream: a full disk raises an error, whereas writing to a memory map ends the process.
@@ -148,6 +154,8 @@ class PartWriter:
             raise DataError(f"every image needs a label, got {rows.stop} or more and {len(self.part.labels)}")
         self._digest.update(images.data.cast("B"))
         self._moments[rows] = moments(images)
+        self._hashes[rows] = image_hashes(images)
+        self._values = widened(self._values, images)
         if self._decoded:
             self._file.write(images.data.cast("B"))
         else:
@@ -167,9 +175,10 @@ class PartWriter:
         self.__exit__()
         np.save(self._path("labels.npy"), self.part.labels)
         np.save(self._path("moments.npy"), self._moments)
+        np.save(self._path("hashes.npy"), self._hashes)
         if not self._decoded:
             np.save(self._path("ends.npy"), self._ends)
-        return PartRecord(self._shape, self._digest.hexdigest(), self._decoded, self.part.origin)
+        return PartRecord(self._shape, self._digest.hexdigest(), self._decoded, self.part.origin, self._values)
 
     def _content(self, entry: Entry) -> bytes:
         """Return the bytes that are kept of an encoded picture: its path, or the picture itself if any has no path."""
@@ -181,6 +190,25 @@ class PartWriter:
 
     def _path(self, name: str) -> Path:
         return self._stem.with_name(f"{self._stem.name}_{name}")
+
+
+def widened(values: tuple[int, int], images: NDArray[np.uint8]) -> tuple[int, int]:
+    """Return the lowest and the highest of the values and the pixels."""
+    return min(values[0], int(images.min())), max(values[1], int(images.max()))
+
+
+def check_class_names(classes: Sequence[str]) -> None:
+    """Check that every class can be written down: no export and no report takes a name that is no text.
+
+    Raises:
+        DataError: the name of a class is empty or not of UTF-8, or two classes have one name.
+    """
+    for name in classes:
+        if not name.strip() or any("\ud800" <= letter <= "\udfff" for letter in name):
+            raise DataError(f"names of classes must be text in UTF-8, got {name!r}: rename that class")
+    twice = next((name for row, name in enumerate(classes) if name in classes[:row]), None)
+    if twice is not None:
+        raise DataError(f"names of classes must differ, two are {twice!r}: rename one")
 
 
 def _check_labels(labels: NDArray[np.int64], classes: tuple[str, ...]) -> None:

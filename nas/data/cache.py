@@ -43,12 +43,16 @@ class CachedPart:
         moments: (N, C, 2) int64: for each image and channel the sum of its pixels and of their squares, from which mean
             and deviation of any subset follow exactly.
         fingerprint: SHA-256 of pixels, labels and class names.
+        hashes: (N,) of `image_hashes`; None in folders of tensors that were written without them.
+        values: lowest and highest value of a pixel, None likewise.
     """
 
     pixels: Store
     labels: NDArray[np.int64]
     moments: NDArray[np.int64]
     fingerprint: str
+    hashes: NDArray[np.uint64] | None = None
+    values: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,7 @@ class CachedSource:
         train: the training part.
         test: the test part, None if the source has none.
         validation: the validation part; None if it is cut from the training part.
+        notes: lines on what the source holds and is not read.
     """
 
     folder: Path
@@ -70,6 +75,7 @@ class CachedSource:
     train: CachedPart
     test: CachedPart | None
     validation: CachedPart | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def self_contained(self) -> bool:
@@ -134,7 +140,13 @@ def open_folder(folder: Path) -> CachedSource | None:
         }
         classes = tuple(record["classes"])
         return CachedSource(
-            folder, _is_decoded(record), classes, train, optional.get("test"), optional.get("validation")
+            folder=folder,
+            decoded=_is_decoded(record),
+            classes=classes,
+            train=train,
+            test=optional.get("test"),
+            validation=optional.get("validation"),
+            notes=tuple(map(str, record.get("notes", ()))),
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -151,7 +163,12 @@ def _open_part(folder: Path, part: str, record: dict[str, Any]) -> CachedPart:
     pixels = _open_pixels(folder, part, record, moments)
     if (pixels.shape, labels.shape, moments.shape) != (shape, shape[:1], (*shape[:2], 2)):
         raise ValueError(f"a cached array must have the recorded shape {shape}, got {pixels.shape}")
-    return CachedPart(pixels, labels, moments, record[part]["fingerprint"])
+    file, values = folder / f"{part}_hashes.npy", record[part].get("values")
+    hashes = np.load(file, allow_pickle=False) if file.exists() else None
+    if hashes is not None and hashes.shape != shape[:1]:
+        raise ValueError(f"a cached array must have the recorded shape {shape[:1]}, got {hashes.shape}")
+    range_of = None if values is None else (int(values[0]), int(values[1]))
+    return CachedPart(pixels, labels, moments, record[part]["fingerprint"], hashes, range_of)
 
 
 def _open_pixels(folder: Path, part: str, record: dict[str, Any], moments: NDArray[np.int64]) -> Store:

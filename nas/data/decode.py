@@ -18,10 +18,18 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from nas.data.errors import DataError
+from nas.data.metadata import METADATA_ERRORS, TURNS, turn_of, without_metadata
+from nas.data.picture_files import no_file
 from nas.data.statistics import Shape
 
 Pixels = NDArray[np.uint8]  # (C, H, W)
 GREY_MODES = frozenset({"1", "L", "LA", "La"})
+_FORMATS = """
+JPEG PNG WEBP BMP GIF TIFF PPM AVIF JPEG2000 ICO TGA PSD QOI DDS DIB PCX DCX SGI SUN ICNS CUR XBM XPM MSP IPTC FITS
+FLI FTEX GBR PCD PIXAR BLP
+"""
+FORMATS = tuple(_FORMATS.split())
+"""Formats that Pillow decodes by itself, the frequent ones first: EPS and WMF would start other programs."""
 AHEAD = 4
 """Pictures for each thread that are being decoded or wait to be consumed."""
 DRAFT = 3
@@ -148,34 +156,79 @@ def _decoded(entries: Iterable[Entry], target: PixelFormat) -> Generator[tuple[E
 def decode(entry: Entry, target: PixelFormat) -> Pixels:
     """Decode one picture to uint8 (C, H, W).
 
-    EXIF rotation is applied, transparency is composed over white, 16-bit grey is scaled to 8 bits. With a resolution,
-    the central square is resized with Pillow's Lanczos filter, whose support grows with the reduction and so avoids
-    aliasing. A much larger JPEG is decoded at a half, a quarter or an eighth of its size, as long as that leaves
-    `DRAFT` times the resolution.
+    The orientation that EXIF states is applied, transparency is composed over white, 16-bit grey is scaled to 8 bits.
+    With a resolution, the central square is resized with Pillow's Lanczos filter, whose support grows with the
+    reduction and so avoids aliasing. A much larger JPEG is decoded at a half, a quarter or an eighth of its size, as
+    long as that leaves `DRAFT` times the resolution.
 
     Raises:
         DataError: the picture can't be read, or its pixels have more than 16 bits.
     """
-    try:
-        with _open(entry.content) as opened:
-            if target.resolution is not None:
-                opened.draft(None, (DRAFT * target.resolution, DRAFT * target.resolution))  # affects JPEG only
-            image = ImageOps.exif_transpose(opened)
-    except FileNotFoundError:
-        raise DataError(f"every image must be a readable file, {entry.where} is gone") from None
-    except UnidentifiedImageError:
-        raise DataError(f"every image must be one that Pillow can read, {entry.where} is not an image") from None
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
-        raise DataError(f"every image must decode, {entry.where} is corrupt: {error}") from error
-    image = _flatten(image, target.channels, entry.where)
+    image = _flatten(_load(entry, target.resolution), target.channels, entry.where)
     if target.resolution is not None and image.size != (target.resolution, target.resolution):
         image = ImageOps.fit(image, (target.resolution, target.resolution), Image.Resampling.LANCZOS)
     pixels = np.asarray(image, dtype=np.uint8)
     return pixels[None] if pixels.ndim == 2 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
 
-def _open(content: bytes | Path) -> Image.Image:
-    return Image.open(io.BytesIO(content) if isinstance(content, bytes) else content)
+def _load(entry: Entry, resolution: int | None) -> Image.Image:
+    """Return the picture upright, of any mode."""
+    try:
+        return _upright(_open(entry), resolution, None)
+    except DataError:
+        raise
+    except METADATA_ERRORS as error:
+        try:
+            content = entry.content if isinstance(entry.content, bytes) else entry.content.read_bytes()
+            if (bare := without_metadata(content)) is not None:
+                return _upright(io.BytesIO(bare[0]), resolution, bare[1])
+        except METADATA_ERRORS:
+            pass
+        raise _refusal(entry.where, error) from error
+
+
+def _upright(source: io.BytesIO | Path, resolution: int | None, orientation: int | None) -> Image.Image:
+    with Image.open(source, formats=FORMATS) as opened:
+        if resolution is not None:
+            opened.draft(None, (DRAFT * resolution, DRAFT * resolution))  # affects JPEG only
+        opened.load()
+        turn = turn_of(opened) or TURNS.get(orientation or 1)
+        image: Image.Image = opened.copy() if turn is None else opened.transpose(turn)
+    if image.mode == "I" and opened.format == "PPM":  # scaled to 16 bits by Pillow
+        image = Image.fromarray(np.asarray(image).astype(np.uint16))
+    return image
+
+
+def _open(entry: Entry) -> io.BytesIO | Path:
+    """Return what Pillow opens; a FIFO would wait for ever, and a device has no end."""
+    if isinstance(entry.content, bytes):
+        return io.BytesIO(entry.content)
+    reason = no_file(entry.content.stat().st_mode)
+    if reason is not None:
+        raise DataError(f"every image must be a file, {entry.where} is a {reason.removeprefix('link to a ')}")
+    return entry.content
+
+
+def _refusal(where: str, error: BaseException) -> DataError:
+    """Return the error of a picture that can't be decoded, in one line."""
+    if isinstance(error, FileNotFoundError):
+        return DataError(f"every image must be a readable file, {where} is gone")
+    if isinstance(error, PermissionError):
+        return DataError(f"every image must be a readable file, {where} may not be read (permission denied)")
+    if isinstance(error, UnidentifiedImageError):
+        return DataError(
+            f"every image must be one that Pillow can read, {where} is not an image: remove it or replace it"
+        )
+    if isinstance(error, (Image.DecompressionBombError, Image.DecompressionBombWarning)):
+        limit = 2 * (Image.MAX_IMAGE_PIXELS or 0)
+        return DataError(
+            f"every image must have at most {limit:,} pixels, Pillow's limit against files that unpack to fill the "
+            f"memory, {where} has more: make it smaller"
+        )
+    if isinstance(error, MemoryError):
+        return DataError(f"every image must fit in memory, {where} does not: make it smaller")
+    reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+    return DataError(f"every image must decode, {where} is corrupt: {reason}; remove it or replace it")
 
 
 def _flatten(image: Image.Image, channels: int | None, where: str) -> Image.Image:
@@ -183,10 +236,28 @@ def _flatten(image: Image.Image, channels: int | None, where: str) -> Image.Imag
     if image.mode.startswith("I;16"):
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     if image.mode in {"I", "F"}:
-        raise DataError(f"pixels must be 8 or 16 bits an entry, {where} has 32 (Pillow mode {image.mode})")
+        image = _narrowed(image, where)
     mode = {1: "L", 3: "RGB", None: "L" if image.mode in GREY_MODES else "RGB"}[channels]
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, image)
-    return image.convert(mode)
+    try:
+        if image.has_transparency_data:
+            image = image.convert("RGBA")
+            white = Image.new("RGBA", image.size, "white")
+            image = Image.alpha_composite(white, image)
+        return image.convert(mode)
+    except ValueError as error:
+        raise DataError(
+            f"pixels must be grey or of colors that Pillow converts to RGB, {where} is of mode {image.mode}: "
+            f"save it as RGB"
+        ) from error
+
+
+def _narrowed(image: Image.Image, where: str) -> Image.Image:
+    """Return 32-bit grey whose values are those of 8 bits as such."""
+    values = np.asarray(image)
+    low, high = values.min(), values.max()
+    if image.mode == "I" and low >= 0 and high <= 255:
+        return Image.fromarray(values.astype(np.uint8))
+    raise DataError(
+        f"pixels must be 8 or 16 bits an entry, {where} has 32 (Pillow mode {image.mode}), of {low:g} to {high:g}: "
+        f"save it with 8 bits, values 0 to 255"
+    )

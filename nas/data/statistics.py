@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -35,3 +37,13 @@ def mean_and_std(sums: NDArray[np.int64], shape: Shape) -> tuple[tuple[float, ..
     variances = [count * int(squares) - int(total) ** 2 for total, squares in totals]
     mean = tuple(int(total) / count / 255 for total, _ in totals)
     return mean, tuple(max(variance**0.5 / count, 1.0) / 255 for variance in variances)
+
+
+def image_hashes(images: NDArray[np.uint8]) -> NDArray[np.uint64]:
+    """Return a hash of the pixels of each image, (N,): equal ones are almost certainly of equal images.
+
+    Args:
+        images: (N, C, H, W).
+    """
+    digests = [hashlib.blake2b(image.data.cast("B"), digest_size=8).digest() for image in np.ascontiguousarray(images)]
+    return np.frombuffer(b"".join(digests), dtype="<u8").astype(np.uint64)

@@ -21,13 +21,13 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
 from nas.config.data import DataSpec
-from nas.data.build import RECORD
+from nas.data.build import RECORD, check_class_names, widened
 from nas.data.cache import CachedSource, build_folder, open_folder, publish
 from nas.data.dataset import ImageSet, Part, blocks
 from nas.data.errors import DataError
 from nas.data.images import ImageData
 from nas.data.split import split
-from nas.data.statistics import mean_and_std, moments
+from nas.data.statistics import image_hashes, mean_and_std, moments
 from nas.jobs.hashes import content_hash
 
 
@@ -82,21 +82,47 @@ def make_image_set(images: Tensor, labels: Tensor, classes: Sequence[str]) -> Im
     Raises:
         DataError: tensors of another type, shape or range.
     """
-    if images.is_floating_point():
-        low, high = images.aminmax()
-        if not (low >= 0 and high <= 1):
-            raise DataError(
-                f"floating-point images must lie in [0, 1] (leave normalisation out), "
-                f"got {float(low):.3g} to {float(high):.3g}"
-            )
-        images = (images * 255).round().to(torch.uint8)
-    if labels.is_floating_point() or labels.is_complex():
-        raise DataError(f"labels must be whole numbers, got {labels.dtype}")
-    labels = labels.to("cpu", torch.int64)
+    check_class_names(classes)
+    images = _as_bytes(images)
+    labels = _whole(labels)
     unknown = np.setdiff1d(labels.numpy(), np.arange(len(classes)))
     if len(unknown):
         raise DataError(f"labels must lie in [0, {len(classes)}), one for each class, got {unknown[0]}")
     return ImageSet(images.cpu(), labels)
+
+
+def _as_bytes(images: Tensor) -> Tensor:
+    """Return images as uint8: integers as they are, floating point times 255."""
+    if not images.numel():
+        raise DataError(f"images must be (N, C, H, W) with at least one value, got {tuple(images.shape)}")
+    if images.dtype == torch.uint8:
+        return images
+    if images.is_complex() or images.dtype == torch.bool:
+        raise DataError(f"images must be uint8, or floating point in [0, 1], got {images.dtype}")
+    if images.is_floating_point():
+        low, high = (float(end) for end in images.aminmax())
+        if not (low >= 0 and high <= 1):
+            raise DataError(
+                f"floating-point images must lie in [0, 1] (leave normalisation out), got {low:.3g} to {high:.3g}"
+            )
+        return (images * 255).round().to(torch.uint8)
+    values = images.cpu().numpy()  # torch has no extremes of uint16
+    low, high = values.min(), values.max()
+    if low < 0 or high > 255:
+        raise DataError(f"integer images must lie in 0 to 255, got {images.dtype} of {low:g} to {high:g}")
+    return images.to(torch.uint8)
+
+
+def _whole(labels: Tensor) -> Tensor:
+    """Return labels as int64 on the CPU; floating-point ones, as pandas makes them, must be whole."""
+    labels = labels.to("cpu")
+    if labels.is_complex():
+        raise DataError(f"labels must be whole numbers, got {labels.dtype}")
+    if labels.is_floating_point():
+        odd = labels[~(labels == labels.round())]  # NaN too
+        if len(odd):
+            raise DataError(f"labels must be whole numbers, got {float(odd[0]):g}")
+    return labels.to(torch.int64)
 
 
 def write_tensors(data: ImageData, folder: Path, test: ImageSet | None = None) -> None:
@@ -127,9 +153,11 @@ def write_tensors(data: ImageData, folder: Path, test: ImageSet | None = None) -
         if test is None or _test_fingerprint(existing) == prints["test"]:
             return
     with build_folder(folder) as partial:
-        for name, part in parts.items():
-            _write_part(part, partial / name)
-        shapes = {name: {"shape": _shape(part), "fingerprint": prints[name]} for name, part in parts.items()}
+        values = {name: _write_part(part, partial / name) for name, part in parts.items()}
+        shapes = {
+            name: {"shape": _shape(part), "fingerprint": prints[name], "values": values[name]}
+            for name, part in parts.items()
+        }
         record = {"classes": list(data.classes), "test": None, **shapes}
         (partial / RECORD).write_text(json.dumps(record, indent=1), encoding="utf-8")
         if existing is not None:
@@ -187,13 +215,18 @@ def _content(part: Part) -> Iterator[bytes | memoryview]:
         yield images.data.cast("B")
 
 
-def _write_part(part: Part, stem: Path) -> None:
-    sums = []
+def _write_part(part: Part, stem: Path) -> tuple[int, int]:
+    """Write the arrays of a part, and return the lowest and the highest value of its pixels."""
+    sums, hashes, values = [], [], (255, 0)
     with stem.with_name(f"{stem.name}_images.npy").open("wb") as file:
         header = {"descr": "|u1", "fortran_order": False, "shape": tuple(_shape(part))}
         np.lib.format.write_array_header_1_0(file, header)
         for images in blocks(part):
             file.write(images.data.cast("B"))
             sums.append(moments(images))
-    for name, array in (("labels", part.labels.numpy()), ("moments", np.concatenate(sums))):
+            hashes.append(image_hashes(images))
+            values = widened(values, images)
+    arrays = {"labels": part.labels.numpy(), "moments": np.concatenate(sums), "hashes": np.concatenate(hashes)}
+    for name, array in arrays.items():
         np.save(stem.with_name(f"{stem.name}_{name}.npy"), array, allow_pickle=False)
+    return values

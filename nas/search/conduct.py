@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from nas.config.commands import SearchConfig
+from nas.data import announce
 from nas.jobs import EndReason
 from nas.jobs.files import write_json, write_text
 from nas.objectives.limits import reach
@@ -75,6 +76,7 @@ def conduct(
 
 
 def _log_plan(plan: SearchPlan) -> None:
+    announce(plan.images)
     for start, projection in plan.built.starts.items():
         log.info("start %s: widths × %.3g, at distance %.2f", start, projection.multiplier, projection.distance)
     if (reached := reach(plan.space, plan.built.requirements.limits, plan.built.requirements.costs)) is not None:

@@ -46,11 +46,13 @@ class Source:
         classes: names of the classes, in the order of the labels.
         train: the training part.
         test: the test part; None if the source has none, and one is cut from the training part.
+        notes: lines on what the source holds and is not read.
     """
 
     classes: tuple[str, ...]
     train: SourcePart
     test: SourcePart | None
+    notes: tuple[str, ...] = ()
 
 
 def open_source(spec: DataSpec) -> AbstractContextManager[Source]:

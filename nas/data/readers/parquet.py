@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from nas.config.data import DataSpec
+from nas.config.data import CUT, DataSpec
 from nas.data.files import parquet_files, source_path
 from nas.data.readers import Source, hub
 from nas.data.readers.parquet_table import ParquetTable
@@ -24,6 +24,10 @@ def open_source(spec: DataSpec) -> Iterator[Source]:
             yield source
         return
     found = parquet_files(spec)
-    parts = {spec.train_split: found.train, spec.test_split or "test": found.test}
+    parts = {spec.train_split: found.train, _test_name(spec): found.test}
     tables = {part: ParquetTable.open(files) for part, files in parts.items() if files}
     yield make_source(tables, spec, str(source_path(spec)))
+
+
+def _test_name(spec: DataSpec) -> str:
+    return "test" if spec.test_split in {None, CUT} else str(spec.test_split)

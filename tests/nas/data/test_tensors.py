@@ -62,14 +62,28 @@ def test_floats_from_0_to_1_are_the_same_as_bytes() -> None:
     assert torch.equal(bytes_.train.images, floats.train.images)
 
 
+def test_integers_of_any_width_and_whole_labels_of_any_type_are_taken() -> None:
+    plain = from_tensors(pixels(), labels(), CLASSES)
+    for images, targets in (
+        (pixels().to(torch.int32), labels().double()),
+        (pixels().to(torch.uint16), labels().byte()),
+    ):
+        data = from_tensors(images, targets, CLASSES)
+        assert data.fingerprint == plain.fingerprint
+        assert torch.equal(data.train.labels, plain.train.labels)
+
+
 @pytest.mark.parametrize(
     ("images", "targets", "message"),
     [
         (pixels() / 100, labels(), r"must lie in \[0, 1\] \(leave normalisation out\), got 0 to 2.55"),
         (pixels().float() * torch.nan, labels(), r"must lie in \[0, 1\]"),
-        (pixels().long(), labels(), r"images must be uint8 \(N, C, H, W\), got torch.int64"),
+        (pixels().long() + 1, labels(), r"integer images must lie in 0 to 255, got torch.int64 of 1 to 256"),
+        (pixels().long() - 1, labels(), r"integer images must lie in 0 to 255, got torch.int64 of -1 to 254"),
         (pixels()[0], labels(), r"images must be uint8 \(N, C, H, W\), got torch.uint8 \(3, 5, 5\)"),
-        (pixels(), labels().float(), "labels must be whole numbers, got torch.float32"),
+        (pixels(), labels() + 0.5, "labels must be whole numbers, got 0.5"),
+        (pixels(), labels() * torch.nan, "labels must be whole numbers, got nan"),
+        (pixels()[:0], labels(0), r"at least one value, got \(0, 3, 5, 5\)"),
         (pixels(), labels(7), r"labels must be int64, one an image \(40\), got torch.int64 \(7,\)"),
         (pixels(), labels() + 1, r"labels must lie in \[0, 2\), one for each class, got 2"),
         (pixels(2), labels(2), "every class needs at least 2 images .* 'a' has 1"),
