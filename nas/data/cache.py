@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -24,10 +25,11 @@ from nas.data.decode import PixelFormat
 from nas.data.errors import DataError
 from nas.data.pixel_store import DecodedStore, EncodedStore, Store
 from nas.data.readers import open_source
-from nas.jobs.files import temporary_folder
+from nas.jobs.files import PARTIAL, sync_files, temporary_folder
 
 CACHE_VARIABLE = "NAS_CACHE_DIR"
 STALE_SECONDS = 24 * 3600
+_TEMPORARY = re.compile(rf".+-(?:{PARTIAL}|{PARTIAL.removesuffix('partial')}damaged\.partial)")
 ENCODED = "-encoded"
 FREE_FRACTION = 2
 """Decoded images may take one part in so many of the free space on the cache's disk, unless data.cache_gib is set."""
@@ -226,12 +228,13 @@ def _remove_stale(root: Path) -> None:
     """Remove temporary folders of processes that were killed a day or longer ago."""
     for old in root.glob("*.partial"):
         with suppress(FileNotFoundError):  # another process removes them too
-            if time.time() - old.stat().st_mtime > STALE_SECONDS:
+            if _TEMPORARY.fullmatch(old.name) and time.time() - old.lstat().st_mtime > STALE_SECONDS:
                 shutil.rmtree(old, ignore_errors=True)
 
 
 def publish(partial: Path, folder: Path) -> None:
     """Rename `partial` to `folder` in one step, unless another process has put a complete copy there meanwhile."""
+    sync_files(partial)
     try:
         partial.rename(folder)
     except OSError:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from nas.exports.isolation import relative_difference, run_isolated
 from nas.exports.subject import Subject
@@ -32,7 +32,7 @@ class WeightsFormat:
         """Write the tensors unchanged."""
         state = {name: tensor.detach().contiguous() for name, tensor in subject.network.state_dict().items()}
         metadata = {"format": "pt", "architecture": json.dumps(dict(subject.architecture))}
-        save_file(state, folder / self.file, metadata=metadata)
+        (folder / self.file).write_bytes(save(state, metadata=metadata))
 
     def check(self, subject: Subject, folder: Path) -> dict[str, Any]:
         """Compare every number with the module's own."""

@@ -18,6 +18,9 @@ _TOKEN_BYTES = 4
 _TOKEN = r"[a-z0-9_]{8}"
 """Random part of a temporary name; letters and underscores stand in those of earlier versions."""
 
+PART, PARTIAL = rf"{_TOKEN}\.part", rf"{_TOKEN}\.partial"
+"""Patterns of the ends of the names of temporary files and folders."""
+
 
 @contextmanager
 def atomic_path(path: Path, *, follow_link: bool = False) -> Iterator[Path]:
@@ -41,7 +44,7 @@ def atomic_path(path: Path, *, follow_link: bool = False) -> Iterator[Path]:
         if target.exists() and not target.is_file():
             yield target
             return
-    pattern = rf"\.{re.escape(target.name)}\.{_TOKEN}\.part"
+    pattern = rf"\.{re.escape(target.name)}\.{PART}"
     temporary: Path | None = None
     try:
         sweep(target.parent, pattern)
@@ -80,10 +83,6 @@ def temporary_folder(parent: Path, prefix: str) -> Iterator[Path]:
     finally:
         os.close(held)
         shutil.rmtree(folder, ignore_errors=True)
-
-
-PARTIAL = _TOKEN + r"\.partial"
-"""Pattern of the end of a temporary folder's name, after its prefix."""
 
 
 def sweep(folder: Path, pattern: str) -> None:

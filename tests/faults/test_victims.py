@@ -235,6 +235,19 @@ def test_a_replaced_retraining_leaves_the_files_of_others(
     assert tree(victims) == before
 
 
+@pytest.mark.parametrize("name", ["config.yaml", "environment.json", "retrain/0/result.json", "study.db"])
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_a_pipe_or_a_device_in_a_study_is_not_waited_for(
+    study: Path, capfd: pytest.CaptureFixture[str], name: str, kind: str
+) -> None:
+    path = study / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    os.mkfifo(path) if kind == "pipe" else path.symlink_to("/dev/zero")
+    code, err = run(capfd, study, "report")
+    assert (code, len(err.strip().splitlines())) in {(0, 0), (0, 1), (2, 1)}
+
+
 def test_a_killed_export_is_swept_by_the_next(study: Path, capfd: pytest.CaptureFixture[str]) -> None:
     for name in (".0-ab12cd34.partial", ".2-ab12cd3_.partial", "notes.partial"):
         (study / "export" / name).mkdir(parents=True)

@@ -83,6 +83,8 @@ def check_yaml(path: Path) -> None:
     Raises:
         ValueError: such a file; one that is not YAML is reported by its reader.
     """
+    if path.exists() and not path.is_file():  # a pipe would be waited for without end
+        raise ValueError(f"a YAML file must be a file, {path} is none")
     if (size := path.stat().st_size) > LARGEST_FILE:
         raise ValueError(f"a YAML file must have at most {LARGEST_FILE} bytes, {path} has {size}")
     try:

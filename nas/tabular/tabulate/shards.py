@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow
 
 from nas.jobs import Curve, Epoch
+from nas.jobs.files import PART, sweep
 from nas.study.differences import differences
 from nas.tabular.columns import SCORES, TableError
 from nas.tabular.table import CURVE, write_parquet
@@ -36,8 +37,7 @@ class Shards:
         self._folder = folder
         self._recipe = dict(recipe)
         self._circumstances = dict(circumstances)
-        for part in folder.glob(".*.part"):
-            part.unlink()
+        sweep(folder, rf"\.\d+\.parquet\.(?:{PART}|part)")
         self._frames = [self._read(path) for path in sorted(folder.glob("*.parquet"))]
         self._next = 1 + max((int(path.stem) for path in folder.glob("*.parquet")), default=0)
 

@@ -94,13 +94,15 @@ def test_a_build_that_fails_leaves_nothing(paint: Any, cache: Path) -> None:
 
 
 def test_what_a_killed_build_left_is_swept_up_a_day_later(cache: Path) -> None:
-    old, fresh = cache / "x.partial", cache / "y.partial"
-    for folder in (old, fresh):
+    old, fresh, other = (cache / name for name in ("x-0a1b2c3d.partial", "y-0a1b2c3d.partial", "download.partial"))
+    for folder in (old, fresh, other):
         folder.mkdir(parents=True)
-    os.utime(old, (time.time() - 25 * 3600,) * 2)
+    for folder in (old, other):
+        os.utime(folder, (time.time() - 25 * 3600,) * 2)
     load(DataSpec())
     assert not old.exists()
     assert fresh.exists()
+    assert other.exists()  # of another program
 
 
 def test_processes_may_build_at_once(cache: Path) -> None:
