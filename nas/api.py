@@ -3,11 +3,12 @@
     from nas.api import search
     from nas.data import from_tensors
 
-    if __name__ == "__main__":
-        data = from_tensors(images, labels, ("cat", "dog"))
-        front = search("pets", data, test=(test_images, test_labels), overrides=["budget.trials=40"])
+    data = from_tensors(images, labels, ("cat", "dog"))
+    front = search("pets", data, test=(test_images, test_labels), overrides=["budget.trials=40"])
 
-Trainings run in child processes, which import the calling script; hence the `if` in the example.
+It works in a script, a notebook, `python -`, a thread and a daemonic process. Trainings run in processes that do not
+import the calling script, unless its own functions are plug-ins; then the search must stand below
+`if __name__ == "__main__":`. Ctrl-C and SIGTERM stop it in an orderly way if it runs in the main thread.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from torch import Tensor
 from nas.cli.app.compose import compose
 from nas.cli.common.searches import run_search
 from nas.data import ImageData, make_image_set, write_tensors
+from nas.jobs.streams import open_standard_streams
 from nas.study.folders import study_folder
 from nas.study.summary import StudyReader
 
@@ -47,6 +49,7 @@ def search(
     Raises:
         ValueError: an invalid setting, or a study that was made with other images or settings.
     """
+    open_standard_streams()
     if any(override.startswith("data=") for override in overrides):
         raise ValueError("overrides must not set data=, the images are those of the argument data")
     config = compose("search", ["data=tensors", f"data.path={DATA_FOLDER}", *overrides])

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import platformdirs
 from numpy.typing import NDArray
 
 from nas.config.data import DataSpec
 from nas.data.build import RECORD, write_source
+from nas.data.cache_folder import user_cache_folder
 from nas.data.cache_key import cache_key
 from nas.data.decode import PixelFormat
 from nas.data.errors import DataError
@@ -86,9 +86,9 @@ class CachedSource:
 
 
 def cache_root(spec: DataSpec) -> Path:
-    """Return the folder of all cached sources: `spec.cache`, else $NAS_CACHE_DIR, else the user's cache folder."""
+    """Return the folder of all cached sources: `spec.cache`, else $NAS_CACHE_DIR, else the user's own."""
     named = spec.cache or os.environ.get(CACHE_VARIABLE)
-    return Path(named).expanduser() if named else platformdirs.user_cache_path("inception-nas")
+    return Path(named).expanduser() if named else user_cache_folder()
 
 
 def cached_source(spec: DataSpec) -> CachedSource:

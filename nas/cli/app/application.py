@@ -9,7 +9,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -26,6 +26,7 @@ from nas.cli.app.mistakes import MISTAKES, explain
 from nas.cli.app.overrides import fit
 from nas.cli.app.plugin_folder import add_plugin_folder
 from nas.config.commands import ROOTS
+from nas.jobs.streams import output_named
 
 MISTAKE = 2
 PIPE_CLOSED = 141
@@ -45,14 +46,17 @@ def run(name: str, module: str, words: Sequence[str]) -> int:
     """
     traced = os.environ.get(FULL_ERROR) == "1"
     try:
-        return _compose_and_run(name, module, words)
+        code = _compose_and_run(name, module, words)
+        with output_named():
+            return code
     except BrokenPipeError:
         _drop_output()
         return PIPE_CLOSED
     except MISTAKES as error:
         if traced:
             raise
-        print(f"nas {name}: {explain(error, ROOTS[name])}", file=sys.stderr)
+        with suppress(OSError):  # nobody can be told
+            print(f"nas {name}: {explain(error, ROOTS[name])}", file=sys.stderr)
         return MISTAKE
 
 
@@ -87,11 +91,25 @@ def _compose_and_run(name: str, module: str, words: Sequence[str]) -> int:
         application = hydra.main(version_base=HYDRA_VERSION, config_path=str(conf_dir()), config_name=name)(task)
         try:
             application()
+        except UnicodeDecodeError as error:  # it does not name the file
+            raise ValueError(_not_utf8(arguments.plugins) or str(error)) from error
         except SystemExit as leaving:  # after --help and the like
             return leaving.code if isinstance(leaving.code, int) else 0
     if mistakes:
         raise mistakes[0]
     return max(codes, default=0)
+
+
+def _not_utf8(folder: Path | None) -> str | None:
+    """Return the complaint about the first file of settings in a folder that is not UTF-8."""
+    for path in sorted(folder.rglob("*.yaml")) if folder is not None else ():
+        try:
+            path.read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            return f"a file of settings must be UTF-8, {path} is not: {error.reason} at byte {error.start}"
+        except OSError:
+            continue
+    return None
 
 
 class _Parser(argparse.ArgumentParser):

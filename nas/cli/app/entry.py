@@ -14,6 +14,8 @@ from contextlib import redirect_stderr
 from dataclasses import dataclass
 from importlib.metadata import version
 
+from nas.jobs.streams import open_standard_streams, output_named
+
 MISTAKE = 2
 INTERRUPTED = 130
 
@@ -65,13 +67,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0 for success, 2 for a user error, which one line on standard error explains, 130 for Ctrl-C.
     """
+    open_standard_streams()
     words = list(sys.argv[1:] if argv is None else argv)
     if not words or words[0] in {"--help", "-h", "help"}:
-        print(_overview())
-        return 0
+        return _print(_overview())
     if words[0] == "--version":
-        print(f"nas {version('inception-nas')}")
-        return 0
+        return _print(f"nas {version('inception-nas')}")
     if words[0] in {"-sc", "--shell-completion"}:
         return _complete(words)
     name, rest = words[0], words[1:]
@@ -79,6 +80,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"nas: {_unknown(name)}", file=sys.stderr)
         return MISTAKE
     return _run(name, rest)
+
+
+def _print(text: str) -> int:
+    """Print to standard output; return the exit code."""
+    try:
+        with output_named():
+            print(text)
+    except OSError as error:
+        sys.stderr.write(f"nas: {error.strerror}: {error.filename}\n")
+        return MISTAKE
+    return 0
 
 
 def _run(name: str, words: Sequence[str]) -> int:

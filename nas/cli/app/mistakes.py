@@ -7,6 +7,7 @@ import re
 import traceback
 from collections.abc import Iterable
 
+import yaml  # type: ignore[import-untyped]  # comes with OmegaConf
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
@@ -17,7 +18,7 @@ NEW_LINE = "\n"
 SECRET = "set the environment variable NAS_STORAGE_URL, which keeps its password out of the list of processes"
 LONGEST = 1200
 OWN = ("nas", "search_space")
-MISTAKES = (HydraException, OmegaConfBaseException, ValueError, OSError)
+MISTAKES = (HydraException, OmegaConfBaseException, yaml.YAMLError, ValueError, OSError)
 
 
 def explain(error: BaseException, root: type) -> str:
@@ -36,6 +37,8 @@ def _explained(error: BaseException, root: type) -> str:
         return _no_such_option(error)
     if isinstance(error, OverrideParseException):
         return _unreadable(error)
+    if isinstance(error, yaml.YAMLError):
+        return _not_yaml(error)
     cause = error.__cause__ or error.__context__ if isinstance(error, HydraException) else error
     if isinstance(cause, ConfigAttributeError | ConfigKeyError):
         return _file(error) + _no_such_key(str(cause.full_key), root)
@@ -48,6 +51,14 @@ def _explained(error: BaseException, root: type) -> str:
         named = "" if error.filename is None else f": {error.filename}"
         return f"{error.strerror}{named}"
     return one_line(str(error)) + _origin(error)
+
+
+def _not_yaml(error: yaml.YAMLError) -> str:
+    """Return the place in the file at which YAML ends, and why."""
+    mark = getattr(error, "problem_mark", None)
+    if mark is None:
+        return f"a file of settings must be YAML: {one_line(str(error))}"
+    return f"a file of settings must be YAML, {mark.name}:{mark.line + 1}:{mark.column + 1} is not: {error.problem}"
 
 
 def _origin(error: BaseException) -> str:

@@ -11,6 +11,8 @@ from typing import Any
 
 from rich.console import Console, RenderableType
 
+from nas.jobs.streams import output_named
+
 PIPE_WIDTH = 200
 
 Row = Sequence[object]
@@ -30,11 +32,11 @@ def print_document(
         table: renders the result for a terminal.
         rows: returns the header and the rows of the result.
     """
-    if form == "json":
-        sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
-    elif form == "csv":
-        csv.writer(sys.stdout, lineterminator="\n").writerows(rows(document))
-    else:
-        width = shutil.get_terminal_size((PIPE_WIDTH, 0)).columns
-        Console(file=sys.stdout, width=width, highlight=False).print(table(document))
-    sys.stdout.flush()  # raises here, not at exit, if the reader has closed the pipe
+    with output_named():
+        if form == "json":
+            sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+        elif form == "csv":
+            csv.writer(sys.stdout, lineterminator="\n").writerows(rows(document))
+        else:
+            width = shutil.get_terminal_size((PIPE_WIDTH, 0)).columns
+            Console(file=sys.stdout, width=width, highlight=False).print(table(document))

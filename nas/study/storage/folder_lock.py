@@ -11,6 +11,7 @@ import json
 import os
 import socket
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Self
@@ -45,10 +46,11 @@ class FolderLock:
             holder = _describe_holder(self._file.read())
             self._file.close()
             raise StudyLockedError(f"one search at a time may drive a study, {folder} is driven by {holder}")
-        self._file.truncate(0)
         started = datetime.now(UTC).isoformat(timespec="seconds")
-        json.dump({"pid": os.getpid(), "host": socket.gethostname(), "since": started}, self._file)
-        self._file.flush()
+        with suppress(OSError):  # the disk is full: the lock holds, and what is written next says so
+            self._file.truncate(0)
+            json.dump({"pid": os.getpid(), "host": socket.gethostname(), "since": started}, self._file)
+            self._file.flush()
 
     def release(self) -> None:
         """Release the lock; a second call does nothing."""

@@ -86,11 +86,21 @@ class SqliteStore:
         """Create the file under another name and rename it.
 
         Raises:
-            ValueError: the folder holds the trainings of a study in PostgreSQL.
+            ValueError: the folder holds the trainings of a study in PostgreSQL, or the file can't be written.
         """
         self._check_no_owner()
-        for left in self._folder.glob(f".{STUDY_FILE}.*part*"):  # of a process that was killed
-            left.unlink()
+        try:
+            retry_while_busy(lambda: self._create(fill), self._path)
+        finally:
+            self._sweep()
+
+    def _sweep(self) -> None:
+        """Delete what an unfinished creation left, also that of a process that was killed."""
+        for left in self._folder.glob(f".{STUDY_FILE}.*part*"):
+            left.unlink(missing_ok=True)
+
+    def _create(self, fill: Fill) -> None:
+        self._sweep()
         with atomic_path(self._path) as temporary:
             with closing(sqlite3.connect(temporary, timeout=LOCK_TIMEOUT)) as connection:
                 connection.execute("PRAGMA journal_mode=WAL")  # a property of the file: once is enough

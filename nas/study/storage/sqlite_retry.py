@@ -45,7 +45,7 @@ def retry_while_busy(transaction: Callable[[], T], path: object) -> T:
     for pause in (*PAUSES, None):
         try:
             return transaction()
-        except (StorageInternalError, DatabaseError) as error:
+        except (StorageInternalError, DatabaseError, sqlite3.DatabaseError) as error:
             code = _code(error)
             law = next((law for name, law in _LAWS.items() if code.startswith(name)), None)
             if law is None:

@@ -87,7 +87,7 @@ class WandbTracker:
             refuse_links(study.folder, self._folder / name)
         self._folder.mkdir(exist_ok=True)
         self._rows = RowBuilder(study.believer, curves=spec.trials)
-        self._mode = resolve_mode(spec.mode, os.environ, Path.home())
+        self._mode = resolve_mode(spec.mode, os.environ, _home() or study.folder)
         self._buffer = bytearray()
         self._closed = False
         self._process: subprocess.Popen[bytes] | None = _start(self._folder)
@@ -210,6 +210,14 @@ def _start(folder: Path) -> subprocess.Popen[bytes]:
     return process
 
 
+def _home() -> Path | None:
+    """Return the user's home folder, None where there is none, as in a container."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return None
+
+
 def _environment(folder: Path) -> dict[str, str]:
     """Return the driver's environment, with all files of W&B inside the study's folder and without its telemetry."""
     kept = {key: value for key, value in os.environ.items() if key not in NOT_INHERITED}
@@ -221,6 +229,8 @@ def _environment(folder: Path) -> dict[str, str]:
         "WANDB_ARTIFACT_DIR": folder / ".data",
         "WANDB_CACHE_DIR": folder / ".cache",
     }
+    if _home() is None:
+        own["HOME"] = folder
     return kept | {key: str(path) for key, path in own.items()} | {"WANDB_ERROR_REPORTING": "false"}
 
 
