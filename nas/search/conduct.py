@@ -20,6 +20,7 @@ from nas.reports.figures import draw_front
 from nas.search.build import SearchPlan, assemble, open_or_create
 from nas.search.driver import Search
 from nas.search.environment import environment
+from nas.search.made_with import check_made_with
 from nas.search.threads import single_threaded_blas
 from nas.study.storage.factory import locked_store
 from nas.study.study import Study
@@ -64,6 +65,7 @@ def conduct(
     config = plan.config
     with locked_store(folder, config.storage.kind) as store:
         study = open_or_create(folder, plan, store)
+        check_made_with(study, config)
         _write_settings(study, config, settings)
         study.set_attribute("validation_images", plan.images.validation)
         with _tracker(config, study) as tracker:

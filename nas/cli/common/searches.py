@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 
-from nas.cli.app.compose import yaml_text
+from nas.cli.app.compose import read_yaml, yaml_text
 from nas.cli.common.signals import stop_on_signals
 from nas.config.commands import SearchConfig
 from nas.search.build import prepare
 from nas.search.conduct import Conducted, conduct
+from nas.search.made_with import default_name
 from nas.study.folders import study_folder
 
 
@@ -20,6 +21,11 @@ def run_search(config: SearchConfig) -> Conducted:
         ValueError: an invalid setting, or a study that was made with others.
     """
     plan = prepare(config)
-    name = f"{config.data.slug}-{plan.space.name}" if config.study is None else config.study
+    name = _default_name(config, plan.space.name) if config.study is None else config.study
     settings = yaml_text(json.loads(json.dumps(asdict(config))))
     return conduct(plan, study_folder(name, config.outputs), settings, stop_on_signals)
+
+
+def _default_name(config: SearchConfig, space: str) -> str:
+    plain = study_folder(f"{config.data.slug}-{space}", config.outputs)
+    return default_name(config, space, read_yaml(plain / "config.yaml"))

@@ -94,7 +94,7 @@ def test_a_terminal_table_a_picture_and_csv_rows(said: Callable[..., str], tmp_p
         (["table=null"], "table=FILE must say which table"),
         (["table=absent.parquet"], "table must be a file that can be read, got absent.parquet: No such file"),
         (["thinking=true", "format=json"], "format=json holds nothing that a real clock says"),
-        (["seeds=0"], "seed must be at least 0 and seeds at least 1, got 0 and 0"),
+        (["seeds=0"], "seeds must be at least 1, got 0"),
         (["slots=0"], "slots must be at least 1, got 0"),
         (["charge=money"], "charge must be one of seconds, cpu_seconds, got 'money'"),
         (["limits.max_macs=1"], "limits must leave a network of the table"),
