@@ -94,7 +94,12 @@ def _retrained(study: Study, record: Record) -> ChosenCheckpoint | None:
 
 def _searched(study: Study, record: Record) -> ChosenCheckpoint:
     named = record.training.checkpoint
-    if record.state != State.COMPLETE or named is None:
+    if record.candidate.imported:
+        raise ValueError(
+            f"the weights of trial {record.number} must lie in the study, it was trained elsewhere: "
+            f"nas retrain {study.overrides} pick={record.number} trains it here"
+        )
+    if record.state != State.COMPLETE or named is None or not record.curve:
         raise ValueError(
             f"trial {record.number} must be trained in full to be exported, it is {record.state} after "
             f"{len(record.curve)} epochs: nas retrain {study.overrides} pick={record.number}"

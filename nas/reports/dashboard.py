@@ -23,6 +23,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 from optuna.artifacts import ArtifactMeta
 from optuna.artifacts.exceptions import ArtifactNotFound
 from optuna.storages import InMemoryStorage
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from nas.study.reading import Reading
@@ -102,8 +103,9 @@ class StudyCopy:
         self.drawings = Drawings()
         self.storage = InMemoryStorage()
         self._reference = reference
-        self._stored, source = study, study.as_optuna()
-        self._study = self.storage.create_new_study(source.directions, study.name)
+        self._stored = study
+        directions = [StudyDirection[axis.direction.upper()] for axis in study.axes]
+        self._study = self.storage.create_new_study(directions, study.name)
         self._states: list[TrialState] = []
         self._lock = threading.Lock()
         self.storage.set_study_system_attr(self._study, "study:metric_names", [axis.name for axis in study.axes])

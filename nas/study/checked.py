@@ -84,8 +84,8 @@ def whole(value: object, name: str, least: int = 0, most: int = LARGEST) -> int:
         DamageError: it is none.
     """
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        bound = f"at least {least}" if most == LARGEST else f"from {least} to {most}"
-        raise DamageError(f"{name} must be an integer of {bound}, got {shown(value)}")
+        bound = f"of at least {least}" if most == LARGEST else f"from {least} to {most}"
+        raise DamageError(f"{name} must be an integer {bound}, got {shown(value)}")
     return value
 
 

@@ -10,15 +10,14 @@ from optuna.trial import FrozenTrial, TrialState
 from nas.objectives.costs import built_in_costs
 from nas.objectives.pareto import Axis
 from nas.objectives.requirements import Measure, exact_measure
-from nas.study.belief.stored import cost_axes
+from nas.study.belief.stored import cost_axes, is_of_space, stored_space
 from nas.study.checked import DamageError
 from nas.study.parameters import Draw, ParameterChooser
 from nas.study.stored_trial import values_of
 from nas.study.training_state import TrainingState
 from nas.study.trial import NO_ASK, Candidate, Record, State
-from search_space.graph import Shape
 from search_space.lowering import normalise, summary
-from search_space.space import Space, parse_space
+from search_space.space import Space
 
 UNREADABLE = (KeyError, IndexError, TypeError, ValueError, OverflowError)
 FIXED = "fixed_params"
@@ -53,8 +52,12 @@ class ForeignTrials:
             axes: its objectives.
             config: configuration of its latest search; None if it is not known.
         """
-        space = stored_space(fingerprint)
-        return None if space is None else cls(space, axes, cost_axes(axes, config))
+        if not is_of_space(fingerprint):
+            return None
+        try:
+            return cls(stored_space(fingerprint), axes, cost_axes(axes, config))
+        except ValueError:
+            return None
 
     def record(self, trial: FrozenTrial) -> Record:
         """Return a complete trial as an imported one, with exact costs and without a curve.
@@ -107,15 +110,3 @@ class ForeignTrials:
             seed=0,
             imported=True,
         )
-
-
-def stored_space(fingerprint: Mapping[str, Any]) -> Space | None:
-    """Return the space of a stored study, None if it can't be read here."""
-    space = dict(fingerprint.get("space", {}))
-    if not {"input", "classes"} <= space.keys():
-        return None
-    shape, classes = Shape(*space.pop("input")), int(space.pop("classes"))
-    try:
-        return parse_space(space, shape, classes)
-    except ValueError:
-        return None

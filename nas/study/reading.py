@@ -124,7 +124,12 @@ class _Reader:
     def read(self, trials: Sequence[FrozenTrial], unreadable: Unreadable) -> Reading:
         self._damaged |= {f"trial {number}": f"it must be readable, got {why}" for number, why in unreadable.items()}
         ours = [trial for trial in trials if is_ours(trial)]
-        records = {record.number: record for trial in ours if (record := self._own(trial)) is not None}
+        records: dict[int, Record] = {}
+        for trial in ours:
+            if trial.number in records:
+                self._damaged[f"trial {trial.number}"] = "its number must be its own, another trial has it too"
+            elif (record := self._own(trial)) is not None:
+                records[trial.number] = record
         known = {record.candidate.network_id for record in records.values()}
         for trial in trials:
             if not is_ours(trial):

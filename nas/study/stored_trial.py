@@ -62,13 +62,17 @@ def record_of(trial: FrozenTrial, laws: Laws) -> Record:
     if trial.state not in _STATES:
         raise DamageError(f"state must be that of a trial that was started, got {trial.state.name}")
     complete = trial.state == TrialState.COMPLETE
+    candidate = _candidate(trial, laws)
+    values = values_of(_named(trial.values, laws.axes), laws.axes) if complete else None
+    if values and laws.identified:
+        _check_exact(values, candidate.costs)
     return Record(
         number=trial.number,
         state=_STATES[trial.state],
-        candidate=_candidate(trial, laws),
+        candidate=candidate,
         curve=curve_of(attrs.get("curve", [])),
         training=training_of(attrs.get("training", {})),
-        values=values_of(_named(trial.values, laws.axes), laws.axes) if complete else None,
+        values=values,
         failure=_failure(attrs["failure"]) if "failure" in attrs else None,
     )
 
@@ -103,13 +107,24 @@ def _candidate(trial: FrozenTrial, laws: Laws) -> Candidate:
         summary=text(attrs.get("summary"), "summary"),
         costs=costs_of(attrs.get("costs")),
         seed=whole(attrs.get("seed"), "seed"),
-        constraints={name: real(value, name) for name, value in (trial.constraints or {}).items()},
+        constraints=_constraints(trial),
         rejected=rejected_of(attrs.get("rejected")),
         skipped=counts_of(attrs.get("skipped"), "skipped"),
         sampler_attrs={k: v for k, v in trial.system_attrs.items() if not k.startswith("constraints")},
         inherits=_descent(attrs["inherits"]) if "inherits" in attrs else None,
         imported=truth(attrs.get("imported", False), "imported"),
     )
+
+
+def _constraints(trial: FrozenTrial) -> Mapping[str, float]:
+    """Return the excess over each limit, by the constraint's name."""
+    try:
+        found = mapping(trial.constraints or {}, "constraints")
+    except (AttributeError, TypeError, KeyError, ValueError) as error:
+        raise DamageError(f"constraints must be numbers by name, got {type(error).__name__}: {error}") from None
+    for name, excess in found.items():
+        real(excess, f"constraints.{name}")
+    return found
 
 
 def _architecture(document: object, identity: str, *, identified: bool) -> Mapping[str, Any]:
@@ -289,6 +304,17 @@ def values_of(document: object, axes: Sequence[Axis]) -> Mapping[str, float]:
         if axis.log and value <= 0:
             raise DamageError(f"{axis.name} must be positive, got {shown(value)}")
     return {axis.name: found[axis.name] for axis in axes}
+
+
+def _check_exact(values: Mapping[str, float], costs: Mapping[str, float]) -> None:
+    """Refuse an objective that is a cost and differs from it.
+
+    Raises:
+        DamageError: one does.
+    """
+    for name in values.keys() & costs.keys():
+        if not math.isclose(values[name], costs[name], rel_tol=1e-9):
+            raise DamageError(f"{name} must be the network's, {costs[name]:g}, got {values[name]:g}")
 
 
 def range_of(axis: Axis) -> tuple[float, float]:

@@ -41,7 +41,7 @@ from optuna.trial import TrialState, create_trial
 from nas.jobs import Curve, Failure
 from nas.jobs.links import refuse_links
 from nas.study.belief import Believer
-from nas.study.belief.stored import stored_believer
+from nas.study.belief.stored import is_of_space, stored_believer
 from nas.study.checked import DamageError, shown
 from nas.study.differences import differences
 from nas.study.folders import TRIALS
@@ -314,7 +314,7 @@ class Study:
 
     @cached_property
     def _laws(self) -> Laws:
-        return Laws(self.axes, identified={"input", "classes"} <= set(self.fingerprint.get("space", {})))
+        return Laws(self.axes, identified=is_of_space(self.fingerprint))
 
     def _foreign(self) -> ForeignTrials | None:
         if self._foreigners is None:

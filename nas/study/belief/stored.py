@@ -44,15 +44,39 @@ def stored_believer(
         images: number of its validation images; None if it is not known.
     """
     costs = cost_axes(axes, config)
-    mapping = dict(fingerprint.get("space", {}))
-    if not {"input", "classes"} <= mapping.keys():
+    if not is_of_space(fingerprint):
         return Believer(axes, costs, None, images)
-    shape, classes = Shape(*mapping.pop("input")), int(mapping.pop("classes"))
     try:
-        return believer_for(parse_space(mapping, shape, classes), axes, costs, images)
+        return believer_for(stored_space(fingerprint), axes, costs, images)
     except ValueError as error:
         log.info("measured values are believed, since the space can't be read: %s", error)
         return Believer(axes, costs, None, images)
+
+
+def is_of_space(fingerprint: Mapping[str, Any]) -> bool:
+    """Return whether a fingerprint says of what images its space is."""
+    return {"input", "classes"} <= set(fingerprint.get("space", {}))
+
+
+def stored_space(fingerprint: Mapping[str, Any]) -> Space:
+    """Return the space of a stored study.
+
+    Args:
+        fingerprint: its fingerprint.
+
+    Raises:
+        ValueError: it can't be read here.
+    """
+    mapping = dict(fingerprint["space"])
+    extents, classes = mapping.pop("input"), mapping.pop("classes")
+    if not isinstance(extents, list) or len(extents) != 3 or not all(type(n) is int and n > 0 for n in extents):
+        raise ValueError(f"input must be [channels, height, width], got {extents}")
+    if type(classes) is not int or classes < 2:
+        raise ValueError(f"classes must be an integer of at least 2, got {classes}")
+    try:
+        return parse_space(mapping, Shape(*extents), classes)
+    except (TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise ValueError(f"space must be readable, got {type(error).__name__}: {error}") from error
 
 
 def cost_axes(axes: Sequence[Axis], config: Mapping[str, Any] | None) -> dict[str, str]:

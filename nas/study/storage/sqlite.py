@@ -17,6 +17,7 @@ from nas.jobs.links import refuse_shared
 from nas.study.storage import idempotent_rows
 from nas.study.storage.folder_lock import is_locked
 from nas.study.storage.folder_owner import STUDY_FILE, read_owner
+from nas.study.storage.schema import schema_fault
 from nas.study.storage.sqlite_retry import retry_while_busy
 from nas.study.storage.store import Attributes, Fill, Steps
 from nas.study.storage.trial_insert import FastInsertStorage
@@ -65,12 +66,15 @@ class SqliteStore:
             with closing(sqlite3.connect(path, timeout=LOCK_TIMEOUT)) as connection:
                 damage = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
                 found = damage == "ok" and connection.execute(_MADE_BY_SEARCH, (STUDY_NAME,)).fetchone()
+                fault = schema_fault(connection) if found else None
         except sqlite3.DatabaseError as error:
             raise ValueError(f"a study must be a database made by nas search, got {path}: {error}") from None
         if damage != "ok":
             raise ValueError(f"a study must be an undamaged database, got {path}: {' '.join(damage.split())}")
         if not found:
             raise ValueError(f"a study must have been made by nas search, {path} was not")
+        if fault is not None:
+            raise ValueError(f"{path} must have {fault}")
 
     def _check_no_owner(self) -> None:
         if read_owner(self._folder) is not None:
