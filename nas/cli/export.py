@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from nas.cli.app.stored_files import stored_settings
 from nas.cli.common.printing import Row, print_document
-from nas.cli.common.studies import reading, stored_settings
+from nas.cli.common.studies import reading
 from nas.config.commands import ExportConfig
 from nas.data import DataSpec, announce
 from nas.exports.bundle import write_bundle

@@ -11,9 +11,9 @@ from typing import Any
 from rich.text import Text
 
 from nas.cli.app.compose import yaml_text
-from nas.cli.app.replay import search_command
+from nas.cli.app.stored_files import stored_command, stored_environment, stored_settings
 from nas.cli.common.printing import Row, print_document
-from nas.cli.common.studies import reading, stored_environment, stored_settings, study_overrides
+from nas.cli.common.studies import reading, study_overrides
 from nas.config.commands import ReportConfig
 from nas.evaluation.retrain.files import trial_results
 from nas.jobs.files import write_text
@@ -45,7 +45,7 @@ def report_context(study: Study, config: ReportConfig) -> ReportContext:
     """Return the settings, machine and retraining results of a study; its commands name it as `config` does."""
     stored = stored_settings(study)
     named = {"study": config.study, "outputs": config.outputs}
-    command, exact = search_command({**stored, **named}) if stored else (None, True)
+    command, exact = stored_command({**stored, **named}) if stored else (None, True)
     return ReportContext(
         reference=study_overrides(config),
         named=shlex.join([f"study={config.study}"]),

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from nas.cli.app.compose import changed
+from nas.cli.app.stored_files import stored_settings
 from nas.cli.common.printing import Row, print_document
 from nas.cli.common.signals import CODES, stop_on_signals
-from nas.cli.common.studies import reading, stored_settings
+from nas.cli.common.studies import reading
 from nas.config.commands import RetrainConfig
 from nas.config.training import Recipe
 from nas.data import DataInfo, DataSpec, announce, describe

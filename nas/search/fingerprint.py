@@ -45,8 +45,15 @@ def data_fingerprint(spec: DataSpec, images: DataInfo) -> dict[str, Any]:
 
 
 def study_recipe(study: Study) -> Recipe:
-    """Return the recipe of a study's trainings."""
-    return Recipe(**study.fingerprint["training"])
+    """Return the recipe of a study's trainings.
+
+    Raises:
+        ValueError: it is of another version, or damaged.
+    """
+    try:
+        return Recipe(**study.fingerprint.get("training", {}))
+    except TypeError as error:
+        raise ValueError(f"the recipe of {study.name} must be one of this version: {error}") from error
 
 
 def study_data(study: Study, written: Mapping[str, Any], path: str | None) -> tuple[DataSpec, DataInfo]:
@@ -61,10 +68,13 @@ def study_data(study: Study, written: Mapping[str, Any], path: str | None) -> tu
         ValueError: the images are missing, or their reader is from outside and not trusted.
         StudyMismatchError: the images differ; the message says in what.
     """
-    stored = dict(study.fingerprint["data"])
-    content = stored.pop("content")
+    stored = dict(study.fingerprint.get("data", {}))
+    content = stored.pop("content", None)
     location = {name: written[name] for name in DATA_LOCATION if name in written}
-    spec = DataSpec(**stored, **(location | {"path": path or written.get("path")}))
+    try:
+        spec = DataSpec(**stored, **(location | {"path": path or written.get("path")}))
+    except TypeError as error:
+        raise ValueError(f"the data of {study.name} must be described as in this version: {error}") from error
     if "." in spec.source:
         load_dotted(spec.source, "data.source", stored=True)
     images = describe(spec)

@@ -82,7 +82,7 @@ def overview(
     yield "Limits", _limits(limits, context.config) or "none"
     yield "Training", _recipe(fingerprint["training"])
     if "sampler" in context.config:
-        yield "Sampler", f"{context.config['sampler']['name']}, seed {context.config['seed']}"
+        yield "Sampler", f"{context.config['sampler']['name']}, seed {context.config.get('seed', 'unknown')}"
     yield "Budget", _budget(status.get("budget") or {})
     time = f"{duration_text(status['clock_seconds'])} by the clock, {duration_text(status['seconds'])} of training"
     yield "Time", time
@@ -106,7 +106,10 @@ def _data(fingerprint: Mapping[str, Any]) -> str:
 
 def _space(space: Mapping[str, Any]) -> str:
     described = {key: value for key, value in space.items() if key not in {"input", "classes"}}
-    size = parse_space(described, Shape(*space["input"]), space["classes"]).size
+    try:
+        size = parse_space(described, Shape(*space["input"]), space["classes"]).size
+    except ValueError as error:
+        return f"{space.get('name', 'unnamed')}, unreadable here: {error}"
     return f"{space.get('name', 'unnamed')}: {size_text(size)} architectures"
 
 
