@@ -275,7 +275,12 @@ def classify(network: Network, path: Path, count: int) -> list[dict[str, Any]]:
 def one_line(error: BaseException) -> str:
     """Return an error as one line of text."""
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return " ".join(text.split()) or type(error).__name__
+    return printable(" ".join(text.split())) or type(error).__name__
+
+
+def printable(text: str) -> str:
+    """Return a name as it is, or with escapes if it holds line breaks or commands to a terminal."""
+    return text if text.isprintable() else ascii(text)[1:-1]
 
 
 def positive(text: str) -> int:
@@ -309,13 +314,13 @@ def main(arguments: list[str]) -> int:
             result = {"file": path, "classes": classify(network, Path(path), options.topk)}
         except Exception as error:  # noqa: BLE001 - whatever is wrong with one file, the others follow
             result = {"file": path, "error": one_line(error)}
-            print(f"{path}: {result['error']}", file=sys.stderr)
+            print(f"{printable(path)}: {result['error']}", file=sys.stderr)
         results.append(result)
         if "classes" in result and not options.json:
             if len(options.images) > 1:
-                print(path)
+                print(printable(path))
             for found in result["classes"]:
-                print(f"{found['probability']:8.2%}  {found['name']}")
+                print(f"{found['probability']:8.2%}  {printable(found['name'])}")
     if options.json:
         print(json.dumps(results, indent=2))
     return int(any("error" in result for result in results))

@@ -14,6 +14,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from nas.jobs.failures import exception_chain
+
 _TOKEN_BYTES = 4
 _TOKEN = r"[a-z0-9_]{8}"
 """Random part of a temporary name; letters and underscores stand in those of earlier versions."""
@@ -55,15 +57,23 @@ def atomic_path(path: Path, *, follow_link: bool = False) -> Iterator[Path]:
             temporary.replace(target)
         finally:
             os.close(held)
-    except OSError as error:
-        name = Path(error.filename or "").name
-        if error.errno is not None and (not name or re.fullmatch(pattern, name)):
-            error.filename, error.filename2 = str(path), None
+    except Exception as error:
+        for link in exception_chain(error):  # torch's archive writer raises an error of its own after the system's
+            _rename_in(link, pattern, path)
         raise
     finally:
         if temporary is not None:
             with suppress(OSError):
                 temporary.unlink()
+
+
+def _rename_in(error: BaseException, pattern: str, path: Path) -> None:
+    """Name the file that was asked for in an error of the system that names a temporary one, or none."""
+    if not isinstance(error, OSError) or error.errno is None:
+        return
+    name = Path(os.fsdecode(error.filename)).name if isinstance(error.filename, str | bytes) else ""
+    if not name or re.fullmatch(pattern, name):
+        error.filename, error.filename2 = str(path), None
 
 
 @contextmanager

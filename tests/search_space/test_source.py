@@ -311,12 +311,13 @@ def test_the_usage(words: list[str], code: int, message: str, capsys: pytest.Cap
 
 
 def test_a_console_without_the_letters_of_a_class(odd: Path) -> None:
-    names = {"classes": ["猫", "狗", "\udc80", "é", "e"]}
+    names = {"classes": ["猫", "狗", "\udc80", "é", "a\n\x1b[31mb"]}
     odd.joinpath("preprocessing.json").write_text(json.dumps(PREPROCESSING | names), encoding="utf-8")
     (odd / "good.png").rename(odd / "图.png")
     code, out, err = run_program(odd, "图.png", "空.png", PYTHONIOENCODING="ascii")
     assert (code, len(out.splitlines()), len(err)) == (1, 6, 1)
     assert r"\u732b" in out
+    assert r"a\n\x1b[31mb" in out
     code, out, _ = run_program(odd, "图.png", "--json", PYTHONIOENCODING="latin-1")
     assert (code, {found["name"] for found in json.loads(out)[0]["classes"]}) == (0, set(names["classes"]))
 

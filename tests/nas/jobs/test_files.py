@@ -15,7 +15,8 @@ import pandas as pd
 import pytest
 
 from nas.cli import main
-from nas.jobs.failures import exception_chain
+from nas.jobs import Failure, FailureKind
+from nas.jobs.failures import disk_failure, exception_chain
 from nas.jobs.files import atomic_path, read_json, temporary_folder, write_json, write_text
 from nas.jobs.hashes import content_hash, derived_seed
 from nas.reports.figures import draw_front
@@ -86,6 +87,15 @@ def test_an_error_names_the_file_that_was_asked_for(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError) as raised:
         write_text(path, "new")
     assert raised.value.filename == str(path)
+
+
+def test_an_error_behind_another_names_the_file_too(tmp_path: Path) -> None:
+    path = tmp_path / "attempt1-epoch001.pt"
+    error = RuntimeError("unexpected position")
+    error.__context__ = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    with pytest.raises(RuntimeError):
+        _write_half(path, error)
+    assert disk_failure(error) == Failure(FailureKind.DISK_FULL, f"No space left on device: {path}")
 
 
 def test_a_full_disk_leaves_the_old_file(mount: Callable[[str], Path]) -> None:
