@@ -192,7 +192,7 @@ def _upright(source: io.BytesIO | Path, resolution: int | None, orientation: int
         if resolution is not None:
             opened.draft(None, (DRAFT * resolution, DRAFT * resolution))  # affects JPEG only
         opened.load()
-        turn = turn_of(opened) or TURNS.get(orientation or 1)
+        turn = turn_of(opened) if orientation is None else TURNS.get(orientation)
         image: Image.Image = opened.copy() if turn is None else opened.transpose(turn)
     if image.mode == "I" and opened.format == "PPM":  # scaled to 16 bits by Pillow
         image = Image.fromarray(np.asarray(image).astype(np.uint16))
