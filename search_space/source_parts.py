@@ -227,6 +227,8 @@ def read_image(path: Path, preprocessing: Path = HERE / "preprocessing.json") ->
     with Image.open(path) as opened:
         opened.draft(None, (3 * width, 3 * height))  # decodes a much larger JPEG at a lower resolution
         image = upright(opened)
+    if image.mode == "I" and opened.format == "PPM":  # 16 bits, kept in 32
+        image = Image.frombytes("L", image.size, image.tobytes()[1 if sys.byteorder == "little" else 2 :: 4])
     if image.mode.startswith("I;16"):  # the higher byte of each pixel
         image = Image.frombytes("L", image.size, image.tobytes()[0 if image.mode.endswith("B") else 1 :: 2])
     if image.has_transparency_data:

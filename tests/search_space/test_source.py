@@ -219,6 +219,19 @@ def test_images_are_read_as_the_data_room_reads_them(kind: str, channels: int, t
     torch.testing.assert_close(found, torch.tensor(expected)[None].float(), rtol=0, atol=1e-4)
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+def test_sixteen_bits_of_a_pgm_are_read_as_the_data_room_reads_them(channels: int, tmp_path: Path) -> None:
+    levels = np.random.default_rng(1).integers(0, 2**16, (12, 12))
+    path = tmp_path / "image.pgm"
+    path.write_bytes(b"P5 12 12 65535\n" + levels.astype(">u2").tobytes())
+    plain = {"mean": [0.0] * channels, "std": [1 / 255] * channels}
+    tmp_path.joinpath("preprocessing.json").write_text(json.dumps(plain))
+    found = execute(Graph(Linear(2), Shape(channels, 12, 12)), tmp_path).read_image(path)
+    expected = decode(Entry("image", path), PixelFormat(12, channels))
+    torch.testing.assert_close(found, torch.tensor(expected)[None].float(), rtol=0, atol=1e-4)
+    assert expected[0].tolist() == (levels >> 8).tolist()
+
+
 def run_program(folder: Path, *words: str, **environment: str) -> tuple[int, str, list[str]]:
     """Return exit code, standard output and the lines of standard error of `model.py` in a process of its own."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}

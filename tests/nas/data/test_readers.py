@@ -134,6 +134,71 @@ def test_plain_labels_are_classes_in_ascending_order(label: Any, classes: tuple[
     assert torch.bincount(data.train.labels).tolist() == [8, 8]
 
 
+@pytest.mark.parametrize("kind", ["float64", "float32"])
+def test_floating_point_labels_that_are_whole_are_taken(kind: str, tmp_path: Path) -> None:
+    (tmp_path / "p").mkdir()
+    values = [float(i % 2 + 9) for i in range(20)]
+    table_of = {"picture": [png(noise(i)) for i in range(20)], "label": pa.array(values, kind), "id": list(range(20))}
+    pq.write_table(pa.table(table_of), tmp_path / "p" / "train.parquet")
+    data = load(spec_of(tmp_path / "p"))
+    assert data.classes == ("9", "10")
+    assert torch.bincount(data.train.labels).tolist() == [6, 6]
+    assert load(spec_of(tmp_path / "p", label_column="label")).fingerprint == data.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("odd", "message"), [(0.5, r"row 3 of train in .* has 0.5"), (float("nan"), "row 3 of .* nan")]
+)
+def test_other_floating_point_labels_are_refused_with_the_value(odd: float, message: str, tmp_path: Path) -> None:
+    (tmp_path / "p").mkdir()
+    values = [odd if i == 3 else float(i % 2) for i in range(20)]
+    pq.write_table(
+        pa.table({"picture": [png(noise(i)) for i in range(20)], "label": values}), tmp_path / "p" / "train.parquet"
+    )
+    with pytest.raises(DataError, match=message):
+        load(spec_of(tmp_path / "p"))
+
+
+def test_a_column_of_measurements_is_no_column_of_labels(tmp_path: Path) -> None:
+    measured = (datasets.Value("float64"), [i / 7 for i in range(20)])
+    assert load(spec_of(parquet(tmp_path / "p", train=table(20, score=measured)))).classes == ("cat", "dog")
+
+
+def test_an_unlabelled_test_part_is_told_with_the_way_out(tmp_path: Path) -> None:
+    unlabelled = table(6, first=100).to_dict() | {"label": [-1] * 6}
+    test = datasets.Dataset.from_dict(unlabelled, features=table(1).features)
+    folder = parquet(tmp_path / "p", train=table(20), test=test)
+    with pytest.raises(DataError, match=r"row 0 of test in .* has -1; data.test_split=cut leaves test out, and cuts"):
+        load(spec_of(folder))
+    info = describe(spec_of(folder, test_split="cut"))
+    assert (info.train, info.validation, info.test) == (12, 4, 4)
+    assert info.notices.read == (
+        "1 Parquet file neither of the training nor of the test part (test-00000-of-00001.parquet)",
+    )
+
+
+@pytest.mark.parametrize(("train", "test"), [("Train", "Test"), ("training", "testing"), ("cats_train", "cats-test")])
+def test_parts_of_parquet_files_are_recognised_by_any_usual_name(train: str, test: str, tmp_path: Path) -> None:
+    info = describe(spec_of(parquet(tmp_path / "p", **{train: table(20), test: table(6)})))
+    assert (info.train, info.validation, info.test) == (16, 4, 6)
+
+
+def test_hidden_parquet_files_are_left_out_with_a_word(tmp_path: Path) -> None:
+    folder = parquet(tmp_path / "p", train=table(20))
+    parquet(folder / ".ipynb_checkpoints", train=table(20))
+    info = describe(spec_of(folder))
+    assert (info.train, info.validation, info.test) == (12, 4, 4)
+    assert info.notices.read == ("1 hidden Parquet file (.ipynb_checkpoints/train-00000-of-00001.parquet)",)
+
+
+def test_splits_of_the_hub_that_are_not_read_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    tables = {"train": table(20), "test": table(6), "validation": table(4), "extra": table(1)}
+    monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: tables)
+    spec = DataSpec(name="owner/set", source="hub")
+    for _ in range(2):  # built, and read from the cache
+        assert describe(spec).notices.read == ("2 splits (validation 4, extra 1 rows)",)
+
+
 def test_two_label_columns_need_a_choice(tmp_path: Path) -> None:
     coarse = (datasets.ClassLabel(names=["animal", "thing"]), [0, 0, 1, 1] * 5)
     folder = parquet(tmp_path / "p", train=table(20, coarse=coarse))
