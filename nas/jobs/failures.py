@@ -35,6 +35,21 @@ _DISK = {
 }
 
 
+_EXHAUSTED = (
+    "out of memory",  # CUDA, HIP, MPS, XPU; also of errors that arrive later, such as cudaErrorMemoryAllocation
+    "not enough memory",
+    "can't allocate memory",
+    "cannot allocate memory",
+    "failed to allocate",
+    "bad_alloc",
+    "alloc_failed",  # CUDNN_STATUS_, CUBLAS_STATUS_
+    "out_of_device_memory",
+    "out_of_host_memory",
+    "out_of_resources",
+)
+"""Words of the allocators of torch's backends in a RuntimeError, in small letters."""
+
+
 class Verdict(Enum):
     """Consequence of a failed job."""
 
@@ -97,6 +112,22 @@ def disk_failure(error: BaseException) -> Failure | None:
             named = "" if link.filename is None else f": {link.filename}"
             return Failure(_DISK[link.errno], f"{link.strerror}{named}")
     return None
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether the memory of the machine or of a device was exhausted, by type or by the library's own words.
+
+    The whole exception chain is searched.
+    """
+    return any(_exhausted(link) for link in exception_chain(error))
+
+
+def _exhausted(error: BaseException) -> bool:
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
+        return True
+    if any(kind.__name__ == "OutOfMemoryError" for kind in type(error).__mro__):  # torch's; this room does without it
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in _EXHAUSTED)
 
 
 def exception_chain(error: BaseException) -> Iterator[BaseException]:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from pytorch_lightning.utilities.memory import is_oom_error
-
 from nas.jobs import Failure, FailureKind
-from nas.jobs.failures import disk_failure
+from nas.jobs.failures import disk_failure, is_out_of_memory
 from nas.training.checkpoint import CheckpointError
 from nas.training.module import NotFiniteError
 
-_ALLOCATION_FAILED = ("CUDNN_STATUS_ALLOC_FAILED", "CUBLAS_STATUS_ALLOC_FAILED")
 _LONGEST_MESSAGE = 500
 
 
@@ -28,10 +25,3 @@ def classify_failure(error: Exception) -> Failure:
     if any(kind.__name__ == "DataError" for kind in type(error).__mro__):
         return Failure(FailureKind.DATA, message)
     return disk_failure(error) or Failure(FailureKind.ERROR, f"{type(error).__name__}: {message}")
-
-
-def is_out_of_memory(error: Exception) -> bool:
-    """Return whether the device's or the machine's memory was exhausted."""
-    if isinstance(error, MemoryError) or is_oom_error(error):
-        return True
-    return isinstance(error, RuntimeError) and any(sign in str(error) for sign in _ALLOCATION_FAILED)

@@ -23,7 +23,7 @@ from queue import SimpleQueue
 from typing import final
 
 from nas.jobs import Control, Epoch, Failure, FailureKind, Job, Outcome, Runner
-from nas.jobs.failures import disk_failure
+from nas.jobs.failures import disk_failure, is_out_of_memory
 from nas.jobs.links import open_log
 from nas.workers.local.process_reuse import ProcessReuse, start_seconds
 
@@ -161,7 +161,8 @@ def run_job(runner: Runner, job: Job, control: Control) -> Outcome:
         return runner(job, control)
     except Exception as error:  # the process boundary: the driver gets the message, the log the traceback
         traceback.print_exc()
-        other = Failure(FailureKind.ERROR, " ".join(f"{type(error).__name__}: {error}".split()))
+        kind = FailureKind.OUT_OF_MEMORY if is_out_of_memory(error) else FailureKind.ERROR
+        other = Failure(kind, " ".join(f"{type(error).__name__}: {error}".split()))
         return Outcome(job, (), None, disk_failure(error) or other)
     finally:
         with suppress(OSError):  # the log is on a full disk, and the outcome says so

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from nas.jobs import Failure, Job
-from nas.jobs.failures import STOPPING, Verdict, disk_failure, verdict
+from nas.jobs.failures import STOPPING, Verdict, disk_failure, is_out_of_memory, verdict
 
 
 def job(begin: int = 0, micro_batches: int = 1) -> Job:
@@ -70,3 +70,37 @@ def test_an_error_of_the_disk_is_found_behind_another_one() -> None:
 @pytest.mark.parametrize("error", [ValueError("no"), FileNotFoundError(errno.ENOENT, "none"), OSError("no number")])
 def test_other_errors_are_none_of_the_disk(error: Exception) -> None:
     assert disk_failure(error) is None
+
+
+class OutOfMemoryError(RuntimeError):
+    """Error with the name of torch's."""
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (MemoryError(), True),
+        (OutOfMemoryError("whatever it says"), True),
+        (RuntimeError("HIP out of memory. Tried to allocate 2.00 GiB"), True),
+        (RuntimeError("MPS backend out of memory (MPS allocated: 9.05 GB)"), True),
+        (RuntimeError("XPU out of memory. Tried to allocate 20.00 MiB"), True),
+        (RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory"), True),
+        (RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 9 bytes."), True),
+        (RuntimeError("unable to mmap 64 bytes from file <x>: Cannot allocate memory (12)"), True),
+        (RuntimeError("std::bad_alloc"), True),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"), True),
+        (RuntimeError("Native API failed. Native API returns: 39 (UR_RESULT_ERROR_OUT_OF_DEVICE_MEMORY)"), True),
+        (OSError(12, "Cannot allocate memory"), True),
+        (RuntimeError("CUDA error: device-side assert triggered"), False),
+        (RuntimeError("shape '[2]' is invalid for input of size 3"), False),
+        (ValueError("an image set must not be out of memory"), False),
+        (OSError(28, "No space left on device"), False),
+    ],
+)
+def test_exhausted_memory_is_recognised_by_type_and_by_the_words_of_every_backend(
+    error: Exception, expected: bool
+) -> None:
+    assert is_out_of_memory(error) is expected
+    wrapped = RuntimeError("a loader failed")
+    wrapped.__cause__ = error
+    assert is_out_of_memory(wrapped) is expected
