@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from nas.search.built_strategy import BuiltStrategy, TrainingHorizon, build_stra
 from nas.search.driver import Search
 from nas.search.executors import allocation_of, check_executor, executor_for, resolved_data, step_memory
 from nas.search.fingerprint import fingerprint
+from nas.search.ordered_executor import OrderedExecutor
 from nas.search.parts import SearchParts
 from nas.study.architectures import Studies
 from nas.study.progress import Observer
@@ -32,6 +33,9 @@ from search_space.space import Space, parse_space
 
 COMPARABLE = ("full", "inherit")
 """Fidelities that compare trials by their last epochs alone."""
+
+TIMED_OPTION = "seconds_power"
+"""Option of a sampler that weighs measured seconds."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,13 @@ def prepare(config: SearchConfig) -> SearchPlan:
     space = space_for(config.space, images)
     memory = step_memory(config.training, config.workers)
     studies = Studies(config.outputs, config.storage.kind)
-    built = build_strategy(config, space, TrainingHorizon(config.training.epochs, images.validation), memory, studies)
+    built = build_strategy(
+        _timeless(config) if config.deterministic else config,
+        space,
+        TrainingHorizon(config.training.epochs, images.validation),
+        memory,
+        studies,
+    )
     if isinstance(built.policy, Inheriting):
         _check_checkpoints(config)
     check_reachable(space, built.requirements.limits, built.requirements.costs)
@@ -110,12 +120,13 @@ def assemble(plan: SearchPlan, study: Study, observers: Sequence[Observer]) -> S
     study.report_epochs(built.values)
     data = resolved_data(config.data, plan.images, config.workers)
     runner = TrialRunner(data, config.training, config.workers.threads_per_slot)
+    executor = executor_for(runner, config.workers)
     parts = SearchParts(
         study=study,
         view=built.view,
         proposer=built.proposer,
         policy=built.policy,
-        executor=executor_for(runner, config.workers),
+        executor=OrderedExecutor(executor) if config.deterministic else executor,
         devices=allocation_of(config.training, config.workers),
         values=built.values,
         latest=latest,
@@ -123,6 +134,14 @@ def assemble(plan: SearchPlan, study: Study, observers: Sequence[Observer]) -> S
         retention=Retention(config.workers.keep, study.trial_folder),
     )
     return Search(parts, config.budget, epochs=config.training.epochs, retries=config.workers.retries)
+
+
+def _timeless(config: SearchConfig) -> SearchConfig:
+    """Return the configuration with a sampler that leaves measured seconds out of account."""
+    options = config.sampler.options
+    if TIMED_OPTION not in options:
+        return config
+    return replace(config, sampler=replace(config.sampler, options={**options, TIMED_OPTION: 0.0}))
 
 
 def _check_checkpoints(config: SearchConfig) -> None:

@@ -27,6 +27,8 @@ class SearchConfig:
         study: name of the study, a folder under `outputs`, or a path; null names it after its data and space.
         outputs: folder of the studies.
         seed: seed of the sampler and of every training, at least 0.
+        deterministic: whether the networks that are trained are the same however fast each training is; a slot then
+            waits for earlier trials, and sampler=known_cost leaves seconds out of account.
         format: output format of the final front: table, json or csv.
         start: networks to evaluate first, projected onto the space: published ones, e.g. [googlenet], JSON files of
             architectures, or trials of studies as STUDY:NUMBER.
@@ -52,6 +54,7 @@ class SearchConfig:
     study: str | None = None
     outputs: str = "outputs"
     seed: Seed = 0
+    deterministic: bool = False
     format: str = "table"
     start: tuple[str, ...] = ()
     data: DataSpec
