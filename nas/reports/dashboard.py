@@ -110,22 +110,23 @@ class StudyCopy:
         self._lock = threading.Lock()
         self.storage.set_study_system_attr(self._study, "study:metric_names", [axis.name for axis in study.axes])
         self._set_note(None, f"A read-only copy of the study `{study.name}`, which follows it. {OMISSIONS}")
-        self._take(study.read_trials())
+        self._take(study.read_frozen())
         study.stop_waiting()  # a page must not hang: if the database is locked, it shows the last copy and asks again
 
     def follow(self) -> None:
         """Copy what has changed in the stored study since the last call."""
         with self._lock:
             try:
-                self._take(self._stored.read_trials())
+                self._take(self._stored.read_frozen())
             except (StorageError, DamagedStudyError) as error:
                 log.warning("the copy is not updated: %s", error)
 
     def _take(self, reading: Reading) -> None:
         """Copy trials that are new or were running; one that can't be read is copied as failed, with the reason."""
         records = {record.number: record for record in reading.records}
+        frozen = {number: trial for number, trial in reading.trials.items() if isinstance(trial, FrozenTrial)}
         for number in range(max(reading.numbers, default=-1) + 1):
-            record, trial = records.get(number), reading.trials.get(number)
+            record, trial = records.get(number), frozen.get(number)
             if number < len(self._states):
                 if record and trial and not self._states[number].is_finished():
                     self._update(record, trial)

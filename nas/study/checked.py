@@ -16,6 +16,10 @@ LARGEST_COUNT = 10**12
 SHOWN = 60
 
 
+UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, AssertionError, RecursionError, OverflowError)
+"""Errors of decoders on a row that no program of ours wrote."""
+
+
 class DamageError(ValueError):
     """Stored value that no search writes; the message states the law and the value."""
 
@@ -31,6 +35,32 @@ def shown(value: object) -> str:
     except (TypeError, ValueError, RecursionError):
         text = type(value).__name__
     return text if len(text) <= SHOWN else f"{text[: SHOWN - 3]}..."
+
+
+def reason(error: BaseException) -> str:
+    """Return an error of a library as a short clause."""
+    said = " ".join(str(error).split())
+    return f"{type(error).__name__}: {said[:120]}" if said else type(error).__name__
+
+
+def readable(stored: Mapping[str, Any], key: str) -> Any:
+    """Return a stored value, None if there is none.
+
+    Raises:
+        DamageError: it can't be decoded.
+    """
+    try:
+        return stored.get(key)
+    except UNREADABLE as error:
+        raise DamageError(f"it must be readable, got {reason(error)}") from None
+
+
+def or_reason(stored: Mapping[str, Any], key: str) -> Any:
+    """Return a stored value, or the reason why it can't be decoded."""
+    try:
+        return stored[key]
+    except UNREADABLE as error:
+        return reason(error)
 
 
 def mapping(value: object, name: str) -> Mapping[str, Any]:

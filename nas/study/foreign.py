@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, final
 
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 
 from nas.objectives.costs import built_in_costs
 from nas.objectives.pareto import Axis
@@ -13,6 +13,7 @@ from nas.objectives.requirements import Measure, exact_measure
 from nas.study.belief.stored import cost_axes, is_of_space, stored_space
 from nas.study.checked import DamageError
 from nas.study.parameters import Draw, ParameterChooser
+from nas.study.storage.trial_reading import Trial
 from nas.study.stored_trial import values_of
 from nas.study.training_state import TrainingState
 from nas.study.trial import NO_ASK, Candidate, Record, State
@@ -59,7 +60,7 @@ class ForeignTrials:
         except ValueError:
             return None
 
-    def record(self, trial: FrozenTrial) -> Record:
+    def record(self, trial: Trial) -> Record:
         """Return a complete trial as an imported one, with exact costs and without a curve.
 
         Raises:
@@ -72,7 +73,7 @@ class ForeignTrials:
         values |= {name: float(candidate.costs[cost]) for name, cost in self._costs.items()}
         return Record(trial.number, State.COMPLETE, candidate, (), TrainingState(), values_of(values, self._axes), None)
 
-    def wish(self, trial: FrozenTrial) -> Candidate:
+    def wish(self, trial: Trial) -> Candidate:
         """Return the architecture that an enqueued trial asks for.
 
         Raises:

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from functools import reduce
 from typing import final
 
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 
-from nas.study.checked import LARGEST_COUNT, DamageError, shown
+from nas.study.checked import LARGEST_COUNT, UNREADABLE, DamageError, or_reason, reason, shown
 from nas.study.foreign import FIXED, ForeignTrials
+from nas.study.storage.trial_reading import Trial
 from nas.study.stored_trial import Laws, is_ours, record_of, repeat_of
 from nas.study.trial import NO_ASK, Candidate, Record, Repeat
 
@@ -18,7 +19,7 @@ NAMED = 3
 """Trials that are named in a message about several; more are counted."""
 
 Unreadable = Mapping[int, str]
-"""Reasons for which Optuna can't read a trial, by its number."""
+"""Reasons for which a trial can't be read, by its number."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,8 @@ class Reading:
         damaged: reasons for which trials, or repeats of them, were left out, by their names.
         others: reasons for which trials of other programs were left out, by number.
         wishes: networks that other programs have enqueued, by the number of their trial.
-        trials: trials as Optuna reads them, by number.
-        unreadable: reasons for which Optuna can't read others, by number.
+        trials: stored trials, by number.
+        unreadable: reasons for which others can't be read, by number.
         last_ask: largest number of an ask, damaged trials included; `NO_ASK` for none.
     """
 
@@ -39,7 +40,7 @@ class Reading:
     damaged: dict[str, str] = field(default_factory=dict)
     others: dict[int, str] = field(default_factory=dict)
     wishes: dict[int, Candidate] = field(default_factory=dict)
-    trials: dict[int, FrozenTrial] = field(default_factory=dict)
+    trials: dict[int, Trial] = field(default_factory=dict)
     unreadable: Mapping[int, str] = field(default_factory=dict)
     last_ask: int = NO_ASK
 
@@ -86,7 +87,7 @@ def _numbered(numbers: Sequence[int]) -> str:
 
 
 def read_trials(
-    trials: Sequence[FrozenTrial],
+    trials: Sequence[Trial],
     unreadable: Unreadable,
     repeats: Mapping[int, Sequence[tuple[int, object]]],
     laws: Laws,
@@ -95,8 +96,8 @@ def read_trials(
     """Return the trials of a study.
 
     Args:
-        trials: trials as Optuna reads them.
-        unreadable: those that it can't read.
+        trials: stored trials.
+        unreadable: those that can't be read.
         repeats: documents of repeats with their indices, in their order, by the trial's number.
         laws: facts that they must agree with.
         foreign: returns the reader of trials of other programs.
@@ -121,7 +122,7 @@ class _Reader:
         self._others: dict[int, str] = {}
         self._wishes: dict[int, Candidate] = {}
 
-    def read(self, trials: Sequence[FrozenTrial], unreadable: Unreadable) -> Reading:
+    def read(self, trials: Sequence[Trial], unreadable: Unreadable) -> Reading:
         self._damaged |= {f"trial {number}": f"it must be readable, got {why}" for number, why in unreadable.items()}
         ours = [trial for trial in trials if is_ours(trial)]
         records: dict[int, Record] = {}
@@ -145,7 +146,7 @@ class _Reader:
             max((_ask(trial) for trial in ours), default=NO_ASK),
         )
 
-    def _own(self, trial: FrozenTrial) -> Record | None:
+    def _own(self, trial: Trial) -> Record | None:
         try:
             record = record_of(trial, self._laws)
         except DamageError as error:
@@ -171,7 +172,7 @@ class _Reader:
                 name = f"repeat {indexed[0][0]} of trial {shown(number)}"
                 self._damaged[name] = "its trial must be in the study, it is not"
 
-    def _other(self, trial: FrozenTrial, records: dict[int, Record], known: set[str]) -> None:
+    def _other(self, trial: Trial, records: dict[int, Record], known: set[str]) -> None:
         """Take a trial of another program as a result or a wish, or leave it out."""
         foreign = self._foreign()
         if foreign is None:
@@ -186,6 +187,8 @@ class _Reader:
                 records[trial.number] = reduce(Record.with_repeat, self._repeats_of(record), record)
         except DamageError as error:
             self._others[trial.number] = str(error)
+        except UNREADABLE as error:
+            self._damaged[f"trial {trial.number}"] = f"it must be readable, got {reason(error)}"
 
 
 def _check_place(index: int, record: Record, earlier: Sequence[Repeat]) -> None:
@@ -212,9 +215,9 @@ def _new(candidate: Candidate, known: set[str]) -> Candidate:
     return candidate
 
 
-def _ask(trial: FrozenTrial) -> int:
+def _ask(trial: Trial) -> int:
     """Return the ask of a trial, damaged or not; `NO_ASK` if it has none."""
-    found = trial.user_attrs.get("ask")
+    found = or_reason(trial.user_attrs, "ask")
     if isinstance(found, int) and not isinstance(found, bool) and NO_ASK < found <= LARGEST_COUNT:
         return found
     return NO_ASK

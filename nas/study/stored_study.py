@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import re
+import warnings
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import optuna
+from optuna.exceptions import ExperimentalWarning
 
 from nas.objectives.pareto import Axis
-from nas.study.checked import LARGEST_COUNT, DamageError, items, mapping, real, shown, text, truth, whole
+from nas.study.checked import LARGEST_COUNT, DamageError, items, mapping, or_reason, real, shown, text, truth, whole
 from nas.study.stored_trial import counts_of, rejected_of
 
+if TYPE_CHECKING:
+    from optuna.storages import BaseStorage
+
+_REPEAT = re.compile(r"repeat:(?P<trial>\d{1,18}):(?P<index>\d{1,18})", re.ASCII)
 _AXIS = ("name", "direction", "log", "best", "worst")
 
 
@@ -70,6 +79,20 @@ def _axis(document: object) -> Axis:
         raise DamageError(f"objective {name} must be an axis: {error}") from None
 
 
+def repeat_documents(stored: Mapping[str, Any]) -> dict[int, list[tuple[int, object]]]:
+    """Return the documents of repeats with their indices, in their order, by the trial's number.
+
+    Args:
+        stored: the attributes of the study.
+    """
+    named = [match for key in stored if (match := _REPEAT.fullmatch(key))]
+    found: dict[int, list[tuple[int, object]]] = {}
+    for match in sorted(named, key=lambda match: int(match["index"])):
+        document = or_reason(stored, match[0])  # a reason is no repeat, and is shown as what was found
+        found.setdefault(int(match["trial"]), []).append((int(match["index"]), document))
+    return found
+
+
 def attribute_of(key: str, document: Any) -> Any:
     """Return an attribute of a study; one that is missing is None.
 
@@ -112,3 +135,19 @@ _LAWS: Mapping[str, Callable[[object], object]] = {
     "environment": lambda document: mapping(document, "environment"),
     "validation_images": lambda document: whole(document, "validation_images", 1, LARGEST_COUNT),
 }
+
+
+def create_optuna_study(storage: BaseStorage, name: str, fingerprint: Mapping[str, Any]) -> None:
+    """Create a study in Optuna's tables.
+
+    Args:
+        storage: Optuna's storage.
+        name: name of the study.
+        fingerprint: its fingerprint.
+    """
+    axes = fingerprint["objectives"]
+    study = optuna.create_study(storage=storage, study_name=name, directions=[axis["direction"] for axis in axes])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        study.set_metric_names([axis["name"] for axis in axes])
+    study.set_user_attr("fingerprint", fingerprint)

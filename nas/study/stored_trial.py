@@ -9,14 +9,28 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 
 from nas.jobs import Curve, Epoch, Failure, FailureKind
 from nas.objectives.costs import built_in_costs
 from nas.objectives.pareto import Axis
-from nas.study.checked import LARGEST_COUNT, DamageError, items, mapping, real, shown, text, truth, whole
+from nas.study.checked import (
+    LARGEST_COUNT,
+    UNREADABLE,
+    DamageError,
+    items,
+    mapping,
+    real,
+    reason,
+    shown,
+    text,
+    truth,
+    whole,
+)
+from nas.study.storage.trial_reading import Trial
 from nas.study.training_state import TrainingState
 from nas.study.trial import Candidate, Descent, Record, Rejected, Repeat, State
 from search_space.architecture import Architecture
@@ -41,23 +55,35 @@ class Laws:
     Attributes:
         axes: the objectives.
         identified: whether architectures are of a space that can be read, so that an `id` is that of its architecture.
+        whole: whether parameters and rejected asks are read too; else they are when they are asked for, and are empty
+            if they can't be read.
     """
 
     axes: Sequence[Axis]
     identified: bool
+    whole: bool
 
 
-def is_ours(trial: FrozenTrial) -> bool:
+def is_ours(trial: Trial) -> bool:
     """Return whether a search or an import made the trial."""
     return any(key in trial.user_attrs for key in OURS)
 
 
-def record_of(trial: FrozenTrial, laws: Laws) -> Record:
+def record_of(trial: Trial, laws: Laws) -> Record:
     """Return a stored trial of ours, without repeats.
 
     Raises:
         DamageError: it holds what no search writes.
     """
+    try:
+        return _record(trial, laws)
+    except DamageError:
+        raise
+    except UNREADABLE as error:
+        raise DamageError(f"it must be readable, got {reason(error)}") from None
+
+
+def _record(trial: Trial, laws: Laws) -> Record:
     attrs = trial.user_attrs
     if trial.state not in _STATES:
         raise DamageError(f"state must be that of a trial that was started, got {trial.state.name}")
@@ -94,13 +120,18 @@ def repeat_of(document: object, axes: Sequence[Axis]) -> Repeat:
     )
 
 
-def _candidate(trial: FrozenTrial, laws: Laws) -> Candidate:
+def _candidate(trial: Trial, laws: Laws) -> Candidate:
     attrs = trial.user_attrs
     identity = text(attrs.get("id"), "id")
-    return Candidate(
+    late: dict[str, tuple[Callable[[], Any], object]] = {
+        "params": (lambda: trial.params, {}),
+        "distributions": (lambda: trial.distributions, {}),
+        "rejected": (lambda: rejected_of(attrs.get("rejected")), ()),
+    }
+    return Candidate.deferred(
+        {} if laws.whole else {name: partial(_or_empty, *pair) for name, pair in late.items()},
+        **({name: read() for name, (read, _) in late.items()} if laws.whole else {}),
         ask=whole(attrs.get("ask"), "ask", 0, LARGEST_COUNT),
-        params=trial.params,
-        distributions=trial.distributions,
         architecture=_architecture(attrs.get("architecture"), identity, identified=laws.identified),
         id=identity,
         network_id=text(attrs.get("network_id"), "network_id"),
@@ -108,15 +139,15 @@ def _candidate(trial: FrozenTrial, laws: Laws) -> Candidate:
         costs=costs_of(attrs.get("costs")),
         seed=whole(attrs.get("seed"), "seed"),
         constraints=_constraints(trial),
-        rejected=rejected_of(attrs.get("rejected")),
         skipped=counts_of(attrs.get("skipped"), "skipped"),
         sampler_attrs={k: v for k, v in trial.system_attrs.items() if not k.startswith("constraints")},
         inherits=_descent(attrs["inherits"]) if "inherits" in attrs else None,
         imported=truth(attrs.get("imported", False), "imported"),
+        trial=None,
     )
 
 
-def _constraints(trial: FrozenTrial) -> Mapping[str, float]:
+def _constraints(trial: Trial) -> Mapping[str, float]:
     """Return the excess over each limit, by the constraint's name."""
     try:
         found = mapping(trial.constraints or {}, "constraints")
@@ -125,6 +156,14 @@ def _constraints(trial: FrozenTrial) -> Mapping[str, float]:
     for name, excess in found.items():
         real(excess, f"constraints.{name}")
     return found
+
+
+def _or_empty(read: Callable[[], Any], empty: object) -> Any:
+    """Return what is read late, `empty` if it can't be read."""
+    try:
+        return read()
+    except UNREADABLE:
+        return empty
 
 
 def _architecture(document: object, identity: str, *, identified: bool) -> Mapping[str, Any]:

@@ -25,39 +25,37 @@ from __future__ import annotations
 import json
 import logging
 import math
-import re
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import optuna
-from optuna.exceptions import ExperimentalWarning
-from optuna.storages import BaseStorage
 from optuna.trial import TrialState, create_trial
 
 from nas.jobs import Curve, Failure
 from nas.jobs.links import refuse_links
 from nas.study.belief import Believer
 from nas.study.belief.stored import is_of_space, stored_believer
-from nas.study.checked import DamageError, shown
+from nas.study.checked import DamageError, readable, shown
 from nas.study.differences import differences
 from nas.study.folders import TRIALS
 from nas.study.foreign import ForeignTrials
 from nas.study.reading import Reading
 from nas.study.reading import read_trials as read_stored
-from nas.study.storage.rows_one_by_one import read_attributes, read_trials
 from nas.study.storage.sqlite import SqliteStore
 from nas.study.storage.store import Store
-from nas.study.stored_study import attribute_of, axes_of, fingerprint_of
+from nas.study.storage.trial_reading import Trial
+from nas.study.stored_study import attribute_of, axes_of, create_optuna_study, fingerprint_of, repeat_documents
 from nas.study.stored_trial import Laws
 from nas.study.training_state import TrainingState
 from nas.study.trial import Candidate, Record, Repeat
 
+if TYPE_CHECKING:
+    from optuna.storages import BaseStorage
+
 FORMAT_VERSION = 1
-_REPEAT = re.compile(r"repeat:(?P<trial>\d{1,18}):(?P<index>\d{1,18})", re.ASCII)
 
 log = logging.getLogger(__name__)
 
@@ -83,8 +81,6 @@ class Study:
     def __init__(self, store: Store, folder: Path) -> None:
         """Open what `create_study` made."""
         self._store = store
-        self._storage = store.retry(lambda: store.storage)
-        self._id = store.retry(lambda: self._storage.get_study_id_from_name(store.study))
         self._trial_ids: dict[int, int] = {}
         self._costs: dict[int, Mapping[str, float]] = {}
         self._values: Values | None = None
@@ -94,6 +90,14 @@ class Study:
         self.fingerprint = fingerprint_of(self.attribute("fingerprint"), store.label)
         self.axes = axes_of(self.fingerprint, store.label)
         self._believer: Believer | None = None
+
+    @cached_property
+    def _storage(self) -> BaseStorage:
+        return self._store.retry(lambda: self._store.storage)
+
+    @cached_property
+    def _id(self) -> int:
+        return self._store.retry(lambda: self._storage.get_study_id_from_name(self._store.study))
 
     @property
     def believer(self) -> Believer:
@@ -162,15 +166,11 @@ class Study:
 
         One that is damaged counts as none, and is logged once.
         """
-        found, unreadable = read_attributes(self._storage, self._store.retry, self._id)
-        damage = f"it must be readable, got {unreadable[key]}" if key in unreadable else ""
         try:
-            value = attribute_of(key, found.get(key))
+            return attribute_of(key, readable(self._store.attributes(), key))
         except DamageError as error:
-            value, damage = None, str(error)
-        if damage:
-            self._announce([f"attribute {key} of {self.name} is damaged and left out: {damage}"])
-        return value
+            self._announce([f"attribute {key} of {self.name} is damaged and left out: {error}"])
+            return None
 
     def set_attribute(self, key: str, value: object) -> None:
         """Store a JSON value with the study."""
@@ -274,37 +274,40 @@ class Study:
     def records(self) -> list[Record]:
         """Return the stored trials that can be read, in order of their numbers.
 
-        What is left out is logged, once for each study that was opened.
+        What is left out is logged, once for each study that was opened. Parameters and rejected asks, which few need,
+        are read when they are asked for; those that can't be read are empty.
 
         Raises:
             DamagedStudyError: there are trials, and none can be read.
         """
-        return self.read_trials().records
+        return self._read(self._store.trials, whole=False).records
 
     def read_trials(self) -> Reading:
-        """Return the stored trials, and what is left out; it is logged as by `records`.
+        """Return the stored trials with all that a search needs of them, and what is left out, logged as by `records`.
 
         Raises:
             DamagedStudyError: there are trials, and none can be read.
         """
-        repeats = self._repeats()  # read first: only trials that are complete by then have any
-        trials, unreadable = read_trials(self._storage, self._store.retry, self._id)
-        reading = read_stored(trials, unreadable, repeats, self._laws, self._foreign)
+        return self._read(self._store.trials, whole=True)
+
+    def read_frozen(self) -> Reading:
+        """Return the stored trials as `read_trials` does, beside Optuna's `FrozenTrial` of each.
+
+        Raises:
+            DamagedStudyError: there are trials, and none can be read.
+        """
+        return self._read(self._store.frozen_trials, whole=True)
+
+    def _read(self, rows: Callable[[], tuple[Sequence[Trial], Mapping[int, str]]], *, whole: bool) -> Reading:
+        repeats = repeat_documents(self._store.attributes())  # first: only trials complete by then have any
+        trials, unreadable = rows()
+        laws = Laws(self.axes, self._identified, whole)
+        reading = read_stored(trials, unreadable, repeats, laws, self._foreign)
         lines = reading.lines(self.name)
         if reading.nothing:
             raise DamagedStudyError(f"a study must have a trial that can be read, it has none: {lines[0]}")
         self._announce(lines)
         return reading
-
-    def _repeats(self) -> dict[int, list[tuple[int, object]]]:
-        """Return the documents of repeats with their indices, in their order, by the trial's number."""
-        stored, unreadable = read_attributes(self._storage, self._store.retry, self._id)
-        stored = {**stored, **unreadable}  # the reason is no repeat either, and is shown as what was found
-        named = [match for key in stored if (match := _REPEAT.fullmatch(key))]
-        found: dict[int, list[tuple[int, object]]] = {}
-        for match in sorted(named, key=lambda match: int(match["index"])):
-            found.setdefault(int(match["trial"]), []).append((int(match["index"]), stored[match[0]]))
-        return found
 
     def _announce(self, lines: Sequence[str]) -> None:
         for line in lines:
@@ -313,8 +316,8 @@ class Study:
                 log.warning("%s", line)
 
     @cached_property
-    def _laws(self) -> Laws:
-        return Laws(self.axes, identified=is_of_space(self.fingerprint))
+    def _identified(self) -> bool:
+        return is_of_space(self.fingerprint)
 
     def _foreign(self) -> ForeignTrials | None:
         if self._foreigners is None:
@@ -344,18 +347,9 @@ def create_study(folder: Path, fingerprint: Mapping[str, Any], store: Store | No
     store = store or SqliteStore(folder)
     if store.exists():
         raise ValueError(f"a new study needs a place without one, {store.label} has one")
-    store.create(partial(_create_optuna_study, fingerprint={**fingerprint, "format": FORMAT_VERSION}))
+    store.create(partial(create_optuna_study, fingerprint={**fingerprint, "format": FORMAT_VERSION}))
     store.record_driver()
     return Study(store, folder)
-
-
-def _create_optuna_study(storage: BaseStorage, name: str, fingerprint: Mapping[str, Any]) -> None:
-    axes = fingerprint["objectives"]
-    study = optuna.create_study(storage=storage, study_name=name, directions=[axis["direction"] for axis in axes])
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)
-        study.set_metric_names([axis["name"] for axis in axes])
-    study.set_user_attr("fingerprint", fingerprint)
 
 
 def open_study(folder: Path, store: Store | None = None) -> Study:

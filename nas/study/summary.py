@@ -65,7 +65,7 @@ def open_for_reading(folder: Path, kind: str = "sqlite") -> StudyReader:
     Raises:
         ValueError: there is no study.
     """
-    return StudyReader(open_study(folder, make_store(folder, kind)))
+    return StudyReader(open_study(folder, make_store(folder, kind, reading=True)))
 
 
 def front_records(records: Sequence[Record], axes: Sequence[Axis]) -> list[Record]:

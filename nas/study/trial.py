@@ -12,6 +12,7 @@ import optuna
 from optuna.distributions import BaseDistribution
 
 from nas.jobs import Curve, Epoch, Failure, curve_seconds
+from nas.study.deferrable import Deferrable
 from nas.study.training_state import TrainingState
 
 Constraints = Mapping[str, float]
@@ -90,7 +91,7 @@ class Descent:
 
 
 @dataclass(frozen=True)
-class Candidate:
+class Candidate(Deferrable):
     """A new architecture within the limits, with everything that is known before training.
 
     Attributes:
@@ -122,7 +123,7 @@ class Candidate:
     costs: Mapping[str, float]
     seed: int
     constraints: Constraints = field(default_factory=dict)
-    rejected: tuple[Rejected, ...] = ()
+    rejected: tuple[Rejected, ...] = field(default_factory=tuple)
     skipped: Mapping[str, int] = field(default_factory=dict)
     sampler_attrs: Mapping[str, Any] = field(default_factory=dict)
     inherits: Descent | None = None

@@ -14,18 +14,19 @@ from nas.study.storage.store import Store
 MISSING = "psycopg must be installed for storage=postgres: pip install 'inception-nas[postgres]'"
 
 
-def make_store(folder: Path, kind: str) -> Store:
+def make_store(folder: Path, kind: str, *, reading: bool = False) -> Store:
     """Return the store of a folder's study; it connects to nothing yet.
 
     Args:
         folder: of the study.
         kind: `sqlite` or `postgres`.
+        reading: whether the store is for reading alone.
 
     Raises:
         ValueError: another kind, or PostgreSQL without its extra or without a URL in the environment.
     """
     if kind == "sqlite":
-        return SqliteStore(folder)
+        return SqliteStore(folder, reading=reading)
     if kind != "postgres":
         raise ValueError(f"a store must be sqlite or postgres, got {kind!r}")
     try:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TypeVar, final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar, final
 
 from optuna.storages import BaseStorage, InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from nas.study.storage.store import Attributes, Fill, Steps
+from nas.study.storage.trial_reading import Trial
 
 T = TypeVar("T")
 
@@ -23,6 +24,21 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self.storage: BaseStorage = InMemoryStorage()
+
+    def attributes(self) -> Mapping[str, Any]:
+        """Return the user attributes of the study."""
+        return self.storage.get_study_user_attrs(self._key())
+
+    def trials(self) -> tuple[Sequence[Trial], Mapping[int, str]]:
+        """Return the trials of the study in order of their numbers; all can be read."""
+        return self.frozen_trials()
+
+    def frozen_trials(self) -> tuple[Sequence[FrozenTrial], Mapping[int, str]]:
+        """Return the trials of the study in order of their numbers; all can be read."""
+        return self.storage.get_all_trials(self._key(), deepcopy=False), {}
+
+    def _key(self) -> int:
+        return self.storage.get_study_id_from_name(self.study)
 
     def check(self) -> None:
         """Refuse to open a study before it is created.

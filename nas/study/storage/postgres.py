@@ -8,7 +8,7 @@ import socket
 import time
 import uuid
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing, suppress
 from datetime import UTC, datetime
 from functools import cached_property, partial
@@ -24,12 +24,13 @@ from psycopg.errors import UndefinedTable
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from nas.study.storage import idempotent_rows
+from nas.study.storage import idempotent_rows, rows_one_by_one
 from nas.study.storage.errors import StorageError, StudyLockedError, StudyTakenError
 from nas.study.storage.folder_owner import check_owner, write_owner
 from nas.study.storage.postgres_errors import DatabaseFailure, classify_error
 from nas.study.storage.postgres_lock import DRIVER_ATTRIBUTE, AdvisoryLock
 from nas.study.storage.store import Attributes, Fill, Steps
+from nas.study.storage.trial_reading import LateRows, Query, StoredTrial, read_trials, study_attributes, study_key
 from nas.study.storage.url import (
     DRIVER,
     VARIABLE,
@@ -103,6 +104,34 @@ class PostgresStore:
             raise ValueError(
                 f"{self.location} must have the tables of Optuna {optuna.__version__}: {message}"
             ) from error
+
+    def attributes(self) -> Mapping[str, Any]:
+        """Return the user attributes of the study."""
+        return self._read(study_attributes)
+
+    def frozen_trials(self) -> tuple[list[FrozenTrial], dict[int, str]]:
+        """Return what `trials` does as Optuna's own trials."""
+        key = self.retry(lambda: self.storage.get_study_id_from_name(self.study))
+        return rows_one_by_one.read_trials(self.storage, self.retry, key)
+
+    def trials(self) -> tuple[list[StoredTrial], dict[int, str]]:
+        """Return the trials of the study in order of their numbers, and why others can't be read, by number."""
+        late = LateRows(lambda query: self._read(lambda ask, study: list(ask(query, (study,)))))
+        return self._read(lambda ask, study: read_trials(ask, study, late))
+
+    def _read(self, act: Callable[[Query, int], T]) -> T:
+        """Return what `act` reads of the study in one transaction."""
+
+        def transaction() -> T:
+            engine = self.storage.engine.execution_options(isolation_level="REPEATABLE READ")
+            with engine.connect() as connection:
+
+                def ask(query: str, values: tuple[object, ...]) -> Iterable[Any]:
+                    return connection.exec_driver_sql(query.replace("?", "%s"), values).all()
+
+                return act(ask, cast("int", study_key(ask, self.study)))
+
+        return self.retry(transaction)
 
     def check(self) -> None:
         """Refuse a name that is no study before Optuna opens it.

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import TypeVar, final
+from typing import TYPE_CHECKING, Any, TypeVar, final
 
-from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from nas.jobs.files import atomic_path, write_bytes
 from nas.jobs.links import refuse_shared
-from nas.study.storage import idempotent_rows
+from nas.study.storage import sqlite_reading
 from nas.study.storage.folder_lock import is_locked
 from nas.study.storage.folder_owner import STUDY_FILE, read_owner
 from nas.study.storage.schema import schema_fault
-from nas.study.storage.sqlite_retry import retry_while_busy
 from nas.study.storage.store import Attributes, Fill, Steps
-from nas.study.storage.trial_insert import FastInsertStorage
+from nas.study.storage.trial_reading import LateRows, StoredTrial, read_trials, study_attributes, study_key
+
+if TYPE_CHECKING:
+    from optuna.storages import BaseStorage
+
+    from nas.study.storage.sqlite_writer import SqliteWriter
 
 STUDY_NAME = "study"
 STOP_FILE = "stop"
@@ -36,21 +39,67 @@ T = TypeVar("T")
 
 @final
 class SqliteStore:
-    """Store of one study in a file; its driver is the process that holds the lock on the folder (`folder_lock`)."""
+    """Store of one study in a file; its driver is the process that holds the lock on the folder (`folder_lock`).
+
+    A store for reading alone writes nothing, not even the files that SQLite keeps beside a database.
+    """
 
     kind = "sqlite"
     study = STUDY_NAME
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, reading: bool = False) -> None:
+        """Connect to nothing yet.
+
+        Args:
+            folder: of the study.
+            reading: whether the store is for reading alone.
+        """
         self._folder = folder
+        self._reading = reading
         self._path = folder / STUDY_FILE
         self.label = str(folder)
         self.location = str(self._path)
 
-    @cached_property
-    def storage(self) -> RDBStorage:
+    @property
+    def storage(self) -> BaseStorage:
         """Optuna's storage on the file."""
-        return _connect(self._path)
+        return self._writer.storage
+
+    @cached_property
+    def _writer(self) -> SqliteWriter:
+        return _open_writer(self._path, reading=self._reading)
+
+    def attributes(self) -> Mapping[str, Any]:
+        """Return the user attributes of the study.
+
+        Raises:
+            ValueError: the file is damaged.
+        """
+        return self._read(lambda connection: study_attributes(connection.execute, _study(connection)))
+
+    def frozen_trials(self) -> tuple[list[FrozenTrial], dict[int, str]]:
+        """Return what `trials` does as Optuna's own trials."""
+        return self._writer.frozen_trials(STUDY_NAME)
+
+    def trials(self) -> tuple[list[StoredTrial], dict[int, str]]:
+        """Return the trials of the study in order of their numbers, and why others can't be read, by number.
+
+        Raises:
+            ValueError: the file is damaged.
+        """
+        late = LateRows(
+            lambda text: self._read(lambda connection: connection.execute(text, (_study(connection),)).fetchall())
+        )
+        return self._read(lambda connection: read_trials(connection.execute, _study(connection), late))
+
+    def _read(self, act: Callable[[sqlite3.Connection], T]) -> T:
+        """Return what `act` reads in one transaction."""
+        try:
+            if self._reading:
+                return sqlite_reading.read_file(self._path, partial(_in_transaction, act), LOCK_TIMEOUT)
+            return self.retry(lambda: self._read_beside_writes(act))
+        except sqlite3.DatabaseError as error:
+            raise ValueError(f"a study must be an undamaged database, got {self._path}: {error}") from None
 
     def check(self) -> None:
         """Refuse a file that is no study before Optuna opens it: Optuna would create its tables in any database.
@@ -63,10 +112,7 @@ class SqliteStore:
             self._check_no_owner()
             raise ValueError(f"a study must be a folder with {STUDY_FILE}, there is none in {self._folder}")
         try:
-            with closing(sqlite3.connect(path, timeout=LOCK_TIMEOUT)) as connection:
-                damage = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-                found = damage == "ok" and connection.execute(_MADE_BY_SEARCH, (STUDY_NAME,)).fetchone()
-                fault = schema_fault(connection) if found else None
+            damage, found, fault = sqlite_reading.read_file(path, _checked, LOCK_TIMEOUT)
         except sqlite3.DatabaseError as error:
             raise ValueError(f"a study must be a database made by nas search, got {path}: {error}") from None
         if damage != "ok":
@@ -75,6 +121,10 @@ class SqliteStore:
             raise ValueError(f"a study must have been made by nas search, {path} was not")
         if fault is not None:
             raise ValueError(f"{path} must have {fault}")
+
+    def _read_beside_writes(self, act: Callable[[sqlite3.Connection], T]) -> T:
+        with closing(sqlite3.connect(self._path, timeout=LOCK_TIMEOUT)) as connection:
+            return _in_transaction(act, connection)
 
     def _check_no_owner(self) -> None:
         if read_owner(self._folder) is not None:
@@ -94,7 +144,7 @@ class SqliteStore:
         """
         self._check_no_owner()
         try:
-            retry_while_busy(lambda: self._create(fill), self._path)
+            self.retry(lambda: self._create(fill))
         finally:
             self._sweep()
 
@@ -108,10 +158,9 @@ class SqliteStore:
         with atomic_path(self._path) as temporary:
             with closing(sqlite3.connect(temporary, timeout=LOCK_TIMEOUT)) as connection:
                 connection.execute("PRAGMA journal_mode=WAL")  # a property of the file: once is enough
-            storage = _connect(temporary)
-            fill(storage, STUDY_NAME)
-            storage.remove_session()
-            storage.engine.dispose()  # the last connection takes the write-ahead log into the file
+            writer = _open_writer(temporary, reading=False)
+            fill(writer.storage, STUDY_NAME)
+            writer.close()
 
     def retry(self, transaction: Callable[[], T]) -> T:
         """Return the result of `transaction`, repeated while another process holds the file.
@@ -119,7 +168,7 @@ class SqliteStore:
         Raises:
             StorageError: the file stays locked, or can't be written to; the message says why.
         """
-        return retry_while_busy(transaction, self._path)
+        return self._writer.retry(transaction)
 
     def add_trial(self, study_id: int, trial: FrozenTrial, unique: str) -> tuple[int, int]:  # noqa: ARG002 - no answer of a file is lost
         """Store a new trial."""
@@ -128,11 +177,11 @@ class SqliteStore:
 
     def start_trial(self, trial_id: int, trial: FrozenTrial) -> None:
         """Start a trial that waits."""
-        self.retry(lambda: idempotent_rows.start_trial(self.storage.engine, trial_id, trial))
+        self._writer.start_trial(trial_id, trial)
 
     def set_attributes(self, trial_id: int, attributes: Attributes, steps: Steps) -> None:
         """Store user attributes and intermediate values of a trial."""
-        self.retry(lambda: idempotent_rows.set_attributes(self.storage.engine, trial_id, attributes, steps))
+        self._writer.set_attributes(trial_id, attributes, steps)
 
     def end_trial(self, trial_id: int, state: TrialState, values: Sequence[float] | None) -> None:
         """Set the final state of a trial, and its values if it is complete."""
@@ -174,15 +223,30 @@ class SqliteStore:
 
     def close(self) -> None:
         """Close the connections to the file."""
-        self.storage.remove_session()
-        self.storage.engine.dispose()
+        if "_writer" in self.__dict__:
+            self._writer.close()
 
 
-def _connect(path: Path) -> RDBStorage:
-    def connection() -> sqlite3.Connection:
-        made = sqlite3.connect(path, timeout=LOCK_TIMEOUT, check_same_thread=False)
-        made.execute("PRAGMA synchronous=NORMAL")  # with WAL: safe against any process dying, a third faster
-        return made
+def _checked(connection: sqlite3.Connection) -> tuple[str, bool, str | None]:
+    """Return what SQLite says of the file's state, whether a search made the study in it, and what its tables lack."""
+    damage = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
+    found = damage == "ok" and connection.execute(_MADE_BY_SEARCH, (STUDY_NAME,)).fetchone()
+    return damage, bool(found), schema_fault(connection) if found else None
 
-    # The path is not part of the URL, where `?` and braces would have a meaning.
-    return FastInsertStorage(f"sqlite:///{STUDY_FILE}", engine_kwargs={"creator": connection})
+
+def _in_transaction(act: Callable[[sqlite3.Connection], T], connection: sqlite3.Connection) -> T:
+    connection.execute("BEGIN")  # all queries see one state of the database
+    return act(connection)
+
+
+def _study(connection: sqlite3.Connection) -> int:
+    key = study_key(connection.execute, STUDY_NAME)
+    if key is None:
+        raise sqlite3.DatabaseError("it holds no study")
+    return key
+
+
+def _open_writer(path: Path, *, reading: bool) -> SqliteWriter:
+    from nas.study.storage.sqlite_writer import SqliteWriter  # noqa: PLC0415 - imports SQLAlchemy
+
+    return SqliteWriter(path, LOCK_TIMEOUT, reading=reading)

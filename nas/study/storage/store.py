@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
+
+from nas.study.storage.trial_reading import Trial
+
+if TYPE_CHECKING:
+    from optuna.storages import BaseStorage
 
 T = TypeVar("T")
 
 Attributes = Mapping[str, object]
 Steps = Mapping[int, float]
 """Optuna's intermediate values of a trial, by step."""
-Fill = Callable[[BaseStorage, str], None]
+Fill = Callable[["BaseStorage", str], None]
 """Creates a study of this name in this storage."""
 
 
@@ -35,6 +39,30 @@ class Store(Protocol):
     @property
     def storage(self) -> BaseStorage:
         """Optuna's storage on the database."""
+        ...
+
+    def attributes(self) -> Mapping[str, Any]:
+        """Return the user attributes of the study.
+
+        Raises:
+            ValueError: the database is damaged.
+        """
+        ...
+
+    def trials(self) -> tuple[Sequence[Trial], Mapping[int, str]]:
+        """Return the trials of the study in order of their numbers, and why others can't be read, by number.
+
+        Raises:
+            ValueError: the database is damaged.
+        """
+        ...
+
+    def frozen_trials(self) -> tuple[Sequence[FrozenTrial], Mapping[int, str]]:
+        """Return what `trials` does as Optuna's own trials, which hold more and take longer.
+
+        Raises:
+            ValueError: the tables can't be read.
+        """
         ...
 
     def check(self) -> None:

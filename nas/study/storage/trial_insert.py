@@ -11,7 +11,7 @@ from optuna.distributions import distribution_to_json
 from optuna.storages import RDBStorage
 from optuna.storages._rdb import models
 from optuna.trial import FrozenTrial
-from sqlalchemy import insert
+from sqlalchemy import NullPool, insert
 
 
 @final
@@ -24,8 +24,17 @@ class FastInsertStorage(RDBStorage):
     longer calls it, trials are stored as slowly as before, and a test fails.
     """
 
-    def __init__(self, url: str, engine_kwargs: dict[str, Any]) -> None:
-        super().__init__(url, engine_kwargs)
+    def __init__(self, url: str, engine_kwargs: dict[str, Any], *, reading: bool = False) -> None:
+        """Open the storage.
+
+        Args:
+            url: names the kind of database.
+            engine_kwargs: arguments of SQLAlchemy's engine.
+            reading: whether the storage is for reading alone: it makes no tables, and each transaction has a connection
+                of its own, to the database as it is then.
+        """
+        pool = {"poolclass": NullPool} if reading else {}
+        super().__init__(url, {**engine_kwargs, **pool}, skip_table_creation=reading)
         self._numbers: dict[int, int] = {}
 
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:

@@ -41,8 +41,8 @@ def test_a_write_is_repeated_until_the_lock_is_released(tmp_path: Path, monkeypa
                     other.rollback()
 
             monkeypatch.setattr(sqlite_retry.time, "sleep", pause)
-            study.set_attribute("budget", 7)
-        assert study.attribute("budget") == 7
+            study.set_attribute("budget", {"trials": 7})
+        assert study.attribute("budget") == {"trials": 7}
     assert tries == [0.5, 1.0, 2.0]
 
 
@@ -54,9 +54,9 @@ def test_a_lock_beyond_the_last_try_is_an_error_in_one_line(tmp_path: Path, monk
             other.execute("BEGIN EXCLUSIVE")
             law = "the study must be free for its search to write, another process held it through every try"
             with pytest.raises(StorageError, match=rf"{law}, got database is locked for .*study\.db"):
-                study.set_attribute("budget", 7)
-        study.set_attribute("budget", 8)
-        assert study.attribute("budget") == 8
+                study.set_attribute("budget", {"trials": 7})
+        study.set_attribute("budget", {"trials": 8})
+        assert study.attribute("budget") == {"trials": 8}
 
 
 def test_an_error_of_another_kind_passes_unchanged() -> None:

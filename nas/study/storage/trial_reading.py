@@ -1,0 +1,245 @@
+"""Trials of a study read from Optuna's tables: one query a table, and JSON that is decoded at its first use.
+
+Optuna makes an object of every row before it makes a trial of them: 2 ms and 100 KB a trial of thirty parameters. A
+study's front and status need no parameters, so these are read when one of them is asked for, of all trials at once.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from sys import intern
+from typing import Any, Protocol, final
+
+from optuna.distributions import BaseDistribution, json_to_distribution
+from optuna.trial import TrialState
+
+Query = Callable[[str, tuple[object, ...]], Iterable[Any]]
+"""Returns the rows of a query, whose parameters are written `?`."""
+
+LATE = "rejected"
+"""User attribute that only a search needs, and that may be larger than all others together."""
+CONSTRAINT = "constraints:"
+GAPS = 100
+"""Largest ratio of a trial's number to the count of trials."""
+_INFINITE: Mapping[str, Any] = {"INF_POS": math.inf, "INF_NEG": -math.inf}
+
+_STUDY = "SELECT study_id FROM studies WHERE study_name = ?"
+_STUDY_ATTRIBUTES = "SELECT key, value_json FROM study_user_attributes WHERE study_id = ?"
+_OF_STUDY = "JOIN trials ON trials.trial_id = part.trial_id WHERE trials.study_id = ?"
+_TRIALS = "SELECT trial_id, number, state FROM trials WHERE study_id = ? ORDER BY number"
+_VALUES = f"SELECT part.trial_id, objective, value, value_type FROM trial_values part {_OF_STUDY} ORDER BY objective"
+_USER = f"SELECT part.trial_id, key, value_json FROM trial_user_attributes part {_OF_STUDY} AND key <> '{LATE}'"
+_LATE = f"SELECT part.trial_id, value_json FROM trial_user_attributes part {_OF_STUDY} AND key = '{LATE}'"
+_SYSTEM = f"SELECT part.trial_id, key, value_json FROM trial_system_attributes part {_OF_STUDY}"
+_PARAMETERS = (
+    f"SELECT part.trial_id, param_name, param_value, distribution_json FROM trial_params part {_OF_STUDY} "
+    f"ORDER BY param_id"
+)
+
+
+class Trial(Protocol):
+    """Stored trial as far as a study reads it; Optuna's `FrozenTrial` is one."""
+
+    @property
+    def number(self) -> int:
+        """Number of the trial in its study."""
+        ...
+
+    @property
+    def state(self) -> TrialState:
+        """State of the trial."""
+        ...
+
+    @property
+    def values(self) -> Sequence[float] | None:
+        """Values in order of the objectives, None without any."""
+        ...
+
+    @property
+    def user_attrs(self) -> Mapping[str, Any]:
+        """User attributes by key."""
+        ...
+
+    @property
+    def system_attrs(self) -> Mapping[str, Any]:
+        """System attributes by key."""
+        ...
+
+    @property
+    def constraints(self) -> Mapping[str, float]:
+        """Constraint values by name."""
+        ...
+
+    @property
+    def params(self) -> Mapping[str, Any]:
+        """Values of the parameters by name."""
+        ...
+
+    @property
+    def distributions(self) -> Mapping[str, BaseDistribution]:
+        """Distributions of the parameters by name."""
+        ...
+
+
+@final
+class JsonMapping(Mapping[str, Any]):
+    """Mapping of keys to JSON texts, each decoded when it is asked for, and of one key that is read late."""
+
+    def __init__(self, texts: dict[str, str], late: Callable[[], str | None] | None = None) -> None:
+        """Take the texts by key.
+
+        Args:
+            texts: JSON by key.
+            late: returns the JSON of the key `LATE`, None if there is none; None for a mapping without the key.
+        """
+        self._texts, self._late = texts, late
+
+    def __getitem__(self, key: str) -> Any:
+        self._read_late(key)
+        return json.loads(self._texts[key])
+
+    def __contains__(self, key: object) -> bool:
+        self._read_late(key)
+        return key in self._texts
+
+    def __iter__(self) -> Iterator[str]:
+        self._read_late(LATE)
+        return iter(self._texts)
+
+    def __len__(self) -> int:
+        self._read_late(LATE)
+        return len(self._texts)
+
+    def _read_late(self, key: object) -> None:
+        if key == LATE and self._late is not None:
+            text, self._late = self._late(), None
+            if text is not None:
+                self._texts[LATE] = text
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class StoredTrial:
+    """One trial as its rows have it.
+
+    Attributes:
+        key: its primary key.
+        number: its number in the study.
+        state: its state.
+        values: its values in order of the objectives, None without any.
+        user_attrs: its user attributes.
+        system_attrs: its system attributes.
+        late: rows of all trials of the study that are read when they are asked for.
+    """
+
+    key: int
+    number: int
+    state: TrialState
+    values: Sequence[float] | None
+    user_attrs: Mapping[str, Any]
+    system_attrs: Mapping[str, Any]
+    late: LateRows = field(repr=False)
+
+    @property
+    def constraints(self) -> dict[str, float]:
+        """Constraint values by name."""
+        named = [key for key in self.system_attrs if key.startswith(CONSTRAINT)]
+        return {key.removeprefix(CONSTRAINT): self.system_attrs[key] for key in named}
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """Values of the parameters by name."""
+        rows = self.late.parameters.get(self.key, {})
+        return {name: _distribution(text).to_external_repr(value) for name, (value, text) in rows.items()}
+
+    @property
+    def distributions(self) -> dict[str, BaseDistribution]:
+        """Distributions of the parameters by name."""
+        return {name: _distribution(text) for name, (_, text) in self.late.parameters.get(self.key, {}).items()}
+
+
+@final
+class LateRows:
+    """Rows of a study's trials that few commands need, read at their first use."""
+
+    def __init__(self, read: Callable[[str], Iterable[Any]]) -> None:
+        """Take the function that reads them.
+
+        Args:
+            read: returns the rows of a query whose one parameter is the study.
+        """
+        self._read = read
+
+    @cached_property
+    def parameters(self) -> dict[int, dict[str, tuple[float, str]]]:
+        """Internal values of the parameters and JSON of their distributions by name, by the trial's primary key."""
+        found: dict[int, dict[str, tuple[float, str]]] = {}
+        for key, name, value, text in self._read(_PARAMETERS):
+            found.setdefault(key, {})[name] = (value, intern(text) if isinstance(text, str) else text)
+        return found
+
+    @cached_property
+    def attributes(self) -> dict[int, str]:
+        """JSON of the user attribute `LATE`, by the trial's primary key."""
+        return dict(self._read(_LATE))
+
+
+@lru_cache(4096)
+def _distribution(text: str) -> BaseDistribution:
+    return json_to_distribution(text)
+
+
+def study_key(query: Query, name: str) -> int | None:
+    """Return the primary key of a study, None if there is none of that name."""
+    return next((int(key) for (key,) in query(_STUDY, (name,))), None)
+
+
+def study_attributes(query: Query, study: int) -> JsonMapping:
+    """Return the user attributes of a study."""
+    return JsonMapping(dict(query(_STUDY_ATTRIBUTES, (study,))))
+
+
+def is_number(number: object, count: int) -> bool:
+    """Return whether this may be the number of one of `count` trials; deleted ones leave gaps."""
+    return isinstance(number, int) and 0 <= number < GAPS * (count + GAPS)
+
+
+def read_trials(query: Query, study: int, late: LateRows) -> tuple[list[StoredTrial], dict[int, str]]:
+    """Return the trials of a study in order of their numbers, and the reasons why others can't be read, by number.
+
+    Args:
+        query: reads from the database, in one transaction.
+        study: primary key of the study.
+        late: reads what is not needed now.
+    """
+    trials = list(query(_TRIALS, (study,)))
+    values: dict[int, list[float]] = {}
+    for key, _, value, kind in query(_VALUES, (study,)):
+        values.setdefault(key, []).append(_INFINITE.get(kind, value))
+    user, system = _texts(query(_USER, (study,))), _texts(query(_SYSTEM, (study,)))
+
+    def trial(key: int, number: int, state: str) -> StoredTrial:
+        own = JsonMapping(user.get(key, {}), lambda: late.attributes.get(key))
+        noted = JsonMapping(system.get(key, {}))
+        return StoredTrial(key, number, TrialState[state], values.get(key), own, noted, late)
+
+    found, unreadable = [], {}
+    for place, (key, number, state) in enumerate(trials):
+        if not is_number(number, len(trials)):
+            unreadable[place] = f"the number {number}"
+        elif state not in TrialState.__members__:
+            unreadable[number] = f"the state {state}"
+        else:
+            found.append(trial(key, number, state))
+    return found, unreadable
+
+
+def _texts(rows: Iterable[Any]) -> dict[int, dict[str, str]]:
+    found: dict[int, dict[str, str]] = {}
+    for trial, key, text in rows:
+        found.setdefault(trial, {})[key] = text
+    return found
