@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, final
+from typing import Any, NamedTuple, final
 
 from search_space.architecture import Architecture
 from search_space.choices import (
@@ -22,15 +22,37 @@ from search_space.choices import (
     SpaceError,
     Value,
     parse_fields,
+    parse_ordinal,
 )
 from search_space.domains import StageDomain, StemDomain, parse_stage, parse_stem
 from search_space.graph import Shape
-from search_space.limits import LONGEST_NAME, MOST_CHOICES, MOST_CHOSEN, MOST_STAGES, shown
+from search_space.limits import LONGEST_NAME, MOST_CHOICES, MOST_CHOSEN, MOST_CLASSES, MOST_PIXELS, MOST_STAGES, shown
 from search_space.lowering import normalise
 
 MUTATION_TRIES = 100
 COMBINATIONS = 1000  # of one branch's choices that a descent tries together
 POSITION = re.compile(r"(?<=\bstage)\d+|(?<=\bblock)\d+")
+
+
+INTENT = "intent"
+"""Key of the images that a space is meant for; it is no choice, and no part of what a study is made with."""
+
+
+class Intent(NamedTuple):
+    """Images that a space is meant for.
+
+    Attributes:
+        input: shape of one image.
+        classes: number of classes.
+    """
+
+    input: Shape
+    classes: int
+
+    def suits(self, input_shape: Shape) -> bool:
+        """Return whether images of a shape are at least half as large as these, and at most twice."""
+        meant, given = (max(shape.height, shape.width) for shape in (self.input, input_shape))
+        return meant <= 2 * given and given <= 2 * meant
 
 
 @final
@@ -45,6 +67,7 @@ class Space:
         stem: domain of the stem.
         stages: domain of each stage.
         dropout: rate of the dropout before the classifier, in [0, 1); not searched.
+        intent: images that the space is meant for; None if it says none.
     """
 
     name: str
@@ -53,6 +76,7 @@ class Space:
     stem: StemDomain
     stages: tuple[StageDomain, ...]
     dropout: float = 0.0
+    intent: Intent | None = None
 
     def __post_init__(self) -> None:
         choices = len(self.parameters)
@@ -238,10 +262,10 @@ def parse_space(mapping: Mapping[str, Any], input_shape: Shape, classes: int) ->
     """Return the space of a mapping, such as a parsed YAML file of `conf/space`.
 
     Args:
-        mapping: `{name, stem: {width, kernel, stride, kind}, stages: [STAGE, ...], dropout}`. A stage is `{depth,
-            block, reduction, grid, auxiliary}`, or has `blocks`, one a position, instead of depth and block. Options of
-            a number are an integer, a list of ascending ones or `{low, high, step}`; options of a word are a word
-            or a list.
+        mapping: `{name, stem: {width, kernel, stride, kind}, stages: [STAGE, ...], dropout, intent: {input, classes}}`.
+            A stage is `{depth, block, reduction, grid, auxiliary}`, or has `blocks`, one a position, instead of depth
+            and block. Options of a number are an integer, a list of ascending ones or `{low, high, step}`; options of a
+            word are a word or a list.
         input_shape: shape of one image.
         classes: number of classes, at least 2.
 
@@ -249,7 +273,7 @@ def parse_space(mapping: Mapping[str, Any], input_shape: Shape, classes: int) ->
         SpaceError: a key or an option is unknown, or a key is missing; the message names the path.
         PluginError: a block family named by its dotted path can't be used.
     """
-    fields = parse_fields(mapping, "space", ["name", "stem", "stages"], ["dropout"])
+    fields = parse_fields(mapping, "space", ["name", "stem", "stages"], ["dropout", INTENT])
     stages, name = fields["stages"], fields["name"]
     if not isinstance(stages, list | tuple) or not stages:
         raise SpaceError(f"stages must be a list of at least one stage, got {shown(stages)}")
@@ -264,7 +288,31 @@ def parse_space(mapping: Mapping[str, Any], input_shape: Shape, classes: int) ->
         parse_stem(fields["stem"]),
         tuple(parse_stage(stage, f"stage{index}") for index, stage in enumerate(stages)),
         _parse_dropout(fields.get("dropout", 0.0)),
+        intent_of(fields),
     )
+
+
+def intent_of(mapping: Mapping[str, Any]) -> Intent | None:
+    """Return the images that the mapping of a space says that it is meant for, None if it says none.
+
+    Raises:
+        SpaceError: they are not a shape and a number of classes.
+    """
+    if mapping.get(INTENT) is None:
+        return None
+    fields = parse_fields(mapping[INTENT], INTENT, ["input", "classes"])
+    extents = fields["input"]
+    if not isinstance(extents, list | tuple) or len(extents) != 3:
+        raise SpaceError(f"input must be [channels, height, width], got {shown(extents)} at {INTENT}")
+    for extent in extents:
+        parse_ordinal(extent, f"{INTENT}.input", least=1, most=MOST_PIXELS)
+    parse_ordinal(fields["classes"], f"{INTENT}.classes", least=2, most=MOST_CLASSES)
+    return Intent(Shape(*extents), fields["classes"])
+
+
+def without_intent(mapping: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the mapping of a space without the images that it is meant for: what a study is made with."""
+    return {key: value for key, value in mapping.items() if key != INTENT}
 
 
 def _parse_dropout(value: object) -> float:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from nas.cli.app.given import is_given
 from nas.cli.common.printing import Row, print_document
 from nas.config.commands import DescribeConfig
 from nas.data import announce, describe
@@ -24,12 +26,23 @@ from nas.study.summary import inherited
 from search_space.architecture import Architecture
 from search_space.cost import rows
 from search_space.drawing import draw
+from search_space.eager import eager_mib, weights_mib
 from search_space.graph import Graph, Shape
 from search_space.identity import network_id
 from search_space.lowering import lower
 from search_space.references import REFERENCES
 from search_space.rewrite import Rewritten, rewrite
-from search_space.space import Space, parse_space
+from search_space.space import Space, intent_of, parse_space
+
+COUNTED = (
+    "activations alive at once in inference, batch 1, float32, norm and activation in place; no weights, no workspaces"
+)
+"""Meaning of `memory_mib`, for the documents."""
+
+EAGER_DRAWS = 200
+"""Most random networks whose memory in eager PyTorch is computed."""
+
+log = logging.getLogger(__name__)
 
 
 def run(config: DescribeConfig) -> int:
@@ -47,14 +60,24 @@ def run(config: DescribeConfig) -> int:
             write_text(Path(config.svg).expanduser(), draw(graph, document["summary"]), follow_link=True)
         print_document(document, config.format, architecture_table, architecture_rows)
         return 0
-    info = describe(config.data)
-    space = parse_space(config.space, Shape(*info.shape), len(info.classes))
+    space = _space(config)
     document = space_document(
         space, Limits(**config.limits), config.samples, config.seed, costs_known(config.objective)
     )
-    announce(info, counts=False)
     print_document(document, config.format, space_table, space_rows)
     return 0
+
+
+def _space(config: DescribeConfig) -> Space:
+    """Return the space on the images that are given, or else on those that it is meant for."""
+    intent = None if is_given("data") else intent_of(config.space)
+    if intent is not None:
+        text = f"{intent.input} images and {intent.classes:,} classes, which the space is meant for"
+        log.info("costs for %s; data=... describes it for others", text)
+        return parse_space(config.space, intent.input, intent.classes)
+    info = describe(config.data)
+    announce(info, counts=False)
+    return parse_space(config.space, Shape(*info.shape), len(info.classes))
 
 
 def _network(config: DescribeConfig) -> tuple[dict[str, Any], Graph]:
@@ -104,7 +127,10 @@ def architecture_document(architecture: Architecture) -> dict[str, Any]:
 def costs_and_blocks(graph: Graph) -> dict[str, Any]:
     """Return the exact costs of a network, in total and by block."""
     return {
+        "input": list(graph.input),
+        "classes": graph.output.channels,
         "costs": built_in_costs().of_graph(graph),
+        "memory": {"counted": COUNTED, "eager_mib": eager_mib(graph), "weights_mib": weights_mib(graph)},
         "blocks": [
             {"path": row.path, PARAMS.name: row.params, MACS.name: row.macs, "output_shape": list(row.output)}
             for row in rows(graph)
@@ -143,17 +169,27 @@ def space_document(space: Space, limits: Limits, samples: int, seed: int, costs:
     """
     generator, known_costs = random.Random(seed), costs or built_in_costs()
     requirements = Requirements(limits.checked(known_costs.names), costs=known_costs)
-    drawn = [requirements.examine(space.draw(generator)) for _ in range(samples)]
+    architectures = [space.draw(generator) for _ in range(samples)]
+    drawn = [requirements.examine(architecture) for architecture in architectures]
     return {
         "name": space.name,
         "size": space.size,
+        "input": list(space.input),
+        "classes": space.classes,
         "costs": {
             name: _spread(name, space, [known.costs[name] for known in drawn], known_costs)
             for name in known_costs.names
         },
+        "memory": {"counted": COUNTED, "eager_mib": _eager(architectures)},
         "share_within_limits": sum(known.feasible for known in drawn) / samples,
         "samples": samples,
     }
+
+
+def _eager(architectures: Sequence[Architecture]) -> dict[str, float]:
+    """Return median and maximum of the memory in eager PyTorch over the first random draws."""
+    found = [eager_mib(lower(architecture)) for architecture in architectures[:EAGER_DRAWS]]
+    return {"median": statistics.median_low(found), "max": max(found)}
 
 
 def _spread(name: str, space: Space, drawn: list[float], costs: Costs) -> dict[str, float]:

@@ -31,7 +31,7 @@ from nas.tabular.tabulate.sample import Member, drawn_members
 from nas.tabular.tabulate.shards import Shards
 from nas.tabular.tabulate.strategy_draws import StrategyPortion
 from nas.tabular.tabulate.table_maker import Seeds, TableMaker, TrainingsStoppedError
-from search_space.space import Space
+from search_space.space import Space, without_intent
 
 
 def run(config: TabulateConfig) -> int:
@@ -121,7 +121,7 @@ def _plan(config: TabulateConfig) -> _Plan:
             "split_seed": config.data.split_seed,
         },
         "training": asdict(config.training),
-        "space": {**config.space, "input": list(space.input), "classes": space.classes},
+        "space": {**without_intent(config.space), "input": list(space.input), "classes": space.classes},
         "test_images": test_images,
         "early_test_images": early,
     }

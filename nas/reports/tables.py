@@ -85,6 +85,7 @@ def architecture_table(document: Document) -> RenderableType:
     table.add_section()
     table.add_row("sum", number_text(costs[PARAMS]), number_text(costs[MACS]), "")
     others = [f"{title(name)}: {number_text(costs[name])}" for name in costs if name not in {PARAMS, MACS}]
+    others += _memory_lines(document)
     ids = f"architecture {document['id']}, network {document['network_id']}"
     lines: list[RenderableType] = [Text(document["summary"]), Text(ids), table, *map(Text, others)]
     if "inherits" in document:
@@ -124,7 +125,20 @@ def space_table(document: Document) -> RenderableType:
     for cost, spread in document["costs"].items():
         table.add_row(heading(cost), *(number_text(spread[name]) for name in names))
     share = f"{document['share_within_limits']:.1%} of {document['samples']:,} random ones are within the limits"
-    return Group(Text(f"{size_text(document['size'])} architectures"), table, Text(share))
+    images = f"for {'×'.join(map(str, document['input']))} images and {document['classes']:,} classes"
+    lines = [Text(line) for line in _memory_lines(document)]
+    return Group(Text(f"{size_text(document['size'])} architectures, {images}"), table, *lines, Text(share))
+
+
+def _memory_lines(document: Document) -> list[str]:
+    """Return what the memory counts, and the memory in eager PyTorch, of a network or of a space."""
+    memory = document["memory"]
+    eager, weights = memory["eager_mib"], memory.get("weights_mib")
+    if isinstance(eager, Mapping):
+        eager_text = f"median {number_text(eager['median'])} MiB, up to {number_text(eager['max'])} MiB"
+    else:
+        eager_text = f"{number_text(eager)} MiB, and {number_text(weights)} MiB of weights"
+    return [f"memory counts {memory['counted']}", f"in eager PyTorch: {eager_text}"]
 
 
 def retrain_table(document: Document) -> RenderableType:

@@ -78,6 +78,9 @@ def conduct(
 
 
 def _log_plan(plan: SearchPlan) -> None:
+    intent, given = plan.space.intent, plan.space.input
+    if intent is not None and not intent.suits(given):
+        log.warning("space %s is meant for images of %s, these are %s", plan.space.name, intent.input, given)
     announce(plan.images)
     for start, projection in plan.built.starts.items():
         log.info("start %s: widths × %.3g, at distance %.2f", start, projection.multiplier, projection.distance)

@@ -13,7 +13,7 @@ from nas.objectives.pareto import Axis
 from nas.study.differences import differences
 from nas.study.study import Study, StudyMismatchError
 from search_space.plugins import load_dotted
-from search_space.space import Space
+from search_space.space import Space, without_intent
 
 DATA_LOCATION = ("path", "cache", "cache_gib", "streaming", "decode_workers")
 """Settings of the data that may differ from run to run: no learning curve depends on them."""
@@ -29,7 +29,7 @@ def fingerprint(config: SearchConfig, images: DataInfo, space: Space, axes: Sequ
         axes: its objectives.
     """
     return {
-        "space": {**config.space, "input": list(space.input), "classes": space.classes},
+        "space": {**without_intent(config.space), "input": list(space.input), "classes": space.classes},
         "objectives": [axis.to_json() for axis in axes],
         "data": data_fingerprint(config.data, images),
         "training": asdict(config.training),

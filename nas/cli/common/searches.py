@@ -27,5 +27,5 @@ def run_search(config: SearchConfig) -> Conducted:
 
 
 def _default_name(config: SearchConfig, space: str) -> str:
-    plain = study_folder(f"{config.data.slug}-{space}", config.outputs)
-    return default_name(config, space, read_yaml(plain / "config.yaml"))
+    file = study_folder(f"{config.data.slug}-{space}", config.outputs) / "config.yaml"
+    return default_name(config, space, read_yaml(file) if file.is_file() else {})

@@ -255,7 +255,7 @@ def test_the_least_cost_of_a_space_is_that_of_an_architecture_of_it():
 def test_a_space_in_every_format(cache, capsys):
     words = ["describe", f"data.cache={cache}", "samples=3", "limits.max_params=1e9"]
     document = json.loads(printed(capsys, *words, "format=json"))
-    assert set(document) == {"name", "size", "costs", "share_within_limits", "samples"}
+    assert set(document) == {"name", "size", "input", "classes", "costs", "memory", "share_within_limits", "samples"}
     assert (document["share_within_limits"], document["samples"]) == (1.0, 3)
     header, *rows = table_of(printed(capsys, *words, "format=csv"))
     assert header == ["cost", "min", "median", "max"]
