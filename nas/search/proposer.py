@@ -96,8 +96,8 @@ class Proposer:
         self._view.restore(records, self._told)
 
     def _constrained(self, record: Record) -> Record:
-        """Return a trial that other programs made with its excess over the limits, as trials of a search have it."""
-        if record.candidate.ask != NO_ASK:
+        """Return a trial that was trained elsewhere with its excess over the limits, as trials of a search have it."""
+        if not record.candidate.imported:
             return record
         examined = self._requirements.examine(Architecture.from_json(record.candidate.architecture))
         return replace(record, candidate=replace(record.candidate, constraints=examined.constraints))

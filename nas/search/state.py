@@ -242,11 +242,12 @@ class SearchState:
         states = [record.state for record in records]
         counts = {str(state): states.count(state) for state in (*TRAINED, State.FAILED)}
         trained = sum(self.records[job.trial].state == State.RUNNING for job in running)
+        imported = sum(record.candidate.imported for record in records)
         counts |= {"running": len(running), "frozen": states.count(State.RUNNING) - trained}
         counts |= {"repeats": sum(max(0, record.trainings - 1) for record in records)}
         return Progress(
             counts=counts | dict(skipped),
-            trials=self._budget.trials,
+            trials=None if self._budget.trials is None else self._budget.trials + imported,
             front=self.front,
             axes=axes,
             hypervolume=self._hypervolume,

@@ -34,7 +34,7 @@ class Progress:
     Attributes:
         counts: trials by state (`complete`, `pruned`, `failed`, `running`, `frozen`), `repeats`, and asks that led to
             no trial (`rejected`, `duplicates`).
-        trials: budget in trials, None for none.
+        trials: budget in trials and those trained elsewhere, None for none.
         front: the complete trials that no other dominates.
         axes: the objectives.
         hypervolume: hypervolume of the front in the unit box of the axes, in [0, 1].

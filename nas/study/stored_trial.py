@@ -90,6 +90,8 @@ def _record(trial: Trial, laws: Laws) -> Record:
     complete = trial.state == TrialState.COMPLETE
     candidate = _candidate(trial, laws)
     values = values_of(_named(trial.values, laws.axes), laws.axes) if complete else None
+    if candidate.imported and not complete:
+        raise DamageError("its import must be complete, it was interrupted: import its result again")
     if values and laws.identified:
         _check_exact(values, candidate.costs)
     return Record(

@@ -128,6 +128,7 @@ def status_document(study: Study, records: Sequence[Record]) -> dict[str, Any]:
         "trials": {name: states.count(name) for name in (*map(str, ENDED), "running", "frozen")} | skipped,
         "failures": {kind: kinds.count(kind) for kind in sorted(set(kinds))},
         "retries": dict(sorted(retries.items())),
+        **({"imported": imported} if (imported := sum(r.candidate.imported for r in records)) else {}),
         "hypervolume": hypervolume(believed),
         "front": len(study.believer.front_of(complete, believed)),
         **_repeats(records),

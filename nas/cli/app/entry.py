@@ -42,6 +42,9 @@ COMMANDS: Mapping[str, Command] = {
     "front": Command("nas.cli.front", "Pareto front of a study, with accuracy and costs"),
     "report": Command("nas.cli.report", "one self-contained HTML file about a study"),
     "dashboard": Command("nas.cli.dashboard", "optuna-dashboard on a study, on 127.0.0.1 only"),
+    "import": Command(
+        "nas.cli.import_results", "results of trainings made elsewhere, as trials of a study: nas import study=S FILE"
+    ),
     "describe": Command(
         "nas.cli.describe", "a search space (size, costs, share within limits), or one network, block by block"
     ),

@@ -46,6 +46,19 @@ def fit(words: Sequence[str], root: type, *, multirun: bool = False) -> list[str
     return [fitted for word in words for fitted in _fit(word, root, parser, multirun)]
 
 
+def with_files(words: Sequence[str], root: type) -> list[str]:
+    """Return overrides with the words that have no key as items of `files`, for a command that takes files.
+
+    Args:
+        words: overrides and files as typed.
+        root: the configuration class of the command.
+    """
+    files = [word for word in words if "=" not in word]
+    if not files or "files" not in root.__dataclass_fields__:  # type: ignore[attr-defined]  # of a dataclass
+        return list(words)
+    return [*(word for word in words if "=" in word), f"files=[{','.join(map(quoted, files))}]"]
+
+
 def quoted(text: str) -> str:
     r"""Return the text in single quotes and escaped for Hydra's grammar.
 

@@ -9,7 +9,15 @@ from collections.abc import Mapping
 
 from nas.config.commands.networks import ExportConfig, PickConfig, RetrainConfig
 from nas.config.commands.search import DescribeConfig, SearchConfig
-from nas.config.commands.study import DashboardConfig, FrontConfig, ReadConfig, ReportConfig, StatusConfig, StopConfig
+from nas.config.commands.study import (
+    DashboardConfig,
+    FrontConfig,
+    ImportConfig,
+    ReadConfig,
+    ReportConfig,
+    StatusConfig,
+    StopConfig,
+)
 from nas.config.commands.tables import RehearseConfig, TabulateConfig
 
 __all__ = [
@@ -18,6 +26,7 @@ __all__ = [
     "DescribeConfig",
     "ExportConfig",
     "FrontConfig",
+    "ImportConfig",
     "PickConfig",
     "ReadConfig",
     "RehearseConfig",
@@ -36,6 +45,7 @@ ROOTS: Mapping[str, type] = {
     "front": FrontConfig,
     "report": ReportConfig,
     "dashboard": DashboardConfig,
+    "import": ImportConfig,
     "describe": DescribeConfig,
     "retrain": RetrainConfig,
     "export": ExportConfig,

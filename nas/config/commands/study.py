@@ -56,6 +56,20 @@ class StatusConfig(ReadConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ImportConfig(ReadConfig):
+    """Configuration of `nas import`.
+
+    Attributes:
+        files: JSON files of results; on the command line also words without a key.
+
+    Raises:
+        ValueError: a value out of range.
+    """
+
+    files: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class StopConfig:
     """Configuration of `nas stop`.
 
