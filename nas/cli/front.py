@@ -8,6 +8,7 @@ from typing import Any
 from nas.cli.common.printing import Row, print_document
 from nas.cli.common.studies import reading
 from nas.config.commands import FrontConfig
+from nas.objectives.limits import Limits
 from nas.reports.tables import front_columns, front_numbers, front_table
 
 
@@ -15,9 +16,11 @@ def run(config: FrontConfig) -> int:
     """Print the front of a study.
 
     Raises:
-        ValueError: no study of that name.
+        ValueError: no study of that name, or a limit on a cost that its networks have not.
     """
-    print_front(reading(config).front_document(), config.format)
+    reader = reading(config)
+    reader.limit(Limits(**config.limits))
+    print_front(reader.front_document(), config.format)
     return 0
 
 

@@ -55,6 +55,15 @@ class Limits:
                 raise ValueError(f"limits must be of {', '.join(known)}, got {given!r}{hint}")
         return self
 
+    def joined(self, other: Limits) -> Limits:
+        """Return the limits that a network meets if it meets both.
+
+        >>> Limits(max_params=100, max_macs=5).joined(Limits(max_params=80)).by_cost
+        {'params': 80, 'macs': 5}
+        """
+        both = {name: min(limit, other.by_cost.get(name, limit)) for name, limit in self.by_cost.items()}
+        return Limits(**{PREFIX + name: limit for name, limit in {**other.by_cost, **both}.items()})
+
     def exceeded(self, costs: Mapping[str, float]) -> dict[str, float]:
         """Return by how much each limit is exceeded, under its own name; at most 0 where it is met.
 

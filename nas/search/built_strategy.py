@@ -143,7 +143,7 @@ def build_strategy(
     prior, images = prior_of(strategy.prior, space), horizon.validation_images
     domain = Domain(space, axes, requirements.limits, names, requirements.fits, requirements.measure, prior, images)
     sampler = sampler_factory(strategy.sampler, domain)
-    believer = believer_for(space, axes, names, images)
+    believer = believer_for(space, axes, names, images, limits)
     view = View(space, axes, sampler, seed=strategy.seed, worst=strategy.sampler.rejected_as == "worst")
     starts = projected_starts(strategy.start, space, studies)
     proposer = Proposer(

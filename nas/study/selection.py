@@ -30,7 +30,7 @@ def pick_records(records: Sequence[Record], believer: Believer, pick: str, limit
         records: all trials of the study.
         believer: believer of the study.
         pick: one of `PICKS`, or a trial's number in digits.
-        limits: on the costs of a network.
+        limits: on the costs of a network, beside those of the believer, which bind every pick but a number.
 
     Raises:
         ValueError: no such trial, or none that is complete and within the limits.
@@ -40,7 +40,7 @@ def pick_records(records: Sequence[Record], believer: Believer, pick: str, limit
         limits.checked(records[0].candidate.costs)
     if pick not in PICKS:
         return [_numbered(records, int(pick), limits)]
-    within = {record.number for record in _within(records, limits)}
+    within = {record.number for record in _within(records, limits.joined(believer.limits))}
     complete = [record for record in records if record.values is not None]
     believed = believer.losses(complete)  # of all trials: those beyond the limits tell of the others
     rows = [row for row, record in enumerate(complete) if record.number in within]

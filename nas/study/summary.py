@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from nas.objectives.limits import Limits
 from nas.objectives.pareto import Axis, front, hypervolume, losses
 from nas.study.selection import numbered
 from nas.study.storage.factory import make_store
@@ -30,6 +31,17 @@ class StudyReader:
         if self._front is None:
             self._front = self.study.believer.front(self.records)
         return self._front
+
+    def limit(self, limits: Limits) -> None:
+        """Leave networks over these limits, too, out of the front.
+
+        Raises:
+            ValueError: a limit on a cost that the networks of the study have not.
+        """
+        if self.records:
+            limits.checked(self.records[0].candidate.costs)
+        self.study.believer.limits = limits.joined(self.study.believer.limits)
+        self._front = None
 
     def reread(self) -> StudyReader:
         """Read the study once more."""

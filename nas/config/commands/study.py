@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
-from nas.config.checks import check_format
+from nas.config.checks import check_format, check_limits
 from nas.config.ranges import Range, check_fields
 from nas.config.storage import StorageSpec
 
@@ -36,7 +36,20 @@ class ReadConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class FrontConfig(ReadConfig):
-    """Configuration of `nas front`."""
+    """Configuration of `nas front`.
+
+    Attributes:
+        limits: upper limits on the costs of a network of the front beside the study's, max_<cost>; null for no limit.
+
+    Raises:
+        ValueError: a value out of range.
+    """
+
+    limits: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_limits(self.limits)
 
 
 @dataclass(frozen=True, kw_only=True)

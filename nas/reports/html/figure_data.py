@@ -94,6 +94,7 @@ def progress(records: Sequence[Record], believer: Believer) -> dict[str, Any]:
 
 
 def _value_so_far(known: NDArray[np.float64], axes: Sequence[Axis]) -> float | None:
+    known = known[~np.isnan(known).any(axis=1)]  # without networks over the limits
     if len(known) == 0:
         return None
     if len(axes) > 1:

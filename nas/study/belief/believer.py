@@ -17,14 +17,17 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import final
 
+import moocore
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import ndtri
 
+from nas.objectives.limits import Limits
 from nas.objectives.loss_scale import LossScale
 from nas.objectives.pareto import Axis, dominated, front, losses
 from nas.study.belief.features import FeatureMap
 from nas.study.belief.gp import Floats, GaussianProcess, Observations
-from nas.study.belief.surrogate import SurrogateFitter, regrets, relevant
+from nas.study.belief.surrogate import SurrogateFitter, fitted, regrets, relevant
 from nas.study.trial import Record
 from search_space.architecture import Architecture
 
@@ -102,6 +105,7 @@ class Believer:
         costs: Mapping[str, str],
         features: FeatureMap | None,
         validation_images: int | None = None,
+        limits: Limits | None = None,
     ) -> None:
         """Make a believer that has seen nothing yet.
 
@@ -110,8 +114,10 @@ class Believer:
             costs: the cost that an objective is, by the objective's name, for those that are costs.
             features: map from the study's architectures to features; None believes what is measured.
             validation_images: number of validation images behind an accuracy; None if it is not known.
+            limits: limits that a network of the front meets; None for none.
         """
         self.axes = tuple(axes)
+        self.limits = limits or Limits()
         self._features = features
         self._images = validation_images
         self._trained = [place for place, axis in enumerate(self.axes) if axis.name not in costs]
@@ -125,7 +131,21 @@ class Believer:
         return cls(axes, {}, None)
 
     def losses(self, records: Sequence[Record]) -> Floats:
-        """Return the believed losses (n, m) of complete trials: posterior medians, and exact costs."""
+        """Return the believed losses (n, m) of complete trials: posterior medians, and exact costs.
+
+        Those of a network over the limits are NaN, so that it is on no front and adds no hypervolume, but its training
+        tells of networks like it.
+        """
+        found = self._believed(records)
+        found[self._over(records)] = np.nan
+        return found
+
+    def _over(self, records: Sequence[Record]) -> NDArray[np.bool_]:
+        """Return a mask (n,) of the networks that exceed a limit."""
+        limits = self.limits.by_cost
+        return np.array([any(r.candidate.costs.get(c, 0) > most for c, most in limits.items()) for r in records], bool)
+
+    def _believed(self, records: Sequence[Record]) -> Floats:
         found = losses(self.axes, [record.values for record in records if record.values])
         for place, posterior in self._posteriors(records, found).items():
             found[:, place] = self._scale(place).losses(posterior.means)
@@ -148,10 +168,18 @@ class Believer:
         """Return the numbers of the complete trials that further results may bring to the front.
 
         They are those that are not dominated by the believed front even with a loss that is `HOPE` lower on the
-        modelled scale; without a posterior, the members of the front alone.
+        modelled scale; without a posterior, the members of the front alone. Networks over the limits are among them if
+        they would be without limits, which another search of the study may not have.
         """
         complete = [record for record in records if record.values is not None]
-        believed = self.losses(complete)
+        believed, over = self._believed(complete), self._over(complete)
+        found = self._undominated(complete, believed.copy())
+        if over.any():
+            within = [record for record, out in zip(complete, over, strict=True) if not out]
+            found |= self._undominated(within, believed[~over])
+        return found
+
+    def _undominated(self, complete: Sequence[Record], believed: Floats) -> set[int]:
         members = believed[front(believed)] if complete else believed
         if self._features is not None:
             for place in self._trained:
@@ -166,7 +194,11 @@ class Believer:
         posteriors = self._posteriors(complete, known)
         if not posteriors:
             return {}
-        asked = sorted(set.intersection(*(set(each.candidates) for each in posteriors.values())))
+        over = self._over(complete)
+        near = set.intersection(*(set(each.candidates) for each in posteriors.values()))
+        asked = sorted(row for row in near if not over[row])
+        if not asked:
+            return {}
         generator = np.random.default_rng(0)
         draws = np.repeat(known[asked][None], DRAWS, axis=0)
         means, intervals = {}, {}
@@ -200,30 +232,34 @@ class Believer:
         if self._features is None or len(records) < LEAST_TRIALS:
             return {}
         order = np.argsort([record.number for record in records], kind="stable")
-        rows = self._features_of(records)
         trainings = np.array([max(1, record.trainings) for record in records], dtype=np.float64)
         found = {}
         for place in self._trained:
             scale, axis = self._scale(place), self.axes[place]
             modelled = scale.modelled(known[:, place])
             values = np.array([(record.values or {})[axis.name] for record in records])
-            observations = Observations(rows, modelled, self._sampling(place, values), trainings).chosen(order)
             costs = known[:, self._known]
             keep = relevant(modelled[order], costs[order])
+            near = np.argsort(regrets(modelled, costs), kind="stable")[:MOST_CANDIDATES]
+            rows = self._features_of(records, {*order[keep], *order[fitted(len(records))], *near})
+            observations = Observations(rows, modelled, self._sampling(place, values), trainings).chosen(order)
             fitter = self._fitters.setdefault(place, SurrogateFitter(self._features.layout))
             process = fitter.fit(observations, np.ones(len(records), dtype=bool), keep)
-            near = np.argsort(regrets(modelled, costs), kind="stable")[:MOST_CANDIDATES]
             found[place] = Posterior(process, rows, modelled, sorted(int(row) for row in near))
         return found
 
-    def _features_of(self, records: Sequence[Record]) -> Floats:
+    def _features_of(self, records: Sequence[Record], needed: set[int]) -> Floats:
+        """Return the features (n, f) of the records whose places are needed; zeros for the others."""
         assert self._features is not None
-        new = [record for record in records if record.number not in self._rows]
+        new = [records[place] for place in sorted(needed) if records[place].number not in self._rows]
         if new:
             architectures = [Architecture.from_json(dict(record.candidate.architecture)) for record in new]
             rows = self._features.rows(architectures, [record.candidate.costs for record in new])
             self._rows |= {record.number: row for record, row in zip(new, rows, strict=True)}
-        return np.stack([self._rows[record.number] for record in records])
+        found = np.zeros((len(records), next(iter(self._rows.values())).shape[0]))
+        for place in needed:
+            found[place] = self._rows[records[place].number]
+        return found
 
     def _scale(self, place: int) -> LossScale:
         return LossScale.of(self.axes[place])
@@ -266,8 +302,5 @@ def _normal(generator: np.random.Generator, centre: Floats, covariance: Floats) 
 
 def _front_shares(draws: Floats) -> Floats:
     """Return the share of the draws (d, n, m) of losses in which no other point dominates each of the n points."""
-    beaten = np.zeros(draws.shape[:2], dtype=bool)
-    for index in range(draws.shape[1]):
-        other = draws[:, index : index + 1]
-        beaten |= (other <= draws).all(axis=2) & (other < draws).any(axis=2)
-    return 1.0 - beaten.mean(axis=0)  # type: ignore[no-any-return]
+    best = np.array([moocore.is_nondominated(draw, keep_weakly=True) for draw in np.ascontiguousarray(draws)])
+    return best.mean(axis=0)  # type: ignore[no-any-return]

@@ -133,9 +133,7 @@ class Observations:
 
     def thinned(self, count: int) -> Observations:
         """Return at most `count` of the observations, evenly spaced in their order."""
-        if len(self.y) <= count:
-            return self
-        return self.chosen(np.unique(np.linspace(0, len(self.y) - 1, count).round().astype(int)))
+        return self if len(self.y) <= count else self.chosen(evenly(len(self.y), count))
 
     def joined(self, other: Observations) -> Observations:
         """Return these observations followed by others."""
@@ -227,6 +225,15 @@ def fit_hyperparameters(layout: Layout, observations: Observations) -> Hyperpara
     )  # fmt: skip
     signal, noise, *weights = np.exp(found.x)
     return Hyperparameters(float(signal), float(noise), np.array(weights))
+
+
+def evenly(size: int, count: int) -> NDArray[np.intp]:
+    """Return at most `count` of the places of a sequence, evenly spaced.
+
+    >>> evenly(3, 5).tolist(), evenly(9, 3).tolist()
+    ([0, 1, 2], [0, 4, 8])
+    """
+    return np.arange(size) if size <= count else np.unique(np.linspace(0, size - 1, count).round().astype(int))
 
 
 class _NegativeLogPosterior:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nas.objectives.costs import built_in_costs
+from nas.objectives.limits import Limits
 from nas.objectives.pareto import Axis
 from nas.objectives.requirements import exact_measure
 from nas.study.belief.believer import Believer
@@ -18,7 +19,11 @@ log = logging.getLogger(__name__)
 
 
 def believer_for(
-    space: Space, axes: Sequence[Axis], costs: Mapping[str, str], validation_images: int | None
+    space: Space,
+    axes: Sequence[Axis],
+    costs: Mapping[str, str],
+    validation_images: int | None,
+    limits: Limits | None = None,
 ) -> Believer:
     """Return the believer of a search.
 
@@ -27,9 +32,21 @@ def believer_for(
         axes: the objectives.
         costs: the cost that an objective is, by the objective's name, for those that are costs.
         validation_images: number of validation images; None if it is not known.
+        limits: limits that a network of the front meets; None for none.
     """
     measure = exact_measure()
-    return Believer(axes, costs, FeatureMap(space, lambda architecture: measure(architecture)[1]), validation_images)
+    features = FeatureMap(space, lambda architecture: measure(architecture)[1])
+    return Believer(axes, costs, features, validation_images, limits)
+
+
+def stored_limits(config: Mapping[str, Any] | None) -> Limits:
+    """Return the limits of a stored configuration, those of the latest search; none if they can't be read."""
+    found = (config or {}).get("limits")
+    try:
+        return Limits(**found) if isinstance(found, Mapping) else Limits()
+    except (TypeError, ValueError) as error:
+        log.warning("limits of the study are damaged and left out: %s", error)
+        return Limits()
 
 
 def stored_believer(
@@ -43,14 +60,14 @@ def stored_believer(
         config: configuration of its latest search, which says what the objectives are; None takes their names.
         images: number of its validation images; None if it is not known.
     """
-    costs = cost_axes(axes, config)
+    costs, limits = cost_axes(axes, config), stored_limits(config)
     if not is_of_space(fingerprint):
-        return Believer(axes, costs, None, images)
+        return Believer(axes, costs, None, images, limits)
     try:
-        return believer_for(stored_space(fingerprint), axes, costs, images)
+        return believer_for(stored_space(fingerprint), axes, costs, images, limits)
     except ValueError as error:
         log.info("measured values are believed, since the space can't be read: %s", error)
-        return Believer(axes, costs, None, images)
+        return Believer(axes, costs, None, images, limits)
 
 
 def is_of_space(fingerprint: Mapping[str, Any]) -> bool:

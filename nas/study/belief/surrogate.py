@@ -8,7 +8,16 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.study.belief.gp import Floats, GaussianProcess, Hyperparameters, Layout, Observations, fit_hyperparameters
+from nas.study.belief.gp import (
+    FIT_OBSERVATIONS,
+    Floats,
+    GaussianProcess,
+    Hyperparameters,
+    Layout,
+    Observations,
+    evenly,
+    fit_hyperparameters,
+)
 
 MOST_OBSERVATIONS = 512
 """Most observations that a process is conditioned on: time grows with their square."""
@@ -54,11 +63,17 @@ class SurrogateFitter:
         """
         rows = np.flatnonzero(measured)
         first = observations.chosen(rows[: milestone(len(rows))])
-        key = first.x.tobytes(), first.y.tobytes(), first.deviations.tobytes(), first.trainings.tobytes()
+        seen = first.thinned(FIT_OBSERVATIONS).x  # the features of the others change nothing, and may be missing
+        key = seen.tobytes(), first.y.tobytes(), first.deviations.tobytes(), first.trainings.tobytes()
         if self._last is None or self._last[0] != key:
             self._last = (key, fit_hyperparameters(self._layout, first), first.scale)
         _, hyperparameters, scale = self._last
         return GaussianProcess(self._layout, hyperparameters, observations.chosen(np.array(keep)), *scale)
+
+
+def fitted(count: int) -> NDArray[np.intp]:
+    """Return the rows of `count` measured observations whose features the hyperparameters are fitted to."""
+    return evenly(milestone(count), FIT_OBSERVATIONS)
 
 
 def relevant(losses: Floats, costs: Floats, most: int = MOST_OBSERVATIONS) -> list[int]:
