@@ -105,6 +105,8 @@ def _check_events(path: Path) -> None:
             size = counts.pop()
             sizes[anchors.pop()] = size
             counts[-1] += size
+        elif isinstance(event, yaml.AliasEvent) and event.anchor in anchors:
+            raise ValueError(f"an alias must not stand inside what it names, {event.anchor} does in {path}")
         elif isinstance(event, yaml.AliasEvent):
             counts[-1] += sizes.get(event.anchor, 1.0)
         elif isinstance(event, yaml.ScalarEvent):
