@@ -31,6 +31,9 @@ STOP = "stop"
 READY = "ready"
 """First message of a process, which can take jobs from then on."""
 
+OOM_SCORE = 500
+"""Share of memory, in thousandths, that the system's out-of-memory killer adds to that of this process."""
+
 LOG_FILE = "log.txt"
 DRIVER_GONE = 70
 """Exit code of a process whose driver is gone."""
@@ -130,6 +133,7 @@ def serve(connection: Connection, runner: Runner, visible_device: str | None, re
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # it goes to the whole group, and the driver decides
     if visible_device is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = visible_device
+    _die_first()
     commands = CommandQueue(connection)
     signal.signal(signal.SIGTERM, commands.terminate)
     with suppress(BrokenPipeError, ConnectionResetError):
@@ -151,6 +155,13 @@ def serve(connection: Connection, runner: Runner, visible_device: str | None, re
     os._exit(0)  # the driver has the outcome: an orderly teardown of torch would only hold memory for longer
 
 
+def _die_first() -> None:
+    """Let the system choose this process before its driver, which would take all others along, if memory runs out."""
+    with suppress(OSError):  # only on Linux
+        adjustment = Path("/proc/self/oom_score_adj")
+        adjustment.write_text(str(max(OOM_SCORE, int(adjustment.read_text()))))
+
+
 def run_job(runner: Runner, job: Job, control: Control) -> Outcome:
     """Run a job, with everything that it prints in the job's log.
 
@@ -162,7 +173,7 @@ def run_job(runner: Runner, job: Job, control: Control) -> Outcome:
     except Exception as error:  # the process boundary: the driver gets the message, the log the traceback
         traceback.print_exc()
         kind = FailureKind.OUT_OF_MEMORY if is_out_of_memory(error) else FailureKind.ERROR
-        other = Failure(kind, " ".join(f"{type(error).__name__}: {error}".split()))
+        other = Failure(kind, " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":"))
         return Outcome(job, (), None, disk_failure(error) or other)
     finally:
         with suppress(OSError):  # the log is on a full disk, and the outcome says so
