@@ -22,6 +22,7 @@ from nas.jobs import EndReason
 from nas.jobs.streams import output_named
 from nas.study.storage.errors import StorageError
 from nas.study.storage.sqlite import SqliteStore
+from nas.tabular.simulation import pool
 
 SMALL = ["tracking=none", "budget.trials=1", "training.epochs=1", "workers.slots=1"]
 
@@ -187,3 +188,11 @@ def test_a_full_disk_leaves_no_half_of_a_study(mount: Callable[[str], Path]) -> 
         store.create(lambda storage, name: storage.create_new_study([], name))  # type: ignore[arg-type]
     assert not store.exists()
     assert [path.name for path in folder.iterdir()] == []
+
+
+@pytest.mark.parametrize(("length", "method"), [(20, "forkserver"), (71, "spawn"), (200, "spawn")])
+def test_simulations_need_no_socket_in_a_folder_whose_path_is_long(
+    monkeypatch: pytest.MonkeyPatch, length: int, method: str
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", "/" + "t" * (length - 1))
+    assert pool._context().get_start_method() == method

@@ -5,10 +5,12 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
+from multiprocessing.context import BaseContext
 from typing import final
 
 from nas.search.built_strategy import Strategy
@@ -17,6 +19,9 @@ from nas.tabular.simulation.benchmark import Benchmark
 from nas.tabular.simulation.cache import TraceCache
 from nas.tabular.simulation.simulate import simulate
 from nas.tabular.simulation.trace import SearchTrace
+
+LONGEST_FOLDER = 70
+"""Bytes of the path of the temporary files up to which a socket there has a permitted name, of 107 bytes."""
 
 _BENCHMARKS: list[Benchmark] = []  # the benchmark of a worker process, opened once for all of its searches
 
@@ -61,8 +66,7 @@ class SimulationPool:
         self, strategies: Sequence[Strategy], simulated: Benchmark, left: Sequence[int]
     ) -> Iterator[tuple[int, SearchTrace]]:
         """Simulate in worker processes, with at most two searches a process submitted."""
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload([__name__])
+        context = _context()
         opener = (simulated.opener(),)
         with ProcessPoolExecutor(min(self.processes, len(left)), context, _initialize_worker, opener) as pool:
             waiting = list(reversed(left))
@@ -76,6 +80,15 @@ class SimulationPool:
                     yield from ((running.pop(future), future.result()) for future in done)
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _context() -> BaseContext:
+    """Return the way to start processes: a fork server, unless the path of its socket would be too long."""
+    if len(os.fsencode(tempfile.gettempdir())) > LONGEST_FOLDER:
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    return context
 
 
 def _initialize_worker(opener: Callable[[], Benchmark]) -> None:

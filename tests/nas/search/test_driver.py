@@ -325,7 +325,7 @@ def test_one_objective_is_enough(tmp_path: Path) -> None:
 def test_processes_that_never_start_end_the_search_at_the_second_death_and_fail_no_trial(tmp_path: Path) -> None:
     why = "the process of trial 0 ended with exit code 1 before it could take a job; its last output: no such module"
     executor = FakeExecutor(fails=lambda job, epoch: Failure("start", why))
-    with pytest.raises(DriverStoppedError, match="^worker processes must start: the process of trial 0 ended with"):
+    with pytest.raises(DriverStoppedError, match=r"^worker processes must start: the process of trial 0 ended with"):
         Setting().run(tmp_path, executor)
     assert [job.attempt for job in executor.jobs] == [1, 2]
     status = open_for_reading(tmp_path).status_document()
