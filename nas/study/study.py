@@ -42,7 +42,7 @@ from nas.study.checked import DamageError, readable, shown
 from nas.study.differences import differences
 from nas.study.folders import TRIALS
 from nas.study.foreign import ForeignTrials
-from nas.study.reading import Reading
+from nas.study.reading import Reading, uncollected
 from nas.study.reading import read_trials as read_stored
 from nas.study.storage.sqlite import SqliteStore
 from nas.study.storage.store import Store
@@ -300,9 +300,10 @@ class Study:
 
     def _read(self, rows: Callable[[], tuple[Sequence[Trial], Mapping[int, str]]], *, whole: bool) -> Reading:
         repeats = repeat_documents(self._store.attributes())  # first: only trials complete by then have any
-        trials, unreadable = rows()
-        laws = Laws(self.axes, self._identified, whole)
-        reading = read_stored(trials, unreadable, repeats, laws, self._foreign)
+        with uncollected():
+            trials, unreadable = rows()
+            laws = Laws(self.axes, self._identified, whole)
+            reading = read_stored(trials, unreadable, repeats, laws, self._foreign)
         lines = reading.lines(self.name)
         if reading.nothing:
             raise DamagedStudyError(f"a study must have a trial that can be read, it has none: {lines[0]}")

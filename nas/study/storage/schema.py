@@ -7,9 +7,28 @@ from functools import cache
 from pathlib import Path
 
 import optuna
-from optuna.storages._rdb import models
 
 _STAMP = "alembic_version"
+TABLES = {
+    name: frozenset(columns.split())
+    for name, columns in {
+        "studies": "study_id study_name",
+        "version_info": "library_version schema_version version_info_id",
+        "study_directions": "direction objective study_direction_id study_id",
+        "study_system_attributes": "key study_id study_system_attribute_id value_json",
+        "study_user_attributes": "key study_id study_user_attribute_id value_json",
+        "trials": "datetime_complete datetime_start number state study_id trial_id",
+        "trial_intermediate_values": (
+            "intermediate_value intermediate_value_type step trial_id trial_intermediate_value_id"
+        ),
+        "trial_params": "distribution_json param_id param_name param_value trial_id",
+        "trial_system_attributes": "key trial_id trial_system_attribute_id value_json",
+        "trial_user_attributes": "key trial_id trial_user_attribute_id value_json",
+        "trial_values": "objective trial_id trial_value_id value value_type",
+    }.items()
+}
+"""Columns of Optuna's tables but for `trial_heartbeats`, which holds nothing of ours: without SQLAlchemy, which Optuna
+describes them with and which takes a reader longer to import than a study to read. A test compares the two."""
 
 
 def schema_fault(connection: sqlite3.Connection) -> str | None:
@@ -18,11 +37,11 @@ def schema_fault(connection: sqlite3.Connection) -> str | None:
     Args:
         connection: to the database.
     """
-    stored = {name: _columns(connection, name) for name in (*_tables(), _STAMP)}
+    stored = {name: _columns(connection, name) for name in (*TABLES, _STAMP)}
     missing = sorted(name for name, columns in stored.items() if not columns)
     if missing:
         return f"the tables of Optuna {optuna.__version__}, it lacks {', '.join(missing)}"
-    lacking = sorted(f"{name}.{column}" for name, columns in _tables().items() for column in columns - stored[name])
+    lacking = sorted(f"{name}.{column}" for name, columns in TABLES.items() for column in columns - stored[name])
     if lacking:
         return f"the tables of Optuna {optuna.__version__}, it lacks {', '.join(lacking)}"
     versions = [row[0] for row in connection.execute(f"SELECT version_num FROM {_STAMP}")]
@@ -34,19 +53,9 @@ def schema_fault(connection: sqlite3.Connection) -> str | None:
 @cache
 def _newest() -> str:
     """Return the version of the schema that this Optuna writes: the name of its last migration."""
-    folder = Path(str(models.__file__)).parent / "alembic" / "versions"
+    folder = Path(str(optuna.__file__)).parent / "storages" / "_rdb" / "alembic" / "versions"
     names = [path.stem.rstrip("_") for path in folder.glob("v*.py")]
     return max(names, key=lambda name: [int(part) if part.isdigit() else part for part in name[1:].split(".")])
-
-
-@cache
-def _tables() -> dict[str, frozenset[str]]:
-    """Return the columns of Optuna's tables by name; tables that hold nothing of ours are left out."""
-    return {
-        name: frozenset(column.name for column in table.columns)
-        for name, table in models.BaseModel.metadata.tables.items()
-        if name != "trial_heartbeats"
-    }
 
 
 def _columns(connection: sqlite3.Connection, table: str) -> frozenset[str]:
