@@ -30,7 +30,7 @@ ENDINGS: Mapping[str, str] = {
 
 def observer_for(stream: TextIO) -> Observer:
     """Return the live display for a terminal, lines for any other stream."""
-    console = Console(file=stream)
+    console = Console(file=stream, markup=False)
     return LiveObserver(console) if console.is_terminal else LineObserver(console)
 
 

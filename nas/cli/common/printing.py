@@ -39,4 +39,4 @@ def print_document(
             csv.writer(sys.stdout, lineterminator="\n").writerows(rows(document))
         else:
             width = shutil.get_terminal_size((PIPE_WIDTH, 0)).columns
-            Console(file=sys.stdout, width=width, highlight=False).print(table(document))
+            Console(file=sys.stdout, width=width, highlight=False, markup=False).print(table(document))

@@ -24,7 +24,8 @@ class SearchConfig:
     """Configuration of `nas search`.
 
     Attributes:
-        study: name of the study, a folder under `outputs`, or a path; null names it after its data and space.
+        study: name of the study, a folder under `outputs`, or a path; null names it after its data and space,
+            its seed unless 0, and its sampler and fidelity unless known_cost and full.
         outputs: folder of the studies.
         seed: seed of the sampler and of every training, at least 0.
         deterministic: whether the networks that are trained are the same however fast each training is; a slot then

@@ -8,6 +8,7 @@ import math
 import typing
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from nas.cli.app.application import MISTAKES
-from nas.cli.app.bounds import check_size, check_sweep, check_words
+from nas.cli.app.bounds import check_size, check_sweep, check_words, check_yaml_folder
 from nas.cli.app.compose import compose, conf_dir, convert, items_of, schema
 from nas.cli.app.keys import is_group
 from nas.cli.app.mistakes import LONGEST, explain
@@ -248,3 +249,21 @@ def test_interpolations_are_counted_as_they_are_resolved() -> None:
 def test_a_schema_has_no_ranges() -> None:
     """OmegaConf knows no `Annotated`."""
     assert typing.get_type_hints(schema(Objective))["best"] == float | None
+
+
+@pytest.mark.parametrize(
+    ("content", "law"),
+    [
+        ("a: " + "[" * 40, "at most 32 levels deep"),
+        ("x0: &x0 [1, 1, 1]\n" + "".join(f"x{n}: &x{n} [{', '.join([f'*x{n - 1}'] * 9)}]\n" for n in range(1, 12)),
+         "at most 100000 values with its aliases"),
+        ("a: &a [*a]", "an alias must not stand inside what it names"),
+        ("a: " + "x" * 2**20, "at most 1048576 bytes"),
+    ],
+)  # fmt: skip
+def test_a_yaml_file_is_bounded_before_it_is_built(tmp_path: Path, content: str, law: str) -> None:
+    (tmp_path / "space").mkdir()
+    (tmp_path / "space" / "mine.yaml").write_text(content)
+    with pytest.raises(ValueError, match=law):
+        check_yaml_folder(tmp_path, ["space"])
+    check_yaml_folder(conf_dir(), ["space", "data"])
