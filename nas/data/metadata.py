@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import warnings
 import zlib
 from collections.abc import Iterator
 
@@ -26,6 +27,9 @@ METADATA_ERRORS = (
     Image.DecompressionBombError,
 )
 """Errors that Pillow raises for pictures that are no pictures, or whose metadata break a rule."""
+
+# Pillow warns of metadata that break a rule without the name of the file. Set once, since threads decode.
+warnings.filterwarnings("ignore", module=r"PIL\.")
 
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import io
 import struct
+import subprocess
+import sys
+import warnings
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +86,15 @@ BROKEN_BLOCKS = {
 }
 
 
+@pytest.fixture(params=["ignore", "error"])
+def pillows_warnings(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Ignore Pillow's warnings, or make errors of them."""
+    with warnings.catch_warnings():
+        warnings.simplefilter(request.param)
+        yield
+
+
+@pytest.mark.usefixtures("pillows_warnings")
 @pytest.mark.parametrize("name", BROKEN_BLOCKS)
 def test_a_picture_is_turned_whatever_else_its_exif_holds(name: str) -> None:
     turned = decoded(with_exif(BROKEN_BLOCKS[name]))
@@ -115,6 +127,7 @@ def test_no_exif_block_keeps_a_picture_from_being_read(rest: bytes, head: bytes)
     assert shape in {(3, 4, 6), (3, 6, 4)}
 
 
+@pytest.mark.usefixtures("pillows_warnings")
 @pytest.mark.parametrize(
     "content",
     [
@@ -135,6 +148,16 @@ def test_a_png_is_read_whatever_its_other_chunks_hold(content: Callable[[], byte
     np.testing.assert_array_equal(decoded(content()), PIXELS.transpose(2, 0, 1))
 
 
+def test_pillows_warnings_are_not_shown() -> None:
+    program = (
+        "import io, sys\nfrom nas.data.decode import Entry, PixelFormat, decode\n"
+        "decode(Entry('it', sys.stdin.buffer.read()), PixelFormat())"
+    )
+    content = with_exif(BROKEN_BLOCKS["a value beyond the end"])
+    ran = subprocess.run([sys.executable, "-c", program], input=content, capture_output=True, check=False, timeout=60)
+    assert (ran.returncode, ran.stderr) == (0, b"")
+
+
 def test_a_png_of_many_texts_is_read() -> None:
     texts = PngImagePlugin.PngInfo()
     for number in range(70):
@@ -142,6 +165,7 @@ def test_a_png_of_many_texts_is_read() -> None:
     np.testing.assert_array_equal(decoded(encoded("PNG", pnginfo=texts)), PIXELS.transpose(2, 0, 1))
 
 
+@pytest.mark.usefixtures("pillows_warnings")
 @pytest.mark.parametrize("tag", [(270, 5, 1), (282, 2, 3), (34665, 4, 1), (700, 7, 2**31), (33432, 2, 2**30)])
 @pytest.mark.parametrize("order", ["<", ">"])
 def test_a_tiff_is_read_whatever_its_other_tags_hold(tag: tuple[int, int, int], order: str) -> None:
