@@ -75,7 +75,7 @@ class Reading:
         if imported:
             found.append(f"trained elsewhere: {_numbered(imported)} of {study}")
         if self.wishes:
-            found.append(f"enqueued: {_numbered(list(self.wishes))} of {study}; the next search trains them first")
+            found.append(f"enqueued, for the next search to train first: {_numbered(list(self.wishes))} of {study}")
         if self.others:
             reasons = "; ".join(f"trial {number} {law}" for number, law in list(self.others.items())[:NAMED])
             some = "trial of others is" if len(self.others) == 1 else "trials of others are"

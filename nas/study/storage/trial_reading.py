@@ -30,7 +30,7 @@ _INFINITE: Mapping[str, Any] = {"INF_POS": math.inf, "INF_NEG": -math.inf}
 _STUDY = "SELECT study_id FROM studies WHERE study_name = ?"
 _STUDY_ATTRIBUTES = "SELECT key, value_json FROM study_user_attributes WHERE study_id = ?"
 _OF_STUDY = "JOIN trials ON trials.trial_id = part.trial_id WHERE trials.study_id = ?"
-_TRIALS = "SELECT trial_id, number, state FROM trials WHERE study_id = ? ORDER BY number"
+_TRIALS = "SELECT trial_id, number, state FROM trials WHERE study_id = ? ORDER BY trial_id"
 _VALUES = f"SELECT part.trial_id, objective, value, value_type FROM trial_values part {_OF_STUDY} ORDER BY objective"
 _USER = f"SELECT part.trial_id, key, value_json FROM trial_user_attributes part {_OF_STUDY} AND key <> '{LATE}'"
 _LATE = f"SELECT part.trial_id, value_json FROM trial_user_attributes part {_OF_STUDY} AND key = '{LATE}'"
@@ -235,7 +235,7 @@ def read_trials(query: Query, study: int, late: LateRows) -> tuple[list[StoredTr
             unreadable[number] = f"the state {state}"
         else:
             found.append(trial(key, number, state))
-    return found, unreadable
+    return sorted(found, key=lambda one: one.number), unreadable
 
 
 def _texts(rows: Iterable[Any]) -> dict[int, dict[str, str]]:
