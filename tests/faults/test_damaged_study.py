@@ -237,7 +237,8 @@ def test_trials_of_another_program_are_taken_as_what_they_are(
         "trained elsewhere: trial 4 of mine",
         (
             "4 trials of others are left out of mine: trial 5 has no architecture: parameter 'stage0.reduction' is "
-            "missing; trial 6 val_accuracy must be a finite number from 0 to 1, got 7.0; trial 7 is fail under no search"
+            "missing; trial 6 val_accuracy must be a finite number from 0 to 1, got 7.0; trial 7 is fail under "
+            "no search"
         ),
     ]
     assert members[4]["imported"] is True
