@@ -109,7 +109,8 @@ def _check_budget(study: Study, config: SearchConfig, found: list[str]) -> None:
 
 def _keep(study: Study, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     stored = study.attribute(HISTORY)
-    history = list(stored) if isinstance(stored, list) and stored else [{"first_trial": 0, **before}]
+    readable = isinstance(stored, list) and stored and all(isinstance(entry, Mapping) for entry in stored)
+    history = list(stored) if readable else [{"first_trial": 0, **before}]
     last = {key: value for key, value in history[-1].items() if key != "first_trial"}
     if last != now:
         history.append({"first_trial": len(study.records()), **now})

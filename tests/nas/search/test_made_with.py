@@ -60,7 +60,9 @@ def test_a_study_of_an_older_version_goes_on_with_options_that_it_did_not_know(s
     check_made_with(study, compose("search", ["seed=3", "budget.trials=1"]))
 
 
-@pytest.mark.parametrize("damaged", [None, [], {}, {"seed": None}, {"seed": "x"}, {"seed": [1], "sampler": 3}])
+@pytest.mark.parametrize(
+    "damaged", [None, [], {}, [3], [[]], {"seed": None}, {"seed": "x"}, {"seed": [1], "sampler": 3}]
+)
 def test_settings_that_cannot_be_read_refuse_nothing(study: Study, damaged: Any) -> None:
     study.set_attribute("config", damaged)
     study.set_attribute(HISTORY, damaged)
