@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.objectives.pareto import Axis, hypervolume
+from nas.objectives.pareto import Axis, front, hypervolume
 from nas.reports.measures import CURVES, MACS, SHARES, axis_title, cost_names, title
 from nas.study.belief import Believer
 from nas.study.trial import Record, State
@@ -38,7 +38,8 @@ def figures_document(records: Sequence[Record], believer: Believer) -> dict[str,
         believer: its believer, which chooses the front.
     """
     axes = believer.axes
-    front = [record.number for record in believer.front(records)]
+    members = [record.number for record in believer.front(records)]
+    on_front = set(members)
     costs = cost_names([record.candidate.costs for record in records])
     x, y = shown_axes(axes, costs)
     return {
@@ -47,11 +48,11 @@ def figures_document(records: Sequence[Record], believer: Believer) -> dict[str,
         "y": y,
         "measures": _measures(costs, axes),
         "curves": {name: title(name) for name in CURVES},
-        "trials": [_trial(record, record.number in front) for record in records],
-        "front": front,
+        "trials": [_trial(record, record.number in on_front) for record in records],
+        "front": members,
         "limits": limits_of(records),
         "progress": progress(records, believer),
-        "first": _first(records, front, axes, y),
+        "first": _first(records, members, axes, y),
     }
 
 
@@ -80,21 +81,23 @@ def progress(records: Sequence[Record], believer: Believer) -> dict[str, Any]:
     ended.sort(key=lambda record: (record.training.clock or 0.0, record.number))
     complete = [record for record in ended if record.values is not None]
     believed = believer.losses(complete)
-    known = 0
+    known, best = 0, believed[:0]
     seconds, spent = 0.0, []
     values: list[float | None] = []
     for record in ended:
         seconds += record.spent
         spent.append(round(seconds, 3))
         if record.values is not None:
-            known += 1
-        values.append(_value_so_far(believed[:known], axes) if record.values is not None or not values else values[-1])
+            new, known = believed[known : known + 1], known + 1
+            if not (best <= new).all(axis=1).any():  # else it changes nothing
+                best = np.vstack([best, new])
+                best = best[front(best)]
+        values.append(_value_so_far(best, axes) if record.values is not None or not values else values[-1])
     measure = "hypervolume" if len(axes) > 1 else axes[0].name
     return {"measure": measure, "trials": list(range(1, len(ended) + 1)), "seconds": spent, "values": values}
 
 
 def _value_so_far(known: NDArray[np.float64], axes: Sequence[Axis]) -> float | None:
-    known = known[~np.isnan(known).any(axis=1)]  # without networks over the limits
     if len(known) == 0:
         return None
     if len(axes) > 1:

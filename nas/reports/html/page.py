@@ -19,11 +19,15 @@ from nas.reports.html.importance import importance
 from nas.reports.html.markup import Markup, compressed_script, join, json_script, source_hash, tag
 from nas.reports.html.overview import ReportContext, overview
 from nas.reports.measures import cost_names
+from nas.study.belief.gp import evenly
 from nas.study.summary import StudyReader
 from nas.study.trial import Record
 from search_space.architecture import Architecture
 from search_space.drawing import draw
 from search_space.lowering import lower
+
+DRAWN = 500
+"""Drawings of networks that are not on the front, at most: each takes 20 kB and some milliseconds."""
 
 
 def render(reader: StudyReader, context: ReportContext) -> str:
@@ -35,7 +39,7 @@ def render(reader: StudyReader, context: ReportContext) -> str:
     """
     study, records, axes = reader.study, reader.records, reader.study.axes
     figures = figures_document(records, reader.study.believer)
-    drawings = {record.number: _draw(record) for record in records}
+    drawings = {record.number: _draw(record) for record in drawn(records, reader.front)}
     commands = {name: f"nas {name} {context.reference} pick=" for name in ("retrain", "export")}
     terms = overview(study.fingerprint, axes, figures["limits"], reader.status_document(), context)
     main = [
@@ -49,6 +53,13 @@ def render(reader: StudyReader, context: ReportContext) -> str:
         compressed_script("drawings", drawings),
     ]
     return _page(f"{study.name}: search report", study.name, join(main), data)
+
+
+def drawn(records: Sequence[Record], front: Sequence[Record]) -> list[Record]:
+    """Return the trials that the page has drawings of: all, or the front and `DRAWN` others evenly spaced."""
+    members = {record.number for record in front}
+    others = [record for record in records if record.number not in members]
+    return [*front, *(others[place] for place in evenly(len(others), DRAWN))]
 
 
 def _draw(record: Record) -> str:

@@ -243,6 +243,10 @@
       return;
     }
     if (trial.n !== chosen) return;
+    if (!(trial.n in drawings)) {
+      place.textContent = `Of this many trials those of the front and some others are drawn. Command: nas describe architecture=${data.study}:${trial.n} svg=network.svg`;
+      return;
+    }
     const svg = document.adoptNode(new DOMParser().parseFromString(drawings[trial.n], "image/svg+xml").documentElement);
     svg.setAttribute("role", "img");
     svg.setAttribute("aria-label", `Drawing of trial ${trial.n}: ${trial.summary}`);
