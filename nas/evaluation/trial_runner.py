@@ -15,7 +15,7 @@ from nas.data import DataError, DataSpec, evaluation_loader, load, train_loader
 from nas.data.loader import TensorLoader, chunk_size
 from nas.jobs import Control, Failure, FailureKind, Job, Outcome, Parent
 from nas.training.batches import ImageData
-from nas.training.checkpoint import CheckpointError
+from nas.training.checkpoint_file import CheckpointError
 from nas.training.epochs import own_rows
 from nas.training.ranks import Ranks
 from nas.training.restore import restore_network

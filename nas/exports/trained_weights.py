@@ -19,7 +19,7 @@ from nas.jobs.links import stored_file
 from nas.study.study import Study
 from nas.study.summary import inherited
 from nas.study.trial import Record, State
-from nas.training.checkpoint import CheckpointError
+from nas.training.checkpoint_file import CheckpointError
 from nas.training.restore import TrainedNetwork, restore_network
 
 CHECKED = 2048

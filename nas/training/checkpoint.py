@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import pickle
 import re
-import zipfile
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -17,18 +15,23 @@ import torch
 from torch import Tensor
 
 from nas.config.training import Recipe
-from nas.jobs import Curve, Epoch, Job
+from nas.jobs import Curve, Job
 from nas.jobs.files import atomic_path
+from nas.training.checkpoint_file import (
+    CheckpointError,
+    curve_of,
+    numbers_of,
+    optimizer_of,
+    read_content,
+    tensors_of,
+    texts_of,
+)
 
 FORMAT = 1
 """Version of the file's content; other versions are refused."""
 
 _NAME = re.compile(r"attempt(\d+)-epoch(\d+)\.pt")
 _PART = re.compile(r"\.attempt(\d+)-epoch(\d+)\.pt(?:\.\w+)?\.part")
-
-
-class CheckpointError(ValueError):
-    """A checkpoint that can't be read, or that belongs to another training."""
 
 
 @dataclass(frozen=True)
@@ -115,18 +118,18 @@ def load(path: Path, expected: Mapping[str, str]) -> Checkpoint:
         CheckpointError: the file is absent, damaged, of another format, holds more than plain values and tensors, or
             belongs to another training.
     """
-    content = _read(path)
+    content = read_content(path)
     version = content.get("format")
-    if version != FORMAT:
-        raise CheckpointError(f"a checkpoint must have format {FORMAT}, got {version} in {path}")
+    if type(version) is not int or version != FORMAT:
+        raise CheckpointError(f"a checkpoint must have format {FORMAT}, got {str(version)[:60]} in {path}")
     try:
         found = Checkpoint(
-            identity=dict(content["identity"]),
-            network=dict(content["network"]),
-            optimizer=dict(content["optimizer"]),
-            average=None if content["average"] is None else dict(content["average"]),
-            precision=dict(content["precision"]),
-            curve=tuple(Epoch.from_json(row) for row in content["curve"]),
+            identity=texts_of(content["identity"], "identity"),
+            network=tensors_of(content["network"], "network"),
+            optimizer=optimizer_of(content["optimizer"]),
+            average=None if content["average"] is None else tensors_of(content["average"], "average"),
+            precision=numbers_of(content["precision"], "precision"),
+            curve=curve_of(content["curve"]),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"a checkpoint must hold a complete training state, got {error!r} in {path}") from error
@@ -137,30 +140,6 @@ def load(path: Path, expected: Mapping[str, str]) -> Checkpoint:
                 f"expected {value}, got {found.identity.get(key)}"
             )
     return found
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        # torch ignores the archive's checksums when it reads; a flipped bit in a weight would go unnoticed.
-        with zipfile.ZipFile(path) as archive:
-            damaged = archive.testzip()
-        if damaged is not None:
-            raise CheckpointError(f"a checkpoint must be undamaged, got a wrong checksum of {damaged} in {path}")
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise CheckpointError(
-            f"a checkpoint must hold plain values and tensors alone, got other objects in {path}"
-        ) from error
-    except (OSError, zipfile.BadZipFile, RuntimeError, EOFError, KeyError, ValueError, NotImplementedError) as error:
-        if isinstance(error, CheckpointError):
-            raise
-        reason = " ".join(str(error).split())
-        raise CheckpointError(
-            f"a checkpoint must be a readable file, got {type(error).__name__}: {reason} ({path})"
-        ) from error
-    if not isinstance(content, dict):
-        raise CheckpointError(f"a checkpoint must be a mapping, got {type(content).__name__} in {path}")
-    return content
 
 
 def _remove_superseded(folder: Path, attempt: int, epoch: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nas.jobs import Failure, FailureKind
 from nas.jobs.failures import disk_failure, is_out_of_memory
-from nas.training.checkpoint import CheckpointError
+from nas.training.checkpoint_file import CheckpointError
 from nas.training.module import NotFiniteError
 
 _LONGEST_MESSAGE = 500

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from nas.jobs import Curve
-from nas.training.checkpoint import CheckpointError, load
+from nas.training.checkpoint import load
+from nas.training.checkpoint_file import CheckpointError
 from search_space.architecture import Architecture
 from search_space.lowering import lower
 from search_space.network import Network, build
@@ -43,11 +44,20 @@ def restore_network(checkpoint: Path, architecture: Mapping[str, Any], *, averag
             architecture.
     """
     found = load(checkpoint, {})
-    if found.identity.get("architecture") is None or json.loads(found.identity["architecture"]) != dict(architecture):
+    if not _is_of(found.identity.get("architecture"), architecture):
         raise CheckpointError(f"a checkpoint must be of the requested network, {checkpoint} is of another")
     network = build(lower(Architecture.from_json(architecture)))
     try:
         network.load_state_dict(found.average if averaged and found.average is not None else found.network)
     except RuntimeError as error:
-        raise CheckpointError(f"a checkpoint must fit its network, {checkpoint} does not: {error}") from error
+        said = " ".join(str(error).split())[:300]
+        raise CheckpointError(f"a checkpoint must fit its network, {checkpoint} does not: {said}") from error
     return TrainedNetwork(network.eval(), averaged and found.average is not None, found.curve)
+
+
+def _is_of(stored: str | None, architecture: Mapping[str, Any]) -> bool:
+    """Return whether the identity of a checkpoint is that of an architecture, which may be damaged."""
+    try:
+        return stored is not None and bool(json.loads(stored) == dict(architecture))
+    except (ValueError, RecursionError):
+        return False

@@ -6,17 +6,19 @@ import logging
 import time
 import traceback
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
 import pytorch_lightning as pl
-from torch import nn
+from torch import Tensor, nn
 
 from nas.config.training import Recipe
 from nas.jobs import Control, Curve, Epoch, Job, Outcome
 from nas.training import checkpoint as checkpoints
 from nas.training.batches import ImageData
-from nas.training.checkpoint import Checkpoint, CheckpointError
+from nas.training.checkpoint import Checkpoint
+from nas.training.checkpoint_file import CheckpointError
 from nas.training.epochs import SeededEpochs, ValidationShare
 from nas.training.exceptions import classify_failure
 from nas.training.module import Classifier, Horizon
@@ -137,6 +139,7 @@ def _trainer(recipe: Recipe, job: Job, accelerator: str, epoch_ends: pl.Callback
 
 def _restore(start: Checkpoint, classifier: Classifier, trainer: pl.Trainer) -> None:
     try:
+        _check_optimizer(classifier.network, start.optimizer)
         classifier.network.load_state_dict(start.network)
         if classifier.average is not None:
             classifier.average.module.load_state_dict(start.average or {})
@@ -144,6 +147,21 @@ def _restore(start: Checkpoint, classifier: Classifier, trainer: pl.Trainer) -> 
         raise CheckpointError(f"a checkpoint must fit the network that is resumed: {error}") from error
     classifier.optimizer_state = start.optimizer
     trainer.precision_plugin.load_state_dict(start.precision)
+
+
+def _check_optimizer(network: nn.Module, states: Mapping[int, Mapping[str, Any]]) -> None:
+    """Refuse the state of an optimizer of other parameters.
+
+    Raises:
+        CheckpointError: an index or a shape is not that of a parameter.
+    """
+    shapes = [parameter.shape for parameter in network.parameters()]
+    for index, state in states.items():
+        tensors = [value for value in state.values() if isinstance(value, Tensor)]
+        if not 0 <= index < len(shapes) or any(one.dim() and one.shape != shapes[index] for one in tensors):
+            raise CheckpointError(
+                f"a checkpoint must fit the network that is resumed: its optimizer does not at {index}"
+            )
 
 
 class _EpochRecorder(pl.Callback):

@@ -39,7 +39,8 @@ from nas.data.decode import Entry, PixelFormat, decode
 from nas.study.stored_study import attribute_of, axes_of, fingerprint_of
 from nas.study.stored_trial import Laws, record_of
 from nas.tabular.check import check_table
-from nas.training.checkpoint import CheckpointError, load
+from nas.training.checkpoint import load
+from nas.training.checkpoint_file import CheckpointError
 from search_space.architecture import Architecture
 from search_space.cost import cost
 from search_space.eager import eager_mib

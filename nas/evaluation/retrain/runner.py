@@ -16,7 +16,7 @@ from nas.evaluation.retrain.files import SEED_FILE, finished_result
 from nas.evaluation.trial_runner import TrialRunner, validation_batch
 from nas.jobs import Control, Failure, FailureKind, Job, Outcome
 from nas.jobs.files import write_json
-from nas.training.checkpoint import CheckpointError
+from nas.training.checkpoint_file import CheckpointError
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from nas.config.training import Recipe
 from nas.jobs import Epoch, Job
-from nas.training.checkpoint import Checkpoint, CheckpointError, latest, load, save, training_identity
+from nas.training.checkpoint import Checkpoint, latest, load, save, training_identity
+from nas.training.checkpoint_file import CheckpointError
 
 IDENTITY = {"architecture": "{}", "recipe": "{}", "seed": "1", "steps per epoch": "4"}
 
