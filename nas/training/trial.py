@@ -22,6 +22,7 @@ from nas.training.checkpoint_file import CheckpointError
 from nas.training.epochs import SeededEpochs, ValidationShare
 from nas.training.exceptions import classify_failure
 from nas.training.module import Classifier, Horizon
+from nas.training.optimizer import make_optimizer
 from nas.training.ranks import Ranks
 
 # Lightning logs devices and tips at every fit. Its import sets this level, so it is set here, after it.
@@ -139,7 +140,7 @@ def _trainer(recipe: Recipe, job: Job, accelerator: str, epoch_ends: pl.Callback
 
 def _restore(start: Checkpoint, classifier: Classifier, trainer: pl.Trainer) -> None:
     try:
-        _check_optimizer(classifier.network, start.optimizer)
+        _check_optimizer(classifier, start.optimizer)
         classifier.network.load_state_dict(start.network)
         if classifier.average is not None:
             classifier.average.module.load_state_dict(start.average or {})
@@ -149,13 +150,14 @@ def _restore(start: Checkpoint, classifier: Classifier, trainer: pl.Trainer) -> 
     trainer.precision_plugin.load_state_dict(start.precision)
 
 
-def _check_optimizer(network: nn.Module, states: Mapping[int, Mapping[str, Any]]) -> None:
+def _check_optimizer(classifier: Classifier, states: Mapping[int, Mapping[str, Any]]) -> None:
     """Refuse the state of an optimizer of other parameters.
 
     Raises:
         CheckpointError: an index or a shape is not that of a parameter.
     """
-    shapes = [parameter.shape for parameter in network.parameters()]
+    groups = make_optimizer(classifier.network, classifier.recipe).param_groups
+    shapes = [parameter.shape for group in groups for parameter in group["params"]]
     for index, state in states.items():
         tensors = [value for value in state.values() if isinstance(value, Tensor)]
         if not 0 <= index < len(shapes) or any(one.dim() and one.shape != shapes[index] for one in tensors):
