@@ -13,9 +13,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from engine import FakeExecutor, Setting
 
 from nas.cli import main
 from nas.cli.common.signals import stop_on_signals
+from nas.config.budget import Budget
 from nas.data import cache_folder
 from nas.data.errors import DataError
 from nas.jobs import EndReason
@@ -196,3 +198,20 @@ def test_simulations_need_no_socket_in_a_folder_whose_path_is_long(
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", "/" + "t" * (length - 1))
     assert pool._context().get_start_method() == method
+
+
+def test_a_study_that_is_deleted_while_it_is_searched_is_named_and_no_empty_file_takes_its_place(
+    tmp_path: Path,
+) -> None:
+    setting = Setting(budget=Budget(trials=50))
+    path = tmp_path / "s" / "study.db"
+
+    def delete(waits: int) -> None:
+        if waits == 4:
+            for file in path.parent.glob("study.db*"):
+                file.unlink()
+
+    with pytest.raises(StorageError, match="the study must stay where it is while a search runs") as failure:
+        setting.run(tmp_path / "s", FakeExecutor(before_wait=delete))
+    assert str(path) in str(failure.value)
+    assert not path.exists()

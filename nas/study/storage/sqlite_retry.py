@@ -17,7 +17,7 @@ PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
 """Seconds between tries; SQLite itself has waited before each of them."""
 
 _TRANSIENT = ("SQLITE_BUSY", "SQLITE_LOCKED")
-_LAWS = {
+LAWS = {
     "SQLITE_BUSY": "the study must be free for its search to write, another process held it through every try",
     "SQLITE_LOCKED": "the study must be free for its search to write, another process held it through every try",
     "SQLITE_FULL": "the disk must have room for the study",
@@ -28,6 +28,7 @@ _LAWS = {
     "SQLITE_NOTADB": "the study must be an undamaged database",
     "SQLITE_ERROR": "the study must have the tables of its version of Optuna",
 }
+"""Requirement that each of SQLite's errors violates, by the beginning of its name."""
 
 T = TypeVar("T")
 
@@ -47,7 +48,7 @@ def retry_while_busy(transaction: Callable[[], T], path: object) -> T:
             return transaction()
         except (StorageInternalError, DatabaseError, sqlite3.DatabaseError) as error:
             code = _code(error)
-            law = next((law for name, law in _LAWS.items() if code.startswith(name)), None)
+            law = next((law for name, law in LAWS.items() if code.startswith(name)), None)
             if law is None:
                 raise
             if pause is None or not code.startswith(_TRANSIENT):

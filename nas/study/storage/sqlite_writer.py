@@ -11,9 +11,10 @@ from typing import TypeVar, final
 from optuna.trial import FrozenTrial
 
 from nas.study.storage import idempotent_rows
+from nas.study.storage.errors import StorageError
 from nas.study.storage.rows_one_by_one import read_trials
 from nas.study.storage.sqlite_reading import connect
-from nas.study.storage.sqlite_retry import retry_while_busy
+from nas.study.storage.sqlite_retry import LAWS, retry_while_busy
 from nas.study.storage.store import Attributes, Steps
 from nas.study.storage.trial_insert import FastInsertStorage
 
@@ -33,6 +34,7 @@ class SqliteWriter:
             reading: whether writes are refused.
         """
         self._path, self._timeout, self._reading = path, timeout, reading
+        self._file: int | None = None
 
     @cached_property
     def storage(self) -> FastInsertStorage:
@@ -43,13 +45,32 @@ class SqliteWriter:
     def _connection(self) -> sqlite3.Connection:
         if self._reading:
             return connect(self._path, self._timeout)
-        made = sqlite3.connect(self._path, timeout=self._timeout, check_same_thread=False)
+        made = sqlite3.connect(
+            f"{self._path.absolute().as_uri()}?mode=rw",  # a file that was deleted is not made again, without tables
+            timeout=self._timeout,
+            check_same_thread=False,
+            uri=True,
+        )
+        self._file = self._file or self._path.stat().st_ino
         made.execute("PRAGMA synchronous=NORMAL")  # with WAL: safe against any process dying, a third faster
         return made
 
     def retry(self, transaction: Callable[[], T]) -> T:
-        """Return the result of `transaction`, repeated while another process holds the file."""
+        """Return the result of `transaction`, repeated while another process holds the file.
+
+        Raises:
+            StorageError: the file can't be written to, or is no longer there: what is written to an open file that was
+                deleted is lost without an error.
+        """
+        if self._file is not None and not self._in_place():
+            raise StorageError(f"{LAWS['SQLITE_CANTOPEN']}, got another or no file at {self._path}")
         return retry_while_busy(transaction, self._path)
+
+    def _in_place(self) -> bool:
+        try:
+            return self._path.stat().st_ino == self._file
+        except OSError:
+            return False
 
     def start_trial(self, trial_id: int, trial: FrozenTrial) -> None:
         """Start a trial that waits."""
