@@ -77,6 +77,7 @@ def clearly_worse(right: Tensor, other_right: Tensor) -> bool:
         right: (N,) bool, images that the first classifier has right.
         other_right: (N,) bool, images that the other one has right.
 
+    >>> import torch
     >>> nine, ten = (torch.arange(20) >= n for n in (9, 10))
     >>> clearly_worse(nine, torch.ones(20).bool()), clearly_worse(ten, torch.ones(20).bool())
     (False, True)

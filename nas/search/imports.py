@@ -60,7 +60,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Imported:
-    """What became of a result.
+    """Outcome of the import of a result.
 
     Attributes:
         place: its place in the files.

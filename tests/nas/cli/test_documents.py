@@ -78,6 +78,9 @@ class FakeReader:
     def close(self):
         pass
 
+    def limit(self, limits):
+        pass
+
     def front_document(self):
         return FRONT
 

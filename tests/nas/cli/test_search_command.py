@@ -199,7 +199,7 @@ def test_a_file_that_is_no_study_is_refused(refuse, outputs: Path, content: byte
 
 def test_an_outputs_folder_that_cannot_be_written_is_refused(refuse, outputs: Path) -> None:
     outputs.parent.joinpath("file").write_text("")
-    assert refuse("outputs=file/outputs") == "Not a directory: file/outputs/digits-quick"
+    assert refuse("outputs=file/outputs") == "Not a directory: file/outputs/digits-quick/study.db"
     assert refuse("outputs=/proc/outputs") == "No such file or directory: /proc/outputs"
 
 
