@@ -12,7 +12,7 @@ from typing import Any
 
 from nas.cli.app.stored_files import stored_settings
 from nas.cli.common.printing import Row, print_document
-from nas.cli.common.studies import reading
+from nas.cli.common.studies import reading, writing_beside
 from nas.config.commands import ExportConfig
 from nas.data import DataSpec, announce
 from nas.exports.bundle import write_bundle
@@ -56,7 +56,8 @@ def run(config: ExportConfig) -> int:
     for record, found in zip(records, weights, strict=True):
         output = _output(config, study, record, several=len(records) > 1)
         bundle = _Bundle(record, found, _data(data, found), output)
-        exported.append(_export(study, bundle, formats, config.images))
+        with writing_beside(study, config.output, "FOLDER"):
+            exported.append(_export(study, bundle, formats, config.images))
     document = {"study": study.name, "pick": config.pick, "exported": exported}
     print_document(document, config.format, export_table, export_rows)
     if (Path(exported[0]["output"]) / "model.py").exists():

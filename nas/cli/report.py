@@ -13,7 +13,7 @@ from rich.text import Text
 from nas.cli.app.compose import yaml_text
 from nas.cli.app.stored_files import stored_command, stored_environment, stored_settings
 from nas.cli.common.printing import Row, print_document
-from nas.cli.common.studies import reading, study_overrides
+from nas.cli.common.studies import reading, study_overrides, writing_beside
 from nas.config.commands import ReportConfig
 from nas.evaluation.retrain.files import trial_results
 from nas.jobs.files import write_text
@@ -32,9 +32,10 @@ def run(config: ReportConfig) -> int:
     reader = reading(config)
     html = render(reader, report_context(reader.study, config))
     path = reader.study.folder / REPORT_FILE if config.output is None else Path(config.output).expanduser()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # No newline translation: the page's policy names its scripts by their hashes.
-    write_text(path, html, follow_link=config.output is not None)
+    with writing_beside(reader.study, config.output, "FILE.html"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # No newline translation: the page's policy names its scripts by their hashes.
+        write_text(path, html, follow_link=config.output is not None)
     print_document({"study": reader.study.name, "report": str(path)}, config.format, report_line, report_rows)
     if config.open:
         webbrowser.open(path.resolve().as_uri())

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 from nas.study.folders import existing_study
@@ -10,6 +13,7 @@ from nas.study.summary import open_for_reading
 
 if TYPE_CHECKING:
     from nas.config.storage import StorageSpec
+    from nas.study.study import Study
     from nas.study.summary import StudyReader
 
 
@@ -40,6 +44,27 @@ def reading(config: NamesStudy) -> StudyReader:
     """
     folder = existing_study(config.study, config.outputs, in_folder=config.storage.kind == "sqlite")
     return open_for_reading(folder, config.storage.kind)
+
+
+@contextmanager
+def writing_beside(study: Study, output: str | None, file: str) -> Iterator[None]:
+    """Run a block that writes a result; name the way out if it would lie in a study's folder that can't be written to.
+
+    Args:
+        study: the study.
+        output: `output` of the command, None for the study's folder.
+        file: the kind of path that `output` takes.
+
+    Raises:
+        ValueError: the study's folder can't be written to.
+    """
+    try:
+        yield
+    except OSError as error:
+        if output is not None or error.errno not in {errno.EACCES, errno.EPERM, errno.EROFS}:
+            raise
+        folder = study.folder
+        raise ValueError(f"{folder} must be a folder that can be written to, it is not: set output={file}") from error
 
 
 def study_overrides(config: NamesStudy) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 import sqlite3
@@ -106,3 +107,15 @@ def test_no_such_study_is_one_line(tmp_path, capsys):
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1
     assert lines[0].startswith("nas report: no study 'none'")
+
+
+def test_a_folder_that_cannot_be_written_to_is_said_with_the_way_out(searched, monkeypatch, capsys):
+    def refuse(path, *_, **__):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr("nas.cli.report.write_text", refuse)
+    assert main(["report", f"study={searched}"]) == 2
+    law = f"nas report: {searched} must be a folder that can be written to, it is not: set output=FILE.html\n"
+    assert capsys.readouterr().err.endswith(law)
+    assert main(["report", f"study={searched}", "output=other.html"]) == 2
+    assert capsys.readouterr().err.endswith("nas report: Permission denied: other.html\n")
