@@ -36,9 +36,26 @@ def fingerprint_of(document: object, label: str) -> Mapping[str, Any]:
         for key in ("space", "data", "training"):
             mapping(found.get(key, {}), f"fingerprint.{key}")
         items(found.get("objectives"), "fingerprint.objectives")
+        _check_images(found.get("space", {}), found.get("data", {}))
     except DamageError as error:
         raise ValueError(f"{label} is damaged: {error}") from None
     return found
+
+
+def _check_images(space: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+    """Refuse a fingerprint whose images are none, where it describes them.
+
+    Raises:
+        DamageError: it does.
+    """
+    extents = items(space.get("input", [1, 1, 1]), "fingerprint.space.input")
+    if len(extents) != 3:
+        raise DamageError(f"fingerprint.space.input must be [channels, height, width], got {shown(extents)}")
+    for extent in extents:
+        whole(extent, "fingerprint.space.input", 1, LARGEST_COUNT)
+    whole(space.get("classes", 2), "fingerprint.space.classes", 2, LARGEST_COUNT)
+    for name in ("train_fraction", "val_fraction"):
+        real(data.get(name, 1), f"fingerprint.data.{name}", 0, 1)
 
 
 def axes_of(fingerprint: Mapping[str, Any], label: str) -> tuple[Axis, ...]:

@@ -167,6 +167,13 @@ WHOLE: dict[str, tuple[Damage, str]] = {
         ),
         "must be an axis",
     ),
+    "two extents of the images": (
+        (
+            "UPDATE study_user_attributes SET value_json = replace(value_json, '[1, 8, 8]', '[1, 8]') "
+            "WHERE key = 'fingerprint'"
+        ),
+        "fingerprint.space.input must be [channels, height, width], got [1, 8]",
+    ),
     "no trial without costs": ("DELETE FROM trial_user_attributes WHERE key = 'costs'", "costs must be a JSON object"),
     "newer schema": ("UPDATE alembic_version SET version_num = 'v9.9.9.a'", "must have schema"),
     "no schema": ("DELETE FROM alembic_version", "must have schema"),
