@@ -49,6 +49,7 @@ from search_space.lowering import lower, normalise
 from search_space.space import parse_space
 
 EXAMPLES = int(os.environ.get("NAS_FUZZ_EXAMPLES", "40"))
+pytestmark = pytest.mark.timeout(max(300, 2 * EXAMPLES))
 fuzzed = settings(
     max_examples=EXAMPLES,
     deadline=None,
@@ -270,9 +271,10 @@ def test_metadata_of_tables(about: Any) -> None:
 @given(st.sampled_from(sorted(set(table().columns))), st.integers(0, 143), st.sampled_from(NUMBERS))
 def test_values_of_tables(column: str, row: int, value: Any) -> None:
     frame = table().copy()
+    values = frame[column].tolist()
+    values[row] = value
     try:
-        frame[column] = frame[column].astype("object" if isinstance(frame[column][0], str) else frame[column].dtype)
-        frame.loc[row, column] = value
+        frame[column] = pd.Series(values, dtype=frame[column].dtype)
     except (TypeError, ValueError, OverflowError):
         return  # the column can't hold it
     if not refused(lambda: check_table(frame, attributes())):
