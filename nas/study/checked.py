@@ -69,7 +69,7 @@ def mapping(value: object, name: str) -> Mapping[str, Any]:
     Raises:
         DamageError: it is none.
     """
-    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+    if not isinstance(value, Mapping) or not set(map(type, value)) <= {str}:
         raise DamageError(f"{name} must be a JSON object, got {shown(value)}")
     return value
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,7 +44,9 @@ def reading(config: NamesStudy) -> StudyReader:
         ValueError: no study is given, it does not exist, or it cannot be read.
     """
     folder = existing_study(config.study, config.outputs, in_folder=config.storage.kind == "sqlite")
-    return open_for_reading(folder, config.storage.kind)
+    reader = open_for_reading(folder, config.storage.kind)
+    gc.freeze()  # the records stay until the end: no search for cyclic garbage need look at them again
+    return reader
 
 
 @contextmanager

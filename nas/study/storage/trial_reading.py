@@ -41,6 +41,17 @@ _PARAMETERS = (
 )
 
 
+_RAW = json.JSONDecoder().raw_decode
+
+
+def _decoded(text: str) -> Any:
+    """Return what a JSON text says; compact ones, as Optuna writes them, without the search for blanks around them."""
+    if text[:1] not in "{[\"0123456789-":
+        return json.loads(text)
+    value, end = _RAW(text)
+    return value if end == len(text) else json.loads(text)
+
+
 class Trial(Protocol):
     """Stored trial as far as a study reads it; Optuna's `FrozenTrial` is one."""
 
@@ -100,7 +111,7 @@ class JsonMapping(Mapping[str, Any]):
 
     def __getitem__(self, key: str) -> Any:
         self._read_late(key)
-        return json.loads(self._texts[key])
+        return _decoded(self._texts[key])
 
     def __contains__(self, key: object) -> bool:
         self._read_late(key)
