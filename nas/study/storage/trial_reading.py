@@ -46,7 +46,7 @@ _RAW = json.JSONDecoder().raw_decode
 
 def _decoded(text: str) -> Any:
     """Return what a JSON text says; compact ones, as Optuna writes them, without the search for blanks around them."""
-    if text[:1] not in "{[\"0123456789-":
+    if text[:1] not in '{["0123456789-':
         return json.loads(text)
     value, end = _RAW(text)
     return value if end == len(text) else json.loads(text)
