@@ -15,6 +15,7 @@ A comment is the output shape of the line: channels×height×width.
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import struct
@@ -183,7 +184,7 @@ class Network(nn.Module):
         return logits, [(tap.logits, tap.weight) for tap in self.modules() if isinstance(tap, Tap)]
 '''
 
-PROGRAM = '''
+PROGRAM = r'''
 def read_weights(path: Path) -> dict[str, Tensor]:
     """Read a safetensors file: the header's length in 8 bytes, a JSON header, then plain numbers."""
     content = path.read_bytes()
@@ -224,11 +225,14 @@ def read_image(path: Path, preprocessing: Path = HERE / "preprocessing.json") ->
     numbers = read_preprocessing(preprocessing)
     if not path.is_file() and path.exists():
         raise ValueError("it is no file")
-    with Image.open(path) as opened:
-        opened.draft(None, (3 * width, 3 * height))  # decodes a much larger JPEG at a lower resolution
-        image = upright(opened)
-    if image.mode == "I" and opened.format == "PPM":  # 16 bits, kept in 32
-        image = Image.frombytes("L", image.size, image.tobytes()[1 if sys.byteorder == "little" else 2 :: 4])
+    try:
+        image = decode(path)
+    except Exception as error:  # noqa: BLE001 - metadata never decide whether an image is read
+        content, exif = without_metadata(path.read_bytes())
+        try:
+            image = decode(io.BytesIO(content), exif)
+        except Exception:  # noqa: BLE001 - it is not the metadata
+            raise error from None
     if image.mode.startswith("I;16"):  # the higher byte of each pixel
         image = Image.frombytes("L", image.size, image.tobytes()[0 if image.mode.endswith("B") else 1 :: 2])
     if image.has_transparency_data:
@@ -242,19 +246,62 @@ def read_image(path: Path, preprocessing: Path = HERE / "preprocessing.json") ->
     return ((pixels.permute(2, 0, 1) / 255 - mean) / std)[None]
 
 
-def upright(image: Any) -> Any:
-    """Decode an opened image and turn it as its EXIF data say; metadata that can't be read turn nothing."""
+def decode(source: Any, exif: bytes = b"") -> Any:
+    """Decode an image file and turn it as its EXIF data say, or else those given; no other metadata count."""
     from PIL import Image
 
+    _, height, width = INPUT
+    with Image.open(source) as opened:
+        opened.draft(None, (3 * width, 3 * height))  # decodes a much larger JPEG at a lower resolution
+        try:
+            opened.load()
+        except Exception:  # noqa: BLE001 - of metadata behind the pixels, which are then there; else it fails again
+            opened.load()
+        try:
+            number = opened.getexif().get(0x0112)
+        except Exception:  # noqa: BLE001 - metadata fail in any way
+            number = orientation(opened.info.get("exif", b""))
+        turn = TURNS.get(number if isinstance(number, int) else None) or TURNS.get(orientation(exif))
+        image = opened.copy() if turn is None else opened.transpose(Image.Transpose[turn])
+    if image.mode == "I" and opened.format == "PPM":  # 16 bits, kept in 32
+        image = Image.frombytes("L", image.size, image.tobytes()[1 if sys.byteorder == "little" else 2 :: 4])
+    return image
+
+
+def orientation(exif: bytes) -> int | None:
+    """Return the orientation in an EXIF block, None if none can be read; any bytes will do."""
+    exif = exif.removeprefix(b"Exif\0\0")
+    order = {b"II*\0": "<", b"MM\0*": ">"}.get(exif[:4])
     try:
-        image.load()
-    except Exception:  # noqa: BLE001 - of metadata behind the pixels, which are then there; else it fails again
-        image.load()
-    try:
-        turn = TURNS.get(image.getexif().get(0x0112))
-    except Exception:  # noqa: BLE001 - metadata fail in any way, and never decide whether an image is read
-        turn = None
-    return image.copy() if turn is None else image.transpose(Image.Transpose[turn])
+        (at,) = struct.unpack_from(f"{order}I", exif, 4)
+        (count,) = struct.unpack_from(f"{order}H", exif, at)
+        for start in range(at + 2, at + 2 + 12 * count, 12):
+            tag, kind, length, value = struct.unpack_from(f"{order}HHIH", exif, start)
+            if (tag, kind, length) == (0x0112, 3, 1):
+                return value
+    except struct.error:  # the block is cut, or of no byte order
+        pass
+    return None
+
+
+def without_metadata(content: bytes) -> tuple[bytes, bytes]:
+    """Return a PNG or a JPEG with nothing that its pixels don't need, and its EXIF block; other files as they are."""
+    is_png = content.startswith(b"\x89PNG\r\n\x1a\n")
+    at = 8 if is_png else 2
+    kept, exif = [content[:at]], b""
+    while is_png and at + 8 <= len(content):  # chunks: length, name, content, checksum
+        length, name = struct.unpack_from(">I4s", content, at)
+        chunk, at = content[at : at + length + 12], at + length + 12
+        exif = chunk[8:-4] if name == b"eXIf" else exif
+        kept += [chunk] if name in {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"} else []
+    is_jpeg = content.startswith(b"\xff\xd8")
+    while is_jpeg and at + 4 <= len(content) and content[at] == 0xFF and content[at + 1] not in (0xD9, 0xDA):
+        end = at + 2 + int.from_bytes(content[at + 2 : at + 4], "big")  # segments: marker, length, content
+        exif = content[at + 4 : end] if content[at + 4 : at + 10] == b"Exif\0\0" else exif
+        is_metadata = content[at + 1] in (*range(0xE0, 0xEE), 0xEF, 0xFE)  # 0xEE says how colours are coded
+        kept += [] if is_metadata else [content[at:end]]
+        at = end
+    return b"".join(kept) + content[at:], exif
 
 
 def read_preprocessing(path: Path) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 import os
 import random
@@ -419,6 +420,72 @@ def test_metadata_never_decide_whether_a_picture_is_read(kind: str, cut: int, su
     assert found.equal(expected) or found.equal(other)
     if (kind, cut) == ("a text for a number", 0):
         assert found.equal(other)
+
+
+def with_png_chunk(content: bytes, name: bytes, body: bytes) -> bytes:
+    """Return a PNG file with a further chunk behind its header."""
+    return (
+        content[:33]
+        + struct.pack(">I", len(body))
+        + name
+        + body
+        + struct.pack(">I", zlib.crc32(name + body))
+        + content[33:]
+    )
+
+
+def with_jpeg_segment(content: bytes, marker: int, body: bytes) -> bytes:
+    """Return a JPEG file with a further segment behind its first marker."""
+    return content[:2] + struct.pack(">BBH", 0xFF, marker, len(body) + 2) + body + content[2:]
+
+
+@pytest.mark.filterwarnings("ignore")  # Pillow's, of metadata
+@pytest.mark.parametrize(
+    ("suffix", "spoil"),
+    [
+        (".png", lambda content: with_png_chunk(content, b"zTXt", b"key\0\0" + zlib.compress(bytes(2**22)))),
+        (".png", lambda content: with_png_chunk(content, b"iCCP", b"key\0\1" + bytes(9))),
+        (".png", lambda content: with_png_chunk(content, b"pHYs", b"")),
+        (".png", lambda content: with_png_chunk(content, b"gAMA", b"\1")),
+        (".jpg", lambda content: with_jpeg_segment(content, 0xE2, b"MPF\0II*\0" + struct.pack("<IH", 8, 99))),
+        (".jpg", lambda content: with_jpeg_segment(content, 0xE0, b"JFIF\0")),
+        (".jpg", lambda content: with_jpeg_segment(content, 0xED, b"Photoshop 3.0\0" + b"8BIM\x03\xed\0\0\0\0\0\1\7")),
+        (".jpg", lambda content: with_jpeg_segment(content, 0xFE, b"\xff" * 300)),
+    ],
+)
+def test_broken_blocks_of_metadata_are_stepped_over(
+    suffix: str, spoil: Callable[[bytes], bytes], tmp_path: Path
+) -> None:
+    graph = Graph(Linear(2), Shape(3, 6, 9))
+    tmp_path.joinpath("preprocessing.json").write_text(json.dumps({"mean": [0.0] * 3, "std": [1.0] * 3}))
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (60, 90, 3), dtype=np.uint8))
+    upright = Image.Exif()
+    upright[0x0112] = 6
+    picture.save(tmp_path / f"turned{suffix}", exif=upright)
+    module = execute(graph, tmp_path)
+    expected = module.read_image(tmp_path / f"turned{suffix}")
+    (tmp_path / f"odd{suffix}").write_bytes(spoil((tmp_path / f"turned{suffix}").read_bytes()))
+    assert module.read_image(tmp_path / f"odd{suffix}").equal(expected)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg"])
+def test_a_file_without_its_metadata_has_the_same_pixels(suffix: str, tmp_path: Path) -> None:
+    module = execute(small(), tmp_path)
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (9, 7, 3), dtype=np.uint8))
+    upright = Image.Exif()
+    upright[0x0112] = 6
+    picture.save(tmp_path / f"a{suffix}", exif=upright, dpi=(72, 72))
+    content = (tmp_path / f"a{suffix}").read_bytes()
+    bare, exif = module.without_metadata(content)
+    assert len(bare) < len(content)
+    assert module.orientation(exif) == 6
+    for cut in range(len(exif)):
+        assert module.orientation(exif[:cut]) in {None, 6}
+    with Image.open(io.BytesIO(bare)) as plain, Image.open(io.BytesIO(content)) as whole:
+        assert plain.getexif().get(0x0112) is None
+        assert plain.tobytes() == whole.tobytes()
+    for cut in range(len(content)):
+        module.without_metadata(content[:cut])  # whatever is left of a file
 
 
 def with_tiff_entries(content: bytes, entries: list[tuple[int, int, int, bytes]]) -> bytes:
