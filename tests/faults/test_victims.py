@@ -178,6 +178,9 @@ def test_a_shared_database_or_lock_is_not_written_to(
         path.unlink(missing_ok=True)
     path.symlink_to(other) if kind == "link" else os.link(other, path)
     before = tree(victims)
+    for reader in ("status", "front", "report", "describe"):
+        run(capfd, study, reader)
+        assert tree(victims) == before, reader
     code, err = run(capfd, study, "search")
     assert code == 2
     assert f"{path} {'is a link' if kind == 'link' else 'has another name elsewhere'}: put a copy in its place" in err

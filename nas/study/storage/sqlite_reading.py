@@ -3,11 +3,13 @@
 A file in WAL mode can be opened by SQLite only with its two companions, `-wal` and `-shm`, which it makes where they
 are missing. Nothing is missing in a file whose log is absent or empty: it is read as *immutable*, without companions
 and without locks, and read again if it has changed meanwhile. Beside a log with contents, of a search that runs or was
-killed, the file is opened read-only with its companions; where these can't be used, a copy in memory is read.
+killed, the file is opened read-only with its companions; where these can't be used, or the file is a link to another
+place, a copy in memory is read.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 import tempfile
@@ -71,8 +73,11 @@ def connect(path: Path, timeout: float) -> sqlite3.Connection:
         sqlite3.DatabaseError: the file can't be opened.
         StorageError: it has to be copied, and changes all the time.
     """
-    if _is_immutable(_stamp(path)):
-        return _connect(path, "mode=ro&immutable=1", timeout)
+    real = Path(os.path.realpath(path)) if path.is_symlink() else path
+    if _is_immutable(_stamp(real)):
+        return _connect(real, "mode=ro&immutable=1", timeout)
+    if real is not path:  # SQLite would write to the index of another place
+        return _copied(real, timeout)
     if _size(path, LOGS[0]) and _size(path, INDEX) and not _size(path, LOGS[1]):
         connection = _connect(path, "mode=ro", timeout)
         try:
