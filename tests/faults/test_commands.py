@@ -147,7 +147,7 @@ def test_a_read_only_study_is_not_written_to(command: str, sealed: Path, capsys:
     assert main(words) == 2
     line = capsys.readouterr().err.splitlines()[-1]
     assert line.startswith(f"nas {command}: ")
-    assert "Read-only file system" in line or "can't be written" in line
+    assert "Read-only file system" in line or "must be a folder that can be written to, it is not: set output=" in line
 
 
 @pytest.mark.parametrize("command", ELSEWHERE)

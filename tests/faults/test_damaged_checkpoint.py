@@ -54,7 +54,7 @@ SPOILT: dict[str, tuple[str, Any, str]] = {
     "complex weights": (
         "network",
         {"a": torch.ones(2, dtype=torch.complex64)},
-        "must be a dense tensor of real numbers",
+        "plain values and tensors alone",
     ),
     "sparse weights": ("network", {"a": SPARSE}, "plain values and tensors alone"),
     "weights that repeat one number": ("network", {"a": torch.ones(1).expand(10**9)}, "a dense tensor of real numbers"),

@@ -76,6 +76,7 @@ def test_retrained_networks_are_told_with_their_spread(searched, tmp_path):
         "values": {"val_accuracy": 0.75},
         "training": {"epochs": 40},
         "test_accuracy": {"mean": 0.8125, "sd": 0.0125, "n": 3},
+        "test_balanced_accuracy": {"mean": 0.8, "sd": 0.0125, "n": 3},
         "val_accuracy": {"mean": 0.8, "sd": None, "n": 1},
         "seeds": seeds,
     }

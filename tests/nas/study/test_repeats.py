@@ -155,8 +155,8 @@ def test_a_search_ends_with_a_front_that_was_trained_again(
 def test_without_repeats_nothing_is_wrapped_and_nothing_is_stored(tmp_path: Path) -> None:
     assert type(repeating(0)).__name__ == "Full"
     setting(0).run(tmp_path)
-    assert not open_study(tmp_path).repeats()
     reader = open_for_reading(tmp_path)
+    assert not any(record.repeats for record in reader.records)
     assert "repeats" not in reader.status_document()
     assert all("trainings" not in item for item in reader.front_document()["front"])
 
@@ -317,7 +317,7 @@ def test_domination_is_strict() -> None:
 
 @pytest.mark.parametrize("repeats", [-1, 1.5, True, "2"])
 def test_repeats_are_a_whole_number(repeats: Any) -> None:
-    with pytest.raises(ValueError, match=rf"fidelity\.repeats must be a whole number of at least 0, got {repeats!r}"):
+    with pytest.raises(ValueError, match=rf"fidelity\.repeats must be (a whole number|at least 0), got {repeats!r}"):
         FidelitySpec("full", {}, repeats)
 
 

@@ -91,7 +91,7 @@ def test_the_group_is_composed(overrides: list[str], spec: TrackingSpec) -> None
         ({"project": "a/b"}, "tracking.project must have 1 to 128 characters"),
         ({"project": ""}, "tracking.project must have 1 to 128 characters"),
         ({"plot_seconds": -1.0}, "tracking.plot_seconds must be at least 0"),
-        ({"finish_seconds": float("nan")}, "tracking.finish_seconds must be at least 0"),
+        ({"finish_seconds": float("nan")}, "tracking.finish_seconds must be a number, got nan"),
     ],
 )
 def test_a_spec_states_its_laws(wrong: dict[str, object], law: str) -> None:

@@ -239,7 +239,10 @@ def without_an_epoch(frame: pd.DataFrame) -> Mapping[str, object]:
         (foreign, "must be of an architecture of the space quick"),
         (unknown_origin, "must be of one portion, of random, spread, .* is of nobody"),
         (two_origins, "must be of one portion, of random, spread, .* is of random, spread"),
-        (without_an_epoch, "must have the epochs 1 to 2 and a seed of"),
+        (
+            without_an_epoch,
+            "at most the 2 epochs of the metadata, got the row of architecture .*, seed 0, epoch 3",
+        ),
         (lambda frame: {"format": 1}, "a sample must be of format 2, got format 1"),
         (lambda frame: {"seeds": [0]}, r"a seed of \[0\], that of the row of .* seed 1, epoch 1 has not"),
     ],
