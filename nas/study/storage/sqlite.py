@@ -13,6 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from nas.jobs.files import atomic_path, write_bytes
 from nas.jobs.links import refuse_shared
+from nas.study.folders import TRIALS
 from nas.study.storage import sqlite_reading
 from nas.study.storage.folder_lock import is_locked
 from nas.study.storage.folder_owner import STUDY_FILE, read_owner
@@ -133,8 +134,13 @@ class SqliteStore:
             )
 
     def exists(self) -> bool:
-        """Return whether the folder has the file."""
-        return self._path.exists()
+        """Return whether the folder has the file.
+
+        An empty file is none where nothing was trained yet: any program that opens the database too early makes one.
+        """
+        if not self._path.is_file() or self._path.stat().st_size > 0:
+            return self._path.exists()
+        return (self._folder / TRIALS).exists()
 
     def create(self, fill: Fill) -> None:
         """Create the file under another name and rename it.

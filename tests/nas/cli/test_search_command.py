@@ -190,10 +190,12 @@ def test_a_study_that_another_process_holds_is_refused(refuse, study: Path) -> N
         assert f"is driven by process {os.getpid()} on " in refuse("study=mine")
 
 
-@pytest.mark.parametrize("content", [b"", b"no database at all, for sure" * 40])
-def test_a_file_that_is_no_study_is_refused(refuse, outputs: Path, content: bytes) -> None:
+@pytest.mark.parametrize(("content", "trained"), [(b"", True), (b"no database at all, for sure" * 40, False)])
+def test_a_file_that_is_no_study_is_refused(refuse, outputs: Path, content: bytes, trained: bool) -> None:
     (outputs / "mine").mkdir(parents=True)
     (outputs / "mine/study.db").write_bytes(content)
+    if trained:
+        (outputs / "mine/trials").mkdir()
     assert "a study must " in refuse("study=mine")
 
 

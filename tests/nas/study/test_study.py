@@ -181,6 +181,12 @@ def test_what_a_killed_driver_left_half_made_is_no_study_and_in_nobodys_way(
     assert [path.name for path in tmp_path.iterdir()] == [STUDY_FILE]
 
 
+def test_an_empty_file_of_a_program_that_came_too_early_is_no_study(tmp_path: Path) -> None:
+    (tmp_path / STUDY_FILE).write_bytes(b"")
+    create_study(tmp_path, fingerprint()).close()
+    assert open_study(tmp_path).records() == []
+
+
 def empty(path: Path) -> None:
     path.write_bytes(b"")
 
