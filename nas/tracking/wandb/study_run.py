@@ -196,12 +196,19 @@ def study_row(row: Row) -> dict[str, Any]:
         "training/seconds": row["seconds"],
         "training/epochs": row["epochs"],
         **{f"count/{name}": count for name, count in so_far["counts"].items()},
-        "front/size": len(so_far["front"]),
-        "hypervolume/by_trials": so_far["hypervolume"],
-        "hypervolume/by_compute": so_far["hypervolume"],
+        **({} if so_far["front"] is None else _front_so_far(so_far)),
         "trials_ended": sum(so_far["counts"][state] for state in ("complete", "pruned", "failed")),
         "compute_seconds": so_far["compute_seconds"],
         "clock_seconds": so_far["clock_seconds"],
+    }
+
+
+def _front_so_far(so_far: Mapping[str, Any]) -> dict[str, Any]:
+    hypervolume = so_far["hypervolume"]
+    return {
+        "front/size": len(so_far["front"]),
+        "hypervolume/by_trials": hypervolume,
+        "hypervolume/by_compute": hypervolume,
     }
 
 

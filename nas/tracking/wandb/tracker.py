@@ -30,7 +30,7 @@ from nas.study.progress import Progress
 from nas.study.study import Study
 from nas.study.summary import front_document
 from nas.study.trial import Record
-from nas.tracking.rows import RowBuilder, ended_in_order
+from nas.tracking.rows import RowBuilder
 from nas.tracking.wandb.mode import resolve_mode
 
 FOLDER = "wandb"
@@ -104,7 +104,7 @@ class WandbTracker:
             finish_seconds=spec.finish_seconds,
             axes=[axis.to_json() for axis in study.axes],
             config=circumstances,
-            rows=[self._rows.add(record) for record in ended_in_order(study.records())],
+            rows=self._rows.earlier(study.records()),
         )
 
     def on_progress(self, _progress: Progress) -> None:

@@ -13,7 +13,7 @@ from nas.study.belief import Believer
 from nas.study.training_state import TrainingState
 from nas.study.trial import Record
 from nas.tracking.redaction import redact
-from nas.tracking.rows import RowBuilder, ended_in_order
+from nas.tracking.rows import BELIEVED, RowBuilder, ended_in_order
 
 TWO_AXES = [AXES[name] for name in TWO]
 
@@ -54,6 +54,20 @@ def test_a_front_that_grows_is_kept_whole() -> None:
     for number, (accuracy, macs) in enumerate([(0.5, 1e3), (0.9, 1e5), (0.4, 1e4), (0.7, 1e4)]):
         row = rows.add(record(number, accuracy, macs))
     assert row["so_far"]["front"] == [0, 3, 1]
+
+
+@pytest.mark.parametrize("count", [1, 63, 64, 65, 200, 1000])
+def test_rows_of_many_earlier_trials_have_a_front_now_and_then(count: int) -> None:
+    earlier = [record(number, 0.5 + number / 2500, 1e3 + number) for number in range(count)]
+    rows = RowBuilder(Believer.of_measured(TWO_AXES), curves=False).earlier(earlier)
+    one_by_one = RowBuilder(Believer.of_measured(TWO_AXES), curves=False)
+    whole = [one_by_one.add(each) for each in earlier]
+    with_front = [i for i, row in enumerate(rows) if row["so_far"]["front"] is not None]
+    assert len(with_front) <= BELIEVED
+    assert with_front[-min(count, BELIEVED // 2) :] == list(range(max(0, count - BELIEVED // 2), count))
+    assert count > BELIEVED or rows == whole
+    assert all(rows[i] == whole[i] for i in with_front)
+    assert [row["so_far"]["counts"] for row in rows] == [row["so_far"]["counts"] for row in whole]
 
 
 def test_why_a_trial_failed_is_told_by_kind_alone() -> None:
