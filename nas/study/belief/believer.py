@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from operator import is_
 from typing import final
 
 import moocore
@@ -124,6 +125,8 @@ class Believer:
         self._known = [place for place, axis in enumerate(self.axes) if axis.name in costs]
         self._fitters: dict[int, SurrogateFitter] = {}
         self._rows: dict[int, Floats] = {}
+        self._asked: tuple[Record, ...] = ()
+        self._answer: dict[int, Posterior] = {}
 
     @classmethod
     def of_measured(cls, axes: Sequence[Axis]) -> Believer:
@@ -228,9 +231,18 @@ class Believer:
         return axis.value(scale.losses(centre)), (low, high)
 
     def _posteriors(self, records: Sequence[Record], known: Floats) -> dict[int, Posterior]:
-        """Return the posterior of each trained objective by its place; empty if measured values are to be believed."""
+        """Return the posterior of each trained objective by its place; empty if measured values are to be believed.
+
+        Those of the latest records are kept: front, contenders and probabilities are asked for one after another.
+        """
         if self._features is None or len(records) < LEAST_TRIALS:
             return {}
+        if len(records) != len(self._asked) or not all(map(is_, records, self._asked)):
+            self._asked, self._answer = tuple(records), self._fitted(records, known)
+        return self._answer
+
+    def _fitted(self, records: Sequence[Record], known: Floats) -> dict[int, Posterior]:
+        assert self._features is not None
         order = np.argsort([record.number for record in records], kind="stable")
         trainings = np.array([max(1, record.trainings) for record in records], dtype=np.float64)
         found = {}
