@@ -13,8 +13,8 @@ import os
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import TypeVar
 
@@ -43,7 +43,7 @@ def read_file(path: Path, act: Callable[[sqlite3.Connection], T], timeout: float
     """
     for _ in range(TRIES):
         before = _stamp(path)
-        with opened(path, timeout) as connection:
+        with closing(connect(path, timeout)) as connection:
             try:
                 found = act(connection)
             except sqlite3.DatabaseError:
@@ -53,13 +53,6 @@ def read_file(path: Path, act: Callable[[sqlite3.Connection], T], timeout: float
         if not _is_immutable(before) or before == _stamp(path):
             return found
     raise StorageError(f"the study must stay as it is while it is read, {path} changed in each of {TRIES} tries")
-
-
-@contextmanager
-def opened(path: Path, timeout: float) -> Iterator[sqlite3.Connection]:
-    """Yield a connection that can only read a file."""
-    with closing(connect(path, timeout)) as connection:
-        yield connection
 
 
 def connect(path: Path, timeout: float) -> sqlite3.Connection:

@@ -209,7 +209,7 @@ class ForkServer:
         self.stop()
         self._control, theirs = socket.socketpair()
         self._output = self._output or _unnamed_file()
-        path = "\n".join(entry or _folder() or "/" for entry in sys.path)
+        path = "\n".join(_search_path())
         words = [self._interpreter, "-c", BOOT, path, str(theirs.fileno()), *self._preload]
         with theirs, interrupts_blocked():
             self._server = subprocess.Popen(
@@ -292,6 +292,12 @@ def _folder() -> str | None:
         return None
 
 
+def _search_path() -> list[str]:
+    """Return `sys.path` with the working directory, which an empty entry stands for, by its name."""
+    folder = _folder() or "/"
+    return [entry or folder for entry in sys.path]
+
+
 def _interpreter() -> str:
     """Return the path of the Python interpreter.
 
@@ -313,8 +319,6 @@ def _surroundings(*, main: bool) -> Surroundings:
     Raises:
         ValueError: it needs it, and no file holds it.
     """
-    folder = _folder()
-    path = [entry or folder or "/" for entry in sys.path]
     found: dict[str, Any] | None = None
     if main:
         data = spawn.get_preparation_data("nas slot")
@@ -325,7 +329,7 @@ def _surroundings(*, main: bool) -> Surroundings:
                 "a function that runs in worker processes must be in a module or a script, as they import it; "
                 "the main program is neither"
             )
-    return Surroundings(path, dict(os.environ), folder, found)
+    return Surroundings(_search_path(), dict(os.environ), _folder(), found)
 
 
 @contextmanager
