@@ -99,7 +99,8 @@ def _check_budget(study: Study, config: SearchConfig, found: list[str]) -> None:
     """Raise if a changed strategy would ask for nothing, since the trials of the budget are there."""
     if config.budget.trials is None:
         return
-    ended = sum(record.state in {State.COMPLETE, State.PRUNED} for record in study.records())
+    own = (record for record in study.records() if not record.candidate.imported)
+    ended = sum(record.state in {State.COMPLETE, State.PRUNED} for record in own)
     if ended >= config.budget.trials:
         raise StudyMismatchError(
             f"study {study.name} has its {config.budget.trials} trials, made with another strategy: {_shown(found)}. "

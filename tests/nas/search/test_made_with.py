@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from engine import fingerprint
+from engine import candidate, curve, fingerprint
 
 from nas.cli import main
 from nas.cli.app.compose import compose, read_yaml
 from nas.search.made_with import HISTORY, check_made_with, default_name
 from nas.study.study import Study, StudyMismatchError, create_study, open_study
+from nas.study.training_state import TrainingState
 
 WORDS = (
     "search", "tracking=none", "space=tabulated_digits", "training.epochs=1", "data.train_fraction=0.2",
@@ -50,6 +51,16 @@ def test_a_changed_strategy_is_kept_with_the_number_of_its_first_trial(study: St
         (0, "tpe"),
     ]
     assert {"sampler", "prior", "fidelity", "start", "first_trial"} == set(kept[0])
+
+
+def test_trials_trained_elsewhere_do_not_use_up_the_budget(study: Study) -> None:
+    for number, imported in enumerate((True, False)):
+        study.add(dataclasses.replace(candidate(number), imported=imported))
+        study.store_training(number, curve(2), TrainingState())
+        study.tell(number, {"val_accuracy": 0.5, "macs": candidate(number).costs["macs"]})
+    check_made_with(study, compose("search", ["seed=3", "sampler=random", "budget.trials=2"]))
+    with pytest.raises(StudyMismatchError, match="study m has its 1 trials, made with another strategy"):
+        check_made_with(study, compose("search", ["seed=3", "sampler=evolution", "budget.trials=1"]))
 
 
 def test_a_study_of_an_older_version_goes_on_with_options_that_it_did_not_know(study: Study) -> None:
