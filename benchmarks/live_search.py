@@ -22,7 +22,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -163,7 +163,7 @@ def _truth(setting: Setting) -> tuple[Mapping[str, Mapping[str, float]], Any]:
             for record in opened.records()
             if record.candidate.id in returned
         }
-    recipe = {"data": images.fingerprint, "training": asdict(config.training)}
+    recipe = {"data": images.fingerprint, "training": config.training.settings()}
     about = {"device": os.uname().machine, "environment": environment()}
     shards = Shards(setting.folder / "truth" / "shards", recipe, about)
     trial = TrialRunner(resolved_data(config.data, images, config.workers), config.training, 1)

@@ -130,7 +130,7 @@ def _plan(config: RetrainConfig) -> _Plan:
     if not info.test:
         raise ValueError(f"data must have a test part to measure on, {data.name} has none")
     content = {**data_fingerprint(data, info), "test_content": info.test_fingerprint}
-    return _Plan(reader, records, data, info, recipe, {"training": asdict(recipe), "data": content})
+    return _Plan(reader, records, data, info, recipe, {"training": recipe.settings(), "data": content})
 
 
 def _prepare(plan: _Plan, *, replace_other: bool) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -120,7 +120,7 @@ def _plan(config: TabulateConfig) -> _Plan:
             "test": info.test,
             "split_seed": config.data.split_seed,
         },
-        "training": asdict(config.training),
+        "training": config.training.settings(),
         "space": {**without_intent(config.space), "input": list(space.input), "classes": space.classes},
         "test_images": test_images,
         "early_test_images": early,

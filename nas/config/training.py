@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated
+from dataclasses import dataclass, fields
+from typing import Annotated, Any
 
 from nas.config.ranges import Inside, Range, ShareBelowOne, check_fields, show
 
 OPTIMIZERS = ("sgd", "adamw")
 SCHEDULES = ("one_cycle", "cosine")
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
+_FIRST = (
+    *("epochs", "batch_size", "optimizer", "learning_rate", "momentum", "weight_decay", "schedule", "warmup"),
+    *("label_smoothing", "ema_decay", "gradient_clip", "precision"),
+)
+"""Settings of the first version, which every stored recipe holds."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +31,10 @@ class Recipe:
         learning_rate: peak learning rate of the schedule, positive.
         momentum: momentum of SGD, or first decay rate of AdamW, in (0, 1).
         weight_decay: weight decay, at least 0; SGD adds it to the gradient, AdamW decouples it.
+        decoupled_decay: whether SGD decouples weight decay too: a step multiplies weights by 1 - learning rate × decay,
+            apart from gradient and momentum. The same pull as added to the gradient takes 1 / (1 - momentum) times the
+            decay.
+        norm_learning_rate: learning rate of normalisation shifts over that of other parameters, positive.
         schedule: `one_cycle` (cosine increase, cosine decay) or `cosine` (linear warm-up, cosine decay).
         warmup: share of the epochs over which the learning rate rises, in [0, 1).
         label_smoothing: share of the target distribution that is spread over all classes, in [0, 1).
@@ -44,6 +53,8 @@ class Recipe:
     learning_rate: Annotated[float, Range(0, 1000, above=True)] = 0.3
     momentum: Inside = 0.9
     weight_decay: Annotated[float, Range(0, 1000)] = 0.0005
+    decoupled_decay: bool = False
+    norm_learning_rate: Annotated[float, Range(0, 1000, above=True)] = 1.0
     schedule: str = "one_cycle"
     warmup: ShareBelowOne = 0.25
     label_smoothing: ShareBelowOne = 0.0
@@ -57,3 +68,15 @@ class Recipe:
             given = getattr(self, name)
             if given not in known:
                 raise ValueError(f"training.{name} must be one of {', '.join(known)}, got {show(given)}")
+
+    def settings(self) -> dict[str, Any]:
+        """Return the settings that identify the recipe in studies and checkpoints.
+
+        A setting that the first version lacked is left out at its default, so that what was stored before there was
+        such a setting is resumed.
+
+        >>> "decoupled_decay" in Recipe().settings(), Recipe(decoupled_decay=True).settings()["decoupled_decay"]
+        (False, True)
+        """
+        found = {field.name: (getattr(self, field.name), field.default) for field in fields(self)}
+        return {name: value for name, (value, usual) in found.items() if name in _FIRST or value != usual}

@@ -32,7 +32,7 @@ def fingerprint(config: SearchConfig, images: DataInfo, space: Space, axes: Sequ
         "space": {**without_intent(config.space), "input": list(space.input), "classes": space.classes},
         "objectives": [axis.to_json() for axis in axes],
         "data": data_fingerprint(config.data, images),
-        "training": asdict(config.training),
+        "training": config.training.settings(),
     }
 
 

@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +67,7 @@ def training_identity(job: Job, recipe: Recipe, steps_per_epoch: int) -> dict[st
     """Return what identifies a training; a checkpoint of another identity must not be resumed from."""
     return {
         "architecture": json.dumps(dict(job.architecture), sort_keys=True),
-        "recipe": json.dumps(asdict(recipe), sort_keys=True),
+        "recipe": json.dumps(recipe.settings(), sort_keys=True),
         "seed": str(job.seed),
         "steps per epoch": str(steps_per_epoch),
         "parent": "" if job.parent is None else f"trial {job.parent.trial}, {job.parent.skips} epochs skipped",

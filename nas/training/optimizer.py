@@ -2,33 +2,76 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from nas.config.training import Recipe
 
 
-def decay_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Return the trainable parameters in two groups: matrices and kernels with weight decay, vectors without.
+class DecoupledSGD(torch.optim.SGD):
+    """SGD with decoupled weight decay (Loshchilov and Hutter 2019, arXiv:1711.05101, algorithm 1).
+
+    A step multiplies the parameters of a group by 1 - learning rate × `decoupled_decay` of the group, and then follows
+    the gradient, which decay is no part of.
+    """
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]  # torch's stub has overloads
+        """Decay the weights, and take a step of SGD; after an overflow of 16-bit gradients, neither."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        kept = 1 - getattr(self, "found_inf", 0)  # a gradient scaler sets it on fused optimizers
+        for group in self.param_groups:
+            decayed = [parameter for parameter in group["params"] if parameter.grad is not None]
+            if group["decoupled_decay"] and decayed:
+                torch._foreach_mul_(decayed, 1 - kept * group["lr"] * group["decoupled_decay"])
+        super().step()
+        return loss
+
+
+def decay_groups(network: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
+    """Return the trainable parameters in groups: matrices and kernels with weight decay, vectors without.
 
     Decay of a normalisation's scale or of a bias does not regularise and costs accuracy (He et al. 2019,
-    arXiv:1812.01187, section 3.1).
+    arXiv:1812.01187, section 3.1). Where they have a learning rate of their own, shifts of normalisations are a third
+    group.
     """
     trainable = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    return [
-        {"params": [p for p in trainable if p.ndim > 1], "weight_decay": weight_decay},
-        {"params": [p for p in trainable if p.ndim <= 1], "weight_decay": 0.0},
+    shifts = [] if recipe.norm_learning_rate == 1 else _norm_shifts(network)
+    apart = set(map(id, shifts))
+    name = "decoupled_decay" if _decouples(recipe) else "weight_decay"
+    groups: list[dict[str, Any]] = [
+        {"params": [p for p in trainable if p.ndim > 1], name: recipe.weight_decay},
+        {"params": [p for p in trainable if p.ndim <= 1 and id(p) not in apart], name: 0.0},
     ]
+    if shifts:
+        groups.append({"params": shifts, name: 0.0, "lr": recipe.learning_rate * recipe.norm_learning_rate})
+    return groups
+
+
+def _norm_shifts(network: nn.Module) -> list[nn.Parameter]:
+    found = (module.bias for module in network.modules() if isinstance(module, _BatchNorm | nn.LayerNorm))
+    return [bias for bias in found if bias is not None and bias.requires_grad]
+
+
+def _decouples(recipe: Recipe) -> bool:
+    """Return whether SGD decouples weight decay; AdamW always does."""
+    return recipe.optimizer == "sgd" and recipe.decoupled_decay
 
 
 def make_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     """Return a new optimizer of the recipe for `network`, at the peak learning rate."""
-    groups = decay_groups(network, recipe.weight_decay)
+    groups = decay_groups(network, recipe)
     fused = _can_fuse(network, recipe)
     if recipe.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=recipe.learning_rate, momentum=recipe.momentum, nesterov=True, fused=fused)
+        kind = DecoupledSGD if _decouples(recipe) else torch.optim.SGD
+        return kind(groups, lr=recipe.learning_rate, momentum=recipe.momentum, nesterov=True, fused=fused)
     return torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=(recipe.momentum, 0.999), fused=fused)
 
 

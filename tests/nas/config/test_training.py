@@ -27,6 +27,7 @@ CONF = Path(__file__).parents[3] / "conf" / "training"
         ("momentum", 1.0, r"momentum must lie in \(0, 1\), got 1.0"),
         ("momentum", 0.0, r"momentum must lie in \(0, 1\), got 0.0"),
         ("weight_decay", -0.1, "weight_decay must be at least 0, got -0.1"),
+        ("norm_learning_rate", 0.0, "norm_learning_rate must be positive, got 0.0"),
         ("schedule", "step", "schedule must be one of one_cycle, cosine, got 'step'"),
         ("warmup", 1.0, r"warmup must lie in \[0, 1\), got 1.0"),
         ("label_smoothing", 1.0, r"label_smoothing must lie in \[0, 1\), got 1.0"),
@@ -64,3 +65,32 @@ def test_a_structured_config_can_be_derived() -> None:
 def test_the_recipe_is_read_without_torch() -> None:
     code = "import sys, nas.config.training, nas.training.schedule; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False, cwd=CONF.parents[1]).returncode == 0
+
+
+def test_settings_of_the_default_recipe_are_those_that_were_stored_before_there_were_more() -> None:
+    stored = {
+        "batch_size": 64,
+        "ema_decay": None,
+        "epochs": 12,
+        "gradient_clip": None,
+        "label_smoothing": 0.0,
+        "learning_rate": 0.3,
+        "momentum": 0.9,
+        "optimizer": "sgd",
+        "precision": "32-true",
+        "schedule": "one_cycle",
+        "warmup": 0.25,
+        "weight_decay": 0.0005,
+    }
+    assert Recipe().settings() == stored
+    assert Recipe(**stored) == Recipe()
+
+
+@pytest.mark.parametrize("field", dataclasses.fields(Recipe), ids=lambda field: field.name)
+def test_every_setting_that_differs_is_stored(field: dataclasses.Field[typing.Any]) -> None:
+    other = {"optimizer": "adamw", "schedule": "cosine", "precision": "bf16-mixed"}
+    kind = type(field.default)
+    values = {bool: True, int: 7, float: 0.125, type(None): 0.5}
+    changed = Recipe(**{field.name: other.get(field.name, values.get(kind))})
+    assert changed.settings()[field.name] == getattr(changed, field.name) != field.default
+    assert Recipe(**changed.settings()) == changed
