@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import cast, final
 
-import torch
 from torch import Tensor, nn
 
 from search_space.graph import (
@@ -29,8 +27,18 @@ from search_space.graph import (
     Tap,
     child_path,
 )
-
-Auxiliary = tuple[Tensor, float]
+from search_space.modules import (
+    Auxiliary,
+    ChannelNorm,
+    ChannelScale,
+    ConstantScale,
+    Cut,
+    Dense,
+    Parallel,
+    Sum,
+    Tapped,
+    add,
+)
 
 
 @final
@@ -45,7 +53,7 @@ class Network(nn.Module):
         super().__init__()
         self.taps: list[Auxiliary] = []
         self.body = _build(graph.root, graph.input, self.taps)
-        self.has_taps = any(isinstance(module, _Tapped) for module in self.modules())
+        self.has_taps = any(isinstance(module, Tapped) for module in self.modules())
 
     def forward(self, images: Tensor) -> Tensor | tuple[Tensor, list[Auxiliary]]:
         """Return logits (N, classes), in training with those of the auxiliary heads if there are any."""
@@ -72,133 +80,30 @@ def build(graph: Graph) -> Network:
     return network
 
 
-@final
-class _Parallel(nn.Module):
-    """Parallel branches on one input, concatenated along the channels."""
-
-    def __init__(self, branches: Sequence[tuple[str, nn.Module]]) -> None:
-        super().__init__()
-        for name, branch in branches:
-            _add(self, name, branch)
-
-    def forward(self, x: Tensor) -> Tensor:  # (N, C, H, W) -> (N, sum of the branches' channels, H', W')
-        outputs = [branch(x) for branch in self.children()]
-        return outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=1)
-
-
-@final
-class _Sum(nn.Module):
-    """Residual: a body added to a shortcut of the same input."""
-
-    def __init__(self, body: nn.Module, shortcut: nn.Module, activation: nn.Module) -> None:
-        super().__init__()
-        self.body = body
-        self.shortcut = shortcut
-        self.activation = activation
-
-    def forward(self, x: Tensor) -> Tensor:  # (N, C, H, W) -> (N, C', H', W')
-        return cast(Tensor, self.activation(self.body(x) + self.shortcut(x)))
-
-
-@final
-class _Tapped(nn.Module):
-    """Tap: passes its input on; in training also runs the head and appends its logits to `outputs`."""
-
-    def __init__(self, head: nn.Module, weight: float, outputs: list[Auxiliary]) -> None:
-        super().__init__()
-        self.head = head
-        self.weight = weight
-        self.outputs = outputs
-
-    def forward(self, x: Tensor) -> Tensor:  # (N, C, H, W) -> (N, C, H, W)
-        if self.training:
-            self.outputs.append((self.head(x).flatten(1), self.weight))
-        return x
-
-
-@final
-class _Cut(nn.Module):
-    """Slice of the channels, from `start` up to and without `stop`."""
-
-    def __init__(self, start: int, stop: int) -> None:
-        super().__init__()
-        self.start = start
-        self.stop = stop
-
-    def forward(self, x: Tensor) -> Tensor:  # (N, C, H, W) -> (N, stop - start, H, W)
-        return x[:, self.start : self.stop]
-
-
-@final
-class _ConstantScale(nn.Module):
-    """Multiplication by a constant."""
-
-    def __init__(self, value: float) -> None:
-        super().__init__()
-        self.value = value
-
-    def forward(self, x: Tensor) -> Tensor:  # any shape
-        return x * self.value
-
-
-@final
-class _ChannelScale(nn.Module):
-    """Multiplication by a learned factor per channel."""
-
-    def __init__(self, channels: int, value: float) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.full((channels,), float(value)))
-
-    def forward(self, x: Tensor) -> Tensor:  # (N, C, H, W) -> (N, C, H, W)
-        return x * self.weight.reshape(-1, 1, 1)
-
-
-@final
-class _ChannelNorm(nn.LayerNorm):
-    """Layer norm over the channels of each cell."""
-
-    def forward(self, x: Tensor) -> Tensor:  # (N, C, H, W) -> (N, C, H, W)
-        return super().forward(x.movedim(1, -1)).movedim(-1, 1)
-
-
-@final
-class _Dense(nn.Linear):
-    """Linear layer over the flattened input; its output is one cell, so that any node can follow it."""
-
-    def forward(self, x: Tensor) -> Tensor:  # (N, C, H, W) -> (N, features, 1, 1)
-        return super().forward(x.flatten(1))[:, :, None, None]
-
-
 def _build(node: Node, shape: Shape, taps: list[Auxiliary]) -> nn.Module:
     match node:
         case Seq():
             return _build_seq(node, shape, taps)
         case Concat():
-            return _Parallel([(_step(b, i), _build(b, shape, taps)) for i, b in enumerate(node.branches)])
+            return Parallel([(_step(b, i), _build(b, shape, taps)) for i, b in enumerate(node.branches)])
         case Residual():
             sides = [_build(side, shape, taps) for side in node.children]
-            return _Sum(sides[0], sides[1], _activation(node.activation))
+            return Sum(sides[0], sides[1], _activation(node.activation))
         case Tap():
-            return _Tapped(_build(node.head, shape, taps), node.weight, taps)
+            return Tapped(_build(node.head, shape, taps), node.weight, taps)
     return _build_leaf(node, shape)
 
 
 def _build_seq(node: Seq, shape: Shape, taps: list[Auxiliary]) -> nn.Module:
     modules = nn.Sequential()
     for index, child in enumerate(node.nodes):
-        _add(modules, _step(child, index), _build(child, shape, taps))
+        add(modules, _step(child, index), _build(child, shape, taps))
         shape = child.output_shape(shape)
     return modules
 
 
 def _step(node: Node, index: int) -> str:
     return child_path("", node, index)
-
-
-def _add(parent: nn.Module, name: str, module: nn.Module) -> None:
-    if hasattr(parent, name):
-        raise ValueError(f"a node's name must not be an attribute that torch modules have, got {name!r}")
-    parent.add_module(name, module)
 
 
 def _activation(kind: str | None) -> nn.Module:
@@ -213,7 +118,7 @@ def _activation(kind: str | None) -> nn.Module:
 
 
 def _norm(norm: Norm, channels: int) -> nn.Module:
-    return nn.BatchNorm2d(channels, eps=norm.eps) if norm.kind == "batch" else _ChannelNorm(channels, eps=norm.eps)
+    return nn.BatchNorm2d(channels, eps=norm.eps) if norm.kind == "batch" else ChannelNorm(channels, eps=norm.eps)
 
 
 def _build_leaf(leaf: Node, shape: Shape) -> nn.Module:
@@ -221,7 +126,7 @@ def _build_leaf(leaf: Node, shape: Shape) -> nn.Module:
         case Conv():
             return _build_conv(leaf, shape)
         case Linear():
-            dense = _Dense(shape.size, leaf.features, bias=leaf.bias)
+            dense = Dense(shape.size, leaf.features, bias=leaf.bias)
             return dense if leaf.activation is None else nn.Sequential(dense, _activation(leaf.activation))
         case Pool():
             return _build_pool(leaf)
@@ -241,9 +146,9 @@ def _build_plain_leaf(leaf: Node, shape: Shape) -> nn.Module:
         case Activation(kind=kind):
             return _activation(kind)
         case Slice(start=start, stop=stop):
-            return _Cut(start, stop)
+            return Cut(start, stop)
         case Scale(value=value, learned=learned):
-            return _ChannelScale(shape.channels, value) if learned else _ConstantScale(value)
+            return ChannelScale(shape.channels, value) if learned else ConstantScale(value)
         case LRN(size=size, alpha=alpha, beta=beta, k=k):
             return nn.LocalResponseNorm(size, alpha, beta, k)
         case Dropout(rate=rate):
