@@ -15,8 +15,8 @@ from typing import Any
 from torch import Tensor
 
 from nas.evaluation.measurement import predict
-from nas.training.module import accuracies, confusion_of
 from nas.training.restore import TrainedNetwork, restore_network
+from nas.training.scores import accuracies, confusion_of
 
 STANDARD_ERRORS = 3.0
 Batches = Iterable[tuple[Tensor, Tensor]]

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nas.training.module import accuracies, confusion_of
+from nas.training.scores import accuracies, confusion_of
 
 
 @torch.inference_mode()

@@ -7,8 +7,9 @@ from r × m on. So a training over k processes equals that of one process with k
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,6 +17,7 @@ from torch import Tensor
 from nas.jobs.hashes import derived_seed
 from nas.training.batches import Batch, TrainLoader, ValLoader
 from nas.training.ranks import Ranks
+from search_space.packing import PackedNetwork, pack_images
 
 MicroBatch = tuple[Tensor, Tensor, float]
 """Images (b, C, H, W), labels (b,), and their share of the whole batch, in (0, 1]."""
@@ -99,6 +101,50 @@ class SeededEpochs:
             for index, part in enumerate(split_batch(batch, parts)[first : first + self.micro_batches], start=first):
                 torch.manual_seed(epoch_seed(self.seed, epoch, number * parts + index))
                 yield part
+
+
+@dataclass
+class PackedEpochs:
+    """Batches of a pack, epoch by epoch: images (B, k·C, H, W) in channels-last memory, labels (B, k) and share 1.
+
+    Each member gets the batches that it would get alone, and its dropout is seeded as if it were alone.
+
+    Attributes:
+        network: the pack.
+        loaders: batches of each member, as many an epoch in each.
+        seeds: seed of each member's trial.
+        epoch: epoch that the next iteration yields, 0-based.
+    """
+
+    network: PackedNetwork
+    loaders: Sequence[TrainLoader]
+    seeds: Sequence[int]
+    epoch: int
+
+    def __len__(self) -> int:
+        return len(self.loaders[0])
+
+    def __iter__(self) -> Iterator[MicroBatch]:
+        epoch, self.epoch = self.epoch, self.epoch + 1
+        self.network.seed([epoch_seed(seed, epoch) for seed in self.seeds])
+        for loader in self.loaders:
+            loader.set_epoch(epoch)
+        for batches in zip(*self.loaders, strict=True):
+            images, labels = zip(*batches, strict=True)
+            yield pack_images(images), torch.stack(labels, dim=1), 1.0
+
+
+@dataclass(frozen=True)
+class AtOnce:
+    """Loader for Lightning of all batches of an epoch as a single one, which is an iterator of the batches."""
+
+    batches: Iterable[Any]
+
+    def __len__(self) -> int:
+        return 1
+
+    def __iter__(self) -> Iterator[Iterator[Any]]:
+        yield iter(self.batches)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from nas.jobs import Failure, FailureKind
 from nas.jobs.failures import disk_failure, is_out_of_memory
 from nas.training.checkpoint_file import CheckpointError
-from nas.training.module import NotFiniteError
+from nas.training.scores import NotFiniteError
 
 _LONGEST_MESSAGE = 500
 

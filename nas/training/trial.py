@@ -6,24 +6,28 @@ import logging
 import time
 import traceback
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
 import pytorch_lightning as pl
-from torch import Tensor, nn
+from torch import nn
 
 from nas.config.training import Recipe
-from nas.jobs import Control, Curve, Epoch, Job, Outcome
+from nas.jobs import Control, Curve, Epoch, Failure, Job, Outcome
 from nas.training import checkpoint as checkpoints
 from nas.training.batches import ImageData
 from nas.training.checkpoint import Checkpoint
 from nas.training.checkpoint_file import CheckpointError
-from nas.training.epochs import SeededEpochs, ValidationShare
+from nas.training.epochs import AtOnce, PackedEpochs, SeededEpochs, ValidationShare
 from nas.training.exceptions import classify_failure
 from nas.training.module import Classifier, Horizon
-from nas.training.optimizer import make_optimizer
 from nas.training.ranks import Ranks
+from nas.training.scores import NotFiniteError, Scores
+from nas.training.state import Labels, packed, restore, snapshot
+from search_space.network import Network
+from search_space.packing import PackedNetwork
 
 # Lightning logs devices and tips at every fit. Its import sets this level, so it is set here, after it.
 logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
@@ -58,56 +62,67 @@ def train(
     Returns:
         The learning curve so far, the newest complete checkpoint, and the failure if there was one.
     """
-    state = _JobState(job, control)
+    (outcome,) = train_pack([Member(network, data, job, control)], recipe, accelerator)
+    return outcome
+
+
+@dataclass(frozen=True, eq=False)
+class Member:
+    """Training of one network, alone or in a pack.
+
+    Attributes:
+        network: as for `train`.
+        data: as for `train`.
+        job: as for `train`.
+        control: as for `train`; a pack stops after an epoch in which any member's requests it.
+    """
+
+    network: nn.Module
+    data: ImageData
+    job: Job
+    control: Control
+
+
+def train_pack(members: Sequence[Member], recipe: Recipe, accelerator: str = "auto") -> tuple[Outcome, ...]:
+    """Train networks of one graph as one, each as `train` does, and return the outcome of each.
+
+    Each has its own weights, batches, curve and checkpoints, which are those of a training alone within the rounding of
+    sums. A member whose loss is no longer finite fails, and the others go on. The validation images are those of the
+    first member. An epoch's seconds are shared out evenly.
+
+    Args:
+        members: at least one; several have jobs over one device, from the same epoch to the same epoch, with whole
+            batches and as many of them, and no parents.
+        recipe: as for `train`.
+        accelerator: as for `train`.
+    """
+    training = _Training(members, recipe)
     try:
-        state.run(network, data, recipe, accelerator)
+        training.run(accelerator)
     except Exception as error:  # the search decides by the kind of the failure
         traceback.print_exc()
-        return Outcome(job, state.curve, state.checkpoint, classify_failure(error))
-    return Outcome(job, state.curve, state.checkpoint)
+        failure = classify_failure(error)
+        return tuple(each.outcome(failure) for each in training.progress)
+    return tuple(each.outcome() for each in training.progress)
 
 
-class _JobState:
-    """Curve and checkpoint of a job so far, which remain after a failure."""
+@dataclass(eq=False)
+class _Progress:
+    """Curve and checkpoint of a member so far, which remain after a failure."""
 
-    def __init__(self, job: Job, control: Control) -> None:
-        self.job = job
-        self.control = control
-        self.curve: Curve = ()
-        self.checkpoint: Path | None = None
-        self.ranks = Ranks.current()
+    job: Job
+    control: Control
+    identity: Mapping[str, str] = field(default_factory=dict)
+    curve: Curve = ()
+    checkpoint: Path | None = None
+    failure: Failure | None = None
 
-    def run(self, network: nn.Module, data: ImageData, recipe: Recipe, accelerator: str) -> None:
-        job = self.job
-        left = recipe.epochs - job.skips
-        if job.to_epoch > left:
-            raise ValueError(f"a job must end within the recipe's {left} epochs, got to_epoch {job.to_epoch}")
-        if job.devices != self.ranks.count:
-            raise ValueError(f"a job over {job.devices} devices must have as many processes, got {self.ranks.count}")
-        steps = len(data.train_loader)
-        horizon = Horizon(job.skips + job.from_epoch, steps, recipe.epochs, job.micro_batches, job.skips)
-        identity = checkpoints.training_identity(job, recipe, horizon.steps_per_epoch)
-        start = None if job.checkpoint is None else checkpoints.load(job.checkpoint, identity)
-        if start is not None:
-            self._resume(start)
-        if job.from_epoch == job.to_epoch:
-            return
-        classifier = Classifier(network, data.classes, recipe, horizon, self.ranks)
-        trainer = _trainer(recipe, job, accelerator, _EpochRecorder(self, identity), self.ranks)
-        if start is not None:
-            _restore(start, classifier, trainer)
-        with warnings.catch_warnings():
-            # Lightning 2.6 checks tree specs in a way that torch 2.13 deprecates.
-            warnings.filterwarnings("ignore", message=r"`isinstance\(treespec, LeafSpec\)` is deprecated")
-            # torch 2.13 renamed this option of DDP; torch 2.6 has only the old name.
-            warnings.filterwarnings("ignore", message="`broadcast_buffers` is deprecated")
-            trainer.fit(
-                classifier,
-                SeededEpochs(data.train_loader, job.seed, horizon.first_epoch, job.micro_batches, self.ranks),
-                ValidationShare(data.val_loader, self.ranks),
-            )
+    def resume(self, start: Checkpoint) -> None:
+        """Go on from a checkpoint.
 
-    def _resume(self, start: Checkpoint) -> None:
+        Raises:
+            CheckpointError: it ends at another epoch than the one that the job begins at.
+        """
         if start.epoch != self.job.from_epoch:
             raise CheckpointError(
                 f"a checkpoint must end at the job's from_epoch {self.job.from_epoch}, "
@@ -116,16 +131,85 @@ class _JobState:
         self.curve = start.curve
         self.checkpoint = self.job.checkpoint
 
+    def outcome(self, failure: Failure | None = None) -> Outcome:
+        """Return the outcome, with the member's own failure or else that of the whole training."""
+        return Outcome(self.job, self.curve, self.checkpoint, self.failure or failure)
+
+
+class _Training:
+    """Training of one network, or of a pack."""
+
+    def __init__(self, members: Sequence[Member], recipe: Recipe) -> None:
+        self.members = members
+        self.recipe = recipe
+        self.progress = [_Progress(member.job, member.control) for member in members]
+        self.ranks = Ranks.current()
+
+    def run(self, accelerator: str) -> None:
+        job, data = self.members[0].job, self.members[0].data
+        self._check_jobs()
+        horizon = Horizon(
+            job.skips + job.from_epoch, len(data.train_loader), self.recipe.epochs, job.micro_batches, job.skips
+        )
+        starts = [self._start(each, horizon) for each in self.progress]
+        if job.from_epoch == job.to_epoch:
+            return
+        network = self.members[0].network
+        if len(self.members) > 1:
+            network = PackedNetwork([cast(Network, member.network) for member in self.members])
+        classifier = Classifier(network, data.classes, self.recipe, horizon, self.ranks)
+        trainer = _trainer(self.recipe, job, accelerator, _EpochRecorder(self), self.ranks)
+        if job.from_epoch:
+            restore(packed([start for start in starts if start is not None]), classifier, trainer)
+        with warnings.catch_warnings():
+            # Lightning 2.6 checks tree specs in a way that torch 2.13 deprecates.
+            warnings.filterwarnings("ignore", message=r"`isinstance\(treespec, LeafSpec\)` is deprecated")
+            # torch 2.13 renamed this option of DDP; torch 2.6 has only the old name.
+            warnings.filterwarnings("ignore", message="`broadcast_buffers` is deprecated")
+            trainer.fit(
+                classifier, self._epochs(network, horizon), AtOnce(ValidationShare(data.val_loader, self.ranks))
+            )
+
+    def _check_jobs(self) -> None:
+        for job in (member.job for member in self.members):
+            left = self.recipe.epochs - job.skips
+            if job.to_epoch > left:
+                raise ValueError(f"a job must end within the recipe's {left} epochs, got to_epoch {job.to_epoch}")
+            if job.devices != self.ranks.count:
+                raise ValueError(
+                    f"a job over {job.devices} devices must have as many processes, got {self.ranks.count}"
+                )
+
+    def _start(self, progress: _Progress, horizon: Horizon) -> Checkpoint | None:
+        job = progress.job
+        progress.identity = checkpoints.training_identity(job, self.recipe, horizon.steps_per_epoch)
+        if job.checkpoint is None:
+            return None
+        start = checkpoints.load(job.checkpoint, progress.identity)
+        progress.resume(start)
+        return start
+
+    def _epochs(self, network: nn.Module, horizon: Horizon) -> Any:
+        """Return the training batches, for Lightning."""
+        job, loaders = self.members[0].job, [member.data.train_loader for member in self.members]
+        if isinstance(network, PackedNetwork):
+            seeds = [member.job.seed for member in self.members]
+            return AtOnce(PackedEpochs(network, loaders, seeds, horizon.first_epoch))
+        epochs = SeededEpochs(loaders[0], job.seed, horizon.first_epoch, job.micro_batches, self.ranks)
+        return AtOnce(epochs) if self.ranks.count == 1 else epochs
+
 
 def _trainer(recipe: Recipe, job: Job, accelerator: str, epoch_ends: pl.Callback, ranks: Ranks) -> pl.Trainer:
     """Return a Trainer for the job's epochs, without logging, checkpointing and progress bars."""
+    by_lightning: dict[str, Any] = {
+        "gradient_clip_val": recipe.gradient_clip,
+        "accumulate_grad_batches": job.micro_batches,
+    }
     return pl.Trainer(
         accelerator=accelerator,
         devices=1,
         precision=cast(Any, recipe.precision),
         max_epochs=job.to_epoch - job.from_epoch,
-        gradient_clip_val=recipe.gradient_clip,
-        accumulate_grad_batches=job.micro_batches,
         callbacks=[epoch_ends],
         logger=False,
         enable_checkpointing=False,
@@ -134,44 +218,16 @@ def _trainer(recipe: Recipe, job: Job, accelerator: str, epoch_ends: pl.Callback
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
         default_root_dir=job.folder,
+        **(by_lightning if ranks.count > 1 else {}),
         **ranks.trainer_options(),
     )
 
 
-def _restore(start: Checkpoint, classifier: Classifier, trainer: pl.Trainer) -> None:
-    try:
-        _check_optimizer(classifier, start.optimizer)
-        classifier.network.load_state_dict(start.network)
-        if classifier.average is not None:
-            classifier.average.module.load_state_dict(start.average or {})
-    except RuntimeError as error:
-        raise CheckpointError(f"a checkpoint must fit the network that is resumed: {error}") from error
-    classifier.optimizer_state = start.optimizer
-    trainer.precision_plugin.load_state_dict(start.precision)
-
-
-def _check_optimizer(classifier: Classifier, states: Mapping[int, Mapping[str, Any]]) -> None:
-    """Refuse the state of an optimizer of other parameters.
-
-    Raises:
-        CheckpointError: an index or a shape is not that of a parameter.
-    """
-    groups = make_optimizer(classifier.network, classifier.recipe).param_groups
-    shapes = [parameter.shape for group in groups for parameter in group["params"]]
-    for index, state in states.items():
-        tensors = [value for value in state.values() if isinstance(value, Tensor)]
-        if not 0 <= index < len(shapes) or any(one.dim() and one.shape != shapes[index] for one in tensors):
-            raise CheckpointError(
-                f"a checkpoint must fit the network that is resumed: its optimizer does not at {index}"
-            )
-
-
 class _EpochRecorder(pl.Callback):
-    """Callback that records each epoch: a row of the curve, a checkpoint, and a report to the control."""
+    """Callback that records each epoch: a row of each member's curve, a checkpoint, and a report to its control."""
 
-    def __init__(self, state: _JobState, identity: dict[str, str]) -> None:
-        self._state = state
-        self._identity = identity
+    def __init__(self, training: _Training) -> None:
+        self._training = training
         self._began = 0.0
 
     def on_train_epoch_start(self, *_: Any) -> None:
@@ -179,32 +235,39 @@ class _EpochRecorder(pl.Callback):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         assert isinstance(pl_module, Classifier)
-        state = self._state
-        scores = pl_module.scores()
-        row = Epoch(
-            epoch=len(state.curve) + 1,
-            train_loss=scores.train_loss,
-            val_loss=scores.val_loss,
-            val_accuracy=scores.val_accuracy,
-            val_balanced_accuracy=scores.val_balanced_accuracy,
-            seconds=time.perf_counter() - self._began,
-        )
-        if state.ranks.first:
-            self._save(trainer, pl_module, row)
-        state.curve = (*state.curve, row)
-        if state.ranks.first:
-            state.control.epoch_done(row)
-        if state.ranks.any(state.control.should_stop(), pl_module.device):
+        training = self._training
+        scores = self._scores(pl_module)
+        seconds = (time.perf_counter() - self._began) / len(scores)
+        for index, (progress, score) in enumerate(zip(training.progress, scores, strict=True)):
+            if progress.failure is None:
+                self._record(trainer, pl_module, index, score.row(len(progress.curve) + 1, seconds))
+        stops = any(progress.control.should_stop() for progress in training.progress)
+        if training.ranks.any(stops, pl_module.device):
             trainer.should_stop = True
 
-    def _save(self, trainer: pl.Trainer, classifier: Classifier, row: Epoch) -> None:
-        state = self._state
-        checkpoint = Checkpoint(
-            identity=self._identity,
-            network=classifier.network.state_dict(),
-            optimizer=trainer.optimizers[0].state_dict()["state"],
-            average=None if classifier.average is None else classifier.average.module.state_dict(),
-            precision=trainer.precision_plugin.state_dict(),
-            curve=(*state.curve, row),
-        )
-        state.checkpoint = checkpoints.save(checkpoint, state.job.folder, state.job.attempt)
+    def _scores(self, classifier: Classifier) -> list[Scores]:
+        """Return the scores of the members; those whose loss is not finite have failed.
+
+        Raises:
+            NotFiniteError: all members have.
+        """
+        scores, error = classifier.scores(), None
+        for progress, score in zip(self._training.progress, scores, strict=True):
+            try:
+                score.check()
+            except NotFiniteError as found:
+                error = found
+                progress.failure = progress.failure or classify_failure(found)
+        if error is not None and all(progress.failure for progress in self._training.progress):
+            raise error
+        return scores
+
+    def _record(self, trainer: pl.Trainer, classifier: Classifier, index: int, row: Epoch) -> None:
+        training, progress = self._training, self._training.progress[index]
+        curve = (*progress.curve, row)
+        if training.ranks.first:
+            checkpoint = snapshot(trainer, classifier, index, Labels(progress.identity, curve))
+            progress.checkpoint = checkpoints.save(checkpoint, progress.job.folder, progress.job.attempt)
+        progress.curve = curve
+        if training.ranks.first:
+            progress.control.epoch_done(row)

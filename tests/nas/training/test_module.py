@@ -11,15 +11,10 @@ from torch.nn import functional
 
 from nas.config.training import Recipe
 from nas.jobs import Job, Outcome
-from nas.training.module import (
-    Classifier,
-    Horizon,
-    NotFiniteError,
-    accuracies,
-    make_average,
-    training_loss,
-    warmed_decay,
-)
+from nas.training.averaging import WeightAverage, warmed_decay
+from nas.training.losses import training_loss
+from nas.training.module import Classifier, Horizon
+from nas.training.scores import NotFiniteError, accuracies
 
 HORIZON = Horizon(first_epoch=2, steps_per_epoch=4, epochs=10)
 
@@ -61,13 +56,13 @@ def test_accuracies_are_scikit_learns_and_skip_absent_classes() -> None:
 
 def test_the_average_is_the_one_computed_by_hand() -> None:
     network = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
-    average = make_average(network, decay=0.9, updates=0)
+    average = WeightAverage(network, decay=0.9, updates=0)
     weights, means = [], []
     for step in range(4):
         with torch.no_grad():
             network[0].weight.fill_(float(step))
             network[1].running_mean.fill_(10.0 * step)
-        average.update_parameters(network)
+        average.update()
         weights.append(float(step))
         means.append(10.0 * step)
     for tensor, values in ((average.module[0].weight, weights), (average.module[1].running_mean, means)):
@@ -81,11 +76,11 @@ def test_the_average_is_the_one_computed_by_hand() -> None:
 @pytest.mark.parametrize(("updates", "decay"), [(3, 4 / 13), (8, 0.5), (100, 0.5)])
 def test_an_average_taken_up_again_goes_on_averaging(updates: int, decay: float) -> None:
     network = nn.Linear(1, 1, bias=False)
-    average = make_average(network, decay=0.5, updates=updates)
+    average = WeightAverage(network, decay=0.5, updates=updates)
     with torch.no_grad():
         average.module.weight.fill_(1.0)
         network.weight.fill_(3.0)
-    average.update_parameters(network)
+    average.update()
     assert average.module.weight.item() == pytest.approx(decay + 3 * (1 - decay))
 
 
@@ -112,9 +107,9 @@ def test_validation_scores_the_average_where_there_is_one() -> None:
     with torch.no_grad():
         classifier.network.logits.copy_(torch.tensor([0.0, 9.0]))
     classifier.on_validation_epoch_start()
-    classifier.validation_step((torch.zeros(3, 1, 2, 2), torch.tensor([0, 0, 1])), 0)
-    classifier.validation_step((torch.zeros(1, 1, 2, 2), torch.tensor([0])), 1)
-    scores = classifier.scores()
+    batches = [(torch.zeros(3, 1, 2, 2), torch.tensor([0, 0, 1])), (torch.zeros(1, 1, 2, 2), torch.tensor([0]))]
+    classifier.validation_step(iter(batches), 0)
+    (scores,) = classifier.scores()
     assert scores.val_accuracy == 0.75
     assert scores.val_balanced_accuracy == 0.5
     right, wrong = math.log(1 + math.exp(-1)), 1 + math.log(1 + math.exp(-1))
@@ -124,20 +119,21 @@ def test_validation_scores_the_average_where_there_is_one() -> None:
 def test_a_job_in_the_middle_takes_the_schedule_up_in_the_middle() -> None:
     recipe = Recipe(epochs=10, learning_rate=0.4)
     classifier = Classifier(nn.Linear(2, 2), 2, recipe, HORIZON)
-    made = classifier.configure_optimizers()
+    optimizer = classifier.configure_optimizers()
+    classifier.on_before_optimizer_step(optimizer)
     # step 8 of 40 with a peak at step 9
     share = 1 / 25 + (1 - 1 / 25) * (1 - math.cos(math.pi * 8 / 9)) / 2
-    assert made["optimizer"].param_groups[0]["lr"] == pytest.approx(0.4 * share)
-    assert made["lr_scheduler"]["interval"] == "step"
+    assert optimizer.param_groups[0]["lr"] == pytest.approx(0.4 * share)
 
 
 @pytest.mark.parametrize("loss", [math.nan, math.inf])
 def test_scores_refuse_a_loss_that_is_no_number(loss: float) -> None:
     classifier = Classifier(nn.Linear(2, 2), 2, Recipe(), HORIZON)
-    classifier.confusion.update(torch.tensor([0, 1]), torch.tensor([0, 1]))
+    classifier.confusion.update(torch.eye(2)[:, None], torch.tensor([0, 1]))
     classifier._train_loss.fill_(loss)
+    (scores,) = classifier.scores()
     with pytest.raises(NotFiniteError, match=f"the training loss must stay finite, got {loss}"):
-        classifier.scores()
+        scores.check()
 
 
 def test_a_clipped_gradient_moves_the_weights_less(
