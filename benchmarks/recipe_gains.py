@@ -1,0 +1,106 @@
+"""Gain of each ingredient of a recipe, added to `training=quick` or removed from `training=cifar`, one by one.
+
+All trainings of one seed share their initial weights, and each ingredient is compared with the recipe without it seed
+by seed, on the validation part and on the test part. The recipe was chosen by the validation part.
+
+The setting is reduced, so that the table takes about an hour on one core: CIFAR-10 at 16×16, 6,000 training images, 12
+epochs, one network of the space `cifar`. Finished trainings stand in --rows and are not repeated.
+
+    python benchmarks/recipe_gains.py DATA [--seeds 3] [--rows gains.jsonl] [--only added removed] [OVERRIDE ...]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from recipe_trainings import Rows, Training, points, print_circumstances
+from rich.console import Console
+from rich.table import Table
+
+from search_space.architecture import Architecture
+from search_space.graph import Graph
+from search_space.lowering import lower
+
+SETTING = ("data=cifar10", "data.resolution=16", "data.val_fraction=0.0625", "data.train_fraction=0.16")
+"""6,000 training images, 2,500 for validation, 5,000 for the test, of the files that the figures were measured on."""
+NETWORK = Path(__file__).resolve().parent / "samples" / "recipe_network.json"
+EPOCHS = "training.epochs=12"
+QUICK, CIFAR = ("training=quick", "data.crop_padding=2", EPOCHS), ("training=cifar", "data.crop_padding=2", EPOCHS)
+
+ADDED: Mapping[str, Sequence[str]] = {
+    "half the learning rate": ["training.learning_rate=0.15"],
+    "twice the learning rate": ["training.learning_rate=0.6"],
+    "cosine schedule": ["training.schedule=cosine", "training.warmup=0.1"],
+    "label smoothing 0.1": ["training.label_smoothing=0.1"],
+    "averaged weights": ["training.ema_decay=0.99"],
+    "decoupled weight decay": ["training.decoupled_decay=true", "training.weight_decay=0.005"],
+    "norm shifts 8 times faster": ["training.norm_learning_rate=8"],
+    "norm shifts 64 times faster": ["training.norm_learning_rate=64"],
+    "no flip": ["data.flip=false"],
+    "no crop": ["data.crop_padding=0"],
+}
+REMOVED: Mapping[str, Sequence[str]] = {}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("data", help="folder of CIFAR-10's Parquet files")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--rows", type=Path, default=Path("recipe_gains.jsonl"), help="file of finished trainings")
+    parser.add_argument("--only", nargs="+", choices=["added", "removed"], default=["added", "removed"])
+    parser.add_argument("overrides", nargs="*", help="of nas search, such as training.epochs=12")
+    arguments = parser.parse_args()
+    graph = lower(Architecture.from_json(json.loads(NETWORK.read_text(encoding="utf-8"))))
+    common = [*SETTING, f"data.path={arguments.data}", *arguments.overrides]
+    rows = Rows(arguments.rows)
+    tables = {"added": (QUICK, ADDED), "removed": (CIFAR, REMOVED)}
+    for name in arguments.only:
+        base, changes = tables[name]
+        trainings = list(planned(graph, base, changes, common, arguments.seeds))
+        for training in trainings:
+            rows.result(training)
+        print_table(rows, trainings, f"{name}: {base[0]}")
+
+
+def planned(
+    graph: Graph, base: Sequence[str], changes: Mapping[str, Sequence[str]], common: Sequence[str], seeds: int
+) -> Iterator[Training]:
+    """Yield the trainings of a table seed by seed, the recipe itself first."""
+    for seed in range(seeds):
+        for label, change in {"": [], **changes}.items():
+            yield Training(label, graph, merged(common, base, change), seed)
+
+
+def merged(*lists: Sequence[str]) -> list[str]:
+    """Return overrides of which later ones replace earlier ones of the same key.
+
+    >>> merged(["training=quick", "data.flip=true"], ["data.flip=false"])
+    ['training=quick', 'data.flip=false']
+    """
+    return list({word.partition("=")[0]: word for words in lists for word in words}.values())
+
+
+def print_table(rows: Rows, trainings: Sequence[Training], title: str) -> None:
+    """Print accuracies of the recipe, and mean differences from it seed by seed in points, with 95 % intervals."""
+    found = {(training.label, training.seed): rows.result(training) for training in trainings}
+    seeds = sorted({seed for _, seed in found})
+    table = Table(title=title)
+    for column in ("change", "validation", "test", "processor s"):
+        table.add_column(column, justify="left" if column == "change" else "right")
+    for label in dict.fromkeys(label for label, _ in found):
+        cells = []
+        for name in ("val_accuracy", "test_accuracy"):
+            values = [found[label, seed][name] - (found["", seed][name] if label else 0) for seed in seeds]
+            cells.append(points(values, signed=bool(label)))
+        seconds = sum(found[label, seed]["processor_seconds"] for seed in seeds) / len(seeds)
+        table.add_row(label or f"{title}, {len(seeds)} seeds", *cells, f"{seconds:.0f}")
+    console = Console(width=120)
+    console.print(table)
+    print_circumstances(console, list(found.values()))
+
+
+if __name__ == "__main__":
+    main()
