@@ -6,7 +6,7 @@ by seed, on the validation part and on the test part. The recipe was chosen by t
 The setting is reduced, so that the table takes about an hour on one core: CIFAR-10 at 16×16, 6,000 training images, 12
 epochs, one network of the space `cifar`. Finished trainings stand in --rows and are not repeated.
 
-    python benchmarks/recipe_gains.py DATA [--seeds 3] [--rows gains.jsonl] [--only added removed] [OVERRIDE ...]
+    python benchmarks/recipe_gains.py DATA [--seeds 3] [--rows gains.jsonl] [--only added removed] [--overrides ...]
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--rows", type=Path, default=Path("recipe_gains.jsonl"), help="file of finished trainings")
     parser.add_argument("--only", nargs="+", choices=["added", "removed"], default=["added", "removed"])
-    parser.add_argument("overrides", nargs="*", help="of nas search, such as training.epochs=12")
+    parser.add_argument("--overrides", nargs="*", default=[], help="of nas search, such as training.epochs=12")
     arguments = parser.parse_args()
     graph = lower(Architecture.from_json(json.loads(NETWORK.read_text(encoding="utf-8"))))
     common = [*SETTING, f"data.path={arguments.data}", *arguments.overrides]
