@@ -54,7 +54,7 @@ def main() -> None:
     parser.add_argument("--overrides", nargs="*", default=[], help="of nas search, such as training.epochs=12")
     arguments = parser.parse_args()
     graph = lower(Architecture.from_json(json.loads(NETWORK.read_text(encoding="utf-8"))))
-    common = [*SETTING, f"data.path={arguments.data}", *arguments.overrides]
+    common = [f"data.path={arguments.data}", *arguments.overrides]
     rows = Rows(arguments.rows)
     tables = {"added": (QUICK, ADDED), "removed": (CIFAR, REMOVED)}
     for name in arguments.only:
@@ -71,7 +71,7 @@ def planned(
     """Yield the trainings of a table seed by seed, the recipe itself first."""
     for seed in range(seeds):
         for label, change in {"": [], **changes}.items():
-            yield Training(label, graph, merged(common, base, change), seed)
+            yield Training(label, graph, merged(SETTING, base, change, common), seed)
 
 
 def merged(*lists: Sequence[str]) -> list[str]:
