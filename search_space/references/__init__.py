@@ -12,6 +12,7 @@ from search_space.references import inception_v3 as _inception_v3
 from search_space.references import inception_v4 as _inception_v4
 from search_space.references.bn_inception import bn_inception
 from search_space.references.layout import Rename
+from search_space.references.resnet import resnet20
 from search_space.references.xception import xception
 
 REFERENCES: Mapping[str, Callable[..., Graph]] = {
@@ -25,6 +26,7 @@ REFERENCES: Mapping[str, Callable[..., Graph]] = {
     "xception": xception,
     "inception_next_atto": _inception_next.inception_next_atto,
     "inception_next_tiny": _inception_next.inception_next_tiny,
+    "resnet20": resnet20,
 }
 
 LAYOUTS: Mapping[str, tuple[Rename, ...]] = {
