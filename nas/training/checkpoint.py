@@ -9,9 +9,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 
-import torch
 from torch import Tensor
 
 from nas.config.training import Recipe
@@ -23,12 +22,18 @@ from nas.training.checkpoint_file import (
     numbers_of,
     optimizer_of,
     read_content,
+    tensors_listed,
     tensors_of,
     texts_of,
+    write_content,
 )
+from nas.training.flat_tensors import FlatTensors
 
-FORMAT = 1
-"""Version of the file's content; other versions are refused."""
+FORMAT = 2
+"""Version of the file's content that is written."""
+
+READABLE = (1, FORMAT)
+"""Versions of the file's content that are read; others are refused."""
 
 _NAME = re.compile(r"attempt(\d+)-epoch(\d+)\.pt")
 _PART = re.compile(r"\.attempt(\d+)-epoch(\d+)\.pt(?:\.\w+)?\.part")
@@ -74,28 +79,50 @@ def training_identity(job: Job, recipe: Recipe, steps_per_epoch: int) -> dict[st
     }
 
 
-def save(checkpoint: Checkpoint, folder: Path, attempt: int) -> Path:
-    """Write `checkpoint` into `folder` atomically, and then remove the ones it supersedes.
+@final
+class Snapshot:
+    """Copy of a training's state in memory, of which a checkpoint is written while the training goes on."""
 
-    Superseded are earlier epochs of this attempt and all files of earlier attempts. Those of a later attempt stay: this
-    process is then a straggler.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"attempt{attempt}-epoch{checkpoint.epoch:03d}.pt"
-    content = {
-        "format": FORMAT,
-        "identity": dict(checkpoint.identity),
-        "network": checkpoint.network,
-        "optimizer": checkpoint.optimizer,
-        "average": checkpoint.average,
-        "precision": checkpoint.precision,
-        "curve": [row.to_json() for row in checkpoint.curve],
-    }
-    # An open file: given a path, torch would write its name into the archive.
-    with atomic_path(path) as temporary, temporary.open("wb") as file:
-        torch.save(content, file)
-    _remove_superseded(folder, attempt, checkpoint.epoch)
-    return path
+    def __init__(self) -> None:
+        self._flat: FlatTensors | None = None
+        self._state: dict[str, Any] = {}
+
+    def take(self, checkpoint: Checkpoint) -> None:
+        """Copy a state in place of the last one."""
+        self._state, tensors = tensors_listed(
+            {
+                "network": checkpoint.network,
+                "optimizer": checkpoint.optimizer,
+                "average": checkpoint.average,
+                "precision": checkpoint.precision,
+            }
+        )
+        if self._flat is None or not self._flat.fits(tensors):
+            self._flat = FlatTensors(tensors)
+        self._flat.copy(tensors)
+
+    def save(self, identity: Mapping[str, str], curve: Curve, folder: Path, attempt: int) -> Path:
+        """Write the state, with the curve up to its epoch, into `folder` atomically; then remove what it supersedes.
+
+        Superseded are earlier epochs of this attempt and all files of earlier attempts. Those of a later attempt stay:
+        this process is then a straggler.
+        """
+        assert self._flat is not None
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"attempt{attempt}-epoch{len(curve):03d}.pt"
+        document = {"format": FORMAT, "identity": dict(identity), **self._state}
+        document["curve"] = [row.to_json() for row in curve]
+        with atomic_path(path) as temporary, temporary.open("wb") as file:
+            write_content(file, document, self._flat)
+        _remove_superseded(folder, attempt, len(curve))
+        return path
+
+
+def save(checkpoint: Checkpoint, folder: Path, attempt: int) -> Path:
+    """Write `checkpoint` into `folder` as a `Snapshot` does."""
+    snapshot = Snapshot()
+    snapshot.take(checkpoint)
+    return snapshot.save(checkpoint.identity, checkpoint.curve, folder, attempt)
 
 
 def latest(folder: Path) -> tuple[Path, int] | None:
@@ -120,8 +147,8 @@ def load(path: Path, expected: Mapping[str, str]) -> Checkpoint:
     """
     content = read_content(path)
     version = content.get("format")
-    if type(version) is not int or version != FORMAT:
-        raise CheckpointError(f"a checkpoint must have format {FORMAT}, got {str(version)[:60]} in {path}")
+    if type(version) is not int or version not in READABLE:
+        raise CheckpointError(f"a checkpoint must have format 1 or {FORMAT}, got {str(version)[:60]} in {path}")
     try:
         found = Checkpoint(
             identity=texts_of(content["identity"], "identity"),

@@ -1,13 +1,16 @@
 """File of a checkpoint: read without running code, within the memory that its size allows, and checked by type.
 
-A checkpoint is an archive of stored, uncompressed members: a pickle of plain values, and the numbers of tensors. So
-what it unpacks to is no larger than the file, and a member that would unpack to more is refused before it is read. Of
-what a pickle may name, only tensors and their numbers are allowed: others, such as `bytearray`, allocate what they are
-told.
+A checkpoint is an archive of stored, uncompressed members with checksums: a JSON document of plain values, and one
+buffer with the numbers of all tensors. So what it unpacks to is no larger than the file, and a member that would unpack
+to more is refused before it is read. In the document, a tensor is a list with its place in the index of tensors.
+
+Format 1, which earlier versions wrote, has a pickle in place of the document, and a member a tensor. Of what a pickle
+may name, only tensors and their numbers are allowed: others, such as `bytearray`, allocate what they are told.
 """
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import pickle
@@ -17,15 +20,22 @@ import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from types import NoneType
-from typing import Any
+from typing import IO, Any
 
 import torch
 from torch import Tensor
 
 from nas.jobs import Curve, Epoch
+from nas.training.flat_tensors import FlatTensors, tensors_in
 
-LARGEST_PICKLE = 2**26
-"""Bytes of the largest pickle; that of a network of a thousand layers has a million."""
+DOCUMENT, VALUES = "checkpoint.json", "tensors"
+"""Members of a checkpoint: the document and the buffer."""
+
+CHUNK = 2**20
+"""Bytes of the buffer that are read at once."""
+
+LARGEST_DOCUMENT = 2**26
+"""Bytes of the largest document or pickle; that of a network of a thousand layers has a million."""
 
 STORAGES = ("Float", "Double", "Half", "BFloat16", "Long", "Int", "Short", "Char", "Byte", "Bool")
 NAMES = frozenset(
@@ -46,6 +56,14 @@ class CheckpointError(ValueError):
     """A checkpoint that can't be read, or that belongs to another training."""
 
 
+def write_content(file: IO[bytes], document: Mapping[str, Any], flat: FlatTensors) -> None:
+    """Write a checkpoint in which each tensor is a list with its place among the tensors of `flat`."""
+    text = json.dumps({**document, "tensors": flat.index})
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr(zipfile.ZipInfo(DOCUMENT), text)
+        archive.writestr(zipfile.ZipInfo(VALUES), flat.values())
+
+
 def read_content(path: Path) -> dict[str, Any]:
     """Return the mapping in a checkpoint's file, onto the CPU.
 
@@ -53,8 +71,7 @@ def read_content(path: Path) -> dict[str, Any]:
         CheckpointError: the file is absent or damaged, unpacks to more than itself, or holds other objects.
     """
     try:
-        _check_archive(path)
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        content = _content(path)
     except CheckpointError:
         raise
     except pickle.UnpicklingError as error:
@@ -69,34 +86,107 @@ def read_content(path: Path) -> dict[str, Any]:
     return content
 
 
+def _content(path: Path) -> object:
+    with zipfile.ZipFile(path) as archive:
+        _check_archive(path, archive)
+        if DOCUMENT in archive.namelist():
+            return _flat_content(archive)
+        if not all(_named(archive.read(member)) <= NAMES for member in _documents(archive)):
+            raise _others(path)
+    return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def _flat_content(archive: zipfile.ZipFile) -> object:
+    """Return the content of a checkpoint of format 2, with its tensors in place."""
+    content = json.loads(archive.read(DOCUMENT))
+    if not isinstance(content, dict):
+        return content
+    tensors = tensors_in(_values(archive), content["tensors"])
+    for part in ("network", "average", "precision"):
+        content[part] = _with_tensors(content[part], tensors)
+    states = content["optimizer"]
+    if isinstance(states, dict):
+        content["optimizer"] = {_index(key): _with_tensors(state, tensors) for key, state in states.items()}
+    return content
+
+
+def _values(archive: zipfile.ZipFile) -> Tensor:
+    """Return the buffer (bytes,) uint8 of a checkpoint of format 2."""
+    values = torch.empty(archive.getinfo(VALUES).file_size, dtype=torch.uint8)
+    view, end = memoryview(values.numpy()), 0  # type: ignore[arg-type]  # numpy states no buffer
+    with archive.open(VALUES) as file:
+        while chunk := file.read(CHUNK):
+            view[end : end + len(chunk)] = chunk
+            end += len(chunk)
+    if end != len(values):
+        raise ValueError(f"{VALUES} must have {len(values):,} bytes, got {end:,}")
+    return values
+
+
+def _with_tensors(part: object, tensors: list[Tensor]) -> object:
+    """Return values by name with a tensor in place of each list of one number."""
+    if not isinstance(part, dict):
+        return part
+    return {name: tensors[value[0]] if _is_place(value, tensors) else value for name, value in part.items()}
+
+
+def _is_place(value: object, tensors: list[Tensor]) -> bool:
+    """Return whether this is a list with the place of a tensor."""
+    return isinstance(value, list) and len(value) == 1 and type(value[0]) is int and 0 <= value[0] < len(tensors)
+
+
+def _index(key: str) -> int | str:
+    return int(key) if key.isdecimal() else key
+
+
+def tensors_listed(content: Mapping[str, Any]) -> tuple[dict[str, Any], list[Tensor]]:
+    """Return a content with a list in place of each tensor, and the tensors; `write_content` writes them."""
+    tensors: list[Tensor] = []
+
+    def listed(value: Any) -> Any:
+        if isinstance(value, Tensor):
+            tensors.append(value)
+            return [len(tensors) - 1]
+        if isinstance(value, Mapping):
+            return {str(key): listed(each) for key, each in value.items()}
+        return value
+
+    return {name: listed(value) for name, value in content.items()}, tensors
+
+
 def _others(path: Path) -> CheckpointError:
     return CheckpointError(f"a checkpoint must hold plain values and tensors alone, got other objects in {path}")
 
 
-def _check_archive(path: Path) -> None:
-    """Refuse an archive that unpacks to more than its file, is damaged, or names other objects.
+def _check_archive(path: Path, archive: zipfile.ZipFile) -> None:
+    """Refuse an archive that unpacks to more than its file, or is damaged.
 
     Raises:
         CheckpointError: as above.
     """
     size = os.stat(path).st_size
-    with zipfile.ZipFile(path) as archive:
-        members = archive.infolist()
-        unpacked = sum(member.file_size for member in members)
-        if unpacked > size or any(member.compress_type != zipfile.ZIP_STORED for member in members):
+    members = archive.infolist()
+    unpacked = sum(member.file_size for member in members)
+    if unpacked > size or any(member.compress_type != zipfile.ZIP_STORED for member in members):
+        raise CheckpointError(
+            f"a checkpoint must hold no compressed members and unpack to at most its {size:,} bytes, "
+            f"got {unpacked:,} in {path}"
+        )
+    for member in _documents(archive):
+        if member.file_size > LARGEST_DOCUMENT:
             raise CheckpointError(
-                f"a checkpoint must hold no compressed members and unpack to at most its {size:,} bytes, "
-                f"got {unpacked:,} in {path}"
+                f"{member.filename} of a checkpoint must have at most {LARGEST_DOCUMENT:,} bytes, "
+                f"got {member.file_size:,} in {path}"
             )
-        pickles = [member for member in members if member.filename.endswith(".pkl")]
-        if any(member.file_size > LARGEST_PICKLE for member in pickles):
-            raise CheckpointError(f"the pickle of a checkpoint must have at most {LARGEST_PICKLE:,} bytes, in {path}")
-        # torch ignores the archive's checksums when it reads; a flipped bit in a weight would go unnoticed.
-        damaged = archive.testzip()
-        if damaged is not None:
-            raise CheckpointError(f"a checkpoint must be undamaged, got a wrong checksum of {damaged} in {path}")
-        if not all(_named(archive.read(member)) <= NAMES for member in pickles):
-            raise _others(path)
+    # torch ignores the archive's checksums when it reads; a flipped bit in a weight would go unnoticed.
+    damaged = archive.testzip()
+    if damaged is not None:
+        raise CheckpointError(f"a checkpoint must be undamaged, got a wrong checksum of {damaged} in {path}")
+
+
+def _documents(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
+    """Return the members whose content is made into objects: the document, or pickles."""
+    return [member for member in archive.infolist() if member.filename.endswith((DOCUMENT, ".pkl"))]
 
 
 def _named(pickled: bytes) -> set[str]:
