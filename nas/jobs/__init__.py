@@ -16,6 +16,7 @@ from nas.jobs.job import (
     Parent,
     Runner,
     curve_seconds,
+    in_step,
     repeat_folder,
 )
 
@@ -33,5 +34,6 @@ __all__ = [
     "Parent",
     "Runner",
     "curve_seconds",
+    "in_step",
     "repeat_folder",
 ]

@@ -24,7 +24,8 @@ class Epoch:
         val_loss: mean cross-entropy on the validation part, without label smoothing.
         val_accuracy: accuracy on the validation part, in [0, 1].
         val_balanced_accuracy: mean over classes of the recall on the validation part, in [0, 1].
-        seconds: wall-clock seconds of this epoch, validation included.
+        seconds: wall-clock seconds of this epoch, with its validation, the copy of its state for the checkpoint, and
+            any wait for the last checkpoint to be written.
     """
 
     epoch: int
@@ -225,12 +226,21 @@ class Control(Protocol):
     """Callbacks of a training."""
 
     def epoch_done(self, row: Epoch) -> None:
-        """Report an epoch, once its checkpoint is complete on disk."""
+        """Report an epoch, once its checkpoint is complete on disk; perhaps from another thread, see `in_step`."""
         ...
 
     def should_stop(self) -> bool:
-        """Return whether the job has been asked to stop after the current epoch."""
+        """Return whether the job has been asked to stop after the current epoch; asked at each epoch's end."""
         ...
+
+
+def in_step(control: Control) -> bool:
+    """Return whether a training waits for this control's reports: its attribute `in_step`, False if it has none.
+
+    Otherwise a checkpoint may be written, and its epoch reported, in another thread while the next epoch trains, and
+    `should_stop` may be called for an epoch before it is reported. All epochs are reported before the job ends.
+    """
+    return bool(getattr(control, "in_step", False))
 
 
 class Runner(Protocol):

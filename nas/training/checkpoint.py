@@ -39,27 +39,38 @@ _NAME = re.compile(r"attempt(\d+)-epoch(\d+)\.pt")
 _PART = re.compile(r"\.attempt(\d+)-epoch(\d+)\.pt(?:\.\w+)?\.part")
 
 
-@dataclass(frozen=True)
-class Checkpoint:
-    """State of a training at the end of an epoch.
+@dataclass(frozen=True, eq=False)
+class TrainingState:
+    """State of a training between two steps.
 
     Random state and learning rate are not in it: the randomness of an epoch follows from the job's seed and the epoch's
     number, and the learning rate from the step.
 
     Attributes:
-        identity: identity of the training, by `training_identity`.
         network: the network's state dict.
         optimizer: the optimizer's state, by index of the parameter.
         average: state dict of the averaged network, None without weight averaging.
         precision: state of the gradient scaler, empty without one.
-        curve: the learning curve so far, from epoch 1.
     """
 
-    identity: Mapping[str, str]
     network: dict[str, Tensor]
     optimizer: dict[int, dict[str, Any]]
     average: dict[str, Tensor] | None
     precision: dict[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """State of a training at the end of an epoch.
+
+    Attributes:
+        identity: identity of the training, by `training_identity`.
+        state: the training's state.
+        curve: the learning curve so far, from epoch 1.
+    """
+
+    identity: Mapping[str, str]
+    state: TrainingState
     curve: Curve
 
     @property
@@ -87,16 +98,9 @@ class Snapshot:
         self._flat: FlatTensors | None = None
         self._state: dict[str, Any] = {}
 
-    def take(self, checkpoint: Checkpoint) -> None:
+    def take(self, state: TrainingState) -> None:
         """Copy a state in place of the last one."""
-        self._state, tensors = tensors_listed(
-            {
-                "network": checkpoint.network,
-                "optimizer": checkpoint.optimizer,
-                "average": checkpoint.average,
-                "precision": checkpoint.precision,
-            }
-        )
+        self._state, tensors = tensors_listed(vars(state))
         if self._flat is None or not self._flat.fits(tensors):
             self._flat = FlatTensors(tensors)
         self._flat.copy(tensors)
@@ -121,7 +125,7 @@ class Snapshot:
 def save(checkpoint: Checkpoint, folder: Path, attempt: int) -> Path:
     """Write `checkpoint` into `folder` as a `Snapshot` does."""
     snapshot = Snapshot()
-    snapshot.take(checkpoint)
+    snapshot.take(checkpoint.state)
     return snapshot.save(checkpoint.identity, checkpoint.curve, folder, attempt)
 
 
@@ -152,10 +156,12 @@ def load(path: Path, expected: Mapping[str, str]) -> Checkpoint:
     try:
         found = Checkpoint(
             identity=texts_of(content["identity"], "identity"),
-            network=tensors_of(content["network"], "network"),
-            optimizer=optimizer_of(content["optimizer"]),
-            average=None if content["average"] is None else tensors_of(content["average"], "average"),
-            precision=numbers_of(content["precision"], "precision"),
+            state=TrainingState(
+                network=tensors_of(content["network"], "network"),
+                optimizer=optimizer_of(content["optimizer"]),
+                average=None if content["average"] is None else tensors_of(content["average"], "average"),
+                precision=numbers_of(content["precision"], "precision"),
+            ),
             curve=curve_of(content["curve"]),
         )
     except (KeyError, TypeError, ValueError) as error:

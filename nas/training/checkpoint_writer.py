@@ -8,7 +8,7 @@ from threading import Thread
 from typing import final
 
 from nas.jobs import Curve
-from nas.training.checkpoint import Checkpoint, Snapshot
+from nas.training.checkpoint import Snapshot, TrainingState
 
 
 @final
@@ -26,8 +26,8 @@ class CheckpointWriter:
         self._thread: Thread | None = None
         self._error: Exception | None = None
 
-    def take(self, state: Checkpoint) -> None:
-        """Copy a state, whose curve is not used, once the last one is written; the training may then go on.
+    def take(self, state: TrainingState) -> None:
+        """Copy a state once the last one is written; the training may then go on.
 
         Raises:
             OSError: the last checkpoint could not be written.
@@ -57,6 +57,10 @@ class CheckpointWriter:
         error, self._error = self._error, None
         if error is not None:
             raise error
+
+    def close(self) -> None:
+        """Wait as `wait` does."""
+        self.wait()
 
     def _run(self, curve: Curve, written: Callable[[Curve, Path], None]) -> None:
         try:

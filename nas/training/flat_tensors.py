@@ -76,7 +76,7 @@ class FlatTensors:
         layouts = [Layout.of(tensor) for tensor in tensors]
         on_gpu = [tensor.device.type == "cuda" for tensor in tensors]
         offsets, gpu_bytes, size = _places(layouts, on_gpu)
-        self._host = torch.empty(size, dtype=torch.uint8, pin_memory=any(on_gpu))
+        self._host = torch.zeros(size, dtype=torch.uint8, pin_memory=any(on_gpu))
         self._gpu: _GpuCopy | None = None
         if any(on_gpu):
             self._gpu = _GpuCopy(self._host[:gpu_bytes], tensors[on_gpu.index(True)].device)
@@ -120,7 +120,7 @@ class _GpuCopy:
     """Copy of a buffer on a GPU into pinned memory, on a stream of its own."""
 
     def __init__(self, host: Tensor, device: torch.device) -> None:
-        self.buffer = torch.empty(len(host), dtype=torch.uint8, device=device)
+        self.buffer = torch.zeros(len(host), dtype=torch.uint8, device=device)
         self._host = host
         self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]  # torch lacks the types
         self._copied = torch.cuda.Event()  # type: ignore[no-untyped-call]

@@ -46,13 +46,13 @@ def restore_network(checkpoint: Path, architecture: Mapping[str, Any], *, averag
     found = load(checkpoint, {})
     if not _is_of(found.identity.get("architecture"), architecture):
         raise CheckpointError(f"a checkpoint must be of the requested network, {checkpoint} is of another")
-    network = build(lower(Architecture.from_json(architecture)))
+    state, network = found.state, build(lower(Architecture.from_json(architecture)))
     try:
-        network.load_state_dict(found.average if averaged and found.average is not None else found.network)
+        network.load_state_dict(state.average if averaged and state.average is not None else state.network)
     except RuntimeError as error:
         said = " ".join(str(error).split())[:300]
         raise CheckpointError(f"a checkpoint must fit its network, {checkpoint} does not: {said}") from error
-    return TrainedNetwork(network.eval(), averaged and found.average is not None, found.curve)
+    return TrainedNetwork(network.eval(), averaged and state.average is not None, found.curve)
 
 
 def _is_of(stored: str | None, architecture: Mapping[str, Any]) -> bool:

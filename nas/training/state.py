@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import pytorch_lightning as pl
 from torch import Tensor
 
-from nas.jobs import Curve
-from nas.training.checkpoint import Checkpoint
+from nas.training.checkpoint import TrainingState
 from nas.training.checkpoint_file import CheckpointError
 from nas.training.module import Classifier
 from nas.training.optimizer import make_optimizer
@@ -19,72 +18,51 @@ from search_space.packing import join, member
 States = Mapping[int, Mapping[str, Any]]
 
 
-@dataclass(frozen=True)
-class Labels:
-    """Identity and learning curve of a training, which a checkpoint holds beside the state.
-
-    Attributes:
-        identity: identity of the training.
-        curve: its learning curve so far.
-    """
-
-    identity: Mapping[str, str]
-    curve: Curve
-
-
-def snapshot(trainer: pl.Trainer, classifier: Classifier, index: int, labels: Labels) -> Checkpoint:
+def state_of(trainer: pl.Trainer, classifier: Classifier, index: int) -> TrainingState:
     """Return the state of a training; its tensors are those of the training, which the next step changes.
 
     Args:
         trainer: of the training.
         classifier: of the training.
         index: number of the member of a pack; 0 without a pack.
-        labels: identity and curve of the member.
     """
     count = classifier.members
     network: Mapping[str, Tensor] = classifier.network.state_dict()
     average = None if classifier.average is None else classifier.average.module.state_dict()
     optimizer: States = trainer.optimizers[0].state_dict()["state"]
     if count > 1:
-        network = _own(network, index, count)
-        average = None if average is None else _own(average, index, count)
+        network = member(network, index, count)
+        average = None if average is None else member(average, index, count)
         optimizer = {number: _member_values(state, index, count) for number, state in optimizer.items()}
-    return Checkpoint(
-        identity=labels.identity,
+    return TrainingState(
         network=dict(network),
         optimizer={number: dict(state) for number, state in optimizer.items()},
         average=None if average is None else dict(average),
         precision=trainer.precision_plugin.state_dict(),
-        curve=labels.curve,
     )
-
-
-def _own(state: Mapping[str, Tensor], index: int, members: int) -> dict[str, Tensor]:
-    """Return the state of a member with numbers of its own: a file of a view would hold those of the whole pack."""
-    return {name: value.clone() for name, value in member(state, index, members).items()}
 
 
 def _member_values(state: Mapping[str, Any], index: int, members: int) -> dict[str, Any]:
     tensors = {name: value for name, value in state.items() if isinstance(value, Tensor)}
-    return {**state, **_own(tensors, index, members)}
+    return {**state, **member(tensors, index, members)}
 
 
-def packed(checkpoints: Sequence[Checkpoint]) -> Checkpoint:
-    """Return the state of a pack of its members' checkpoints, which are of one epoch; a single one as it is.
+def packed(states: Sequence[TrainingState]) -> TrainingState:
+    """Return the state of a pack of its members' states, which are of one epoch; a single one as it is.
 
     Raises:
         CheckpointError: their states differ in names or shapes.
     """
-    first = checkpoints[0]
-    if len(checkpoints) == 1:
+    first = states[0]
+    if len(states) == 1:
         return first
     try:
-        averages = [each.average for each in checkpoints if each.average is not None]
+        averages = [each.average for each in states if each.average is not None]
         return replace(
             first,
-            network=join([each.network for each in checkpoints]),
+            network=join([each.network for each in states]),
             average=join(averages) if averages else None,
-            optimizer={number: _joined([each.optimizer[number] for each in checkpoints]) for number in first.optimizer},
+            optimizer={number: _joined([each.optimizer[number] for each in states]) for number in first.optimizer},
         )
     except (KeyError, RuntimeError) as error:
         raise CheckpointError(f"checkpoints of a pack must be of one graph and epoch: {error}") from error
@@ -95,7 +73,7 @@ def _joined(states: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {**states[0], **join(tensors)}
 
 
-def restore(start: Checkpoint, classifier: Classifier, trainer: pl.Trainer) -> None:
+def restore(start: TrainingState, classifier: Classifier, trainer: pl.Trainer) -> None:
     """Put the state of a checkpoint into a training that has not begun.
 
     Raises:

@@ -7,7 +7,8 @@ import time
 import traceback
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,17 +16,17 @@ import pytorch_lightning as pl
 from torch import nn
 
 from nas.config.training import Recipe
-from nas.jobs import Control, Curve, Epoch, Failure, Job, Outcome
-from nas.training import checkpoint as checkpoints
+from nas.jobs import Control, Curve, Epoch, Failure, Job, Outcome, in_step
 from nas.training.batches import ImageData
-from nas.training.checkpoint import Checkpoint
+from nas.training.checkpoint import TrainingState, load, training_identity
 from nas.training.checkpoint_file import CheckpointError
+from nas.training.checkpoint_writer import CheckpointWriter
 from nas.training.epochs import AtOnce, PackedEpochs, SeededEpochs, ValidationShare
 from nas.training.exceptions import classify_failure
 from nas.training.module import Classifier, Horizon
 from nas.training.ranks import Ranks
 from nas.training.scores import NotFiniteError, Scores
-from nas.training.state import Labels, packed, restore, snapshot
+from nas.training.state import packed, restore, state_of
 from search_space.network import Network
 from search_space.packing import PackedNetwork
 
@@ -108,28 +109,45 @@ def train_pack(members: Sequence[Member], recipe: Recipe, accelerator: str = "au
 
 @dataclass(eq=False)
 class _Progress:
-    """Curve and checkpoint of a member so far, which remain after a failure."""
+    """Curve and checkpoint of a member so far, which remain after a failure.
+
+    Attributes:
+        job: the member's.
+        control: the member's.
+        trained: the learning curve.
+        curve: its epochs whose checkpoints are on the disk.
+        checkpoint: the last of these.
+        failure: of the member alone.
+    """
 
     job: Job
     control: Control
-    identity: Mapping[str, str] = field(default_factory=dict)
+    trained: Curve = ()
     curve: Curve = ()
     checkpoint: Path | None = None
     failure: Failure | None = None
 
-    def resume(self, start: Checkpoint) -> None:
-        """Go on from a checkpoint.
+    def resume(self, identity: Mapping[str, str]) -> TrainingState:
+        """Go on from the job's checkpoint, and return its state.
 
         Raises:
-            CheckpointError: it ends at another epoch than the one that the job begins at.
+            CheckpointError: it is of another training, or ends at another epoch than the one that the job begins at.
         """
+        assert self.job.checkpoint is not None
+        start = load(self.job.checkpoint, identity)
         if start.epoch != self.job.from_epoch:
             raise CheckpointError(
                 f"a checkpoint must end at the job's from_epoch {self.job.from_epoch}, "
                 f"got epoch {start.epoch} in {self.job.checkpoint}"
             )
-        self.curve = start.curve
+        self.trained = self.curve = start.curve
         self.checkpoint = self.job.checkpoint
+        return start.state
+
+    def written(self, curve: Curve, checkpoint: Path) -> None:
+        """Report the last epoch of a curve, whose checkpoint is on the disk."""
+        self.curve, self.checkpoint = curve, checkpoint
+        self.control.epoch_done(curve[-1])
 
     def outcome(self, failure: Failure | None = None) -> Outcome:
         """Return the outcome, with the member's own failure or else that of the whole training."""
@@ -151,17 +169,28 @@ class _Training:
         horizon = Horizon(
             job.skips + job.from_epoch, len(data.train_loader), self.recipe.epochs, job.micro_batches, job.skips
         )
-        starts = [self._start(each, horizon) for each in self.progress]
+        identities = [training_identity(each.job, self.recipe, horizon.steps_per_epoch) for each in self.progress]
+        starts = [
+            each.resume(identity)
+            for each, identity in zip(self.progress, identities, strict=True)
+            if each.job.checkpoint is not None
+        ]
         if job.from_epoch == job.to_epoch:
             return
         network = self.members[0].network
         if len(self.members) > 1:
             network = PackedNetwork([cast(Network, member.network) for member in self.members])
         classifier = Classifier(network, data.classes, self.recipe, horizon, self.ranks)
-        trainer = _trainer(self.recipe, job, accelerator, _EpochRecorder(self), self.ranks)
-        if job.from_epoch:
-            restore(packed([start for start in starts if start is not None]), classifier, trainer)
-        with warnings.catch_warnings():
+        writers = [
+            CheckpointWriter(each.job.folder, each.job.attempt, identity)
+            for each, identity in zip(self.progress, identities, strict=True)
+        ]
+        trainer = _trainer(self.recipe, job, accelerator, _EpochRecorder(self, writers), self.ranks)
+        if starts:
+            restore(packed(starts), classifier, trainer)
+        with ExitStack() as ending, warnings.catch_warnings():
+            for writer in writers:
+                ending.enter_context(closing(writer))
             # Lightning 2.6 checks tree specs in a way that torch 2.13 deprecates.
             warnings.filterwarnings("ignore", message=r"`isinstance\(treespec, LeafSpec\)` is deprecated")
             # torch 2.13 renamed this option of DDP; torch 2.6 has only the old name.
@@ -180,14 +209,10 @@ class _Training:
                     f"a job over {job.devices} devices must have as many processes, got {self.ranks.count}"
                 )
 
-    def _start(self, progress: _Progress, horizon: Horizon) -> Checkpoint | None:
-        job = progress.job
-        progress.identity = checkpoints.training_identity(job, self.recipe, horizon.steps_per_epoch)
-        if job.checkpoint is None:
-            return None
-        start = checkpoints.load(job.checkpoint, progress.identity)
-        progress.resume(start)
-        return start
+    @property
+    def writes_beside(self) -> bool:
+        """True if checkpoints are written while the next epoch trains; all ranks of several go in step."""
+        return self.ranks.count == 1 and not any(in_step(each.control) for each in self.progress)
 
     def _epochs(self, network: nn.Module, horizon: Horizon) -> Any:
         """Return the training batches, for Lightning."""
@@ -224,10 +249,14 @@ def _trainer(recipe: Recipe, job: Job, accelerator: str, epoch_ends: pl.Callback
 
 
 class _EpochRecorder(pl.Callback):
-    """Callback that records each epoch: a row of each member's curve, a checkpoint, and a report to its control."""
+    """Callback that records each epoch: a row of each member's curve, a checkpoint, and a report to its control.
 
-    def __init__(self, training: _Training) -> None:
+    An epoch is reported once its checkpoint is on the disk, which may be while the next one trains.
+    """
+
+    def __init__(self, training: _Training, writers: Sequence[CheckpointWriter]) -> None:
         self._training = training
+        self._writers = writers
         self._began = 0.0
 
     def on_train_epoch_start(self, *_: Any) -> None:
@@ -237,10 +266,17 @@ class _EpochRecorder(pl.Callback):
         assert isinstance(pl_module, Classifier)
         training = self._training
         scores = self._scores(pl_module)
+        goes_on = [index for index, progress in enumerate(training.progress) if progress.failure is None]
+        if training.ranks.first:
+            for index in goes_on:
+                self._writers[index].take(state_of(trainer, pl_module, index))
         seconds = (time.perf_counter() - self._began) / len(scores)
-        for index, (progress, score) in enumerate(zip(training.progress, scores, strict=True)):
-            if progress.failure is None:
-                self._record(trainer, pl_module, index, score.row(len(progress.curve) + 1, seconds))
+        for index in goes_on:
+            progress = training.progress[index]
+            self._record(index, scores[index].row(len(progress.trained) + 1, seconds))
+        if not training.writes_beside or trainer.current_epoch + 1 == trainer.max_epochs:
+            for writer in self._writers:
+                writer.wait()
         stops = any(progress.control.should_stop() for progress in training.progress)
         if training.ranks.any(stops, pl_module.device):
             trainer.should_stop = True
@@ -262,12 +298,10 @@ class _EpochRecorder(pl.Callback):
             raise error
         return scores
 
-    def _record(self, trainer: pl.Trainer, classifier: Classifier, index: int, row: Epoch) -> None:
-        training, progress = self._training, self._training.progress[index]
-        curve = (*progress.curve, row)
-        if training.ranks.first:
-            checkpoint = snapshot(trainer, classifier, index, Labels(progress.identity, curve))
-            progress.checkpoint = checkpoints.save(checkpoint, progress.job.folder, progress.job.attempt)
-        progress.curve = curve
-        if training.ranks.first:
-            progress.control.epoch_done(row)
+    def _record(self, index: int, row: Epoch) -> None:
+        progress = self._training.progress[index]
+        progress.trained = (*progress.trained, row)
+        if self._training.ranks.first:
+            self._writers[index].write(progress.trained, progress.written)
+        else:
+            progress.curve = progress.trained

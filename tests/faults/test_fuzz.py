@@ -12,6 +12,7 @@ import json
 import math
 import os
 import tempfile
+import zipfile
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -36,10 +37,11 @@ from nas.cli.app.overrides import fit
 from nas.config.commands import ROOTS
 from nas.data import DataError
 from nas.data.decode import Entry, PixelFormat, decode
+from nas.jobs import Epoch
 from nas.study.stored_study import attribute_of, axes_of, fingerprint_of
 from nas.study.stored_trial import Laws, record_of
 from nas.tabular.check import check_table
-from nas.training.checkpoint import load
+from nas.training.checkpoint import Checkpoint, TrainingState, load, save
 from nas.training.checkpoint_file import CheckpointError
 from search_space.architecture import Architecture
 from search_space.cost import cost
@@ -372,6 +374,36 @@ def test_bytes_of_checkpoints(content: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "attempt1-epoch001.pt"
         path.write_bytes(content)
+        refused(lambda: load(path, {}), (CheckpointError,))
+
+
+@cache
+def flat_checkpoint() -> bytes:
+    made = Checkpoint({"a": "b"}, TrainingState({"a": torch.zeros(3)}, {}, None, {}), (Epoch(**ROW),))
+    with tempfile.TemporaryDirectory() as folder:
+        return save(made, Path(folder), 1).read_bytes()
+
+
+@fuzzed
+@given(mutated_bytes(flat_checkpoint()))
+def test_bytes_of_flat_checkpoints(content: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "attempt1-epoch001.pt"
+        path.write_bytes(content)
+        refused(lambda: load(path, {}), (CheckpointError,))
+
+
+FLAT = {"format": 2, "identity": {"a": "b"}, "network": {"a": [0]}, "optimizer": {"0": {"step": [1]}}, "average": None}
+
+
+@fuzzed
+@given(mutated({**FLAT, "precision": {}, "curve": [ROW], "tensors": [["float32", [3], [1], 0], ["int64", [], [], 64]]}))
+def test_documents_of_flat_checkpoints(document: Any) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "attempt1-epoch001.pt"
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("checkpoint.json", json.dumps(document))
+            archive.writestr("tensors", bytes(128))
         refused(lambda: load(path, {}), (CheckpointError,))
 
 

@@ -160,6 +160,9 @@ def take_evenly(part: Part, count: int) -> Part:
 class MeasuringControl:
     """Control of a job that tests the network after each epoch, and writes the row before the driver sees the epoch."""
 
+    in_step = True
+    """The next epoch waits for the test, which would share its processor seconds."""
+
     def __init__(self, job: Job, control: Control, rows: list[Row], evaluator: Evaluator, timer: CpuTimer) -> None:
         """Wrap a control.
 

@@ -69,13 +69,13 @@ def test_an_average_that_is_clearly_worse_is_not_handed_over(
 ) -> None:
     assert outcome.checkpoint is not None
     stored = checkpoints.load(outcome.checkpoint, {})
-    assert stored.average is not None
-    spoilt = {name: torch.zeros_like(tensor) for name, tensor in stored.average.items()}
-    path = checkpoints.save(replace(stored, average=spoilt), tmp_path, 1)
+    assert stored.state.average is not None
+    spoilt = {name: torch.zeros_like(tensor) for name, tensor in stored.state.average.items()}
+    path = checkpoints.save(replace(stored, state=replace(stored.state, average=spoilt)), tmp_path, 1)
     found = better_weights(path, architecture, validation())
     assert not found.trained.averaged
     state = found.trained.network.state_dict()
-    assert all(state[name].equal(tensor) for name, tensor in stored.network.items())
+    assert all(state[name].equal(tensor) for name, tensor in stored.state.network.items())
     assert found.scores["val_accuracy"] > 0.8
     assert found.scores["val_accuracy_of_average"] < 0.2
     line = average_line("trial 3", found.scores)

@@ -61,6 +61,8 @@ def spec(photos: Path) -> DataSpec:
 class Watcher:
     """Control that keeps the rows, and damages a file after one of them."""
 
+    in_step = True
+
     stop_after: int = 99
     harm_after: int = 99
     file: Path | None = None

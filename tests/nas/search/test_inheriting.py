@@ -38,6 +38,8 @@ def network(width: int) -> Architecture:
 
 
 class Recorder:
+    in_step = True
+
     def __init__(self, stop_after: int | None = None) -> None:
         self.rows: list[Epoch] = []
         self.stop_after = stop_after
@@ -96,7 +98,7 @@ def test_its_first_step_is_at_the_rate_and_from_the_weights_that_belong_there(
     monkeypatch.setattr("nas.training.module.Classifier.on_train_start", look)
     runner(heir, Recorder(stop_after=1))
     assert heir.parent is not None
-    learned = load(heir.parent.checkpoint, {}).network
+    learned = load(heir.parent.checkpoint, {}).state.network
     torch.manual_seed(heir.seed)
     after = lower(network(8))
     wanted = inherit(lower(network(4)), learned, after, build_module(after).state_dict())
@@ -119,7 +121,7 @@ def test_an_heir_in_pieces_ends_bit_for_bit_like_an_unbroken_one(
     assert second.checkpoint is not None
     assert numbers(second.curve) == numbers(whole.curve)
     left, right = load(whole.checkpoint, {}), load(second.checkpoint, {})
-    assert all(torch.equal(value, right.network[key]) for key, value in left.network.items())
+    assert all(torch.equal(value, right.state.network[key]) for key, value in left.state.network.items())
 
 
 @pytest.mark.parametrize("broken", [True, False])

@@ -57,8 +57,8 @@ def test_a_curve_is_a_function_of_network_and_seed_whichever_child_served(
         assert one.checkpoint is not None
         assert other.checkpoint is not None
         left, right = load(one.checkpoint, {}), load(other.checkpoint, {})
-        assert left.network.keys() == right.network.keys()
-        assert all(torch.equal(value, right.network[key]) for key, value in left.network.items())
+        assert left.state.network.keys() == right.state.network.keys()
+        assert all(torch.equal(value, right.state.network[key]) for key, value in left.state.network.items())
     assert len({str(numbers(outcome)) for outcome in served}) == len(jobs) - 1
 
 

@@ -67,6 +67,11 @@ class Recorder:
     stop_after: int | None = None
     rows: list[Epoch] = field(default_factory=list)
 
+    @property
+    def in_step(self) -> bool:
+        """True if the rows decide about the stop."""
+        return self.stop_after is not None
+
     def epoch_done(self, row: Epoch) -> None:
         self.rows.append(row)
 

@@ -13,11 +13,13 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from torch import Tensor
 
 from nas.config.training import Recipe
 from nas.jobs import Epoch, Job
-from nas.training.checkpoint import Checkpoint, latest, load, save, training_identity
+from nas.training.checkpoint import Checkpoint, Snapshot, TrainingState, latest, load, save, training_identity
 from nas.training.checkpoint_file import CheckpointError
+from nas.training.flat_tensors import ALIGNMENT
 
 IDENTITY = {"architecture": "{}", "recipe": "{}", "seed": "1", "steps per epoch": "4"}
 
@@ -25,12 +27,18 @@ IDENTITY = {"architecture": "{}", "recipe": "{}", "seed": "1", "steps per epoch"
 def state(epoch: int = 2) -> Checkpoint:
     return Checkpoint(
         identity=IDENTITY,
-        network={"weight": torch.arange(600.0).reshape(2, 300), "count": torch.tensor(3)},
-        optimizer={0: {"momentum_buffer": torch.ones(2, 3)}},
-        average=None,
-        precision={},
+        state=TrainingState(
+            network={"weight": torch.arange(600.0).reshape(2, 300), "count": torch.tensor(3)},
+            optimizer={0: {"momentum_buffer": torch.ones(2, 3)}},
+            average=None,
+            precision={},
+        ),
         curve=tuple(Epoch(k + 1, 0.5, 0.6, 0.7, 0.65, 1.5) for k in range(epoch)),
     )
+
+
+def of(network: dict[str, Tensor]) -> Checkpoint:
+    return Checkpoint(IDENTITY, TrainingState(network, {}, None, {}), state().curve)
 
 
 def names(folder: Path) -> list[str]:
@@ -42,16 +50,63 @@ def test_what_is_saved_is_what_is_loaded(tmp_path: Path) -> None:
     path = save(saved, tmp_path / "new" / "folder", attempt=3)
     assert path == tmp_path / "new" / "folder" / "attempt3-epoch002.pt"
     loaded = load(path, IDENTITY)
-    assert torch.equal(loaded.network["weight"], saved.network["weight"])
-    assert torch.equal(loaded.optimizer[0]["momentum_buffer"], torch.ones(2, 3))
+    assert torch.equal(loaded.state.network["weight"], saved.state.network["weight"])
+    assert torch.equal(loaded.state.optimizer[0]["momentum_buffer"], torch.ones(2, 3))
     assert loaded.curve == saved.curve
-    assert (loaded.epoch, loaded.average, loaded.precision) == (2, None, {})
+    assert (loaded.epoch, loaded.state.average, loaded.state.precision) == (2, None, {})
 
 
-def test_channels_last_stays_channels_last(tmp_path: Path) -> None:
-    weight = torch.randn(4, 3, 3, 3).contiguous(memory_format=torch.channels_last)
-    path = save(dataclasses.replace(state(), network={"weight": weight}), tmp_path, attempt=1)
-    assert load(path, IDENTITY).network["weight"].stride() == weight.stride()
+@pytest.mark.parametrize(
+    "tensor",
+    [
+        torch.randn(4, 3, 3, 3).contiguous(memory_format=torch.channels_last),
+        torch.randn(4, 5, 1, 1).contiguous(memory_format=torch.channels_last),
+        torch.randn(3, 4).t(),
+        torch.tensor(2.5, dtype=torch.float64),
+        torch.empty(0, 3),
+        torch.tensor([True, False, True]),
+        torch.arange(7, dtype=torch.int16),
+        torch.randn(5).bfloat16(),
+    ],
+    ids=str,
+)
+def test_a_tensor_keeps_type_shape_and_memory_format(tmp_path: Path, tensor: Tensor) -> None:
+    network = {"before": torch.ones(3, dtype=torch.int8), "it": tensor, "after": torch.ones(3)}
+    found = load(save(of(network), tmp_path, attempt=1), IDENTITY).state.network
+    assert found["it"].dtype == tensor.dtype
+    assert found["it"].stride() == tensor.stride()
+    assert found["it"].data_ptr() % ALIGNMENT == 0 or not tensor.numel()
+    assert all(torch.equal(found[name], network[name]) for name in network)
+
+
+@pytest.mark.parametrize("tensor", [torch.randn(6, 8)[:, ::2], torch.ones(1).expand(5), torch.randn(9)[3:]], ids=str)
+def test_a_part_of_a_larger_tensor_is_written_alone(tmp_path: Path, tensor: Tensor) -> None:
+    found = load(save(of({"it": tensor}), tmp_path, attempt=1), IDENTITY).state.network["it"]
+    assert torch.equal(found, tensor)
+    assert found.is_contiguous()
+
+
+def test_a_snapshot_is_of_its_moment_and_follows_other_shapes(tmp_path: Path) -> None:
+    snapshot, weight = Snapshot(), torch.zeros(4)
+    for value, tensor in ((1.0, weight), (2.0, weight), (3.0, torch.zeros(2, 2))):
+        tensor.fill_(value)
+        snapshot.take(of({"it": tensor}).state)
+        tensor.fill_(-1)
+        path = snapshot.save(IDENTITY, state(int(value)).curve, tmp_path, attempt=1)
+        assert torch.equal(load(path, IDENTITY).state.network["it"], torch.full_like(tensor, value))
+
+
+def test_equal_states_are_equal_files(tmp_path: Path) -> None:
+    assert save(state(), tmp_path / "a", 1).read_bytes() == save(state(), tmp_path / "b", 1).read_bytes()
+
+
+def test_a_checkpoint_of_format_1_is_read(tmp_path: Path) -> None:
+    made = state()
+    old = {"format": 1, "identity": IDENTITY, **vars(made.state), "curve": [row.to_json() for row in made.curve]}
+    torch.save(old, tmp_path / "old.pt")
+    found = load(tmp_path / "old.pt", IDENTITY)
+    assert torch.equal(found.state.network["weight"], made.state.network["weight"])
+    assert (found.curve, found.state.optimizer.keys()) == (made.curve, {0})
 
 
 def test_a_new_checkpoint_removes_what_it_supersedes_and_no_more(tmp_path: Path) -> None:
@@ -73,11 +128,11 @@ def test_a_write_that_breaks_off_leaves_the_old_checkpoint_and_no_new_name(
 ) -> None:
     old = save(state(1), tmp_path, attempt=1)
 
-    def break_off(content: object, file: io.BufferedWriter) -> None:
+    def break_off(file: io.BufferedWriter, *_: object) -> None:
         file.write(b"half")
         raise OSError("no space left on device")
 
-    monkeypatch.setattr(torch, "save", break_off)
+    monkeypatch.setattr("nas.training.checkpoint.write_content", break_off)
     with pytest.raises(OSError, match="no space left"):
         save(state(2), tmp_path, attempt=1)
     assert latest(tmp_path) == (old, 1)
@@ -135,7 +190,7 @@ def test_a_flipped_bit_in_a_weight_is_refused(tmp_path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[content.index(torch.arange(600.0).numpy().tobytes()) + 1001] ^= 4
     path.write_bytes(bytes(content))
-    with pytest.raises(CheckpointError, match=r"must be undamaged, got a wrong checksum of .*data/0"):
+    with pytest.raises(CheckpointError, match=r"must be undamaged, got a wrong checksum of tensors"):
         load(path, IDENTITY)
 
 
@@ -150,7 +205,7 @@ def test_a_flipped_bit_anywhere_never_yields_another_state(tmp_path: Path, place
         loaded = load(path, IDENTITY)
     except CheckpointError:
         return
-    assert torch.equal(loaded.network["weight"], state().network["weight"])
+    assert torch.equal(loaded.state.network["weight"], state().state.network["weight"])
     assert loaded.curve == state().curve
 
 
@@ -171,8 +226,8 @@ def test_an_archive_of_something_else_is_refused(tmp_path: Path) -> None:
     ("content", "law"),
     [
         ([1, 2], "must be a mapping, got list"),
-        ({"epoch": 1}, "must have format 1, got None"),
-        ({"format": 2}, "must have format 1, got 2"),
+        ({"epoch": 1}, "must have format 1 or 2, got None"),
+        ({"format": 3}, "must have format 1 or 2, got 3"),
         ({"format": 1, "identity": {}}, "must hold a complete training state, got KeyError"),
     ],
 )

@@ -17,6 +17,7 @@ from torch import nn
 
 from nas.config.training import Recipe
 from nas.jobs import Failure, Job, Outcome
+from nas.training.checkpoint import load
 from nas.training.epochs import own_rows, split_batch
 from nas.training.module import micro_batch_momentum
 from nas.training.ranks import Ranks
@@ -61,9 +62,12 @@ def assert_close(one: Outcome, other: Outcome) -> None:
 
 def weights(outcome: Outcome) -> dict[str, torch.Tensor]:
     assert outcome.checkpoint is not None
-    content = torch.load(outcome.checkpoint, weights_only=True)
-    state: dict[str, torch.Tensor] = content["average"] or content["network"]
-    return {name: tensor for name, tensor in state.items() if not name.endswith("num_batches_tracked")}
+    state = load(outcome.checkpoint, {}).state
+    return {
+        name: tensor
+        for name, tensor in (state.average or state.network).items()
+        if not name.endswith("num_batches_tracked")
+    }
 
 
 @pytest.mark.parametrize("recipe", [RECIPE, AVERAGED], ids=["sgd", "adamw averaged clipped"])
