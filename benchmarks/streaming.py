@@ -34,7 +34,7 @@ from PIL import Image, ImageDraw
 from rich.console import Console
 from rich.table import Table
 
-from nas.data import DataSpec, describe, load, train_loader
+from nas.data import DataSpec, describe, load, train_loader, usual_augmentation
 from nas.data.loader import chunk_size
 
 WAYS: dict[str, dict[str, Any]] = {
@@ -119,7 +119,7 @@ def child(order: dict[str, Any]) -> None:
     torch.set_num_threads(1)
     spec = DataSpec(**order["spec"])
     small = DataSpec(source="digits", resolution=8, cache=spec.cache, crop_padding=1, flip=True)
-    for _ in train_loader(load(small), small, 64, seed=0):
+    for _ in train_loader(load(small), usual_augmentation(small), 64, seed=0):
         pass
     before, began = kib("VmRSS"), time.perf_counter()
     if order["build"]:
@@ -127,7 +127,7 @@ def child(order: dict[str, Any]) -> None:
         found: dict[str, Any] = {"fingerprint": info.fingerprint, "count": info.train + info.validation + info.test}
     else:
         data = load(spec)
-        loader = train_loader(data, spec, order["batch"], seed=0)
+        loader = train_loader(data, usual_augmentation(spec), order["batch"], seed=0)
         found = {"count": 0, "fingerprint": data.fingerprint, "shape": data.shape}
     found["ready"] = time.perf_counter() - began
     began, processor = time.perf_counter(), time.process_time()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 from typing import Annotated, Any
 
+from nas.config.augmentation import AugmentationSpec
 from nas.config.ranges import Inside, Range, ShareBelowOne, check_fields, show
 
 OPTIMIZERS = ("sgd", "adamw")
@@ -42,6 +44,8 @@ class Recipe:
             (0, 1), warmed up over the first steps; None for no average.
         gradient_clip: largest norm of the whole gradient, positive; None for no clipping.
         precision: `32-true`, `bf16-mixed` or `16-mixed`.
+        augmentation: the augmentations of the training images, selected as augmentation=[crop,flip,...]; none leaves it
+            to data.crop_padding and data.flip, which named ones replace.
 
     Raises:
         ValueError: a setting out of range.
@@ -61,6 +65,7 @@ class Recipe:
     ema_decay: Inside | None = None
     gradient_clip: Annotated[float, Range(0, 1e9, above=True)] | None = None
     precision: str = "32-true"
+    augmentation: tuple[AugmentationSpec, ...] = ()
 
     def __post_init__(self) -> None:
         check_fields(self, "training")
@@ -78,5 +83,20 @@ class Recipe:
         >>> "decoupled_decay" in Recipe().settings(), Recipe(decoupled_decay=True).settings()["decoupled_decay"]
         (False, True)
         """
-        found = {field.name: (getattr(self, field.name), field.default) for field in fields(self)}
-        return {name: value for name, (value, usual) in found.items() if name in _FIRST or value != usual}
+        usual, found = {field.name: field.default for field in fields(self)}, asdict(self)
+        found["augmentation"] = [asdict(each) for each in self.augmentation]
+        return {name: value for name, value in found.items() if name in _FIRST or getattr(self, name) != usual[name]}
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> Recipe:
+        """Return the recipe of stored settings.
+
+        Raises:
+            TypeError: a setting that this version does not know.
+            ValueError: one out of range.
+
+        >>> Recipe.of(Recipe(augmentation=(AugmentationSpec("flip", "flip"),)).settings()).augmentation[0].module
+        'flip'
+        """
+        augmentations = tuple(AugmentationSpec(**each) for each in settings.get("augmentation", ()))
+        return cls(**{**settings, "augmentation": augmentations})

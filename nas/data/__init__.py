@@ -13,6 +13,7 @@ from nas.config.data import DataSpec
 from nas.data.errors import DataError
 
 if TYPE_CHECKING:
+    from nas.data.augment.pipeline import make_augmentation, usual_augmentation
     from nas.data.dataset import ImageSet, Part, StreamedSet
     from nas.data.decode import Entry
     from nas.data.images import DataInfo, ImageData, announce, describe, load, load_test
@@ -40,9 +41,11 @@ __all__ = [
     "from_tensors",
     "load",
     "load_test",
+    "make_augmentation",
     "make_image_set",
     "resolve_streaming",
     "train_loader",
+    "usual_augmentation",
     "write_tensors",
 ]
 
@@ -53,6 +56,7 @@ _MODULES = {
     **dict.fromkeys(("ImageSet", "Part", "StreamedSet"), "nas.data.dataset"),
     **dict.fromkeys(("Source", "SourcePart"), "nas.data.readers"),
     "Entry": "nas.data.decode",
+    **dict.fromkeys(("make_augmentation", "usual_augmentation"), "nas.data.augment.pipeline"),
     "resolve_streaming": "nas.data.placement",
 }
 

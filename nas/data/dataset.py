@@ -127,7 +127,8 @@ class ImageSet:
     def chunks(self, order: Tensor, size: int) -> Iterator[RawBatch]:
         """Yield the images at `order` (n,) in chunks of `size`."""
         for chunk in torch.split(order.to(self.images.device), size):
-            yield self.images[chunk], self.labels[chunk]
+            # An index would take five times as long.
+            yield self.images.index_select(0, chunk), self.labels.index_select(0, chunk)
 
 
 @final

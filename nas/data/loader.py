@@ -9,11 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nas.config.data import DataSpec
-from nas.data.augment import make_augmentation, seeded
+from nas.data.augment.base import Chunk, seeded
+from nas.data.augment.pipeline import Augmentation
 from nas.data.dataset import Part
 from nas.data.errors import DataError
 from nas.data.images import ImageData
+from nas.data.normalise import Normaliser, Statistics
 from nas.data.statistics import Shape
 
 Batch = tuple[Tensor, Tensor]
@@ -41,8 +42,7 @@ class TensorLoader:
         part: the images and labels; an `ImageSet` is moved to `device` at once.
         batch_size: images a batch, at least 1.
         statistics: mean and standard deviation of each channel, of pixels scaled to [0, 1].
-        augment: maps normalised (B, C, H, W) float32 to the same shape, drawing from torch's global generators; None to
-            validate.
+        augment: augmentation, which draws from torch's global generators; None to validate.
         seed: at least 0.
         device: device of the batches.
 
@@ -54,9 +54,9 @@ class TensorLoader:
         self,
         part: Part,
         batch_size: int,
-        statistics: tuple[tuple[float, ...], tuple[float, ...]],
+        statistics: Statistics,
         *,
-        augment: torch.nn.Module | None = None,
+        augment: Augmentation | None = None,
         seed: int = 0,
         device: torch.device | str = "cpu",
     ) -> None:
@@ -72,9 +72,7 @@ class TensorLoader:
         self._augment = augment
         self._device = torch.device(device)
         self._part = part.on(self._device)
-        mean, std = (torch.tensor(values, device=self._device)[:, None, None] for values in statistics)  # (C, 1, 1)
-        # (x / 255 - mean) / std as one multiplication and one addition.
-        self._scale, self._offset = 1 / (255 * std), -mean / std
+        self._normalise = Normaliser(statistics, part.shape, self._device)
 
     def __len__(self) -> int:
         """Return the number of batches an epoch."""
@@ -89,17 +87,21 @@ class TensorLoader:
         self.epoch = epoch
 
     def __iter__(self) -> Iterator[Batch]:
-        """Yield the batches of the epoch: images (B, C, H, W) float32 and labels (B,) int64.
+        """Yield the batches of the epoch: images (B, C, H, W) float32 and labels.
+
+        Labels are (B,) int64, or (B, classes) float32 with an augmentation that mixes them.
 
         Raises:
             DataError: an image can't be read any more; the message names it.
         """
         epoch = self.epoch
         order = self._order(epoch)[: len(self) * self.batch_size]
-        chunks = self._part.chunks(order, chunk_size(self._part.shape, self.batch_size))
-        for number, (pixels, labels) in enumerate(chunks):
-            images = self._prepare(pixels, epoch, number)
-            yield from zip(torch.split(images, self.batch_size), torch.split(labels, self.batch_size), strict=True)
+        size = chunk_size(self._part.shape, self.batch_size)
+        chunks = zip(torch.split(order, size), self._part.chunks(order, size), strict=True)
+        for number, (rows, (pixels, labels)) in enumerate(chunks):
+            chunk = Chunk(rows, len(self._part), self.batch_size, epoch, self._seed)
+            images, targets = self._prepare(pixels, labels, chunk, number)
+            yield from zip(torch.split(images, self.batch_size), torch.split(targets, self.batch_size), strict=True)
 
     def _order(self, epoch: int) -> Tensor:
         count = len(self._part)
@@ -109,36 +111,35 @@ class TensorLoader:
         return torch.randperm(count, generator=generator)
 
     @torch.no_grad()
-    def _prepare(self, pixels: Tensor, epoch: int, number: int) -> Tensor:
-        """Normalise and augment uint8 pixels (B, C, H, W) to float32 of the same shape."""
-        images = torch.addcmul(self._offset, pixels, self._scale)
+    def _prepare(self, pixels: Tensor, labels: Tensor, chunk: Chunk, number: int) -> Batch:
+        """Normalise and augment the `number`-th chunk of an epoch."""
         if self._augment is None:
-            return images
-        with seeded(_mixed_seed(self._seed, epoch, 1 + number), self._device):
-            augmented: Tensor = self._augment(images)
-        return augmented
+            return self._normalise(pixels), labels
+        with seeded(_mixed_seed(self._seed, chunk.epoch, 1 + number), self._device):
+            return self._augment(pixels, labels, chunk, self._normalise)
 
 
 def train_loader(
     data: ImageData,
-    spec: DataSpec,
+    augment: Augmentation,
     batch_size: int,
     *,
     seed: int,
     device: torch.device | str = "cpu",
     share: Share | None = None,
 ) -> TensorLoader:
-    """Return shuffled batches of `data.train`, with the augmentation of `spec`.
+    """Return shuffled batches of `data.train`, augmented.
 
     Args:
         data: the images.
-        spec: `crop_padding` and `flip` are read.
+        augment: their augmentation, by `make_augmentation`.
         batch_size: images a batch, at least 1.
         seed: at least 0.
         device: device of the batches.
-        share: rows of a batch that are needed, which are the same as without a share; the others are undefined.
+        share: rows of a batch that are needed, which are the same as without a share; the others are undefined. With an
+            augmentation that mixes images, every row is read.
     """
-    augment, part = make_augmentation(spec, data.shape), restrict(data.train, batch_size, share)
+    part = restrict(data.train, batch_size, None if augment.mixing else share)
     return TensorLoader(part, batch_size, (data.mean, data.std), augment=augment, seed=seed, device=device)
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from nas.config.training import Recipe
-from nas.data import DataError, DataSpec, evaluation_loader, load, train_loader
+from nas.data import DataError, DataSpec, evaluation_loader, load, make_augmentation, train_loader
 from nas.data.loader import TensorLoader, chunk_size
 from nas.jobs import Control, Failure, FailureKind, Job, Outcome, Parent
 from nas.training.batches import ImageData
@@ -112,9 +112,10 @@ class TrialRunner:
             None if ranks.count == 1 else partial(own_rows, ranks=ranks, micro_batches=parts)
             for parts in (micro_batches, 1)
         )
+        augment = make_augmentation(self.data, self.recipe.augmentation, images.shape, len(images.classes))
         at_once = validation_batch(images.shape, batch_size, device)
         return TrialData(
-            train_loader(images, self.data, batch_size, seed=seed, device=device, share=own),
+            train_loader(images, augment, batch_size, seed=seed, device=device, share=own),
             evaluation_loader(images, at_once, device=device, share=own_of_validation),
             len(images.classes),
         )

@@ -51,7 +51,7 @@ def study_recipe(study: Study) -> Recipe:
         ValueError: it is of another version, or damaged.
     """
     try:
-        return Recipe(**study.fingerprint.get("training", {}))
+        return Recipe.of(study.fingerprint.get("training", {}))
     except TypeError as error:
         raise ValueError(f"the recipe of {study.name} must be one of this version: {error}") from error
 

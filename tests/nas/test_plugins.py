@@ -127,6 +127,22 @@ def open_source(spec, classes: int = 2):
     pictures = [Entry("toy", encoded(rng.integers(0, 255, (8, 8), dtype=np.uint8))) for _ in labels]
     yield Source(tuple(f"c{i}" for i in range(classes)), SourcePart(labels.astype(np.int64), pictures, "toy"), None)
 """
+AUGMENTATION = """
+from torch import nn
+
+SEEN = []
+
+class Darker(nn.Module):
+    def __init__(self, factor):
+        super().__init__()
+        self.factor = factor
+    def forward(self, images):
+        SEEN.append((self.factor, tuple(images.shape[1:])))
+        return images * self.factor
+
+def make(shape, *, factor: float = 1.0):
+    return Darker(factor)
+"""
 TRACKER = """
 TOLD = []
 
@@ -245,6 +261,16 @@ TOYS = {
         ("data=toy", "data.train_fraction=1"),
         lambda module, front: all(item["architecture"]["classes"] == 3 for item in front["front"]),
         "data must be one of",
+    ),
+    "augmentation": Toy(
+        {
+            "toy_augmentation.py": AUGMENTATION,
+            "augmentation/toy.yaml": "# @package training.augmentation.toy\nname: toy\n"
+            "module: toy_augmentation.make\noptions: {factor: 0.5}\n",
+        },
+        ("augmentation=[flip,toy]",),
+        lambda module, front: len(module.SEEN) >= 2 and set(module.SEEN) == {(0.5, (1, 8, 8))},
+        "augmentation must be one of",
     ),
     "tracker": Toy(
         {"toy_tracker.py": TRACKER, "tracking/toy.yaml": "name: toy_tracker.make\n"},

@@ -101,7 +101,8 @@ def changed(value: T, changes: Mapping[str, Any]) -> T:
     """
     spec: Any = type(value)
     plain = dataclasses.asdict(cast(Any, value))
-    merged = OmegaConf.merge(OmegaConf.structured(schema(spec)), plain, dict(changes))
+    kept = {name: value for name, value in plain.items() if name not in changes}  # a selection is replaced as a whole
+    merged = OmegaConf.merge(OmegaConf.structured(schema(spec)), by_name(spec, kept), dict(changes))
     return cast(T, convert(spec, cast(DictConfig, merged)))
 
 
@@ -125,6 +126,19 @@ def items_of(annotation: Any) -> Any:
     return typing.get_args(annotation)[0] if typing.get_origin(annotation) is tuple else None
 
 
+def selections_of(spec: Any) -> dict[str, Any]:
+    """Return the fields of a class that are selections of several options, with the class of an option."""
+    hints = typing.get_type_hints(getattr(spec, "OF", spec)) if dataclasses.is_dataclass(spec) else {}
+    items = {name: items_of(annotation) for name, annotation in hints.items()}
+    return {name: item for name, item in items.items() if dataclasses.is_dataclass(item)}
+
+
+def by_name(spec: Any, plain: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the plain fields of a class with each selection as a mapping from name to option, as in a schema."""
+    chosen = {name: plain[name] for name in selections_of(spec) if name in plain}
+    return {**plain, **{name: {str(each["name"]): each for each in options} for name, options in chosen.items()}}
+
+
 def _composed(annotation: Any) -> Any:
     item = items_of(annotation)
     if item is not None:
@@ -134,6 +148,8 @@ def _composed(annotation: Any) -> Any:
 
 
 def _default(field: dataclasses.Field[Any], annotation: Any) -> Any:
+    if dataclasses.is_dataclass(items_of(annotation)):
+        return dataclasses.field(default_factory=dict)
     if field.default is not dataclasses.MISSING:
         return dataclasses.field(default=field.default)
     if field.default_factory is not dataclasses.MISSING:

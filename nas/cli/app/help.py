@@ -14,7 +14,7 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 
 from nas.cli.app.compose import items_of
-from nas.cli.app.keys import documented, is_group
+from nas.cli.app.keys import documented, inner_groups, is_group
 from nas.config.commands import ROOTS
 
 WIDTH = 118
@@ -54,6 +54,10 @@ def _groups(root: type, plain: Mapping[str, Any]) -> Iterator[str]:
     chosen = {group: [option] for group, option in choices.items() if not group.startswith("hydra/")}
     hints = typing.get_type_hints(root)
     chosen |= {group: list(plain[group]) for group in hints if dataclasses.is_dataclass(items_of(hints[group]))}
+    for group, path in inner_groups(root).items():
+        outer, _, name = path.partition(".")
+        present = plain[outer][name]
+        chosen[group] = list(present) if isinstance(present, Mapping) else []
     for group in sorted(chosen, key=lambda group: [*hints, group].index(group)):
         options = loader.get_group_options(group)
         yield f"  {group:<12} {' '.join(f'*{option}' if option in chosen[group] else option for option in options)}"

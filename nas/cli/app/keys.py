@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import types
 import typing
 from collections.abc import Iterator
 from typing import Any
 
-from nas.cli.app.compose import items_of
+from nas.cli.app.compose import items_of, selections_of
 
 
 def annotation_at(root: type, key: str) -> Any:
-    """Return the annotation of the field at a dotted key, None for an unknown key or one inside a free mapping."""
+    """Return the annotation of the field at a dotted key, None for an unknown key or one inside a free mapping.
+
+    A config group of several options that is a field of another group is set by its name alone.
+    """
+    for group in typing.get_type_hints(root).values():
+        if key in selections_of(group):
+            return types.GenericAlias(tuple, (selections_of(group)[key], ...))
     annotation: Any = root
     parts = key.split(".")
     while parts:
@@ -24,6 +31,12 @@ def annotation_at(root: type, key: str) -> Any:
         else:
             return None
     return annotation
+
+
+def inner_groups(root: type) -> dict[str, str]:
+    """Return the config groups of several options that are fields of another group, with their paths."""
+    groups = typing.get_type_hints(root).items()
+    return {name: f"{group}.{name}" for group, annotation in groups for name in selections_of(annotation)}
 
 
 def is_group(annotation: Any) -> bool:

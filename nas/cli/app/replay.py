@@ -6,7 +6,8 @@ import dataclasses
 import re
 import shlex
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -15,7 +16,7 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from nas.cli.app.compose import compose, conf_dir, items_of, read_yaml, schema
+from nas.cli.app.compose import compose, conf_dir, items_of, read_yaml, schema, selections_of
 from nas.cli.app.keys import is_free, is_group
 from nas.cli.app.overrides import quoted
 from nas.config.commands import SearchConfig
@@ -102,30 +103,75 @@ def _groups(stored: Mapping[str, Any]) -> Iterator[str]:
             continue
         item = items_of(annotation)
         if item is not None:
-            yield from _several(group, item, stored[group])
+            yield from _several(_Selection(group, item, group, _defaults()[group]), stored[group])
             continue
         option = _nearest(group, annotation, stored[group])
         if option != _defaults()[group]:
             yield f"{group}={option}"
-        yield from _differences(_option(group, option, annotation), stored[group], group)
+        for selection in _selections(group, option, annotation):
+            yield from _several(selection, stored[group].get(selection.group, []))
+        yield from _differences(
+            _option(group, option, annotation), _without_selections(annotation, stored[group]), group
+        )
 
 
-def _several(group: str, item: type, stored: list[Mapping[str, Any]]) -> Iterator[str]:
+@dataclass(frozen=True)
+class _Selection:
+    """Config group of several options.
+
+    Attributes:
+        group: its name.
+        item: class of an option.
+        path: key of the options in the configuration.
+        usual: names that are selected without an override.
+    """
+
+    group: str
+    item: type
+    path: str
+    usual: Sequence[str]
+
+
+def _selections(group: str, option: str, annotation: Any) -> Iterator[_Selection]:
+    """Yield the selections among the fields of a group, some of which its option makes."""
+    defaults = read_yaml(conf_dir() / group / f"{option}.yaml").get("defaults", [])
+    made = {key: names for entry in defaults if isinstance(entry, Mapping) for key, names in entry.items()}
+    for name, item in selections_of(annotation).items():
+        key = f"override /{name}@_global_.{name}"
+        yield _Selection(name, item, f"{group}.{name}", made.get(key, _defaults()[name]))
+
+
+def _without_selections(annotation: Any, stored: Any) -> Any:
+    if not isinstance(stored, Mapping):
+        return stored
+    return {key: value for key, value in stored.items() if key not in selections_of(annotation)}
+
+
+def _several(selection: _Selection, stored: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """Yield overrides of a group of several options, each under its name."""
     names = [str(one["name"]) for one in stored]
-    if names != _defaults()[group]:
-        yield f"{group}=[{','.join(names)}]"
+    if names != list(selection.usual):
+        yield f"{selection.group}=[{','.join(names)}]"
     for one in stored:
-        known = (conf_dir() / group / f"{one['name']}.yaml").is_file()
-        if known:
-            yield from _differences(_option(group, str(one["name"]), item), one, f"{group}.{one['name']}")
+        name = str(one["name"])
+        if (conf_dir() / selection.group / f"{name}.yaml").is_file():
+            yield from _differences(_option(selection.group, name, selection.item), one, f"{selection.path}.{name}")
 
 
-def _nearest(group: str, annotation: Any, stored: Mapping[str, Any]) -> str:
+def _nearest(group: str, annotation: Any, stored: Any) -> str:
     """Return the option that differs from the stored values in the fewest keys, among equals the default."""
     options = sorted(path.stem for path in (conf_dir() / group).glob("*.yaml"))
     options.sort(key=lambda option: option != _defaults()[group])
-    return min(options, key=lambda option: len(list(_differences(_option(group, option, annotation), stored, group))))
+
+    def distance(option: str) -> int:
+        plain = _without_selections(annotation, stored)
+        changed = [
+            [str(one["name"]) for one in stored.get(selection.group, [])] != list(selection.usual)
+            for selection in _selections(group, option, annotation)
+        ]
+        return len(list(_differences(_option(group, option, annotation), plain, group))) + sum(changed)
+
+    return min(options, key=distance)
 
 
 def _differences(option: Any, stored: Any, path: str) -> Iterator[str]:
@@ -161,7 +207,8 @@ def _option(group: str, option: str, annotation: Any) -> Any:
     written.pop("defaults", None)  # an option overrides the group's default option, which has the defaults of the class
     if typing.get_origin(annotation) is dict:
         return written
-    return OmegaConf.to_container(OmegaConf.merge(OmegaConf.structured(schema(annotation)), written))
+    composed = OmegaConf.to_container(OmegaConf.merge(OmegaConf.structured(schema(annotation)), written))
+    return _without_selections(annotation, composed)
 
 
 def _value(value: Any) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from nas.cli.app.compose import items_of, read_yaml, schema
+from nas.cli.app.compose import by_name, items_of, read_yaml, schema, selections_of
 from nas.cli.app.replay import search_command
 from nas.config.commands import SearchConfig
 from nas.study.checked import DamageError, mapping, shown
@@ -116,7 +116,8 @@ def _section(key: str, annotation: Any, value: Any, lost: list[str]) -> Any:
             raise ValueError(f"a list must stand there, got {shown(value)}")
         return [_fields(key, item, one, lost) for one in value]
     found = _fields(key, annotation, value, lost) if dataclasses.is_dataclass(annotation) else value
-    OmegaConf.merge(OmegaConf.structured(schema(SearchConfig)), {key: found})
+    composed = by_name(annotation, found) if dataclasses.is_dataclass(annotation) else found
+    OmegaConf.merge(OmegaConf.structured(schema(SearchConfig)), {key: composed})
     return found
 
 
@@ -130,7 +131,11 @@ def _fields(key: str, spec: Any, value: Any, lost: list[str]) -> dict[str, Any]:
         raise ValueError(f"{key}.name must be a name, got {shown(name)}")
     if "name" in names and "name" not in kept:
         raise ValueError(f"{key} must have a name")
-    OmegaConf.merge(OmegaConf.structured(schema(spec)), kept)
+    for chosen, item in selections_of(spec).items():
+        if chosen in kept and not isinstance(kept[chosen], list):
+            raise ValueError(f"a list must stand at {key}.{chosen}, got {shown(kept[chosen])}")
+        kept |= {chosen: [_fields(f"{key}.{chosen}", item, one, lost) for one in kept.get(chosen, ())]}
+    OmegaConf.merge(OmegaConf.structured(schema(spec)), by_name(spec, kept))
     return kept
 
 

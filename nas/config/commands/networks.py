@@ -40,7 +40,12 @@ class PickConfig(ReadConfig):
 
 @dataclass(frozen=True)
 class Overrides:
-    """Settings that replace those of the study, field by field; the value `study` keeps the study's."""
+    """Settings that replace those of the study, field by field; the value `study` keeps the study's.
+
+    `OF` is the class whose fields they are.
+    """
+
+    OF = object
 
     def changes(self) -> dict[str, Any]:
         """Return the names and values of the settings that replace the study's."""
@@ -50,7 +55,11 @@ class Overrides:
 def _overrides_of(spec: type) -> type:
     fields = [(f.name, Any, dataclasses.field(default=OF_STUDY)) for f in dataclasses.fields(spec)]
     return dataclasses.make_dataclass(
-        f"{spec.__name__}Overrides", fields, bases=(Overrides,), frozen=True, namespace={"__doc__": spec.__doc__}
+        f"{spec.__name__}Overrides",
+        fields,
+        bases=(Overrides,),
+        frozen=True,
+        namespace={"__doc__": spec.__doc__, "OF": spec},
     )
 
 

@@ -109,6 +109,16 @@ def test_help_describes_the_fields_of_an_objective_once(capsys):
         assert text.count(f"\n  objective.NAME.{field} ") == 1
 
 
+def test_help_shows_a_group_inside_another_with_its_present_options(capsys):
+    for command in ("search", "retrain"):
+        assert main([command, "--help", "augmentation=[flip]", "training.augmentation.flip.options.probability=1"]) == 0
+        text = capsys.readouterr().out
+        assert re.search(r"\n  augmentation .* \*flip", text)
+        assert "*crop" not in text
+    assert main(["search", "--help", "augmentation=[flip]"]) == 0
+    assert "  training.augmentation.flip.options={probability: 0.5}" in capsys.readouterr().out
+
+
 def test_help_shows_the_fields_of_the_command_before_those_of_groups(capsys):
     assert main(["retrain", "--help"]) == 0
     text = capsys.readouterr().out

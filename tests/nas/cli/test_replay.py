@@ -33,6 +33,7 @@ def stored(words):
         ["study=2024_01", "data=hub", "data.name=it's/null", "training.gradient_clip=1.5", "data.flip=false"],
         ["study=null_", "+space.note=true", "~space.stem.stride", "workers.slots=2"],
         ["study=mine", "sampler=random", "data.name='null'"],
+        ["study=mine", "augmentation=[flip,crop]", "training.augmentation.crop.options.padding=0.5", "training=long"],
     ],
 )
 def test_the_command_composes_to_what_is_stored(words):

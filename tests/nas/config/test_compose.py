@@ -51,8 +51,8 @@ def test_every_option_composes_and_says_what_its_file_says(option):
     config = compose("search", [option, *NEEDS.get(option, [])])
     written = yaml.safe_load((CONF / group / f"{name}.yaml").read_text(encoding="utf-8"))
     written.pop("defaults", None)
-    composed = getattr(config, group)
-    composed = as_plain(composed[0] if group == "objective" else composed)
+    composed = config.training.augmentation if group == "augmentation" else getattr(config, group)
+    composed = as_plain(composed[0] if group in {"augmentation", "objective"} else composed)
     given = {word.split("=")[0].split(".")[1] for word in NEEDS.get(option, [])}
     assert {key: composed[key] for key in written if key not in given} == {
         key: value for key, value in written.items() if key not in given

@@ -1,4 +1,4 @@
-"""Options of samplers and fidelities: the YAML files show every one, with the default of the code."""
+"""Options of samplers, fidelities and augmentations: the YAML files show every one, with the default of the code."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from engine import AXES, SMALL, TWO, space_of
 from nas.cli.app.compose import compose, conf_dir
 from nas.config.fidelity import FidelitySpec
 from nas.config.sampler import SamplerSpec
+from nas.data.augment.pipeline import AUGMENTATION
 from nas.fidelity.factory import POLICY, Horizon, policy_of
 from nas.samplers.factory import SAMPLER, Domain, sampler_defaults, sampler_factory
 
 SAMPLERS = sorted(path.stem for path in (conf_dir() / "sampler").glob("*.yaml"))
+AUGMENTATIONS = sorted(path.stem for path in (conf_dir() / "augmentation").glob("*.yaml"))
 FIDELITIES = sorted(path.stem for path in (conf_dir() / "fidelity").glob("*.yaml"))
 CHOSEN: dict[str, dict[str, Any]] = {
     "nsga2": {"population_size": 10},
@@ -46,6 +48,13 @@ def test_a_fidelity_shows_all_of_its_options_with_their_defaults(option: str) ->
     assert list(shown("fidelity", option).items()) == list(as_yaml(POLICY.defaults(option)).items())
 
 
+@pytest.mark.parametrize("option", AUGMENTATIONS)
+def test_an_augmentation_shows_all_of_its_options_with_their_defaults(option: str) -> None:
+    (spec,) = compose("search", [f"augmentation=[{option}]"]).training.augmentation
+    assert (spec.name, spec.module) == (option, option)
+    assert list(shown("augmentation", option).items()) == list(as_yaml(AUGMENTATION.defaults(option)).items())
+
+
 @pytest.mark.parametrize("option", SAMPLERS)
 def test_a_sampler_shows_its_options_with_their_defaults(option: str) -> None:
     spec = sampler_spec(option)
@@ -58,9 +67,10 @@ def test_a_sampler_shows_its_options_with_their_defaults(option: str) -> None:
     assert plain - set(NOT_SETTINGS) <= set(options)
 
 
-def test_every_module_that_is_a_sampler_or_a_fidelity_has_its_file() -> None:
+def test_every_module_that_is_a_plug_in_has_its_file() -> None:
     assert {spec.module for spec in map(sampler_spec, SAMPLERS) if spec.module} == set(SAMPLER.names())
     assert set(FIDELITIES) == set(POLICY.names())
+    assert set(AUGMENTATIONS) == set(AUGMENTATION.names())
 
 
 @pytest.mark.parametrize("option", SAMPLERS)

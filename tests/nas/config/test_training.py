@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import subprocess
 import sys
 import typing
@@ -8,8 +9,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
+from nas.cli.app.compose import convert, schema
+from nas.config.augmentation import AugmentationSpec
 from nas.config.training import Recipe
 
 CONF = Path(__file__).parents[3] / "conf" / "training"
@@ -54,12 +57,17 @@ def test_the_long_recipe_is_what_it_was() -> None:
 
 
 def test_a_structured_config_can_be_derived() -> None:
-    hints = typing.get_type_hints(Recipe)
-    twin = dataclasses.make_dataclass("Twin", [(f.name, hints[f.name], f.default) for f in dataclasses.fields(Recipe)])
-    config = OmegaConf.merge(OmegaConf.structured(twin), {"ema_decay": 0.99, "epochs": "7"})
-    assert Recipe(**typing.cast("dict[str, typing.Any]", OmegaConf.to_container(config))) == Recipe(
-        epochs=7, ema_decay=0.99
-    )
+    config = OmegaConf.merge(OmegaConf.structured(schema(Recipe)), {"ema_decay": 0.99, "epochs": "7"})
+    assert convert(Recipe, typing.cast(DictConfig, config)) == Recipe(epochs=7, ema_decay=0.99)
+
+
+def test_the_settings_of_a_recipe_make_it_again() -> None:
+    augmentations = (AugmentationSpec("flip", "flip", {"probability": 0.25}), AugmentationSpec("mine", "a.make"))
+    recipe = Recipe(epochs=3, augmentation=augmentations)
+    assert Recipe.of(json.loads(json.dumps(recipe.settings()))) == recipe
+    assert "augmentation" not in Recipe(epochs=3).settings()
+    assert Recipe.of(Recipe(epochs=3).settings()) == Recipe(epochs=3)
+    assert recipe.settings() != Recipe(epochs=3, augmentation=augmentations[::-1]).settings()
 
 
 def test_the_recipe_is_read_without_torch() -> None:
@@ -88,9 +96,11 @@ def test_settings_of_the_default_recipe_are_those_that_were_stored_before_there_
 
 @pytest.mark.parametrize("field", dataclasses.fields(Recipe), ids=lambda field: field.name)
 def test_every_setting_that_differs_is_stored(field: dataclasses.Field[typing.Any]) -> None:
-    other = {"optimizer": "adamw", "schedule": "cosine", "precision": "bf16-mixed"}
+    other: dict[str, typing.Any] = {"optimizer": "adamw", "schedule": "cosine", "precision": "bf16-mixed"}
+    other |= {"augmentation": (AugmentationSpec("flip", "flip"),)}
     kind = type(field.default)
     values = {bool: True, int: 7, float: 0.125, type(None): 0.5}
     changed = Recipe(**{field.name: other.get(field.name, values.get(kind))})
-    assert changed.settings()[field.name] == getattr(changed, field.name) != field.default
-    assert Recipe(**changed.settings()) == changed
+    assert getattr(changed, field.name) != field.default
+    assert field.name in changed.settings()
+    assert Recipe.of(changed.settings()) == changed

@@ -5,11 +5,21 @@ import pytest
 import torch
 from torch import Tensor
 
-from nas.data import DataError, DataSpec, ImageData, ImageSet, TensorLoader, evaluation_loader, train_loader
-from nas.data.augment import BatchedCrop, make_augmentation
+from nas.data import (
+    DataError,
+    DataSpec,
+    ImageData,
+    ImageSet,
+    TensorLoader,
+    evaluation_loader,
+    train_loader,
+    usual_augmentation,
+)
+from nas.data.augment.base import seeded
+from nas.data.loader import _mixed_seed
 
-BOTH = DataSpec(flip=True, crop_padding=2)
-NEITHER = DataSpec()
+BOTH = usual_augmentation(DataSpec(flip=True, crop_padding=2))
+NEITHER = usual_augmentation(DataSpec())
 
 
 def images(count: int, size: int = 6, channels: int = 3) -> ImageSet:
@@ -56,7 +66,7 @@ def test_epochs_and_seeds_differ_in_order_and_augmentation() -> None:
 
 def test_chunks_and_epochs_are_augmented_differently() -> None:
     same_image = ImageSet(images(1).images.repeat(4096, 1, 1, 1), torch.zeros(4096, dtype=torch.long))
-    loader = TensorLoader(same_image, 2048, ((0.0,) * 3, (1.0,) * 3), augment=make_augmentation(BOTH, (3, 6, 6)))
+    loader = TensorLoader(same_image, 2048, ((0.0,) * 3, (1.0,) * 3), augment=BOTH)
     (one, _), (other, _) = loader
     assert not torch.equal(one, other)
     assert not torch.equal(one, epoch(loader, 1)[0][0])
@@ -143,7 +153,7 @@ def test_without_augmentation_a_shuffled_image_is_itself() -> None:
 def test_a_flip_mirrors_about_half_and_changes_nothing_else() -> None:
     source = data(400)
     ((plain, _),) = evaluation_loader(source, 400, part=source.train)
-    ((flipped, labels),) = train_loader(source, DataSpec(flip=True), 400, seed=3)
+    ((flipped, labels),) = train_loader(source, usual_augmentation(DataSpec(flip=True)), 400, seed=3)
     mirrored = (flipped == plain[labels].flip(-1)).flatten(1).all(1)
     kept = (flipped == plain[labels]).flatten(1).all(1)
     assert bool((mirrored ^ kept).all())
@@ -153,7 +163,7 @@ def test_a_flip_mirrors_about_half_and_changes_nothing_else() -> None:
 def test_a_crop_is_the_image_shifted_into_a_border_of_the_mean() -> None:
     source = data(400)
     ((plain, _),) = evaluation_loader(source, 400, part=source.train)
-    ((cropped, labels),) = train_loader(source, DataSpec(crop_padding=1), 400, seed=3)
+    ((cropped, labels),) = train_loader(source, usual_augmentation(DataSpec(crop_padding=1)), 400, seed=3)
     padded = torch.nn.functional.pad(plain[labels], (1, 1, 1, 1))
     windows = [padded[:, :, y : y + 6, x : x + 6] for y in range(3) for x in range(3)]
     hits = torch.stack([(cropped == window).flatten(1).all(1) for window in windows])
@@ -161,13 +171,28 @@ def test_a_crop_is_the_image_shifted_into_a_border_of_the_mean() -> None:
     assert int(hits.sum(1).min()) > 20  # each of the nine shifts: 44 expected
 
 
-@pytest.mark.parametrize(("shape", "padding"), [((5, 1, 8, 8), 1), ((33, 3, 16, 12), 4)])
-def test_the_batched_crop_is_kornias_bit_for_bit(shape: tuple[int, int, int, int], padding: int) -> None:
-    batch = torch.randn(shape, generator=torch.Generator().manual_seed(0))
-    torch.manual_seed(2)
-    oracle = kornia.augmentation.RandomCrop(shape[2:], padding=padding)(batch)
-    torch.manual_seed(2)
-    assert torch.equal(BatchedCrop(shape[2:], padding=padding)(batch), oracle)
+@pytest.mark.parametrize(("channels", "padding", "flip"), [(1, 1, True), (3, 4, True), (3, 2, False), (3, 0, True)])
+def test_crops_and_flips_are_kornias_bit_for_bit(channels: int, padding: int, flip: bool) -> None:
+    part, statistics = images(150, 8, channels), ((0.4,) * channels, (0.3,) * channels)
+    augment = usual_augmentation(DataSpec(flip=flip, crop_padding=padding))
+    loader = TensorLoader(part, 64, statistics, augment=augment, seed=5)
+    found = torch.cat([batch for batch, _ in epoch(loader, 2)])
+    order = torch.cat([labels for _, labels in epoch(loader, 2)])
+    mean, std = (torch.tensor(values)[:, None, None] for values in statistics)
+    oracle = torch.addcmul(-mean / std, part.images[order], 1 / (255 * std))
+    with seeded(_mixed_seed(5, 2, 1), torch.device("cpu")):
+        oracle = kornia.augmentation.RandomCrop((8, 8), padding=padding)(oracle) if padding else oracle
+        oracle = kornia.augmentation.RandomHorizontalFlip(p=0.5)(oracle) if flip else oracle
+    assert torch.equal(found, oracle)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_batches_lie_in_memory_as_networks_are_trained(channels: int) -> None:
+    part, statistics = images(20, 6, channels), ((0.4,) * channels, (0.3,) * channels)
+    for augment in (None, NEITHER, BOTH):
+        ((batch, _),) = TensorLoader(part, 20, statistics, augment=augment)
+        usual = torch.zeros(20, channels, 6, 6).contiguous(memory_format=torch.channels_last)
+        assert batch.stride() == usual.stride()
 
 
 @pytest.mark.parametrize(

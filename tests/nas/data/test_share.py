@@ -10,7 +10,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from nas.data import DataSpec, ImageData, ImageSet, evaluation_loader, train_loader
+from nas.data import DataSpec, ImageData, ImageSet, evaluation_loader, train_loader, usual_augmentation
 from nas.data.dataset import Part, StreamedSet
 
 SPEC = DataSpec(flip=True, crop_padding=2)
@@ -50,9 +50,11 @@ def test_a_share_is_what_it_is_in_whole_batches_and_nothing_else_is_read(threads
     labels = torch.arange(100)
     store = CountingStore(images)
     streamed, held = StreamedSet(store, np.arange(100), labels, threads), ImageSet(torch.from_numpy(images), labels)
-    whole = list(train_loader(data(held), SPEC, 12, seed=5)) + list(evaluation_loader(data(held), 16))
+    whole = list(train_loader(data(held), usual_augmentation(SPEC), 12, seed=5)) + list(
+        evaluation_loader(data(held), 16)
+    )
     for part in (streamed, held):
-        shared = list(train_loader(data(part), SPEC, 12, seed=5, share=third))
+        shared = list(train_loader(data(part), usual_augmentation(SPEC), 12, seed=5, share=third))
         shared += list(evaluation_loader(data(part), 16, share=third))
         assert len(shared) == len(whole) == 8 + 7
         for (pixels, names), (all_pixels, all_names) in zip(shared, whole, strict=True):

@@ -33,6 +33,7 @@ from nas.data import (
     load_test,
     resolve_streaming,
     train_loader,
+    usual_augmentation,
     write_tensors,
 )
 from nas.data.dataset import AHEAD
@@ -96,7 +97,7 @@ def another_cache(spec: DataSpec, folder: Path, how: dict[str, Any]) -> DataSpec
 
 
 def batches(data: ImageData, spec: DataSpec, epochs: list[int]) -> list[tuple[Tensor, Tensor]]:
-    loader = train_loader(data, spec, 7, seed=5)
+    loader = train_loader(data, usual_augmentation(spec), 7, seed=5)
     found = []
     for epoch in epochs:
         loader.set_epoch(epoch)
@@ -132,9 +133,9 @@ def test_a_streamed_set_gives_what_memory_gives_bit_for_bit(
 @pytest.mark.parametrize("threads", [1, 3])
 def test_neither_threads_nor_an_unfinished_pass_change_a_batch(threads: int, folder: DataSpec) -> None:
     data = load(replace(folder, streaming="always", decode_workers=threads))
-    loader = train_loader(data, folder, 7, seed=5)
+    loader = train_loader(data, usual_augmentation(folder), 7, seed=5)
     next(iter(loader))
-    assert_same(list(loader), list(train_loader(load(folder), folder, 7, seed=5)))
+    assert_same(list(loader), list(train_loader(load(folder), usual_augmentation(folder), 7, seed=5)))
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("images")]
 
 
@@ -164,8 +165,10 @@ def test_a_streamed_set_can_be_written_as_tensors(folder: DataSpec, tmp_path: Pa
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_on_a_gpu_streamed_batches_are_those_of_a_set_that_lives_there(folder: DataSpec) -> None:
-    held = train_loader(load(folder), folder, 7, seed=5, device="cuda")
-    streamed = train_loader(load(replace(folder, streaming="always")), folder, 7, seed=5, device="cuda")
+    held = train_loader(load(folder), usual_augmentation(folder), 7, seed=5, device="cuda")
+    streamed = train_loader(
+        load(replace(folder, streaming="always")), usual_augmentation(folder), 7, seed=5, device="cuda"
+    )
     for loader in (held, streamed):
         loader.set_epoch(1)
     assert next(iter(streamed))[0].is_cuda
@@ -211,7 +214,7 @@ def test_no_more_than_a_few_chunks_live_at_once(monkeypatch: pytest.MonkeyPatch)
     data = ImageData(part, part, ("a", "b"), (0.5,), (0.25,), "f", part.shape)
     monkeypatch.setattr("nas.data.dataset.torch.empty", store.buffer)
     monkeypatch.setattr("nas.data.loader.CHUNK", 10)
-    for number, (images, labels) in enumerate(train_loader(data, DataSpec(), 10, seed=0)):
+    for number, (images, labels) in enumerate(train_loader(data, usual_augmentation(DataSpec()), 10, seed=0)):
         assert images.shape == (10, 1, 64, 64)
         assert ((images[:, 0, 0, 0] * 0.25 + 0.5) * 255).round().tolist() == (labels % 256).tolist()
         assert len(store.asked) <= 10 * (number + 1 + AHEAD)
@@ -222,15 +225,16 @@ def test_no_more_than_a_few_chunks_live_at_once(monkeypatch: pytest.MonkeyPatch)
 
 MEASURED = """
 import sys, torch
-from nas.data import DataSpec, load, train_loader
+from nas.data import DataSpec, load, train_loader, usual_augmentation
 torch.set_num_threads(1)
 spec = DataSpec(name="t", source="tensors", path=sys.argv[1], streaming=sys.argv[2], decode_workers=2, flip=True)
 def kib(name):
     return int(open("/proc/self/status").read().split(name + ":")[1].split()[0])
-for warm in train_loader(load(DataSpec(name="t", source="tensors", path=sys.argv[3])), spec, 16, seed=0):
+augment = usual_augmentation(spec)
+for warm in train_loader(load(DataSpec(name="t", source="tensors", path=sys.argv[3])), augment, 16, seed=0):
     pass
 before = kib("VmRSS")
-loader = train_loader(load(spec), spec, 16, seed=0)
+loader = train_loader(load(spec), augment, 16, seed=0)
 for epoch in range(2):
     loader.set_epoch(epoch)
     for batch in loader:
@@ -292,7 +296,7 @@ def test_a_picture_that_changes_in_mid_epoch_is_named(
     harm: Callable[[Path], None], message: str, folder: DataSpec, photos: Path
 ) -> None:
     spec = replace(folder, val_fraction=0.1, test_fraction=0.0, **DECODED_ANEW)
-    loader = train_loader(load(spec), spec, 2, seed=0)
+    loader = train_loader(load(spec), usual_augmentation(spec), 2, seed=0)
     assert len(list(loader)) > 20
     harm(photos / "cat" / "003.jpg")
     with pytest.raises(DataError, match=message):

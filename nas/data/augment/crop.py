@@ -1,0 +1,60 @@
+"""Random shift: a window of the image padded with a border of the mean color (He et al. 2015, arXiv:1512.03385)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from nas.data.augment.base import Chunk, ChunkAugmentation, place
+from nas.data.normalise import as_images, bordered
+from nas.data.statistics import Shape
+
+
+class Crop(ChunkAugmentation):
+    """Random shift by at most `padding` pixels; draws and results are those of kornia's `RandomCrop`, bit for bit.
+
+    kornia cuts image by image, with one synchronisation an image on a GPU. Here a whole batch is one selection of rows
+    of pixels, all channels at once.
+    """
+
+    def __init__(self, padding: int) -> None:
+        super().__init__()
+        self.padding = padding
+
+    def corners(self, count: int) -> tuple[Tensor, Tensor]:
+        """Draw the left and the upper edge of each window, both (count,) int64 in [0, 2 padding]."""
+        left, upper = torch.rand(count), torch.rand(count)
+        choices = 2 * self.padding + 1
+        return (left * choices).floor().long(), (upper * choices).floor().long()
+
+    def forward(self, images: Tensor, chunk: Chunk) -> Tensor:
+        """Cut a window out of each padded image."""
+        padded = bordered(images.permute(0, 2, 3, 1), self.padding)
+        return cut(padded, self.padding, self.corners(len(chunk)))
+
+
+def cut(padded: Tensor, padding: int, corners: tuple[Tensor, Tensor]) -> Tensor:
+    """Cut one window out of each image.
+
+    Args:
+        padded: contiguous (B, H + 2 padding, W + 2 padding, C).
+        padding: width of the border.
+        corners: left and upper edges of the windows, (B,) int64 on the CPU.
+
+    Returns:
+        (B, C, H, W).
+    """
+    count, rows, columns, channels = padded.shape
+    height, width = rows - 2 * padding, columns - 2 * padding
+    left, upper = corners
+    firsts = place((torch.arange(count) * rows + upper) * columns + left, padded.device)  # pixels before each window
+    starts = firsts[:, None] + torch.arange(height, device=padded.device) * columns
+    runs = padded.as_strided((count * rows * columns - width + 1, width * channels), (channels, 1))
+    return as_images(runs.index_select(0, starts.flatten()).view(count, height, width, channels))
+
+
+def make(shape: Shape, *, padding: float = 0.125) -> nn.Module:
+    """Return a random shift by at most `padding` of the image's side, and by at least a pixel."""
+    if not 0 < padding <= 1:
+        raise ValueError(f"option padding of crop must lie in (0, 1], got {padding:g}")
+    return Crop(max(1, round(padding * max(shape[1:]))))
