@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from nas.cli.app.compose import compose
 from nas.cli.common.printing import Row, print_document
 from nas.cli.common.signals import CODES, stop_on_signals
@@ -160,7 +158,7 @@ def _test_images(config: TabulateConfig, info: DataInfo) -> tuple[int, int]:
 
 def _circumstances() -> dict[str, Any]:
     made_on = environment()
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else str(made_on["processor"])
+    device = str(made_on["gpus"][0] if made_on["gpus"] else made_on["processor"])
     return {"device": device, "environment": made_on}
 
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from nas.config.workers import WorkersSpec
-from nas.workers import devices
+from nas.workers import devices, gpus
 from nas.workers.devices import cores, machine_memory, slot_devices, smallest_share
-from nas.workers.gpus import visible_gpus
+from nas.workers.gpus import Gpu, device_memory, gpu_models, gpus_in, visible_gpus
 
 
 def test_a_slot_a_gpu_or_as_many_as_are_asked_for_in_turn() -> None:
@@ -50,6 +54,89 @@ def test_gpus_are_named_as_the_environment_names_them(
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", named)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
     assert visible_gpus() == found
+
+
+SMI = """0, GPU-5f1a, 81559, Disabled, NVIDIA H100 80GB HBM3
+1, GPU-77c2, 81559, Disabled, NVIDIA H100 80GB HBM3
+"""
+MIXED = """0, GPU-5f1a, 16384, [N/A], Tesla T4
+1, GPU-77c2, 81559, Disabled, NVIDIA H100 80GB HBM3
+"""
+H100, T4 = Gpu("NVIDIA H100 80GB HBM3", 81559 * 2**20), Gpu("Tesla T4", 2**34)
+
+
+@pytest.mark.parametrize(
+    ("answer", "names", "ordered", "found"),
+    [
+        (SMI, ("1", "0"), False, (H100, H100)),
+        (SMI, ("GPU-77",), False, (H100,)),
+        (MIXED, ("0", "1"), True, (T4, H100)),
+        (MIXED, ("GPU-77c2", "GPU-5"), False, (H100, T4)),
+        (MIXED, ("0",), False, None),
+        (MIXED, ("GPU-",), False, None),
+        (SMI, ("2",), True, None),
+        (SMI, ("MIG-3f",), True, None),
+        (SMI.replace("Disabled", "Enabled"), ("0",), True, None),
+        ("NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver.", ("0",), True, None),
+        ("0, GPU-1, [Unknown Error], Disabled, T4", ("0",), True, None),
+        ("", ("0",), True, None),
+    ],
+)
+def test_an_answer_of_nvidia_smi_is_taken_where_it_is_certain(
+    answer: str, names: tuple[str, ...], ordered: bool, found: tuple[Gpu, ...] | None
+) -> None:
+    assert gpus_in(answer, names, ordered=ordered) == found
+
+
+@pytest.fixture
+def programs(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
+    """Answers of the programs that are run for GPU 0, in turn: their output, or an error."""
+    answers: list[Any] = []
+
+    def run(*_: object, **__: object) -> subprocess.CompletedProcess[str]:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return subprocess.CompletedProcess((), 0, answer, "")
+
+    monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setattr(gpus, "visible_gpus", lambda: ("0",))
+    gpus._described.cache_clear()
+    yield answers
+    gpus._described.cache_clear()
+
+
+def test_without_nvidia_smi_a_process_asks_torch(programs: list[Any]) -> None:
+    programs += [FileNotFoundError("nvidia-smi"), 'a warning\n[["Radeon", 64]]\n']
+    assert device_memory()["0"] == 64
+    assert gpu_models() == ["Radeon"]
+
+
+def test_memory_that_cannot_be_found_out_must_be_given(programs: list[Any]) -> None:
+    failed = subprocess.CalledProcessError(1, "python", stderr="Traceback\nRuntimeError: no driver\n")
+    programs += [FileNotFoundError("nvidia-smi"), failed, FileNotFoundError("nvidia-smi"), failed]
+    with pytest.raises(
+        ValueError, match=r"GPUs 0 must be known, or workers\.slot_memory_gib given: RuntimeError: no d"
+    ):
+        device_memory()
+    assert gpu_models() == ["0"]
+
+
+def test_a_process_that_finds_another_number_is_not_believed(programs: list[Any]) -> None:
+    programs += ["", "[]"]
+    with pytest.raises(ValueError, match="a process of its own found 0"):
+        device_memory()
+
+
+@pytest.mark.skipif(torch.cuda.device_count() == 0, reason="needs a GPU")
+def test_memory_of_gpus_is_found_without_initialising_cuda() -> None:
+    code = (
+        "import torch; from nas.workers.gpus import device_memory, gpu_models; "
+        "print(device_memory(), gpu_models()); assert not torch.cuda.is_initialized()"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=300)
+    (name, *_) = visible_gpus()
+    assert device_memory()[name] == pytest.approx(torch.cuda.get_device_properties(0).total_memory, rel=0.05)
 
 
 def test_a_slot_has_its_share_of_its_device() -> None:
