@@ -97,8 +97,8 @@ class TensorLoader:
         epoch = self.epoch
         order = self._order(epoch)[: len(self) * self.batch_size]
         size = chunk_size(self._part.shape, self.batch_size)
-        chunks = zip(torch.split(order, size), self._part.chunks(order, size), strict=True)
-        for number, (rows, (pixels, labels)) in enumerate(chunks):
+        for number, (pixels, labels) in enumerate(self._part.chunks(order, size)):
+            rows = order[number * size : number * size + len(labels)]
             chunk = Chunk(rows, len(self._part), self.batch_size, epoch, self._seed)
             images, targets = self._prepare(pixels, labels, chunk, number)
             yield from zip(torch.split(images, self.batch_size), torch.split(targets, self.batch_size), strict=True)
