@@ -72,9 +72,15 @@ class PackedNetwork(nn.Module):
         self.load_state_dict(join(states))
 
     def seed(self, seeds: Sequence[int]) -> None:
-        """Seed the random numbers of each member's dropout, on the device of the parameters."""
+        """Seed the random numbers of each member's dropout, on the device of the parameters.
+
+        Generators stay the same from call to call: a CUDA graph draws from those that it was captured with.
+        """
         device = next(self.parameters()).device
-        self.generators.each = [torch.Generator(device).manual_seed(seed) for seed in seeds]
+        if not self.generators.each or self.generators.each[0].device != device:
+            self.generators.each = [torch.Generator(device) for _ in seeds]
+        for generator, seed in zip(self.generators.each, seeds, strict=True):
+            generator.manual_seed(seed)
 
     def forward(self, images: Tensor) -> Tensor | tuple[Tensor, list[Auxiliary]]:
         """Return logits (N, k, classes), in training with those of the auxiliary heads if there are any."""

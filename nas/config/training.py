@@ -12,6 +12,9 @@ from nas.config.ranges import Inside, Range, ShareBelowOne, check_fields, show
 OPTIMIZERS = ("sgd", "adamw")
 SCHEDULES = ("one_cycle", "cosine")
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
+COMPILE_MODES = ("default", "reduce-overhead", "max-autotune")
+_SPEED = ("compile", "cuda_graph")
+"""Settings of speed, which follow the machine: a study or a training may be resumed with others."""
 _FIRST = (
     *("epochs", "batch_size", "optimizer", "learning_rate", "momentum", "weight_decay", "schedule", "warmup"),
     *("label_smoothing", "ema_decay", "gradient_clip", "precision"),
@@ -46,9 +49,13 @@ class Recipe:
         precision: `32-true`, `bf16-mixed` or `16-mixed`.
         augmentation: the augmentations of the training images, selected as augmentation=[crop,flip,...]; none leaves it
             to data.crop_padding and data.flip, which named ones replace.
+        compile: mode of torch.compile for the network, `default`, `reduce-overhead` or `max-autotune`; None to train
+            it as it is. Each network is compiled anew, which takes a minute or so.
+        cuda_graph: whether a step is captured as a CUDA graph and replayed, which spares the launches of its kernels.
+            No effect without a CUDA device, with several devices a trial, and on batches in parts.
 
     Raises:
-        ValueError: a setting out of range.
+        ValueError: a setting out of range, or settings that exclude one another.
     """
 
     epochs: Annotated[int, Range(1, 100_000)] = 12
@@ -66,6 +73,8 @@ class Recipe:
     gradient_clip: Annotated[float, Range(0, 1e9, above=True)] | None = None
     precision: str = "32-true"
     augmentation: tuple[AugmentationSpec, ...] = ()
+    compile: str | None = None
+    cuda_graph: bool = False
 
     def __post_init__(self) -> None:
         check_fields(self, "training")
@@ -73,19 +82,36 @@ class Recipe:
             given = getattr(self, name)
             if given not in known:
                 raise ValueError(f"training.{name} must be one of {', '.join(known)}, got {show(given)}")
+        self._check_speed()
+
+    def _check_speed(self) -> None:
+        if self.compile is not None and self.compile not in COMPILE_MODES:
+            raise ValueError(
+                f"training.compile must be one of {', '.join(COMPILE_MODES)} or null, got {show(self.compile)}"
+            )
+        if self.cuda_graph and self.compile not in (None, "default"):
+            raise ValueError(
+                f"training.compile={self.compile} captures CUDA graphs itself, got training.cuda_graph=true"
+            )
+        if self.cuda_graph and self.precision == "16-mixed":
+            raise ValueError("training.cuda_graph can't capture the loss scale of training.precision=16-mixed")
 
     def settings(self) -> dict[str, Any]:
         """Return the settings that identify the recipe in studies and checkpoints.
 
         A setting that the first version lacked is left out at its default, so that what was stored before there was
-        such a setting is resumed.
+        such a setting is resumed. Settings of speed are always left out: they change rounding at most, and a search may
+        be resumed on another machine.
 
         >>> "decoupled_decay" in Recipe().settings(), Recipe(decoupled_decay=True).settings()["decoupled_decay"]
         (False, True)
+        >>> Recipe(cuda_graph=True).settings() == Recipe().settings()
+        True
         """
         usual, found = {field.name: field.default for field in fields(self)}, asdict(self)
         found["augmentation"] = [asdict(each) for each in self.augmentation]
-        return {name: value for name, value in found.items() if name in _FIRST or getattr(self, name) != usual[name]}
+        shown = [name for name in found if name in _FIRST or getattr(self, name) != usual[name]]
+        return {name: found[name] for name in shown if name not in _SPEED}
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> Recipe:

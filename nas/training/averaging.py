@@ -39,7 +39,7 @@ class WeightAverage(nn.Module):
         self._decay = decay
         self._source = network.state_dict
         self._pairs: tuple[list[Tensor], list[Tensor]] | None = None
-        self._counters: list[tuple[Tensor, Tensor]] = []
+        self._counters: tuple[list[Tensor], list[Tensor]] = ([], [])
 
     @torch.no_grad()
     def update(self) -> None:
@@ -49,15 +49,18 @@ class WeightAverage(nn.Module):
             torch._foreach_copy_(averages, weights)
         else:
             torch._foreach_lerp_(averages, weights, 1 - warmed_decay(self._decay, self.updates))
-        for average, counter in self._counters:
-            average.copy_(counter)
+        if self._counters[0]:
+            torch._foreach_copy_(*self._counters)
         self.updates += 1
 
     def _paired(self) -> tuple[list[Tensor], list[Tensor]]:
         """Return the averages and the network's tensors in the same order, and remember both."""
         source = self._source()
         pairs = [(average, source[name]) for name, average in self.module.state_dict().items()]
-        self._counters = [pair for pair in pairs if not pair[0].is_floating_point()]
+        self._counters = (
+            [average for average, _ in pairs if not average.is_floating_point()],
+            [counter for average, counter in pairs if not average.is_floating_point()],
+        )
         self._pairs = (
             [average for average, _ in pairs if average.is_floating_point()],
             [weight for average, weight in pairs if average.is_floating_point()],

@@ -7,9 +7,10 @@ Of several processes each gets its micro-batches one by one, and DDP exchanges t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import pytorch_lightning as pl
 import torch
@@ -21,12 +22,15 @@ from nas.training.averaging import WeightAverage
 from nas.training.batches import Batch
 from nas.training.clipping import clip_gradients
 from nas.training.epochs import MicroBatch
+from nas.training.graphed_step import GraphedStep, obstacle
 from nas.training.losses import training_loss, validation_loss
 from nas.training.optimizer import make_optimizer
 from nas.training.ranks import SINGLE, Ranks
 from nas.training.schedule import learning_rate_factor
 from nas.training.scores import ConfusionMatrices, FiniteWatch, Scores, accuracies
 from search_space.packing import PackedNetwork, pack_images
+
+log = logging.getLogger(__name__)
 
 STEPS_BETWEEN_CHECKS = 50
 """Steps between two looks at the loss, which must be finite."""
@@ -84,6 +88,15 @@ def micro_batch_momentum(momentum: float, part: int, parts: int) -> float:
     return each / (1 - (parts - 1 - part) * each)
 
 
+def compiled(network: nn.Module, mode: str) -> Callable[[Tensor], Any]:
+    """Return the forward pass of a network, and with it the backward one, compiled by torch at the first call.
+
+    Compilations of earlier networks of this process are forgotten: the number of those of one function is limited.
+    """
+    torch.compiler.reset()
+    return cast(Callable[[Tensor], Any], torch.compile(network.forward, mode=mode))
+
+
 class Classifier(pl.LightningModule):
     """LightningModule of a network, or of a pack of networks of one graph.
 
@@ -112,6 +125,8 @@ class Classifier(pl.LightningModule):
         self._peaks: list[float] = []
         self._steps = 0
         self._watch = FiniteWatch()
+        self._graphed: GraphedStep | None = None
+        self._compiled = None if recipe.compile is None else compiled(self.network, recipe.compile)
         self._train_loss = torch.zeros(self.members)
         self._val_loss = torch.zeros(self.members)
 
@@ -126,8 +141,8 @@ class Classifier(pl.LightningModule):
         return optimizer
 
     def on_train_epoch_start(self) -> None:
-        """Reset the training loss."""
-        self._train_loss = torch.zeros(self.members, device=self.device)
+        """Reset the training loss, in place: a captured step adds to this tensor."""
+        self._train_loss = self._train_loss.to(self.device).zero_()
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor | None:
         """Train on the micro-batches of a whole epoch, or return the loss of one, which Lightning minimises.
@@ -136,27 +151,56 @@ class Classifier(pl.LightningModule):
         """
         if self.automatic_optimization:
             # DDP averages the gradients over the ranks, and Lightning over the micro-batches of a process.
-            return self._loss(batch, batch_idx, batch[2] * self.horizon.micro_batches * self.ranks.count)
+            loss = self._loss(batch, batch_idx, batch[2] * self.horizon.micro_batches * self.ranks.count)
+            self._look(batch_idx)
+            return loss
         self._train(batch)
         return None
 
     def _train(self, parts: Iterator[MicroBatch]) -> None:
         (optimizer,) = self.trainer.optimizers
-        scaler = getattr(self.trainer.precision_plugin, "scaler", None)
+        graphed = self._graphed_step(optimizer)
         for index, part in enumerate(parts):
-            loss = self._loss(part, index, part[2])
-            (loss if scaler is None else scaler.scale(loss)).backward()
-            if (index + 1) % self.horizon.micro_batches:
-                continue
             self._set_learning_rate(optimizer)
-            self._clip(optimizer, scaler)
-            if scaler is None:
-                optimizer.step()
+            if graphed is None:
+                self._take(optimizer, part, index)
             else:
-                scaler.step(optimizer)
-                scaler.update()
-            optimizer.zero_grad()
-            self._after_step()
+                graphed(part[0], part[1])
+            self._look(index)
+            if (index + 1) % self.horizon.micro_batches == 0:
+                self._after_step()
+
+    def _take(self, optimizer: torch.optim.Optimizer, part: MicroBatch, index: int) -> None:
+        """Add the gradients of a micro-batch, and take the optimizer's step after the last one of a batch."""
+        scaler = getattr(self.trainer.precision_plugin, "scaler", None)
+        loss = self._loss(part, index, part[2])
+        (loss if scaler is None else scaler.scale(loss)).backward()
+        if (index + 1) % self.horizon.micro_batches:
+            return
+        self._clip(optimizer, scaler)
+        if scaler is None:
+            optimizer.step()
+        else:
+            scaler.step(optimizer)
+            scaler.update()
+        optimizer.zero_grad()
+
+    def _graphed_step(self, optimizer: torch.optim.Optimizer) -> GraphedStep | None:
+        """Return the step of all epochs as a CUDA graph, if the recipe requests it and it can be captured."""
+        if not self.recipe.cuda_graph:
+            return None
+        if self._graphed is None and not self._steps:
+            why = obstacle(self.device, self.horizon.micro_batches, self.ranks.count)
+            if why is not None:
+                log.warning("training.cuda_graph has no effect: %s", why)
+                return None
+            self._graphed = GraphedStep(
+                lambda images, labels: self._take(optimizer, (images, labels, 1.0), 0), self._generators
+            )
+        return self._graphed
+
+    def _generators(self) -> Sequence[torch.Generator]:
+        return self.network.generators.each if isinstance(self.network, PackedNetwork) else ()
 
     def _loss(self, part: MicroBatch, index: int, weight: float) -> Tensor:
         """Return the weighted loss of a micro-batch, summed over the members.
@@ -168,13 +212,19 @@ class Classifier(pl.LightningModule):
         """
         images, labels, share = part
         self._scale_norm_momenta(index % self.horizon.micro_batches)
-        output = self.network(images.contiguous(memory_format=torch.channels_last))
+        output = self._forward(images.contiguous(memory_format=torch.channels_last))
         losses = training_loss(output, labels, self.recipe.label_smoothing)
         self._train_loss += losses.detach() if share == 1 else share * losses.detach()
-        if index % STEPS_BETWEEN_CHECKS == STEPS_BETWEEN_CHECKS - 1:
-            self._watch.look(self._train_loss)
         loss = losses if self.members == 1 else losses.sum()
         return loss if weight == 1 else weight * loss
+
+    def _forward(self, images: Tensor) -> Any:
+        return self.network(images) if self._compiled is None else self._compiled(images)
+
+    def _look(self, index: int) -> None:
+        """Look at the loss now and then, so that a training that has diverged ends soon."""
+        if index % STEPS_BETWEEN_CHECKS == STEPS_BETWEEN_CHECKS - 1:
+            self._watch.look(self._train_loss)
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Set the learning rate of the step, where Lightning takes it."""

@@ -66,18 +66,31 @@ def _decouples(recipe: Recipe) -> bool:
 
 
 def make_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """Return a new optimizer of the recipe for `network`, at the peak learning rate."""
+    """Return a new optimizer of the recipe for `network`, at the peak learning rate.
+
+    For steps that are captured as a CUDA graph the learning rate of each group is a tensor on the device: a number
+    would be captured with its value.
+    """
     groups = decay_groups(network, recipe)
-    fused = _can_fuse(network, recipe)
+    fused, captured = _can_fuse(network, recipe), recipe.cuda_graph and _on_cuda(network)
+    if captured:
+        for group in groups:
+            device = next(network.parameters()).device
+            group["lr"] = torch.tensor(float(group.get("lr", recipe.learning_rate)), device=device)
     if recipe.optimizer == "sgd":
         kind = DecoupledSGD if _decouples(recipe) else torch.optim.SGD
         return kind(groups, lr=recipe.learning_rate, momentum=recipe.momentum, nesterov=True, fused=fused)
-    return torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=(recipe.momentum, 0.999), fused=fused)
+    betas = (recipe.momentum, 0.999)
+    return torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=betas, fused=fused, capturable=captured)
 
 
 def state_slots(recipe: Recipe) -> int:
     """Return the number of values that the recipe's optimizer keeps for each parameter."""
     return 2 if recipe.optimizer == "adamw" else 1
+
+
+def _on_cuda(network: nn.Module) -> bool:
+    return all(parameter.device.type == "cuda" for parameter in network.parameters())
 
 
 def _can_fuse(network: nn.Module, recipe: Recipe) -> bool:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import subprocess
 import sys
 import typing
@@ -94,7 +95,11 @@ def test_settings_of_the_default_recipe_are_those_that_were_stored_before_there_
     assert Recipe(**stored) == Recipe()
 
 
-@pytest.mark.parametrize("field", dataclasses.fields(Recipe), ids=lambda field: field.name)
+SPEED = {"compile": "default", "cuda_graph": True}
+STORED = [field for field in dataclasses.fields(Recipe) if field.name not in SPEED]
+
+
+@pytest.mark.parametrize("field", STORED, ids=lambda field: field.name)
 def test_every_setting_that_differs_is_stored(field: dataclasses.Field[typing.Any]) -> None:
     other: dict[str, typing.Any] = {"optimizer": "adamw", "schedule": "cosine", "precision": "bf16-mixed"}
     other |= {"augmentation": (AugmentationSpec("flip", "flip"),)}
@@ -104,3 +109,29 @@ def test_every_setting_that_differs_is_stored(field: dataclasses.Field[typing.An
     assert getattr(changed, field.name) != field.default
     assert field.name in changed.settings()
     assert Recipe.of(changed.settings()) == changed
+
+
+def test_settings_of_speed_are_not_stored() -> None:
+    assert Recipe(**SPEED).settings() == Recipe().settings()
+
+
+@pytest.mark.parametrize(
+    ("given", "law"),
+    [
+        (
+            {"compile": "fast"},
+            "training.compile must be one of default, reduce-overhead, max-autotune or null, got 'fast'",
+        ),
+        (
+            {"compile": "reduce-overhead", "cuda_graph": True},
+            "training.compile=reduce-overhead captures CUDA graphs itself, got training.cuda_graph=true",
+        ),
+        (
+            {"precision": "16-mixed", "cuda_graph": True},
+            "training.cuda_graph can't capture the loss scale of training.precision=16-mixed",
+        ),
+    ],
+)
+def test_settings_of_speed_that_exclude_one_another_are_refused(given: dict[str, typing.Any], law: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(law)}$"):
+        Recipe(**given)
