@@ -11,7 +11,8 @@ from nas.config.ranges import Inside, Range, ShareBelowOne, check_fields, show
 
 OPTIMIZERS = ("sgd", "adamw")
 SCHEDULES = ("one_cycle", "cosine")
-PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
+AUTO_PRECISION = "auto"
+PRECISIONS = ("32-true", "bf16-mixed", "16-mixed", AUTO_PRECISION)
 COMPILE_MODES = ("default", "reduce-overhead", "max-autotune")
 _SPEED = ("compile", "cuda_graph")
 """Settings of speed, which follow the machine: a study or a training may be resumed with others."""
@@ -46,7 +47,8 @@ class Recipe:
         ema_decay: decay a step of an exponential moving average of the weights, which validation then uses, in
             (0, 1), warmed up over the first steps; None for no average.
         gradient_clip: largest norm of the whole gradient, positive; None for no clipping.
-        precision: `32-true`, `bf16-mixed` or `16-mixed`.
+        precision: `32-true`, `bf16-mixed`, `16-mixed`, or `auto`: `bf16-mixed` on a GPU that multiplies such numbers
+            itself, else `32-true`.
         augmentation: the augmentations of the training images, selected as augmentation=[crop,flip,...]; none leaves it
             to data.crop_padding and data.flip, which named ones replace.
         compile: mode of torch.compile for the network, `default`, `reduce-overhead` or `max-autotune`; None to train

@@ -16,6 +16,7 @@ from nas.data.loader import TensorLoader, chunk_size
 from nas.jobs import Control, Failure, FailureKind, Job, Outcome, Parent
 from nas.training.batches import ImageData
 from nas.training.checkpoint_file import CheckpointError
+from nas.training.device import configure_gpu
 from nas.training.epochs import own_rows
 from nas.training.ranks import Ranks
 from nas.training.restore import restore_network
@@ -54,16 +55,20 @@ class TrialRunner:
         recipe: optimizer, schedule and augmentation.
         threads: CPU threads of a job, at least 1.
         accelerator: Lightning's name of the device; `auto` for a GPU if there is one.
+        deterministic: whether a GPU takes algorithms that are the same in each run, which costs time.
     """
 
     data: DataSpec
     recipe: Recipe
     threads: int
     accelerator: str = "auto"
+    deterministic: bool = False
 
     def __call__(self, job: Job, control: Control) -> Outcome:
         """Run `job`; an expected error becomes its outcome's failure."""
         torch.set_num_threads(self.threads)
+        if self.device == "cuda":
+            configure_gpu(deterministic=self.deterministic)
         try:
             data = self.load(job.seed, job.micro_batches)
         except DataError as error:

@@ -119,7 +119,7 @@ def assemble(plan: SearchPlan, study: Study, observers: Sequence[Observer]) -> S
     _check_comparable(config, study)
     study.report_epochs(built.values)
     data = resolved_data(config.data, plan.images, config.workers)
-    runner = TrialRunner(data, config.training, config.workers.threads_per_slot)
+    runner = TrialRunner(data, config.training, config.workers.threads_per_slot, deterministic=config.deterministic)
     executor = executor_for(runner, config.workers)
     parts = SearchParts(
         study=study,

@@ -35,6 +35,9 @@ FORMAT = 2
 READABLE = (1, FORMAT)
 """Versions of the file's content that are read; others are refused."""
 
+PRECISION = "precision"
+"""Key of an identity: the precision of a training for which it was chosen by the device."""
+
 _NAME = re.compile(r"attempt(\d+)-epoch(\d+)\.pt")
 _PART = re.compile(r"\.attempt(\d+)-epoch(\d+)\.pt(?:\.\w+)?\.part")
 

@@ -8,19 +8,20 @@ import traceback
 import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
 import pytorch_lightning as pl
 from torch import nn
 
-from nas.config.training import Recipe
+from nas.config.training import AUTO_PRECISION, Recipe
 from nas.jobs import Control, Curve, Epoch, Failure, Job, Outcome, in_step
 from nas.training.batches import ImageData
-from nas.training.checkpoint import TrainingState, load, training_identity
+from nas.training.checkpoint import PRECISION, TrainingState, load, training_identity
 from nas.training.checkpoint_file import CheckpointError
 from nas.training.checkpoint_writer import CheckpointWriter
+from nas.training.device import automatic_precision
 from nas.training.epochs import AtOnce, PackedEpochs, SeededEpochs, ValidationShare
 from nas.training.exceptions import classify_failure
 from nas.training.module import Classifier, Horizon
@@ -118,6 +119,7 @@ class _Progress:
         curve: its epochs whose checkpoints are on the disk.
         checkpoint: the last of these.
         failure: of the member alone.
+        precision: with `training.precision=auto`, the precision of the checkpoint that it goes on from.
     """
 
     job: Job
@@ -126,6 +128,7 @@ class _Progress:
     curve: Curve = ()
     checkpoint: Path | None = None
     failure: Failure | None = None
+    precision: str | None = None
 
     def resume(self, identity: Mapping[str, str]) -> TrainingState:
         """Go on from the job's checkpoint, and return its state.
@@ -142,6 +145,7 @@ class _Progress:
             )
         self.trained = self.curve = start.curve
         self.checkpoint = self.job.checkpoint
+        self.precision = start.identity.get(PRECISION)
         return start.state
 
     def written(self, curve: Curve, checkpoint: Path) -> None:
@@ -177,6 +181,11 @@ class _Training:
         ]
         if job.from_epoch == job.to_epoch:
             return
+        if self.recipe.precision == AUTO_PRECISION:
+            begun = {each.precision for each in self.progress}
+            chosen = automatic_precision(accelerator, begun.pop() if len(begun) == 1 else None)
+            self.recipe = replace(self.recipe, precision=chosen)
+            identities = [{**identity, PRECISION: chosen} for identity in identities]
         network = self.members[0].network
         if len(self.members) > 1:
             network = PackedNetwork([cast(Network, member.network) for member in self.members])

@@ -37,7 +37,7 @@ CONF = Path(__file__).parents[3] / "conf" / "training"
         ("label_smoothing", 1.0, r"label_smoothing must lie in \[0, 1\), got 1.0"),
         ("ema_decay", 1.0, r"ema_decay must lie in \(0, 1\), got 1.0"),
         ("gradient_clip", 0.0, "gradient_clip must be positive, got 0.0"),
-        ("precision", "64", "precision must be one of 32-true, bf16-mixed, 16-mixed, got '64'"),
+        ("precision", "64", "precision must be one of 32-true, bf16-mixed, 16-mixed, auto, got '64'"),
     ],
 )
 def test_a_setting_outside_its_range_is_refused(field: str, value: object, law: str) -> None:
