@@ -1,0 +1,51 @@
+"""Random part of the image, resized to the whole (Szegedy et al. 2015, arXiv:1409.4842, section 6)."""
+
+from __future__ import annotations
+
+import torch
+from kornia.augmentation.random_generator import ResizedCropGenerator
+from torch import Tensor, nn
+from torch.nn import functional
+
+from nas.data.augment.base import place
+from nas.data.statistics import Shape
+
+
+class RandomResizedCrop(nn.Module):
+    """Rectangle of random area and proportions, resized to the image's size by bilinear interpolation.
+
+    kornia draws the rectangles, and cuts and resizes image by image. Here one sampling serves the whole batch, with the
+    same result up to rounding.
+
+    Args:
+        size: (H, W) of the images.
+        scale: smallest and largest area, as a share of the image's.
+        ratio: smallest and largest width over height.
+    """
+
+    def __init__(self, size: tuple[int, int], scale: tuple[float, float], ratio: tuple[float, float]) -> None:
+        super().__init__()
+        self.draw = ResizedCropGenerator(size, scale, ratio)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Resize a part of each of (B, C, H, W)."""
+        corners = self.draw(tuple(images.shape), False)["src"]  # (B, 4, 2): x and y of the corner pixels, clockwise
+        last = torch.tensor([max(1, images.shape[3] - 1), max(1, images.shape[2] - 1)])
+        scale = (corners[:, 2] - corners[:, 0]) / last
+        shift = 2 * corners[:, 0] / last - 1 + scale  # from coordinates in which the corner pixels are at -1 and 1
+        theta = torch.cat((torch.diag_embed(scale), shift[:, :, None]), 2)
+        grid = functional.affine_grid(place(theta, images.device), list(images.shape), align_corners=True)
+        return functional.grid_sample(images, grid, padding_mode="border", align_corners=True)
+
+
+def make(
+    shape: Shape, *, scale: tuple[float, ...] = (0.08, 1.0), ratio: tuple[float, ...] = (0.75, 1.3333333)
+) -> nn.Module:
+    """Return a crop of an area and of proportions in the given intervals, resized."""
+    for name, pair, most in (("scale", scale, 1.0), ("ratio", ratio, 100.0)):
+        if len(pair) != 2 or not 0 < pair[0] <= pair[1] <= most:
+            raise ValueError(
+                f"option {name} of random_resized_crop must be two numbers in (0, {most:g}], the smaller first, "
+                f"got {list(pair)}"
+            )
+    return RandomResizedCrop(shape[1:], (scale[0], scale[1]), (ratio[0], ratio[1]))
