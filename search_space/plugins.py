@@ -1,8 +1,8 @@
 """Plug-ins: modules of ours, found by their name, and objects of a user's modules, found by their dotted path.
 
-Every kind of plug-in (block, cost, objective, sampler, fidelity, data source, tracker, executor, export format) is
-found by the same rule. A name without a dot is a module of the kind's room, whose object stands under the kind's
-attribute, such as `make`; deleting one is deleting its file and its YAML. A name with a dot, such as
+Every kind of plug-in (block, cost, objective, sampler, fidelity, data source, augmentation, tracker, executor, export
+format) is found by the same rule. A name without a dot is a module of the kind's room, whose object stands under the
+kind's attribute, such as `make`; deleting one is deleting its file and its YAML. A name with a dot, such as
 `my_samplers.greedy.make`, is the path of an object in a module that can be imported.
 
 A dotted path in a configuration is trusted, since the user wrote it. One in a stored document, such as an architecture
