@@ -1,6 +1,6 @@
 """Image sets, held on the device or streamed from disk; their splits and augmentation.
 
-The names below are this room's public interface. They are imported at first use: a configuration is checked without
+The names below are this room's public interface. They are imported at first use: an image set is described without
 loading torch, and a warm cache is read without `datasets` or scikit-learn.
 """
 
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from nas.data.augment.pipeline import make_augmentation, usual_augmentation
     from nas.data.dataset import ImageSet, Part, StreamedSet
     from nas.data.decode import Entry
-    from nas.data.images import DataInfo, ImageData, announce, describe, load, load_test
+    from nas.data.images import ImageData, load, load_test
+    from nas.data.info import DataInfo, announce, describe
     from nas.data.loader import TensorLoader, evaluation_loader, train_loader
     from nas.data.placement import resolve_streaming
     from nas.data.readers import Source, SourcePart
@@ -50,7 +51,8 @@ __all__ = [
 ]
 
 _MODULES = {
-    **dict.fromkeys(("DataInfo", "ImageData", "announce", "describe", "load", "load_test"), "nas.data.images"),
+    **dict.fromkeys(("ImageData", "load", "load_test"), "nas.data.images"),
+    **dict.fromkeys(("DataInfo", "announce", "describe"), "nas.data.info"),
     **dict.fromkeys(("TensorLoader", "evaluation_loader", "train_loader"), "nas.data.loader"),
     **dict.fromkeys(("from_datamodule", "from_tensors", "make_image_set", "write_tensors"), "nas.data.tensors"),
     **dict.fromkeys(("ImageSet", "Part", "StreamedSet"), "nas.data.dataset"),

@@ -7,7 +7,7 @@ import math
 from dataclasses import replace
 
 from nas.config.data import ALWAYS, AUTO, NEVER, DataSpec
-from nas.data.images import DataInfo
+from nas.data.info import DataInfo
 
 log = logging.getLogger(__name__)
 
