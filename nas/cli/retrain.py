@@ -17,13 +17,11 @@ from nas.cli.common.studies import reading
 from nas.config.commands import RetrainConfig
 from nas.config.training import Recipe
 from nas.data import DataInfo, DataSpec, announce, describe
-from nas.evaluation.averaged import average_line
+from nas.evaluation.deferred_runner import DeferredRunner
 from nas.evaluation.retrain.files import FOLDER, TRIAL_FILE, remove_results, seed_folder, seed_results, trial_folder
-from nas.evaluation.retrain.results import check_settings, failure_summary, network_document
-from nas.evaluation.retrain.runner import RetrainRunner
+from nas.evaluation.retrain.results import average_line, check_settings, failure_summary, network_document
 from nas.evaluation.retrain.task import RetrainTask
 from nas.evaluation.training_list import Rules, TrainingList
-from nas.evaluation.trial_runner import TrialRunner
 from nas.jobs.files import write_json
 from nas.jobs.links import refuse_links
 from nas.objectives.limits import Limits
@@ -36,8 +34,10 @@ from nas.study.storage.folder_lock import FolderLock
 from nas.study.study import StudyMismatchError
 from nas.study.summary import StudyReader
 from nas.study.trial import Record
-from nas.training.checkpoint import latest
+from nas.training.checkpoint_folder import latest
 from nas.workers.device_allocation import DeviceAllocation
+
+RUNNER = "nas.evaluation.retrain.runner:RetrainRunner"
 
 log = logging.getLogger(__name__)
 
@@ -96,7 +96,7 @@ def run(config: RetrainConfig) -> int:
         _prepare(plan, replace_other=config.replace)
         tasks = plan.tasks(config.seeds, allocation_of(plan.recipe, config.workers))
         data = resolved_data(plan.data, plan.info, config.workers)
-        runner = RetrainRunner(TrialRunner(data, plan.recipe, config.workers.threads_per_slot))
+        runner = DeferredRunner(data, plan.recipe, config.workers.threads_per_slot, RUNNER)
         retraining = TrainingList(
             executor_for(runner, config.workers),
             tasks,

@@ -13,8 +13,8 @@ from nas.cli.common.printing import Row, print_document
 from nas.cli.common.signals import CODES, stop_on_signals
 from nas.config.commands import TabulateConfig
 from nas.data import DataInfo, announce, describe
+from nas.evaluation.deferred_runner import DeferredRunner
 from nas.evaluation.training_list import Rules
-from nas.evaluation.trial_runner import TrialRunner
 from nas.reports.tables import tabulated_table
 from nas.search.build import space_for
 from nas.search.environment import environment
@@ -24,12 +24,13 @@ from nas.study.storage.folder_lock import FolderLock
 from nas.tabular.columns import FORMAT, SAMPLE, SAMPLE_FORMAT
 from nas.tabular.table import Table, read_table, write_table
 from nas.tabular.tabulate.plan import enumerate_architectures, join_rows
-from nas.tabular.tabulate.runner import TableRunner
 from nas.tabular.tabulate.sample import Member, drawn_members
 from nas.tabular.tabulate.shards import Shards
 from nas.tabular.tabulate.strategy_draws import StrategyPortion
 from nas.tabular.tabulate.table_maker import Seeds, TableMaker, TrainingsStoppedError
 from search_space.space import Space, without_intent
+
+RUNNER = "nas.tabular.tabulate.runner:TableRunner"
 
 
 def run(config: TabulateConfig) -> int:
@@ -164,8 +165,8 @@ def _circumstances() -> dict[str, Any]:
 
 def _maker(config: TabulateConfig, plan: _Plan, shards: Shards) -> TableMaker:
     data = resolved_data(config.data, plan.info, config.workers)
-    trial = TrialRunner(data, config.training, config.workers.threads_per_slot)
-    runner = TableRunner(trial, plan.recipe["test_images"], plan.recipe["early_test_images"])
+    images = (plan.recipe["test_images"], plan.recipe["early_test_images"])
+    runner = DeferredRunner(data, config.training, config.workers.threads_per_slot, RUNNER, images)
     rules = Rules(config.training.epochs, config.workers.retries, halves=False)  # rows of one table share one recipe
     folder = plan.parts / "trainings"
     return TableMaker(shards, folder, rules, lambda: executor_for(runner, config.workers), stop_on_signals)

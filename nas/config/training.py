@@ -98,6 +98,11 @@ class Recipe:
         if self.cuda_graph and self.precision == "16-mixed":
             raise ValueError("training.cuda_graph can't capture the loss scale of training.precision=16-mixed")
 
+    @property
+    def state_slots(self) -> int:
+        """Number of values that the optimizer keeps for each parameter."""
+        return 2 if self.optimizer == "adamw" else 1
+
     def settings(self) -> dict[str, Any]:
         """Return the settings that identify the recipe in studies and checkpoints.
 

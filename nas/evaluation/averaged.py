@@ -84,18 +84,3 @@ def clearly_worse(right: Tensor, other_right: Tensor) -> bool:
     """
     lost, gained = int((other_right & ~right).sum()), int((right & ~other_right).sum())
     return lost - gained > STANDARD_ERRORS * math.sqrt(lost + gained)
-
-
-def average_line(label: str, scores: Mapping[str, Any]) -> str | None:
-    """Return the line that tells of a network whose average was not taken, None for any other.
-
-    Args:
-        label: names the network.
-        scores: as in `HandedOver`.
-    """
-    if scores.get("val_accuracy_of_average") is None:
-        return None
-    return (
-        f"{label}: the averaged weights reach a validation accuracy of {scores['val_accuracy_of_average']:.4f}, "
-        f"the last ones {scores['val_accuracy']:.4f}: the last ones are taken"
-    )

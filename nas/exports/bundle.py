@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nas.exports.format import (
     ARCHITECTURE,
@@ -19,8 +19,10 @@ from nas.exports.format import (
     is_file_name,
     load_format,
 )
-from nas.exports.subject import Subject
 from nas.jobs.files import sync_files, temporary_folder, write_json
+
+if TYPE_CHECKING:
+    from nas.exports.subject import Subject
 
 TOLERANCE = 1e-5
 

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from nas.exports.subject import Subject
 from search_space.plugins import PluginError, PluginKind
+
+if TYPE_CHECKING:
+    from nas.exports.subject import Subject
 
 FORMATS = PluginKind("formats", "nas.exports", "FORMAT")
 ARCHITECTURE, PREPROCESSING, CHECKS = "architecture.json", "preprocessing.json", "checks.json"

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from nas.exports.isolation import compare_logits, normalise, run_isolated
-from nas.exports.subject import Subject
 
-if TYPE_CHECKING:  # the check runs in another process, which imports these
-    import onnxruntime
+if TYPE_CHECKING:
+    import onnxruntime  # the check runs in another process, which imports it
+
+    from nas.exports.subject import Subject
 
 LIBRARIES = ("onnx", "onnxscript", "onnxruntime")
 
@@ -37,6 +37,8 @@ class OnnxFormat:
 
     def write(self, subject: Subject, folder: Path) -> None:
         """Export the module by `torch.onnx`."""
+        import torch  # noqa: PLC0415 - the formats are listed without it
+
         # The exporter warns of torchvision's operators, which no network of ours has.
         logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
         example = torch.zeros(2, *subject.graph.input)

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.exports.isolation import compare_logits, normalise, run_isolated
-from nas.exports.subject import Subject
 from search_space.source import source
 
 if TYPE_CHECKING:  # the check runs in another process, which imports these
@@ -17,6 +16,8 @@ if TYPE_CHECKING:  # the check runs in another process, which imports these
 
     import PIL.Image
     import torch
+
+    from nas.exports.subject import Subject
 
 IMPORTS = ("importlib.util", "PIL.Image", "torch")
 

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from nas.data import DataSpec, evaluation_loader, load
-from nas.evaluation.averaged import average_line, better_weights
+from nas.evaluation.averaged import better_weights
 from nas.evaluation.retrain.files import FOLDER as RETRAIN
 from nas.evaluation.retrain.files import TRIAL_FILE, best_seed, is_checkpoint, trial_folder
+from nas.evaluation.retrain.results import average_line
 from nas.exports.subject import BATCH, evenly_spaced
 from nas.jobs.files import read_json
 from nas.jobs.links import stored_file

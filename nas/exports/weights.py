@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.torch import save
+from safetensors.numpy import save
 
 from nas.exports.isolation import relative_difference, run_isolated
-from nas.exports.subject import Subject
 
 if TYPE_CHECKING:  # the check runs in another process, which imports these
     import safetensors.numpy
+
+    from nas.exports.subject import Subject
 
 
 @final
@@ -30,7 +31,7 @@ class WeightsFormat:
 
     def write(self, subject: Subject, folder: Path) -> None:
         """Write the tensors unchanged."""
-        state = {name: tensor.detach().contiguous() for name, tensor in subject.network.state_dict().items()}
+        state = {name: tensor.detach().contiguous().numpy() for name, tensor in subject.network.state_dict().items()}
         metadata = {"format": "pt", "architecture": json.dumps(dict(subject.architecture))}
         (folder / self.file).write_bytes(save(state, metadata=metadata))
 

@@ -10,7 +10,7 @@ from typing import Any
 from nas.config.commands import SearchConfig
 from nas.config.workers import RAY
 from nas.data import DataInfo, describe
-from nas.evaluation.trial_runner import TrialRunner
+from nas.evaluation.deferred_runner import DeferredRunner
 from nas.fidelity.policy import Inheriting
 from nas.objectives.limits import check_reachable
 from nas.objectives.step_memory import StepMemory, check_fits
@@ -27,7 +27,7 @@ from nas.study.storage.factory import make_store
 from nas.study.storage.store import Store
 from nas.study.study import Study, create_study, resume_study
 from nas.tracking.tracker import check_tracker
-from nas.training.checkpoint import latest
+from nas.training.checkpoint_folder import latest
 from search_space.graph import Shape
 from search_space.space import Space, parse_space
 
@@ -119,7 +119,7 @@ def assemble(plan: SearchPlan, study: Study, observers: Sequence[Observer]) -> S
     _check_comparable(config, study)
     study.report_epochs(built.values)
     data = resolved_data(config.data, plan.images, config.workers)
-    runner = TrialRunner(data, config.training, config.workers.threads_per_slot, deterministic=config.deterministic)
+    runner = DeferredRunner(data, config.training, config.workers.threads_per_slot, deterministic=config.deterministic)
     executor = executor_for(runner, config.workers)
     parts = SearchParts(
         study=study,

@@ -16,7 +16,6 @@ from nas.jobs import EndReason
 from nas.jobs.files import write_json, write_text
 from nas.objectives.limits import reach
 from nas.reports.console import observer_for
-from nas.reports.figures import draw_front
 from nas.search.build import SearchPlan, assemble, open_or_create
 from nas.search.driver import Search
 from nas.search.environment import environment
@@ -103,6 +102,8 @@ def _write_settings(study: Study, config: SearchConfig, text: str) -> None:
 
 
 def _write_results(study: Study) -> tuple[Path, ...]:
+    from nas.reports.figures import draw_front  # noqa: PLC0415 - matplotlib is not needed before
+
     reader = StudyReader(study)
     front, picture = study.folder / "front.json", study.folder / "front.png"
     write_json(front, reader.front_document())

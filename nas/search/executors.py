@@ -10,7 +10,6 @@ from nas.config.workers import AUTO, LOCAL, WorkersSpec
 from nas.data import DataInfo, DataSpec, resolve_streaming
 from nas.jobs import Executor, Runner
 from nas.objectives.step_memory import StepMemory
-from nas.training.optimizer import state_slots
 from nas.workers.device_allocation import DeviceAllocation, max_devices
 from nas.workers.devices import cores, machine_memory, slot_devices, smallest_share
 from nas.workers.gpus import device_memory, visible_gpus
@@ -50,7 +49,7 @@ def allocation_of(recipe: Recipe, workers: WorkersSpec) -> DeviceAllocation:
     Raises:
         ValueError: there are too few slots, they share GPUs, or a batch is too small for so many devices.
     """
-    memory = StepMemory(slot_bytes(workers), recipe.batch_size, state_slots(recipe), recipe.ema_decay is not None)
+    memory = StepMemory(slot_bytes(workers), recipe.batch_size, recipe.state_slots, recipe.ema_decay is not None)
     asked = workers.devices_per_trial
     if asked == 1:
         return DeviceAllocation(1, 1, memory)

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import re
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
@@ -27,6 +24,7 @@ from nas.training.checkpoint_file import (
     texts_of,
     write_content,
 )
+from nas.training.checkpoint_folder import remove_superseded
 from nas.training.flat_tensors import FlatTensors
 
 FORMAT = 2
@@ -37,9 +35,6 @@ READABLE = (1, FORMAT)
 
 PRECISION = "precision"
 """Key of an identity: the precision of a training for which it was chosen by the device."""
-
-_NAME = re.compile(r"attempt(\d+)-epoch(\d+)\.pt")
-_PART = re.compile(r"\.attempt(\d+)-epoch(\d+)\.pt(?:\.\w+)?\.part")
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,7 +116,7 @@ class Snapshot:
         document["curve"] = [row.to_json() for row in curve]
         with atomic_path(path) as temporary, temporary.open("wb") as file:
             write_content(file, document, self._flat)
-        _remove_superseded(folder, attempt, len(curve))
+        remove_superseded(folder, attempt, len(curve))
         return path
 
 
@@ -130,15 +125,6 @@ def save(checkpoint: Checkpoint, folder: Path, attempt: int) -> Path:
     snapshot = Snapshot()
     snapshot.take(checkpoint.state)
     return snapshot.save(checkpoint.identity, checkpoint.curve, folder, attempt)
-
-
-def latest(folder: Path) -> tuple[Path, int] | None:
-    """Return the newest complete checkpoint in `folder` and its epoch: the highest epoch, then the highest attempt."""
-    found = [(int(match[2]), int(match[1]), path) for path, match in _named(folder, _NAME)]
-    if not found:
-        return None
-    epoch, _, path = max(found)
-    return path, epoch
 
 
 def load(path: Path, expected: Mapping[str, str]) -> Checkpoint:
@@ -176,20 +162,3 @@ def load(path: Path, expected: Mapping[str, str]) -> Checkpoint:
                 f"expected {value}, got {found.identity.get(key)}"
             )
     return found
-
-
-def _remove_superseded(folder: Path, attempt: int, epoch: int) -> None:
-    for pattern in (_NAME, _PART):
-        for path, match in _named(folder, pattern):
-            if int(match[1]) < attempt or (int(match[1]) == attempt and int(match[2]) < epoch):
-                with suppress(FileNotFoundError):  # a straggler of an earlier attempt may have removed it
-                    path.unlink()
-
-
-def _named(folder: Path, pattern: re.Pattern[str]) -> list[tuple[Path, re.Match[str]]]:
-    """Return the files of a folder whose names match; links and pipes of such names are none of ours."""
-    if not folder.is_dir():
-        return []
-    with os.scandir(folder) as entries:
-        found = [(entry, match) for entry in entries if (match := pattern.fullmatch(entry.name))]
-        return [(folder / entry.name, match) for entry, match in found if entry.is_file(follow_symlinks=False)]

@@ -84,11 +84,6 @@ def make_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     return torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=betas, fused=fused, capturable=captured)
 
 
-def state_slots(recipe: Recipe) -> int:
-    """Return the number of values that the recipe's optimizer keeps for each parameter."""
-    return 2 if recipe.optimizer == "adamw" else 1
-
-
 def _on_cuda(network: nn.Module) -> bool:
     return all(parameter.device.type == "cuda" for parameter in network.parameters())
 

@@ -2,6 +2,7 @@
 
 A driver trains nothing: a CUDA context of its own would take hundreds of megabytes of a GPU, and processes could not be
 forked from it. So `nvidia-smi` is asked, and where its answer is not certain, a short process that imports torch.
+Where the system has no GPU at all, torch is not even loaded.
 """
 
 from __future__ import annotations
@@ -10,10 +11,10 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-
-import torch
+from pathlib import Path
 
 from nas.workers.devices import machine_memory
 
@@ -25,6 +26,8 @@ import json, torch
 found = [torch.cuda.get_device_properties(index) for index in range(torch.cuda.device_count())]
 print(json.dumps([[each.name, each.total_memory] for each in found]))
 """
+DRIVERS = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/dxg", "/dev/kfd", "/dev/nvhost-ctrl-gpu", "/dev/nvgpu")
+"""Files that Linux has where it has a driver of GPUs: of NVIDIA, in WSL, of AMD, and of NVIDIA's boards."""
 
 
 @dataclass(frozen=True)
@@ -40,9 +43,18 @@ class Gpu:
     memory: int
 
 
+def may_have_gpus(drivers: Sequence[str] = DRIVERS) -> bool:
+    """Return whether this machine may have a GPU that torch finds; on other systems than Linux always true."""
+    return "torch" in sys.modules or sys.platform != "linux" or any(Path(file).exists() for file in drivers)
+
+
 def visible_gpus() -> tuple[str, ...]:
     """Return the GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them."""
-    count = torch.cuda.device_count()
+    if not may_have_gpus():
+        return ()
+    from torch import cuda  # noqa: PLC0415 - takes seconds
+
+    count = cuda.device_count()
     named = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
     return tuple(named[:count] if named else (str(index) for index in range(count)))
 

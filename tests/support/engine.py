@@ -33,7 +33,7 @@ from nas.study.storage.sqlite import STUDY_FILE
 from nas.study.study import Study, create_study, open_study, resume_study
 from nas.study.training_state import TrainingState
 from nas.study.trial import Candidate, Record, Rejected, State
-from nas.training.checkpoint import latest
+from nas.training.checkpoint_folder import latest
 from search_space.graph import Shape
 from search_space.space import Space, parse_space
 

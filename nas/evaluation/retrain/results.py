@@ -88,3 +88,18 @@ def failure_summary(tasks: Iterable[RetrainTask], failures: Mapping[Path, Failur
         for task in tasks
         if (failure := failures.get(task.folder)) is not None
     )
+
+
+def average_line(label: str, scores: Mapping[str, Any]) -> str | None:
+    """Return the line that tells of a network whose average was not taken, None for any other.
+
+    Args:
+        label: names the network.
+        scores: of a network that was handed over or retrained.
+    """
+    if scores.get("val_accuracy_of_average") is None:
+        return None
+    return (
+        f"{label}: the averaged weights reach a validation accuracy of {scores['val_accuracy_of_average']:.4f}, "
+        f"the last ones {scores['val_accuracy']:.4f}: the last ones are taken"
+    )

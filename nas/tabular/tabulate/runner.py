@@ -18,8 +18,8 @@ from nas.evaluation.trial_runner import TrialRunner, validation_batch
 from nas.jobs import Control, Epoch, Failure, FailureKind, Job, Outcome
 from nas.tabular.tabulate.task import Row, read_rows, write_rows
 from nas.training.batches import Batch
-from nas.training.checkpoint import latest
 from nas.training.checkpoint_file import CheckpointError
+from nas.training.checkpoint_folder import latest
 from nas.training.restore import restore_network
 
 

@@ -28,7 +28,7 @@ from nas.tabular.tabulate.sample import Member
 from nas.tabular.tabulate.shard_writer import ShardWriter
 from nas.tabular.tabulate.shards import Shards
 from nas.tabular.tabulate.task import NetworkTask
-from nas.training.checkpoint import latest
+from nas.training.checkpoint_folder import latest
 from search_space.architecture import Architecture
 from search_space.space import Space
 

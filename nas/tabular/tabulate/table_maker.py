@@ -18,7 +18,7 @@ from nas.tabular.tabulate.shard_writer import ShardWriter
 from nas.tabular.tabulate.shards import Shards
 from nas.tabular.tabulate.strategy_draws import StrategyPortion, draw
 from nas.tabular.tabulate.task import NetworkTask
-from nas.training.checkpoint import latest
+from nas.training.checkpoint_folder import latest
 
 Trainings = Collection[tuple[str, int]]
 """Pairs of a network's identity and a seed."""

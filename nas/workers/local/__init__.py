@@ -5,6 +5,7 @@ from __future__ import annotations
 from nas.config.workers import AUTO, WorkersSpec
 from nas.jobs import Executor, Runner
 from nas.workers.devices import slot_devices
+from nas.workers.gpus import visible_gpus
 from nas.workers.local.executor import LocalExecutor
 from nas.workers.local.process_reuse import AUTO_JOBS, ProcessReuse
 
@@ -26,8 +27,6 @@ def make(runner: Runner, workers: WorkersSpec) -> Executor:
         runner: runs the jobs; picklable.
         workers: slots, reuse of processes and deadline.
     """
-    from nas.workers.gpus import visible_gpus  # noqa: PLC0415 - imports torch, which Ray's own workers do without
-
     return LocalExecutor(
         runner,
         slot_devices(workers, visible_gpus()),

@@ -12,7 +12,8 @@ import torch
 
 from nas.config.training import Recipe
 from nas.data import DataSpec, evaluation_loader, load
-from nas.evaluation.averaged import average_line, better_weights, clearly_worse
+from nas.evaluation.averaged import better_weights, clearly_worse
+from nas.evaluation.retrain.results import average_line
 from nas.evaluation.trial_runner import TrialRunner
 from nas.jobs import Epoch, Job, Outcome
 from nas.study.study import open_study

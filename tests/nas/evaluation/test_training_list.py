@@ -17,7 +17,7 @@ from nas.jobs import Failure, Job, Outcome
 from nas.jobs.files import write_json
 from nas.study.training_state import TrainingState
 from nas.study.trial import Record
-from nas.training.checkpoint import latest
+from nas.training.checkpoint_folder import latest
 
 DIED = Failure("died", "the process ended with signal 9")
 

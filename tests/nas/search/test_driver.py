@@ -28,7 +28,7 @@ from nas.objectives.limits import Limits
 from nas.search.outcomes import MAX_FAILURES_IN_A_ROW
 from nas.study.study import open_study
 from nas.study.summary import open_for_reading
-from nas.training.checkpoint import latest
+from nas.training.checkpoint_folder import latest
 
 
 @pytest.mark.parametrize("slots", [1, 3, 10])

@@ -17,8 +17,9 @@ from torch import Tensor
 
 from nas.config.training import Recipe
 from nas.jobs import Epoch, Job
-from nas.training.checkpoint import Checkpoint, Snapshot, TrainingState, latest, load, save, training_identity
+from nas.training.checkpoint import Checkpoint, Snapshot, TrainingState, load, save, training_identity
 from nas.training.checkpoint_file import CheckpointError
+from nas.training.checkpoint_folder import latest
 from nas.training.flat_tensors import ALIGNMENT
 
 IDENTITY = {"architecture": "{}", "recipe": "{}", "seed": "1", "steps per epoch": "4"}

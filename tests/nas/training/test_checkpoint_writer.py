@@ -14,7 +14,8 @@ from torch import nn
 
 from nas.config.training import Recipe
 from nas.jobs import Curve, Epoch, Job, Outcome
-from nas.training.checkpoint import Snapshot, TrainingState, latest, load
+from nas.training.checkpoint import Snapshot, TrainingState, load
+from nas.training.checkpoint_folder import latest
 from nas.training.checkpoint_writer import CheckpointWriter
 
 RECIPE = Recipe(epochs=6, batch_size=8)

@@ -11,7 +11,7 @@ from torch import nn
 
 from nas.config.training import Recipe
 from nas.jobs import Failure, Job, Outcome
-from nas.training.checkpoint import latest
+from nas.training.checkpoint_folder import latest
 
 RECIPE = Recipe(epochs=3, batch_size=8, learning_rate=0.05)
 

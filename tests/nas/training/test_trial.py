@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from nas.config.training import Recipe
 from nas.jobs import Epoch, Failure, Job, Outcome
-from nas.training.checkpoint import latest, load
+from nas.training.checkpoint import load
+from nas.training.checkpoint_folder import latest
 from nas.training.epochs import epoch_seed
 from nas.training.trial import train
 

@@ -17,7 +17,7 @@ from nas.evaluation.trial_runner import TrialRunner
 from nas.jobs import Epoch, Job
 from nas.tabular.tabulate.runner import TableRunner, take_evenly
 from nas.tabular.tabulate.task import NetworkTask, read_rows, write_rows
-from nas.training.checkpoint import latest
+from nas.training.checkpoint_folder import latest
 from nas.training.restore import restore_network
 
 EPOCHS, TEST, EARLY = 3, 200, 50
