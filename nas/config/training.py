@@ -49,6 +49,8 @@ class Recipe:
         gradient_clip: largest norm of the whole gradient, positive; None for no clipping.
         precision: `32-true`, `bf16-mixed`, `16-mixed`, or `auto`: `bf16-mixed` on a GPU that multiplies such numbers
             itself, else `32-true`.
+        progressive_resize: side of the training images in the first epoch, as a share of their full side, in (0, 1): it
+            grows linearly, and is full in the last third of the epochs; null for full images in every epoch.
         augmentation: the augmentations of the training images, selected as augmentation=[crop,flip,...]; none leaves it
             to data.crop_padding and data.flip, which named ones replace.
         compile: mode of torch.compile for the network, `default`, `reduce-overhead` or `max-autotune`; None to train
@@ -74,6 +76,7 @@ class Recipe:
     ema_decay: Inside | None = None
     gradient_clip: Annotated[float, Range(0, 1e9, above=True)] | None = None
     precision: str = "32-true"
+    progressive_resize: Inside | None = None
     augmentation: tuple[AugmentationSpec, ...] = ()
     compile: str | None = None
     cuda_graph: bool = False

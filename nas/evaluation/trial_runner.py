@@ -117,7 +117,7 @@ class TrialRunner:
             None if ranks.count == 1 else partial(own_rows, ranks=ranks, micro_batches=parts)
             for parts in (micro_batches, 1)
         )
-        augment = make_augmentation(self.data, self.recipe.augmentation, images.shape, len(images.classes))
+        augment = make_augmentation(self.data, self.recipe, images.shape, len(images.classes))
         at_once = validation_batch(images.shape, batch_size, device)
         return TrialData(
             train_loader(images, augment, batch_size, seed=seed, device=device, share=own),

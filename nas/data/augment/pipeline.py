@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import torch
@@ -12,10 +12,12 @@ from torch.nn import functional
 
 from nas.config.augmentation import AugmentationSpec
 from nas.config.data import DataSpec
+from nas.config.training import Recipe
 from nas.data.augment.base import Chunk, ChunkAugmentation, MixingAugmentation, PixelAugmentation, place, take
 from nas.data.augment.crop import Crop, cut
 from nas.data.augment.flip import Flip, Mirroring, mirror
 from nas.data.normalise import Normaliser
+from nas.data.resize import Resizing
 from nas.data.statistics import Shape
 from search_space.plugins import PluginKind
 
@@ -34,12 +36,14 @@ class Augmentation:
         images: maps normalised images (B, C, H, W) to the same shape.
         mixing: maps normalised images and shares of classes to the same.
         classes: number of classes, of which labels that are mixed are shares.
+        resizing: growth of the images over the training, None for full images.
     """
 
     pixels: tuple[nn.Module, ...] = ()
     images: tuple[nn.Module, ...] = ()
     mixing: tuple[MixingAugmentation, ...] = ()
     classes: int = 0
+    resizing: Resizing | None = None
 
     def __call__(self, pixels: Tensor, labels: Tensor, chunk: Chunk, normalise: Normaliser) -> tuple[Tensor, Tensor]:
         """Augment a chunk.
@@ -51,9 +55,10 @@ class Augmentation:
             normalise: normalisation of the pixels.
 
         Returns:
-            Images (B, C, H, W) float32; and the labels, or (B, classes) float32 where they are mixed.
+            Images (B, C, h, w) float32 of the epoch's size; and the labels, or (B, classes) float32 where they are
+            mixed.
         """
-        images = self._changed(pixels, chunk, normalise)
+        images = self._resized(self._changed(pixels, chunk, normalise), chunk.epoch)
         return self._mixed(images, labels, chunk) if self.mixing else (images, labels)
 
     def _changed(self, pixels: Tensor, chunk: Chunk, normalise: Normaliser) -> Tensor:
@@ -68,6 +73,11 @@ class Augmentation:
         for augment in rest:
             images = augment(images, chunk) if isinstance(augment, ChunkAugmentation) else augment(images)
         return images
+
+    def _resized(self, images: Tensor, epoch: int) -> Tensor:
+        full = (images.shape[2], images.shape[3])
+        size = full if self.resizing is None else self.resizing.size(full, epoch)
+        return images if size == full else functional.interpolate(images, size, mode="bilinear", antialias=True)
 
     def _mixed(self, images: Tensor, labels: Tensor, chunk: Chunk) -> tuple[Tensor, Tensor]:
         targets = functional.one_hot(labels, self.classes).to(torch.float32)
@@ -127,28 +137,28 @@ def _cut_and_mirrored(pixels: Tensor, head: Sequence[nn.Module], chunk: Chunk, n
     return normalise(pixels) if corners is None else cut(normalise.with_border(pixels, padding), padding, corners)
 
 
-def make_augmentation(
-    spec: DataSpec, augmentations: Sequence[AugmentationSpec], shape: Shape, classes: int
-) -> Augmentation:
+def make_augmentation(spec: DataSpec, recipe: Recipe, shape: Shape, classes: int) -> Augmentation:
     """Return the augmentation of a training.
 
     Args:
-        spec: `crop_padding` and `flip` are read if no augmentation is named.
-        augmentations: the augmentations of the recipe, in order.
+        spec: `crop_padding` and `flip` are read if the recipe names no augmentation.
+        recipe: `augmentation`, `progressive_resize` and `epochs` are read.
         shape: (C, H, W) of the images.
         classes: number of classes.
 
     Raises:
         ValueError: there is no such augmentation, or an option is out of range.
     """
-    if not augmentations:
-        return usual_augmentation(spec)
-    made = [make_one(each, shape) for each in augmentations]
+    resizing = Resizing.of(recipe)
+    if not recipe.augmentation:
+        return replace(usual_augmentation(spec), resizing=resizing)
+    made = [make_one(each, shape) for each in recipe.augmentation]
     return Augmentation(
         pixels=tuple(each for each in made if isinstance(each, PixelAugmentation)),
         images=tuple(each for each in made if not isinstance(each, PixelAugmentation | MixingAugmentation)),
         mixing=tuple(each for each in made if isinstance(each, MixingAugmentation)),
         classes=classes,
+        resizing=resizing,
     )
 
 

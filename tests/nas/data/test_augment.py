@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from nas.config.augmentation import AugmentationSpec
 from nas.config.data import DataSpec
+from nas.config.training import Recipe
 from nas.data import ImageData, ImageSet, TensorLoader, make_augmentation, train_loader
 from nas.data.augment.base import Chunk, MixingAugmentation, PixelAugmentation
 from nas.data.augment.operations import NAMES, Strengths, apply_operations
@@ -23,6 +24,10 @@ STRENGTHS = Strengths(degrees=90.0, shear=0.5, shift=0.5, factor=0.9, lost_bits=
 
 def spec(name: str, **options: Any) -> AugmentationSpec:
     return AugmentationSpec(name, name, options)
+
+
+def recipe(*specs: AugmentationSpec) -> Recipe:
+    return Recipe(augmentation=specs)
 
 
 def made(name: str, shape: tuple[int, int, int] = (3, 8, 8), **options: Any) -> nn.Module:
@@ -45,7 +50,7 @@ def data(count: int, shape: tuple[int, int, int] = (3, 8, 8), classes: int = 5) 
 
 
 def loader(*names: str, count: int = 100, batch: int = 32, shape: tuple[int, int, int] = (3, 8, 8)) -> TensorLoader:
-    augment = make_augmentation(DataSpec(), [spec(name) for name in names], shape, 5)
+    augment = make_augmentation(DataSpec(), recipe(*map(spec, names)), shape, 5)
     return train_loader(data(count, shape), augment, batch, seed=7)
 
 
@@ -238,9 +243,9 @@ def test_of_several_that_mix_each_batch_gets_one() -> None:
             assert (torch.arange(len(inner)) // 8 == inner // 8).all()
             return images + self.mark, targets + self.mark
 
-    augment = make_augmentation(DataSpec(), [spec("mixup"), spec("cutmix")], (3, 8, 8), 5)
+    augment = make_augmentation(DataSpec(), recipe(spec("mixup"), spec("cutmix")), (3, 8, 8), 5)
     assert len(augment.mixing) == 2
-    plain = epoch(train_loader(data(400), make_augmentation(DataSpec(), (), (3, 8, 8), 5), 8, seed=7), 0)
+    plain = epoch(train_loader(data(400), make_augmentation(DataSpec(), Recipe(), (3, 8, 8), 5), 8, seed=7), 0)
     object.__setattr__(augment, "mixing", (Marked(10.0), Marked(20.0)))
     marks = []
     for (before, labels), (after, targets) in zip(
@@ -255,8 +260,8 @@ def test_of_several_that_mix_each_batch_gets_one() -> None:
 
 def test_named_augmentations_replace_those_of_the_images() -> None:
     images = DataSpec(flip=True, crop_padding=2)
-    assert [type(each).__name__ for each in make_augmentation(images, (), (3, 8, 8), 5).images] == ["Crop", "Flip"]
-    found = make_augmentation(images, [spec("cutout"), spec("color_jitter"), spec("mixup")], (3, 8, 8), 5)
+    assert [type(each).__name__ for each in make_augmentation(images, Recipe(), (3, 8, 8), 5).images] == ["Crop", "Flip"]
+    found = make_augmentation(images, recipe(spec("cutout"), spec("color_jitter"), spec("mixup")), (3, 8, 8), 5)
     assert [type(each).__name__ for each in (*found.pixels, *found.images, *found.mixing)] == [
         "ColorJitter",
         "Cutout",
@@ -268,7 +273,7 @@ def test_named_augmentations_replace_those_of_the_images() -> None:
 def test_crops_and_flips_of_pixels_are_those_of_images(names: tuple[str, str]) -> None:
     """Crops and mirror images are taken of pixels; behind another augmentation, of normalised images."""
     quick, slow = (
-        train_loader(data(64), make_augmentation(DataSpec(), specs, (3, 8, 8), 5), 32, seed=7)
+        train_loader(data(64), make_augmentation(DataSpec(), recipe(*specs), (3, 8, 8), 5), 32, seed=7)
         for specs in ([*map(spec, names)], [AugmentationSpec("plain", f"{__name__}.plain"), *map(spec, names)])
     )
     for (one, _), (other, _) in zip(epoch(quick, 3), epoch(slow, 3), strict=True):
