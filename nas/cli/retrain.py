@@ -29,6 +29,7 @@ from nas.reports.tables import retrain_table
 from nas.search.environment import environment
 from nas.search.executors import allocation_of, executor_for, resolved_data
 from nas.search.fingerprint import data_fingerprint, study_data, study_recipe
+from nas.search.resized import check_networks_resized
 from nas.study.selection import pick_records
 from nas.study.storage.folder_lock import FolderLock
 from nas.study.study import StudyMismatchError
@@ -36,6 +37,7 @@ from nas.study.summary import StudyReader
 from nas.study.trial import Record
 from nas.training.checkpoint_folder import latest
 from nas.workers.device_allocation import DeviceAllocation
+from search_space.architecture import Architecture
 
 RUNNER = "nas.evaluation.retrain.runner:RetrainRunner"
 
@@ -123,6 +125,7 @@ def _plan(config: RetrainConfig) -> _Plan:
     study = reader.study
     records = pick_records(reader.records, study.believer, config.pick, Limits(**config.limits))
     recipe = changed(study_recipe(study), config.training.changes())
+    check_networks_resized(recipe, [Architecture.from_json(record.candidate.architecture) for record in records])
     data, info = study_data(study, stored_settings(study).get("data", {}), config.data.path)
     if config.data.train_fraction is not None:
         data = replace(data, train_fraction=config.data.train_fraction)

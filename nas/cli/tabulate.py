@@ -20,6 +20,7 @@ from nas.search.build import space_for
 from nas.search.environment import environment
 from nas.search.executors import executor_for, resolved_data
 from nas.search.fingerprint import data_fingerprint
+from nas.search.resized import check_resized
 from nas.study.storage.folder_lock import FolderLock
 from nas.tabular.columns import FORMAT, SAMPLE, SAMPLE_FORMAT
 from nas.tabular.table import Table, read_table, write_table
@@ -110,6 +111,7 @@ def _plan(config: TabulateConfig) -> _Plan:
     if not info.test:
         raise ValueError(f"data must have a test part to measure on, {config.data.name} has none")
     space = space_for(config.space, info)
+    check_resized(config.training, space)
     test_images, early = _test_images(config, info)
     recipe = {
         "data": {**data_fingerprint(config.data, info), "test_content": info.test_fingerprint},

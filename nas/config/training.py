@@ -50,7 +50,7 @@ class Recipe:
         precision: `32-true`, `bf16-mixed`, `16-mixed`, or `auto`: `bf16-mixed` on a GPU that multiplies such numbers
             itself, else `32-true`.
         progressive_resize: side of the training images in the first epoch, as a share of their full side, in (0, 1): it
-            grows linearly, and is full in the last third of the epochs; null for full images in every epoch.
+            grows linearly, and is full in the last third of the epochs; None for full images in every epoch.
         augmentation: the augmentations of the training images, selected as augmentation=[crop,flip,...]; none leaves it
             to data.crop_padding and data.flip, which named ones replace.
         compile: mode of torch.compile for the network, `default`, `reduce-overhead` or `max-autotune`; None to train

@@ -25,7 +25,7 @@ class Resizing:
         epochs: epochs of a full training.
 
     >>> [Resizing(0.5, 12).side(32, epoch) for epoch in range(12)]
-    [16, 16, 20, 20, 24, 24, 28, 32, 32, 32, 32, 32]
+    [16, 16, 20, 24, 24, 24, 28, 32, 32, 32, 32, 32]
     """
 
     start: float

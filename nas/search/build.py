@@ -20,6 +20,7 @@ from nas.search.executors import allocation_of, check_executor, executor_for, re
 from nas.search.fingerprint import fingerprint
 from nas.search.ordered_executor import OrderedExecutor
 from nas.search.parts import SearchParts
+from nas.search.resized import check_resized
 from nas.study.architectures import Studies
 from nas.study.progress import Observer
 from nas.study.retention import Retention
@@ -89,6 +90,7 @@ def prepare(config: SearchConfig) -> SearchPlan:
         _check_checkpoints(config)
     check_reachable(space, built.requirements.limits, built.requirements.costs)
     check_fits(space, memory)
+    check_resized(config.training, space)
     return SearchPlan(config, images, memory, built)
 
 

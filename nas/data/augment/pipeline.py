@@ -16,6 +16,7 @@ from nas.config.training import Recipe
 from nas.data.augment.base import Chunk, ChunkAugmentation, MixingAugmentation, PixelAugmentation, place, take
 from nas.data.augment.crop import Crop, cut
 from nas.data.augment.flip import Flip, Mirroring, mirror
+from nas.data.errors import DataError
 from nas.data.normalise import Normaliser
 from nas.data.resize import Resizing
 from nas.data.statistics import Shape
@@ -147,12 +148,15 @@ def make_augmentation(spec: DataSpec, recipe: Recipe, shape: Shape, classes: int
         classes: number of classes.
 
     Raises:
-        ValueError: there is no such augmentation, or an option is out of range.
+        DataError: there is no such augmentation, or an option is out of range.
     """
     resizing = Resizing.of(recipe)
     if not recipe.augmentation:
         return replace(usual_augmentation(spec), resizing=resizing)
-    made = [make_one(each, shape) for each in recipe.augmentation]
+    try:
+        made = [make_one(each, shape) for each in recipe.augmentation]
+    except ValueError as error:  # where nothing can be trained, as with images that can't be read
+        raise DataError(f"training images must be augmented as the recipe says: {error}") from error
     return Augmentation(
         pixels=tuple(each for each in made if isinstance(each, PixelAugmentation)),
         images=tuple(each for each in made if not isinstance(each, PixelAugmentation | MixingAugmentation)),

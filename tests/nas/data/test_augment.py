@@ -13,10 +13,11 @@ from torch import Tensor, nn
 from nas.config.augmentation import AugmentationSpec
 from nas.config.data import DataSpec
 from nas.config.training import Recipe
-from nas.data import ImageData, ImageSet, TensorLoader, make_augmentation, train_loader
+from nas.data import DataError, ImageData, ImageSet, TensorLoader, make_augmentation, train_loader
 from nas.data.augment.base import Chunk, MixingAugmentation, PixelAugmentation
 from nas.data.augment.operations import NAMES, Strengths, apply_operations
-from nas.data.augment.pipeline import AUGMENTATION, make_one, partners
+from nas.data.augment.pipeline import AUGMENTATION, Augmentation, make_one, partners
+from nas.data.resize import Resizing
 from search_space.plugins import PluginError
 
 STRENGTHS = Strengths(degrees=90.0, shear=0.5, shift=0.5, factor=0.9, lost_bits=4)
@@ -260,7 +261,10 @@ def test_of_several_that_mix_each_batch_gets_one() -> None:
 
 def test_named_augmentations_replace_those_of_the_images() -> None:
     images = DataSpec(flip=True, crop_padding=2)
-    assert [type(each).__name__ for each in make_augmentation(images, Recipe(), (3, 8, 8), 5).images] == ["Crop", "Flip"]
+    assert [type(each).__name__ for each in make_augmentation(images, Recipe(), (3, 8, 8), 5).images] == [
+        "Crop",
+        "Flip",
+    ]
     found = make_augmentation(images, recipe(spec("cutout"), spec("color_jitter"), spec("mixup")), (3, 8, 8), 5)
     assert [type(each).__name__ for each in (*found.pixels, *found.images, *found.mixing)] == [
         "ColorJitter",
@@ -287,6 +291,43 @@ def test_everything_at_once() -> None:
         assert torch.equal(images, again)
         assert labels.shape == (32, 5)
         torch.testing.assert_close(labels.sum(1), torch.ones(32))
+
+
+# --- sizes
+
+
+@pytest.mark.parametrize("start", [0.1, 0.5, 0.75, 0.99])
+@pytest.mark.parametrize("epochs", [1, 2, 9, 30])
+def test_images_grow_to_their_full_size(start: float, epochs: int) -> None:
+    resizing = Resizing(start, epochs)
+    sides = [resizing.side(32, number) for number in range(epochs)]
+    assert sides == sorted(sides)
+    assert sides[0] == 4 * round(8 * start)
+    assert set(sides[math.ceil(2 / 3 * epochs) :]) <= {32}
+    assert all(side % 4 == 0 for side in sides)
+    assert resizing.side(1, 0) == 1
+
+
+def test_batches_have_the_size_of_the_epoch() -> None:
+    growing = Recipe(epochs=6, progressive_resize=0.5, augmentation=(spec("flip"), spec("mixup")))
+    full = Recipe(epochs=6, augmentation=growing.augmentation)
+    made = (make_augmentation(DataSpec(), each, (3, 8, 8), 5) for each in (growing, full))
+    small, large = (train_loader(data(100), augment, 32, seed=7) for augment in made)
+    for number, side in enumerate((4, 5, 6, 7, 8, 8)):
+        for (images, labels), (whole, same) in zip(epoch(small, number), epoch(large, number), strict=True):
+            assert images.shape == (32, 3, side, side)
+            assert torch.equal(labels, same)
+            torch.testing.assert_close(images.mean(), whole.mean(), atol=0.05, rtol=0)
+            assert side < 8 or torch.equal(images, whole)
+
+
+def test_a_fine_pattern_is_averaged_where_images_are_made_smaller() -> None:
+    pattern = (torch.arange(16)[:, None] + torch.arange(16)) % 2 * 254
+    part = ImageSet(pattern.expand(8, 1, 16, 16).to(torch.uint8).contiguous(), torch.zeros(8).long())
+    augment = Augmentation(resizing=Resizing(0.5, 3))
+    ((images, _),) = TensorLoader(part, 8, ((0.0,), (1.0,)), augment=augment)
+    assert images.shape == (8, 1, 8, 8)
+    torch.testing.assert_close(images[:, :, 1:-1, 1:-1], torch.full((8, 1, 6, 6), 127 / 255), atol=0.01, rtol=0)
 
 
 # --- mistakes
@@ -317,6 +358,11 @@ def test_a_mistake_is_told(name: str, options: dict[str, Any], law: str) -> None
 def test_what_is_no_module_is_refused() -> None:
     with pytest.raises(ValueError, match=r"an augmentation must be a torch module, builtins\.tuple makes tuple"):
         make_one(AugmentationSpec("odd", "builtins.tuple"), (3, 8, 8))
+
+
+def test_a_recipe_that_cannot_be_followed_is_told_as_images_that_cannot_be_read() -> None:
+    with pytest.raises(DataError, match="training images must be augmented as the recipe says: option side of cutout"):
+        make_augmentation(DataSpec(), recipe(spec("cutout", side=2.0)), (3, 8, 8), 5)
 
 
 def plain(_: tuple[int, int, int]) -> nn.Module:

@@ -1,0 +1,48 @@
+"""Networks on training images that grow from a small size."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+import torch
+import yaml
+
+from nas.cli.app.compose import conf_dir
+from nas.config.training import Recipe
+from nas.search import resized
+from nas.search.resized import check_networks_resized, check_resized
+from search_space.graph import Shape
+from search_space.leaves import ShapeError
+from search_space.lowering import lower
+from search_space.network import build
+from search_space.space import Space, parse_space
+
+
+def space(name: str, side: int) -> Space:
+    mapping = yaml.safe_load((conf_dir() / "space" / f"{name}.yaml").read_text(encoding="utf-8"))
+    return parse_space(mapping, Shape(3, side, side), 10)
+
+
+@pytest.mark.parametrize(("name", "side", "smallest"), [("quick", 8, 1), ("cifar", 32, 4), ("v3", 299, 75)])
+def test_networks_run_on_their_smallest_images(name: str, side: int, smallest: int) -> None:
+    check_resized(Recipe(progressive_resize=smallest / side), space(name, side))
+    network = build(lower(space(name, side).draw(random.Random(0))))
+    output = network(torch.zeros(2, 3, smallest, smallest))
+    logits = output if isinstance(output, torch.Tensor) else output[0]
+    assert logits.shape == (2, 10)
+
+
+def test_a_network_that_does_not_run_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(graph: object) -> None:
+        raise ShapeError("kernel must fit into the padded input")
+
+    quick = space("quick", 8)
+    monkeypatch.setattr(resized, "cost", fails)
+    architecture = quick.draw(random.Random(0))
+    law = r"networks must run on the smallest images of training.progressive_resize=0.5, 4x4, \w+ does not: kernel must"
+    with pytest.raises(ValueError, match=law):
+        check_networks_resized(Recipe(progressive_resize=0.5), [architecture])
+    with pytest.raises(ValueError, match=law):
+        check_resized(Recipe(progressive_resize=0.5), quick)
+    check_resized(Recipe(), quick)
