@@ -21,7 +21,7 @@ from omegaconf import DictConfig
 
 from nas.cli.app.bounds import check_yaml_folder
 from nas.cli.app.compose import HYDRA_VERSION, conf_dir, convert, group_names, register
-from nas.cli.app.help import register_help
+from nas.cli.app.help import help_text
 from nas.cli.app.mistakes import MISTAKES, explain
 from nas.cli.app.overrides import fit, with_files
 from nas.cli.app.plugin_folder import add_plugin_folder
@@ -69,6 +69,9 @@ def _compose_and_run(name: str, module: str, words: Sequence[str]) -> int:
         if mistakes:
             return
         try:
+            if arguments.asks_for_help:
+                print(help_text(name, composed))
+                return
             config: Any = convert(root, composed)
             codes.append(import_module(module).run(config))
         except MISTAKES as error:  # raised below: Hydra would first print a line of its own
@@ -80,7 +83,6 @@ def _compose_and_run(name: str, module: str, words: Sequence[str]) -> int:
         check_yaml_folder(arguments.plugins, group_names())
         add_plugin_folder(arguments.plugins)  # before the command starts a fork server, which copies the environment
     register()
-    register_help()
     _prepare_streams()
     with ExitStack() as stack:
         if arguments.multirun:
@@ -128,12 +130,14 @@ class _Arguments:
         overrides: `key=value` words.
         multirun: true for a sweep.
         plugins: folder given as `--config-dir`, None without that option.
+        asks_for_help: whether `--help` is among the options.
     """
 
     options: list[str]
     overrides: list[str]
     multirun: bool
     plugins: Path | None
+    asks_for_help: bool
 
 
 def _split(words: Sequence[str]) -> _Arguments:
@@ -151,11 +155,14 @@ def _split(words: Sequence[str]) -> _Arguments:
     options = list(words)
     for override in known.overrides:
         options.remove(override)
+    if known.help:  # before whatever else is asked for
+        options = [] if known.config_dir is None else ["--config-dir", known.config_dir]
     return _Arguments(
         options,
         list(known.overrides),
-        multirun=known.multirun or "hydra.mode=MULTIRUN" in known.overrides,
+        multirun=not known.help and (known.multirun or "hydra.mode=MULTIRUN" in known.overrides),
         plugins=None if known.config_dir is None else Path(known.config_dir),
+        asks_for_help=known.help,
     )
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from nas.cli.app.compose import items_of
@@ -27,16 +28,18 @@ OPTIONS = {
 }
 
 
-def register_help() -> None:
-    """Register the resolver `${nas_help:COMMAND}`, which the help template of every command uses."""
-    OmegaConf.register_new_resolver("nas_help", _render, replace=True)
+def help_text(command: str, composed: DictConfig) -> str:
+    """Return the help of a command; Hydra's own lists all of its own options first, which takes a second.
 
-
-def _render(command: str, *, _root_: DictConfig) -> str:
-    plain: Any = OmegaConf.to_container(_root_.copy(), resolve=False)
-    root, choices = ROOTS[command], plain["hydra"]["runtime"]["choices"]
+    Args:
+        command: its name.
+        composed: its configuration, as the running application has composed it.
+    """
+    plain: Any = OmegaConf.to_container(composed, resolve=False)
+    root, hydra = ROOTS[command], HydraConfig.get()
+    choices = typing.cast(dict[str, Any], OmegaConf.to_container(hydra.runtime.choices))
     sections = [
-        ("Config groups, set with group=option (* marks the present option):", _groups(root, plain)),
+        ("Config groups, set with group=option (* marks the present option):", _groups(root, plain, choices)),
         (
             "Fields, set with key=value, with their present values:",
             _fields(root, plain, "", choices),
@@ -44,12 +47,10 @@ def _render(command: str, *, _root_: DictConfig) -> str:
         ("Options:", (f"  {option:<18} {meaning}" for option, meaning in OPTIONS.items())),
         ("Exit codes:", (f"  {EXIT_CODES}",)),
     ]
-    text = "\n\n".join("\n".join([title, *lines]) for title, lines in sections)
-    return text.replace("$", "$$")  # Hydra applies string.Template to it
+    return "\n\n".join([hydra.help.header, *("\n".join([title, *lines]) for title, lines in sections)])
 
 
-def _groups(root: type, plain: Mapping[str, Any]) -> Iterator[str]:
-    loader, choices = GlobalHydra.instance().config_loader(), plain["hydra"]["runtime"]["choices"]
+def _groups(root: type, plain: Mapping[str, Any], choices: Mapping[str, Any]) -> Iterator[str]:
     # Hydra records no choice for a group of several options; those are the names in the mapping itself.
     chosen = {group: [option] for group, option in choices.items() if not group.startswith("hydra/")}
     hints = typing.get_type_hints(root)
@@ -59,7 +60,7 @@ def _groups(root: type, plain: Mapping[str, Any]) -> Iterator[str]:
         present = plain[outer][name]
         chosen[group] = list(present) if isinstance(present, Mapping) else []
     for group in sorted(chosen, key=lambda group: [*hints, group].index(group)):
-        options = loader.get_group_options(group)
+        options = sorted({file.stem for folder in _folders() for file in (folder / group).glob("*.yaml")})
         yield f"  {group:<12} {' '.join(f'*{option}' if option in chosen[group] else option for option in options)}"
 
 
@@ -108,10 +109,16 @@ def _comments(key: str, choices: Mapping[str, Any]) -> dict[str, str]:
     group, _, mapping = key.rpartition(".")
     if mapping != "options" or group not in choices:
         return {}
-    search_path = GlobalHydra.instance().config_loader().get_search_path().get_path()
-    files = [Path(str(each.path).removeprefix("file://")) / group / f"{choices[group]}.yaml" for each in search_path]
+    files = [folder / group / f"{choices[group]}.yaml" for folder in _folders()]
     text = next((file.read_text(encoding="utf-8") for file in files if file.is_file()), "")
     return dict(re.findall(r"^  (\w+): .*? # (.+)$", text, re.MULTILINE))
+
+
+def _folders() -> list[Path]:
+    """Return the folders of options: ours, and that of --config-dir."""
+    search_path = GlobalHydra.instance().config_loader().get_search_path().get_path()
+    paths = [str(each.path).removeprefix("file://") for each in search_path]
+    return [Path(path) for path in paths if "://" not in path]
 
 
 def _shown(value: Any) -> str:
