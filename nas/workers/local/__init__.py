@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from nas.config.workers import AUTO, WorkersSpec
+from nas.config.workers import AUTO, LOCAL, WorkersSpec
 from nas.jobs import Executor, Runner
-from nas.workers.devices import slot_devices
+from nas.workers.devices import cores, slot_devices
 from nas.workers.gpus import visible_gpus
 from nas.workers.local.executor import LocalExecutor
+from nas.workers.local.forked_process import shared_server
 from nas.workers.local.process_reuse import AUTO_JOBS, ProcessReuse
 
 PRELOADED = (
@@ -34,6 +35,16 @@ def make(runner: Runner, workers: WorkersSpec) -> Executor:
         preload=PRELOADED,
         deadline_seconds=workers.deadline_seconds,
     )
+
+
+def start_loading(workers: WorkersSpec) -> None:
+    """Start the fork server of this machine's worker processes, beside whatever this process does next.
+
+    Nothing starts where the server would take the only core from this process, or where other machines train. Without a
+    training, the server ends with this process.
+    """
+    if workers.name == LOCAL and cores() > 1:
+        shared_server(PRELOADED).prepare()
 
 
 def process_reuse(workers: WorkersSpec) -> ProcessReuse:

@@ -143,6 +143,15 @@ class ForkServer:
         self._lock = threading.Lock()
         self._interpreter = ""
 
+    def prepare(self) -> None:
+        """Start the server before its first process, so that it loads its libraries meanwhile.
+
+        An error is left to `start`, which tells it.
+        """
+        with suppress(ValueError, OSError), self._lock:
+            self._interpreter = _interpreter()
+            self._running()
+
     def start(self, function: Callable[..., None], arguments: tuple[Any, ...]) -> Started:
         """Start a process that calls `function(pipe, *arguments)`; return it with the other end of that pipe.
 
