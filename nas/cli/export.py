@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from nas.cli.app.notice import showing
 from nas.cli.app.stored_files import stored_settings
 from nas.cli.common.printing import Row, print_document
 from nas.cli.common.studies import reading, writing_beside
@@ -42,7 +43,8 @@ def run(config: ExportConfig) -> int:
     formats, left_out = choose_formats(config.formats)
     for line in left_out:
         log.info("left out: %s", line)
-    from nas.exports.exporter import Exporter  # noqa: PLC0415 - loads torch
+    with showing("nas export: loading torch"):
+        from nas.exports.exporter import Exporter  # noqa: PLC0415 - takes seconds
 
     exporter = Exporter(study, records, environment())
     if config.output is None:

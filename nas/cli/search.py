@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nas.cli.app.notice import showing
 from nas.config.commands import SearchConfig
 from nas.workers.local import start_loading
 
@@ -13,6 +14,7 @@ def run(config: SearchConfig) -> int:
         0, or 130 after Ctrl-C and 143 after SIGTERM; the same command resumes.
     """
     start_loading(config.workers)
-    from nas.cli.common.searches import search_and_print  # noqa: PLC0415 - while the fork server loads torch
+    with showing("nas search: loading"):
+        from nas.cli.common.searches import search_and_print  # noqa: PLC0415 - while the fork server loads torch
 
     return search_and_print(config)

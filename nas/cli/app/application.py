@@ -23,6 +23,7 @@ from nas.cli.app.bounds import check_yaml_folder
 from nas.cli.app.compose import HYDRA_VERSION, conf_dir, convert, group_names, register
 from nas.cli.app.help import help_text
 from nas.cli.app.mistakes import MISTAKES, explain
+from nas.cli.app.notice import erase
 from nas.cli.app.overrides import fit, with_files
 from nas.cli.app.plugin_folder import add_plugin_folder
 from nas.config.commands import ROOTS
@@ -55,6 +56,7 @@ def run(name: str, module: str, words: Sequence[str]) -> int:
     except MISTAKES as error:
         if traced:
             raise
+        erase()
         with suppress(OSError):  # nobody can be told
             print(f"nas {name}: {explain(error, ROOTS[name])}", file=sys.stderr)
         return MISTAKE
@@ -73,7 +75,9 @@ def _compose_and_run(name: str, module: str, words: Sequence[str]) -> int:
                 print(help_text(name, composed))
                 return
             config: Any = convert(root, composed)
-            codes.append(import_module(module).run(config))
+            command = import_module(module)
+            erase()
+            codes.append(command.run(config))
         except MISTAKES as error:  # raised below: Hydra would first print a line of its own
             mistakes.append(error)
 
@@ -187,6 +191,7 @@ class _StderrHandler(logging.StreamHandler[TextIO]):
 
     @property
     def stream(self) -> TextIO:
+        erase()
         return sys.stderr
 
     @stream.setter

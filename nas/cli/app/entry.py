@@ -10,14 +10,17 @@ import io
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import redirect_stderr
+from contextlib import nullcontext, redirect_stderr
 from dataclasses import dataclass
 from importlib.metadata import version
 
+from nas.cli.app.notice import showing
 from nas.jobs.streams import open_standard_streams, output_named
 
 MISTAKE = 2
 INTERRUPTED = 130
+RUNNING = ("-m", "--multirun", "-cd", "--config-dir")
+"""Options with which a command runs."""
 
 
 @dataclass(frozen=True)
@@ -98,11 +101,17 @@ def _print(text: str) -> int:
 
 def _run(name: str, words: Sequence[str]) -> int:
     try:
-        from nas.cli.app.application import run  # noqa: PLC0415 - imports Hydra
+        with nullcontext() if _prints_at_once(words) else showing(f"nas {name}: loading"):
+            from nas.cli.app.application import run  # noqa: PLC0415 - imports Hydra
 
-        return run(name, COMMANDS[name].module, words)
+            return run(name, COMMANDS[name].module, words)
     except KeyboardInterrupt:
         return INTERRUPTED
+
+
+def _prints_at_once(words: Sequence[str]) -> bool:
+    """Return whether Hydra prints instead of the command, as for `--cfg`."""
+    return any(word.startswith("-") and word.partition("=")[0] not in RUNNING for word in words)
 
 
 def _overview() -> str:
