@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from nas.data.copies import Copied, CopyStream, place
 from nas.data.decode import BLOCK, BLOCK_BYTES
 from nas.data.errors import DataError
 from nas.data.pixel_store import Store
@@ -126,7 +127,7 @@ class ImageSet:
 
     def chunks(self, order: Tensor, size: int) -> Iterator[RawBatch]:
         """Yield the images at `order` (n,) in chunks of `size`."""
-        for chunk in torch.split(order.to(self.images.device), size):
+        for chunk in torch.split(place(order, self.images.device), size):
             # An index would take five times as long.
             yield self.images.index_select(0, chunk), self.labels.index_select(0, chunk)
 
@@ -143,7 +144,7 @@ class StreamedSet:
     Attributes:
         store: pixels of the image set.
         rows: (N,) indices of this part's images in the store.
-        labels: (N,) int64.
+        labels: (N,) int64 on the CPU.
         threads: threads that read, at least 1.
         device: device of the chunks.
         needed: rows of a chunk that are read, the others being zeros; None for all.
@@ -178,7 +179,7 @@ class StreamedSet:
 
     def on(self, device: torch.device) -> StreamedSet:
         """Return the same images with their chunks on `device`."""
-        return replace(self, labels=self.labels.to(device), device=device)
+        return replace(self, device=device)
 
     def restricted_to(self, needed: Runs) -> StreamedSet:
         """Return the same images; of a chunk only the needed rows are read."""
@@ -187,9 +188,11 @@ class StreamedSet:
     def chunks(self, order: Tensor, size: int) -> Iterator[RawBatch]:
         """Yield the images at `order` (n,) in chunks of `size`."""
         begun: deque[tuple[_Chunk, Tensor]] = deque()
+        copies = CopyStream(self.device) if self.device.type == "cuda" else None
         with _reader_pool(self.threads) as pool:
             for indices in torch.split(order, size):
-                begun.append((self._begin(pool, self.rows[indices.numpy()]), indices))
+                chunk = self._begin(pool, self.rows[indices.numpy()])
+                begun.append((chunk if copies is None else chunk.copied(pool, copies), indices))
                 if len(begun) > AHEAD:
                     yield self._finish(*begun.popleft())
             while begun:
@@ -206,23 +209,30 @@ class StreamedSet:
         return _Chunk(images, [pool.submit(self.store.read, rows[slab], out[slab]) for slab in slabs])
 
     def _finish(self, chunk: _Chunk, indices: Tensor) -> RawBatch:
-        # From pinned memory the copy overlaps with the work of the device.
-        images = chunk.result().to(self.device, non_blocking=True)
-        return images, self.labels[indices.to(self.device)]
+        return chunk.result(), place(self.labels[indices], self.device)
 
 
 @dataclass(frozen=True, eq=False)
 class _Chunk:
-    """Images that threads fill slab by slab."""
+    """Images that threads fill slab by slab, and then copy to a GPU if there is one."""
 
     images: Tensor
     slabs: list[Future[None]]
+    copy: Future[Copied] | None = None
 
-    def result(self) -> Tensor:
+    def copied(self, pool: ThreadPoolExecutor, copies: CopyStream) -> _Chunk:
+        """Return the chunk with a copy to the GPU, which begins once its images are read."""
+        return replace(self, copy=pool.submit(copies.copy, self.read))
+
+    def read(self) -> Tensor:
         """Return the images once all are read; raise the first error in their order."""
         for slab in self.slabs:
             slab.result()
         return self.images
+
+    def result(self) -> Tensor:
+        """Return the images on their device, once all are read; raise the first error in their order."""
+        return self.read() if self.copy is None else self.copy.result().received()
 
 
 @contextmanager

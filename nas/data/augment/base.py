@@ -70,11 +70,6 @@ class MixingAugmentation(nn.Module, ABC):
         """
 
 
-def place(drawn: Tensor, device: torch.device) -> Tensor:
-    """Return a tensor of the CPU on a device; a GPU copies from pinned memory, and nobody waits for it."""
-    return drawn.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else drawn.to(device)
-
-
 def take(images: Tensor, rows: Tensor) -> Tensor:
     """Return the images at `rows` in the memory format of all, since copying between formats is slow."""
     if images.is_contiguous():

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from nas.data.augment.base import Chunk, ChunkAugmentation, place
+from nas.data.augment.base import Chunk, ChunkAugmentation
+from nas.data.copies import place
 from nas.data.normalise import as_images, bordered
 from nas.data.statistics import Shape
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from nas.data.augment.base import MixingAugmentation, place, take
+from nas.data.augment.base import MixingAugmentation, take
 from nas.data.augment.cutout import box
 from nas.data.augment.mixup import check_mixing, kept_shares
+from nas.data.copies import place
 from nas.data.statistics import Shape
 
 

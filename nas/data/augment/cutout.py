@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from nas.data.augment.base import place
+from nas.data.copies import place
 from nas.data.statistics import Shape
 
 

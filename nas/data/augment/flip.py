@@ -7,7 +7,8 @@ from abc import abstractmethod
 import torch
 from torch import Tensor, nn
 
-from nas.data.augment.base import Chunk, ChunkAugmentation, place
+from nas.data.augment.base import Chunk, ChunkAugmentation
+from nas.data.copies import place
 from nas.data.statistics import Shape
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from nas.data.augment.base import MixingAugmentation, place, take
+from nas.data.augment.base import MixingAugmentation, take
+from nas.data.copies import place
 from nas.data.statistics import Shape
 
 

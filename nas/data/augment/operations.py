@@ -15,7 +15,8 @@ from kornia import enhance
 from torch import Tensor
 from torch.nn import functional
 
-from nas.data.augment.base import place, take
+from nas.data.augment.base import take
+from nas.data.copies import place
 
 GREY = 0.5
 """Value of the pixels that move in from outside."""

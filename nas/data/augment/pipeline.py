@@ -13,9 +13,10 @@ from torch.nn import functional
 from nas.config.augmentation import AugmentationSpec
 from nas.config.data import DataSpec
 from nas.config.training import Recipe
-from nas.data.augment.base import Chunk, ChunkAugmentation, MixingAugmentation, PixelAugmentation, place, take
+from nas.data.augment.base import Chunk, ChunkAugmentation, MixingAugmentation, PixelAugmentation, take
 from nas.data.augment.crop import Crop, cut
 from nas.data.augment.flip import Flip, Mirroring, mirror
+from nas.data.copies import place
 from nas.data.errors import DataError
 from nas.data.normalise import Normaliser
 from nas.data.resize import Resizing
@@ -81,7 +82,7 @@ class Augmentation:
         return images if size == full else functional.interpolate(images, size, mode="bilinear", antialias=True)
 
     def _mixed(self, images: Tensor, labels: Tensor, chunk: Chunk) -> tuple[Tensor, Tensor]:
-        targets = functional.one_hot(labels, self.classes).to(torch.float32)
+        targets = (labels[:, None] == torch.arange(self.classes, device=labels.device)).to(torch.float32)
         if len(self.mixing) == 1:
             inner = place(partners(len(chunk), chunk.batch), images.device)
             return cast(tuple[Tensor, Tensor], self.mixing[0](images, targets, inner))

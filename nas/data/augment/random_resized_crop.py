@@ -7,7 +7,7 @@ from kornia.augmentation.random_generator import ResizedCropGenerator
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nas.data.augment.base import place
+from nas.data.copies import place
 from nas.data.statistics import Shape
 
 

@@ -330,6 +330,29 @@ def test_a_fine_pattern_is_averaged_where_images_are_made_smaller() -> None:
     torch.testing.assert_close(images[:, :, 1:-1, 1:-1], torch.full((8, 1, 6, 6), 127 / 255), atol=0.01, rtol=0)
 
 
+# --- on a GPU
+
+
+needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+
+
+@needs_gpu
+@pytest.mark.parametrize("name", ["", *AUGMENTATION.names()])
+def test_a_gpu_makes_the_same_batches_and_is_never_waited_for(name: str) -> None:
+    growing = Recipe(epochs=9, progressive_resize=0.5, augmentation=(spec(name),) if name else ())
+    augment = make_augmentation(DataSpec(flip=True, crop_padding=1), growing, (3, 8, 8), 5)
+    on_cpu, on_gpu = (train_loader(data(300), augment, 32, seed=7, device=device) for device in ("cpu", "cuda"))
+    epoch(on_gpu, 0)  # the first batches ask for memory
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        found = epoch(on_gpu, 1)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    for (images, labels), (moved, theirs) in zip(epoch(on_cpu, 1), found, strict=True):
+        torch.testing.assert_close(moved.cpu(), images, atol=1e-4, rtol=0)
+        torch.testing.assert_close(theirs.cpu(), labels, atol=1e-6, rtol=0)
+
+
 # --- mistakes
 
 

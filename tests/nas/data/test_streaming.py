@@ -9,9 +9,10 @@ import sys
 import threading
 import weakref
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import datasets
 import numpy as np
@@ -36,6 +37,7 @@ from nas.data import (
     usual_augmentation,
     write_tensors,
 )
+from nas.data.copies import CopyStream
 from nas.data.dataset import AHEAD
 from nas.data.loader import chunk_size
 from nas.data.statistics import mean_and_std
@@ -172,7 +174,51 @@ def test_on_a_gpu_streamed_batches_are_those_of_a_set_that_lives_there(folder: D
     for loader in (held, streamed):
         loader.set_epoch(1)
     assert next(iter(streamed))[0].is_cuda
-    assert_same(list(held), list(streamed))
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        batches = list(streamed)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert_same(list(held), batches)
+
+
+@dataclass(frozen=True)
+class OnCpu:
+    """Copy that is there already."""
+
+    tensor: Tensor
+
+    def received(self) -> Tensor:
+        return self.tensor
+
+
+class Copies:
+    """Stream of copies that stay on the CPU."""
+
+    def copy(self, source: Callable[[], Tensor]) -> OnCpu:
+        return OnCpu(source().clone())
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_chunks_are_copied_once_they_are_read_by_the_threads_that_read_them(threads: int) -> None:
+    part = StreamedSet(Watched((40, 1, 4, 4)), np.arange(40), torch.arange(40), threads=threads)
+    with ThreadPoolExecutor(threads) as pool:
+        rows = [np.arange(first, first + 10) for first in range(0, 40, 10)]
+        chunks = [part._begin(pool, some).copied(pool, cast(CopyStream, Copies())) for some in rows]
+        for some, chunk in zip(rows, chunks, strict=True):
+            assert chunk.result()[:, 0, 0, 0].tolist() == some.tolist()
+
+
+def test_an_image_that_cannot_be_read_is_told_where_its_copy_is_asked_for() -> None:
+    class Gone(Watched):
+        def read(self, rows: NDArray[np.int64], out: NDArray[np.uint8]) -> None:
+            raise DataError(f"no image {rows[0]}")
+
+    part = StreamedSet(Gone((40, 1, 4, 4)), np.arange(40), torch.arange(40))
+    with ThreadPoolExecutor(1) as pool:
+        chunk = part._begin(pool, np.arange(3, 9)).copied(pool, cast(CopyStream, Copies()))
+        with pytest.raises(DataError, match="no image 3"):
+            chunk.result()
 
 
 # --- memory
