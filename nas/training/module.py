@@ -22,6 +22,7 @@ from nas.training.averaging import WeightAverage
 from nas.training.batches import Batch
 from nas.training.clipping import clip_gradients
 from nas.training.epochs import MicroBatch
+from nas.training.folded import FoldedNetwork
 from nas.training.graphed_step import GraphedStep, obstacle
 from nas.training.losses import training_loss, validation_loss
 from nas.training.optimizer import make_optimizer
@@ -127,6 +128,7 @@ class Classifier(pl.LightningModule):
         self._watch = FiniteWatch()
         self._graphed: GraphedStep | None = None
         self._compiled = None if recipe.compile is None else compiled(self.network, recipe.compile)
+        self._folded: FoldedNetwork | None = None
         self._train_loss = torch.zeros(self.members)
         self._val_loss = torch.zeros(self.members)
 
@@ -264,19 +266,22 @@ class Classifier(pl.LightningModule):
             self.average.update()
 
     def on_validation_epoch_start(self) -> None:
-        """Reset the validation scores, and average the batch norms' running statistics over the ranks.
+        """Reset the scores, average the batch norms' running statistics over the ranks, and fold them.
 
         Each rank's statistics follow its own micro-batches. They are linear in the statistics of the batches, so one
         mean an epoch equals a mean over all micro-batches at every step.
         """
         networks = [self.network] if self.average is None else [self.network, self.average.module]
         self.ranks.average(b for network in networks for b in network.buffers() if b.is_floating_point())
+        self._folded = self._folded or FoldedNetwork(networks[-1])
+        self._folded.refresh()
         self._val_loss = torch.zeros(self.members, device=self.device)
         self.confusion.reset()
 
     def validation_step(self, batch: Iterator[Batch], batch_idx: int) -> None:  # noqa: ARG002 - Lightning's signature
         """Add the whole validation part to the scores, of the averaged network if there is one."""
-        network = self.network if self.average is None else self.average.module
+        network = self._folded
+        assert network is not None
         for images, labels in batch:
             given = images.contiguous(memory_format=torch.channels_last)
             logits = network(given)[:, None] if self.members == 1 else network(pack_images([given] * self.members))
