@@ -1,6 +1,7 @@
 # make search   a first Pareto front on this machine, from nothing but Python 3.11
 # make test     lint, types, imports, tests        make test-all   the slow ones too
 # make check    lint, types and imports alone      make clean      forget the environments
+# make gpu      checks of the GPU path on this machine, in eight minutes at most, and outputs/gpu.json
 # make bench-peers   other optimizers, each in an environment of its own, for benchmarks/peers/run.py
 # make oracles  our published networks against torchvision's and timm's, in an environment of its own
 
@@ -12,11 +13,14 @@ TESTS = OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 4 --dist loadgrou
 PEERS := $(patsubst benchmarks/peers/requirements/%.txt,.venv-peers/%/ready,$(wildcard benchmarks/peers/requirements/*.txt))
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: search check test test-all oracles bench-peers clean
+.PHONY: search gpu check test test-all oracles bench-peers clean
 .DELETE_ON_ERROR:
 
 search: $(VENV)/ready
 	$(BIN)/nas search budget.minutes=4 $(ARGS)
+
+gpu: $(VENV)/ready
+	$(BIN)/python benchmarks/gpu.py $(ARGS)
 
 check: $(VENV)/ready-dev
 	$(BIN)/ruff check .
