@@ -90,7 +90,7 @@ def patterned(images: int, size: int = 32, channels: int = 3) -> ImageData:
 
 def loaders(images: ImageData, recipe: Recipe, device: str, seed: int = 0) -> TrialData:
     """Return loaders on a device without augmentation, whose draws differ from device to device."""
-    plain = make_augmentation(DataSpec(crop_padding=0), (), images.shape, CLASSES)
+    plain = make_augmentation(DataSpec(crop_padding=0), recipe, images.shape, CLASSES)
     return TrialData(
         train_loader(images, plain, recipe.batch_size, seed=seed, device=device),
         evaluation_loader(images, 256, device=device),
