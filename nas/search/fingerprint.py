@@ -48,12 +48,16 @@ def study_recipe(study: Study) -> Recipe:
     """Return the recipe of a study's trainings.
 
     Raises:
-        ValueError: it is of another version, or damaged.
+        ValueError: it is of another version, or damaged, or an augmentation is from outside and not trusted.
     """
     try:
-        return Recipe.of(study.fingerprint.get("training", {}))
+        recipe = Recipe.of(study.fingerprint.get("training", {}))
     except TypeError as error:
         raise ValueError(f"the recipe of {study.name} must be one of this version: {error}") from error
+    for augmentation in recipe.augmentation:
+        if "." in augmentation.module:
+            load_dotted(augmentation.module, f"training.augmentation.{augmentation.name}.module", stored=True)
+    return recipe
 
 
 def study_data(study: Study, written: Mapping[str, Any], path: str | None) -> tuple[DataSpec, DataInfo]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,12 @@ from omegaconf.errors import OmegaConfBaseException
 from PIL import Image
 
 from nas.cli.app.compose import changed, read_yaml
+from nas.config.augmentation import AugmentationSpec
 from nas.config.training import Recipe
 from nas.data import DataSpec, describe
 from nas.search.fingerprint import data_fingerprint, study_data, study_recipe
-from nas.study.study import Study, StudyMismatchError, create_study
+from nas.study.study import Study, StudyMismatchError, create_study, resume_study
+from search_space.plugins import TRUSTED, PluginError
 
 RECIPE = Recipe(epochs=7, ema_decay=0.9)
 
@@ -45,6 +47,30 @@ def study(images: Path, tmp_path: Path) -> Study:
 
 def test_the_recipe_comes_back(study: Study) -> None:
     assert study_recipe(study) == RECIPE
+
+
+def test_an_augmentation_is_part_of_a_study(tmp_path: Path) -> None:
+    flipped = replace(RECIPE, augmentation=(AugmentationSpec("flip", "flip", {"probability": 0.5}),))
+    for name, recipe in (("plain", RECIPE), ("flipped", flipped)):
+        (tmp_path / name).mkdir()
+        created = create_study(tmp_path / name, fingerprint(training=recipe.settings()))
+        assert study_recipe(created) == recipe
+        assert resume_study(tmp_path / name, fingerprint(training=recipe.settings())).name == name
+    with pytest.raises(StudyMismatchError, match=r"training.augmentation is null in the study and "):
+        resume_study(tmp_path / "plain", fingerprint(training=flipped.settings()))
+    with pytest.raises(StudyMismatchError, match=r"training.augmentation is .* in the study and null here"):
+        resume_study(tmp_path / "flipped", fingerprint(training=RECIPE.settings()))
+
+
+def test_an_augmentation_from_outside_is_not_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(TRUSTED, "")
+    (tmp_path / "study").mkdir()
+    foreign = replace(RECIPE, augmentation=(AugmentationSpec("odd", "somewhere.make"),))
+    study = create_study(tmp_path / "study", fingerprint(training=foreign.settings()))
+    with pytest.raises(
+        PluginError, match=r"training.augmentation.odd.module names 'somewhere.make', code from"
+    ):
+        study_recipe(study)
 
 
 def test_the_images_come_back_from_where_they_lay(study: Study, images: Path) -> None:
