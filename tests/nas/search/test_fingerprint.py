@@ -67,9 +67,7 @@ def test_an_augmentation_from_outside_is_not_trusted(tmp_path: Path, monkeypatch
     (tmp_path / "study").mkdir()
     foreign = replace(RECIPE, augmentation=(AugmentationSpec("odd", "somewhere.make"),))
     study = create_study(tmp_path / "study", fingerprint(training=foreign.settings()))
-    with pytest.raises(
-        PluginError, match=r"training.augmentation.odd.module names 'somewhere.make', code from"
-    ):
+    with pytest.raises(PluginError, match=r"training.augmentation.odd.module names 'somewhere.make', code from"):
         study_recipe(study)
 
 
