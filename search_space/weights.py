@@ -8,8 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from search_space.graph import Graph
+from search_space.lowering import lower
 from search_space.network import Network, build
 from search_space.references import LAYOUTS, REFERENCES
+from search_space.references.architectures import ARCHITECTURES
 from search_space.references.layout import modules
 from search_space.rewrite import Rewritten, below
 
@@ -48,6 +50,34 @@ def load_reference_weights(name: str, state_dict: Mapping[str, Tensor]) -> Netwo
             )
     network.load_state_dict({**expected, **{key: tensor for key, (_, tensor) in ours.items()}})
     return network
+
+
+def published_weights(state_dict: Mapping[str, Tensor]) -> tuple[Graph, dict[str, Tensor]]:
+    """Return a published checkpoint as weights of the architecture that a search starts from, with its graph.
+
+    The network is recognised by the names of its parameters. Those of auxiliary classifiers, and of layers that the
+    architecture lacks, are left out, and what the checkpoint lacks is freshly initialised.
+
+    Raises:
+        WeightsError: no published network with an architecture has such parameters.
+    """
+    names = [name for name in LAYOUTS if name in ARCHITECTURES]
+    for name in names:
+        try:
+            network = load_reference_weights(name, state_dict)
+        except WeightsError:
+            continue
+        classes = int(network.state_dict()["body.classifier.bias"].shape[0])
+        graph = lower(ARCHITECTURES[name](REFERENCES[name]().input, classes))
+        state = build(graph).state_dict()
+        ours, theirs = ([key for key in each if ".head." not in key] for each in (state, network.state_dict()))
+        # Both list their layers in one order.
+        for key, published in zip(ours, theirs, strict=False):
+            if state[key].shape != network.state_dict()[published].shape:
+                break
+            state[key] = network.state_dict()[published]
+        return graph, state
+    raise WeightsError(f"parameters must have the names of {', '.join(names)}, got {_some(state_dict)}")
 
 
 def _renamed(key: str, table: Mapping[str, str]) -> str:

@@ -36,6 +36,7 @@ from nas.study.study import StudyMismatchError
 from nas.study.summary import StudyReader
 from nas.study.trial import Record
 from nas.training.checkpoint_folder import latest
+from nas.training.weights_file import located
 from nas.workers.device_allocation import DeviceAllocation
 from search_space.architecture import Architecture
 
@@ -124,9 +125,10 @@ def _plan(config: RetrainConfig) -> _Plan:
     reader = reading(config)
     study = reader.study
     records = pick_records(reader.records, study.believer, config.pick, Limits(**config.limits))
-    recipe = changed(study_recipe(study), config.training.changes())
+    settings = stored_settings(study)
+    recipe = _recipe(study_recipe(study), settings.get("training", {}), config.training.changes())
     check_networks_resized(recipe, [Architecture.from_json(record.candidate.architecture) for record in records])
-    data, info = study_data(study, stored_settings(study).get("data", {}), config.data.path)
+    data, info = study_data(study, settings.get("data", {}), config.data.path)
     if config.data.train_fraction is not None:
         data = replace(data, train_fraction=config.data.train_fraction)
         info = describe(data)
@@ -134,6 +136,19 @@ def _plan(config: RetrainConfig) -> _Plan:
         raise ValueError(f"data must have a test part to measure on, {data.name} has none")
     content = {**data_fingerprint(data, info), "test_content": info.test_fingerprint}
     return _Plan(reader, records, data, info, recipe, {"training": recipe.settings(), "data": content})
+
+
+def _recipe(recipe: Recipe, settings: Mapping[str, Any], changes: Mapping[str, Any]) -> Recipe:
+    """Return the study's recipe with changes; unless they name another one, its file of weights is the study's.
+
+    Raises:
+        ValueError: a setting out of range, or a file of weights that can't be read or has other content.
+    """
+    if "weights" in changes:
+        changes = {"weights_sha256": None, **changes}
+    elif recipe.weights_sha256 is not None:
+        changes = {"weights": settings.get("weights"), **changes}
+    return located(changed(recipe, changes))
 
 
 def _prepare(plan: _Plan, *, replace_other: bool) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from nas.tabular.tabulate.sample import Member, drawn_members
 from nas.tabular.tabulate.shards import Shards
 from nas.tabular.tabulate.strategy_draws import StrategyPortion
 from nas.tabular.tabulate.table_maker import Seeds, TableMaker, TrainingsStoppedError
+from nas.training.starting_weights import located
 from search_space.space import Space, without_intent
 
 RUNNER = "nas.tabular.tabulate.runner:TableRunner"
@@ -43,6 +44,7 @@ def run(config: TabulateConfig) -> int:
     Raises:
         ValueError: a space too large, data without a test part, shards of another recipe, or a failed training.
     """
+    config = replace(config, training=located(config.training))
     plan = _plan(config)
     strategies = _strategies(config, plan)
     announce(plan.info)

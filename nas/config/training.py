@@ -16,6 +16,8 @@ PRECISIONS = ("32-true", "bf16-mixed", "16-mixed", AUTO_PRECISION)
 COMPILE_MODES = ("default", "reduce-overhead", "max-autotune")
 _SPEED = ("compile", "cuda_graph")
 """Settings of speed, which follow the machine: a study or a training may be resumed with others."""
+_PLACES = ("weights",)
+"""Settings that say where something lies, of which other settings say what it is."""
 _FIRST = (
     *("epochs", "batch_size", "optimizer", "learning_rate", "momentum", "weight_decay", "schedule", "warmup"),
     *("label_smoothing", "ema_decay", "gradient_clip", "precision"),
@@ -57,9 +59,12 @@ class Recipe:
             it as it is. Each network is compiled anew, which takes a minute or so.
         cuda_graph: whether a step is captured as a CUDA graph and replayed, which spares the launches of its kernels.
             No effect without a CUDA device, with several devices a trial, and on batches in parts.
+        weights: file of a trained network's weights that every training starts from, where its network continues that
+            one; None for fresh weights.
+        weights_sha256: SHA-256 of that file's content, which a study keeps; None for any.
 
     Raises:
-        ValueError: a setting out of range, or settings that exclude one another.
+        ValueError: a setting out of range, settings that exclude one another, or a recipe that lacks its weights.
     """
 
     epochs: Annotated[int, Range(1, 100_000)] = 12
@@ -80,6 +85,8 @@ class Recipe:
     augmentation: tuple[AugmentationSpec, ...] = ()
     compile: str | None = None
     cuda_graph: bool = False
+    weights: str | None = None
+    weights_sha256: str | None = None
 
     def __post_init__(self) -> None:
         check_fields(self, "training")
@@ -87,6 +94,8 @@ class Recipe:
             given = getattr(self, name)
             if given not in known:
                 raise ValueError(f"training.{name} must be one of {', '.join(known)}, got {show(given)}")
+        if self.weights == "":
+            raise ValueError("training.weights must be given, e.g. training.weights=export/17/weights.safetensors")
         self._check_speed()
 
     def _check_speed(self) -> None:
@@ -111,7 +120,7 @@ class Recipe:
 
         A setting that the first version lacked is left out at its default, so that what was stored before there was
         such a setting is resumed. Settings of speed are always left out: they change rounding at most, and a search may
-        be resumed on another machine.
+        be resumed on another machine. A file of weights is identified by its content, not by its path.
 
         >>> "decoupled_decay" in Recipe().settings(), Recipe(decoupled_decay=True).settings()["decoupled_decay"]
         (False, True)
@@ -121,7 +130,7 @@ class Recipe:
         usual, found = {field.name: field.default for field in fields(self)}, asdict(self)
         found["augmentation"] = [asdict(each) for each in self.augmentation]
         shown = [name for name in found if name in _FIRST or getattr(self, name) != usual[name]]
-        return {name: found[name] for name in shown if name not in _SPEED}
+        return {name: found[name] for name in shown if name not in (*_SPEED, *_PLACES)}
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> Recipe:

@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from nas.config.training import Recipe
 from nas.data import DataError, DataSpec, evaluation_loader, load, make_augmentation, train_loader
@@ -20,10 +19,11 @@ from nas.training.device import configure_gpu
 from nas.training.epochs import own_rows
 from nas.training.ranks import Ranks
 from nas.training.restore import restore_network
+from nas.training.starting_weights import StartingWeightsError, start_from, weights_of
 from nas.training.trial import train
 from search_space.architecture import Architecture
 from search_space.graph import Graph
-from search_space.inheritance import inherit
+from search_space.inheritance import Inherited, inherit
 from search_space.lowering import lower
 from search_space.network import Network, build
 
@@ -80,12 +80,32 @@ class TrialRunner:
         torch.manual_seed(job.seed)
         graph = lower(Architecture.from_json(job.architecture))
         network = build(graph)
-        if job.parent is not None and job.checkpoint is None:
+        if job.checkpoint is None:
             try:
-                network.load_state_dict(_inherited(job.parent, graph, network))
+                self._inherit(job, graph, network)
             except CheckpointError as error:
                 return Outcome(job, (), None, Failure(FailureKind.PARENT, str(error)))
+            except StartingWeightsError as error:
+                return Outcome(job, (), None, Failure(FailureKind.DATA, str(error)))
         return train(network, data, self.recipe, job, control, self.accelerator)
+
+    def _inherit(self, job: Job, graph: Graph, network: Network) -> None:
+        """Give a new network the weights of its parent, or else of the recipe's file, and log the inherited share.
+
+        Raises:
+            CheckpointError: the parent's checkpoint can't be read.
+            StartingWeightsError: the recipe's file can't be read, or has other content than at the start.
+        """
+        if job.parent is not None:
+            found, origin = _from_parent(job.parent, graph, network), f"trial {job.parent.trial}"
+        elif self.recipe.weights is not None:
+            classes = load(self.data).classes
+            found = start_from(weights_of(self.recipe), graph, network.state_dict(), classes)
+            origin = self.recipe.weights
+        else:
+            return
+        network.load_state_dict(found.state)
+        sys.stderr.write(f"{found.share:.1%} of the parameters are those of {origin}\n")
 
     @property
     def images(self) -> DataSpec:
@@ -126,17 +146,15 @@ class TrialRunner:
         )
 
 
-def _inherited(parent: Parent, graph: Graph, network: Network) -> dict[str, Tensor]:
-    """Return the initial weights of a network that inherits, and write the inherited share to the job's log.
+def _from_parent(parent: Parent, graph: Graph, network: Network) -> Inherited:
+    """Return the initial weights of a network that inherits.
 
     Raises:
         CheckpointError: the parent's checkpoint can't be read.
     """
     trained = restore_network(parent.checkpoint, parent.architecture)
     before = lower(Architecture.from_json(parent.architecture))
-    inherited = inherit(before, trained.network.state_dict(), graph, network.state_dict())
-    sys.stderr.write(f"{inherited.share:.1%} of the parameters are those of trial {parent.trial}\n")
-    return inherited.state
+    return inherit(before, trained.network.state_dict(), graph, network.state_dict())
 
 
 def validation_batch(shape: tuple[int, int, int], batch_size: int, device: str) -> int:

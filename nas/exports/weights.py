@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # the check runs in another process, which imports these
 
 @final
 class WeightsFormat:
-    """Safetensors format, with the architecture in the file's metadata."""
+    """Safetensors format, with architecture and class names in the file's metadata."""
 
     file = "weights.safetensors"
     needs = ()
@@ -32,7 +32,8 @@ class WeightsFormat:
     def write(self, subject: Subject, folder: Path) -> None:
         """Write the tensors unchanged."""
         state = {name: tensor.detach().contiguous().numpy() for name, tensor in subject.network.state_dict().items()}
-        metadata = {"format": "pt", "architecture": json.dumps(dict(subject.architecture))}
+        described = {"architecture": dict(subject.architecture), "classes": subject.preprocessing["classes"]}
+        metadata = {"format": "pt", **{name: json.dumps(value) for name, value in described.items()}}
         (folder / self.file).write_bytes(save(state, metadata=metadata))
 
     def check(self, subject: Subject, folder: Path) -> dict[str, Any]:

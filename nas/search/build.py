@@ -29,6 +29,7 @@ from nas.study.storage.store import Store
 from nas.study.study import Study, create_study, resume_study
 from nas.tracking.tracker import check_tracker
 from nas.training.checkpoint_folder import latest
+from nas.training.weights_file import located
 from search_space.graph import Shape
 from search_space.space import Space, parse_space
 
@@ -76,6 +77,7 @@ def prepare(config: SearchConfig) -> SearchPlan:
     check_tracker(config.tracking)
     check_executor(config.workers)
     images = describe(config.data)
+    config = replace(config, training=located(config.training))
     space = space_for(config.space, images)
     memory = step_memory(config.training, config.workers)
     studies = Studies(config.outputs, config.storage.kind)

@@ -10,7 +10,7 @@ from search_space.graph import Shape
 from search_space.network import build
 from search_space.references import LAYOUTS, REFERENCES
 from search_space.references.layout import modules
-from search_space.weights import WeightsError, load_reference_weights
+from search_space.weights import WeightsError, load_reference_weights, published_weights
 
 
 def published(name: str, classes: int = 3) -> dict[str, Tensor]:
@@ -111,3 +111,20 @@ def test_auxiliary_classifiers_are_there_where_the_checkpoint_has_them() -> None
 def test_a_reference_without_a_published_layout_is_refused() -> None:
     with pytest.raises(ValueError, match="a published layout must be one of"):
         load_reference_weights("xception", {})
+
+
+@pytest.mark.parametrize("name", ["googlenet", "inception_v3"])
+def test_published_weights_are_those_of_the_architecture_that_a_search_starts_from(name: str) -> None:
+    checkpoint = published(name)
+    graph, state = published_weights(checkpoint)
+    network = load_reference_weights(name, checkpoint)
+    body = [tensor for key, tensor in network.state_dict().items() if ".head." not in key]
+    ours = [tensor for key, tensor in state.items() if ".head." not in key]
+    assert len(body) == len(ours)
+    assert all(torch.equal(one, other) for one, other in zip(body, ours, strict=True))
+    build(graph).load_state_dict(state)
+
+
+def test_parameters_of_no_published_network_are_refused(atto: dict[str, Tensor]) -> None:
+    with pytest.raises(WeightsError, match=r"must have the names of googlenet, inception_v3, .*, got stem"):
+        published_weights(atto)

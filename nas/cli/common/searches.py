@@ -25,7 +25,7 @@ def run_search(config: SearchConfig) -> Conducted:
     """
     plan = prepare(config)
     name = _default_name(config, plan.space.name) if config.study is None else config.study
-    settings = yaml_text(json.loads(json.dumps(asdict(config))))
+    settings = yaml_text(json.loads(json.dumps(asdict(plan.config))))
     return conduct(plan, study_folder(name, config.outputs), settings, stop_on_signals)
 
 
