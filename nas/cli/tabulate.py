@@ -29,7 +29,7 @@ from nas.tabular.tabulate.sample import Member, drawn_members
 from nas.tabular.tabulate.shards import Shards
 from nas.tabular.tabulate.strategy_draws import StrategyPortion
 from nas.tabular.tabulate.table_maker import Seeds, TableMaker, TrainingsStoppedError
-from nas.training.starting_weights import located
+from nas.training.weights_file import located
 from search_space.space import Space, without_intent
 
 RUNNER = "nas.tabular.tabulate.runner:TableRunner"

@@ -64,7 +64,7 @@ class Recipe:
         weights_sha256: SHA-256 of that file's content, which a study keeps; None for any.
 
     Raises:
-        ValueError: a setting out of range, settings that exclude one another, or a recipe that lacks its weights.
+        ValueError: a setting out of range, or settings that exclude one another.
     """
 
     epochs: Annotated[int, Range(1, 100_000)] = 12
@@ -94,8 +94,6 @@ class Recipe:
             given = getattr(self, name)
             if given not in known:
                 raise ValueError(f"training.{name} must be one of {', '.join(known)}, got {show(given)}")
-        if self.weights == "":
-            raise ValueError("training.weights must be given, e.g. training.weights=export/17/weights.safetensors")
         self._check_speed()
 
     def _check_speed(self) -> None:

@@ -19,8 +19,9 @@ from nas.training.device import configure_gpu
 from nas.training.epochs import own_rows
 from nas.training.ranks import Ranks
 from nas.training.restore import restore_network
-from nas.training.starting_weights import StartingWeightsError, start_from, weights_of
+from nas.training.starting_weights import start_from, weights_of
 from nas.training.trial import train
+from nas.training.weights_file import StartingWeightsError
 from search_space.architecture import Architecture
 from search_space.graph import Graph
 from search_space.inheritance import Inherited, inherit

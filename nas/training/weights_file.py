@@ -24,6 +24,8 @@ def located(recipe: Recipe) -> Recipe:
                 f"training.weights must name the file whose SHA-256 is {recipe.weights_sha256}, got none"
             )
         return recipe
+    if not recipe.weights:
+        raise StartingWeightsError("training.weights must be given, e.g. training.weights=export/weights.safetensors")
     from nas.training.starting_weights import weights_of  # noqa: PLC0415 - imports torch, which most recipes do without
 
     found = replace(recipe, weights=str(Path(recipe.weights).expanduser().resolve()))
