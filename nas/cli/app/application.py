@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
 import hydra
+from hydra._internal.hydra import Hydra
 from hydra._internal.utils import get_args_parser
 from omegaconf import DictConfig
 
@@ -86,7 +87,7 @@ def _compose_and_run(name: str, module: str, words: Sequence[str]) -> int:
     if arguments.plugins is not None and arguments.plugins.is_dir():  # else Hydra reports the missing folder
         check_yaml_folder(arguments.plugins, group_names())
         add_plugin_folder(arguments.plugins)  # before the command starts a fork server, which copies the environment
-    register()
+    register(name)
     _prepare_streams()
     with ExitStack() as stack:
         if arguments.multirun:
@@ -94,6 +95,7 @@ def _compose_and_run(name: str, module: str, words: Sequence[str]) -> int:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="nas-"))
             overrides = [f"hydra.sweep.dir='{folder}'", *overrides]
         stack.enter_context(_process([*overrides, *arguments.options]))
+        stack.enter_context(_composed_once(arguments))
         application = hydra.main(version_base=HYDRA_VERSION, config_path=str(conf_dir()), config_name=name)(task)
         try:
             application()
@@ -184,6 +186,24 @@ def _process(arguments: Sequence[str]) -> Iterator[None]:
             del os.environ[FULL_ERROR]
         else:
             os.environ[FULL_ERROR] = full_error
+
+
+@contextmanager
+def _composed_once(arguments: _Arguments) -> Iterator[None]:
+    """Let Hydra compose the configuration of a single run once.
+
+    It would compose it before that, which takes 0.15 processor seconds for `nas search`, only to find `hydra.mode`: no
+    file of ours sets it.
+    """
+    if arguments.multirun or arguments.plugins is not None:
+        yield
+        return
+    before = Hydra.get_mode
+    Hydra.get_mode = lambda *_, **__: None  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        Hydra.get_mode = before  # type: ignore[method-assign]
 
 
 class _StderrHandler(logging.StreamHandler[TextIO]):

@@ -49,10 +49,9 @@ def group_names() -> list[str]:
     return sorted(path.name for path in conf_dir().iterdir() if path.is_dir())
 
 
-def register() -> None:
-    """Store the schema of every command under its name, `search_schema` for `search`."""
-    for name, root in ROOTS.items():
-        ConfigStore.instance().store(name=f"{name}_schema", node=schema(root), provider="nas")
+def register(command: str) -> None:
+    """Store the schema of a command under its name, `search_schema` for `search`."""
+    ConfigStore.instance().store(name=f"{command}_schema", node=schema(ROOTS[command]), provider="nas")
 
 
 def compose(command: str, overrides: Sequence[str] = ()) -> Any:
@@ -63,7 +62,7 @@ def compose(command: str, overrides: Sequence[str] = ()) -> Any:
     Raises:
         ValueError: a value out of range; Hydra's own errors for an unknown key or option.
     """
-    register()
+    register(command)
     if GlobalHydra.instance().is_initialized():
         return convert(ROOTS[command], hydra_compose(command, list(overrides)))
     with initialize_config_dir(str(conf_dir()), version_base=HYDRA_VERSION):
