@@ -13,7 +13,7 @@ def run(config: SearchConfig) -> int:
     Returns:
         0, or 130 after Ctrl-C and 143 after SIGTERM; the same command resumes.
     """
-    start_loading(config.workers)
+    start_loading(config.workers, if_idle=True)
     with showing("nas search: loading"):
         from nas.cli.common.searches import search_and_print  # noqa: PLC0415 - while the fork server loads torch
 

@@ -15,6 +15,7 @@ from nas.search.conduct import Conducted, conduct
 from nas.search.made_with import default_name
 from nas.study.folders import study_folder
 from nas.study.summary import StudyReader
+from nas.workers.local import start_loading
 
 
 def run_search(config: SearchConfig) -> Conducted:
@@ -24,6 +25,7 @@ def run_search(config: SearchConfig) -> Conducted:
         ValueError: an invalid setting, or a study that was made with others.
     """
     plan = prepare(config)
+    start_loading(config.workers)
     name = _default_name(config, plan.space.name) if config.study is None else config.study
     settings = yaml_text(json.loads(json.dumps(asdict(plan.config))))
     return conduct(plan, study_folder(name, config.outputs), settings, stop_on_signals)

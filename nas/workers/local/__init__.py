@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from nas.config.workers import AUTO, LOCAL, WorkersSpec
 from nas.jobs import Executor, Runner
 from nas.workers.devices import cores, slot_devices
@@ -10,9 +12,13 @@ from nas.workers.local.executor import LocalExecutor
 from nas.workers.local.forked_process import shared_server
 from nas.workers.local.process_reuse import AUTO_JOBS, ProcessReuse
 
+BUSY = 0.5
+"""Least share of a core that is idle, for a fork server to be started ahead of need."""
+
 PRELOADED = (
     "nas.evaluation.trial_runner",
     "kornia",
+    "torch.profiler",
     "torchmetrics",
     "pytorch_lightning",
     "torch",
@@ -37,13 +43,16 @@ def make(runner: Runner, workers: WorkersSpec) -> Executor:
     )
 
 
-def start_loading(workers: WorkersSpec) -> None:
+def start_loading(workers: WorkersSpec, *, if_idle: bool = False) -> None:
     """Start the fork server of this machine's worker processes, beside whatever this process does next.
 
-    Nothing starts where the server would take the only core from this process, or where other machines train. Without a
-    training, the server ends with this process.
+    Nothing starts where other machines train. Without a training, the server ends with this process.
+
+    Args:
+        workers: the workers of a search.
+        if_idle: whether to start only where a core is idle, so that nothing is lost if there will be no training.
     """
-    if workers.name == LOCAL and cores() > 1:
+    if workers.name == LOCAL and (not if_idle or (cores() > 1 and os.getloadavg()[0] < cores() - BUSY)):
         shared_server(PRELOADED).prepare()
 
 
