@@ -55,7 +55,7 @@ class TrialRunner:
         data: images to train and validate on.
         recipe: optimizer, schedule and augmentation.
         threads: CPU threads of a job, at least 1.
-        accelerator: Lightning's name of the device; `auto` for a GPU if there is one.
+        accelerator: Lightning's name of the device; `auto` for a CUDA GPU if there is one.
         deterministic: whether a GPU takes algorithms that are the same in each run, which costs time.
     """
 

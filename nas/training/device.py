@@ -9,6 +9,17 @@ import torch
 HALF, FULL = "bf16-mixed", "32-true"
 
 
+def device_of(accelerator: str) -> str:
+    """Return Lightning's name of the device of a training, for `auto` a CUDA GPU if there is one, and else the CPU.
+
+    Lightning's own `auto` would take a Mac's GPU, which slots, memory and images do not know: each slot of a machine
+    without CUDA is a CPU core with the images in the machine's memory.
+    """
+    if accelerator != "auto":
+        return accelerator
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
 def configure_gpu(*, deterministic: bool) -> None:
     """Set how torch multiplies on this process's GPUs.
 

@@ -21,7 +21,7 @@ from nas.training.batches import ImageData
 from nas.training.checkpoint import PRECISION, TrainingState, load, training_identity
 from nas.training.checkpoint_file import CheckpointError
 from nas.training.checkpoint_writer import CheckpointWriter
-from nas.training.device import automatic_precision
+from nas.training.device import automatic_precision, device_of
 from nas.training.epochs import AtOnce, PackedEpochs, SeededEpochs, ValidationShare
 from nas.training.exceptions import classify_failure
 from nas.training.module import Classifier, Horizon
@@ -59,7 +59,7 @@ def train(
         job: the first and the last epoch, and the checkpoint to resume from. With `from_epoch == to_epoch` the
             checkpoint is only read.
         control: gets each epoch once its checkpoint is on disk, and decides whether to stop.
-        accelerator: Lightning's name of the device type, such as `cpu` or `cuda`; `auto` takes the best available.
+        accelerator: Lightning's name of the device type, such as `cpu` or `cuda`; `auto` is a CUDA GPU or else the CPU.
 
     Returns:
         The learning curve so far, the newest complete checkpoint, and the failure if there was one.
@@ -168,6 +168,7 @@ class _Training:
         self.ranks = Ranks.current()
 
     def run(self, accelerator: str) -> None:
+        accelerator = device_of(accelerator)
         job, data = self.members[0].job, self.members[0].data
         self._check_jobs()
         horizon = Horizon(

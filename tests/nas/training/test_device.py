@@ -6,16 +6,52 @@ import dataclasses
 import subprocess
 import sys
 from collections.abc import Callable
+from typing import Any
 
 import pytest
+import pytorch_lightning as pl
+import torch
+from torch import nn
 
 from nas.config.training import Recipe
-from nas.jobs import Job, Outcome
-from nas.training import device
+from nas.jobs import Control, Job, Outcome
+from nas.training import device, trial
+from nas.training.batches import ImageData
 from nas.training.checkpoint import load
-from nas.training.device import automatic_precision
+from nas.training.device import automatic_precision, device_of
 
 AUTO = Recipe(epochs=4, batch_size=8, precision="auto")
+
+
+@pytest.mark.parametrize("has_cuda", [False, True])
+def test_auto_is_a_cuda_gpu_or_the_cpu_and_never_the_gpu_of_a_mac(
+    has_cuda: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: has_cuda)
+    assert device_of("auto") == ("cuda" if has_cuda else "cpu")
+    assert device_of("mps") == "mps"
+
+
+def test_a_training_with_auto_is_on_the_device_of_its_images(
+    make_job: Callable[..., Job],
+    make_network: Callable[..., nn.Module],
+    make_recorder: Callable[..., Control],
+    data: ImageData,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    asked: list[str] = []
+    trainer = trial.pl.Trainer
+
+    def noted(*, accelerator: str, **options: Any) -> pl.Trainer:
+        asked.append(accelerator)
+        return trainer(accelerator=accelerator, **options)
+
+    monkeypatch.setattr(trial.pl, "Trainer", noted)
+    outcome = trial.train(make_network(), data, Recipe(epochs=1, batch_size=8), make_job(0, 1), make_recorder())
+    assert outcome.failure is None
+    assert asked == ["cpu"]
 
 
 @pytest.mark.parametrize(
