@@ -41,8 +41,17 @@ ADDED: Mapping[str, Sequence[str]] = {
     "norm shifts 64 times faster": ["training.norm_learning_rate=64"],
     "no flip": ["data.flip=false"],
     "no crop": ["data.crop_padding=0"],
+    "alternating flip": ["augmentation=[crop,alternating_flip]"],
+    "cutout": ["augmentation=[crop,flip,cutout]"],
+    "mixup": ["augmentation=[crop,flip,mixup]"],
+    "cutmix": ["augmentation=[crop,flip,cutmix]"],
+    "progressive resize": ["training.progressive_resize=0.75"],
 }
-REMOVED: Mapping[str, Sequence[str]] = {}
+REMOVED: Mapping[str, Sequence[str]] = {
+    "one-cycle schedule": ["training.schedule=one_cycle", "training.warmup=0.25"],
+    "no label smoothing": ["training.label_smoothing=0.0"],
+}
+"""Crop and flip of `augmentation` are those of `data`; where it is given, it replaces them."""
 
 
 def main() -> None:
