@@ -15,7 +15,7 @@ import torch
 from nas.config.workers import WorkersSpec
 from nas.workers import devices, gpus
 from nas.workers.devices import cores, machine_memory, slot_devices, smallest_share
-from nas.workers.gpus import Gpu, device_memory, gpu_models, gpus_in, visible_gpus
+from nas.workers.gpus import Gpu, device_memory, gpu_models, gpus_in, may_have_gpus, visible_gpus
 
 
 def test_a_slot_a_gpu_or_as_many_as_are_asked_for_in_turn() -> None:
@@ -54,6 +54,19 @@ def test_gpus_are_named_as_the_environment_names_them(
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", named)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
     assert visible_gpus() == found
+
+
+def test_a_machine_without_a_driver_of_gpus_is_not_asked_for_any(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delitem(sys.modules, "torch")
+    monkeypatch.setattr(sys, "platform", "linux")
+    files = [str(tmp_path / "nvidiactl"), str(tmp_path / "kfd")]
+    assert not may_have_gpus(files)
+    (tmp_path / "kfd").touch()
+    assert may_have_gpus(files)
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert may_have_gpus(())
 
 
 SMI = """0, GPU-5f1a, 81559, Disabled, NVIDIA H100 80GB HBM3
