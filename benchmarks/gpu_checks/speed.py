@@ -33,6 +33,7 @@ from gpu_checks.trainings import (
 from nas.config.training import Recipe
 from nas.evaluation.trial_runner import TrialData
 from nas.training.batches import TrainLoader
+from nas.training.device import configure_gpu
 from nas.training.losses import training_loss
 from search_space.graph import Shape
 from search_space.references import REFERENCES
@@ -81,6 +82,7 @@ class Watched:
 
 def synchronisations(context: Context) -> Figures:
     """Count the calls that wait for the device in an epoch of plain, of packed and of graphed steps."""
+    configure_gpu(deterministic=False)
     images, figures = patterned(4096), {}
     recipe = replace(RECIPE, epochs=3, ema_decay=0.9, gradient_clip=1.0)
     plain = Training(inception(COLOUR, 8, dropout=0.1), images, recipe, context.device, context.folder / "plain")
@@ -114,6 +116,7 @@ def _noting(places: Counter[str]) -> Around:
 
 def busy(context: Context) -> Figures:
     """Compare the kernels' time of an epoch with the time of the same epoch without a profiler."""
+    configure_gpu(deterministic=False)
     graph, images = inception(COLOUR, 96, 3), patterned(512 * 25)
     recipe = Recipe(epochs=3, batch_size=512, learning_rate=0.05, precision=_precision())
     seconds, kernels = _Timer(context.device), profile(activities=[ProfilerActivity.CUDA])
@@ -153,6 +156,7 @@ def covered(spans: Sequence[tuple[float, float]]) -> float:
 
 def hand_loop(context: Context) -> Figures:
     """Compare epochs of ours with those of a plain loop over the same batches, validation included."""
+    configure_gpu(deterministic=False)
     figures: dict[str, float] = {}
     for name, width, blocks, batch_size in LOOPS:
         graph, images = inception(COLOUR, width, blocks), patterned(25 * batch_size)
@@ -201,6 +205,7 @@ def _step(network: nn.Module, optimizer: torch.optim.Optimizer, images: Tensor, 
 
 def small_networks(context: Context) -> Figures:
     """Compare seconds of an epoch of a network of 2,000 parameters: plain, in packs, as graphs, and both."""
+    configure_gpu(deterministic=False)
     graph, images = inception(Shape(1, 16, 16), 4), patterned(SMALL_IMAGES, 16, 1)
     recipe = Recipe(epochs=4, batch_size=64, learning_rate=0.05)
     seconds = {}

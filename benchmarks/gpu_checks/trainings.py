@@ -174,7 +174,8 @@ def difference(one: Outcome, other: Outcome) -> dict[str, float]:
 
 
 def exact_float32() -> None:
-    """Switch off reduced precision of 32-bit products, whose rounding would hide other differences."""
+    """Switch off what makes equal trainings differ: reduced precision of 32-bit products, and sums in any order."""
+    torch.backends.cudnn.deterministic = True
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
     os.environ["NVIDIA_TF32_OVERRIDE"] = "0"

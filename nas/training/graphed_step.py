@@ -80,14 +80,23 @@ class GraphedStep:
         current.wait_stream(self._stream)
 
     def _capture(self, images: Tensor, labels: Tensor) -> _Captured:
-        """Record a step, which is not taken."""
+        """Record a step, which is not taken.
+
+        Raises:
+            RuntimeError: it waits for the device, or does something else that can't be captured.
+        """
         given = torch.empty_like(images, memory_format=torch.channels_last), torch.empty_like(labels)
         graph = torch.cuda.CUDAGraph()
         for generator in self._generators():
             graph.register_generator_state(generator)
-        # Other threads, such as those that read images or write checkpoints, may use the device meanwhile.
-        with torch.cuda.graph(graph, stream=self._stream, capture_error_mode="thread_local"):
-            self._step(*given)
+        try:
+            # Other threads, such as those that read images or write checkpoints, may use the device meanwhile.
+            with torch.cuda.graph(graph, stream=self._stream, capture_error_mode="thread_local"):
+                self._step(*given)
+        except RuntimeError as error:
+            raise RuntimeError(
+                f"a step must be one that a CUDA graph can hold, training.cuda_graph=false takes any: {error}"
+            ) from error
         return _Captured(graph, *given)
 
 

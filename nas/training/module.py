@@ -126,6 +126,7 @@ class Classifier(pl.LightningModule):
         self._peaks: list[float] = []
         self._steps = 0
         self._watch = FiniteWatch()
+        self._captures = False
         self._graphed: GraphedStep | None = None
         self._compiled = None if recipe.compile is None else compiled(self.network, recipe.compile)
         self._folded: FoldedNetwork | None = None
@@ -187,15 +188,21 @@ class Classifier(pl.LightningModule):
             scaler.update()
         optimizer.zero_grad()
 
-    def _graphed_step(self, optimizer: torch.optim.Optimizer) -> GraphedStep | None:
-        """Return the step of all epochs as a CUDA graph, if the recipe requests it and it can be captured."""
-        if not self.recipe.cuda_graph:
-            return None
-        if self._graphed is None and not self._steps:
+    def on_fit_start(self) -> None:
+        """Tell why steps are not captured as a CUDA graph, if the recipe requests it."""
+        if self.recipe.cuda_graph:
             why = obstacle(self.device, self.horizon.micro_batches, self.ranks.count)
+            self._captures = why is None
             if why is not None:
                 log.warning("training.cuda_graph has no effect: %s", why)
-                return None
+
+    def on_fit_end(self) -> None:
+        """Free the memory of a captured step."""
+        self._graphed = None
+
+    def _graphed_step(self, optimizer: torch.optim.Optimizer) -> GraphedStep | None:
+        """Return the step of all epochs as a CUDA graph, if the recipe requests it and it can be captured."""
+        if self._captures and self._graphed is None:
             self._graphed = GraphedStep(
                 lambda images, labels: self._take(optimizer, (images, labels, 1.0), 0), self._generators
             )

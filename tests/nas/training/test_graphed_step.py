@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
-from collections.abc import Callable
+import types
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -183,6 +185,69 @@ def test_networks_with_auxiliary_heads_are_traced_in_one_piece(monkeypatch: pyte
     found, theirs = module.compiled(network, "default")(images)
     torch.testing.assert_close(found, logits)
     torch.testing.assert_close(theirs[0][0], heads[0][0])
+
+
+class Cuda:
+    """Stand-in for torch.cuda, in which capturing a step is taking it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.registered: list[object] = []
+        self.replays: list[Tensor] = []
+        self.capturing = False
+        self.given = torch.empty(0)
+        streams = types.SimpleNamespace(wait_stream=lambda stream: None)
+        monkeypatch.setattr(torch.cuda, "Stream", lambda: streams)
+        monkeypatch.setattr(torch.cuda, "current_stream", lambda: streams)
+        monkeypatch.setattr(torch.cuda, "stream", lambda stream: contextlib.nullcontext())
+        monkeypatch.setattr(torch.cuda, "CUDAGraph", lambda: self)
+        monkeypatch.setattr(torch.cuda, "graph", self.graph)
+
+    @contextlib.contextmanager
+    def graph(self, graph: Cuda, *, stream: object, capture_error_mode: str) -> Iterator[None]:
+        assert capture_error_mode == "thread_local"
+        self.capturing = True
+        yield
+        self.capturing = False
+
+    def register_generator_state(self, generator: object) -> None:
+        assert not self.capturing
+        self.registered.append(generator)
+
+    def replay(self) -> None:
+        self.replays.append(self.given.clone())
+
+
+def test_a_shape_is_warmed_up_captured_once_and_replayed_on_new_inputs(monkeypatch: pytest.MonkeyPatch) -> None:
+    cuda, plain = Cuda(monkeypatch), list[int]()
+
+    def step(images: Tensor, labels: Tensor) -> None:
+        if cuda.capturing:
+            cuda.given = images
+        else:
+            plain.append(int(images.flatten()[0]))
+
+    generator = torch.Generator()
+    graphed = GraphedStep(step, lambda: [generator])
+    for size in (4, 2):
+        for number in range(WARM_UPS + 2):
+            graphed(torch.full((size, 1, 2, 2), float(10 * size + number)), torch.zeros(size))
+    assert plain == [40, 41, 42, 20, 21, 22]
+    assert [int(given.flatten()[0]) for given in cuda.replays] == [43, 44, 23, 24]
+    assert cuda.registered == [generator] * 2
+
+
+def test_a_step_that_cannot_be_captured_names_the_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    cuda = Cuda(monkeypatch)
+
+    def step(images: Tensor, labels: Tensor) -> None:
+        if cuda.capturing:
+            raise RuntimeError("operation not permitted when stream is capturing")
+
+    graphed = GraphedStep(step)
+    for _ in range(WARM_UPS):
+        graphed(torch.zeros(1, 1, 1, 1), torch.zeros(1))
+    with pytest.raises(RuntimeError, match=r"training.cuda_graph=false takes any: operation not permitted"):
+        graphed(torch.zeros(1, 1, 1, 1), torch.zeros(1))
 
 
 @GPU
