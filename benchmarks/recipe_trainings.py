@@ -105,7 +105,7 @@ class Rows:
         with tempfile.TemporaryDirectory() as scratch:
             identity = {"network": network_id(training.graph)}
             job = Job(0, 1, identity, seed, 0, config.training.epochs, Path(scratch))
-            data = runner.load(seed)
+            (data,) = runner.load([seed])
             torch.manual_seed(seed)
             outcome = train(build(training.graph), data, config.training, job, NullControl(), self.accelerator)
             if outcome.failure is not None or outcome.checkpoint is None:

@@ -16,7 +16,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from search_space.graph import Dropout, Graph, walk
 from search_space.modules import (
     Auxiliary,
     ChannelNorm,
@@ -124,15 +123,6 @@ def pack_images(images: Sequence[Tensor]) -> Tensor:
     """Return the members' images (N, C, H, W) as (N, k·C, H, W) in channels-last memory."""
     last = torch.cat([one.permute(0, 2, 3, 1) for one in images], dim=3)
     return last.permute(0, 3, 1, 2)
-
-
-def is_packable(graph: Graph) -> bool:
-    """Return whether a member of a pack of this graph computes what it computes alone, up to the rounding of sums.
-
-    Dropout before the global pooling draws its numbers in the order of memory, which may differ.
-    """
-    dropouts = (visit for visit in walk(graph, taps=True) if isinstance(visit.leaf, Dropout) and visit.leaf.rate > 0)
-    return all(visit.input[1:] == (1, 1) for visit in dropouts)
 
 
 def _packed(module: nn.Module, pack: PackedNetwork) -> nn.Module:

@@ -27,7 +27,7 @@ from nas.jobs.links import refuse_links
 from nas.objectives.limits import Limits
 from nas.reports.tables import retrain_table
 from nas.search.environment import environment
-from nas.search.executors import allocation_of, executor_for, resolved_data
+from nas.search.executors import allocation_of, executor_for, pack_size, resolved_data
 from nas.search.fingerprint import data_fingerprint, study_data, study_recipe
 from nas.search.resized import check_networks_resized
 from nas.study.selection import pick_records
@@ -35,7 +35,7 @@ from nas.study.storage.folder_lock import FolderLock
 from nas.study.study import StudyMismatchError
 from nas.study.summary import StudyReader
 from nas.study.trial import Record
-from nas.training.checkpoint_folder import latest
+from nas.training.checkpoint_folder import by_epoch
 from nas.training.weights_file import located
 from nas.workers.device_allocation import DeviceAllocation
 from search_space.architecture import Architecture
@@ -103,8 +103,8 @@ def run(config: RetrainConfig) -> int:
         retraining = TrainingList(
             executor_for(runner, config.workers),
             tasks,
-            Rules(plan.recipe.epochs, config.workers.retries),
-            latest=latest,
+            Rules(plan.recipe.epochs, config.workers.retries, pack=pack_size(plan.recipe, config.workers)),
+            epochs=by_epoch,
             on_done=lambda task, outcome: log.info("%s: trained and measured, %.1f s", task.label, outcome.seconds),
         )
         log.info("retraining %d networks with %d seeds each", len(plan.records), config.seeds)

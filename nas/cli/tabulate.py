@@ -18,7 +18,7 @@ from nas.evaluation.training_list import Rules
 from nas.reports.tables import tabulated_table
 from nas.search.build import space_for
 from nas.search.environment import environment
-from nas.search.executors import executor_for, resolved_data
+from nas.search.executors import executor_for, pack_size, resolved_data
 from nas.search.fingerprint import data_fingerprint
 from nas.search.resized import check_resized
 from nas.study.storage.folder_lock import FolderLock
@@ -171,7 +171,9 @@ def _maker(config: TabulateConfig, plan: _Plan, shards: Shards) -> TableMaker:
     data = resolved_data(config.data, plan.info, config.workers)
     images = (plan.recipe["test_images"], plan.recipe["early_test_images"])
     runner = DeferredRunner(data, config.training, config.workers.threads_per_slot, RUNNER, images)
-    rules = Rules(config.training.epochs, config.workers.retries, halves=False)  # rows of one table share one recipe
+    pack = pack_size(config.training, config.workers)
+    # Rows of one table share one recipe: no halves.
+    rules = Rules(config.training.epochs, config.workers.retries, halves=False, pack=pack)
     folder = plan.parts / "trainings"
     return TableMaker(shards, folder, rules, lambda: executor_for(runner, config.workers), stop_on_signals)
 

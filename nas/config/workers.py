@@ -34,6 +34,9 @@ class WorkersSpec:
             failure a new child starts in any case.
         threads_per_slot: CPU threads of one training, at least 1. Small networks are bound by the cost of calls; two
             threads that wait for each other on a busy machine are many times slower than one.
+        pack: trainings of one network, with several seeds, that one process trains together as one network of grouped
+            convolutions, at least 1; `auto` is what pays by the size of the network, see docs/speed.md. A search trains
+            each network once; tables, retraining and repeats have several. Only with `workers=local`.
         retries: number of further attempts of a training whose process died, at least 0.
         keep: checkpoints to keep after their trials have ended: `front` (those of the front), `all` or `none`.
         slot_memory_gib: memory of one training in GiB, positive; null for the slot's share of its GPU's memory, or of
@@ -58,6 +61,7 @@ class WorkersSpec:
     device_gmacs: Annotated[float, Range(0, 1e9, above=True)] | None = None
     jobs_per_child: Count | str = AUTO
     threads_per_slot: Few = 1
+    pack: Few | str = AUTO
     retries: Annotated[int, Range(0, 1000)] = 2
     keep: str = "front"
     slot_memory_gib: Annotated[float, Range(0, 1e6, above=True)] | None = None
@@ -84,7 +88,7 @@ class WorkersSpec:
         return None if self.deadline_minutes is None else 60 * self.deadline_minutes
 
     def _check_numbers(self) -> None:
-        for name in ("slots", "devices_per_trial", "jobs_per_child"):
+        for name in ("slots", "devices_per_trial", "jobs_per_child", "pack"):
             given = getattr(self, name)
             if given != AUTO and (isinstance(given, str) or (isinstance(given, int) and given < 1)):
                 raise ValueError(f"workers.{name} must be {AUTO} or at least 1, got {str(given)[:SHOWN]}")
@@ -95,6 +99,8 @@ class WorkersSpec:
         if self.name == LOCAL and given:
             raise ValueError(f"workers.{given[0]} is for workers=ray alone, got it with {self.name}")
         cpus, gpus = self.cpus_per_trial, self.gpus_per_trial
+        if self.name != LOCAL and self.pack not in (AUTO, 1):
+            raise ValueError(f"workers.pack must be {AUTO} or 1 with workers={self.name}, got {self.pack}")
         if self.name != LOCAL and self.devices_per_trial == AUTO:
             raise ValueError(f"workers.devices_per_trial must be a number with workers={self.name}, got {AUTO}")
         if gpus is not None and 0 < gpus < 1 and self.devices_per_trial != 1:

@@ -11,11 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, final
 
-from nas.jobs import Epoch, Executor, Failure, Handle, Job, Outcome
+from nas.jobs import Epoch, Executor, Failure, FailureKind, Handle, Job, Outcome
 from nas.jobs.failures import STOPPING, Verdict, set_aside, verdict
 
 Latest = Callable[[Path], tuple[Path, int] | None]
 """Returns the newest checkpoint in a folder and its epoch, None if there is none."""
+
+
+SHARED = frozenset((FailureKind.OUT_OF_MEMORY, FailureKind.DIED, FailureKind.DEADLINE, FailureKind.ERROR))
+"""Kinds of failure of a process, of which one job of its pack may be the cause: each is retried alone, uncounted."""
 
 
 class DriverStoppedError(ValueError):
@@ -30,7 +34,7 @@ class Request:
     Attributes:
         trial: number of its trial.
         devices: number of devices asked for; more than there are slots stands for all of them.
-        build: builds the job for the number of devices that it gets.
+        build: builds the job, or the pack of jobs, for the number of devices that it gets.
     """
 
     trial: int
@@ -45,15 +49,19 @@ NextRequest = Callable[[], Request | None]
 @final
 @dataclass
 class RunningJob:
-    """A submitted job.
+    """A submitted job, alone or of a pack.
 
     Attributes:
-        handle: its handle.
+        job: the job.
+        handle: its handle, that of the whole pack.
         epoch: epochs trained so far.
+        slots: slots that it takes; the first job of a pack counts for all.
     """
 
+    job: Job
     handle: Handle
     epoch: int
+    slots: int
 
 
 class JobListener(Protocol):
@@ -124,7 +132,7 @@ class JobPump:
     @property
     def open_trials(self) -> list[int]:
         """Numbers of the trials whose jobs run or wait for their devices."""
-        running = [entry.handle.job.trial for entry in self._running.values()]
+        running = [entry.job.trial for entry in self._running.values()]
         return [*running, self._due.trial] if self._due else running
 
     @property
@@ -151,12 +159,16 @@ class JobPump:
         Raises:
             DriverStoppedError: a job failed for a reason that every further one would meet.
         """
-        for outcome in self._executor.wait(seconds):
-            del self._running[outcome.job.folder]
-            if outcome.failure is None:
-                self._listener.on_success(outcome)
-            else:
-                self.fail(outcome, outcome.failure)
+        for ended in self._executor.wait(seconds):
+            for outcome in ended.members:
+                del self._running[outcome.job.folder]
+            for outcome in ended.members:
+                if outcome.failure is None:
+                    self._listener.on_success(outcome)
+                elif len(ended.members) > 1 and outcome.failure.kind in SHARED:
+                    self._listener.on_retry(outcome.job, outcome.failure, Verdict.UNPACK)
+                else:
+                    self.fail(outcome, outcome.failure)
 
     def fail(self, outcome: Outcome, failure: Failure) -> None:
         """Retry the job of an outcome, or give its trial up.
@@ -195,12 +207,14 @@ class JobPump:
 
     @property
     def _free(self) -> int:
-        return self._executor.slots - sum(entry.handle.job.devices for entry in self._running.values())
+        return self._executor.slots - sum(entry.slots for entry in self._running.values())
 
     def _submit(self, job: Job) -> None:
         handle = self._executor.submit(job, self._on_epoch)
-        self._running[job.folder] = RunningJob(handle, job.from_epoch)
-        self._listener.on_submit(job)
+        for index, member in enumerate(job.members):
+            slots = job.devices if index == 0 else 0
+            self._running[member.folder] = RunningJob(member, handle, member.from_epoch, slots)
+            self._listener.on_submit(member)
         if self._stopping:  # `stop` was called by a signal handler before the job had a handle
             handle.stop_after_epoch()
 

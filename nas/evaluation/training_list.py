@@ -6,11 +6,11 @@ import logging
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from nas.evaluation.pump import JobPump, Latest, Request
+from nas.evaluation.pump import JobPump, Request
 from nas.jobs import EndReason, Epoch, Executor, Failure, FailureKind, Job, Outcome
 from nas.jobs.failures import Verdict
 from nas.jobs.files import write_bytes
@@ -19,6 +19,12 @@ POLL_SECONDS = 0.5
 LOG_SECONDS = 20.0
 HALVES = "halves"
 """File that marks the folder of a training whose batches are cut in two, since it ran out of memory."""
+
+CheckpointEpochs = Callable[[Path], Mapping[int, Path]]
+"""Returns the checkpoints in a folder by their epoch, of several of one epoch the newest."""
+
+PackSizes = Callable[[Mapping[str, Any]], int]
+"""Returns the number of trainings of an architecture, in its JSON form, that are trained together at most."""
 
 OnDone = Callable[["Task", Outcome], None]
 
@@ -73,11 +79,13 @@ class Rules:
         retries: number of retries of a training whose process died, or whose checkpoint is unreadable, in one run of
             the driver; one that hung is retried once at most.
         halves: whether a training that ran out of memory is retried with every batch cut in two.
+        pack: number of trainings of one network that are trained together.
     """
 
     epochs: int
     retries: int
     halves: bool = True
+    pack: PackSizes = lambda _architecture: 1
 
 
 class TrainingList:
@@ -89,7 +97,7 @@ class TrainingList:
         tasks: Sequence[Task],
         rules: Rules,
         *,
-        latest: Latest,
+        epochs: CheckpointEpochs,
         on_done: OnDone = lambda _task, _outcome: None,
     ) -> None:
         """Prepare the run.
@@ -98,15 +106,16 @@ class TrainingList:
             executor: runs the jobs.
             tasks: the trainings, in this order.
             rules: length of the trainings, and their retries.
-            latest: finds the newest checkpoint in a folder.
+            epochs: finds the checkpoints in a folder, by epoch.
             on_done: called for each task that this run has completed.
         """
         self._waiting = [task for task in tasks if not task.done]
         self._tasks = {task.folder: task for task in self._waiting}
         self._rules = rules
-        self._latest = latest
+        self._epochs = epochs
         self._on_done = on_done
         self._logged: dict[Path, float] = {}
+        self._alone: set[Path] = set()
         self._reason: EndReason | None = None
         self._pump = JobPump(executor, self._next_request, self, retries=rules.retries, halve=rules.halves)
         self.failures: dict[Path, Failure] = {}
@@ -159,6 +168,7 @@ class TrainingList:
         if verdict is Verdict.HALVE_BATCHES:
             log.info("%s: goes on with half batches, %s", task.label, failure.message)
             write_bytes(job.folder / HALVES, b"")
+        self._alone.add(task.folder)
         self._waiting.insert(0, task)
 
     def on_give_up(self, outcome: Outcome, failure: Failure) -> None:
@@ -176,7 +186,40 @@ class TrainingList:
         return Request(task.number, task.devices, lambda devices: self._job(task, devices))
 
     def _job(self, task: Task, devices: int) -> Job:
-        checkpoint, epoch = self._latest(task.folder) or (None, 0)
+        """Return the job of a task, together with those of the waiting tasks that are trained in a pack with it."""
+        epoch, companions = self._pack(task) if devices == 1 else (max(self._epochs(task.folder), default=0), [])
+        for companion in companions:
+            self._waiting.remove(companion)
+        if companions:
+            log.info("%s: trained with %s", task.label, ", ".join(each.label for each in companions))
+        first, *others = [self._plain_job(each, epoch, devices) for each in (task, *companions)]
+        return replace(first, pack=tuple(others))
+
+    def _pack(self, task: Task) -> tuple[int, list[Task]]:
+        """Return the epoch at which a task goes on, and the waiting tasks that go on with it.
+
+        A pack writes its members' checkpoints one after another, so that after a kill some may be an epoch ahead: these
+        go back by that epoch.
+        """
+        reached = self._reached(task)
+        like = [each for each in (task, *self._waiting) if each.architecture == task.architecture]
+        like = [each for each in like if self._may_be_packed(each) and abs(self._reached(each) - reached) <= 1]
+        most = self._rules.pack(task.architecture) if len(like) > 1 and like[0] is task else 1
+        if most == 1:
+            return reached, []
+        epoch = min(self._reached(each) for each in like)
+        if epoch and epoch not in self._epochs(task.folder):
+            epoch = reached
+        found = [each for each in like[1:] if epoch == 0 or epoch in self._epochs(each.folder)]
+        return (epoch, found[: most - 1]) if found else (reached, [])
+
+    def _reached(self, task: Task) -> int:
+        return max(self._epochs(task.folder), default=0)
+
+    def _may_be_packed(self, task: Task) -> bool:
+        return task.devices == 1 and task.folder not in self._alone and not (task.folder / HALVES).exists()
+
+    def _plain_job(self, task: Task, epoch: int, devices: int) -> Job:
         return Job(
             trial=task.number,
             attempt=next_attempt(task.folder),
@@ -185,7 +228,7 @@ class TrainingList:
             from_epoch=epoch,
             to_epoch=max(epoch, self._rules.epochs),
             folder=task.folder,
-            checkpoint=checkpoint,
+            checkpoint=self._epochs(task.folder)[epoch] if epoch else None,
             micro_batches=2 if (task.folder / HALVES).exists() else 1,
             devices=devices,
         )

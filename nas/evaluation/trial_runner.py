@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -12,7 +13,7 @@ import torch
 from nas.config.training import Recipe
 from nas.data import DataError, DataSpec, evaluation_loader, load, make_augmentation, train_loader
 from nas.data.loader import TensorLoader, chunk_size
-from nas.jobs import Control, Failure, FailureKind, Job, Outcome, Parent
+from nas.jobs import Control, Failure, FailureKind, Job, Outcome, Parent, controls_of
 from nas.training.batches import ImageData
 from nas.training.checkpoint_file import CheckpointError
 from nas.training.device import configure_gpu
@@ -20,7 +21,7 @@ from nas.training.epochs import own_rows
 from nas.training.ranks import Ranks
 from nas.training.restore import restore_network
 from nas.training.starting_weights import start_from, weights_of
-from nas.training.trial import train
+from nas.training.trial import Member, train_pack
 from nas.training.weights_file import StartingWeightsError
 from search_space.architecture import Architecture
 from search_space.graph import Graph
@@ -71,24 +72,28 @@ class TrialRunner:
         if self.device == "cuda":
             configure_gpu(deterministic=self.deterministic)
         try:
-            data = self.load(job.seed, job.micro_batches)
+            data = self.load([member.seed for member in job.members], job.micro_batches)
         except DataError as error:
-            return Outcome(job, (), None, Failure(FailureKind.DATA, str(error)))
-        return self.train_on(data, job, control)
+            return Outcome.failing(job, Failure(FailureKind.DATA, str(error)))
+        return self.train_on(data, job, controls_of(job, control))
 
-    def train_on(self, data: ImageData, job: Job, control: Control) -> Outcome:
-        """Run `job` on the given loaders."""
-        torch.manual_seed(job.seed)
+    def train_on(self, data: Sequence[ImageData], job: Job, controls: Sequence[Control]) -> Outcome:
+        """Run `job` on the given loaders and with the given controls, of each job of its pack."""
         graph = lower(Architecture.from_json(job.architecture))
-        network = build(graph)
-        if job.checkpoint is None:
-            try:
-                self._inherit(job, graph, network)
-            except CheckpointError as error:
-                return Outcome(job, (), None, Failure(FailureKind.PARENT, str(error)))
-            except StartingWeightsError as error:
-                return Outcome(job, (), None, Failure(FailureKind.DATA, str(error)))
-        return train(network, data, self.recipe, job, control, self.accelerator)
+        members = []
+        for each, loaders, own in zip(job.members, data, controls, strict=True):
+            torch.manual_seed(each.seed)
+            network = build(graph)
+            if each.checkpoint is None:
+                try:
+                    self._inherit(each, graph, network)
+                except CheckpointError as error:
+                    return Outcome.failing(job, Failure(FailureKind.PARENT, str(error)))
+                except StartingWeightsError as error:
+                    return Outcome.failing(job, Failure(FailureKind.DATA, str(error)))
+            members.append(Member(network, loaders, each, own))
+        first, *others = train_pack(members, self.recipe, self.accelerator)
+        return replace(first, job=job, pack=tuple(others))
 
     def _inherit(self, job: Job, graph: Graph, network: Network) -> None:
         """Give a new network the weights of its parent, or else of the recipe's file, and log the inherited share.
@@ -122,11 +127,11 @@ class TrialRunner:
         """Device that holds this process' images, by torch's name."""
         return "cuda" if self.accelerator != "cpu" and torch.cuda.is_available() else "cpu"
 
-    def load(self, seed: int, micro_batches: int = 1) -> TrialData:
-        """Return the loaders of a training; each of several ranks reads only its own share of images on disk.
+    def load(self, seeds: Sequence[int], micro_batches: int = 1) -> list[TrialData]:
+        """Return the loaders of trainings; each of several ranks reads only its own share of images on disk.
 
         Args:
-            seed: seed of the batch order and the augmentation.
+            seeds: seed of the batch order and the augmentation of each training.
             micro_batches: number of parts of each training batch, at least 1.
 
         Raises:
@@ -138,13 +143,17 @@ class TrialRunner:
             None if ranks.count == 1 else partial(own_rows, ranks=ranks, micro_batches=parts)
             for parts in (micro_batches, 1)
         )
-        augment = make_augmentation(self.data, self.recipe, images.shape, len(images.classes))
+        given = (self.data, self.recipe, images.shape, len(images.classes))
         at_once = validation_batch(images.shape, batch_size, device)
-        return TrialData(
-            train_loader(images, augment, batch_size, seed=seed, device=device, share=own),
-            evaluation_loader(images, at_once, device=device, share=own_of_validation),
-            len(images.classes),
-        )
+        validation = evaluation_loader(images, at_once, device=device, share=own_of_validation)
+        return [
+            TrialData(
+                train_loader(images, make_augmentation(*given), batch_size, seed=seed, device=device, share=own),
+                validation,
+                len(images.classes),
+            )
+            for seed in seeds
+        ]
 
 
 def _from_parent(parent: Parent, graph: Graph, network: Network) -> Inherited:

@@ -59,6 +59,8 @@ class Verdict(Enum):
     """Set the unreadable checkpoint aside, and retry from an earlier one or from the beginning."""
     HALVE_BATCHES = auto()
     """Retry with every batch cut into twice as many parts."""
+    UNPACK = auto()
+    """Retry alone: it was trained in a pack."""
     DISINHERIT = auto()
     """Retry from fresh weights, over the whole schedule."""
     STOP = auto()

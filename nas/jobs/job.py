@@ -8,10 +8,10 @@ it crosses a process or a machine boundary as it is.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 
 @dataclass(frozen=True)
@@ -152,6 +152,8 @@ class Job:
         devices: number of devices that train it together, each on its share of every batch, in its own process.
         repeat: 0 for the trial's own training, i for its i-th repeat with another seed.
         parent: network whose weights a new trial starts from, None for fresh weights.
+        pack: further jobs that are trained together with this one, in one process and as one network: of the same
+            network with other seeds, from the same epoch to the same one.
     """
 
     trial: int
@@ -166,8 +168,10 @@ class Job:
     devices: int = 1
     repeat: int = 0
     parent: Parent | None = None
+    pack: tuple[Job, ...] = ()
 
     def __post_init__(self) -> None:
+        self._check_pack()
         if self.devices < 1:
             raise ValueError(f"devices must be >= 1, got {self.devices}")
         if self.micro_batches < 1:
@@ -183,6 +187,25 @@ class Job:
                 f"a job starts from a checkpoint exactly when epochs are already trained, "
                 f"got from_epoch {self.from_epoch} and checkpoint {self.checkpoint}"
             )
+
+    @property
+    def members(self) -> tuple[Job, ...]:
+        """The jobs of the pack, itself first; itself alone without a pack."""
+        return (replace(self, pack=()), *self.pack) if self.pack else (self,)
+
+    def _check_pack(self) -> None:
+        if not self.pack:
+            return
+        span = (self.from_epoch, self.to_epoch)
+        for job in self.members:
+            plain = job.devices == job.micro_batches == 1 and job.parent is None and not job.pack
+            if not plain or (job.from_epoch, job.to_epoch) != span or job.architecture != self.architecture:
+                raise ValueError(
+                    f"the jobs of a pack must train one network with whole batches on one device between the same "
+                    f"epochs, trial {job.trial} does not"
+                )
+        if len({job.folder for job in self.members}) <= len(self.pack):
+            raise ValueError("the jobs of a pack must have folders of their own")
 
     @property
     def skips(self) -> int:
@@ -204,12 +227,38 @@ class Outcome:
         curve: whole learning curve of the training so far, from epoch 1, the epochs before this job included.
         checkpoint: newest complete checkpoint, None if no epoch was completed.
         failure: reason of a failure, None for a success.
+        pack: outcomes of the further jobs of a pack.
     """
 
     job: Job
     curve: Curve
     checkpoint: Path | None
     failure: Failure | None = None
+    pack: tuple[Outcome, ...] = ()
+
+    @property
+    def members(self) -> tuple[Outcome, ...]:
+        """The outcomes of the jobs of a pack, that of its first job first; itself alone without a pack."""
+        return (replace(self, job=self.job.members[0], pack=()), *self.pack) if self.job.pack else (self,)
+
+    @property
+    def failed(self) -> bool:
+        """True if any job of the pack failed."""
+        return any(outcome.failure is not None for outcome in (self, *self.pack))
+
+    @classmethod
+    def failing(cls, job: Job, failure: Failure, curves: Sequence[Curve] = ()) -> Outcome:
+        """Return the outcome of a job, or of a whole pack, that failed for one reason.
+
+        Args:
+            job: the job.
+            failure: the reason.
+            curves: epochs of each job of the pack that are known; empty for none.
+        """
+        first, *others = [
+            cls(each, curves[index] if curves else (), None, failure) for index, each in enumerate(job.members)
+        ]
+        return replace(first, job=job, pack=tuple(others))
 
     @property
     def epoch(self) -> int:
@@ -241,6 +290,21 @@ def in_step(control: Control) -> bool:
     `should_stop` may be called for an epoch before it is reported. All epochs are reported before the job ends.
     """
     return bool(getattr(control, "in_step", False))
+
+
+class PackControl(Control, Protocol):
+    """Callbacks of the training of a pack, themselves those of its first job."""
+
+    def member(self, index: int) -> Control:
+        """Return the callbacks of a job of the pack, 0 for the first."""
+        ...
+
+
+def controls_of(job: Job, control: Control) -> Sequence[Control]:
+    """Return the callbacks of each job of a pack; for a pack, `control` must be a `PackControl`."""
+    if not job.pack:
+        return (control,)
+    return [cast(PackControl, control).member(index) for index in range(len(job.members))]
 
 
 class Runner(Protocol):

@@ -94,7 +94,7 @@ class Search:
         running = [
             Running(job.trial, entry.epoch, job.to_epoch, records[job.trial].candidate.summary)
             for entry in self._pump.running
-            for job in [entry.handle.job]
+            for job in [entry.job]
         ]
         return self._state.progress(running, self._parts.proposer.totals, self._parts.executor.slots)
 
@@ -134,13 +134,13 @@ class Search:
         return None
 
     def _standing(self) -> Standing:
-        running = {entry.handle.job.trial: entry for entry in self._pump.running}
+        running = {entry.job.trial: entry for entry in self._pump.running}
         return self._state.standing(running, self._prospects, exhausted=self._exhausted)
 
     def _prospects(self) -> Prospects | None:
         """Return the acquisition values of the next jobs."""
         records, expected = self._state.records, self._parts.policy.expected(self._state.records)
-        running = {entry.handle.job.trial for entry in self._pump.running}
+        running = {entry.job.trial for entry in self._pump.running}
         frozen = [n for n in expected if records[n].state == State.RUNNING and n not in running]
         return self._parts.proposer.prospects(expected, {n: expected[n].seconds - records[n].seconds for n in frozen})
 

@@ -13,6 +13,7 @@ from nas.objectives.step_memory import StepMemory
 from nas.workers.device_allocation import DeviceAllocation, max_devices
 from nas.workers.devices import cores, machine_memory, slot_devices, smallest_share
 from nas.workers.gpus import device_memory, visible_gpus
+from nas.workers.packing import PackSize
 from search_space.plugins import PluginKind
 
 EXECUTOR = PluginKind("workers.name", "nas.workers", "make")
@@ -75,6 +76,18 @@ def _fixed(devices: int, recipe: Recipe, memory: StepMemory) -> DeviceAllocation
             f"training.batch_size must be at least 2 a device, {2 * devices} over {devices}, got {recipe.batch_size}"
         )
     return DeviceAllocation(devices, devices, memory)
+
+
+def pack_size(recipe: Recipe, workers: WorkersSpec) -> PackSize:
+    """Return the rule that gives the number of trainings of one network that a process trains together.
+
+    None are packed on other machines, nor with 16-bit gradients, whose scale the members of a pack would share.
+    """
+    memory = StepMemory(slot_bytes(workers), recipe.batch_size, recipe.state_slots, recipe.ema_decay is not None)
+    if workers.name != LOCAL or recipe.precision == "16-mixed":
+        return PackSize(1, "cpu", memory)
+    most = None if workers.pack == AUTO else int(workers.pack)
+    return PackSize(most, "cuda" if visible_gpus() else "cpu", memory)
 
 
 def step_memory(recipe: Recipe, workers: WorkersSpec) -> StepMemory:

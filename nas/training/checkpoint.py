@@ -24,7 +24,7 @@ from nas.training.checkpoint_file import (
     texts_of,
     write_content,
 )
-from nas.training.checkpoint_folder import remove_superseded
+from nas.training.checkpoint_folder import Place
 from nas.training.flat_tensors import FlatTensors
 
 FORMAT = 2
@@ -103,20 +103,16 @@ class Snapshot:
             self._flat = FlatTensors(tensors)
         self._flat.copy(tensors)
 
-    def save(self, identity: Mapping[str, str], curve: Curve, folder: Path, attempt: int) -> Path:
-        """Write the state, with the curve up to its epoch, into `folder` atomically; then remove what it supersedes.
-
-        Superseded are earlier epochs of this attempt and all files of earlier attempts. Those of a later attempt stay:
-        this process is then a straggler.
-        """
+    def save(self, identity: Mapping[str, str], curve: Curve, place: Place) -> Path:
+        """Write the state, with the curve up to its epoch, into a folder atomically; then remove what it supersedes."""
         assert self._flat is not None
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"attempt{attempt}-epoch{len(curve):03d}.pt"
+        place.folder.mkdir(parents=True, exist_ok=True)
+        path = place.folder / f"attempt{place.attempt}-epoch{len(curve):03d}.pt"
         document = {"format": FORMAT, "identity": dict(identity), **self._state}
         document["curve"] = [row.to_json() for row in curve]
         with atomic_path(path) as temporary, temporary.open("wb") as file:
             write_content(file, document, self._flat)
-        remove_superseded(folder, attempt, len(curve))
+        place.remove_superseded(len(curve))
         return path
 
 
@@ -124,7 +120,7 @@ def save(checkpoint: Checkpoint, folder: Path, attempt: int) -> Path:
     """Write `checkpoint` into `folder` as a `Snapshot` does."""
     snapshot = Snapshot()
     snapshot.take(checkpoint.state)
-    return snapshot.save(checkpoint.identity, checkpoint.curve, folder, attempt)
+    return snapshot.save(checkpoint.identity, checkpoint.curve, Place(folder, attempt))
 
 
 def load(path: Path, expected: Mapping[str, str]) -> Checkpoint:

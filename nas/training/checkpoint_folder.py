@@ -5,31 +5,57 @@ from __future__ import annotations
 import os
 import re
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 _NAME = re.compile(r"attempt(\d+)-epoch(\d+)\.pt")
 _PART = re.compile(r"\.attempt(\d+)-epoch(\d+)\.pt(?:\.\w+)?\.part")
 
 
+@dataclass(frozen=True)
+class Place:
+    """Place of a training's checkpoints.
+
+    Attributes:
+        folder: their folder.
+        attempt: number of the attempt, by which they are named.
+        packed: whether the epoch before the newest one stays too, to which the members of a pack can go back together
+            after a kill between two of their checkpoints.
+    """
+
+    folder: Path
+    attempt: int
+    packed: bool = False
+
+    def remove_superseded(self, epoch: int, *, ended: bool = False) -> None:
+        """Remove what a checkpoint of this attempt supersedes.
+
+        Superseded are earlier epochs of this attempt and all files of earlier attempts. Those of a later attempt stay:
+        this process is then a straggler.
+
+        Args:
+            epoch: epoch of the checkpoint.
+            ended: whether the training is over, so that a pack has nothing to go back to.
+        """
+        kept = epoch - 1 if self.packed and not ended else None
+        for pattern in (_NAME, _PART):
+            for path, match in _named(self.folder, pattern):
+                earlier = int(match[1]) < self.attempt or (int(match[1]) == self.attempt and int(match[2]) < epoch)
+                if earlier and int(match[2]) != kept:
+                    with suppress(FileNotFoundError):  # a straggler of an earlier attempt may have removed it
+                        path.unlink()
+
+
 def latest(folder: Path) -> tuple[Path, int] | None:
     """Return the newest complete checkpoint in `folder` and its epoch: the highest epoch, then the highest attempt."""
-    found = [(int(match[2]), int(match[1]), path) for path, match in _named(folder, _NAME)]
-    if not found:
-        return None
-    epoch, _, path = max(found)
-    return path, epoch
+    found = by_epoch(folder)
+    return (found[max(found)], max(found)) if found else None
 
 
-def remove_superseded(folder: Path, attempt: int, epoch: int) -> None:
-    """Remove the checkpoints that one of an attempt and epoch supersedes.
-
-    These are earlier epochs of that attempt and all files of earlier attempts. Those of a later attempt stay.
-    """
-    for pattern in (_NAME, _PART):
-        for path, match in _named(folder, pattern):
-            if int(match[1]) < attempt or (int(match[1]) == attempt and int(match[2]) < epoch):
-                with suppress(FileNotFoundError):  # a straggler of an earlier attempt may have removed it
-                    path.unlink()
+def by_epoch(folder: Path) -> dict[int, Path]:
+    """Return the complete checkpoints in `folder` by their epochs: of several of one epoch, the highest attempt's."""
+    found = sorted((int(match[2]), int(match[1]), path) for path, match in _named(folder, _NAME))
+    return {epoch: path for epoch, _, path in found}
 
 
 def _named(folder: Path, pattern: re.Pattern[str]) -> list[tuple[Path, re.Match[str]]]:

@@ -9,6 +9,7 @@ from typing import final
 
 from nas.jobs import Curve
 from nas.training.checkpoint import Snapshot, TrainingState
+from nas.training.checkpoint_folder import Place
 
 
 @final
@@ -18,9 +19,8 @@ class CheckpointWriter:
     An error of a write is raised once, by the next call.
     """
 
-    def __init__(self, folder: Path, attempt: int, identity: Mapping[str, str]) -> None:
-        self._folder = folder
-        self._attempt = attempt
+    def __init__(self, place: Place, identity: Mapping[str, str]) -> None:
+        self._place = place
         self._identity = dict(identity)
         self._snapshot = Snapshot()
         self._thread: Thread | None = None
@@ -62,8 +62,12 @@ class CheckpointWriter:
         """Wait as `wait` does."""
         self.wait()
 
+    def end(self, epoch: int) -> None:
+        """Remove all but the checkpoint of the last epoch."""
+        self._place.remove_superseded(epoch, ended=True)
+
     def _run(self, curve: Curve, written: Callable[[Curve, Path], None]) -> None:
         try:
-            written(curve, self._snapshot.save(self._identity, curve, self._folder, self._attempt))
+            written(curve, self._snapshot.save(self._identity, curve, self._place))
         except Exception as error:  # raised by the next call in the training's thread
             self._error = error

@@ -20,6 +20,7 @@ from nas.jobs import Control, Curve, Epoch, Failure, Job, Outcome, in_step
 from nas.training.batches import ImageData
 from nas.training.checkpoint import PRECISION, TrainingState, load, training_identity
 from nas.training.checkpoint_file import CheckpointError
+from nas.training.checkpoint_folder import Place
 from nas.training.checkpoint_writer import CheckpointWriter
 from nas.training.device import automatic_precision, device_of
 from nas.training.epochs import AtOnce, PackedEpochs, SeededEpochs, ValidationShare
@@ -192,7 +193,7 @@ class _Training:
             network = PackedNetwork([cast(Network, member.network) for member in self.members])
         classifier = Classifier(network, data.classes, self.recipe, horizon, self.ranks)
         writers = [
-            CheckpointWriter(each.job.folder, each.job.attempt, identity)
+            CheckpointWriter(Place(each.job.folder, each.job.attempt, len(self.members) > 1), identity)
             for each, identity in zip(self.progress, identities, strict=True)
         ]
         trainer = _trainer(self.recipe, job, accelerator, _EpochRecorder(self, writers), self.ranks)
@@ -208,6 +209,9 @@ class _Training:
             trainer.fit(
                 classifier, self._epochs(network, horizon), AtOnce(ValidationShare(data.val_loader, self.ranks))
             )
+        for progress, writer in zip(self.progress, writers, strict=True):
+            if len(self.members) > 1 and progress.failure is None:
+                writer.end(len(progress.curve))
 
     def _check_jobs(self) -> None:
         for job in (member.job for member in self.members):

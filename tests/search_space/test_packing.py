@@ -12,7 +12,8 @@ from torch import Tensor
 from search_space.graph import Dropout, GlobalPool, Graph, Linear, Seq, Shape
 from search_space.lowering import lower
 from search_space.network import Network, build
-from search_space.packing import PackedNetwork, is_packable, join, member, pack_images
+from search_space.packable import is_packable
+from search_space.packing import PackedNetwork, join, member, pack_images
 from search_space.references import REFERENCES
 from search_space.space import parse_space
 

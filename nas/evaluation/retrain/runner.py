@@ -41,8 +41,13 @@ class RetrainRunner:
         return replace(self, trial=self.trial.with_images_in(folder))
 
     def __call__(self, job: Job, control: Control) -> Outcome:
-        """Run `job`; write `result.json` into its folder if the training is then complete."""
+        """Run `job`; write `result.json` into the folder of each training that is then complete."""
         outcome = self.trial(job, control)
+        first, *others = [self._measured(each) for each in outcome.members]
+        return replace(first, job=job, pack=tuple(others))
+
+    def _measured(self, outcome: Outcome) -> Outcome:
+        job = outcome.job
         ended = outcome.failure is None and outcome.epoch == self.trial.recipe.epochs
         if not ended or outcome.checkpoint is None or finished_result(job.folder) is not None:
             return outcome

@@ -15,7 +15,7 @@ from nas.data import DataError, DataSpec, Part, evaluation_loader, load, load_te
 from nas.data.loader import TensorLoader
 from nas.evaluation.measurement import measure
 from nas.evaluation.trial_runner import TrialRunner, validation_batch
-from nas.jobs import Control, Epoch, Failure, FailureKind, Job, Outcome
+from nas.jobs import Control, Epoch, Failure, FailureKind, Job, Outcome, controls_of
 from nas.tabular.tabulate.task import Row, read_rows, write_rows
 from nas.training.batches import Batch
 from nas.training.checkpoint_file import CheckpointError
@@ -25,18 +25,23 @@ from nas.training.restore import restore_network
 
 @final
 class CpuTimer:
-    """Timer of this process's processor seconds."""
+    """Timer of this process's processor seconds, shared out evenly over the members of a pack."""
 
-    def __init__(self) -> None:
+    def __init__(self, members: int = 1) -> None:
+        self._members = members
         self._began = 0.0
+        self._stopped: float | None = None
 
     def start(self) -> None:
         """Start at zero."""
         self._began = time.process_time()
+        self._stopped = None
 
     def seconds(self) -> float:
-        """Return the processor seconds since the last start."""
-        return time.process_time() - self._began
+        """Return the processor seconds from the last start to the first call after it, for each member."""
+        if self._stopped is None:
+            self._stopped = time.process_time()
+        return (self._stopped - self._began) / self._members
 
 
 @final
@@ -123,19 +128,24 @@ class TableRunner:
         return replace(self, trial=self.trial.with_images_in(folder))
 
     def __call__(self, job: Job, control: Control) -> Outcome:
-        """Run `job` and write a row for every epoch into its folder."""
+        """Run `job` and write a row for every epoch into its folder, or into that of each job of its pack."""
         torch.set_num_threads(self.trial.threads)
-        kept = read_rows(job.folder) if job.from_epoch else []
-        if len(kept) != job.from_epoch:
-            law = f"a checkpoint of epoch {job.from_epoch} must have as many rows beside it, got {len(kept)}"
-            return Outcome(job, (), None, Failure(FailureKind.CHECKPOINT, law))
+        kept = [read_rows(member.folder)[: job.from_epoch] for member in job.members]
+        for rows in kept:
+            if len(rows) < job.from_epoch:
+                law = f"a checkpoint of epoch {job.from_epoch} must have as many rows beside it, got {len(rows)}"
+                return Outcome.failing(job, Failure(FailureKind.CHECKPOINT, law))
         try:
-            data, timer = self.trial.load(job.seed), CpuTimer()
-            measuring = MeasuringControl(job, control, kept, self._evaluator(), timer)
+            data, timer = self.trial.load([member.seed for member in job.members]), CpuTimer(len(job.members))
+            evaluator = self._evaluator()
         except DataError as error:
-            return Outcome(job, (), None, Failure(FailureKind.DATA, str(error)))
-        timed = TimedData(TimedLoader(data.train_loader, timer), data.val_loader, data.classes)
-        return self.trial.train_on(timed, job, measuring)
+            return Outcome.failing(job, Failure(FailureKind.DATA, str(error)))
+        first = TimedData(TimedLoader(data[0].train_loader, timer), data[0].val_loader, data[0].classes)
+        measuring = [
+            MeasuringControl(member, theirs, rows, evaluator, timer)
+            for member, theirs, rows in zip(job.members, controls_of(job, control), kept, strict=True)
+        ]
+        return self.trial.train_on([first, *data[1:]], job, measuring)
 
     def _evaluator(self) -> Evaluator:
         """Return the test images, normalised like the training part."""

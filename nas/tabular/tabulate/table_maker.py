@@ -18,7 +18,7 @@ from nas.tabular.tabulate.shard_writer import ShardWriter
 from nas.tabular.tabulate.shards import Shards
 from nas.tabular.tabulate.strategy_draws import StrategyPortion, draw
 from nas.tabular.tabulate.task import NetworkTask
-from nas.training.checkpoint_folder import latest
+from nas.training.checkpoint_folder import by_epoch
 
 Trainings = Collection[tuple[str, int]]
 """Pairs of a network's identity and a seed."""
@@ -116,7 +116,7 @@ class TableMaker:
         if not left:
             return
         writer = ShardWriter(self.shards, [task for task in left if task.done], left=len(left), total=len(tasks))
-        trainings = TrainingList(self.executor(), left, self.rules, latest=latest, on_done=writer.on_done)
+        trainings = TrainingList(self.executor(), left, self.rules, epochs=by_epoch, on_done=writer.on_done)
         with self.stop_on_signals(trainings):
             reason = trainings.run()
         writer.flush()

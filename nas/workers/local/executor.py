@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import signal
 import time
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import wait
@@ -22,7 +23,7 @@ from nas.workers.local.forked_process import UNKNOWN
 from nas.workers.local.memory_kills import memory_kills
 from nas.workers.local.process_pool import GRACE_SECONDS, ProcessPool, WorkerProcess
 from nas.workers.local.process_reuse import ONE_JOB, ProcessReuse
-from nas.workers.local.worker_loop import READY, STOP, Report
+from nas.workers.local.worker_loop import READY, STOP, MemberEpoch, Report
 
 FAILURE_GRACE_SECONDS = 2.0
 """Wait for the other ranks' reports after an error of one of them."""
@@ -43,7 +44,7 @@ class LocalHandle:
     on_epoch: OnEpoch
     slots: tuple[int, ...]
     started: float
-    rows: list[Epoch] = field(default_factory=list)
+    rows: defaultdict[int, list[Epoch]] = field(default_factory=lambda: defaultdict(list))
     reports: dict[WorkerProcess, Report | None] = field(default_factory=dict)
     failed_at: float | None = None
     overdue: bool = False
@@ -89,8 +90,10 @@ class LocalHandle:
         if message == READY:
             return
         if isinstance(message, Epoch):
-            self.rows.append(message)
-            self.on_epoch(self.job, message)
+            message = MemberEpoch(0, message)
+        if isinstance(message, MemberEpoch):
+            self.rows[message.member].append(message.row)
+            self.on_epoch(self.job.members[message.member], message.row)
             return
         report = message if isinstance(message, Report) else None
         self.reports[worker] = report
@@ -245,7 +248,8 @@ class LocalExecutor:
         report, failure = handle.reports.get(handle.rank_zero), self._cause(handle)
         if report is not None and report.outcome.failure is failure:
             return report.outcome
-        return Outcome(handle.job, tuple(handle.rows), None, failure)
+        curves = [tuple(handle.rows[index]) for index in range(len(handle.job.members))]
+        return Outcome.failing(handle.job, failure, curves)
 
     def _kill_overdue(self) -> None:
         if self._deadline is None:

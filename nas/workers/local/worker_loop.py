@@ -54,12 +54,26 @@ class Report:
     sent_at: float = field(default_factory=time.monotonic)
 
 
+@dataclass(frozen=True)
+class MemberEpoch:
+    """Message of an epoch of a further job of a pack.
+
+    Attributes:
+        member: number of the job in the pack, from 1.
+        row: the epoch.
+    """
+
+    member: int
+    row: Epoch
+
+
 @final
 class PipeControl:
-    """Control of one job: sends its epochs to the driver, and keeps the request to stop."""
+    """Control of one job or pack: sends its epochs to the driver, and keeps the request to stop."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._sending = threading.Lock()  # each member of a pack is reported by a thread of its own
         self._stop = threading.Event()
         self._times = [time.perf_counter()]
 
@@ -71,7 +85,16 @@ class PipeControl:
     def epoch_done(self, row: Epoch) -> None:
         """Send the row to the driver."""
         self._times.append(time.perf_counter())
-        self._connection.send(row)
+        self.send(row)
+
+    def send(self, message: Epoch | MemberEpoch) -> None:
+        """Send a message to the driver."""
+        with self._sending:
+            self._connection.send(message)
+
+    def member(self, index: int) -> Control:
+        """Return the control of a job of the pack."""
+        return self if index == 0 else _MemberControl(index, self)
 
     def should_stop(self) -> bool:
         """Return whether the job has been asked to end after its epoch."""
@@ -80,6 +103,23 @@ class PipeControl:
     def stop(self) -> None:
         """Ask the job to end after its epoch."""
         self._stop.set()
+
+
+@final
+@dataclass(frozen=True)
+class _MemberControl:
+    """Control of a further job of a pack."""
+
+    index: int
+    pack: PipeControl
+
+    def epoch_done(self, row: Epoch) -> None:
+        """Send the row to the driver."""
+        self.pack.send(MemberEpoch(self.index, row))
+
+    def should_stop(self) -> bool:
+        """Return whether the pack has been asked to end after its epoch."""
+        return self.pack.should_stop()
 
 
 @final
@@ -147,7 +187,7 @@ def serve(connection: Connection, runner: Runner, visible_device: str | None, re
         jobs_done += 1
         start = start_seconds(ready, control.epoch_seconds) if jobs_done == 1 else start
         kept = reuse.keeps(jobs_done, start, time.perf_counter() - began)
-        stays = kept and outcome.failure is None and not commands.terminated
+        stays = kept and not outcome.failed and not commands.terminated
         with suppress(BrokenPipeError, ConnectionResetError):  # the driver is gone; the next one finds the checkpoint
             connection.send(Report(outcome, stays))
         if stays:
@@ -174,7 +214,7 @@ def run_job(runner: Runner, job: Job, control: Control) -> Outcome:
         traceback.print_exc()
         kind = FailureKind.OUT_OF_MEMORY if is_out_of_memory(error) else FailureKind.ERROR
         other = Failure(kind, " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":"))
-        return Outcome(job, (), None, disk_failure(error) or other)
+        return Outcome.failing(job, disk_failure(error) or other)
     finally:
         with suppress(OSError):  # the log is on a full disk, and the outcome says so
             sys.stdout.flush()

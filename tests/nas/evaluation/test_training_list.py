@@ -17,7 +17,7 @@ from nas.jobs import Failure, Job, Outcome
 from nas.jobs.files import write_json
 from nas.study.training_state import TrainingState
 from nas.study.trial import Record
-from nas.training.checkpoint_folder import latest
+from nas.training.checkpoint_folder import by_epoch, latest
 
 DIED = Failure("died", "the process ended with signal 9")
 
@@ -45,7 +45,7 @@ def tasks(study: Path, trials: int = 2, seeds: int = 2) -> list[RetrainTask]:
 
 
 def retraining(executor: FakeExecutor, todo: list[RetrainTask], retries: int = 2) -> TrainingList:
-    return TrainingList(executor, todo, Rules(EPOCHS, retries), latest=latest)
+    return TrainingList(executor, todo, Rules(EPOCHS, retries), epochs=by_epoch)
 
 
 def failing(failure: Failure, times: int = 99) -> Callable[[Job, int], Failure | None]:
@@ -187,7 +187,7 @@ def test_out_of_memory_is_tried_once_more_in_halves_also_after_a_restart(tmp_pat
 def test_where_batches_must_stay_whole_out_of_memory_is_a_failure(tmp_path: Path) -> None:
     full = Failure("out_of_memory", "CUDA out of memory")
     executor, todo = MeasuringExecutor(fails=failing(full)), tasks(tmp_path, trials=1, seeds=1)
-    driver = TrainingList(executor, todo, Rules(EPOCHS, 2, halves=False), latest=latest)
+    driver = TrainingList(executor, todo, Rules(EPOCHS, 2, halves=False), epochs=by_epoch)
     assert driver.run() == "done"
     assert driver.failures == {todo[0].folder: full}
     assert len(executor.jobs) == 1

@@ -102,7 +102,7 @@ def test_its_first_step_is_at_the_rate_and_from_the_weights_that_belong_there(
     torch.manual_seed(heir.seed)
     after = lower(network(8))
     wanted = inherit(lower(network(4)), learned, after, build_module(after).state_dict())
-    (state, step, rate), steps = begun[0], len(runner.load(heir.seed).train_loader)
+    (state, step, rate), steps = begun[0], len(runner.load([heir.seed])[0].train_loader)
     assert step == steps  # one epoch is spared
     assert rate > 0.5 * runner.recipe.learning_rate
     assert all(torch.equal(state[key], tensor) for key, tensor in wanted.state.items())

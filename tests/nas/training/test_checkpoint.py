@@ -19,7 +19,7 @@ from nas.config.training import Recipe
 from nas.jobs import Epoch, Job
 from nas.training.checkpoint import Checkpoint, Snapshot, TrainingState, load, save, training_identity
 from nas.training.checkpoint_file import CheckpointError
-from nas.training.checkpoint_folder import latest
+from nas.training.checkpoint_folder import Place, latest
 from nas.training.flat_tensors import ALIGNMENT
 
 IDENTITY = {"architecture": "{}", "recipe": "{}", "seed": "1", "steps per epoch": "4"}
@@ -93,7 +93,7 @@ def test_a_snapshot_is_of_its_moment_and_follows_other_shapes(tmp_path: Path) ->
         tensor.fill_(value)
         snapshot.take(of({"it": tensor}).state)
         tensor.fill_(-1)
-        path = snapshot.save(IDENTITY, state(int(value)).curve, tmp_path, attempt=1)
+        path = snapshot.save(IDENTITY, state(int(value)).curve, Place(tmp_path, 1))
         assert torch.equal(load(path, IDENTITY).state.network["it"], torch.full_like(tensor, value))
 
 

@@ -15,7 +15,7 @@ from torch import nn
 from nas.config.training import Recipe
 from nas.jobs import Curve, Epoch, Job, Outcome
 from nas.training.checkpoint import Snapshot, TrainingState, load
-from nas.training.checkpoint_folder import latest
+from nas.training.checkpoint_folder import Place, latest
 from nas.training.checkpoint_writer import CheckpointWriter
 
 RECIPE = Recipe(epochs=6, batch_size=8)
@@ -37,12 +37,12 @@ class Gate:
     def through(self, monkeypatch: pytest.MonkeyPatch) -> Gate:
         save = Snapshot.save
 
-        def waiting(snapshot: Snapshot, identity: Any, curve: Curve, folder: Path, attempt: int) -> Path:
+        def waiting(snapshot: Snapshot, identity: Any, curve: Curve, place: Place) -> Path:
             assert self.open.wait(30)
             if self.error is not None:
                 raise self.error
             self.passed.append(len(curve))
-            return save(snapshot, identity, curve, folder, attempt)
+            return save(snapshot, identity, curve, place)
 
         monkeypatch.setattr(Snapshot, "save", waiting)
         return self
@@ -50,7 +50,7 @@ class Gate:
 
 def test_what_is_written_is_the_state_of_its_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     gate, seen = Gate().through(monkeypatch), list[tuple[int, float]]()
-    writer, changing = CheckpointWriter(tmp_path, 1, {"seed": "1"}), state(1.0)
+    writer, changing = CheckpointWriter(Place(tmp_path, 1), {"seed": "1"}), state(1.0)
 
     def written(curve: Curve, path: Path) -> None:
         seen.append((len(curve), float(load(path, {"seed": "1"}).state.network["it"][0])))
@@ -73,7 +73,7 @@ def test_an_error_of_a_write_is_raised_once_by_the_next_call(
 ) -> None:
     gate = Gate(error=OSError("no space left on device")).through(monkeypatch)
     gate.open.set()
-    writer = CheckpointWriter(tmp_path, 1, {})
+    writer = CheckpointWriter(Place(tmp_path, 1), {})
     writer.take(state(1.0))
     writer.write(CURVE[:1], lambda *_: pytest.fail("reported"))
     with pytest.raises(OSError, match="no space left"):
@@ -87,13 +87,13 @@ class Opens(nn.Module):
     def __init__(self, network: nn.Module, gate: threading.Event, step: int) -> None:
         super().__init__()
         self.network = network
-        self.gate = gate
+        self.open_gate = lambda: gate.set()  # noqa: PLW0108 - a function, which copies of the network share
         self.steps_left = step
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         self.steps_left -= self.training
         if self.training and self.steps_left == 0:
-            self.gate.set()
+            self.open_gate()
         logits: torch.Tensor = self.network(images)
         return logits
 
@@ -143,10 +143,10 @@ def test_an_epoch_whose_checkpoint_failed_is_not_reported(
 ) -> None:
     save, control = Snapshot.save, Asked(asked=9)
 
-    def failing(snapshot: Snapshot, identity: Any, curve: Curve, folder: Path, attempt: int) -> Path:
+    def failing(snapshot: Snapshot, identity: Any, curve: Curve, place: Place) -> Path:
         if len(curve) == 2:
             raise OSError(28, "No space left on device")
-        return save(snapshot, identity, curve, folder, attempt)
+        return save(snapshot, identity, curve, place)
 
     monkeypatch.setattr(Snapshot, "save", failing)
     outcome = run_job(make_job(0, 5), RECIPE, control=control)
@@ -187,6 +187,6 @@ def test_a_snapshot_of_a_gpu_is_of_its_moment(tmp_path: Path) -> None:
         snapshot.take(TrainingState(dict(there), {0: {"step": torch.tensor(3.0)}}, None, {}))
         for tensor in there.values():
             tensor.add_(1)
-        found = load(snapshot.save({}, CURVE[:1], tmp_path, 1), {}).state
+        found = load(snapshot.save({}, CURVE[:1], Place(tmp_path, 1)), {}).state
         assert all(torch.equal(found.network[name], tensor) for name, tensor in expected.items())
         expected = {name: tensor.cpu() for name, tensor in there.items()}

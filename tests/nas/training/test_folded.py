@@ -19,7 +19,8 @@ from nas.training.folded import FoldedNetwork
 from search_space.graph import Shape
 from search_space.lowering import lower
 from search_space.network import build
-from search_space.packing import PackedNetwork, is_packable, pack_images
+from search_space.packable import is_packable
+from search_space.packing import PackedNetwork, pack_images
 from search_space.references import REFERENCES
 from search_space.space import parse_space
 
