@@ -30,28 +30,29 @@ class Crop(ChunkAugmentation):
 
     def forward(self, images: Tensor, chunk: Chunk) -> Tensor:
         """Cut a window out of each padded image."""
-        padded = bordered(images.permute(0, 2, 3, 1), self.padding)
-        return cut(padded, self.padding, self.corners(len(chunk)))
+        values = images.permute(0, 2, 3, 1)
+        return as_images(cut(bordered(values, self.padding), self.corners(len(chunk)), values.new_empty(values.shape)))
 
 
-def cut(padded: Tensor, padding: int, corners: tuple[Tensor, Tensor]) -> Tensor:
+def cut(padded: Tensor, corners: tuple[Tensor, Tensor], windows: Tensor) -> Tensor:
     """Cut one window out of each image.
 
     Args:
-        padded: contiguous (B, H + 2 padding, W + 2 padding, C).
-        padding: width of the border.
+        padded: contiguous (B, rows, columns, C).
         corners: left and upper edges of the windows, (B,) int64 on the CPU.
+        windows: contiguous (B, H, W, C), which is filled.
 
     Returns:
-        (B, C, H, W).
+        The windows.
     """
     count, rows, columns, channels = padded.shape
-    height, width = rows - 2 * padding, columns - 2 * padding
+    height, width = windows.shape[1:3]
     left, upper = corners
     firsts = place((torch.arange(count) * rows + upper) * columns + left, padded.device)  # pixels before each window
     starts = firsts[:, None] + torch.arange(height, device=padded.device) * columns
     runs = padded.as_strided((count * rows * columns - width + 1, width * channels), (channels, 1))
-    return as_images(runs.index_select(0, starts.flatten()).view(count, height, width, channels))
+    torch.index_select(runs, 0, starts.flatten(), out=windows.view(count * height, width * channels))
+    return windows
 
 
 def make(shape: Shape, *, padding: float = 0.125) -> nn.Module:

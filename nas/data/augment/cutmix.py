@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from nas.data.augment.base import MixingAugmentation, take
-from nas.data.augment.cutout import box
+from nas.data.augment.cutout import with_boxes
 from nas.data.augment.mixup import check_mixing, kept_shares
 from nas.data.copies import place
 from nas.data.statistics import Shape
@@ -33,7 +33,7 @@ class Cutmix(MixingAugmentation):
         rows, columns = (_interval(share, size) for size in (height, width))
         areas = (rows[1] - rows[0]) * (columns[1] - columns[0])
         kept = place(1 - areas / (height * width), images.device)
-        mixed = torch.where(box((height, width), rows, columns, images), take(images, partners), images)
+        mixed = with_boxes(images, rows, columns, take(images, partners))
         return mixed, torch.lerp(targets[partners], targets, kept.view(-1, 1))
 
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from nas.data.copies import place
+from nas.data.normalise import as_images
 from nas.data.statistics import Shape
 
 
@@ -24,25 +25,39 @@ class Cutout(nn.Module):
         """Cut a square out of each of (B, C, H, W)."""
         count, _, height, width = images.shape
         upper, left = (torch.randint(size, (count,)) - self.side // 2 for size in (height, width))
-        return images.masked_fill(
-            box((height, width), (upper, upper + self.side), (left, left + self.side), images), 0.0
-        )
+        return with_boxes(images, (upper, upper + self.side), (left, left + self.side))
 
 
-def box(shape: tuple[int, int], rows: tuple[Tensor, Tensor], columns: tuple[Tensor, Tensor], like: Tensor) -> Tensor:
-    """Return the inside of one box an image, (B, 1, H, W) bool on the device of `like`.
+Interval = tuple[Tensor, Tensor]
+"""First positions of some intervals, and the first after them: both (B,) on the CPU."""
+
+
+def with_boxes(images: Tensor, rows: Interval, columns: Interval, other: Tensor | None = None) -> Tensor:
+    """Return images with other pixels inside one box each.
 
     Args:
-        shape: (H, W).
-        rows: first row of each box, and the first below it, (B,) on the CPU.
-        columns: first column, and the first right of it.
-        like: a tensor on the device.
+        images: (B, C, H, W).
+        rows: rows of the boxes.
+        columns: their columns.
+        other: images of the same shape, whose pixels stand in the boxes; None for zeros.
     """
-    inside = []
-    for size, (first, after) in zip(shape, (rows, columns), strict=True):
-        positions = torch.arange(size)
-        inside.append(place((positions >= first[:, None]) & (positions < after[:, None]), like.device))
-    return (inside[0][:, :, None] & inside[1][:, None, :])[:, None]
+    _, channels, height, width = images.shape
+    inside_rows, inside_columns = (
+        place((torch.arange(size) >= first[:, None]) & (torch.arange(size) < after[:, None]), images.device)
+        for size, (first, after) in ((height, rows), (width, columns))
+    )
+    if images.is_contiguous():
+        inside = (inside_rows[:, :, None] & inside_columns[:, None, :])[:, None]
+        return torch.where(inside, 0.0 if other is None else other, images)
+    # A row of pixels with all of their channels is one run of memory, which takes two thirds of the time.
+    inside = inside_rows[:, :, None] & inside_columns.repeat_interleave(channels, 1)[:, None, :]
+    filling = 0.0 if other is None else _runs(other)
+    return as_images(torch.where(inside, filling, _runs(images)).view(-1, height, width, channels))
+
+
+def _runs(images: Tensor) -> Tensor:
+    """Return (B, C, H, W) as (B, H, W × C)."""
+    return images.permute(0, 2, 3, 1).flatten(2)
 
 
 def make(shape: Shape, *, side: float = 0.5) -> nn.Module:
