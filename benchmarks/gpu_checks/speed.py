@@ -128,7 +128,7 @@ def busy(context: Context) -> Figures:
     spans = [
         (event.time_range.start, event.time_range.end)
         for event in kernels.events() or ()  # type: ignore[no-untyped-call]
-        if event.device_type == DeviceType.CUDA
+        if event.device_type == DeviceType.CUDA and not getattr(event, "is_user_annotation", False)
     ]
     share = covered(spans) / 1e6 / seconds.found[0]
     figures = {

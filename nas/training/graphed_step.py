@@ -94,8 +94,9 @@ class GraphedStep:
             with torch.cuda.graph(graph, stream=self._stream, capture_error_mode="thread_local"):
                 self._step(*given)
         except RuntimeError as error:
+            first = error.__context__ or error  # the end of a capture that failed raises an error of its own
             raise RuntimeError(
-                f"a step must be one that a CUDA graph can hold, training.cuda_graph=false takes any: {error}"
+                f"a step must be one that a CUDA graph can hold, training.cuda_graph=false takes any: {first}"
             ) from error
         return _Captured(graph, *given)
 

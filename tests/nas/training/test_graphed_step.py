@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from nas.config.training import Recipe
 from nas.jobs import Job, Outcome
+from nas.jobs.failures import is_out_of_memory
 from nas.training import module
 from nas.training.graphed_step import WARM_UPS, GraphedStep, obstacle
 from nas.training.optimizer import make_optimizer
@@ -206,7 +207,10 @@ class Cuda:
     def graph(self, graph: Cuda, *, stream: object, capture_error_mode: str) -> Iterator[None]:
         assert capture_error_mode == "thread_local"
         self.capturing = True
-        yield
+        try:
+            yield
+        except RuntimeError:
+            raise RuntimeError("operation failed due to a previous error during capture")  # noqa: B904 - as torch does
         self.capturing = False
 
     def register_generator_state(self, generator: object) -> None:
@@ -241,13 +245,14 @@ def test_a_step_that_cannot_be_captured_names_the_setting(monkeypatch: pytest.Mo
 
     def step(images: Tensor, labels: Tensor) -> None:
         if cuda.capturing:
-            raise RuntimeError("operation not permitted when stream is capturing")
+            raise torch.OutOfMemoryError("no memory for a graph")
 
     graphed = GraphedStep(step)
     for _ in range(WARM_UPS):
         graphed(torch.zeros(1, 1, 1, 1), torch.zeros(1))
-    with pytest.raises(RuntimeError, match=r"training.cuda_graph=false takes any: operation not permitted"):
+    with pytest.raises(RuntimeError, match=r"training.cuda_graph=false takes any: no memory for a graph") as raised:
         graphed(torch.zeros(1, 1, 1, 1), torch.zeros(1))
+    assert is_out_of_memory(raised.value)
 
 
 @GPU
