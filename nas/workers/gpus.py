@@ -2,7 +2,7 @@
 
 A driver trains nothing: a CUDA context of its own would take hundreds of megabytes of a GPU, and processes could not be
 forked from it. So `nvidia-smi` is asked, and where its answer is not certain, a short process that imports torch.
-Where the system has no GPU at all, torch is not even loaded.
+torch is loaded only where neither the system nor `nvidia-smi` tells the number of GPUs.
 """
 
 from __future__ import annotations
@@ -12,9 +12,12 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
+from runpy import run_path
 
 from nas.workers.devices import machine_memory
 
@@ -44,14 +47,29 @@ class Gpu:
 
 
 def may_have_gpus(drivers: Sequence[str] = DRIVERS) -> bool:
-    """Return whether this machine may have a GPU that torch finds; on other systems than Linux always true."""
-    return "torch" in sys.modules or sys.platform != "linux" or any(Path(file).exists() for file in drivers)
+    """Return whether this machine may have a GPU that torch finds."""
+    if "torch" in sys.modules or sys.platform != "linux":
+        return True
+    return any(Path(file).exists() for file in drivers) and _built_for_gpus()
+
+
+def _built_for_gpus() -> bool:
+    """Return whether the installed torch can use GPUs of any kind; the file of its version says so."""
+    try:
+        built = run_path(str(distribution("torch").locate_file("torch/version.py")))
+    except (OSError, PackageNotFoundError):
+        return True
+    return built.get("cuda", "") is not None or built.get("hip") is not None
 
 
 def visible_gpus() -> tuple[str, ...]:
     """Return the GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them."""
     if not may_have_gpus():
         return ()
+    if "torch" not in sys.modules and "CUDA_VISIBLE_DEVICES" not in os.environ:
+        with suppress(OSError, subprocess.SubprocessError):
+            if (rows := _rows(_smi())) is not None:
+                return tuple(str(index) for index in range(len(rows)))
     from torch import cuda  # noqa: PLC0415 - takes seconds
 
     count = cuda.device_count()
@@ -80,11 +98,24 @@ def gpu_models() -> list[str]:
 
 
 @cache
+def _smi() -> str:
+    return subprocess.run(SMI, capture_output=True, text=True, check=True, timeout=SMI_SECONDS).stdout
+
+
+def _rows(answer: str) -> list[list[str]] | None:
+    """Return the fields of each GPU in an answer of `nvidia-smi`, None if it is none, or a GPU is cut into parts."""
+    rows = [[field.strip() for field in line.split(",", 4)] for line in answer.splitlines()]
+    if not rows or any(len(row) != 5 or not row[2].isdecimal() or row[3] == "Enabled" for row in rows):
+        return None
+    return rows
+
+
+@cache
 def _described(names: tuple[str, ...]) -> tuple[Gpu, ...]:
     if not names:
         return ()
     try:
-        answer = subprocess.run(SMI, capture_output=True, text=True, check=True, timeout=SMI_SECONDS).stdout
+        answer = _smi()
     except (OSError, subprocess.SubprocessError):  # no such program, or one of an older driver
         answer = ""
     ordered = os.environ.get("CUDA_DEVICE_ORDER") == "PCI_BUS_ID"
@@ -103,8 +134,8 @@ def gpus_in(answer: str, names: tuple[str, ...], *, ordered: bool) -> tuple[Gpu,
     >>> gpus_in("0, GPU-a1, 81559, Disabled, NVIDIA H100", ("0",), ordered=False)
     (Gpu(name='NVIDIA H100', memory=85520809984),)
     """
-    rows = [[field.strip() for field in line.split(",", 4)] for line in answer.splitlines()]
-    if not rows or any(len(row) != 5 or not row[2].isdecimal() or row[3] == "Enabled" for row in rows):
+    rows = _rows(answer)
+    if rows is None:
         return None
     gpus = [Gpu(row[4], int(row[2]) * 2**20) for row in rows]
     found = []

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from nas.cli import main
+from nas.cli.app.entry import COMMANDS
 from nas.cli.app.notice import ERASE, erase, showing
 
 REFUSED = ("torch", "torchmetrics", "pytorch_lightning", "lightning_fabric", "kornia")
@@ -89,6 +90,13 @@ def test_help_and_completion_load_no_more_than_hydra(tmp_path, monkeypatch):
     *shown, modules = text.splitlines()
     assert "sampler=tpe" in "".join(shown[-3:])
     assert not set(heavy) & {name.partition(".")[0] for name in modules.split()}
+
+
+def test_no_command_needs_torch_to_begin():
+    modules = ["nas.cli.common.searches", *(command.module for command in COMMANDS.values())]
+    code = f"import sys, importlib\nfor name in {modules}: importlib.import_module(name)\nprint(*sys.modules)"
+    text = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert not set(REFUSED) & {name.partition(".")[0] for name in text.split()}
 
 
 def test_a_search_trains_though_its_driver_cannot_load_torch(tmp_path):

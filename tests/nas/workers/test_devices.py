@@ -62,11 +62,69 @@ def test_a_machine_without_a_driver_of_gpus_is_not_asked_for_any(
     monkeypatch.delitem(sys.modules, "torch")
     monkeypatch.setattr(sys, "platform", "linux")
     files = [str(tmp_path / "nvidiactl"), str(tmp_path / "kfd")]
+    monkeypatch.setattr(gpus, "_built_for_gpus", lambda: True)
     assert not may_have_gpus(files)
     (tmp_path / "kfd").touch()
     assert may_have_gpus(files)
+    monkeypatch.setattr(gpus, "_built_for_gpus", lambda: False)
+    assert not may_have_gpus(files)
     monkeypatch.setattr(sys, "platform", "darwin")
     assert may_have_gpus(())
+
+
+@pytest.mark.parametrize(
+    ("version", "built"),
+    [
+        ("cuda = None\nhip = None\n", False),
+        ("cuda = '13.0'\nhip = None\n", True),
+        ("cuda = None\nhip = '7.1'\n", True),
+        ("debug = False\n", True),
+        (None, True),
+    ],
+)
+def test_the_file_of_its_version_tells_whether_torch_can_use_gpus(
+    version: str | None, built: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    class Installed:
+        def locate_file(self, name: str) -> Path:
+            return tmp_path / Path(name).name
+
+    if version is not None:
+        (tmp_path / "version.py").write_text(version)
+    monkeypatch.setattr(gpus, "distribution", lambda _: Installed())
+    assert gpus._built_for_gpus() is built
+
+
+def test_the_installed_torch_is_built_for_gpus_or_not() -> None:
+    assert gpus._built_for_gpus() == (torch.version.cuda is not None or torch.version.hip is not None)
+
+
+@pytest.mark.usefixtures("_asked_anew")
+@pytest.mark.parametrize(
+    ("answer", "named", "found"),
+    [
+        ("SMI", None, ("0", "1")),
+        ("SMI", "1", ("1",)),
+        ("MIG", None, ("0", "1", "2")),
+        (None, None, ("0", "1", "2")),
+    ],
+)
+def test_gpus_are_counted_without_torch_where_nvidia_smi_is_certain(
+    answer: str | None, named: str | None, found: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(*_: object, **__: object) -> subprocess.CompletedProcess[str]:
+        if answer is None:
+            raise FileNotFoundError("nvidia-smi")
+        return subprocess.CompletedProcess((), 0, SMI if answer == "SMI" else SMI.replace("Disabled", "Enabled"), "")
+
+    monkeypatch.setattr(gpus, "may_have_gpus", lambda: True)
+    monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if named is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", named)
+    monkeypatch.setattr(sys, "modules", {name: module for name, module in sys.modules.items() if name != "torch"})
+    assert visible_gpus() == found
 
 
 SMI = """0, GPU-5f1a, 81559, Disabled, NVIDIA H100 80GB HBM3
@@ -102,7 +160,16 @@ def test_an_answer_of_nvidia_smi_is_taken_where_it_is_certain(
 
 
 @pytest.fixture
-def programs(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
+def _asked_anew() -> Iterator[None]:
+    gpus._described.cache_clear()
+    gpus._smi.cache_clear()
+    yield
+    gpus._described.cache_clear()
+    gpus._smi.cache_clear()
+
+
+@pytest.fixture
+def programs(_asked_anew: None, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Answers of the programs that are run for GPU 0, in turn: their output, or an error."""
     answers: list[Any] = []
 
@@ -114,9 +181,7 @@ def programs(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
 
     monkeypatch.setattr(subprocess, "run", run)
     monkeypatch.setattr(gpus, "visible_gpus", lambda: ("0",))
-    gpus._described.cache_clear()
-    yield answers
-    gpus._described.cache_clear()
+    return answers
 
 
 def test_without_nvidia_smi_a_process_asks_torch(programs: list[Any]) -> None:
