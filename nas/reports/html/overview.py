@@ -126,6 +126,10 @@ def _recipe(recipe: Mapping[str, Any]) -> str:
         parts.append(f"{recipe['optimizer']} at {recipe.get('learning_rate')}, {recipe.get('schedule')}")
     if "batch_size" in recipe:
         parts.append(f"batches of {recipe['batch_size']}")
+    if recipe.get("augmentation"):
+        parts.append(f"augmentation by {', '.join(str(each.get('name')) for each in recipe['augmentation'])}")
+    if recipe.get("progressive_resize") is not None:
+        parts.append(f"images from {recipe['progressive_resize']:.0%} of their side on")
     return ", ".join(parts)
 
 

@@ -213,11 +213,13 @@ def make_study(tmp_path_factory: pytest.TempPathFactory) -> StudyMaker:
         mapping = yaml.safe_load((CONF / "space" / "quick.yaml").read_text())
         space = parse_space(mapping, Shape(1, 8, 8), 10)
         axes = [Axis(objective, *ENDS[objective]) for objective in objectives]
+        augmentation = [{"name": "flip", "module": "flip", "options": {"probability": 0.5}}]
+        recipe = {"epochs": 3, "batch_size": 64, "optimizer": "sgd", "learning_rate": 0.3, "schedule": "cosine"}
         made_with = {
             "space": {**mapping, "input": [1, 8, 8], "classes": 10},
             "objectives": [axis.to_json() for axis in axes],
             "data": {"name": "digits", "source": "digits", "val_fraction": 0.2, "split_seed": 0},
-            "training": {"epochs": 3, "batch_size": 64, "optimizer": "sgd", "learning_rate": 0.3, "schedule": "cosine"},
+            "training": {**recipe, "progressive_resize": 0.75, "augmentation": augmentation},
         }
         study = create_study(folder, made_with)
         view = View(space, axes, lambda seed: RandomSampler(seed=seed), seed=3, worst=False)

@@ -90,6 +90,12 @@ def test_the_data_are_the_study(usual):
     assert data["first"] == max(front, key=lambda item: item["values"]["val_accuracy"])["trial"]
 
 
+def test_the_recipe_is_told_with_its_augmentation(usual):
+    _, _, page, _ = usual
+    told = "3 epochs, sgd at 0.3, cosine, batches of 64, augmentation by flip, images from 75% of their side on"
+    assert told in "".join(page.text)
+
+
 def test_every_trial_has_a_row_and_a_drawing(usual):
     reader, html, page, _ = usual
     assert [row[0] for row in page.rows] == [str(record.number) for record in reader.records]
