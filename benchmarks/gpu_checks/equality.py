@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from dataclasses import replace
+from importlib.util import find_spec
 
 import torch
 
@@ -82,6 +85,7 @@ def graphed(context: Context) -> Figures:
         "sgd": RECIPE,
         "decoupled": replace(RECIPE, decoupled_decay=True, norm_learning_rate=2.0, ema_decay=0.9),
         "adamw": replace(RECIPE, optimizer="adamw", learning_rate=0.01, gradient_clip=1.0),
+        "resized": replace(RECIPE, progressive_resize=0.75),
     }
     figures: dict[str, float] = {}
     images = digits()
@@ -98,6 +102,10 @@ def graphed(context: Context) -> Figures:
 
 
 def compiled(context: Context) -> Figures:
+    if find_spec("triton") is None:
+        raise Skipped("triton is not installed, which torch.compile needs on a GPU")
+    if not os.environ.get("CC") and not any(map(shutil.which, ("cc", "gcc", "clang"))):
+        raise Skipped("there is no C compiler, which torch.compile needs")
     exact_float32()
     plain = Training(_small(), digits(), RECIPE, context.device, context.folder / "plain")
     fast = replace(plain, recipe=replace(RECIPE, compile="default"), folder=context.folder / "compiled")

@@ -45,7 +45,7 @@ class GraphedStep:
     The steps before a capture are plain ones of the same training, on the stream of the capture: autograd and cuDNN
     keep what belongs to a stream. Whatever a step reads or writes beside its inputs must stay in its place in memory:
     weights, buffers, the optimizer's state, a learning rate that is a tensor, and sums of losses. Gradients are made in
-    the graph.
+    the graph and gone at its end; nothing of a capture outlives it, so that graphs of several shapes share memory.
     """
 
     def __init__(self, step: Step, generators: Callable[[], Sequence[torch.Generator]] = tuple) -> None:
@@ -58,6 +58,7 @@ class GraphedStep:
         self._step = step
         self._generators = generators
         self._stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]  # torch's stub lacks types
+        self._pool = torch.cuda.graph_pool_handle()
         self._warm: Counter[tuple[object, ...]] = Counter()
         self._captured: dict[tuple[object, ...], _Captured] = {}
 
@@ -91,7 +92,7 @@ class GraphedStep:
             graph.register_generator_state(generator)
         try:
             # Other threads, such as those that read images or write checkpoints, may use the device meanwhile.
-            with torch.cuda.graph(graph, stream=self._stream, capture_error_mode="thread_local"):
+            with torch.cuda.graph(graph, self._pool, self._stream, capture_error_mode="thread_local"):
                 self._step(*given)
         except RuntimeError as error:
             first = error.__context__ or error  # the end of a capture that failed raises an error of its own

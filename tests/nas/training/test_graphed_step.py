@@ -201,11 +201,12 @@ class Cuda:
         monkeypatch.setattr(torch.cuda, "current_stream", lambda: streams)
         monkeypatch.setattr(torch.cuda, "stream", lambda stream: contextlib.nullcontext())
         monkeypatch.setattr(torch.cuda, "CUDAGraph", lambda: self)
+        monkeypatch.setattr(torch.cuda, "graph_pool_handle", lambda: "pool")
         monkeypatch.setattr(torch.cuda, "graph", self.graph)
 
     @contextlib.contextmanager
-    def graph(self, graph: Cuda, *, stream: object, capture_error_mode: str) -> Iterator[None]:
-        assert capture_error_mode == "thread_local"
+    def graph(self, graph: Cuda, pool: object, stream: object, *, capture_error_mode: str) -> Iterator[None]:
+        assert (pool, capture_error_mode) == ("pool", "thread_local")
         self.capturing = True
         try:
             yield
