@@ -51,6 +51,9 @@ def test_a_search_and_a_retraining_start_from_an_export(
     moved.unlink()
     assert main(["retrain", f"study={study}", "seeds=2", "workers.slots=1"]) == 2
     assert f"training.weights must be a readable file, got {moved}" in capfd.readouterr().err
+    fresh = ["seeds=1", "workers.slots=1", "training.weights=null", "replace=true", "format=json"]
+    assert main(["retrain", f"study={study}", *fresh]) == 0
+    assert json.loads(capfd.readouterr().out)["training"]["weights_sha256"] is None
 
 
 def test_finetuning_without_weights_is_refused(capfd: pytest.CaptureFixture[str]) -> None:
