@@ -112,7 +112,8 @@ class Rows:
                 raise SystemExit(f"a training must succeed: {outcome.failure}")
             found = checkpoints.load(outcome.checkpoint, {})
         network = build(training.graph)
-        network.load_state_dict(found.network if found.average is None else found.average)
+        state = found.state
+        network.load_state_dict(state.network if state.average is None else state.average)
         images, test = load(config.data), load_test(config.data)
         batch = validation_batch(images.shape, config.training.batch_size, runner.device)
         loader = evaluation_loader(images, batch, part=test, device=runner.device)
