@@ -30,6 +30,7 @@ from nas.tabular.tabulate.shards import Shards
 from nas.tabular.tabulate.strategy_draws import StrategyPortion
 from nas.tabular.tabulate.table_maker import Seeds, TableMaker, TrainingsStoppedError
 from nas.training.weights_file import located
+from nas.workers.local import start_loading
 from search_space.space import Space, without_intent
 
 RUNNER = "nas.tabular.tabulate.runner:TableRunner"
@@ -46,6 +47,7 @@ def run(config: TabulateConfig) -> int:
     """
     config = replace(config, training=located(config.training))
     plan = _plan(config)
+    start_loading(config.workers)  # while the space is enumerated
     strategies = _strategies(config, plan)
     announce(plan.info)
     plan.parts.mkdir(parents=True, exist_ok=True)
