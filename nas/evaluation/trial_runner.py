@@ -22,7 +22,7 @@ from nas.training.ranks import Ranks
 from nas.training.restore import restore_network
 from nas.training.starting_weights import start_from, weights_of
 from nas.training.trial import Member, train_pack
-from nas.training.weights_file import StartingWeightsError
+from nas.training.weights_error import StartingWeightsError
 from search_space.architecture import Architecture
 from search_space.graph import Graph
 from search_space.inheritance import Inherited, inherit

@@ -21,7 +21,7 @@ from nas.config.training import Recipe
 from nas.jobs.hashes import content_hash
 from nas.training import checkpoint as checkpoints
 from nas.training.checkpoint_file import CheckpointError
-from nas.training.weights_file import StartingWeightsError
+from nas.training.weights_error import StartingWeightsError
 from search_space.architecture import Architecture
 from search_space.graph import Graph, Linear, Seq
 from search_space.inheritance import Inherited, inherit

@@ -6,10 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from nas.config.training import Recipe
-
-
-class StartingWeightsError(ValueError):
-    """File of weights that no training can start from."""
+from nas.training.weights_error import StartingWeightsError
 
 
 def located(recipe: Recipe) -> Recipe:

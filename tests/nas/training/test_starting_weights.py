@@ -15,7 +15,8 @@ from nas.data import DataSpec
 from nas.evaluation.trial_runner import TrialRunner
 from nas.jobs import Job, Outcome
 from nas.training.starting_weights import start_from, weights_of
-from nas.training.weights_file import StartingWeightsError, located
+from nas.training.weights_error import StartingWeightsError
+from nas.training.weights_file import located
 from search_space.architecture import Architecture, Block, Branch, Stage, Stem
 from search_space.graph import Graph, Shape
 from search_space.lowering import lower
