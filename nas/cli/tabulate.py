@@ -109,6 +109,11 @@ class _Plan:
 
 
 def _plan(config: TabulateConfig) -> _Plan:
+    if config.training.validate_every != 1:
+        raise ValueError(
+            "a table has the validation accuracy after every epoch: training.validate_every must be 1, "
+            f"got {config.training.validate_every}"
+        )
     if config.workers.devices_per_trial != 1:
         raise ValueError(f"workers.devices_per_trial must be 1 for a table, got {config.workers.devices_per_trial}")
     info = describe(config.data)

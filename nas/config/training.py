@@ -53,6 +53,9 @@ class Recipe:
             itself, else `32-true`.
         progressive_resize: side of the training images in the first epoch, as a share of their full side, in (0, 1): it
             grows linearly, and is full in the last third of the epochs; None for full images in every epoch.
+        validate_every: epochs from one validation to the next, counted over the whole training; the last epoch of a job
+            and one after which it is asked to stop are validated too. Epochs at which a fidelity compares trials must
+            be multiples of it.
         augmentation: the augmentations of the training images, selected as augmentation=[crop,flip,...]; none leaves it
             to data.crop_padding and data.flip, which named ones replace.
         compile: mode of torch.compile for the network, `default`, `reduce-overhead` or `max-autotune`; None to train
@@ -81,6 +84,7 @@ class Recipe:
     ema_decay: Inside | None = None
     gradient_clip: Annotated[float, Range(0, 1e9, above=True)] | None = None
     precision: str = "32-true"
+    validate_every: Annotated[int, Range(1, 100_000)] = 1
     progressive_resize: Inside | None = None
     augmentation: tuple[AugmentationSpec, ...] = ()
     compile: str | None = None

@@ -150,7 +150,8 @@ class TrainingList:
         if time.monotonic() - self._logged[job.folder] > LOG_SECONDS:
             self._logged[job.folder] = time.monotonic()
             label = self._tasks[job.folder].label
-            log.info("%s: epoch %d/%d, val_accuracy %.4f", label, row.epoch, self._rules.epochs, row.val_accuracy)
+            accuracy = "" if row.val_accuracy is None else f", val_accuracy {row.val_accuracy:.4f}"
+            log.info("%s: epoch %d/%d%s", label, row.epoch, self._rules.epochs, accuracy)
 
     def on_success(self, outcome: Outcome) -> None:
         """Report a task that is done; one that is not, without a stop, was ended from outside and is retried."""

@@ -28,6 +28,7 @@ class Horizon:
         values: returns the objectives, by name, at the end of a learning curve, given the network's costs.
         costs: the cost that an objective is, by the objective's name, for those that are costs.
         believer: believer of the study; None believes measured values.
+        validate_every: epochs from one validation to the next, at least 1; the last epoch of a job has one in any case.
     """
 
     epochs: int
@@ -35,6 +36,20 @@ class Horizon:
     values: Callable[[Curve, Mapping[str, float]], Mapping[str, float]]
     costs: Mapping[str, str] = field(default_factory=lambda: {name: name for name in built_in_costs().names})
     believer: Believer | None = None
+    validate_every: int = 1
+
+    def check_rungs(self, rungs: Sequence[int]) -> None:
+        """Check that every trial which passes a rung is validated there.
+
+        Raises:
+            ValueError: it is not.
+        """
+        for rung in rungs:
+            if rung % self.validate_every and rung != self.epochs:
+                raise ValueError(
+                    "epochs at which fidelity compares trials must be multiples of training.validate_every="
+                    f"{self.validate_every}, got epoch {rung} of {self.epochs}"
+                )
 
 
 def policy_of(spec: FidelitySpec, horizon: Horizon) -> Policy:

@@ -38,6 +38,7 @@ class FirstEpoch:
             raise ValueError(
                 f"fidelity.options.epochs must be at least 1 and below training.epochs={horizon.epochs}, got {epochs}"
             )
+        horizon.check_rungs([epochs])
         self._horizon = horizon
         self._cohort = cohort
         self._best = best

@@ -103,6 +103,7 @@ class FreezeThaw:
         self._horizon = horizon
         self._settings = settings
         self._rungs = rung_epochs(settings.rungs, horizon.epochs)
+        horizon.check_rungs(self._rungs)
 
     def decide(self, standing: Standing) -> Decision | None:
         """Return an interrupted job first, then a new trial or the best frozen one; at the end prune the hopeless."""

@@ -29,7 +29,7 @@ class Halving:
         reduction: η, the reduction factor, above 1.
 
     Raises:
-        ValueError: `reduction` is not above 1.
+        ValueError: `reduction` is not above 1, or a rung lies between two validations.
     """
 
     horizon: Horizon
@@ -39,6 +39,7 @@ class Halving:
     def __post_init__(self) -> None:
         if not self.reduction > 1:
             raise ValueError(f"fidelity.options.reduction must be above 1, got {self.reduction}")
+        self.horizon.check_rungs(self.rungs)
 
     def promotion(self, waiting: Iterable[Record], rivals: Iterable[Record]) -> Thaw | None:
         """Return the promotion from the highest rung at which one is due, the oldest trial of it first.

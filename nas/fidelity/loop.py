@@ -158,7 +158,7 @@ class FidelityLoop:
             curve = (*record.curve, row)
             handle = self._handle(trial)
             handle.set_user_attr("curve", [row.to_json() for row in curve])
-            if len(self._horizon.axes) == 1:
+            if len(self._horizon.axes) == 1 and row.validated:
                 handle.report(self._values(curve, record.candidate.costs)[0], row.epoch)
             if row.epoch == self._running[trial]:
                 del self._running[trial]

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.fidelity.factory import Horizon
-from nas.jobs import Curve
+from nas.jobs import Curve, validated_part
 from nas.objectives.costs.macs import COST as MACS
 from nas.objectives.costs.params import COST as PARAMS
 from nas.objectives.loss_scale import NATS, LossScale
@@ -61,13 +61,14 @@ class CurvePredictor:
     def predict(self, records: Sequence[Record]) -> dict[int, Expected]:
         """Return the predicted ends of trials by number, but for trials without a learning curve."""
         found: dict[int, Expected] = {}
-        for epoch in sorted({len(record.curve) for record in records} - {0}):
-            found |= self._predict_at(epoch, [record for record in records if len(record.curve) == epoch])
+        epochs = {record.number: len(validated_part(record.curve)) for record in records}
+        for epoch in sorted({*epochs.values()} - {0}):
+            found |= self._predict_at(epoch, [record for record in records if epochs[record.number] == epoch])
         return {record.number: found[record.number] for record in records if record.number in found}
 
     def _predict_at(self, epoch: int, wanted: Sequence[Record]) -> dict[int, Expected]:
-        """Return the predicted ends of trials whose curves have this many epochs."""
-        peers = [record for record in self._records if len(record.curve) >= epoch]
+        """Return the predicted ends of trials that were validated last after this epoch."""
+        peers = [r for r in self._records if len(r.curve) >= epoch and r.curve[epoch - 1].validated]
         complete = [record for record in peers if record.state == State.COMPLETE]
         x, centre, spread = _standardised(_features(self._horizon, peers, epoch))
         asked = (_features(self._horizon, wanted, epoch) - centre) / spread
@@ -85,7 +86,7 @@ class CurvePredictor:
             deviations[name] = np.maximum(wide, LEAST_DEVIATION)
         return {
             record.number: Expected(
-                self._values_of(record.curve, record.candidate.costs)
+                self._values_of(record.curve[:epoch], record.candidate.costs)
                 | {name: float(means[name][place]) for name in self._predicted},
                 float(deviations[self._predicted[0]][place]) if self._predicted else LEAST_DEVIATION,
                 full_seconds(record, self._horizon.epochs),
@@ -116,7 +117,11 @@ def predict_unfinished(horizon: Horizon, records: Mapping[int, Record], rung: in
         records: all trials of the study, by number.
         rung: epoch of the first rung, at least 1.
     """
-    unfinished = [r for r in records.values() if r.state in (State.RUNNING, State.PRUNED) and len(r.curve) >= rung]
+    unfinished = [
+        record
+        for record in records.values()
+        if record.state in (State.RUNNING, State.PRUNED) and len(validated_part(record.curve)) >= rung
+    ]
     return CurvePredictor(horizon, records.values()).predict(unfinished)
 
 
@@ -162,6 +167,7 @@ def _features(horizon: Horizon, records: Sequence[Record], epoch: int) -> Floats
         values = horizon.values(record.curve[:epoch], costs)
         trained = [axis for axis in horizon.axes if axis.name not in horizon.costs]
         logs = [float(log_losses(axis, [values[axis.name]])[0]) for axis in trained]
+        assert row.val_loss is not None
         losses_and_costs = (row.train_loss, row.val_loss, costs[MACS.name], costs[PARAMS.name])
         rows.append([*logs, *(_log(value) for value in losses_and_costs)])
     return np.nan_to_num(np.array(rows, dtype=np.float64), nan=0.0, posinf=20.0, neginf=-20.0)

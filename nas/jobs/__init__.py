@@ -20,6 +20,7 @@ from nas.jobs.job import (
     curve_seconds,
     in_step,
     repeat_folder,
+    validated_part,
 )
 
 __all__ = [
@@ -40,4 +41,5 @@ __all__ = [
     "curve_seconds",
     "in_step",
     "repeat_folder",
+    "validated_part",
 ]

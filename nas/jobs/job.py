@@ -21,7 +21,8 @@ class Epoch:
     Attributes:
         epoch: 1-based number of the completed epoch.
         train_loss: mean loss over the epoch's training batches, as optimised (label smoothing included).
-        val_loss: mean cross-entropy on the validation part, without label smoothing.
+        val_loss: mean cross-entropy on the validation part, without label smoothing; None, like the accuracies, after
+            an epoch without validation (`training.validate_every`).
         val_accuracy: accuracy on the validation part, in [0, 1].
         val_balanced_accuracy: mean over classes of the recall on the validation part, in [0, 1].
         seconds: wall-clock seconds of this epoch, with its validation, the copy of its state for the checkpoint, and
@@ -30,10 +31,15 @@ class Epoch:
 
     epoch: int
     train_loss: float
-    val_loss: float
-    val_accuracy: float
-    val_balanced_accuracy: float
+    val_loss: float | None
+    val_accuracy: float | None
+    val_balanced_accuracy: float | None
     seconds: float
+
+    @property
+    def validated(self) -> bool:
+        """True if the network was validated after this epoch."""
+        return self.val_loss is not None
 
     def to_json(self) -> dict[str, Any]:
         """Return the row as a JSON object."""
@@ -56,6 +62,16 @@ def curve_seconds(curve: Curve) -> float:
     2.75
     """
     return sum(row.seconds for row in curve)
+
+
+def validated_part(curve: Curve) -> Curve:
+    """Return a learning curve up to its last epoch with a validation.
+
+    >>> len(validated_part((Epoch(1, 2.0, 1.9, 0.3, 0.3, 1.5), Epoch(2, 1.5, None, None, None, 1.25))))
+    1
+    """
+    last = max((row.epoch for row in curve if row.validated), default=0)
+    return tuple(row for row in curve if row.epoch <= last)
 
 
 class FailureKind(StrEnum):

@@ -26,6 +26,7 @@ from optuna.storages import InMemoryStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from nas.jobs import validated_part
 from nas.study.reading import Reading
 from nas.study.storage.errors import StorageError
 from nas.study.study import DamagedStudyError, Study
@@ -193,8 +194,8 @@ def shown_attributes(record: Record) -> dict[str, Any]:
     candidate, curve = record.candidate, record.curve
     shown = {"network": candidate.summary, "id": candidate.id, **candidate.costs, "epochs": len(curve)}
     shown["seconds"] = round(record.seconds, 1)
-    if curve:
-        shown |= {name: round(getattr(curve[-1], name), 4) for name in ("val_accuracy", "val_loss", "train_loss")}
+    if scored := validated_part(curve):
+        shown |= {name: round(getattr(scored[-1], name), 4) for name in ("val_accuracy", "val_loss", "train_loss")}
     if candidate.imported:
         shown["imported"] = True
     if record.failure:

@@ -84,7 +84,7 @@ def prepare(config: SearchConfig) -> SearchPlan:
     built = build_strategy(
         _timeless(config) if config.deterministic else config,
         space,
-        TrainingHorizon(config.training.epochs, images.validation),
+        TrainingHorizon(config.training.epochs, images.validation, config.training.validate_every),
         memory,
         studies,
     )

@@ -84,10 +84,12 @@ class TrainingHorizon:
     Attributes:
         epochs: number of epochs, at least 1.
         validation_images: number of images that it is validated on; None if it is not known.
+        validate_every: epochs from one validation to the next, at least 1.
     """
 
     epochs: int
     validation_images: int | None = None
+    validate_every: int = 1
 
 
 @dataclass(frozen=True)
@@ -154,5 +156,6 @@ def build_strategy(
         starts=[start.architecture for start in starts.values()],
     )
     values = partial(objective_values, strategy.objective)
-    policy = policy_of(strategy.fidelity, Horizon(horizon.epochs, axes, values, names, believer))
+    full = Horizon(horizon.epochs, axes, values, names, believer, horizon.validate_every)
+    policy = policy_of(strategy.fidelity, full)
     return BuiltStrategy(space, axes, requirements, starts, view, proposer, policy, values, believer)

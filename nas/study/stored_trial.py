@@ -256,7 +256,9 @@ def curve_of(document: object) -> Curve:
 
 
 def _is_row(row: Mapping[str, Any], place: int) -> bool:
-    """Return whether the values of a row are in their ranges."""
+    """Return whether the values of a row are in their ranges; an epoch without validation has no scores at all."""
+    if row["val_loss"] is None and {row[key] for key in ACCURACIES} == {None}:
+        row = {**row, "val_loss": 0.0, **dict.fromkeys(ACCURACIES, 0.0)}
     return (
         {type(value) for value in row.values()} <= _NUMBERS
         and row["epoch"] == place

@@ -231,7 +231,8 @@ class Study:
             attributes = self._store.retry(lambda: self._storage.get_trial(self._trial_id(number)).user_attrs)
             self._costs[number] = attributes["costs"]
         costs, name = self._costs[number], self.axes[0].name
-        return {row.epoch: float(self._values(curve[: index + 1], costs)[name]) for index, row in enumerate(curve)}
+        validated = [row.epoch for row in curve if row.validated]
+        return {epoch: float(self._values(curve[:epoch], costs)[name]) for epoch in validated}
 
     def tell(self, number: int, values: Mapping[str, float]) -> None:
         """End a trial as complete with its objectives.

@@ -50,6 +50,7 @@ DAMAGES = (
 """Errors of libraries on files that they did not write."""
 
 _ROW = tuple(Epoch.__dataclass_fields__)
+_SCORES = ("val_loss", "val_accuracy", "val_balanced_accuracy")
 
 
 class CheckpointError(ValueError):
@@ -279,11 +280,13 @@ def curve_of(content: object) -> Curve:
     for place, row in enumerate(content, 1):
         if not isinstance(row, Mapping) or set(row) != set(_ROW):
             raise TypeError(f"epoch {place} of the curve must have {', '.join(_ROW)}")
-        if not all(isinstance(value, int | float) and not isinstance(value, bool) for value in row.values()):
+        scores = [row[key] for key in _SCORES]
+        numbers = [value for key, value in row.items() if key not in _SCORES or scores != [None] * len(scores)]
+        if not all(isinstance(value, int | float) and not isinstance(value, bool) for value in numbers):
             raise TypeError(f"epoch {place} of the curve must hold numbers")
-        shares = (row["val_accuracy"], row["val_balanced_accuracy"])
+        val_loss, *shares = (0.0 if score is None else score for score in scores)
         if row["epoch"] != place or not all(0 <= share <= 1 for share in shares):
             raise ValueError(f"epoch {place} of the curve must be in its place, with accuracies in [0, 1]")
-        if not 0 <= row["seconds"] < math.inf or row["train_loss"] < 0 or row["val_loss"] < 0:
+        if not 0 <= row["seconds"] < math.inf or row["train_loss"] < 0 or val_loss < 0:
             raise ValueError(f"epoch {place} of the curve must have losses and seconds of at least 0")
     return tuple(Epoch.from_json(row) for row in content)

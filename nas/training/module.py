@@ -130,6 +130,8 @@ class Classifier(pl.LightningModule):
         self._graphed: GraphedStep | None = None
         self._compiled = None if recipe.compile is None else compiled(self.network, recipe.compile)
         self._folded: FoldedNetwork | None = None
+        self.must_validate: Callable[[], bool] = lambda: True
+        self.validates = True
         self._train_loss = torch.zeros(self.members)
         self._val_loss = torch.zeros(self.members)
 
@@ -280,13 +282,17 @@ class Classifier(pl.LightningModule):
         """
         networks = [self.network] if self.average is None else [self.network, self.average.module]
         self.ranks.average(b for network in networks for b in network.buffers() if b.is_floating_point())
-        self._folded = self._folded or FoldedNetwork(networks[-1])
-        self._folded.refresh()
+        self.validates = self.must_validate()
+        if self.validates:
+            self._folded = self._folded or FoldedNetwork(networks[-1])
+            self._folded.refresh()
         self._val_loss = torch.zeros(self.members, device=self.device)
         self.confusion.reset()
 
     def validation_step(self, batch: Iterator[Batch], batch_idx: int) -> None:  # noqa: ARG002 - Lightning's signature
         """Add the whole validation part to the scores, of the averaged network if there is one."""
+        if not self.validates:
+            return
         network = self._folded
         assert network is not None
         for images, labels in batch:
@@ -296,12 +302,16 @@ class Classifier(pl.LightningModule):
             self.confusion.update(logits, labels)
 
     def scores(self) -> list[Scores]:
-        """Return the scores of the epoch, of each member; losses may be infinite or not a number."""
+        """Return the scores of the epoch, of each member; losses may be infinite or not a number.
+
+        Those of the validation part are None if the epoch was not validated.
+        """
+        train_losses, val_losses = self.ranks.total(torch.stack((self._train_loss, self._val_loss))).tolist()
+        means = [loss / self.horizon.steps_per_epoch for loss in train_losses]
+        if not self.validates:
+            return [Scores(loss, None, None, None) for loss in means]
         confusion = self.ranks.total(self.confusion.compute()).cpu()
-        losses = self.ranks.total(torch.stack((self._train_loss, self._val_loss))).tolist()
-        found = []
-        for train_loss, val_loss, matrix in zip(*losses, confusion, strict=True):
-            accuracy, balanced = accuracies(matrix)
-            images = int(matrix.sum())
-            found.append(Scores(train_loss / self.horizon.steps_per_epoch, val_loss / images, accuracy, balanced))
-        return found
+        return [
+            Scores(mean, val_loss / int(matrix.sum()), *accuracies(matrix))
+            for mean, val_loss, matrix in zip(means, val_losses, confusion, strict=True)
+        ]

@@ -22,9 +22,9 @@ class Scores:
     """Scores of an epoch, as in `nas.jobs.Epoch`."""
 
     train_loss: float
-    val_loss: float
-    val_accuracy: float
-    val_balanced_accuracy: float
+    val_loss: float | None
+    val_accuracy: float | None
+    val_balanced_accuracy: float | None
 
     def row(self, epoch: int, seconds: float) -> Epoch:
         """Return the row of a learning curve."""
@@ -37,7 +37,8 @@ class Scores:
             NotFiniteError: one is infinite or not a number.
         """
         check_finite(self.train_loss, "training")
-        check_finite(self.val_loss, "validation")
+        if self.val_loss is not None:
+            check_finite(self.val_loss, "validation")
 
 
 def check_finite(loss: float, part: str) -> None:

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -54,7 +55,7 @@ def train(
     Args:
         network: maps images (B, C, H, W) to logits (B, classes); in training mode it may return
             `(logits, [(auxiliary logits, weight), ...])`. Build it right after `torch.manual_seed(job.seed)`, which
-            decides its initial weights. It is trained in place.
+            decides its initial weights. It is trained in place, and validated as a deep copy of its modules.
         data: the loaders of this trial.
         recipe: the training recipe; its `epochs` is the full schedule, at least `job.to_epoch`.
         job: the first and the last epoch, and the checkpoint to resume from. With `from_epoch == to_epoch` the
@@ -196,7 +197,9 @@ class _Training:
             CheckpointWriter(Place(each.job.folder, each.job.attempt, len(self.members) > 1), identity)
             for each, identity in zip(self.progress, identities, strict=True)
         ]
-        trainer = _trainer(self.recipe, job, accelerator, _EpochRecorder(self, writers), self.ranks)
+        recorder = _EpochRecorder(self, writers)
+        trainer = _trainer(self.recipe, job, accelerator, recorder, self.ranks)
+        classifier.must_validate = partial(recorder.must_validate, trainer, classifier)
         if starts:
             restore(packed(starts), classifier, trainer)
         with ExitStack() as ending, warnings.catch_warnings():
@@ -276,6 +279,16 @@ class _EpochRecorder(pl.Callback):
     def on_train_epoch_start(self, *_: Any) -> None:
         self._began = time.perf_counter()
 
+    def must_validate(self, trainer: pl.Trainer, classifier: Classifier) -> bool:
+        """Return whether this epoch is to be validated: every n-th one, the job's last one, and one to stop after."""
+        epoch, job = trainer.current_epoch + 1, self._training.members[0].job
+        due = (job.from_epoch + epoch) % self._training.recipe.validate_every == 0 or epoch == trainer.max_epochs
+        return due or self._stops(classifier)
+
+    def _stops(self, classifier: Classifier) -> bool:
+        stops = any(progress.control.should_stop() for progress in self._training.progress)
+        return self._training.ranks.any(stops, classifier.device)
+
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         assert isinstance(pl_module, Classifier)
         training = self._training
@@ -291,8 +304,7 @@ class _EpochRecorder(pl.Callback):
         if not training.writes_beside or trainer.current_epoch + 1 == trainer.max_epochs:
             for writer in self._writers:
                 writer.wait()
-        stops = any(progress.control.should_stop() for progress in training.progress)
-        if training.ranks.any(stops, pl_module.device):
+        if pl_module.validates and self._stops(pl_module):
             trainer.should_stop = True
 
     def _scores(self, classifier: Classifier) -> list[Scores]:

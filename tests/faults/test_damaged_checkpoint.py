@@ -65,6 +65,7 @@ SPOILT: dict[str, tuple[str, Any, str]] = {
     "identity of numbers": ("identity", {"seed": 1}, "identity must be texts by name"),
     "precision of lists": ("precision", {"scale": [1]}, r"precision\.scale must be a plain value, got list"),
     "curve of accuracy 7": ("curve", [{**ROW, "val_accuracy": 7.0}], r"accuracies in \[0, 1\]"),
+    "curve of half a validation": ("curve", [{**ROW, "val_loss": None}], "must hold numbers"),
     "curve of texts": ("curve", [{**ROW, "seconds": "x"}], "must hold numbers"),
     "curve that jumps": ("curve", [{**ROW, "epoch": 5}], "must be in its place"),
     "curve of another version": ("curve", [{**ROW, "more": 1}], "epoch 1 of the curve must have"),

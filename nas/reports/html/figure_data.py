@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.jobs import validated_part
 from nas.objectives.pareto import Axis, front, hypervolume
 from nas.reports.measures import CURVES, MACS, SHARES, axis_title, cost_names, title
 from nas.study.belief import Believer
@@ -123,7 +124,7 @@ def _measures(costs: Sequence[str], axes: Sequence[Axis]) -> dict[str, Any]:
 def _trial(record: Record, on_front: bool) -> dict[str, Any]:
     values: dict[str, Any] = {"trial": record.number, "seconds": round(record.spent, 3)}
     if record.curve:
-        last = record.curve[-1]
+        last = (validated_part(record.curve) or record.curve)[-1]
         values |= {name: _number(getattr(last, name)) for name in CURVES}
     values |= dict(record.candidate.costs) | dict(record.values or {})
     return {
@@ -147,9 +148,9 @@ def _first(records: Sequence[Record], front: Sequence[int], axes: Sequence[Axis]
     return best.number if best else next((record.number for record in records), None)
 
 
-def _number(value: float) -> float | None:
+def _number(value: float | None) -> float | None:
     """Return a number with 6 significant digits, enough for a figure; None if it is not finite, which JSON lacks."""
-    return float(f"{value:.6g}") if math.isfinite(value) else None
+    return float(f"{value:.6g}") if value is not None and math.isfinite(value) else None
 
 
 def _rounded(value: float) -> float:

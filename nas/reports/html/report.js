@@ -171,6 +171,7 @@
     const x = [], y = [], text = [], customdata = [];
     for (const trial of those) {
       trial.curve[measure].forEach((value, epoch) => {
+        if (value === null) return; // an epoch without validation: the line goes on
         x.push(epoch + 1);
         y.push(value);
         text.push(`<b>trial ${trial.n}</b> epoch ${epoch + 1}: ${valueText(measure, value)}<br>${escaped(trial.summary).slice(0, 90)}`);

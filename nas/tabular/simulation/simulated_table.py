@@ -135,7 +135,8 @@ class SimulatedTable:
 
     def last_accuracies(self, names: Iterable[str], world: int) -> Mapping[str, float]:
         """Return the last validation accuracy of some architectures with a seed, by identity."""
-        return {name: self.table.entries[name].curves[world][-1].val_accuracy for name in names}
+        rows = {name: self.table.entries[name].curves[world][-1] for name in names}
+        return {name: row.val_accuracy for name, row in rows.items() if row.val_accuracy is not None}
 
     def judged(self, architectures: Iterable[Mapping[str, Any]]) -> Mapping[str, Mapping[str, float]]:  # noqa: ARG002
         """Return nothing: `true_networks` has every architecture."""

@@ -179,7 +179,8 @@ class StudyRun:
         )
         run.define_metric("*", step_metric="epoch")
         for epoch in row["curve"]:
-            run.log(epoch, step=epoch["epoch"], commit=True)
+            known = {name: value for name, value in epoch.items() if value is not None}
+            run.log(known, step=epoch["epoch"], commit=True)
         run.summary.update(trial_summary(row))
         run.finish(exit_code=1 if row["state"] == "failed" else 0)
 

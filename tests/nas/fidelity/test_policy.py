@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from engine import AXES, candidate
 
@@ -46,6 +48,27 @@ def test_a_fidelity_is_found_by_its_name() -> None:
     for name in ("bohb", "policy", "halving"):
         with pytest.raises(ValueError, match=rf"fidelity.name must be one of .*full.*, got '{name}'"):
             policy_of(FidelitySpec(name), HORIZON)
+
+
+@pytest.mark.parametrize(
+    ("name", "every", "refused"),
+    [
+        ("full", 5, None),
+        ("inherit", 5, None),
+        ("freeze_thaw", 2, None),
+        ("freeze_thaw", 3, "got epoch 4 of 12"),
+        ("moasha", 2, "got epoch 1 of 12"),
+        ("hyperband", 2, "got epoch 1 of 12"),
+        ("first_epoch", 2, "got epoch 1 of 12"),
+    ],
+)
+def test_trials_are_compared_only_where_all_are_validated(name: str, every: int, refused: str | None) -> None:
+    horizon = replace(HORIZON, validate_every=every)
+    if refused is None:
+        policy_of(FidelitySpec(name), horizon)
+        return
+    with pytest.raises(ValueError, match=rf"must be multiples of training.validate_every={every}, {refused}"):
+        policy_of(FidelitySpec(name), horizon)
 
 
 def test_an_option_that_there_is_not_is_refused() -> None:

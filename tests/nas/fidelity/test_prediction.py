@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -47,6 +48,25 @@ def test_ends_are_predicted_from_what_complete_trials_did() -> None:
     assert all(abs(e) < 4 * expected[20 + i].deviation for i, e in enumerate(errors))
     assert expected[20].values["macs"] == records[20].candidate.costs["macs"]
     assert expected[20].seconds == pytest.approx(18.0)
+
+
+def unvalidated(curve: Curve, *epochs: int) -> Curve:
+    none = {"val_loss": None, "val_accuracy": None, "val_balanced_accuracy": None}
+    return tuple(replace(row, **none) if row.epoch in epochs else row for row in curve)
+
+
+def test_epochs_without_validation_are_not_compared() -> None:
+    """Predict a trial of three validated epochs and one more from peers that were validated after the third."""
+    plain = [record(i, 0.1 * i, complete=i < 8) for i in range(10)]
+    expected = CurvePredictor(HORIZON, plain).predict(plain[8:])
+    sparse = [replace(each, curve=unvalidated(each.curve, 1, 2, 4, 5, 7, 8)) for each in plain]
+    assert CurvePredictor(HORIZON, sparse).predict(sparse[8:]) == expected
+    more = replace(sparse[8], curve=unvalidated(learnt(0.8, 4), 1, 2, 4))
+    assert CurvePredictor(HORIZON, sparse).predict([more])[8].values == expected[8].values
+    none = replace(sparse[8], curve=unvalidated(learnt(0.8, 2), 1, 2))
+    assert CurvePredictor(HORIZON, sparse).predict([none]) == {}
+    with_less = [*sparse, replace(record(11, 0.5, complete=False), curve=unvalidated(learnt(0.5, 3), 1, 2, 3))]
+    assert CurvePredictor(HORIZON, with_less).predict(sparse[8:]) == expected
 
 
 def test_before_anything_is_complete_networks_keep_their_rank_and_gain_what_networks_do() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,10 @@ from nas.jobs import Curve
 from nas.objectives.values import objective_values
 from nas.reports.dashboard import StudyCopy
 from nas.search import build
+from nas.study.checked import DamageError
 from nas.study.storage.memory import MemoryStore
 from nas.study.storage.store import Store
+from nas.study.stored_trial import curve_of
 from nas.study.study import Study, create_study, open_study
 from nas.study.training_state import TrainingState
 
@@ -41,6 +44,21 @@ def test_optuna_has_the_objective_after_every_epoch(tmp_path: Path, kind: str) -
     one, other = study.as_optuna().trials
     assert one.intermediate_values == {1: 0.2, 2: 0.4, 3: pytest.approx(0.6)}
     assert other.intermediate_values == {}
+
+
+def test_epochs_without_validation_have_no_value(tmp_path: Path) -> None:
+    study = study_of(tmp_path, "val_accuracy")
+    study.add(candidate())
+    blank = replace(row(1, 0.5), val_loss=None, val_accuracy=None, val_balanced_accuracy=None)
+    study.store_training(0, (blank, row(2, 0.75)), TrainingState())
+    assert study.as_optuna().trials[0].intermediate_values == {2: 0.75}
+    assert open_study(tmp_path).records()[0].curve == (blank, row(2, 0.75))
+
+
+@pytest.mark.parametrize("key", ["val_loss", "val_accuracy", "val_balanced_accuracy", "train_loss", "seconds"])
+def test_half_a_validation_is_no_row(key: str) -> None:
+    with pytest.raises(DamageError, match="epoch 1 of the curve"):
+        curve_of([{**row(1, 0.5).to_json(), key: None}])
 
 
 def test_numbers_that_are_not_finite_come_out_as_they_went_in(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -84,10 +84,14 @@ def test_an_error_of_a_write_is_raised_once_by_the_next_call(
 class Opens(nn.Module):
     """Network that opens a gate in a step of the training, which counts from 1."""
 
-    def __init__(self, network: nn.Module, gate: threading.Event, step: int) -> None:
+    def __init__(self, network: nn.Module, gate: Gate, step: int) -> None:
         super().__init__()
         self.network = network
-        self.open_gate = lambda: gate.set()  # noqa: PLW0108 - a function, which copies of the network share
+
+        def open_gate() -> None:  # a function, which copies of a network share
+            gate.open.set()
+
+        self.open_gate = open_gate
         self.steps_left = step
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
@@ -107,7 +111,7 @@ def test_the_next_epoch_trains_while_a_checkpoint_is_written(
     """Let the first write end only in the second epoch's third step: written in step, the training would never end."""
     unbroken = run_job(make_job(0, 3, folder="plain"), RECIPE)
     gate = Gate().through(monkeypatch)
-    outcome = run_job(make_job(0, 3), RECIPE, Opens(make_network(5), gate.open, 4 + 3))
+    outcome = run_job(make_job(0, 3), RECIPE, Opens(make_network(5), gate, 4 + 3))
     assert outcome.failure is None
     assert gate.passed == [1, 2, 3]
     assert [row.val_loss for row in outcome.curve] == [row.val_loss for row in unbroken.curve]
@@ -115,8 +119,9 @@ def test_the_next_epoch_trains_while_a_checkpoint_is_written(
 
 @dataclass
 class Asked:
-    """Control that is heard of epochs in any thread, and requests a stop when it is asked for the second time."""
+    """Control that hears of epochs in any thread, and requests a stop from a certain question on."""
 
+    stops_at: int = 2
     rows: list[Epoch] = field(default_factory=list)
     asked: int = 0
 
@@ -125,7 +130,7 @@ class Asked:
 
     def should_stop(self) -> bool:
         self.asked += 1
-        return self.asked == 2
+        return self.asked >= self.stops_at
 
 
 def test_a_job_asked_to_stop_trains_no_further_epoch(
@@ -141,7 +146,7 @@ def test_a_job_asked_to_stop_trains_no_further_epoch(
 def test_an_epoch_whose_checkpoint_failed_is_not_reported(
     run_job: Callable[..., Outcome], make_job: Callable[..., Job], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    save, control = Snapshot.save, Asked(asked=9)
+    save, control = Snapshot.save, Asked(stops_at=99)
 
     def failing(snapshot: Snapshot, identity: Any, curve: Curve, place: Place) -> Path:
         if len(curve) == 2:
@@ -162,7 +167,7 @@ def test_a_training_that_fails_reports_the_epoch_that_is_being_written(
     make_network: Callable[..., nn.Module],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    gate, control = Gate().through(monkeypatch), Asked(asked=9)
+    gate, control = Gate().through(monkeypatch), Asked(stops_at=99)
 
     class Fails(Opens):
         def forward(self, images: torch.Tensor) -> torch.Tensor:
@@ -171,7 +176,7 @@ def test_a_training_that_fails_reports_the_epoch_that_is_being_written(
                 raise KeyError("k5")
             return logits
 
-    outcome = run_job(make_job(0, 5), RECIPE, Fails(make_network(5), gate.open, 4 + 1), control)
+    outcome = run_job(make_job(0, 5), RECIPE, Fails(make_network(5), gate, 4 + 1), control)
     assert outcome.failure is not None
     assert outcome.failure.kind == "error"
     assert (outcome.epoch, len(control.rows)) == (1, 1)
@@ -190,3 +195,44 @@ def test_a_snapshot_of_a_gpu_is_of_its_moment(tmp_path: Path) -> None:
         found = load(snapshot.save({}, CURVE[:1], Place(tmp_path, 1)), {}).state
         assert all(torch.equal(found.network[name], tensor) for name, tensor in expected.items())
         expected = {name: tensor.cpu() for name, tensor in there.items()}
+
+
+def validated(outcome: Outcome) -> list[int]:
+    return [row.epoch for row in outcome.curve if row.validated]
+
+
+@pytest.mark.parametrize(("every", "epochs"), [(1, [1, 2, 3, 4, 5]), (2, [2, 4, 5]), (3, [3, 5]), (9, [5])])
+def test_every_nth_epoch_is_validated_and_the_last_one(
+    run_job: Callable[..., Outcome], make_job: Callable[..., Job], every: int, epochs: list[int]
+) -> None:
+    plain = run_job(make_job(0, 5, folder="plain"), RECIPE)
+    outcome = run_job(make_job(0, 5), replace(RECIPE, validate_every=every))
+    assert outcome.failure is None
+    assert validated(outcome) == epochs
+    for ours, theirs in zip(outcome.curve, plain.curve, strict=True):
+        assert ours.train_loss == theirs.train_loss
+        assert ours.seconds > 0
+        scores = (ours.val_loss, ours.val_accuracy, ours.val_balanced_accuracy)
+        assert scores in ((None, None, None), (theirs.val_loss, theirs.val_accuracy, theirs.val_balanced_accuracy))
+
+
+def test_a_training_in_pieces_is_validated_where_an_unbroken_one_is_and_at_each_end(
+    run_job: Callable[..., Outcome], make_job: Callable[..., Job]
+) -> None:
+    recipe = replace(RECIPE, validate_every=3)
+    whole = run_job(make_job(0, 6, folder="whole"), recipe)
+    first = run_job(make_job(0, 2), recipe)
+    second = run_job(make_job(2, 6, first.checkpoint, attempt=2), recipe)
+    assert (validated(whole), validated(second)) == ([3, 6], [2, 3, 6])
+    assert whole.checkpoint is not None
+    assert second.checkpoint is not None
+    left, right = load(whole.checkpoint, {}).state.network, load(second.checkpoint, {}).state.network
+    assert all(torch.equal(value, right[name]) for name, value in left.items())
+
+
+def test_an_epoch_after_which_a_job_stops_is_validated(
+    run_job: Callable[..., Outcome], make_job: Callable[..., Job]
+) -> None:
+    control = Asked()
+    outcome = run_job(make_job(0, 6), replace(RECIPE, validate_every=5), control=control)
+    assert (outcome.epoch, validated(outcome)) == (2, [2])
