@@ -41,8 +41,8 @@ from search_space.references import REFERENCES
 COLOUR = Shape(3, 32, 32)
 BUSY, SLOWER, FASTER, NEAR = 0.9, 1.05, 5.0, 0.95
 """Goals: least busy share, most time over a plain loop's, least gain of small networks, least speed over theirs."""
-LOOPS = (("small", 16, 2, 64), ("large", 96, 3, 512))
-"""Networks beside a plain loop: name, width, blocks, and images a batch."""
+LOOPS = (("small", 16, 2, 64, 250), ("large", 96, 3, 512, 25))
+"""Networks beside a plain loop: name, width, blocks, images a batch, and batches of all images."""
 BATCH, LABELS = 64, 1000
 """Images of a step of GoogLeNet, and their classes."""
 SMALL_IMAGES, PACKS = 6400, (1, 4, 16)
@@ -158,8 +158,8 @@ def hand_loop(context: Context) -> Figures:
     """Compare epochs of ours with those of a plain loop over the same batches, validation included."""
     configure_gpu(deterministic=False)
     figures: dict[str, float] = {}
-    for name, width, blocks, batch_size in LOOPS:
-        graph, images = inception(COLOUR, width, blocks), patterned(25 * batch_size)
+    for name, width, blocks, batch_size, steps in LOOPS:
+        graph, images = inception(COLOUR, width, blocks), patterned(steps * batch_size)
         recipe = Recipe(epochs=8, batch_size=batch_size, learning_rate=0.05, precision=_precision())
         training = Training(graph, images, recipe, context.device, context.folder / name)
         outcome = training.run()

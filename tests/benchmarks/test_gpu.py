@@ -201,7 +201,7 @@ def figures_of(function: Callable[[Context], Any], context: Context) -> dict[str
 
 def test_checks_of_speed_run(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(speed, "patterned", lambda images, size=32, channels=3: patterned(100, size, channels))
-    monkeypatch.setattr(speed, "LOOPS", (("small", 2, 1, 16),))
+    monkeypatch.setattr(speed, "LOOPS", (("small", 2, 1, 16, 1),))
     monkeypatch.setattr(speed, "PACKS", (1, 2))
     beside = figures_of(speed.hand_loop, context)
     assert 0.2 < beside["small, ours over a plain loop"] < 20
