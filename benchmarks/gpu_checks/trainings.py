@@ -161,7 +161,12 @@ def curve(outcome: Outcome) -> list[tuple[float, float, float]]:
         raise Skipped(f"the memory is too small: {outcome.failure.message}")
     if outcome.failure is not None:
         raise RuntimeError(f"a training failed: {outcome.failure.kind}, {outcome.failure.message}")
-    return [(row.train_loss, row.val_loss, row.val_accuracy) for row in outcome.curve]
+    return [(row.train_loss, _measured(row.val_loss), _measured(row.val_accuracy)) for row in outcome.curve]
+
+
+def _measured(score: float | None) -> float:
+    assert score is not None  # every epoch is validated
+    return score
 
 
 def difference(one: Outcome, other: Outcome) -> dict[str, float]:
