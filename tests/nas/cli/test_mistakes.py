@@ -26,7 +26,7 @@ MISTAKES = [
     (["space.stem.widht=[3]"], "to add a key to space.stem, write +space.stem.widht="),
     (["sampler.options.n=3"], "to add a key to sampler.options, write +sampler.options.n="),
     (["data=digit"], "image_folder, tensors, got 'digit'; did you mean digits?"),
-    (["training=null"], "training must be one of default"),
+    (["training=null"], "training must be one of cifar, default"),
     (["objective=[val_accuracy,mac]"], "got 'mac'; did you mean macs?"),
     (["objective=[]"], "objective must name at least one objective"),
     (["experiment=zzz"], "experiment must be one of cifar_quick"),
