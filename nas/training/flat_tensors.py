@@ -77,19 +77,18 @@ class FlatTensors:
         on_gpu = [tensor.device.type == "cuda" for tensor in tensors]
         offsets, gpu_bytes, size = _places(layouts, on_gpu)
         self._host = torch.zeros(size, dtype=torch.uint8, pin_memory=any(on_gpu))
-        self._gpu: _GpuCopy | None = None
-        if any(on_gpu):
-            self._gpu = _GpuCopy(self._host[:gpu_bytes], tensors[on_gpu.index(True)].device)
         self.index: list[list[Any]] = [
             [str(layout.dtype).removeprefix("torch."), layout.shape, layout.strides, offset]
             for layout, offset in zip(layouts, offsets, strict=True)
         ]
         """Type, shape, strides and first byte of each tensor, from which `tensors_in` reads them."""
-        places = list(zip(layouts, offsets, on_gpu, strict=True))
         self._on_gpu = [place for place, there in enumerate(on_gpu) if there]
         self._on_cpu = [place for place, there in enumerate(on_gpu) if not there]
-        self._gpu_views = [layout.view(self._gpu.buffer, at) for layout, at, there in places if there and self._gpu]
-        self._cpu_views = [layout.view(self._host, at) for layout, at, there in places if not there]
+        self._cpu_views = [layouts[place].view(self._host, offsets[place]) for place in self._on_cpu]
+        self._gpu: _GpuCopy | None = None
+        if self._on_gpu:
+            places = [(layouts[place], offsets[place]) for place in self._on_gpu]
+            self._gpu = _GpuCopy(self._host[:gpu_bytes], tensors[self._on_gpu[0]].device, places)
 
     def fits(self, tensors: Sequence[Tensor]) -> bool:
         """Return whether these tensors are of the buffer's layouts."""
@@ -101,8 +100,7 @@ class FlatTensors:
         if self._cpu_views:
             torch._foreach_copy_(self._cpu_views, [tensors[place] for place in self._on_cpu])
         if self._gpu is not None:
-            torch._foreach_copy_(self._gpu_views, [tensors[place] for place in self._on_gpu])
-            self._gpu.start()
+            self._gpu.start([tensors[place] for place in self._on_gpu])
 
     def values(self) -> memoryview:
         """Wait until the copy has ended, and return the bytes of the buffer."""
@@ -117,19 +115,26 @@ def _stated(tensor: Tensor) -> tuple[object, ...]:
 
 @final
 class _GpuCopy:
-    """Copy of a buffer on a GPU into pinned memory, on a stream of its own."""
+    """Copy of tensors on a GPU into pinned memory, on a stream of its own.
 
-    def __init__(self, host: Tensor, device: torch.device) -> None:
-        self.buffer = torch.zeros(len(host), dtype=torch.uint8, device=device)
+    The buffer on the GPU lives for one copy: it takes the place of gradients, which are freed between steps.
+    """
+
+    def __init__(self, host: Tensor, device: torch.device, places: Sequence[tuple[Layout, int]]) -> None:
         self._host = host
+        self._device = device
+        self._places = places
         self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]  # torch lacks the types
-        self._copied = torch.cuda.Event()  # type: ignore[no-untyped-call]
+        self._copied = torch.cuda.Event()  # type: ignore[no-untyped-call]  # torch lacks the types
 
-    def start(self) -> None:
-        self._stream.wait_stream(torch.cuda.current_stream(self.buffer.device))
+    def start(self, tensors: Sequence[Tensor]) -> None:
+        buffer = torch.zeros(len(self._host), dtype=torch.uint8, device=self._device)
+        torch._foreach_copy_([layout.view(buffer, offset) for layout, offset in self._places], list(tensors))
+        self._stream.wait_stream(torch.cuda.current_stream(self._device))
         with torch.cuda.stream(self._stream):
-            self._host.copy_(self.buffer, non_blocking=True)
+            self._host.copy_(buffer, non_blocking=True)
             self._copied.record(self._stream)
+        buffer.record_stream(self._stream)  # its memory is used again only after the copy
 
     def wait(self) -> None:
         self._copied.synchronize()
