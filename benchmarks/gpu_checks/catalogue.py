@@ -11,6 +11,7 @@ CHECKS = (
     Check("packed", "networks of a pack equal those trained alone", "equality:packed", ANY, 60),
     Check("micro_batches", "batches in parts equal whole ones without batch norm", "equality:micro_batches", ANY, 60),
     Check("graphed", "steps as CUDA graphs equal plain ones", "equality:graphed", GPU, 60),
+    Check("augmented", "augmented batches are the CPU's, and none waits", "batches:augmented", ANY, 60),
     Check("synchronisations", "no step waits for the device", "speed:synchronisations", GPU, 60),
     Check("out_of_memory", "a step beyond the memory is repeated in halves", "memory:out_of_memory", GPU, 60),
     Check("child_start", "a worker process trains on the device", "processes:child_start", ANY, 120),

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import statistics
 import time
-import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -18,6 +17,7 @@ from torch.autograd.profiler_util import DeviceType  # type: ignore[attr-defined
 from torch.profiler import ProfilerActivity, profile
 
 from gpu_checks.base import Context, Figures, Skipped, require
+from gpu_checks.noting import Around, noting
 from gpu_checks.trainings import (
     RECIPE,
     Training,
@@ -46,9 +46,6 @@ LOOPS = (("small", 16, 2, 64, 250), ("large", 96, 3, 512, 25))
 BATCH, LABELS = 64, 1000
 """Images of a step of GoogLeNet, and their classes."""
 SMALL_IMAGES, PACKS = 6400, (1, 4, 16)
-SYNCHRONISED = "synchronizing CUDA operation"
-
-Around = Callable[[], AbstractContextManager[None]]
 
 
 @dataclass
@@ -91,27 +88,12 @@ def synchronisations(context: Context) -> Figures:
     for name, training in (("plain", plain), ("graphed", graphed)):
         places: Counter[str] = Counter()
         data = loaders(images, recipe, context.device)
-        watched: Any = Watched(data.train_loader, 2, _noting(places))
+        watched: Any = Watched(data.train_loader, 2, noting(places))
         curve(training.run(data=replace(data, train_loader=watched)))
         figures[name] = dict(places)
         found += places
     require(not found, f"no step may wait for the device, {sum(found.values())} calls did", figures)
     return figures
-
-
-def _noting(places: Counter[str]) -> Around:
-    @contextmanager
-    def around() -> Iterator[None]:
-        with warnings.catch_warnings(record=True) as told:
-            warnings.simplefilter("always")
-            torch.cuda.set_sync_debug_mode("warn")
-            try:
-                yield
-            finally:
-                torch.cuda.set_sync_debug_mode("default")
-        places.update(f"{each.filename}:{each.lineno}" for each in told if SYNCHRONISED in str(each.message))
-
-    return around
 
 
 def busy(context: Context) -> Figures:

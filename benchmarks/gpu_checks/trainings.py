@@ -89,7 +89,7 @@ def patterned(images: int, size: int = 32, channels: int = 3) -> ImageData:
 
 
 def loaders(images: ImageData, recipe: Recipe, device: str, seed: int = 0) -> TrialData:
-    """Return loaders on a device without augmentation, whose draws differ from device to device."""
+    """Return loaders on a device, with the augmentation that the recipe names alone."""
     plain = make_augmentation(DataSpec(crop_padding=0), recipe, images.shape, CLASSES)
     return TrialData(
         train_loader(images, plain, recipe.batch_size, seed=seed, device=device),
