@@ -6,6 +6,7 @@ from collections import Counter
 from contextlib import nullcontext
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from gpu_checks.base import Context, Figures, require
@@ -19,8 +20,8 @@ from nas.data.augment.pipeline import AUGMENTATION
 from nas.data.dataset import StreamedSet
 
 CLOSE, OTHERWISE = 1e-3, 1e-3
-"""Largest difference of a value from the CPU's, and largest share of other values: an operation with a threshold may take
-the other side of it where its input was rounded otherwise."""
+"""Largest difference of a value from the CPU's, and largest share of other values: an operation with a threshold may
+take the other side of it where its input was rounded otherwise."""
 IMAGES, SIDE, BATCH = 600, 16, 32
 
 

@@ -21,6 +21,7 @@ import torch
 from gpu_checks import equality, speed
 from gpu_checks.base import ANY, GPU, GPUS, Check, Context, Missed, Skipped
 from gpu_checks.catalogue import CHECKS
+from gpu_checks.noting import noting
 from gpu_checks.trainings import loaders, network_of, patterned
 from torch import nn
 
@@ -182,7 +183,7 @@ def test_synchronisations_are_counted_by_their_place(monkeypatch: pytest.MonkeyP
     modes: list[str] = []
     monkeypatch.setattr(torch.cuda, "set_sync_debug_mode", modes.append)
     places: Counter[str] = Counter()
-    with speed._noting(places)():
+    with noting(places)():
         for _ in range(2):
             warnings.warn("called a synchronizing CUDA operation", stacklevel=1)
         warnings.warn("another matter", stacklevel=1)
