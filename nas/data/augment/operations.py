@@ -98,6 +98,13 @@ def _saturation(images: Tensor, amounts: Tensor, strengths: Strengths) -> Tensor
     return changed
 
 
+def _sharpness(images: Tensor, amounts: Tensor, strengths: Strengths) -> Tensor:
+    if min(images.shape[2:]) < 3:  # there is no pixel with eight neighbours
+        return images
+    changed: Tensor = enhance.sharpness(images, _factors(amounts, strengths))
+    return changed
+
+
 def _posterize(images: Tensor, amounts: Tensor, strengths: Strengths) -> Tensor:
     """Return images of fewer bits, the others 0."""
     step = 2 ** (amounts.abs() * strengths.lost_bits).round().view(-1, 1, 1, 1)
@@ -123,7 +130,7 @@ CHANGES: Mapping[str, Change] = {
     "brightness": lambda images, amounts, s: enhance.adjust_brightness_accumulative(images, _factors(amounts, s)),
     "contrast": lambda images, amounts, s: enhance.adjust_contrast_with_mean_subtraction(images, _factors(amounts, s)),
     "saturation": _saturation,
-    "sharpness": lambda images, amounts, s: enhance.sharpness(images, _factors(amounts, s)),
+    "sharpness": _sharpness,
     "posterize": _posterize,
     "solarize": _solarize,
     "auto_contrast": _auto_contrast,

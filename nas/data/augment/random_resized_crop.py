@@ -30,12 +30,18 @@ class RandomResizedCrop(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Resize a part of each of (B, C, H, W)."""
         corners = self.draw(tuple(images.shape), False)["src"]  # (B, 4, 2): x and y of the corner pixels, clockwise
-        last = torch.tensor([max(1, images.shape[3] - 1), max(1, images.shape[2] - 1)])
-        scale = (corners[:, 2] - corners[:, 0]) / last
-        shift = 2 * corners[:, 0] / last - 1 + scale  # from coordinates in which the corner pixels are at -1 and 1
-        theta = torch.cat((torch.diag_embed(scale), shift[:, :, None]), 2)
-        grid = functional.affine_grid(place(theta, images.device), list(images.shape), align_corners=True)
+        x, y = (
+            place(_samples(corners[:, 0, axis], corners[:, 2, axis], images.shape[3 - axis]), images.device)
+            for axis in (0, 1)
+        )
+        grid = torch.stack((x[:, None, :].expand(-1, y.shape[1], -1), y[:, :, None].expand(-1, -1, x.shape[1])), 3)
         return functional.grid_sample(images, grid, padding_mode="border", align_corners=True)
+
+
+def _samples(first: Tensor, last: Tensor, size: int) -> Tensor:
+    """Return places from the first to the last pixel of each part, (B, size); those of the image reach from -1 to 1."""
+    places = torch.lerp(first[:, None], last[:, None], torch.linspace(0, 1, size))
+    return places * (2 / max(1, size - 1)) - 1
 
 
 def make(
