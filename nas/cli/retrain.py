@@ -29,7 +29,7 @@ from nas.reports.tables import retrain_table
 from nas.search.environment import environment
 from nas.search.executors import allocation_of, executor_for, pack_size, resolved_data
 from nas.search.fingerprint import data_fingerprint, study_data, study_recipe
-from nas.search.resized import check_networks_resized
+from nas.search.training_images import announce_augmentation, check_networks_resized
 from nas.study.selection import pick_records
 from nas.study.storage.folder_lock import FolderLock
 from nas.study.study import StudyMismatchError
@@ -99,6 +99,7 @@ def run(config: RetrainConfig) -> int:
         _prepare(plan, replace_other=config.replace)
         tasks = plan.tasks(config.seeds, allocation_of(plan.recipe, config.workers))
         data = resolved_data(plan.data, plan.info, config.workers)
+        announce_augmentation(plan.data, plan.recipe)
         runner = DeferredRunner(data, plan.recipe, config.workers.threads_per_slot, RUNNER)
         retraining = TrainingList(
             executor_for(runner, config.workers),

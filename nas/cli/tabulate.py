@@ -20,7 +20,7 @@ from nas.search.build import space_for
 from nas.search.environment import environment
 from nas.search.executors import executor_for, pack_size, resolved_data
 from nas.search.fingerprint import data_fingerprint
-from nas.search.resized import check_resized
+from nas.search.training_images import announce_augmentation, check_resized
 from nas.study.storage.folder_lock import FolderLock
 from nas.tabular.columns import FORMAT, SAMPLE, SAMPLE_FORMAT
 from nas.tabular.table import Table, read_table, write_table
@@ -176,6 +176,7 @@ def _circumstances() -> dict[str, Any]:
 
 def _maker(config: TabulateConfig, plan: _Plan, shards: Shards) -> TableMaker:
     data = resolved_data(config.data, plan.info, config.workers)
+    announce_augmentation(config.data, config.training)
     images = (plan.recipe["test_images"], plan.recipe["early_test_images"])
     runner = DeferredRunner(data, config.training, config.workers.threads_per_slot, RUNNER, images)
     pack = pack_size(config.training, config.workers)

@@ -51,8 +51,9 @@ class DataSpec:
         test_fraction: share to cut off as the test part if the source has none, in [0, 1); 0 cuts off none.
         train_fraction: share of the remaining images to train on, in (0, 1]; a smaller share is a subset of a larger.
         split_seed: seed of the splits, at least 0.
-        flip: mirror training images left to right with probability one half.
-        crop_padding: largest random shift of training images in pixels, at least 0; the border has the mean color.
+        flip: mirror training images left to right with probability one half, unless the recipe names augmentations.
+        crop_padding: largest random shift of training images in pixels, at least 0, unless the recipe names
+            augmentations; the border has the mean color.
         cache: folder of decoded images; None is $NAS_CACHE_DIR, or else the user's cache folder.
         cache_gib: largest set to cache decoded, in GiB, at least 0; larger sets are decoded anew in every epoch. None
             is half of the free disk space.

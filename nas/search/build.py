@@ -20,7 +20,7 @@ from nas.search.executors import allocation_of, check_executor, executor_for, re
 from nas.search.fingerprint import fingerprint
 from nas.search.ordered_executor import OrderedExecutor
 from nas.search.parts import SearchParts
-from nas.search.resized import check_resized
+from nas.search.training_images import announce_augmentation, check_resized
 from nas.study.architectures import Studies
 from nas.study.progress import Observer
 from nas.study.retention import Retention
@@ -123,6 +123,7 @@ def assemble(plan: SearchPlan, study: Study, observers: Sequence[Observer]) -> S
     _check_comparable(config, study)
     study.report_epochs(built.values)
     data = resolved_data(config.data, plan.images, config.workers)
+    announce_augmentation(config.data, config.training)
     runner = DeferredRunner(data, config.training, config.workers.threads_per_slot, deterministic=config.deterministic)
     executor = executor_for(runner, config.workers)
     parts = SearchParts(

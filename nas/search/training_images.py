@@ -1,11 +1,13 @@
-"""Check that networks run on the smallest images of a training, before any is trained."""
+"""Training images of a recipe: networks that run on the smallest of them, and a word on their augmentation."""
 
 from __future__ import annotations
 
+import logging
 import random
 from collections.abc import Iterable
 from dataclasses import replace
 
+from nas.config.data import DataSpec
 from nas.config.training import Recipe
 from nas.data.resize import Resizing
 from search_space.architecture import Architecture
@@ -13,6 +15,8 @@ from search_space.cost import cost
 from search_space.leaves import ShapeError
 from search_space.lowering import lower
 from search_space.space import Space
+
+log = logging.getLogger(__name__)
 
 TRIED = 32
 """Random networks of a space that stand for all."""
@@ -51,3 +55,13 @@ def _check(architecture: Architecture, resizing: Resizing) -> None:
             f"networks must run on the smallest images of training.progressive_resize={resizing.start:g}, "
             f"{smallest.height}x{smallest.width}, {architecture.id} does not: {error}"
         ) from error
+
+
+def announce_augmentation(spec: DataSpec, recipe: Recipe) -> None:
+    """Log the augmentations that a recipe names, and the settings of the images that they replace."""
+    if not recipe.augmentation:
+        return
+    settings = {"data.crop_padding": spec.crop_padding, "data.flip": str(spec.flip).lower() if spec.flip else None}
+    replaced = [f"{name}={value}" for name, value in settings.items() if value]
+    names = ", ".join(each.name for each in recipe.augmentation)
+    log.info("augmentation: %s%s", names, f"; without {' and '.join(replaced)} of the images" if replaced else "")

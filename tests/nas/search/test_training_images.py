@@ -1,7 +1,8 @@
-"""Networks on training images that grow from a small size."""
+"""Networks on training images that grow from a small size; the augmentation in the log."""
 
 from __future__ import annotations
 
+import logging
 import random
 
 import pytest
@@ -9,9 +10,11 @@ import torch
 import yaml
 
 from nas.cli.app.compose import conf_dir
+from nas.config.augmentation import AugmentationSpec
+from nas.config.data import DataSpec
 from nas.config.training import Recipe
-from nas.search import resized
-from nas.search.resized import check_networks_resized, check_resized
+from nas.search import training_images
+from nas.search.training_images import announce_augmentation, check_networks_resized, check_resized
 from search_space.graph import Shape
 from search_space.leaves import ShapeError
 from search_space.lowering import lower
@@ -38,7 +41,7 @@ def test_a_network_that_does_not_run_is_named(monkeypatch: pytest.MonkeyPatch) -
         raise ShapeError("kernel must fit into the padded input")
 
     quick = space("quick", 8)
-    monkeypatch.setattr(resized, "cost", fails)
+    monkeypatch.setattr(training_images, "cost", fails)
     architecture = quick.draw(random.Random(0))
     law = r"networks must run on the smallest images of training.progressive_resize=0.5, 4x4, \w+ does not: kernel must"
     with pytest.raises(ValueError, match=law):
@@ -46,3 +49,23 @@ def test_a_network_that_does_not_run_is_named(monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(ValueError, match=law):
         check_resized(Recipe(progressive_resize=0.5), quick)
     check_resized(Recipe(), quick)
+
+
+@pytest.mark.parametrize(
+    ("images", "names", "lines"),
+    [
+        (DataSpec(flip=True), (), []),
+        (DataSpec(), ("crop", "flip"), ["augmentation: crop, flip"]),
+        (
+            DataSpec(flip=True, crop_padding=4),
+            ("cutout",),
+            ["augmentation: cutout; without data.crop_padding=4 and data.flip=true of the images"],
+        ),
+    ],
+)
+def test_augmentations_are_told_with_what_they_replace(
+    images: DataSpec, names: tuple[str, ...], lines: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, "nas"):
+        announce_augmentation(images, Recipe(augmentation=tuple(AugmentationSpec(name, name) for name in names)))
+    assert caplog.messages == lines
