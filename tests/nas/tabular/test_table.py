@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import statistics
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -164,7 +163,7 @@ def test_shipped_tables_are_whole_and_of_the_experiment_of_their_name(path: Path
     table = read_table(path)
     words = [f"experiment=table_{path.stem}", *(["data.path=elsewhere"] if path.stem != "digits" else [])]
     config = compose("tabulate", words)
-    assert table.attrs["training"] == asdict(config.training)
+    assert table.attrs["training"] == config.training.settings()
     assert {**config.space, "input": list(table.space.input), "classes": 10} == table.attrs["space"]
     images: Any = SimpleNamespace(fingerprint=table.attrs["data"]["content"])
     written = {name: value for name, value in table.attrs["data"].items() if name != "test_content"}
@@ -181,7 +180,7 @@ def test_shipped_samples_are_of_the_experiment_of_their_name(path: Path) -> None
     words = [f"experiment=surrogate_{path.stem}", *(["data.path=elsewhere"] if path.stem != "digits" else [])]
     config = compose("tabulate", words)
     assert table.is_sample
-    assert table.attrs["training"] == asdict(config.training)
+    assert table.attrs["training"] == config.training.settings()
     assert {**config.space, "input": list(table.space.input), "classes": 10} == table.attrs["space"]
     assert set(table.attrs["sample"]["portions"]) <= set(config.portions())
     origins = [entry.origin for entry in table.entries.values()]
