@@ -27,6 +27,7 @@ from nas.config.training import Recipe
 from nas.jobs import Epoch
 from nas.jobs.files import atomic_path
 from nas.training.checkpoint import TrainingState
+from nas.training.checkpoint_folder import Place
 from nas.training.checkpoint_writer import CheckpointWriter
 from nas.training.folded import FoldedNetwork
 from nas.training.optimizer import make_optimizer
@@ -49,7 +50,8 @@ def network_of(width: int, blocks: int, side: int) -> Network:
     branches = (Branch("k1", width), Branch("k3", width), Branch("k5", half), Branch("pool", half))
     stages = tuple(Stage((Block("inception", branches),) * blocks) for _ in range(2))
     network = build(lower(Architecture(Shape(3, side, side), 10, Stem(width), stages, 0.0)))
-    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
+    return network
 
 
 def timed(work: Callable[[], object]) -> Times:
@@ -71,7 +73,7 @@ def checkpoint_rounds(network: Network, folder: Path, rounds: int) -> list[tuple
     images = torch.randn(2, 3, 32, 32)
     network.train()(images).sum().backward()
     optimizer.step()
-    writer = CheckpointWriter(folder, 1, {})
+    writer = CheckpointWriter(Place(folder, 1), {})
 
     def state() -> TrainingState:
         return TrainingState(network.state_dict(), optimizer.state_dict()["state"], None, {})

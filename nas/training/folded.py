@@ -10,11 +10,14 @@ from typing import Any, cast, final
 import torch
 from torch import Tensor, nn
 
+from nas.training.max_pooling import SeparableMaxPool
+
 
 @final
 class FoldedNetwork:
     """Network in evaluation mode whose convolutions hold the batch norms that follow them in an `nn.Sequential`.
 
+    On a CPU, max pooling is replaced by one that is faster without gradients.
     All else is shared with the network itself: its parameters and buffers are read where they are. Logits are those of
     the network in evaluation mode within the rounding of floats. It is no module, so that a module which holds it has
     no further parameters.
@@ -22,11 +25,13 @@ class FoldedNetwork:
 
     def __init__(self, network: nn.Module) -> None:
         """Fold a network that is on its device already."""
-        shared = {id(tensor): tensor for tensor in (*network.parameters(), *network.buffers())}
+        shared = (*network.parameters(), *network.buffers())
         with torch.inference_mode(False), torch.no_grad():
-            self._twin = copy.deepcopy(network, shared).eval()
+            self._twin = copy.deepcopy(network, {id(tensor): tensor for tensor in shared}).eval()
             _share(network, self._twin)
             self._folds = [_Fold(unit, before, after) for unit, before, after in list(_foldable(self._twin))]
+            if all(tensor.device.type == "cpu" for tensor in shared):
+                _replace_pools(self._twin)
         self.refresh()
 
     @property
@@ -83,6 +88,13 @@ def _share(network: nn.Module, twin: nn.Module) -> None:
     """Let a copy read the tensors of its original, also if these are replaced."""
     for original, copied in zip(network.modules(), twin.modules(), strict=True):
         copied._parameters, copied._buffers = original._parameters, original._buffers
+
+
+def _replace_pools(network: nn.Module) -> None:
+    for parent in list(network.modules()):
+        for name, module in parent.named_children():
+            if SeparableMaxPool.can_replace(module):
+                parent._modules[name] = SeparableMaxPool(cast(nn.MaxPool2d, module))
 
 
 def _foldable(network: nn.Module) -> Iterator[tuple[nn.Sequential, str, str]]:

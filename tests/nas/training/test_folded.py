@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ from nas.config.training import Recipe
 from nas.jobs import Job, Outcome
 from nas.training import module
 from nas.training.folded import FoldedNetwork
+from nas.training.max_pooling import SeparableMaxPool
 from search_space.graph import Shape
 from search_space.lowering import lower
 from search_space.network import build
@@ -103,6 +105,26 @@ def test_only_what_stays_the_same_function_is_folded() -> None:
     assert check(Doubled(nn.Conv2d(2, 3, 1), nn.BatchNorm2d(3)), torch.randn(4, 2, 5, 5)) == 0
     assert FoldedNetwork(nn.Sequential(nn.Conv2d(2, 3, 1), nn.BatchNorm2d(3, affine=False))).count == 0
     assert FoldedNetwork(nn.Sequential(nn.Conv2d(2, 3, 1), nn.BatchNorm2d(3, track_running_stats=False))).count == 0
+
+
+@pytest.mark.parametrize("side", [5, 8])
+@pytest.mark.parametrize(
+    ("kernel", "stride", "padding"),
+    [(3, 1, 1), (5, 1, 2), (3, 2, 1), (3, 2, 0), (2, 2, 0), (2, 1, 1), (3, 3, 1), ((3, 1), (1, 2), (1, 0)), (1, 1, 0)],
+)
+@pytest.mark.parametrize("memory_format", [torch.channels_last, torch.contiguous_format])
+def test_max_pooling_by_rows_and_columns_is_that_of_torch(
+    side: int, kernel: Any, stride: Any, padding: Any, memory_format: torch.memory_format
+) -> None:
+    pool = nn.MaxPool2d(kernel, stride, padding)
+    assert SeparableMaxPool.can_replace(pool)
+    images = torch.randn(3, 4, side, side + 2).contiguous(memory_format=memory_format)
+    images[0, 0, 0, 0], images[1, 1, 2, 2] = math.nan, -math.inf
+    before = images.clone()
+    torch.testing.assert_close(SeparableMaxPool(pool)(images), pool(images), rtol=0, atol=0, equal_nan=True)
+    assert torch.equal(images.nan_to_num(), before.nan_to_num())
+    for other in (nn.MaxPool2d(3, dilation=2), nn.MaxPool2d(3, ceil_mode=True), nn.MaxPool2d(3, return_indices=True)):
+        assert not SeparableMaxPool.can_replace(other)
 
 
 def test_a_folded_network_adds_nothing_to_its_network_and_changes_nothing() -> None:
