@@ -57,6 +57,10 @@ def test_what_is_saved_is_what_is_loaded(tmp_path: Path) -> None:
     assert (loaded.epoch, loaded.state.average, loaded.state.precision) == (2, None, {})
 
 
+def kind(tensor: torch.Tensor) -> str:
+    return f"{tensor.dtype}-{tuple(tensor.shape)}-{tensor.stride()}"
+
+
 @pytest.mark.parametrize(
     "tensor",
     [
@@ -69,7 +73,7 @@ def test_what_is_saved_is_what_is_loaded(tmp_path: Path) -> None:
         torch.arange(7, dtype=torch.int16),
         torch.randn(5).bfloat16(),
     ],
-    ids=str,
+    ids=kind,
 )
 def test_a_tensor_keeps_type_shape_and_memory_format(tmp_path: Path, tensor: Tensor) -> None:
     network = {"before": torch.ones(3, dtype=torch.int8), "it": tensor, "after": torch.ones(3)}
@@ -80,7 +84,7 @@ def test_a_tensor_keeps_type_shape_and_memory_format(tmp_path: Path, tensor: Ten
     assert all(torch.equal(found[name], network[name]) for name in network)
 
 
-@pytest.mark.parametrize("tensor", [torch.randn(6, 8)[:, ::2], torch.ones(1).expand(5), torch.randn(9)[3:]], ids=str)
+@pytest.mark.parametrize("tensor", [torch.randn(6, 8)[:, ::2], torch.ones(1).expand(5), torch.randn(9)[3:]], ids=kind)
 def test_a_part_of_a_larger_tensor_is_written_alone(tmp_path: Path, tensor: Tensor) -> None:
     found = load(save(of({"it": tensor}), tmp_path, attempt=1), IDENTITY).state.network["it"]
     assert torch.equal(found, tensor)
