@@ -9,6 +9,7 @@ Reduced for a CPU: CIFAR-10 at 16×16, 6,000 training images, 12 epochs. With --
 epochs, on a GPU if there is one. Finished trainings stand in --rows and are not repeated.
 
     python benchmarks/recipe_against_resnet.py DATA [--study S] [--seeds 3] [--recipe cifar] [--rows FILE] [--full]
+        [--overrides training.learning_rate=0.1 ...]
 """
 
 from __future__ import annotations
@@ -52,6 +53,7 @@ def main() -> None:
     parser.add_argument("--recipe", default="cifar", help="recipe of conf/training")
     parser.add_argument("--rows", type=Path, default=Path("recipe_against_resnet.jsonl"), help="finished trainings")
     parser.add_argument("--trials", type=int, default=TRIALS, help="trainings of the search")
+    parser.add_argument("--overrides", nargs="*", default=[], help="of the recipe, such as training.learning_rate=0.1")
     parser.add_argument("--full", action="store_true", help="32×32, all images and epochs")
     arguments = parser.parse_args()
     resnet = resnet20(Shape(3, 32, 32) if arguments.full else Shape(3, 16, 16))
@@ -59,7 +61,11 @@ def main() -> None:
     if not (Path(arguments.study) / "study.db").is_file():
         search(arguments.study, data, resnet, arguments.trials)
     networks = {RESNET: resnet, **best_networks(arguments.study, resnet)}
-    recipe = [f"training={arguments.recipe}", *([] if arguments.full else [f"training.epochs={EPOCHS}"])]
+    recipe = [
+        f"training={arguments.recipe}",
+        *([] if arguments.full else [f"training.epochs={EPOCHS}"]),
+        *arguments.overrides,
+    ]
     trainings = [
         Training(label, graph, [*data, *recipe], seed)
         for seed in range(arguments.seeds)
@@ -68,7 +74,7 @@ def main() -> None:
     rows = Rows(arguments.rows, "auto" if arguments.full else "cpu")
     for training in trainings:
         rows.result(training)
-    print_table(rows, trainings, f"training={arguments.recipe}")
+    print_table(rows, trainings, " ".join([f"training={arguments.recipe}", *arguments.overrides]))
 
 
 def search(study: str, data: Sequence[str], resnet: Graph, trials: int) -> None:
