@@ -6,7 +6,8 @@ by seed, on the validation part and on the test part. The recipe was chosen by t
 The setting is reduced, so that the table takes about an hour on one core: CIFAR-10 at 16×16, 6,000 training images, 12
 epochs, one network of the space `cifar`. Finished trainings stand in --rows and are not repeated.
 
-    python benchmarks/recipe_gains.py DATA [--seeds 3] [--rows gains.jsonl] [--only added removed] [--overrides ...]
+    python benchmarks/recipe_gains.py DATA [--seeds 3] [--rows gains.jsonl] [--only added removed] [--known]
+        [--overrides ...]
 """
 
 from __future__ import annotations
@@ -60,6 +61,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--rows", type=Path, default=Path("recipe_gains.jsonl"), help="file of finished trainings")
     parser.add_argument("--only", nargs="+", choices=["added", "removed"], default=["added", "removed"])
+    parser.add_argument("--known", action="store_true", help="train nothing, and print what is finished")
     parser.add_argument("--overrides", nargs="*", default=[], help="of nas search, such as training.epochs=12")
     arguments = parser.parse_args()
     graph = lower(Architecture.from_json(json.loads(NETWORK.read_text(encoding="utf-8"))))
@@ -69,6 +71,8 @@ def main() -> None:
     for name in arguments.only:
         base, changes = tables[name]
         trainings = list(planned(graph, base, changes, common, arguments.seeds))
+        if arguments.known:
+            trainings = [training for training in trainings if training.key in rows.known]
         for training in trainings:
             rows.result(training)
         print_table(rows, trainings, f"{name}: {base[0]}")
@@ -95,17 +99,17 @@ def merged(*lists: Sequence[str]) -> list[str]:
 def print_table(rows: Rows, trainings: Sequence[Training], title: str) -> None:
     """Print accuracies of the recipe, and mean differences from it seed by seed in points, with 95 % intervals."""
     found = {(training.label, training.seed): rows.result(training) for training in trainings}
-    seeds = sorted({seed for _, seed in found})
     table = Table(title=title)
-    for column in ("change", "validation", "test", "processor s"):
+    for column in ("change", "seeds", "validation", "test", "processor s"):
         table.add_column(column, justify="left" if column == "change" else "right")
     for label in dict.fromkeys(label for label, _ in found):
+        seeds = [seed for other, seed in found if other == label and ("", seed) in found]
         cells = []
         for name in ("val_accuracy", "test_accuracy"):
             values = [found[label, seed][name] - (found["", seed][name] if label else 0) for seed in seeds]
             cells.append(points(values, signed=bool(label)))
         seconds = sum(found[label, seed]["processor_seconds"] for seed in seeds) / len(seeds)
-        table.add_row(label or f"{title}, {len(seeds)} seeds", *cells, f"{seconds:.0f}")
+        table.add_row(label or title, str(len(seeds)), *cells, f"{seconds:.0f}")
     console = Console(width=120)
     console.print(table)
     print_circumstances(console, list(found.values()))
