@@ -16,8 +16,9 @@ import argparse
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 
-from recipe_trainings import Rows, Training, points, print_circumstances
+from recipe_trainings import Rows, Training, points, pooled_half_widths, print_circumstances
 from rich.console import Console
 from rich.table import Table
 
@@ -97,19 +98,30 @@ def merged(*lists: Sequence[str]) -> list[str]:
 
 
 def print_table(rows: Rows, trainings: Sequence[Training], title: str) -> None:
-    """Print accuracies of the recipe, and mean differences from it seed by seed in points, with 95 % intervals."""
+    """Print accuracies of the recipe, and mean differences from it seed by seed in points, with 95 % intervals.
+
+    The variance of the differences is pooled over the changes.
+    """
     found = {(training.label, training.seed): rows.result(training) for training in trainings}
+    seeds: dict[str, list[int]] = {}
+    for label, seed in found:
+        if ("", seed) in found:
+            seeds.setdefault(label, []).append(seed)
+    cells: dict[str, list[str]] = {label: [label or title, str(len(theirs))] for label, theirs in seeds.items()}
+    for name in ("val_accuracy", "test_accuracy"):
+        cells[""].append(points([found["", seed][name] for seed in seeds[""]]))
+        gains = {
+            label: [100 * (found[label, seed][name] - found["", seed][name]) for seed in theirs]
+            for label, theirs in seeds.items()
+            if label
+        }
+        for (label, values), half in zip(gains.items(), pooled_half_widths(list(gains.values())), strict=True):
+            cells[label].append(f"{fmean(values):+.2f} ± {half:.2f}")
     table = Table(title=title)
     for column in ("change", "seeds", "validation", "test", "processor s"):
         table.add_column(column, justify="left" if column == "change" else "right")
-    for label in dict.fromkeys(label for label, _ in found):
-        seeds = [seed for other, seed in found if other == label and ("", seed) in found]
-        cells = []
-        for name in ("val_accuracy", "test_accuracy"):
-            values = [found[label, seed][name] - (found["", seed][name] if label else 0) for seed in seeds]
-            cells.append(points(values, signed=bool(label)))
-        seconds = sum(found[label, seed]["processor_seconds"] for seed in seeds) / len(seeds)
-        table.add_row(label or title, str(len(seeds)), *cells, f"{seconds:.0f}")
+    for label, theirs in seeds.items():
+        table.add_row(*cells[label], f"{fmean(found[label, seed]['processor_seconds'] for seed in theirs):.0f}")
     console = Console(width=120)
     console.print(table)
     print_circumstances(console, list(found.values()))

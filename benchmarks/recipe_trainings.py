@@ -142,6 +142,20 @@ def mean_and_half_width(values: Sequence[float]) -> tuple[float, float]:
     return float(array.mean()), float(student.ppf(0.975, len(array) - 1) * error)
 
 
+def pooled_half_widths(groups: Sequence[Sequence[float]]) -> list[float]:
+    """Return half the width of the 95 % interval of each group's mean, by one variance that is pooled over the groups.
+
+    >>> pooled_half_widths([[1.0, 3.0], [5.0, 7.0], [4.0]])
+    [4.30..., 4.30..., 6.08...]
+    """
+    arrays = [np.asarray(group, float) for group in groups]
+    freedom = sum(len(array) - 1 for array in arrays)
+    if not freedom:
+        return [float("inf")] * len(arrays)
+    sd = np.sqrt(sum(((array - array.mean()) ** 2).sum() for array in arrays) / freedom)
+    return [float(student.ppf(0.975, freedom) * sd / np.sqrt(len(array))) for array in arrays]
+
+
 def points(values: Sequence[float], *, signed: bool = False) -> str:
     """Return shares as percent, or differences of them as percentage points, with the interval of their mean."""
     mean, half = mean_and_half_width([100 * value for value in values])
