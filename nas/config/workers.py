@@ -35,8 +35,8 @@ class WorkersSpec:
         threads_per_slot: CPU threads of one training, at least 1. Small networks are bound by the cost of calls; two
             threads that wait for each other on a busy machine are many times slower than one.
         pack: trainings of one network, with several seeds, that one process trains together as one network of grouped
-            convolutions, at least 1; `auto` is what pays by the size of the network, see docs/speed.md. A search trains
-            each network once; tables, retraining and repeats have several. Only with `workers=local`.
+            convolutions, at least 1; `auto` is what pays by the size of the network and leaves no slot idle, see
+            docs/speed.md. Tables and retraining have several seeds of a network. Only with `workers=local`.
         retries: number of further attempts of a training whose process died, at least 0.
         keep: checkpoints to keep after their trials have ended: `front` (those of the front), `all` or `none`.
         slot_memory_gib: memory of one training in GiB, positive; null for the slot's share of its GPU's memory, or of

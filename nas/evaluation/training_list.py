@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -116,6 +117,7 @@ class TrainingList:
         self._on_done = on_done
         self._logged: dict[Path, float] = {}
         self._alone: set[Path] = set()
+        self._slots = executor.slots
         self._reason: EndReason | None = None
         self._pump = JobPump(executor, self._next_request, self, retries=rules.retries, halve=rules.halves)
         self.failures: dict[Path, Failure] = {}
@@ -205,7 +207,9 @@ class TrainingList:
         reached = self._reached(task)
         like = [each for each in (task, *self._waiting) if each.architecture == task.architecture]
         like = [each for each in like if self._may_be_packed(each) and abs(self._reached(each) - reached) <= 1]
-        most = self._rules.pack(task.architecture) if len(like) > 1 and like[0] is task else 1
+        left = 1 + len(self._waiting) + len(self._pump.running)
+        fair = math.ceil(left / self._slots)  # so that no slot stays idle for a pack
+        most = min(fair, self._rules.pack(task.architecture)) if len(like) > 1 and like[0] is task else 1
         if most == 1:
             return reached, []
         epoch = min(self._reached(each) for each in like)

@@ -145,6 +145,7 @@ class TrialRunner:
         )
         given = (self.data, self.recipe, images.shape, len(images.classes))
         at_once = validation_batch(images.shape, batch_size, device)
+        images = replace(images, train=images.train.on(torch.device(device)))  # once for all trainings
         validation = evaluation_loader(images, at_once, device=device, share=own_of_validation)
         return [
             TrialData(

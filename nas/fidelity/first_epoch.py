@@ -75,7 +75,8 @@ class FirstEpoch:
 
     def _best_of(self, members: Sequence[Record]) -> set[int]:
         """Return the numbers of the best trials; of an incomplete cohort the same share, and at least one."""
-        rivals = [record for record in members if len(record.curve) >= self._rung]
+        rung = self._rung
+        rivals = [record for record in members if len(record.curve) >= rung and record.curve[rung - 1].validated]
         count = max(1, len(rivals) * self._best // self._cohort)
         values = [self._horizon.values(record.curve[: self._rung], record.candidate.costs) for record in rivals]
         return {rivals[index].number for index in select_best(losses(self._horizon.axes, values), count)}

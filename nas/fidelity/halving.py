@@ -59,7 +59,7 @@ class Halving:
 
     def _best(self, rivals: Iterable[Record], rung: int) -> set[int]:
         """Return the numbers of the best 1/η of the trials that have reached a rung."""
-        reached = [record for record in rivals if len(record.curve) >= rung]
+        reached = [record for record in rivals if len(record.curve) >= rung and record.curve[rung - 1].validated]
         values = [self.horizon.values(record.curve[:rung], record.candidate.costs) for record in reached]
         count = int(len(reached) / self.reduction)
         return {reached[index].number for index in select_best(losses(self.horizon.axes, values), count)}

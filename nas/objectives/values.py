@@ -11,7 +11,10 @@ from nas.objectives.costs import Costs, built_in_costs, load_cost
 from search_space.plugins import PluginError, load_dotted
 
 Value = Callable[[Curve, Mapping[str, float]], float]
-"""A person's own objective: its value from the learning curve, at least one epoch long, and the costs by name."""
+"""A person's own objective: its value from the learning curve, at least one epoch long, and the costs by name.
+
+The last epoch is validated; the scores of others are None where `training.validate_every` left them out.
+"""
 
 
 def objective_values(objectives: Sequence[Objective], curve: Curve, costs: Mapping[str, float]) -> dict[str, float]:

@@ -70,6 +70,10 @@ def train(
     return outcome
 
 
+class PackError(RuntimeError):
+    """Failure of one job of a pack, for which the others are trained alone."""
+
+
 @dataclass(frozen=True, eq=False)
 class Member:
     """Training of one network, alone or in a pack.
@@ -177,11 +181,7 @@ class _Training:
             job.skips + job.from_epoch, len(data.train_loader), self.recipe.epochs, job.micro_batches, job.skips
         )
         identities = [training_identity(each.job, self.recipe, horizon.steps_per_epoch) for each in self.progress]
-        starts = [
-            each.resume(identity)
-            for each, identity in zip(self.progress, identities, strict=True)
-            if each.job.checkpoint is not None
-        ]
+        starts = self._starts(identities) if job.checkpoint is not None else []
         if job.from_epoch == job.to_epoch:
             return
         if self.recipe.precision == AUTO_PRECISION:
@@ -215,6 +215,25 @@ class _Training:
         for progress, writer in zip(self.progress, writers, strict=True):
             if len(self.members) > 1 and progress.failure is None:
                 writer.end(len(progress.curve))
+
+    def _starts(self, identities: Sequence[Mapping[str, str]]) -> list[TrainingState]:
+        """Return the states that the members go on from.
+
+        Raises:
+            CheckpointError: that of the only training can't be read.
+            PackError: that of a member can't be read; the failure is that member's.
+        """
+        starts = []
+        for progress, identity in zip(self.progress, identities, strict=True):
+            try:
+                starts.append(progress.resume(identity))
+            except CheckpointError as error:
+                if len(self.progress) == 1:
+                    raise
+                progress.failure = classify_failure(error)
+        if len(starts) < len(self.progress):
+            raise PackError("the checkpoints of all jobs of a pack must be readable, one was not")
+        return starts
 
     def _check_jobs(self) -> None:
         for job in (member.job for member in self.members):

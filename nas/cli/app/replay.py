@@ -110,9 +110,7 @@ def _groups(stored: Mapping[str, Any]) -> Iterator[str]:
             yield f"{group}={option}"
         for selection in _selections(group, option, annotation):
             yield from _several(selection, stored[group].get(selection.group, []))
-        yield from _differences(
-            _option(group, option, annotation), _without_selections(annotation, stored[group]), group
-        )
+        yield from _from_option(group, option, annotation, _without_selections(annotation, stored[group]))
 
 
 @dataclass(frozen=True)
@@ -169,22 +167,38 @@ def _nearest(group: str, annotation: Any, stored: Any) -> str:
             [str(one["name"]) for one in stored.get(selection.group, [])] != list(selection.usual)
             for selection in _selections(group, option, annotation)
         ]
-        return len(list(_differences(_option(group, option, annotation), plain, group))) + sum(changed)
+        return len(list(_from_option(group, option, annotation, plain))) + sum(changed)
 
     return min(options, key=distance)
 
 
-def _differences(option: Any, stored: Any, path: str) -> Iterator[str]:
-    """Yield overrides that change an option into the stored values."""
+def _from_option(group: str, option: str, annotation: Any, stored: Any) -> Iterator[str]:
+    """Yield overrides that change an option of a group into the stored values."""
+    usual = _option(group, _defaults()[group], annotation)
+    yield from _differences(_option(group, option, annotation), stored, group, usual)
+
+
+def _differences(option: Any, stored: Any, path: str, usual: Any = None) -> Iterator[str]:
+    """Yield overrides that change an option into the stored values.
+
+    Args:
+        option: composed values of the option.
+        stored: the stored values; of a newer field that they lack, the default was the behaviour then.
+        path: of both in the configuration.
+        usual: values of the group's default option, if the option may have others for a newer field.
+    """
+    usual = usual if isinstance(usual, Mapping) else {}
     if not isinstance(option, Mapping) or not isinstance(stored, Mapping):
         if option != stored:
             yield f"{path}={_value(stored)}"
         return
     for key in option:
         if key in stored:
-            yield from _differences(option[key], stored[key], f"{path}.{key}")
+            yield from _differences(option[key], stored[key], f"{path}.{key}", usual.get(key))
         elif is_free(SearchConfig, path):
-            yield f"~{path}.{key}"  # elsewhere it is a newer field, whose default was the behaviour then
+            yield f"~{path}.{key}"
+        elif option[key] != usual.get(key, option[key]):
+            yield f"{path}.{key}={_value(usual[key])}"
     for key in stored:
         if key not in option:
             yield f"+{path}.{key}={_value(stored[key])}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import final
@@ -131,10 +131,8 @@ class TableRunner:
         """Run `job` and write a row for every epoch into its folder, or into that of each job of its pack."""
         torch.set_num_threads(self.trial.threads)
         kept = [read_rows(member.folder)[: job.from_epoch] for member in job.members]
-        for rows in kept:
-            if len(rows) < job.from_epoch:
-                law = f"a checkpoint of epoch {job.from_epoch} must have as many rows beside it, got {len(rows)}"
-                return Outcome.failing(job, Failure(FailureKind.CHECKPOINT, law))
+        if any(len(rows) < job.from_epoch for rows in kept):
+            return _without_rows(job, kept)
         try:
             data, timer = self.trial.load([member.seed for member in job.members]), CpuTimer(len(job.members))
             evaluator = self._evaluator()
@@ -157,6 +155,18 @@ class TableRunner:
             for count in (self.early_test_images, self.test_images)
         )
         return Evaluator(early, last, self.trial.recipe.epochs, device)
+
+
+def _without_rows(job: Job, kept: Sequence[Sequence[Row]]) -> Outcome:
+    """Return the outcome of a job, or of the jobs of a pack, of which some have a checkpoint without all rows."""
+    outcomes = []
+    for member, rows in zip(job.members, kept, strict=True):
+        failure = Failure(FailureKind.ERROR, "the checkpoints of all jobs of a pack must have their rows beside them")
+        if len(rows) < job.from_epoch:
+            law = f"a checkpoint of epoch {job.from_epoch} must have as many rows beside it, got {len(rows)}"
+            failure = Failure(FailureKind.CHECKPOINT, law)
+        outcomes.append(Outcome(member, (), None, failure))
+    return replace(outcomes[0], job=job, pack=tuple(outcomes[1:]))
 
 
 def take_evenly(part: Part, count: int) -> Part:

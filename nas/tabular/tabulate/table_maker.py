@@ -17,7 +17,7 @@ from nas.tabular.tabulate.sample import Member, trained_again
 from nas.tabular.tabulate.shard_writer import ShardWriter
 from nas.tabular.tabulate.shards import Shards
 from nas.tabular.tabulate.strategy_draws import StrategyPortion, draw
-from nas.tabular.tabulate.task import NetworkTask
+from nas.tabular.tabulate.task import NetworkTask, read_rows
 from nas.training.checkpoint_folder import by_epoch
 
 Trainings = Collection[tuple[str, int]]
@@ -50,6 +50,12 @@ class Seeds:
     def all(self) -> list[int]:
         """Seeds that some network has."""
         return list(range(self.count + (self.again > 0)))
+
+
+def tested_epochs(folder: Path) -> dict[int, Path]:
+    """Return the checkpoints in a training's folder by their epochs, as far as the network was tested after them."""
+    tested = len(read_rows(folder))
+    return {epoch: path for epoch, path in by_epoch(folder).items() if epoch <= tested}
 
 
 @final
@@ -116,7 +122,7 @@ class TableMaker:
         if not left:
             return
         writer = ShardWriter(self.shards, [task for task in left if task.done], left=len(left), total=len(tasks))
-        trainings = TrainingList(self.executor(), left, self.rules, epochs=by_epoch, on_done=writer.on_done)
+        trainings = TrainingList(self.executor(), left, self.rules, epochs=tested_epochs, on_done=writer.on_done)
         with self.stop_on_signals(trainings):
             reason = trainings.run()
         writer.flush()

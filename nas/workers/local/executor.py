@@ -255,7 +255,8 @@ class LocalExecutor:
         if self._deadline is None:
             return
         for handle in self._handles:
-            if not handle.overdue and time.monotonic() - handle.started > self._deadline:
+            deadline = self._deadline * len(handle.job.members)
+            if not handle.overdue and time.monotonic() - handle.started > deadline:
                 handle.overdue = True
                 handle.kill()
 

@@ -81,6 +81,16 @@ def test_a_field_that_there_was_not_yet_has_its_default():
     assert search_command(plain) == ("nas search study=mine", True)
 
 
+def test_a_newer_field_has_its_default_though_the_nearest_option_has_another_value():
+    config, plain = stored(["study=mine", "training=finetune", "training.weights=null"])
+    for newer in ("weights", "augmentation", "validate_every"):
+        plain["training"].pop(newer, None)
+    command, exact = search_command(plain)
+    _, _, *again = shlex.split(command)
+    assert compose("search", fit(again, SearchConfig)).training == config.training
+    assert exact
+
+
 def test_what_cannot_be_said_is_not_claimed():
     plain = stored(["study=mine"])[1]
     plain["training"]["of_another_version"] = 3

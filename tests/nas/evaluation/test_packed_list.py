@@ -38,6 +38,7 @@ class InstantExecutor:
 
     fails: Callable[[Job], Failure | None] = lambda job: None
     slots: int = 1
+    packs: Callable[[Job], Sequence[Outcome]] | None = None
     jobs: list[Job] = field(default_factory=list)
     pending: list[tuple[Job, Callable[[Job, Epoch], None]]] = field(default_factory=list)
 
@@ -50,6 +51,10 @@ class InstantExecutor:
     def wait(self, timeout: float) -> Sequence[Outcome]:
         outcomes = []
         for job, on_epoch in self.pending:
+            if job.pack and self.packs is not None:
+                first, *others = self.packs(job)
+                outcomes.append(replace(first, job=job, pack=tuple(others)))
+                continue
             failure = self.fails(job) if job.pack else None
             if failure is not None:
                 outcomes.append(Outcome.failing(job, failure))
@@ -122,10 +127,31 @@ def test_seeds_of_a_network_are_trained_together(
     assert not driver.failures
 
 
-def test_one_slot_is_enough_for_a_pack(tmp_path: Path) -> None:
-    executor = InstantExecutor(slots=2)
-    run(tasks(tmp_path), executor)
-    assert [len(job.members) for job in executor.jobs] == [3, 3]
+@pytest.mark.parametrize(
+    ("slots", "trials", "sizes"),
+    [(2, 2, [3, 3]), (8, 1, [1, 1, 1]), (2, 1, [2, 1]), (4, 4, [3, 3, 3, 3]), (3, 2, [2, 2, 1, 1])],
+)
+def test_packs_leave_no_slot_idle(tmp_path: Path, slots: int, trials: int, sizes: list[int]) -> None:
+    executor = InstantExecutor(slots=slots)
+    run(tasks(tmp_path, trials), executor)
+    assert [len(job.members) for job in executor.jobs] == sizes
+
+
+def test_a_damaged_checkpoint_costs_the_other_members_nothing(tmp_path: Path) -> None:
+    todo = tasks(tmp_path, trials=1)
+    for task in todo:
+        checkpoint(task.folder, 2)
+    executor = InstantExecutor()
+    damaged, other = Failure(FailureKind.CHECKPOINT, "damaged"), Failure(FailureKind.ERROR, "another's")
+
+    def pack_of(job: Job) -> Sequence[Outcome]:
+        return [Outcome(each, (), None, damaged if each.seed == 1 else other) for each in job.members]
+
+    executor.packs = pack_of
+    run(todo, executor)
+    assert [(job.from_epoch, seeds(job)[1]) for job in executor.jobs[:1]] == [(2, [0, 1, 2])]
+    assert sorted((seeds(job)[1], job.from_epoch) for job in executor.jobs[1:]) == [([0], 2), ([1], 0), ([2], 2)]
+    assert all(task.done for task in todo)
 
 
 @pytest.mark.parametrize("kind", [FailureKind.DIED, FailureKind.OUT_OF_MEMORY, FailureKind.ERROR, FailureKind.DEADLINE])

@@ -128,3 +128,13 @@ def test_a_study_that_another_policy_began_goes_on() -> None:
     assert POLICY.decide(standing(trial(one, 1, 0.5))) == Thaw(one, 3)
     waiting = [trial(one, 4, 0.9), *(trial(number, 3, 0.3) for number in others)]
     assert POLICY.decide(standing(*waiting)) == Thaw(one, 9)
+
+
+def test_a_trial_that_was_not_validated_at_a_rung_is_no_rival_there() -> None:
+    """Curves trained elsewhere may lack the scores of an epoch."""
+    members = [trial(number, 1, 0.5 + number / 1000) for number in numbers(0, 4)]
+    unscored = trial(numbers(0, 5)[-1], 3, 0.9)
+    row = replace(unscored.curve[0], val_loss=None, val_accuracy=None, val_balanced_accuracy=None)
+    unscored = replace(unscored, state=State.COMPLETE, curve=(row, *unscored.curve[1:]))
+    decided = POLICY.decide(Standing({r.number: r for r in [*members, unscored]}, members, may_start=False))
+    assert decided == POLICY.decide(standing(*members, may_start=False))

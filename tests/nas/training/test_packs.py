@@ -149,6 +149,17 @@ def test_a_member_whose_loss_is_not_finite_fails_alone(
     assert all(torch.isfinite(value).all() for value in state(first)["network"].values() if isinstance(value, Tensor))
 
 
+def test_an_unreadable_checkpoint_is_the_failure_of_its_member(
+    train_members: Train, jobs: Callable[..., list[Job]]
+) -> None:
+    train_members(jobs("pack", 0, 2), PLAIN)
+    again = jobs("pack", 2, 4, attempt=2)
+    assert again[1].checkpoint is not None
+    again[1].checkpoint.write_bytes(b"damaged")
+    kinds = [outcome.failure and outcome.failure.kind for outcome in train_members(again, PLAIN)]
+    assert kinds == ["error", "checkpoint", "error"]
+
+
 def test_a_pack_keeps_the_epoch_before_until_it_ends(train_members: Train, jobs: Callable[..., list[Job]]) -> None:
     """A kill between two members' checkpoints leaves an epoch that all of them have."""
     seen: dict[Path, list[set[int]]] = {}
