@@ -136,7 +136,12 @@ def _create_held(folder: Path, prefix: str, suffix: str) -> tuple[Path, int]:
         path = folder / f"{prefix}{secrets.token_hex(_TOKEN_BYTES)}{suffix}"
         if suffix == ".partial":
             path.mkdir(0o700)
-            held = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                held = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+            except FileNotFoundError:
+                if not folder.is_dir():
+                    raise
+                continue  # another process swept it before it was opened
         else:
             held = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
         with suppress(OSError):  # a file system without locks: nothing is swept there

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -29,6 +30,7 @@ GOLDEN = Path(__file__).resolve().parents[2] / "golden" / "studies"
 KILLED_HALFWAY = """
 import os, signal, sys
 from pathlib import Path
+from typing import Any
 from nas.jobs.files import atomic_path
 with atomic_path(Path(sys.argv[1])) as temporary:
     temporary.write_text("half")
@@ -235,3 +237,20 @@ def test_a_hash_is_of_the_joined_parts_and_a_seed_of_its_first_bits() -> None:
     assert content_hash(["a", b"b", memoryview(b"c")]) == known
     assert derived_seed("abc", 32) == 0xBA7816BF
     assert derived_seed("abc", 31) == 0xBA7816BF >> 1
+
+
+def test_a_folder_that_is_swept_before_it_is_opened_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, mkdir = list[Path](), Path.mkdir
+
+    def swept(path: Path, *arguments: Any, **options: Any) -> None:
+        mkdir(path, *arguments, **options)
+        made.append(path)
+        if len(made) == 1:
+            path.rmdir()
+
+    monkeypatch.setattr(Path, "mkdir", swept)
+    with temporary_folder(tmp_path, "it-") as folder:
+        assert folder.is_dir()
+    assert len(made) == 2
