@@ -21,9 +21,9 @@ STEPS: Mapping[str, tuple[tuple[int, int], ...]] = {
 }
 """Pack sizes by device, each with the largest multiply–accumulates of the forward pass over a batch that it pays for.
 
-On one core, a step of a pack of 8 takes 0.21 to 0.44 of the time of its members alone up to the first bound, one of 4
-0.56 to 0.60 up to the second, and one of 2 0.71 up to the third (benchmarks/packing.py). The bound for CUDA is not
-measured: a kernel of that size takes longer than its launch.
+On one core, a step of a pack of 8 takes 0.21 to 0.48 of the time of its members alone up to the first bound, one of 4
+0.58 to 0.63 up to the second, and one of 2 0.72 to 0.91 up to the third (benchmarks/packing.py). The bound for CUDA is
+not measured: a kernel of that size takes longer than its launch.
 """
 
 
