@@ -6,7 +6,7 @@ and tests networks of the digits table as `nas tabulate` does, three seeds each,
 `--steps` prints the share of a step that a member of a pack takes, by size of network and pack; the rule in
 nas/workers/packing.py is taken from it.
 
-    python benchmarks/packing.py [--repeats 7] [--steps]
+    python benchmarks/packing.py [--repeats 7] [--epochs 3] [--cases 2k 30k table] [--steps]
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from search_space.network import build
 from search_space.packing import PackedNetwork, pack_images
 
 SIZES = (2, 4, 8)
-TABLE_SEEDS = 3
+TABLE, TABLE_SEEDS = "table", 3
 STEPS = 3
 STEP_CASES = (
     Case("2k", "quick", (1, 8, 8), 2_000, 0),
@@ -61,6 +61,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--networks", type=int, default=4, help="networks of the digits table")
+    parser.add_argument("--cases", nargs="+", default=["2k", "30k", TABLE], choices=[*CASES, TABLE])
     parser.add_argument("--steps", action="store_true", help="shares of a step by size of network and pack")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -71,7 +72,7 @@ def main() -> None:
     title = f"trainings an hour in packs over one by one; n={arguments.repeats}, load {os.getloadavg()[0]:.1f}"
     table = Table("trainings", "pack", "ratio", title=title)
     recipe = Recipe(epochs=arguments.epochs)
-    for name, size in (("2k", 4), ("2k", 8), ("30k", 4), ("30k", 8)):
+    for name, size in ((name, size) for name in arguments.cases if name != TABLE for size in (4, 8)):
         case = CASES[name]
         data, architecture = case.data(), case.architecture()
         pairs = paired(
@@ -80,9 +81,10 @@ def main() -> None:
             arguments.repeats,
         )
         table.add_row(name, str(size), median_with_interval([alone / packed for alone, packed in pairs]))
-    alone, packed = table_works(arguments.networks)
-    pairs = paired(alone, packed, arguments.repeats)
-    table.add_row("table", str(TABLE_SEEDS), median_with_interval([first / second for first, second in pairs]))
+    if TABLE in arguments.cases:
+        alone, packed = table_works(arguments.networks)
+        pairs = paired(alone, packed, arguments.repeats)
+        table.add_row(TABLE, str(TABLE_SEEDS), median_with_interval([first / second for first, second in pairs]))
     console.print(table)
 
 
