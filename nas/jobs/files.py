@@ -136,12 +136,9 @@ def _create_held(folder: Path, prefix: str, suffix: str) -> tuple[Path, int]:
         path = folder / f"{prefix}{secrets.token_hex(_TOKEN_BYTES)}{suffix}"
         if suffix == ".partial":
             path.mkdir(0o700)
-            try:
-                held = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-            except FileNotFoundError:
-                if not folder.is_dir():
-                    raise
-                continue  # another process swept it before it was opened
+            held = _open_folder(path)
+            if held is None:
+                continue
         else:
             held = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
         with suppress(OSError):  # a file system without locks: nothing is swept there
@@ -149,6 +146,20 @@ def _create_held(folder: Path, prefix: str, suffix: str) -> tuple[Path, int]:
         if path.exists():
             return path, held
         os.close(held)  # another process swept it before it was locked
+
+
+def _open_folder(path: Path) -> int | None:
+    """Open a folder; return None if another process swept it meanwhile.
+
+    Raises:
+        FileNotFoundError: the folder that it stood in is gone too.
+    """
+    try:
+        return os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    except FileNotFoundError:
+        if not path.parent.is_dir():
+            raise
+        return None
 
 
 def _remove_unheld(path: Path) -> None:
