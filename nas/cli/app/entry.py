@@ -14,6 +14,7 @@ from contextlib import nullcontext, redirect_stderr
 from dataclasses import dataclass
 from importlib.metadata import version
 
+from nas.cli.app.interrupts import remembered, was_interrupted
 from nas.cli.app.notice import showing
 from nas.jobs.streams import open_standard_streams, output_named
 
@@ -101,10 +102,11 @@ def _print(text: str) -> int:
 
 def _run(name: str, words: Sequence[str]) -> int:
     try:
-        with nullcontext() if _prints_at_once(words) else showing(f"nas {name}: loading"):
+        with remembered(), nullcontext() if _prints_at_once(words) else showing(f"nas {name}: loading"):
             from nas.cli.app.application import run  # noqa: PLC0415 - imports Hydra
 
-            return run(name, COMMANDS[name].module, words)
+            code = run(name, COMMANDS[name].module, words)
+            return INTERRUPTED if was_interrupted() else code
     except KeyboardInterrupt:
         return INTERRUPTED
 

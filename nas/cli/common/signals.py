@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Protocol
 
+from nas.cli.app.interrupts import was_interrupted
 from nas.jobs import EndReason
 
 CODES: Mapping[str, int] = {EndReason.INTERRUPTED: 130, EndReason.TERMINATED: 143}
@@ -39,6 +40,8 @@ def stop_on_signals(running: Stoppable) -> Iterator[None]:
         running.stop(names[signal.Signals(number)], at_once=len(seen) > 1)
 
     before = {number: signal.signal(number, obey) for number in names}
+    if was_interrupted():  # before, and swallowed
+        running.stop(EndReason.INTERRUPTED, at_once=True)
     try:
         yield
     finally:
