@@ -190,7 +190,7 @@ class TrainingList:
 
     def _job(self, task: Task, devices: int) -> Job:
         """Return the job of a task, together with those of the waiting tasks that are trained in a pack with it."""
-        epoch, companions = self._pack(task) if devices == 1 else (max(self._epochs(task.folder), default=0), [])
+        epoch, companions = self._pack(task)
         for companion in companions:
             self._waiting.remove(companion)
         if companions:
@@ -204,22 +204,23 @@ class TrainingList:
         A pack writes its members' checkpoints one after another, so that after a kill some may be an epoch ahead: these
         go back by that epoch.
         """
-        reached = self._reached(task)
-        like = [each for each in (task, *self._waiting) if each.architecture == task.architecture]
-        like = [each for each in like if self._may_be_packed(each) and abs(self._reached(each) - reached) <= 1]
-        left = 1 + len(self._waiting) + len(self._pump.running)
-        fair = math.ceil(left / self._slots)  # so that no slot stays idle for a pack
-        most = min(fair, self._rules.pack(task.architecture)) if len(like) > 1 and like[0] is task else 1
-        if most == 1:
+        own = self._epochs(task.folder)
+        reached = max(own, default=0)
+        like = [each for each in self._waiting if each.architecture == task.architecture and self._may_be_packed(each)]
+        if not like or not self._may_be_packed(task) or (most := self._most(task)) == 1:
             return reached, []
-        epoch = min(self._reached(each) for each in like)
-        if epoch and epoch not in self._epochs(task.folder):
+        pairs = [(each, self._epochs(each.folder)) for each in like]
+        near = [(each, epochs) for each, epochs in pairs if abs(max(epochs, default=0) - reached) <= 1]
+        epoch = min([reached, *(max(epochs, default=0) for _, epochs in near)])
+        if epoch and epoch not in own:
             epoch = reached
-        found = [each for each in like[1:] if epoch == 0 or epoch in self._epochs(each.folder)]
+        found = [each for each, epochs in near if epoch == 0 or epoch in epochs]
         return (epoch, found[: most - 1]) if found else (reached, [])
 
-    def _reached(self, task: Task) -> int:
-        return max(self._epochs(task.folder), default=0)
+    def _most(self, task: Task) -> int:
+        """Return the number of trainings in a task's pack at most, so that no slot stays idle for a pack."""
+        left = 1 + len(self._waiting) + len(self._pump.running)
+        return min(math.ceil(left / self._slots), self._rules.pack(task.architecture))
 
     def _may_be_packed(self, task: Task) -> bool:
         return task.devices == 1 and task.folder not in self._alone and not (task.folder / HALVES).exists()
