@@ -32,11 +32,12 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 from scipy.stats import kendalltau, spearmanr
+from training_cases import NullControl
 
 from nas.cli.app.compose import compose
 from nas.data import describe
 from nas.evaluation.trial_runner import TrialRunner
-from nas.jobs import Epoch, Job, Parent
+from nas.jobs import Job, Parent
 from nas.objectives.costs import built_in_costs
 from nas.search.build import space_for
 from search_space.architecture import Architecture
@@ -49,17 +50,6 @@ PARENT, ONE, OTHER, THIRD = "parent", "fresh, seed 1", "fresh, seed 2", "fresh, 
 Floats = NDArray[np.float64]
 Statistic = Callable[[Floats, Floats], float]
 Row = dict[str, tuple[float, float]]
-
-
-class NullControl:
-    """Control that ignores epochs and never stops a training."""
-
-    def epoch_done(self, row: Epoch) -> None:
-        """Ignore the epoch."""
-
-    def should_stop(self) -> bool:
-        """Return False."""
-        return False
 
 
 def main() -> None:

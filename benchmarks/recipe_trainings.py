@@ -18,30 +18,20 @@ import numpy as np
 import torch
 from rich.console import Console
 from scipy.stats import t as student
+from training_cases import NullControl
 
 from nas.cli.app.compose import compose
 from nas.config.commands import SearchConfig
 from nas.data import evaluation_loader, load, load_test
 from nas.evaluation.measurement import measure
 from nas.evaluation.trial_runner import TrialRunner, validation_batch
-from nas.jobs import Epoch, Job
+from nas.jobs import Job
 from nas.jobs.hashes import derived_seed
 from nas.training import checkpoint as checkpoints
 from nas.training.trial import train
 from search_space.graph import Graph
 from search_space.identity import network_id
 from search_space.network import build
-
-
-class NullControl:
-    """Control that ignores epochs and never stops a training."""
-
-    def epoch_done(self, row: Epoch) -> None:
-        """Ignore the epoch."""
-
-    def should_stop(self) -> bool:
-        """Return False."""
-        return False
 
 
 @dataclass(frozen=True)
