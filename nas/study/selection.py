@@ -6,6 +6,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nas.config.checks import PICKS, check_pick
 from nas.objectives.limits import Limits
@@ -49,12 +50,28 @@ def pick_records(records: Sequence[Record], believer: Believer, pick: str, limit
         return front
     places = {record.number: row for row, record in enumerate(complete)}
     points = believed[[places[record.number] for record in front]]
+    return [front[best_place(points) if pick == "best" else knee_place(points)]]
+
+
+def best_place(points: NDArray[np.float64]) -> int:
+    """Return the place of the best trial of a front.
+
+    Args:
+        points: (n, m) believed losses of the front, the first objective first.
+    """
+    return min(range(len(points)), key=lambda place: tuple(points[place]))
+
+
+def knee_place(points: NDArray[np.float64]) -> int:
+    """Return the place of the knee of a front.
+
+    Args:
+        points: (n, m) believed losses of the front.
+    """
     ranges = np.ptp(points, axis=0)
     sums = ((points - points.min(axis=0)) / np.where(ranges > 0, ranges, 1.0)).sum(axis=1)
-    order = [(points[i, 0], *points[i, 1:]) for i in range(len(front))]
-    if pick == "knee":  # rounded, so that two ends, whose sums are 1 up to the last bit, are equals
-        order = [(round(float(sums[i]), 9), *points[i]) for i in range(len(front))]
-    return [front[min(range(len(front)), key=order.__getitem__)]]
+    rounded = [round(float(value), 9) for value in sums]  # the sums of two ends are 1 up to the last bit: equals
+    return min(range(len(points)), key=lambda place: (rounded[place], *points[place]))
 
 
 def numbered(records: Sequence[Record], number: int) -> Record | None:

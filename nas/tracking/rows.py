@@ -6,11 +6,15 @@ So a resumed search computes for an old trial the same row that an uninterrupted
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from nas.objectives.pareto import hypervolume
 from nas.study.belief import Believer
+from nas.study.selection import best_place, knee_place
 from nas.study.trial import ENDED, Record
 
 Row = dict[str, Any]
@@ -25,19 +29,68 @@ def ended_in_order(records: Sequence[Record]) -> list[Record]:
     return sorted(ended, key=lambda record: (record.training.clock or 0.0, record.number))
 
 
+def standing(believer: Believer, complete: Sequence[Record]) -> dict[str, Any]:
+    """Return front, best and knee, and hypervolume of complete trials, as JSON.
+
+    Args:
+        believer: believer of the study, which chooses the front.
+        complete: the complete trials.
+
+    Returns:
+        `front`, the numbers of its trials, `hypervolume`, and of the front's `best` and `knee` the number, the values
+        as measured, those of trained objectives as believed, and the costs; both are None for an empty front.
+    """
+    believed = believer.losses(complete)
+    members = believer.front_of(complete, believed)
+    places = {record.number: place for place, record in enumerate(complete)}
+    points = believed[[places[record.number] for record in members]]
+    picks = {"best": best_place, "knee": knee_place}
+    return {
+        "front": [record.number for record in members],
+        "hypervolume": hypervolume(believed),
+        **{name: _picked(believer, members, points, place) if members else None for name, place in picks.items()},
+    }
+
+
+def _picked(
+    believer: Believer,
+    members: Sequence[Record],
+    points: NDArray[np.float64],
+    place: Callable[[NDArray[np.float64]], int],
+) -> Row:
+    chosen = place(points)
+    record, axes = members[chosen], believer.axes
+    return {
+        "trial": record.number,
+        "id": record.candidate.id,
+        "summary": record.candidate.summary,
+        "values": dict(record.values or {}),
+        "believed": {
+            axis.name: float(axis.value(points[chosen, [i]])[0])
+            for i, axis in enumerate(axes)
+            if axis.name not in record.candidate.costs
+        },
+        "costs": dict(record.candidate.costs),
+    }
+
+
 class RowBuilder:
-    """Builder of the rows of ended trials, each with the totals of the study after that trial."""
+    """Builder of the rows of ended trials, each with the totals of the study after that trial.
+
+    Attributes:
+        complete: the complete trials so far, without later repeats.
+    """
 
     def __init__(self, believer: Believer, *, curves: bool) -> None:
         """Start with no trial.
 
         Args:
             believer: believer of the study, which chooses the front.
-            curves: whether a row also has the learning curve, the architecture and the seed.
+            curves: whether a row also has the learning curve and the seed.
         """
         self._believer = believer
         self._curves = curves
-        self._complete: list[Record] = []
+        self.complete: list[Record] = []
         self._counts: Counter[str] = Counter(dict.fromkeys((*map(str, ENDED), "rejected", "duplicates"), 0))
         self._seconds = 0.0
         self._clock = 0.0
@@ -67,7 +120,7 @@ class RowBuilder:
         self._counts.update(candidate.skipped)
         self._seconds += record.seconds
         self._clock = max(self._clock, record.training.clock or 0.0)
-        self._complete += [record] if record.values else []
+        self.complete += [record] if record.values else []
         row = {
             "trial": record.number,
             "state": str(record.state),
@@ -76,6 +129,8 @@ class RowBuilder:
             "network_id": candidate.network_id,
             "values": dict(record.values or {}),
             "costs": dict(candidate.costs),
+            "choices": dict(candidate.params),
+            "architecture": dict(candidate.architecture),
             "seconds": record.seconds,
             "epochs": len(record.curve),
             "failure": str(record.failure.kind) if record.failure else None,
@@ -83,17 +138,14 @@ class RowBuilder:
         }
         if self._curves:
             curve = [epoch.to_json() for epoch in record.curve]
-            row |= {"curve": curve, "architecture": dict(candidate.architecture), "seed": candidate.seed}
+            row |= {"curve": curve, "seed": candidate.seed}
         return row
 
     def _so_far(self, *, believe: bool) -> dict[str, Any]:
-        believed = self._believer.losses(self._complete) if believe else None
+        nothing = dict.fromkeys(("front", "hypervolume", "best", "knee"))
         return {
             "counts": dict(self._counts),
-            "front": None
-            if believed is None
-            else [record.number for record in self._believer.front_of(self._complete, believed)],
-            "hypervolume": None if believed is None else hypervolume(believed),
+            **(standing(self._believer, self.complete) if believe else nothing),
             "compute_seconds": self._seconds,
             "clock_seconds": self._clock,
         }

@@ -108,6 +108,9 @@ class StudyRun:
             {
                 "ended": totals["reason"],
                 "hypervolume": totals["hypervolume"],
+                "front/size": len(end["front"]["front"]),
+                **picked("best", totals["best"]),
+                **picked("knee", totals["knee"]),
                 "front/trials": [member["trial"] for member in end["front"]["front"]],
                 **{f"count/{name}": count for name, count in totals["counts"].items()},
             }
@@ -117,14 +120,22 @@ class StudyRun:
         self._run.finish()
 
     def _define(self) -> None:
-        """Set the x axis of each recorded value."""
-        for step in ("trial", "trials_ended", "compute_seconds"):
-            self._run.define_metric(step, hidden=step != "compute_seconds")
+        """Set the x axis of each recorded value; the summary keeps none of a single trial's values.
+
+        A summary holds the last row of each key by default, so that the values of whatever trial ended last would stand
+        beside the study's totals.
+        """
+        for name in ("trial", "state", "architecture"):
+            self._run.define_metric(name, hidden=True, summary="none")
         for group in ("value", "cost", "training"):
-            self._run.define_metric(f"{group}/*", step_metric="trial")
-        for name in ("count/*", "front/size", "hypervolume/by_trials"):
+            self._run.define_metric(f"{group}/*", step_metric="trial", summary="none")
+        self._run.define_metric("trials_ended", hidden=True)
+        for name in ("count/*", "front/size", "hypervolume/by_trials", "best/*", "knee/*"):
             self._run.define_metric(name, step_metric="trials_ended")
+        for seconds in ("compute_seconds", "time/clock_seconds"):
+            self._run.define_metric(seconds)
         self._run.define_metric("hypervolume/by_compute", step_metric="compute_seconds")
+        self._run.define_metric("hypervolume/by_clock", step_metric="time/clock_seconds")
 
     def _log(self, values: Mapping[str, Any]) -> None:
         self._run.log(dict(values), step=self._step, commit=True)
@@ -170,9 +181,7 @@ class StudyRun:
             name=f"{self._start['study']}-{row['trial']}",
             group=self._start["id"],
             job_type="trial",
-            config={
-                name: row[name] for name in ("trial", "id", "network_id", "summary", "costs", "seed", "architecture")
-            },
+            config=trial_config(row),
             mode="offline",
             reinit="create_new",
             settings=minimal_settings(),
@@ -200,7 +209,7 @@ def study_row(row: Row) -> dict[str, Any]:
         **({} if so_far["front"] is None else _front_so_far(so_far)),
         "trials_ended": sum(so_far["counts"][state] for state in ("complete", "pruned", "failed")),
         "compute_seconds": so_far["compute_seconds"],
-        "clock_seconds": so_far["clock_seconds"],
+        "time/clock_seconds": so_far["clock_seconds"],
     }
 
 
@@ -210,7 +219,46 @@ def _front_so_far(so_far: Mapping[str, Any]) -> dict[str, Any]:
         "front/size": len(so_far["front"]),
         "hypervolume/by_trials": hypervolume,
         "hypervolume/by_compute": hypervolume,
+        "hypervolume/by_clock": hypervolume,
+        **picked("best", so_far["best"]),
+        **picked("knee", so_far["knee"]),
     }
+
+
+def picked(name: str, chosen: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return a picked network's number, architecture, values and costs, all under one name; empty for none.
+
+    >>> picked("best", {"trial": 3, "id": "a", "summary": "3:8", "values": {"acc": 0.9}, "believed": {}, "costs": {}})
+    {'best/trial': 3, 'best/id': 'a', 'best/architecture': '3:8', 'best/acc': 0.9}
+    """
+    if chosen is None:
+        return {}
+    return {
+        f"{name}/trial": chosen["trial"],
+        f"{name}/id": chosen["id"],
+        f"{name}/architecture": chosen["summary"],
+        **{f"{name}/{key}": value for key, value in (chosen["values"] | chosen["costs"]).items()},
+        **{f"{name}/believed_{key}": value for key, value in chosen["believed"].items()},
+    }
+
+
+def trial_config(row: Row) -> dict[str, Any]:
+    """Return the configuration of a trial's run, with each choice of its architecture under a key of its own.
+
+    Panels such as parallel coordinates read keys without a nested document; W&B takes a dot for nesting, so that the
+    parts of a choice's path are separated by slashes.
+    """
+    kept = {name: row[name] for name in ("trial", "id", "network_id", "summary", "costs", "seed", "architecture")}
+    return kept | {choice_key(path): value for path, value in row["choices"].items()}
+
+
+def choice_key(path: str) -> str:
+    """Return the key of a choice in a configuration or a table.
+
+    >>> choice_key("stage1.block0.k5.form")
+    'choice/stage1/block0/k5/form'
+    """
+    return f"choice/{path.replace('.', '/')}"
 
 
 def trial_summary(row: Row) -> dict[str, Any]:

@@ -24,13 +24,14 @@ from typing import IO, Any, Self, cast, final
 
 import nas
 from nas.config.tracking import TrackingSpec
+from nas.jobs import EndReason
 from nas.jobs.files import write_text
 from nas.jobs.links import open_log, refuse_links
 from nas.study.progress import Progress
 from nas.study.study import Study
 from nas.study.summary import front_document
 from nas.study.trial import Record
-from nas.tracking.rows import RowBuilder
+from nas.tracking.rows import RowBuilder, standing
 from nas.tracking.wandb.mode import resolve_mode
 
 FOLDER = "wandb"
@@ -116,10 +117,14 @@ class WandbTracker:
         self._send(kind="trial", row=self._rows.add(record))
 
     def on_end(self, progress: Progress, reason: str) -> None:
-        """Send the totals and the final front; `close` waits until they are recorded."""
-        front = front_document(self._study, list(progress.front))
-        totals = {"counts": dict(progress.counts), "hypervolume": progress.hypervolume, "reason": reason}
-        self._send(kind="end", totals=totals, front=front)
+        """Send the totals and the final front; `close` waits until they are recorded.
+
+        They are read from the study, whose repeats of trainings no row has, unless it can't be read any more.
+        """
+        records = self._study.records() if reason in set(EndReason) else self._rows.complete
+        complete = [record for record in records if record.values]
+        totals = {"counts": dict(progress.counts), "reason": reason, **standing(self._study.believer, complete)}
+        self._send(kind="end", totals=totals, front=front_document(self._study, complete))
 
     def close(self) -> None:
         """Wait until everything is recorded, and up to `finish_seconds` more for an upload; log where the run is."""

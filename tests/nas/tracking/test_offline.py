@@ -21,6 +21,7 @@ from nas.config.budget import Budget
 from nas.config.tracking import TrackingSpec
 from nas.jobs import Failure, Job
 from nas.objectives.limits import Limits
+from nas.study.selection import pick_records
 from nas.study.study import Study, open_study
 from nas.study.summary import front_records, status_document
 from nas.tracking.none import NullTracker
@@ -129,6 +130,50 @@ def test_a_resumed_search_continues_the_run_without_double_or_gap(studied: tuple
     assert last["count/duplicates"] == status["trials"]["duplicates"]
 
 
+def summary_of(folder: Path) -> dict[str, Any]:
+    """Return the summary that W&B shows of the run in a folder."""
+    command = [sys.executable, "-m", "wandb", "leet", "inspect", "--summary", "--json", str(folder)]
+    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return dict(json.loads(text)["summary"])
+
+
+def test_the_summary_holds_best_and_knee_and_no_value_of_a_single_trial(studied: tuple[Path, Path]) -> None:
+    folder, _ = studied
+    study = open_study(folder)
+    records = study.records()
+    for part, known in zip(run_folders(folder, run_id(folder)), (records[:6], records), strict=True):
+        summary = summary_of(part)
+        for pick in ("best", "knee"):
+            (record,) = pick_records(known, study.believer, pick, Limits())
+            expected = {"trial": record.number, "id": record.candidate.id, "architecture": record.candidate.summary}
+            expected |= {**(record.values or {}), **record.candidate.costs}
+            (believed,) = study.believer.losses([record])
+            expected["believed_val_accuracy"] = pytest.approx(float(study.axes[0].value(believed[:1])[0]))
+            found = {key.removeprefix(f"{pick}/"): summary[key] for key in summary if key.startswith(f"{pick}/")}
+            assert found == expected
+        assert summary["hypervolume"] == pytest.approx(status_document(study, known)["hypervolume"])
+        mixed = [key for key in summary if key.startswith(("value/", "cost/", "training/"))]
+        assert mixed + [key for key in ("trial", "state", "architecture") if key in summary] == []
+
+
+def test_the_hypervolume_has_an_axis_of_trials_training_and_clock(studied: tuple[Path, Path]) -> None:
+    _, first = studied
+    metrics = [record["metric"] for record in inspect(first) if record["type"] == "metric"]
+    axes = {metric.get("name"): metric.get("step_metric") for metric in metrics if "step_metric" in metric}
+    assert {name: axes[f"hypervolume/{name}"] for name in ("by_trials", "by_compute", "by_clock")} == {
+        "by_trials": "trials_ended",
+        "by_compute": "compute_seconds",
+        "by_clock": "time/clock_seconds",
+    }
+    rows = [row for row in history(inspect(first)) if "trial" in row]
+    clocks = [row["time/clock_seconds"] for row in rows]
+    assert clocks == sorted(clocks)
+    assert clocks[-1] > 0
+    with_front = [row for row in rows if "hypervolume/by_trials" in row]
+    assert with_front
+    assert all(row["hypervolume/by_clock"] == row["hypervolume/by_trials"] for row in with_front)
+
+
 def test_the_front_stands_as_table_picture_and_artifact(studied: tuple[Path, Path]) -> None:
     folder, _ = studied
     study = open_study(folder)
@@ -164,6 +209,9 @@ def test_every_trial_has_a_lean_run_with_its_curve(studied: tuple[Path, Path]) -
         records = inspect(run_folders(folder, f"{run_id(folder)}-{number}")[0])
         (run,) = [part["run"] for part in records if part["type"] == "run"]
         assert (run["job_type"], run["run_group"]) == ("trial", run_id(folder))
+        config = run["config"]["update"]
+        choices = {key: config[key] for key in config if key.startswith("choice/")}
+        assert choices == {f"choice/{path.replace('.', '/')}": v for path, v in record.candidate.params.items()}
         rows = history(records)
         assert [row["epoch"] for row in rows] == [epoch.epoch for epoch in record.curve]
         assert [row["val_accuracy"] for row in rows] == pytest.approx([e.val_accuracy for e in record.curve])
