@@ -192,7 +192,7 @@ def _framed(node: Node, at: Place, content: Callable[[Node, Place], Picture]) ->
         + line_down(axis, top + inner.height, height, arrow=False)
     )
     anchors = anchors_at(inner, top) if isinstance(node, Seq) else ((at.path, height / 2),)
-    return Picture(width, height, axis, group(body, at.path), anchors)
+    return Picture(width, height, axis, group(body, at.path, at.path), anchors)
 
 
 def _draw_concat(node: Node, at: Place) -> Picture:
@@ -218,13 +218,18 @@ def _draw_concat(node: Node, at: Place) -> Picture:
 
 def _draw_branch(branch: Node, at: Place, index: int) -> Picture:
     """Return a branch below its name, which stands beside the edge that leads to it."""
-    inner = _draw(branch, Place(at.shape, child_path(at.path, branch, index), at.depth, branch=True))
+    path = child_path(at.path, branch, index)
+    inner = _draw(branch, Place(at.shape, path, at.depth, branch=True))
     titled = isinstance(branch, Concat | Residual)
     label = "" if titled else branch.name
     inner = widen(inner, 6, text_width(label, 9) + 10)
     caption = text(label, inner.axis + 6, 8, size=9, anchor="start", colour=MUTED) if label else ""
     lead = line_down(inner.axis, 0, LINE, arrow=inner.solid) + caption
-    return Picture(inner.width, inner.height + LINE, inner.axis, lead + place(inner, 0, LINE))
+    body = lead + place(inner, 0, LINE)
+    if isinstance(branch, Seq) and branch.nodes:  # any other branch is a group with its path itself
+        extent = Box(0, 0, inner.width, inner.height + LINE, "none", "none", radius=6)
+        body = group(rectangle(extent, "branch") + body, path=path)
+    return Picture(inner.width, inner.height + LINE, inner.axis, body)
 
 
 def _draw_residual(node: Node, at: Place) -> Picture:
@@ -271,7 +276,7 @@ def _draw_tap(node: Tap, at: Place) -> Picture:
         + place(head, x + pad, top)
         + line_down(0, 0, height, arrow=False)
     )
-    return Picture(x + width, height, 0, group(body, at.path), solid=False)
+    return Picture(x + width, height, 0, group(body, at.path, at.path), solid=False)
 
 
 def _pill(label: str) -> Picture:
@@ -291,4 +296,4 @@ def _draw_leaf(leaf: Node, at: Place) -> Picture:
     body += text(remarks, width / 2, 28, size=9, colour=MUTED) if remarks else ""
     facts = f"{at.path}: {at.shape} → {output}"
     facts += f", {leaf_params(leaf, at.shape):,} parameters, {leaf_macs(leaf, at.shape):,} MACs"
-    return Picture(width, height, width / 2, group(body, facts), ((at.path, height / 2),))
+    return Picture(width, height, width / 2, group(body, facts, at.path), ((at.path, height / 2),))

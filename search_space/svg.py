@@ -85,10 +85,11 @@ def rectangle(box: Box, kind: str) -> str:
     )
 
 
-def group(body: str, tooltip: str = "") -> str:
-    """Return elements as one group, with a tooltip."""
+def group(body: str, tooltip: str = "", path: str = "") -> str:
+    """Return elements as one group, with a tooltip, and with the path of a part of the network as `data-path`."""
     title = f"<title>{_escaped(tooltip)}</title>" if tooltip else ""
-    return f"<g>{title}{body}</g>"
+    place = f' data-path="{_escaped(path)}"' if path else ""
+    return f"<g{place}>{title}{body}</g>"
 
 
 def edge(commands: str, *, dashed: bool = False) -> str:

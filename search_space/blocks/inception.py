@@ -123,6 +123,11 @@ def _chosen(branch: Branch) -> dict[str, Value]:
     return {name: NO_REDUCTION if name == "reduction" and value is None else value for name, value in values.items()}
 
 
+def branch_choices(branch: Branch) -> dict[str, Value]:
+    """Return every choice of a normalised branch that is present; a 1×1 convolution has only its width."""
+    return {"width": branch.width} if branch.name == "k1" else _chosen(branch)
+
+
 def _is_used(name: str, chosen: Mapping[str, Value]) -> bool:
     """Return whether a choice matters, given the choices before it."""
     if name == "width":
