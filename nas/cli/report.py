@@ -13,7 +13,7 @@ from rich.text import Text
 from nas.cli.app.compose import yaml_text
 from nas.cli.app.stored_files import stored_command, stored_environment, stored_settings
 from nas.cli.common.printing import Row, print_document
-from nas.cli.common.studies import reading, study_overrides, writing_beside
+from nas.cli.common.studies import NamesStudy, reading, study_overrides, writing_beside
 from nas.config.commands import ReportConfig
 from nas.evaluation.retrain.files import trial_results
 from nas.jobs.files import write_text
@@ -42,11 +42,16 @@ def run(config: ReportConfig) -> int:
     return 0
 
 
-def report_context(study: Study, config: ReportConfig) -> ReportContext:
+def report_context(study: Study, config: NamesStudy) -> ReportContext:
     """Return the settings, machine and retraining results of a study; its commands name it as `config` does."""
     stored = stored_settings(study)
     named = {"study": config.study, "outputs": config.outputs}
     command, exact = stored_command({**stored, **named}) if stored else (None, True)
+
+    def search_with(budget: Mapping[str, float]) -> str | None:
+        larger = {**stored.get("budget", {}), **budget}
+        return stored_command({**stored, **named, "budget": larger})[0] if command else None
+
     return ReportContext(
         reference=study_overrides(config),
         named=shlex.join([f"study={config.study}"]),
@@ -55,6 +60,7 @@ def report_context(study: Study, config: ReportConfig) -> ReportContext:
         config=stored,
         settings=yaml_text(stored) if stored else "",
         environment=stored_environment(study),
+        search_with=search_with,
         retrained=[result for result in trial_results(study.folder) if result["seeds"]],
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nas.reports.html.overview import ReportContext
+from nas.reports.document.context import ReportContext
 from nas.reports.html.page import render
 
 __all__ = ["ReportContext", "render"]

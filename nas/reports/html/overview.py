@@ -3,39 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from nas.objectives.pareto import Axis
+from nas.reports.document.context import ReportContext
 from nas.reports.measures import SHARES, axis_title, title
 from nas.reports.text import duration_text, number_text, size_text
 from search_space.graph import Shape
 from search_space.space import parse_space
-
-
-@dataclass(frozen=True)
-class ReportContext:
-    """Facts that a report takes from outside the study: settings, machine, retraining results and commands.
-
-    Attributes:
-        reference: overrides that name the study in a command, quoted for a shell, such as `study=mine`.
-        search: command that searched it, quoted for a shell; None if the settings are not known.
-        exact: whether that command composes to the stored settings.
-        config: settings of its latest search; empty if not known.
-        settings: the same settings as YAML text.
-        environment: machine and versions of its latest search; empty if not known.
-        retrained: results of retrained networks, as `nas retrain` writes them.
-        named: the override `study=…` in `reference`; empty if there is no other.
-    """
-
-    reference: str
-    search: str | None = None
-    exact: bool = True
-    config: Mapping[str, Any] = field(default_factory=dict)
-    settings: str = ""
-    environment: Mapping[str, Any] = field(default_factory=dict)
-    retrained: Sequence[Mapping[str, Any]] = ()
-    named: str = ""
 
 
 def value_text(name: str, value: float | None) -> str:

@@ -13,11 +13,11 @@ from typing import Any
 from plotly.offline import get_plotlyjs
 
 from nas.objectives.pareto import Axis
+from nas.reports.document import ReportContext, study_document
+from nas.reports.document.importance import importance
 from nas.reports.html import sections
-from nas.reports.html.figure_data import figures_document
-from nas.reports.html.importance import importance
 from nas.reports.html.markup import Markup, compressed_script, join, json_script, source_hash, tag
-from nas.reports.html.overview import ReportContext, overview
+from nas.reports.html.overview import overview
 from nas.reports.measures import cost_names
 from nas.study.belief.gp import evenly
 from nas.study.summary import StudyReader
@@ -38,9 +38,8 @@ def render(reader: StudyReader, context: ReportContext) -> str:
         context: settings, machine, retraining results and commands.
     """
     study, records, axes = reader.study, reader.records, reader.study.axes
-    figures = figures_document(records, reader.study.believer)
+    figures = study_document(reader, context)
     drawings = {record.number: _draw(record) for record in drawn(records, reader.front)}
-    commands = {name: f"nas {name} {context.reference} pick=" for name in ("retrain", "export")}
     terms = overview(study.fingerprint, axes, figures["limits"], reader.status_document(), context)
     main = [
         tag("p", sections.outcome_text(records, axes, figures), class_="outcome-text"),
@@ -49,7 +48,7 @@ def render(reader: StudyReader, context: ReportContext) -> str:
         *_sections(reader, figures, drawings, context),
     ]
     data = [
-        json_script("data", {"study": study.name, "commands": commands, "single": len(axes) == 1, **figures}),
+        json_script("data", figures),
         compressed_script("drawings", drawings),
     ]
     return _page(f"{study.name}: search report", study.name, join(main), data)

@@ -85,7 +85,7 @@
     const groups = [
       ["dominated", (t) => t.state === "complete" && !t.front, { color: colour("dominated"), size: 7, opacity: 0.75 }],
       ["pruned", (t) => t.state === "pruned", { color: colour("pruned"), size: 8, symbol: "diamond-open" }],
-      ["unfinished", (t) => t.state === "running", { color: colour("muted"), size: 9, symbol: "circle-open-dot" }],
+      ["unfinished", (t) => t.state === "running" || t.state === "frozen", { color: colour("muted"), size: 9, symbol: "circle-open-dot" }],
       ["failed", (t) => t.state === "failed", { color: colour("failed"), size: 9, symbol: "x-thin-open" }],
       [data.single ? "best" : "front", (t) => t.front,
         { color: colour("front"), size: 10, line: { color: colour("page"), width: 1 } }],

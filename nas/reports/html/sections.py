@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nas.objectives.pareto import Axis
-from nas.reports.html.importance import METHOD, MIN_TRIALS, SHUFFLES, Importance
+from nas.reports.document.context import ReportContext
+from nas.reports.document.importance import METHOD, MIN_TRIALS, SHUFFLES, Importance
 from nas.reports.html.markup import Child, Markup, tag
-from nas.reports.html.overview import ReportContext, axis_text, value_text
+from nas.reports.html.overview import axis_text, value_text
 from nas.reports.measures import MACS, PARAMS, cost_names, heading, title
 from nas.reports.text import SUMMARY_LEGEND, mean_text
 from nas.study.trial import Record

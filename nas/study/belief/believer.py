@@ -12,8 +12,8 @@ comparison beyond what the fit leaves of it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from operator import is_
 from typing import final
@@ -21,7 +21,7 @@ from typing import final
 import moocore
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
+from scipy.special import ndtr, ndtri
 
 from nas.objectives.limits import Limits
 from nas.objectives.loss_scale import LossScale
@@ -60,11 +60,14 @@ class Believed:
         means: posterior median of each trained objective, by name.
         intervals: equal-tailed interval of probability `CONFIDENCE` of each, lower end first.
         front_probability: probability that no other trained network dominates it.
+        margins: half the width of the interval that is left of each without the error of the validation part, which all
+            networks share; that of the difference of two is at most the root of the sum of their squares.
     """
 
     means: Mapping[str, float]
     intervals: Mapping[str, tuple[float, float]]
     front_probability: float
+    margins: Mapping[str, float] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, object]:
         """Return the belief as a JSON object."""
@@ -94,6 +97,12 @@ class Posterior:
         found = self.measured.copy()
         found[list(self.candidates)] = self.process.predict(self.rows[list(self.candidates)])[0]
         return found
+
+    def joint(self, asked: Sequence[int]) -> tuple[Floats, Floats]:
+        """Return means (n,) and covariances (n, n) of the true modelled losses of some trials, given by their rows."""
+        centre, covariance = self.process.joint(self.rows[asked])
+        covariance[np.diag_indices_from(covariance)] += OWN_SHARE * self.process.noise
+        return centre, covariance
 
 
 @final
@@ -197,29 +206,65 @@ class Believer:
         posteriors = self._posteriors(complete, known)
         if not posteriors:
             return {}
-        over = self._over(complete)
-        near = set.intersection(*(set(each.candidates) for each in posteriors.values()))
-        asked = sorted(row for row in near if not over[row])
+        asked = self._asked_about(complete, posteriors)
         if not asked:
             return {}
         generator = np.random.default_rng(0)
         draws = np.repeat(known[asked][None], DRAWS, axis=0)
-        means, intervals = {}, {}
+        means, intervals, margins = {}, {}, {}
         for place, posterior in posteriors.items():
-            centre, covariance = posterior.process.joint(posterior.rows[asked])
-            covariance[np.diag_indices_from(covariance)] += OWN_SHARE * posterior.process.noise
+            centre, covariance = posterior.joint(asked)
             draws[:, :, place] = _normal(generator, centre, covariance)
-            name = self.axes[place].name
-            means[name], intervals[name] = self._values(place, centre, np.sqrt(np.diag(covariance)))
+            name, deviation = self.axes[place].name, np.sqrt(np.diag(covariance))
+            means[name], intervals[name] = self._values(place, centre, deviation)
+            margins[name] = self._margins(place, centre, deviation)
         shares = _front_shares(draws)
         return {
             complete[row].number: Believed(
                 {name: float(values[index]) for name, values in means.items()},
                 {name: (float(low[index]), float(high[index])) for name, (low, high) in intervals.items()},
                 float(shares[index]),
+                {name: float(values[index]) for name, values in margins.items()},
             )
             for index, row in enumerate(asked)
         }
+
+    def doubts(self, records: Sequence[Record], members: Collection[int], name: str) -> dict[int, dict[int, float]]:
+        """Return the probabilities that two networks are in the other order than believed.
+
+        Args:
+            records: the trials of the study.
+            members: numbers of the trials that the others are compared with.
+            name: the trained objective that they are ordered by.
+
+        Returns:
+            Probabilities in [0, 0.5] by the number of a trial near the front, then by that of a member; empty for few
+            trials, or an objective that is not trained.
+        """
+        complete = [record for record in records if record.values is not None]
+        known = losses(self.axes, [record.values for record in complete if record.values])
+        posteriors = self._posteriors(complete, known)
+        place = next((place for place in posteriors if self.axes[place].name == name), None)
+        asked = [] if place is None else self._asked_about(complete, posteriors)
+        if place is None or not asked:
+            return {}
+        centre, covariance = posteriors[place].joint(asked)
+        among = [index for index, row in enumerate(asked) if complete[row].number in members]
+        own = np.diag(covariance)
+        variances = own[:, None] + own[None, among] - 2 * covariance[:, among]
+        gaps = np.abs(centre[:, None] - centre[None, among])
+        found = ndtr(-gaps / np.sqrt(np.maximum(variances, 1e-18)))
+        numbers = [complete[row].number for row in asked]
+        return {
+            number: {numbers[j]: float(found[i, k]) for k, j in enumerate(among) if i != j}
+            for i, number in enumerate(numbers)
+        }
+
+    def _asked_about(self, complete: Sequence[Record], posteriors: Mapping[int, Posterior]) -> list[int]:
+        """Return the rows of the trials near the front and within the limits."""
+        over = self._over(complete)
+        near = set.intersection(*(set(each.candidates) for each in posteriors.values()))
+        return sorted(row for row in near if not over[row])
 
     def _values(self, place: int, centre: Floats, deviation: Floats) -> tuple[Floats, tuple[Floats, Floats]]:
         """Return medians and interval ends of an objective, from means and deviations of its modelled losses."""
@@ -229,6 +274,13 @@ class Believer:
         ends = [axis.value(scale.losses(centre + sign * reach)) for sign in (-1, 1)]
         low, high = np.minimum(*ends), np.maximum(*ends)
         return axis.value(scale.losses(centre)), (low, high)
+
+    def _margins(self, place: int, centre: Floats, deviation: Floats) -> Floats:
+        """Return half the widths of the intervals of an objective, from means and deviations of its modelled losses."""
+        axis, scale = self.axes[place], self._scale(place)
+        reach = float(ndtri((1 + CONFIDENCE) / 2)) * deviation
+        ends = [axis.value(scale.losses(centre + sign * reach)) for sign in (-1, 1)]
+        return np.abs(ends[1] - ends[0]) / 2
 
     def _posteriors(self, records: Sequence[Record], known: Floats) -> dict[int, Posterior]:
         """Return the posterior of each trained objective by its place; empty if measured values are to be believed.

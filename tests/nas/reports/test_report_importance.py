@@ -8,7 +8,7 @@ import pytest
 from optuna.distributions import CategoricalDistribution, IntDistribution
 
 from nas.objectives.pareto import Axis
-from nas.reports.html.importance import MIN_BEST, importance, rank_correlation
+from nas.reports.document.importance import MIN_BEST, importance, rank_correlation
 from nas.study.training_state import TrainingState
 from nas.study.trial import Candidate, Record
 

@@ -8,8 +8,8 @@ import numpy as np
 from engine import AXES, TWO, candidate
 
 from nas.objectives.pareto import hypervolume, losses
-from nas.reports.html.figure_data import progress
-from nas.reports.html.importance import MOST_TRIALS, importance
+from nas.reports.document.importance import MOST_TRIALS, importance
+from nas.reports.document.measures import progress
 from nas.reports.html.page import DRAWN, drawn
 from nas.study.belief import Believer
 from nas.study.training_state import TrainingState

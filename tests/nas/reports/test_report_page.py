@@ -74,7 +74,7 @@ def test_the_data_are_the_study(usual):
     for trial, record in zip(data["trials"], reader.records, strict=True):
         assert (trial["id"], trial["state"], trial["summary"]) == (
             record.candidate.id,
-            record.state,
+            "frozen" if record.state == "running" else record.state,  # no search drives it
             record.candidate.summary,
         )
         assert trial["values"]["macs"] == record.candidate.costs["macs"]

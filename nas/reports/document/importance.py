@@ -7,6 +7,7 @@ import warnings
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import optuna
@@ -49,6 +50,12 @@ class Choice:
     chance: float
     active: int
     effect: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the importance as a JSON object."""
+        shares = {"share": round(self.share, 4), "chance": round(self.chance, 4)}
+        beyond = {"above_chance": self.share > self.chance}
+        return {"path": self.path, **shares, **beyond, "active": self.active, "effect": self.effect}
 
 
 @dataclass(frozen=True)
@@ -153,6 +160,17 @@ def _effect(path: str, records: Sequence[Record], values: Sequence[float]) -> st
     if abs(correlation) >= TREND:
         trend = "more is better" if correlation > 0 else "less is better"
     return f"{trend}, ρ {correlation:+.2f}".replace("-", "−")
+
+
+def importances(records: Sequence[Record], axis: Axis) -> dict[str, Any]:
+    """Return the importance of choices by measure, as JSON values.
+
+    Args:
+        records: the trials of a study.
+        axis: the objective on the y axis.
+    """
+    found = importance(records, axis)
+    return {"measures": {axis.name: [choice.to_json() for choice in found.choices]}}
 
 
 def rank_correlation(first: Sequence[float], second: Sequence[float]) -> float:
