@@ -79,7 +79,7 @@ class Change:
         return {"path": self.path, **plain, "text": self.text()}
 
 
-DRAWN = {"grid": "reduction", "auxiliary": "aux"}
+DRAWN = {"grid": "reduction", "auxiliary": "aux", "classes": "classifier"}
 """Names in a drawing of what a choice names otherwise."""
 
 
