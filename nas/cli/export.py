@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nas.cli.app.notice import showing
 from nas.cli.app.stored_files import stored_settings
 from nas.cli.common.printing import Row, print_document
 from nas.cli.common.studies import reading, writing_beside
@@ -18,6 +17,7 @@ from nas.data import announce
 from nas.exports.format import choose_formats
 from nas.jobs.files import PARTIAL, sweep
 from nas.jobs.links import refuse_links
+from nas.jobs.notice import showing
 from nas.objectives.limits import Limits
 from nas.reports.tables import export_table
 from nas.search.environment import environment

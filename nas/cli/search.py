@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from nas.cli.app.notice import showing
 from nas.config.commands import SearchConfig
+from nas.jobs.notice import showing
 from nas.workers.local import start_loading
 
 

@@ -56,12 +56,14 @@ class RunningJob:
         handle: its handle, that of the whole pack.
         epoch: epochs trained so far.
         slots: slots that it takes; the first job of a pack counts for all.
+        slot: number of the first of them, from 0; numbers of free slots are used again.
     """
 
     job: Job
     handle: Handle
     epoch: int
     slots: int
+    slot: int
 
 
 class JobListener(Protocol):
@@ -209,11 +211,15 @@ class JobPump:
     def _free(self) -> int:
         return self._executor.slots - sum(entry.slots for entry in self._running.values())
 
+    def _first_free_slot(self) -> int:
+        taken = {each.slot + place for each in self._running.values() for place in range(each.slots)}
+        return min(set(range(len(taken) + 1)) - taken)
+
     def _submit(self, job: Job) -> None:
-        handle = self._executor.submit(job, self._on_epoch)
+        handle, slot = self._executor.submit(job, self._on_epoch), self._first_free_slot()
         for index, member in enumerate(job.members):
             slots = job.devices if index == 0 else 0
-            self._running[member.folder] = RunningJob(member, handle, member.from_epoch, slots)
+            self._running[member.folder] = RunningJob(member, handle, member.from_epoch, slots, slot)
             self._listener.on_submit(member)
         if self._stopping:  # `stop` was called by a signal handler before the job had a handle
             handle.stop_after_epoch()

@@ -161,3 +161,21 @@ def hypervolume(points: NDArray[np.float64]) -> float:
     if len(inside) == 0:
         return 0.0
     return float(moocore.hypervolume(np.maximum(inside, 0.0), ref=np.ones(points.shape[1])))
+
+
+def hypervolumes(points: NDArray[np.float64]) -> list[float]:
+    """Return the hypervolume of the first point, of the first two, and so on.
+
+    Args:
+        points: losses (n, m), minimised.
+    """
+    best, found = points[:0], list[float]()
+    for row in range(len(points)):
+        new = points[row : row + 1]
+        if (new < 1).all() and not (best <= new).all(axis=1).any():  # else it changes nothing
+            best = np.vstack([best, new])
+            best = best[front(best)]
+            found.append(hypervolume(best))
+        else:
+            found.append(found[-1] if found else 0.0)
+    return found

@@ -7,16 +7,16 @@ from typing import TextIO, final
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
 from nas.jobs import EndReason
-from nas.objectives.pareto import Axis
-from nas.reports.text import clock_text, short_number
+from nas.jobs.notice import erase
+from nas.reports.screen import screen, values_text
+from nas.reports.terminal import Silence
+from nas.reports.text import clock_text
 from nas.study.progress import Observer, Progress
 from nas.study.trial import Record
 
-FRONT_ROWS = 16
 ENDINGS: Mapping[str, str] = {
     EndReason.BUDGET: "the budget is used up",
     EndReason.MINUTES: "the time is up",
@@ -27,11 +27,14 @@ ENDINGS: Mapping[str, str] = {
     EndReason.STOPPED: "stopped on request",
 }
 
+QUIET_SECONDS = 60.0
+"""Seconds without an ended trial after which a log gets a line all the same."""
+
 
 def observer_for(stream: TextIO) -> Observer:
     """Return the live display for a terminal, lines for any other stream."""
     console = Console(file=stream, markup=False)
-    return LiveObserver(console) if console.is_terminal else LineObserver(console)
+    return LiveObserver(console) if console.is_terminal and not console.is_dumb_terminal else LineObserver(console)
 
 
 def headline(progress: Progress) -> str:
@@ -50,82 +53,83 @@ def headline(progress: Progress) -> str:
     return " · ".join(parts)
 
 
-def values_text(values: Mapping[str, float], axes: tuple[Axis, ...] | list[Axis]) -> str:
-    """Return the names and values of the objectives in one line."""
-    return ", ".join(f"{axis.name} {short_number(values[axis.name])}" for axis in axes)
-
-
 @final
 class LineObserver:
-    """Observer that prints a line for every ended trial, for logs and pipes."""
+    """Observer that prints a line for every ended trial, for logs and pipes, and a sign of life between."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
+        self._said: float | None = None
 
     def on_progress(self, progress: Progress) -> None:
-        """Do nothing: a log is not redrawn."""
+        """Print a line at the start, and after a minute without one."""
+        if self._said is None:
+            self._print(f"search starts | {headline(progress)}", progress)
+        elif progress.clock_seconds - self._said >= QUIET_SECONDS:
+            jobs = [f"trial {job.trial} epoch {job.epoch}/{job.to_epoch}" for job in progress.running]
+            self._print(f"training {', '.join(jobs) or 'nothing'} | {headline(progress)}", progress)
 
     def on_trial(self, record: Record, progress: Progress) -> None:
         """Print the trial's state and values in one line."""
-        self._print(f"trial {record.number} {_outcome(record, progress)} | {headline(progress)}")
+        self._print(f"trial {record.number} {outcome_text(record, progress)} | {headline(progress)}", progress)
 
     def on_end(self, progress: Progress, reason: str) -> None:
         """Print in one line why the search ended."""
-        self._print(f"search ended, {ENDINGS.get(reason, reason)} | {headline(progress)}")
+        self._print(f"search ended, {ENDINGS.get(reason, reason)} | {headline(progress)}", progress)
 
-    def _print(self, line: str) -> None:
+    def _print(self, line: str, progress: Progress) -> None:
+        self._said = progress.clock_seconds
         self._console.print(Text(line), soft_wrap=True)
 
 
 @final
 class LiveObserver:
-    """Observer that redraws the front, the running jobs, counts and time left in place."""
+    """Observer that redraws counts, time left, the running jobs and the front in place, at the terminal's size."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._live: Live | None = None
+        self._silence = Silence()
+        self._size = (0, 0)
 
     def on_progress(self, progress: Progress) -> None:
         """Redraw the display."""
+        size = self._console.size
         if self._live is None:
-            self._live = Live(console=self._console, auto_refresh=False, transient=True)
-            self._live.start()
-        self._live.update(_display(progress), refresh=True)
+            erase()
+            self._silence.begin()
+            self._start()
+        elif size != self._size:  # the terminal may have broken the old lines anew: begin on an empty screen
+            self._live.stop()
+            self._console.clear()
+            self._start()
+        self._size = size
+        lines = screen(progress, size.width, size.height - 1, plain=self._console.options.ascii_only)
+        assert self._live is not None
+        self._live.update(Group(*lines), refresh=True)
 
     def on_trial(self, record: Record, progress: Progress) -> None:
-        """Print a failure above the display, which shows the other trials, and redraw."""
+        """Print a failure above the display, which shows the other trials."""
         if record.failure:
-            self._console.print(Text(f"trial {record.number} {_outcome(record, progress)}", style="yellow"))
-        self.on_progress(progress)
+            line = f"trial {record.number} {outcome_text(record, progress)}"
+            self._console.print(Text(line, style="yellow"), soft_wrap=True)
 
     def on_end(self, progress: Progress, reason: str) -> None:
         """Remove the display and print why the search ended."""
         if self._live is not None:
             self._live.stop()
+        self._silence.end()
         self._console.print(Text(f"Search ended, {ENDINGS.get(reason, reason)} · {headline(progress)}"))
 
+    def _start(self) -> None:
+        self._live = Live(console=self._console, auto_refresh=False, transient=True, vertical_overflow="crop")
+        self._live.start()
 
-def _outcome(record: Record, progress: Progress) -> str:
+
+def outcome_text(record: Record, progress: Progress) -> str:
+    """Return the state of an ended trial, with its values or the reason of its failure, in one line."""
     if record.failure:
         return f"failed ({record.failure.kind}): {record.failure.message}"
     if record.values is None:
         return record.state
     return f"{record.state} in {record.seconds:.1f} s: {values_text(record.values, list(progress.axes))}"
-
-
-def _display(progress: Progress) -> Group:
-    table = Table(title="Pareto front so far", title_justify="left", expand=False)
-    table.add_column("trial", justify="right")
-    for axis in progress.axes:
-        table.add_column(axis.name, justify="right")
-    table.add_column("architecture", overflow="fold")
-    shown = progress.front[:FRONT_ROWS]
-    for record in shown:
-        values = record.values or {}
-        numbers = [short_number(values[axis.name]) for axis in progress.axes]
-        table.add_row(str(record.number), *numbers, Text(record.candidate.summary))
-    lines = [Text(headline(progress))]
-    if len(progress.front) > len(shown):
-        lines.append(Text(f"… and {len(progress.front) - len(shown)} more on the front"))
-    lines += [Text(f"trial {r.trial}: epoch {r.epoch}/{r.to_epoch}  {r.summary}") for r in progress.running]
-    return Group(table, *lines)

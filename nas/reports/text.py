@@ -12,6 +12,9 @@ SUMMARY_LEGEND = (
 )
 """Legend of `search_space.lowering.summary`."""
 
+FROZEN_LEGEND = "Frozen: begun, and waiting with its checkpoint for more epochs or for the end of the search."
+"""Legend of the state of a trial that has begun and has no running job."""
+
 
 def short_number(value: float) -> str:
     """Return a number in few characters: 3 digits with k, M or G from 1000 on, 4 decimals below 1, else 4 digits.

@@ -14,8 +14,10 @@ from nas.config.commands import SearchConfig
 from nas.data import announce
 from nas.jobs import EndReason
 from nas.jobs.files import write_json, write_text
+from nas.jobs.notice import showing
 from nas.objectives.limits import reach
 from nas.reports.console import observer_for
+from nas.reports.live_file import LiveFile
 from nas.search.build import SearchPlan, assemble, open_or_create
 from nas.search.driver import Search
 from nas.search.environment import environment
@@ -63,13 +65,15 @@ def conduct(
     """
     config = plan.config
     with locked_store(folder, config.storage.kind) as store:
-        study = open_or_create(folder, plan, store)
-        check_made_with(study, config)
-        _write_settings(study, config, settings)
-        study.set_attribute("validation_images", plan.images.validation)
+        with showing("nas search: opening the study"):
+            study = open_or_create(folder, plan, store)
+            check_made_with(study, config)
+            _write_settings(study, config, settings)
+            study.set_attribute("validation_images", plan.images.validation)
         with _tracker(config, study) as tracker:
             _log_plan(plan)
-            search = assemble(plan, study, [observer_for(sys.stderr), tracker])
+            with showing("nas search: reading its trials"):
+                search = assemble(plan, study, [observer_for(sys.stderr), LiveFile(study.folder), tracker])
             with stop_on_signals(search), single_threaded_blas():
                 reason = search.run()
             files = _write_results(study)
@@ -89,7 +93,8 @@ def _log_plan(plan: SearchPlan) -> None:
 
 def _tracker(config: SearchConfig, study: Study) -> Tracker:
     tracked = {name: value for name, value in asdict(config).items() if name not in UNTRACKED}
-    return open_tracker(config.tracking, study, {**tracked, "environment": environment()})
+    with showing(f"nas search: starting tracking={config.tracking.name}"):
+        return open_tracker(config.tracking, study, {**tracked, "environment": environment()})
 
 
 def _write_settings(study: Study, config: SearchConfig, text: str) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 
 from nas.config.budget import Budget
-from nas.evaluation.pump import DriverStoppedError, JobPump, Request
+from nas.evaluation.pump import DriverStoppedError, JobPump, Request, RunningJob
 from nas.fidelity.policy import Inheriting, Prune, RepeatTraining, Standing, Start, Thaw
 from nas.jobs import EndReason
 from nas.search.announcer import Announcer
@@ -68,6 +68,7 @@ class Search:
             StorageError: the study cannot be written to.
         """
         try:
+            self._announcer.announce()  # the first network may take a while
             while self._fill_slots():
                 self._announcer.announce()
                 self._pump.wait(self._parts.poll_seconds)
@@ -90,13 +91,21 @@ class Search:
 
     def progress(self) -> Progress:
         """Return the progress of the search."""
-        records = self._state.records
-        running = [
-            Running(job.trial, entry.epoch, job.to_epoch, records[job.trial].candidate.summary)
-            for entry in self._pump.running
-            for job in [entry.job]
-        ]
-        return self._state.progress(running, self._parts.proposer.totals, self._parts.executor.slots)
+        running = [self._running(entry) for entry in self._pump.running]
+        found = self._state.progress(running, self._parts.proposer.totals, self._parts.executor.slots, self._epochs)
+        return replace(found, stopping=self._pump.stopping)
+
+    def _running(self, entry: RunningJob) -> Running:
+        record, job = self._state.records[entry.job.trial], entry.job
+        return Running(
+            trial=job.trial,
+            epoch=entry.epoch,
+            to_epoch=job.to_epoch,
+            summary=record.candidate.summary,
+            epochs=self._epochs - job.skips,
+            slot=entry.slot,
+            curve=self._state.current(job.trial).curve,
+        )
 
     def _fill_slots(self) -> bool:
         """Start what may start; return whether there is an outcome to wait for."""

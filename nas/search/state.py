@@ -13,9 +13,10 @@ from nas.fidelity.policy import Standing
 from nas.jobs import Curve, EndReason, Failure, curve_seconds, repeat_folder
 from nas.jobs.clock import Clock
 from nas.jobs.links import refuse_links
-from nas.objectives.pareto import hypervolume
+from nas.objectives.pareto import hypervolume, hypervolumes
 from nas.search.convergence import gain_an_hour
 from nas.study.progress import Progress, Running
+from nas.study.selection import best_place, knee_place
 from nas.study.study import Study
 from nas.study.summary import spent_clock
 from nas.study.training_state import TrainingState
@@ -46,6 +47,7 @@ class SearchState:
         self.records = {record.number: record for record in reading.records}
         self.last_ask, self.wishes = reading.last_ask, reading.wishes
         self._clock_before = spent_clock(list(self.records.values()))
+        self._history = self._earlier_hypervolumes()
         self.front = self._believed_front()
         self._now = clock.now
         self._started = self._now()
@@ -69,6 +71,7 @@ class SearchState:
             self.study.tell(number, values)
             self._replace(number, state=State.COMPLETE, values=values)
         self.front = self._believed_front()
+        self._history.append(self._hypervolume)
         self._publish(number)
 
     def prune(self, number: int) -> None:
@@ -229,13 +232,14 @@ class SearchState:
         """Return whether the budget's minutes are over."""
         return self._budget.minutes is not None and self.clock() >= 60 * self._budget.minutes
 
-    def progress(self, running: list[Running], skipped: Mapping[str, int], slots: int) -> Progress:
+    def progress(self, running: list[Running], skipped: Mapping[str, int], slots: int, epochs: int) -> Progress:
         """Return the progress of the search.
 
         Args:
             running: the running jobs.
             skipped: counts of asks that led to no trial.
             slots: number of slots.
+            epochs: full horizon of a training.
         """
         records = list(self.records.values())
         axes = self.study.axes
@@ -255,7 +259,25 @@ class SearchState:
             training_seconds=sum(record.spent for record in records),
             clock_seconds=self.clock(),
             seconds_left=self._seconds_left(slots),
+            share_done=self._share_done(epochs),
+            best=self._picked.get("best"),
+            knee=self._picked.get("knee"),
+            history=tuple(self._history),
         )
+
+    def _share_done(self, epochs: int) -> float | None:
+        """Return the largest share that is used up of a part of the budget; unfinished trials count by their epochs."""
+        budget, shares = self._budget, list[float]()
+        if budget.minutes is not None:
+            shares.append(self.clock() / (60 * budget.minutes))
+        if budget.trials is not None:
+            own = [record for record in self.records.values() if not record.candidate.imported]
+            ended = sum(record.state in TRAINED for record in own)
+            begun = sum(len(record.curve) / epochs for record in own if record.state == State.RUNNING)
+            shares.append((ended + begun) / budget.trials)
+        if budget.trainings is not None:
+            shares.append(self.trainings() / budget.trainings)
+        return min(1.0, max(shares)) if shares else None
 
     def _seconds_left(self, slots: int) -> float | None:
         """Return the smaller of two estimates: the mean trial's time for those left, and the rest of the clock."""
@@ -269,11 +291,23 @@ class SearchState:
         return min(estimates, default=None)
 
     def _believed_front(self) -> list[Record]:
-        """Return the front by the posterior means; keep its hypervolume."""
+        """Return the front by the posterior means; keep its hypervolume, best network and knee."""
         complete = [record for record in self.records.values() if record.values]
         believed = self.study.believer.losses(complete)
         self._hypervolume = hypervolume(believed)
-        return self.study.believer.front_of(complete, believed)
+        members = self.study.believer.front_of(complete, believed)
+        places = {record.number: row for row, record in enumerate(complete)}
+        points = believed[[places[record.number] for record in members]]
+        chosen = {"best": best_place, "knee": knee_place}
+        self._picked = {pick: members[place(points)] for pick, place in chosen.items() if members}
+        return members
+
+    def _earlier_hypervolumes(self) -> list[float]:
+        """Return the hypervolume after each stored complete trial, in order of their ends, by the present belief."""
+        complete = [record for record in self.records.values() if record.values]
+        believed = self.study.believer.losses(complete)
+        order = sorted(range(len(complete)), key=lambda row: (complete[row].training.clock or 0.0, row))
+        return hypervolumes(believed[order])
 
     def _publish(self, number: int) -> None:
         for subscriber in self._subscribers:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from nas.jobs import Curve
 from nas.objectives.pareto import Axis
 from nas.study.trial import Record
 
@@ -19,12 +20,18 @@ class Running:
         epoch: epochs trained so far.
         to_epoch: last epoch of the job.
         summary: the architecture in one line.
+        epochs: last epoch of a full training, 0 if it is not known.
+        slot: number of its first slot, from 0.
+        curve: learning curve of the training so far.
     """
 
     trial: int
     epoch: int
     to_epoch: int
     summary: str
+    epochs: int = 0
+    slot: int = 0
+    curve: Curve = ()
 
 
 @dataclass(frozen=True)
@@ -42,6 +49,11 @@ class Progress:
         training_seconds: training seconds of all trials.
         clock_seconds: seconds of the search's clock, earlier runs included.
         seconds_left: estimated seconds until the budget is used up, None while unknown.
+        share_done: share of the budget that is used up, in [0, 1]; None while unknown.
+        best: the member of the front with the best first objective, None for an empty front.
+        knee: its member with the largest distance from the plane through its ends, see `pick=knee`.
+        history: hypervolume after each of the complete trials, in order of their ends.
+        stopping: whether no further job starts, and the running ones end after their epoch.
     """
 
     counts: Mapping[str, int]
@@ -53,6 +65,11 @@ class Progress:
     training_seconds: float
     clock_seconds: float
     seconds_left: float | None
+    share_done: float | None = None
+    best: Record | None = None
+    knee: Record | None = None
+    history: Sequence[float] = ()
+    stopping: bool = False
 
 
 class Observer(Protocol):

@@ -24,10 +24,10 @@ from nas.cli.app.bounds import check_yaml_folder
 from nas.cli.app.compose import HYDRA_VERSION, conf_dir, convert, group_names, register
 from nas.cli.app.help import help_text
 from nas.cli.app.mistakes import MISTAKES, explain
-from nas.cli.app.notice import erase
 from nas.cli.app.overrides import fit, with_files
 from nas.cli.app.plugin_folder import add_plugin_folder
 from nas.config.commands import ROOTS
+from nas.jobs.notice import erase
 from nas.jobs.streams import output_named
 
 MISTAKE = 2

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 
 from nas.cli.app.interrupts import remembered, was_interrupted
-from nas.cli.app.notice import showing
+from nas.jobs.notice import showing
 from nas.jobs.streams import open_standard_streams, output_named
 
 MISTAKE = 2

@@ -10,6 +10,7 @@ from nas.cli.app.compose import read_yaml, yaml_text
 from nas.cli.common.signals import CODES, stop_on_signals
 from nas.cli.front import print_front
 from nas.config.commands import SearchConfig
+from nas.jobs.notice import showing
 from nas.search.build import prepare
 from nas.search.conduct import Conducted, conduct
 from nas.search.made_with import default_name
@@ -24,7 +25,8 @@ def run_search(config: SearchConfig) -> Conducted:
     Raises:
         ValueError: an invalid setting, or a study that was made with others.
     """
-    plan = prepare(config)
+    with showing(f"nas search: reading data={config.data.slug}, checking the space"):
+        plan = prepare(config)
     start_loading(config.workers)
     name = _default_name(config, plan.space.name) if config.study is None else config.study
     settings = yaml_text(json.loads(json.dumps(asdict(plan.config))))

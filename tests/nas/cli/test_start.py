@@ -12,7 +12,7 @@ import pytest
 
 from nas.cli import main
 from nas.cli.app.entry import COMMANDS
-from nas.cli.app.notice import ERASE, erase, showing
+from nas.jobs.notice import ERASE, erase, showing
 
 REFUSED = ("torch", "torchmetrics", "pytorch_lightning", "lightning_fabric", "kornia")
 PROGRAM = f"""

@@ -6,12 +6,13 @@ import io
 from dataclasses import replace
 from typing import Any
 
+import pyte
 import pytest
 from engine import AXES, TWO, candidate, curve
 from rich.console import Console
 
 from nas.jobs import Failure
-from nas.reports.console import FRONT_ROWS, LineObserver, LiveObserver, headline, observer_for
+from nas.reports.console import LineObserver, LiveObserver, headline, observer_for
 from nas.reports.text import clock_text, short_number
 from nas.study.progress import Progress, Running
 from nas.study.training_state import TrainingState
@@ -52,6 +53,13 @@ def progress(**changes: Any) -> Progress:
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
+
+
+def page(written: str, columns: int, lines: int) -> list[str]:
+    """What a terminal of that size shows after these characters."""
+    emulated = pyte.Screen(columns, lines)
+    pyte.Stream(emulated).feed(written.replace("\n", "\r\n"))
+    return [line.rstrip() for line in emulated.display]
 
 
 @pytest.mark.parametrize(
@@ -99,7 +107,14 @@ def test_a_log_gets_a_line_a_trial_and_one_at_the_end() -> None:
     stream = io.StringIO()
     observer = observer_for(stream)
     assert isinstance(observer, LineObserver)
-    observer.on_progress(progress())
+    for clock in (0.0, 10.0, 59.9):
+        observer.on_progress(progress(clock_seconds=clock))
+    assert stream.getvalue().count("\n") == 1
+    observer.on_progress(progress(clock_seconds=61.0))
+    first, life = stream.getvalue().splitlines()
+    assert first.startswith("search starts | trials 4/40")
+    assert life.startswith("training trial 7 epoch 2/12 | trials 4/40")
+    stream.seek(stream.truncate(0))
     observer.on_trial(record(), progress())
     failed = record(4, state="failed", values=None, failure=Failure("nan", "[red]no number[/red] " + "x" * 200))
     observer.on_trial(failed, progress())
@@ -118,23 +133,35 @@ def test_a_log_gets_a_line_a_trial_and_one_at_the_end() -> None:
 
 def test_a_terminal_gets_a_display(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
+    assert isinstance(observer_for(Terminal()), LiveObserver)
+    monkeypatch.setenv("TERM", "dumb")
+    assert isinstance(observer_for(Terminal()), LineObserver)
+
+
+def test_the_display_is_redrawn_in_place_and_begun_anew_after_a_resize() -> None:
     stream = Terminal()
-    observer = observer_for(stream)
-    assert isinstance(observer, LiveObserver)
-    observer = LiveObserver(Console(file=stream, force_terminal=True, width=160))
-    many = [record(number) for number in range(FRONT_ROWS + 3)]
-    observer.on_progress(progress(front=many))
-    shown = stream.getvalue()
-    for words in ("Pareto front so far", "val_accuracy", "0.8750", "123k", "3:8 [0]", "3 more on the front"):
-        assert words in shown
-    assert "trial 7: epoch 2/12  3:8 [5s:16]" in shown
-    assert f"3:8 [{FRONT_ROWS}]" not in shown
+    console = Console(file=stream, force_terminal=True, width=90, height=20, legacy_windows=False)
+    observer = LiveObserver(console)
+    for share in (0.1, 0.25):
+        observer.on_progress(progress(share_done=share))
+    shown = page(stream.getvalue(), 90, 20)
+    assert [line for line in shown if "%" in line] == [shown[0]]
+    assert "25%" in shown[0]
     observer.on_trial(record(9, state="failed", values=None, failure=Failure("died", "gone")), progress())
-    assert "trial 9 failed (died): gone" in stream.getvalue()
+    shown = page(stream.getvalue(), 90, 20)
+    assert shown[0] == "trial 9 failed (died): gone"
+    assert "25%" in shown[1]
+    before = len(stream.getvalue())
+    console.size = (60, 12)  # type: ignore[assignment]  # a pair is taken
+    observer.on_progress(progress(share_done=0.3))
+    shown = page(stream.getvalue()[before:], 60, 12)
+    assert "30%" in shown[0]
+    assert shown[-1] == ""
     observer.on_end(progress(), "interrupted")
     ended = stream.getvalue()
     assert "Search ended, interrupted · trials 4/40" in ended
     assert ended.rindex("\x1b[?25h") > ended.rindex("\x1b[?25l")  # the cursor is back
+    assert not any("slot" in line for line in page(ended[before:], 60, 12))
 
 
 def test_the_display_needs_no_trial() -> None:

@@ -287,7 +287,8 @@ def test_observers_hear_of_progress_trials_and_the_end(tmp_path: Path) -> None:
     Setting(budget=Budget(trials=3), observers=[watcher]).run(tmp_path, FakeExecutor(2))
     assert sorted(watcher.trials) == [(0, "complete"), (1, "complete"), (2, "complete")]
     assert watcher.ends == ["budget"]
-    first, second, last = watcher.progress[0], watcher.progress[1], watcher.progress[-1]
+    nothing, first, second, *_, last = watcher.progress
+    assert (nothing.running, nothing.best, nothing.share_done) == ([], None, 0.0)
     assert [(r.trial, r.epoch, r.to_epoch) for r in first.running] == [(0, 0, EPOCHS), (1, 0, EPOCHS)]
     assert [(r.trial, r.epoch, r.to_epoch) for r in second.running] == [(0, 1, EPOCHS), (1, 1, EPOCHS)]
     assert (first.counts["running"], first.counts["complete"], first.front) == (2, 0, [])
