@@ -29,8 +29,9 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from nas.jobs import validated_part
 from nas.study.reading import Reading
 from nas.study.storage.errors import StorageError
-from nas.study.study import DamagedStudyError, Study
+from nas.study.study import Study
 from nas.study.trial import Record, State
+from nas.study.trials_reader import DamagedStudyError
 from search_space.architecture import Architecture
 from search_space.drawing import draw
 from search_space.lowering import lower

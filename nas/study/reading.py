@@ -36,6 +36,8 @@ class Reading:
         trials: stored trials, by number.
         unreadable: reasons for which others can't be read, by number.
         last_ask: largest number of an ask, damaged trials included; `NO_ASK` for none.
+        version: of the database before it was read, None if it is not known.
+        settings: attributes of the study by which its trials were read.
     """
 
     records: list[Record] = field(default_factory=list)
@@ -45,6 +47,8 @@ class Reading:
     trials: dict[int, Trial] = field(default_factory=dict)
     unreadable: Mapping[int, str] = field(default_factory=dict)
     last_ask: int = NO_ASK
+    version: object | None = None
+    settings: tuple[object, ...] = ()
 
     @property
     def numbers(self) -> set[int]:
@@ -106,6 +110,7 @@ def read_trials(
     repeats: Mapping[int, Sequence[tuple[int, object]]],
     laws: Laws,
     foreign: Callable[[], ForeignTrials | None],
+    earlier: Reading | None = None,
 ) -> Reading:
     """Return the trials of a study.
 
@@ -115,8 +120,9 @@ def read_trials(
         repeats: documents of repeats with their indices, in their order, by the trial's number.
         laws: facts that they must agree with.
         foreign: returns the reader of trials of other programs.
+        earlier: an earlier reading by the same laws, whose records of the same trials are taken.
     """
-    return _Reader(laws, repeats, foreign).read(trials, unreadable)
+    return _Reader(laws, repeats, foreign, earlier).read(trials, unreadable)
 
 
 @final
@@ -128,10 +134,13 @@ class _Reader:
         laws: Laws,
         repeats: Mapping[int, Sequence[tuple[int, object]]],
         foreign: Callable[[], ForeignTrials | None],
+        earlier: Reading | None,
     ) -> None:
         self._laws = laws
         self._repeats = repeats
         self._foreign = foreign
+        self._earlier = {} if earlier is None else earlier.trials
+        self._known = {} if earlier is None else {record.number: record for record in earlier.records}
         self._damaged: dict[str, str] = {}
         self._others: dict[int, str] = {}
         self._wishes: dict[int, Candidate] = {}
@@ -161,12 +170,24 @@ class _Reader:
         )
 
     def _own(self, trial: Trial) -> Record | None:
+        if (known := self._same(trial)) is not None:
+            return self._repeated(known)
         try:
-            record = record_of(trial, self._laws)
+            return self._repeated(record_of(trial, self._laws))
         except DamageError as error:
             self._damaged[f"trial {trial.number}"] = str(error)
             return None
-        return reduce(Record.with_repeat, self._repeats_of(record), record)
+
+    def _same(self, trial: Trial) -> Record | None:
+        """Return the earlier record of a trial that is the same as then; None if it is not, or had no record."""
+        return self._known.get(trial.number) if self._earlier.get(trial.number) is trial else None
+
+    def _repeated(self, record: Record) -> Record:
+        """Return a record with the stored repeats; the same one if it has them already."""
+        found = self._repeats_of(record)
+        if record.repeats == tuple(found):
+            return record
+        return reduce(Record.with_repeat, found, record.without_repeats())
 
     def _repeats_of(self, record: Record) -> list[Repeat]:
         """Return the repeats of a trial up to the first damaged one."""
@@ -196,9 +217,9 @@ class _Reader:
             if trial.state == TrialState.WAITING and FIXED in trial.system_attrs:
                 self._wishes[trial.number] = _new(foreign.wish(trial), known)
             else:
-                record = foreign.record(trial)
+                record = self._same(trial) or foreign.record(trial)
                 _new(record.candidate, known)
-                records[trial.number] = reduce(Record.with_repeat, self._repeats_of(record), record)
+                records[trial.number] = self._repeated(record)
         except DamageError as error:
             self._others[trial.number] = str(error)
         except UNREADABLE as error:

@@ -23,7 +23,6 @@ those of its own training, and `records` returns the means.
 from __future__ import annotations
 
 import json
-import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
@@ -37,27 +36,22 @@ from optuna.trial import TrialState, create_trial
 from nas.jobs import Curve, Failure
 from nas.jobs.links import refuse_links
 from nas.study.belief import Believer
-from nas.study.belief.stored import is_of_space, stored_believer
-from nas.study.checked import DamageError, readable, shown
+from nas.study.belief.stored import stored_believer
+from nas.study.checked import shown
 from nas.study.differences import differences
 from nas.study.folders import TRIALS
-from nas.study.foreign import ForeignTrials
-from nas.study.reading import Reading, uncollected
-from nas.study.reading import read_trials as read_stored
+from nas.study.reading import Reading
 from nas.study.storage.sqlite import SqliteStore
 from nas.study.storage.store import Store
-from nas.study.storage.trial_reading import Trial
-from nas.study.stored_study import attribute_of, axes_of, create_optuna_study, fingerprint_of, repeat_documents
-from nas.study.stored_trial import Laws
+from nas.study.stored_study import create_optuna_study
 from nas.study.training_state import TrainingState
 from nas.study.trial import Candidate, Record, Repeat
+from nas.study.trials_reader import TrialsReader
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage
 
 FORMAT_VERSION = 1
-
-log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 Values = Callable[[Curve, Mapping[str, float]], Mapping[str, float]]
@@ -71,10 +65,6 @@ class StudyMismatchError(ValueError):
 optuna.logging.set_verbosity(optuna.logging.ERROR)  # it logs every new study and every experimental sampler
 
 
-class DamagedStudyError(ValueError):
-    """Study of which nothing can be read; the message says why."""
-
-
 class Study:
     """A stored study, for its one driver and for any reader."""
 
@@ -84,11 +74,9 @@ class Study:
         self._trial_ids: dict[int, int] = {}
         self._costs: dict[int, Mapping[str, float]] = {}
         self._values: Values | None = None
-        self._announced: set[str] = set()
-        self._foreigners: tuple[ForeignTrials | None] | None = None
         self.folder = folder
-        self.fingerprint = fingerprint_of(self.attribute("fingerprint"), store.label)
-        self.axes = axes_of(self.fingerprint, store.label)
+        self._reader = TrialsReader(store, self.name)
+        self.fingerprint, self.axes = self._reader.fingerprint, self._reader.axes
         self._believer: Believer | None = None
 
     @cached_property
@@ -125,6 +113,11 @@ class Study:
     def location(self) -> str:
         """File or database in which it is stored."""
         return self._store.location
+
+    @property
+    def kind(self) -> str:
+        """Kind of its database."""
+        return self._store.kind
 
     @property
     def overrides(self) -> str:
@@ -166,11 +159,7 @@ class Study:
 
         One that is damaged counts as none, and is logged once.
         """
-        try:
-            return attribute_of(key, readable(self._store.attributes(), key))
-        except DamageError as error:
-            self._announce([f"attribute {key} of {self.name} is damaged and left out: {error}"])
-            return None
+        return self._reader.attribute(key)
 
     def set_attribute(self, key: str, value: object) -> None:
         """Store a JSON value with the study."""
@@ -273,15 +262,27 @@ class Study:
         self._end(number, TrialState.FAIL)
 
     def records(self) -> list[Record]:
-        """Return the stored trials that can be read, in order of their numbers.
+        """Return the stored trials that can be read, in order of their numbers; see `read_records`."""
+        return self.read_records().records
+
+    def read_records(self, earlier: Reading | None = None) -> Reading:
+        """Return the stored trials that can be read.
 
         What is left out is logged, once for each study that was opened. Parameters and rejected asks, which few need,
         are read when they are asked for; those that can't be read are empty.
 
+        Args:
+            earlier: an earlier reading, which is returned if nothing has been stored since; else trials that had ended
+                are not read again, and the records of all that have not changed are the same objects.
+
         Raises:
             DamagedStudyError: there are trials, and none can be read.
+            StudyReplacedError: it was deleted after the earlier reading, and another was made under its name.
         """
-        return self._read(self._store.trials, whole=False).records
+        reading = self._reader.read(earlier)
+        if earlier is not None and reading.settings != earlier.settings:
+            self._believer = None  # a later search has other limits
+        return reading
 
     def read_trials(self) -> Reading:
         """Return the stored trials with all that a search needs of them, and what is left out, logged as by `records`.
@@ -289,7 +290,7 @@ class Study:
         Raises:
             DamagedStudyError: there are trials, and none can be read.
         """
-        return self._read(self._store.trials, whole=True)
+        return self._reader.read_all(self._store.trials)
 
     def read_frozen(self) -> Reading:
         """Return the stored trials as `read_trials` does, beside Optuna's `FrozenTrial` of each.
@@ -297,34 +298,7 @@ class Study:
         Raises:
             DamagedStudyError: there are trials, and none can be read.
         """
-        return self._read(self._store.frozen_trials, whole=True)
-
-    def _read(self, rows: Callable[[], tuple[Sequence[Trial], Mapping[int, str]]], *, whole: bool) -> Reading:
-        repeats = repeat_documents(self._store.attributes())  # first: only trials complete by then have any
-        with uncollected():
-            trials, unreadable = rows()
-            laws = Laws(self.axes, self._identified, whole)
-            reading = read_stored(trials, unreadable, repeats, laws, self._foreign)
-        lines = reading.lines(self.name)
-        if reading.nothing:
-            raise DamagedStudyError(f"a study must have a trial that can be read, it has none: {lines[0]}")
-        self._announce(lines)
-        return reading
-
-    def _announce(self, lines: Sequence[str]) -> None:
-        for line in lines:
-            if line not in self._announced:
-                self._announced.add(line)
-                log.warning("%s", line)
-
-    @cached_property
-    def _identified(self) -> bool:
-        return is_of_space(self.fingerprint)
-
-    def _foreign(self) -> ForeignTrials | None:
-        if self._foreigners is None:
-            self._foreigners = (ForeignTrials.of(self.fingerprint, self.axes, self.attribute("config")),)
-        return self._foreigners[0]
+        return self._reader.read_all(self._store.frozen_trials)
 
     def _end(self, number: int, state: TrialState, values: Sequence[float] | None = None) -> None:
         self._store.end_trial(self._trial_id(number), state, values)

@@ -9,7 +9,7 @@ from optuna.storages import BaseStorage, InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from nas.study.storage.store import Attributes, Fill, Steps
-from nas.study.storage.trial_reading import Trial
+from nas.study.storage.trial_reading import NONE, Earlier, Trial
 
 T = TypeVar("T")
 
@@ -29,7 +29,10 @@ class MemoryStore:
         """Return the user attributes of the study."""
         return self.storage.get_study_user_attrs(self._key())
 
-    def trials(self) -> tuple[Sequence[Trial], Mapping[int, str]]:
+    def version(self) -> None:
+        """Return nothing: a reading costs little."""
+
+    def trials(self, earlier: Earlier = NONE) -> tuple[Sequence[Trial], Mapping[int, str]]:  # noqa: ARG002 - all are at hand
         """Return the trials of the study in order of their numbers; all can be read."""
         return self.frozen_trials()
 

@@ -24,13 +24,13 @@ from psycopg.errors import UndefinedTable
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from nas.study.storage import idempotent_rows, rows_one_by_one
+from nas.study.storage import idempotent_rows, rows_one_by_one, trial_reading
 from nas.study.storage.errors import StorageError, StudyLockedError, StudyTakenError
 from nas.study.storage.folder_owner import check_owner, write_owner
 from nas.study.storage.postgres_errors import DatabaseFailure, classify_error
 from nas.study.storage.postgres_lock import DRIVER_ATTRIBUTE, AdvisoryLock
 from nas.study.storage.store import Attributes, Fill, Steps
-from nas.study.storage.trial_reading import LateRows, Query, StoredTrial, read_trials, study_attributes, study_key
+from nas.study.storage.trial_reading import NONE, Earlier, LateRows, Query, StoredTrial, study_attributes, study_key
 from nas.study.storage.url import (
     DRIVER,
     VARIABLE,
@@ -100,10 +100,8 @@ class PostgresStore:
             return RDBStorage(f"{DRIVER}://", {"creator": creator}, skip_table_creation=is_reader)
         except RuntimeError as error:
             _close(self._connections)
-            message = " ".join(str(error).split())
-            raise ValueError(
-                f"{self.location} must have the tables of Optuna {optuna.__version__}: {message}"
-            ) from error
+            message = f"{self.location} must have the tables of Optuna {optuna.__version__}"
+            raise ValueError(f"{message}: {' '.join(str(error).split())}") from error
 
     def attributes(self) -> Mapping[str, Any]:
         """Return the user attributes of the study."""
@@ -114,10 +112,13 @@ class PostgresStore:
         key = self.retry(lambda: self.storage.get_study_id_from_name(self.study))
         return rows_one_by_one.read_trials(self.storage, self.retry, key)
 
-    def trials(self) -> tuple[list[StoredTrial], dict[int, str]]:
+    def version(self) -> None:
+        """Return nothing: the database tells no version."""
+
+    def trials(self, earlier: Earlier = NONE) -> tuple[list[StoredTrial], dict[int, str]]:
         """Return the trials of the study in order of their numbers, and why others can't be read, by number."""
         late = LateRows(lambda query: self._read(lambda ask, study: list(ask(query, (study,)))))
-        return self._read(lambda ask, study: read_trials(ask, study, late))
+        return self._read(lambda ask, study: trial_reading.read_trials(ask, study, late, earlier))
 
     def _read(self, act: Callable[[Query, int], T]) -> T:
         """Return what `act` reads of the study in one transaction."""
@@ -300,9 +301,8 @@ class PostgresStore:
         self.retry(self._record_driver)
 
     def _record_driver(self) -> None:
-        lock = cast("AdvisoryLock", self._lock)
-        driver = {"token": self._token, "backend": lock.backend, "since": self._since}
-        driver |= {"pid": os.getpid(), "host": socket.gethostname()}
+        lock, where = cast("AdvisoryLock", self._lock), {"pid": os.getpid(), "host": socket.gethostname()}
+        driver = {"token": self._token, "backend": lock.backend, "since": self._since} | where
         self.storage.set_study_user_attr(cast("int", self._study_id()), DRIVER_ATTRIBUTE, driver)
         self._recorded_backend = lock.backend
 

@@ -19,7 +19,15 @@ from nas.study.storage.folder_lock import is_locked
 from nas.study.storage.folder_owner import STUDY_FILE, read_owner
 from nas.study.storage.schema import schema_fault
 from nas.study.storage.store import Attributes, Fill, Steps
-from nas.study.storage.trial_reading import LateRows, StoredTrial, read_trials, study_attributes, study_key
+from nas.study.storage.trial_reading import (
+    NONE,
+    Earlier,
+    LateRows,
+    StoredTrial,
+    read_trials,
+    study_attributes,
+    study_key,
+)
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage
@@ -82,8 +90,15 @@ class SqliteStore:
         """Return what `trials` does as Optuna's own trials."""
         return self._writer.frozen_trials(STUDY_NAME)
 
-    def trials(self) -> tuple[list[StoredTrial], dict[int, str]]:
+    def version(self) -> object | None:
+        """Return a value that differs after every later write to the file; None if it was written just now."""
+        return sqlite_reading.version(self._path)
+
+    def trials(self, earlier: Earlier = NONE) -> tuple[list[StoredTrial], dict[int, str]]:
         """Return the trials of the study in order of their numbers, and why others can't be read, by number.
+
+        Args:
+            earlier: the trials of an earlier call, by number; those that had ended are not read again.
 
         Raises:
             ValueError: the file is damaged.
@@ -91,7 +106,7 @@ class SqliteStore:
         late = LateRows(
             lambda text: self._read(lambda connection: connection.execute(text, (_study(connection),)).fetchall())
         )
-        return self._read(lambda connection: read_trials(connection.execute, _study(connection), late))
+        return self._read(lambda connection: read_trials(connection.execute, _study(connection), late, earlier))
 
     def _read(self, act: Callable[[sqlite3.Connection], T]) -> T:
         """Return what `act` reads in one transaction."""

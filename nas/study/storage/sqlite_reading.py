@@ -13,6 +13,7 @@ import os
 import shutil
 import sqlite3
 import tempfile
+import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -24,6 +25,9 @@ LOGS = ("-wal", "-journal")
 INDEX = "-shm"
 TRIES = 8
 """Times that a file which changes is read as immutable, or copied, before the reader gives up."""
+
+SETTLED = 1.0
+"""Seconds after which the time of a file's change tells it from a later one: the clock of a file system is coarse."""
 
 T = TypeVar("T")
 _Stamp = tuple[tuple[int, int] | None, ...]
@@ -53,6 +57,13 @@ def read_file(path: Path, act: Callable[[sqlite3.Connection], T], timeout: float
         if not _is_immutable(before) or before == _stamp(path):
             return found
     raise StorageError(f"the study must stay as it is while it is read, {path} changed in each of {TRIES} tries")
+
+
+def version(path: Path) -> object | None:
+    """Return a value that differs after every later write to a file; None if it was written just now."""
+    now, found = time.time_ns(), _stamp(path)
+    newest = max((state[1] for state in found if state), default=now)
+    return None if newest > now - SETTLED * 1e9 else found
 
 
 def connect(path: Path, timeout: float) -> sqlite3.Connection:

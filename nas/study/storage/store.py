@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from optuna.trial import FrozenTrial, TrialState
 
-from nas.study.storage.trial_reading import Trial
+from nas.study.storage.trial_reading import NONE, Earlier, Trial
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage
@@ -49,8 +49,15 @@ class Store(Protocol):
         """
         ...
 
-    def trials(self) -> tuple[Sequence[Trial], Mapping[int, str]]:
+    def version(self) -> object | None:
+        """Return a value that differs after every later write to the database; None if that is not known."""
+        ...
+
+    def trials(self, earlier: Earlier = NONE) -> tuple[Sequence[Trial], Mapping[int, str]]:
         """Return the trials of the study in order of their numbers, and why others can't be read, by number.
+
+        Args:
+            earlier: the trials of an earlier call, by number; those that had ended need not be read again.
 
         Raises:
             ValueError: the database is damaged.
