@@ -27,6 +27,7 @@ from nas.study.study import Study
 from nas.study.trial import Record
 
 FOLDER = "export"
+CHECKED = ("max_difference", "argmax_agreement", "val_accuracy", "images", "bytes", "milliseconds")
 
 log = logging.getLogger(__name__)
 
@@ -44,18 +45,19 @@ def run(config: ExportConfig) -> int:
     for line in left_out:
         log.info("left out: %s", line)
     with showing("nas export: loading torch"):
-        from nas.exports.exporter import Exporter  # noqa: PLC0415 - takes seconds
+        from nas.exports.exporter import Exporter, ExportRequest  # noqa: PLC0415 - takes seconds
 
-    exporter = Exporter(study, records, environment())
+    exporter = Exporter(study, records, environment(), config.weights)
     if config.output is None:
         _prepare_folder(study, records)
     data, info = study_data(study, stored_settings(study).get("data", {}), config.data.path)
     announce(info, counts=False)
+    request = ExportRequest(data, formats, config.images, required=bool(config.formats))
     exported = []
     for record in records:
         output = _output(config, study, record, several=len(records) > 1)
         with writing_beside(study, config.output, "FOLDER"):
-            exported.append(exporter.export(record, output, data, formats, config.images))
+            exported.append(exporter.export(record, output, request))
     document = {"study": study.name, "pick": config.pick, "exported": exported}
     print_document(document, config.format, export_table, export_rows)
     if (Path(exported[0]["output"]) / "model.py").exists():
@@ -79,9 +81,9 @@ def _output(config: ExportConfig, study: Study, record: Record, *, several: bool
 
 def export_rows(document: Mapping[str, Any]) -> list[Row]:
     """Return the header and one row for each network and format."""
-    rows: list[Row] = [["trial", "form", "max_difference", "argmax_agreement", "images", "output"]]
+    rows: list[Row] = [["trial", "form", *CHECKED, "output"]]
     for bundle in document["exported"]:
         for name, check in bundle["checks"].items():
-            numbers = [check["max_difference"], check.get("argmax_agreement", ""), check.get("images", "")]
+            numbers = [check.get(name, "") for name in CHECKED]
             rows.append([bundle["trial"], name, *numbers, bundle["output"]])
     return rows

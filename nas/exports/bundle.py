@@ -16,6 +16,7 @@ from nas.exports.format import (
     PREPROCESSING,
     ExportError,
     Format,
+    files_of,
     is_file_name,
     load_format,
 )
@@ -28,24 +29,34 @@ TOLERANCE = 1e-5
 
 
 def write_bundle(
-    subject: Subject, output: Path, formats: Sequence[Format], circumstances: Mapping[str, Any]
+    subject: Subject,
+    output: Path,
+    formats: Sequence[Format],
+    circumstances: Mapping[str, Any],
+    *,
+    required: bool = True,
 ) -> dict[str, Any]:
     """Export a network.
 
     The files of an earlier export in the folder are replaced or removed, so that all are of one network; other files
     stay. If a format fails its check, nothing in the folder changes.
 
+    A check with `min_agreement` is of an approximate format: its classes, not its outputs, must be the network's.
+
     Args:
         subject: the network.
         output: the folder, created if missing.
         formats: the formats to write, each after those that it needs.
         circumstances: origin of the network and of its weights, for `checks.json`.
+        required: False leaves out an approximate format that fails its check, and every format that needs it; the
+            reason stands under `left_out`.
 
     Returns:
-        The content of `checks.json`.
+        The content of `checks.json`: `checks` by file, each with the file's size in `bytes`.
 
     Raises:
-        ExportError: the outputs of a file differ from the network's by more than `TOLERANCE`.
+        ExportError: the outputs of a file differ from the network's by more than `TOLERANCE`, or its classes in more
+            images than its format admits.
     """
     output.parent.mkdir(parents=True, exist_ok=True)
     with temporary_folder(output.parent, f".{output.name}-") as aside, _errors_of(aside, output):
@@ -54,8 +65,17 @@ def write_bundle(
         for form in formats:
             form.write(subject, aside)
         checks = {form.file: form.check(subject, aside) for form in formats}
-        _check_differences(checks)
-        document = {**circumstances, "tolerance": TOLERANCE, "checks": checks}
+        failures = {file: reason for file, check in checks.items() if (reason := _failure(file, check)) is not None}
+        for file, reason in failures.items():
+            if required or "min_agreement" not in checks[file]:
+                raise ExportError(f"{reason}; nothing was written")
+        for form in formats:
+            if form.file in failures:
+                _remove(form, aside)
+        kept = {form.file: _sized(form, checks[form.file], aside) for form in formats if form.file not in failures}
+        document = {**circumstances, "tolerance": TOLERANCE, "checks": kept}
+        if failures:
+            document["left_out"] = failures
         write_json(aside / CHECKS, document)
         sync_files(aside)
         _move_into_place(aside, output)
@@ -73,13 +93,31 @@ def _errors_of(aside: Path, output: Path) -> Iterator[None]:
         raise
 
 
-def _check_differences(checks: Mapping[str, Mapping[str, Any]]) -> None:
-    for file, check in checks.items():
-        if not check["max_difference"] <= TOLERANCE:  # NaN is refused too
-            raise ExportError(
-                f"outputs of an exported file must equal the network's within {TOLERANCE:g}; {file} differs by "
-                f"{check['max_difference']:.3g}; nothing was written"
-            )
+def _failure(file: str, check: Mapping[str, Any]) -> str | None:
+    """Return the law that a file breaks and the facts, None if it passes its check."""
+    if "min_agreement" in check:
+        if check["argmax_agreement"] >= check["min_agreement"]:
+            return None
+        return (
+            f"classes of an approximate file must be the network's for {check['min_agreement']:.0%} of the images; "
+            f"{file} agrees on {check['argmax_agreement']:.1%}"
+        )
+    if check["max_difference"] <= TOLERANCE:  # NaN is refused too
+        return None
+    return (
+        f"outputs of an exported file must equal the network's within {TOLERANCE:g}; {file} differs by "
+        f"{check['max_difference']:.3g}"
+    )
+
+
+def _sized(form: Format, check: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Return a check with the size of the format's files in bytes."""
+    return {**check, "bytes": sum((folder / name).stat().st_size for name in files_of(form))}
+
+
+def _remove(form: Format, folder: Path) -> None:
+    for name in files_of(form):
+        (folder / name).unlink()
 
 
 def _move_into_place(aside: Path, output: Path) -> None:
@@ -100,4 +138,5 @@ def _files_of_bundles(output: Path) -> set[str]:
     except (OSError, ValueError, LookupError, TypeError):  # no earlier export, or not its file
         checked = set()
     inside = filter(is_file_name, checked)  # the file may be of another program: nothing is deleted outside
-    return {ARCHITECTURE, PREPROCESSING, CHECKS, *inside, *(load_format(name).file for name in FORMATS.names())}
+    ours = (name for form in map(load_format, FORMATS.names()) for name in files_of(form))
+    return {ARCHITECTURE, PREPROCESSING, CHECKS, *inside, *ours}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, final
 
@@ -15,42 +16,60 @@ from nas.exports.trained_weights import check_average, choose_checkpoint
 from nas.study.study import Study
 from nas.study.trial import Record
 
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class ExportRequest:
+    """Files to write of each network.
+
+    Attributes:
+        data: the study's images.
+        formats: the formats to write, each after those that it needs.
+        images: largest number of validation images to check on, at least 1.
+        required: False leaves out an approximate format that fails its check, with a line in the log.
+    """
+
+    data: DataSpec
+    formats: Sequence[Format]
+    images: int
+    required: bool = True
+
 
 @final
 class Exporter:
     """Exporter of trials of one study."""
 
-    def __init__(self, study: Study, records: Sequence[Record], environment: Mapping[str, Any]) -> None:
+    def __init__(
+        self, study: Study, records: Sequence[Record], environment: Mapping[str, Any], weights: str = "best"
+    ) -> None:
         """Find the weights of all trials.
 
         Args:
             study: the study.
             records: the trials.
             environment: versions and machine, for `checks.json`.
+            weights: the weights to export, as `choose_checkpoint` takes them.
 
         Raises:
             ValueError: a trial has no weights that can be read.
         """
         self._study = study
         self._environment = environment
-        self._weights = {record.number: choose_checkpoint(study, record) for record in records}
+        self._weights = {record.number: choose_checkpoint(study, record, weights) for record in records}
 
-    def export(
-        self, record: Record, output: Path, data: DataSpec, formats: Sequence[Format], images: int
-    ) -> dict[str, Any]:
+    def export(self, record: Record, output: Path, request: ExportRequest) -> dict[str, Any]:
         """Write and check the bundle of a trial; return its files and the results of the checks.
 
         Args:
             record: one of the trials.
             output: folder of the files.
-            data: the study's images.
-            formats: the formats to write.
-            images: largest number of validation images to check on.
+            request: the files.
 
         Raises:
             ExportError: a file fails its check.
         """
-        found = self._weights[record.number]
+        found, data = self._weights[record.number], request.data
         if found.train_fraction is not None:  # mean and deviation are of the images that the weights were trained on
             data = replace(data, train_fraction=found.train_fraction)
         weights = check_average(found, record, data)
@@ -64,12 +83,14 @@ class Exporter:
             "weights": dict(weights.origin),
             "environment": self._environment,
         }
-        subject = build_subject(record, weights.trained, data, images)
-        checks = write_bundle(subject, output, formats, circumstances)["checks"]
+        subject = build_subject(record, weights.trained, data, request.images)
+        written = write_bundle(subject, output, request.formats, circumstances, required=request.required)
+        for reason in written.get("left_out", {}).values():
+            log.warning("left out: %s", reason)
         return {
             "trial": record.number,
             "output": str(output),
             "weights": dict(weights.origin),
             "files": sorted(path.name for path in output.iterdir()),
-            "checks": checks,
+            "checks": written["checks"],
         }

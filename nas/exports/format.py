@@ -25,7 +25,10 @@ class ExportError(ValueError):
 
 @runtime_checkable
 class Format(Protocol):
-    """Export format: writes one file of a bundle and checks it."""
+    """Export format: writes one file of a bundle and checks it.
+
+    A format that writes more than one file names the others in an attribute `companions`.
+    """
 
     @property
     def file(self) -> str:
@@ -49,9 +52,16 @@ class Format(Protocol):
         """Compare the file with the torch module, in a process that can't import this project.
 
         Returns:
-            `max_difference`, at least 0, and other facts for `checks.json`.
+            `max_difference`, at least 0, and other facts for `checks.json`; of an approximate format also
+            `argmax_agreement` and `min_agreement`, the share of images whose class must be the network's.
         """
         ...
+
+
+def files_of(form: Format) -> tuple[str, ...]:
+    """Return the names of all files that a format writes, the one that it is known by first."""
+    companions: tuple[str, ...] = getattr(form, "companions", ())
+    return (form.file, *companions)
 
 
 def load_format(name: str) -> Format:
@@ -66,8 +76,9 @@ def load_format(name: str) -> Format:
     found = FORMATS.load(name)
     if not isinstance(found, Format):
         raise PluginError(f"formats must name objects that keep the protocol of nas/exports/format.py, got {name}")
-    if not is_file_name(found.file) or found.file in {ARCHITECTURE, PREPROCESSING, CHECKS}:
-        raise PluginError(f"a format must write a file of its own in the bundle, {name} writes {found.file!r}")
+    for file in files_of(found):
+        if not is_file_name(file) or file in {ARCHITECTURE, PREPROCESSING, CHECKS}:
+            raise PluginError(f"a format must write a file of its own in the bundle, {name} writes {file!r}")
     return found
 
 
@@ -93,7 +104,13 @@ def choose_formats(names: Sequence[str]) -> tuple[list[Format], list[str]]:
     wanted: dict[str, Format] = {}
     left_out = []
     for name in names or FORMATS.names():
-        needed = _with_needs(name)
+        try:
+            needed = _with_needs(name)
+        except PluginError as error:
+            if names:
+                raise
+            left_out.append(f"{name} needs another format: {error}")
+            continue
         reason = next((reason for form in needed.values() if (reason := form.unavailable()) is not None), None)
         if reason is None:
             wanted |= {key: form for key, form in needed.items() if key not in wanted}
@@ -101,7 +118,7 @@ def choose_formats(names: Sequence[str]) -> tuple[list[Format], list[str]]:
             raise ExportError(reason)
         else:
             left_out.append(reason)
-    files = [form.file for form in wanted.values()]
+    files = [file for form in wanted.values() for file in files_of(form)]
     if len(set(files)) < len(files):
         raise ExportError(f"formats must write files of different names, got {', '.join(files)}")
     return list(wanted.values()), left_out

@@ -7,18 +7,22 @@ import json
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nas.exports.format import ExportError
 
+if TYPE_CHECKING:
+    from nas.exports.subject import Subject
+
 TIMEOUT_SECONDS = 900
-Outputs = Callable[[Path, Any], tuple[Any, dict[str, str]]]
+Outputs = Callable[[Path, Any], tuple[Any, ...]]
 
 IMPORT_BLOCKER = '''
 from __future__ import annotations
@@ -39,6 +43,7 @@ class ImportBlocker:
 sys.meta_path.insert(0, ImportBlocker())
 
 import json
+import time
 from pathlib import Path
 
 import numpy as np
@@ -46,9 +51,9 @@ import numpy as np
 
 CALL = """
 folder, pixels_file, outputs_file = map(Path, sys.argv[1:])
-found, versions = outputs(folder, np.load(pixels_file, allow_pickle=False))
+found, versions, *facts = outputs(folder, np.load(pixels_file, allow_pickle=False))
 np.save(outputs_file, found)
-print(json.dumps({"python": sys.version.partition(" ")[0], **versions}))
+print(json.dumps({"versions": {"python": sys.version.partition(" ")[0], **versions}, "facts": dict(*facts)}))
 """
 
 
@@ -59,10 +64,12 @@ class IsolatedRun:
     Attributes:
         outputs: outputs of the file.
         versions: versions of Python and of the libraries that it used; the keys are their names.
+        facts: further facts that it returned, for `checks.json`.
     """
 
     outputs: NDArray[Any]
     versions: dict[str, str]
+    facts: dict[str, Any]
 
 
 def normalise(folder: Path, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -73,6 +80,23 @@ def normalise(folder: Path, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     return images
 
 
+def in_batches(predict: Callable[[NDArray[Any]], Any], pixels: NDArray[Any]) -> tuple[NDArray[Any], dict[str, float]]:
+    """Return outputs (N, classes) for batches of 1, 7, 64 and the rest, and the milliseconds of one image by itself.
+
+    Args:
+        predict: returns outputs (B, classes) for images (B, ...).
+        pixels: (N, ...).
+    """
+    ends = [end for end in (1, 8, 72) if end < len(pixels)]
+    found = np.concatenate([np.asarray(predict(part)) for part in np.split(pixels, ends)])
+    times = []
+    for _ in range(15):
+        start = time.perf_counter()
+        predict(pixels[:1])
+        times.append(time.perf_counter() - start)
+    return found, {"milliseconds": round(1000 * sorted(times)[len(times) // 2], 4)}
+
+
 def run_isolated(
     file: str, outputs: Outputs, folder: Path, pixels: NDArray[np.uint8], *, imports: Sequence[str] = ()
 ) -> IsolatedRun:
@@ -81,7 +105,8 @@ def run_isolated(
     Args:
         file: name of the file under test, for an error.
         outputs: a function of the name `outputs`. Only its own source text is run there; it returns an array and
-            versions by library, and may use `json`, `np`, `Path`, `sys`, `normalise` and `imports`.
+            versions by library, and if it likes further facts, and may use `json`, `np`, `Path`, `sys`, `normalise`,
+            `in_batches` and `imports`.
         folder: the bundle.
         pixels: (N, C, H, W).
         imports: modules that the process imports first, by dotted name.
@@ -90,7 +115,7 @@ def run_isolated(
         ExportError: the process failed or took more than `TIMEOUT_SECONDS`; the message has its last line.
     """
     lines = [f"import {module}" for module in imports]
-    functions = [inspect.getsource(normalise), inspect.getsource(outputs)]
+    functions = [inspect.getsource(function) for function in (normalise, in_batches, outputs)]
     program = "\n".join([IMPORT_BLOCKER, *lines, *functions, CALL])
     with tempfile.TemporaryDirectory(prefix="nas-isolated-") as scratch:
         pixels_file, outputs_file = Path(scratch, "pixels.npy"), Path(scratch, "outputs.npy")
@@ -106,30 +131,34 @@ def run_isolated(
         if ran.returncode:
             last = (ran.stderr.strip().splitlines() or [f"exit code {ran.returncode}"])[-1]
             raise ExportError(f"{file} must run on its own, it does not: {last}")
-        versions = json.loads(ran.stdout.strip().splitlines()[-1])
-        return IsolatedRun(np.load(outputs_file, allow_pickle=False), versions)
+        said = json.loads(ran.stdout.strip().splitlines()[-1])
+        return IsolatedRun(np.load(outputs_file, allow_pickle=False), said["versions"], said["facts"])
 
 
-def compare_logits(ran: IsolatedRun, reference: NDArray[Any]) -> dict[str, Any]:
+def compare_logits(ran: IsolatedRun, subject: Subject) -> dict[str, Any]:
     """Return the difference between the logits of a file and of the torch module, for `checks.json`.
 
     Args:
-        ran: the isolated run, with outputs (N, classes).
-        reference: outputs of the module, (N, classes).
+        ran: the isolated run on the subject's pixels, with outputs (N, classes).
+        subject: the network.
 
     Returns:
-        `max_difference` (see `relative_difference`), `argmax_agreement` in [0, 1], the number of `images`, `versions`.
+        `max_difference` (see `relative_difference`), `argmax_agreement` and `val_accuracy` in [0, 1] on the number of
+        `images`, the run's facts (`milliseconds` of one image by itself, where the format measures it), `versions`.
 
     Raises:
         ExportError: the shapes differ.
     """
+    reference = subject.logits
     if ran.outputs.shape != reference.shape:
         raise ExportError(f"outputs must have the shape {reference.shape}, got {ran.outputs.shape}")
-    agreement = float((ran.outputs.argmax(axis=1) == reference.argmax(axis=1)).mean())
+    classes = ran.outputs.argmax(axis=1)
     return {
         "max_difference": relative_difference(ran.outputs, reference),
-        "argmax_agreement": agreement,
+        "argmax_agreement": float((classes == reference.argmax(axis=1)).mean()),
+        "val_accuracy": float((classes == subject.labels).mean()),
         "images": len(reference),
+        **ran.facts,
         "versions": ran.versions,
     }
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.exports.isolation import compare_logits, normalise, run_isolated
+from nas.exports.isolation import compare_logits, in_batches, normalise, run_isolated
 from search_space.source import source
 
 if TYPE_CHECKING:  # the check runs in another process, which imports these
@@ -27,7 +27,7 @@ class SourceFormat:
     """Source format: the text that `search_space.source` writes."""
 
     file = "model.py"
-    needs = ("weights",)
+    needs = ("safetensors",)
 
     def unavailable(self) -> str | None:
         """Return None: it can always be written."""
@@ -39,10 +39,10 @@ class SourceFormat:
 
     def check(self, subject: Subject, folder: Path) -> dict[str, Any]:
         """Compare the logits: of the first 8 images read from PNG files, of the rest from pixels."""
-        return compare_logits(run_isolated(self.file, outputs, folder, subject.pixels, imports=IMPORTS), subject.logits)
+        return compare_logits(run_isolated(self.file, outputs, folder, subject.pixels, imports=IMPORTS), subject)
 
 
-def outputs(folder: Path, pixels: NDArray[np.uint8]) -> tuple[NDArray[np.float32], dict[str, str]]:
+def outputs(folder: Path, pixels: NDArray[np.uint8]) -> tuple[NDArray[np.float32], dict[str, str], dict[str, float]]:
     """Return logits (N, classes); those of the first 8 images by way of PNG files, as the program does."""
     spec = importlib.util.spec_from_file_location("model", folder / "model.py")
     assert spec is not None
@@ -51,12 +51,12 @@ def outputs(folder: Path, pixels: NDArray[np.uint8]) -> tuple[NDArray[np.float32
     spec.loader.exec_module(model)
     network = model.load()
     with torch.inference_mode():
-        logits = network(torch.from_numpy(normalise(folder, pixels)))
+        logits, speed = in_batches(lambda images: network(torch.from_numpy(images)), normalise(folder, pixels))
         for row, image in enumerate(pixels[:8]):
             file = Path(f"image{row}.png")
             PIL.Image.fromarray(image[0] if len(image) == 1 else image.transpose(1, 2, 0)).save(file)
-            logits[row] = network(model.read_image(file))[0]
-    return logits.numpy(), {"torch": torch.__version__, "pillow": PIL.__version__}
+            logits[row] = network(model.read_image(file))[0].numpy()
+    return logits, {"torch": torch.__version__, "pillow": PIL.__version__}, speed
 
 
 FORMAT = SourceFormat()

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from nas.data import DataSpec, ImageData, ImageSet, Part, evaluation_loader, load
+from nas.exports.deployed import Deployed
 from nas.study.trial import Record
 from nas.training.restore import TrainedNetwork
 from search_space.architecture import Architecture
@@ -19,6 +20,8 @@ from search_space.lowering import lower
 from search_space.network import Network
 
 BATCH = 256
+CALIBRATION = 256
+"""Training images that ranges of activations are measured on, at most."""
 RESIZE = (
     "decode a JPEG at a half, a quarter or an eighth where that leaves three times the input's size (Image.draft); "
     "turn as EXIF says; take the higher byte of 16-bit grey; lay transparency over white; convert to grey (Pillow mode "
@@ -37,7 +40,9 @@ class Subject:
         network: the torch module, in evaluation mode, on the CPU, in float32.
         preprocessing: content of `preprocessing.json`, the steps from an image file to an input.
         pixels: (N, C, H, W) uint8 validation images to check every format on, N at least 1.
+        labels: (N,) their true classes.
         logits: (N, classes) float32 outputs of the module for them.
+        calibration: (M, C, H, W) uint8 training images, for formats with ranges of activations, M at least 1.
     """
 
     architecture: Mapping[str, Any]
@@ -45,7 +50,20 @@ class Subject:
     network: Network
     preprocessing: Mapping[str, Any]
     pixels: NDArray[np.uint8]
+    labels: NDArray[np.int64]
     logits: NDArray[np.float32]
+    calibration: NDArray[np.uint8]
+
+    @property
+    def deployed(self) -> Deployed:
+        """The network with its preprocessing inside."""
+        return Deployed(self.network, self.preprocessing, self.pixels.shape[1:])
+
+    @property
+    def described(self) -> dict[str, Any]:
+        """Metadata for a file, as JSON values: class names, architecture and the rule from a picture to pixels."""
+        rule = self.preprocessing.get("rule", "")
+        return {"classes": list(self.preprocessing["classes"]), "architecture": dict(self.architecture), "rule": rule}
 
 
 def build_subject(record: Record, trained: TrainedNetwork, spec: DataSpec, images: int) -> Subject:
@@ -66,7 +84,9 @@ def build_subject(record: Record, trained: TrainedNetwork, spec: DataSpec, image
         network=trained.network,
         preprocessing=preprocessing(data),
         pixels=sample.images.numpy(),
+        labels=sample.labels.numpy().astype(np.int64),
         logits=_logits(trained, data, sample),
+        calibration=evenly_spaced(data.train, CALIBRATION).images.numpy(),
     )
 
 

@@ -1,9 +1,10 @@
-"""Choice of the checkpoint that a trial is exported from: the best retrained seed, or else that of the search."""
+"""Choice of the checkpoint that a trial is exported from: of the best retrained seed, or of the search."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 from nas.data import DataSpec, evaluation_loader, load
 from nas.evaluation.averaged import better_weights
 from nas.evaluation.retrain.files import FOLDER as RETRAIN
-from nas.evaluation.retrain.files import TRIAL_FILE, best_seed, is_checkpoint, trial_folder
+from nas.evaluation.retrain.files import TRIAL_FILE, best_result, is_checkpoint, seed_folder, seed_results, trial_folder
 from nas.evaluation.retrain.results import average_line
 from nas.exports.subject import BATCH, evenly_spaced
 from nas.jobs.files import read_json
@@ -46,13 +47,99 @@ class ChosenCheckpoint:
     train_fraction: float | None = None
 
 
-def choose_checkpoint(study: Study, record: Record) -> ChosenCheckpoint:
-    """Return the retrained seed of the highest validation accuracy, or the checkpoint of the search if there is none.
+def choose_checkpoint(study: Study, record: Record, wanted: str = "best") -> ChosenCheckpoint:
+    """Return the checkpoint of a trial to export; say which it is if there are several, and if it is not the best.
+
+    Args:
+        study: the study.
+        record: its trial.
+        wanted: `retrain` takes the retrained seed of the highest validation accuracy, a number that seed, `search` the
+            search's own training; `best` takes the retrained one unless the search's validation accuracy is above it by
+            more than the 95 % interval of their difference.
 
     Raises:
-        ValueError: there is no checkpoint that can be read; the message has the command that makes one.
+        ValueError: there is no such checkpoint that can be read; the message has the command that makes one.
     """
-    return _retrained(study, record) or _searched(study, record)
+    results = seed_results(trial_folder(study.folder, record.number))
+    chosen = _wanted_seed(study, record, results, wanted)
+    found = _searched(study, record) if chosen is None else _retrained(study, record, chosen)
+    if line := _comparison(study, record, results, found.origin):
+        log.info("%s", line)
+    return found
+
+
+def _wanted_seed(
+    study: Study, record: Record, results: Sequence[Mapping[str, Any]], wanted: str
+) -> Mapping[str, Any] | None:
+    """Return the result of the retrained seed to export, None for the search's training."""
+    if wanted.isdecimal():
+        seeds = [result["seed"] for result in results]
+        if int(wanted) not in seeds:
+            have = ", ".join(map(str, seeds)) or "none"
+            raise ValueError(
+                f"weights must be best, search, retrain or a retrained seed of trial {record.number} ({have}), "
+                f"got {wanted}"
+            )
+        return results[seeds.index(int(wanted))]
+    if wanted == "search":
+        return None
+    best = best_result(results)
+    if wanted == "retrain" and best is None:
+        raise ValueError(
+            f"weights=retrain needs a retrained seed of trial {record.number}: "
+            f"nas retrain {study.overrides} pick={record.number}"
+        )
+    searched = _search_accuracy(study, record)
+    if wanted == "best" and best is not None and searched is not None:
+        images = study.attribute("validation_images")
+        if searched - best["val_accuracy"] > difference_interval(searched, best["val_accuracy"], images):
+            return None
+    return best
+
+
+def difference_interval(first: float, second: float, images: int | None) -> float:
+    """Return half the width of the 95 % interval of a difference of two accuracies on as many images each.
+
+    By the normal approximation of two independent binomial counts; 0 where the number of images is not known.
+
+    Args:
+        first: an accuracy in [0, 1].
+        second: the other one.
+        images: number of images behind each, at least 1; None if it is not known.
+
+    >>> round(difference_interval(0.9, 0.9, 100), 4)
+    0.0832
+    """
+    if not images:
+        return 0.0
+    return 1.96 * math.sqrt((first * (1 - first) + second * (1 - second)) / images)
+
+
+def _search_accuracy(study: Study, record: Record) -> float | None:
+    """Return the validation accuracy of a trial's own weights, None if there are none."""
+    named = record.training.checkpoint
+    if record.state != State.COMPLETE or record.candidate.imported or not record.curve or named is None:
+        return None
+    return record.curve[-1].val_accuracy if stored_file(study.folder, named).is_file() else None
+
+
+def _comparison(
+    study: Study, record: Record, results: Sequence[Mapping[str, Any]], origin: Mapping[str, Any]
+) -> str | None:
+    """Return a line on the weights that are exported and on the others; None where there is no choice."""
+    searched = _search_accuracy(study, record)
+    others = {f"seed {result['seed']} of the retraining": result["val_accuracy"] for result in results}
+    if searched is not None:
+        others["the search"] = searched
+    name = "the search" if origin["from"] == "search" else f"seed {origin['seed']} of the retraining"
+    own = others.pop(name, None)
+    if not others or own is None:
+        return None
+    best, top = max(others.items(), key=lambda pair: pair[1])
+    line = f"trial {record.number}: weights of {name}, validation accuracy {own:.4f}; of {best} {top:.4f}"
+    if top - own > difference_interval(top, own, study.attribute("validation_images")):
+        line += "; these are worse by more than the 95 % interval: weights=best takes the better ones"
+    return line
 
 
 def check_average(chosen: ChosenCheckpoint, record: Record, spec: DataSpec) -> ChosenCheckpoint:
@@ -77,11 +164,8 @@ def check_average(chosen: ChosenCheckpoint, record: Record, spec: DataSpec) -> C
     return replace(chosen, trained=found.trained, origin=origin)
 
 
-def _retrained(study: Study, record: Record) -> ChosenCheckpoint | None:
-    best = best_seed(study.folder, record.number)
-    if best is None:
-        return None
-    folder, result = best
+def _retrained(study: Study, record: Record, result: Mapping[str, Any]) -> ChosenCheckpoint:
+    folder = seed_folder(trial_folder(study.folder, record.number), result["seed"])
     if not is_checkpoint(result["checkpoint"]):
         raise ValueError(
             f"a retrained network must name a checkpoint of its folder, {folder} names {result['checkpoint']!r}"

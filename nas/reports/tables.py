@@ -162,13 +162,14 @@ def retrain_table(document: Document) -> RenderableType:
 
 
 def export_table(document: Document) -> RenderableType:
-    """Return the exported files, one a row, with the difference between their outputs and the network's."""
-    headings = ("trial", "file", "largest difference", "same class")
+    """Return the exported files, one a row, with their difference from the network, accuracy, size and speed."""
+    headings = ("trial", "file", "largest difference", "same class", "accuracy", "size", "one image")
     table = _table(f"Exported from {document['study']}", headings, text="path")
     for bundle in document["exported"]:
         for name, check in bundle["checks"].items():
-            same = check.get("argmax_agreement")
-            cells = (name, f"{check['max_difference']:.2g}", "–" if same is None else f"{same:.2%}")
+            shares = (f"{check[key]:.2%}" if key in check else "–" for key in ("argmax_agreement", "val_accuracy"))
+            speed = f"{check['milliseconds']:.3g} ms" if "milliseconds" in check else "–"
+            cells = (name, f"{check['max_difference']:.2g}", *shares, f"{check['bytes'] / 1000:.1f} kB", speed)
             table.add_row(str(bundle["trial"]), *map(Text, cells), Text(f"{bundle['output']}/{name}"))
     return table
 

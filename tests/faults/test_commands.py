@@ -21,7 +21,7 @@ COMMANDS = {
     "front text": ("front", "study=s"),
     "report": ("report", "study=s"),
     "describe": ("describe", "architecture=s:0"),
-    "export": ("export", "study=s", "pick=best", "formats=[weights]"),
+    "export": ("export", "study=s", "pick=best", "formats=[safetensors]"),
     "search": ("search", "study=s", "format=json"),
 }
 SEARCH = (
@@ -102,7 +102,7 @@ def test_a_result_or_one_line(
 READERS = {name: words for name, words in COMMANDS.items() if name not in {"report", "export", "search"}}
 ELSEWHERE = {
     "report": ("report", "study=s", "output=elsewhere/report.html"),
-    "export": ("export", "study=s", "pick=best", "formats=[weights]", "output=elsewhere/export"),
+    "export": ("export", "study=s", "pick=best", "formats=[safetensors]", "output=elsewhere/export"),
 }
 
 

@@ -99,7 +99,7 @@ def damage(folder: Path, done: Damage) -> None:
 def run(command: str, folder: Path, caplog: pytest.LogCaptureFixture, *words: str) -> tuple[int, list[str]]:
     """Return exit code and lines on standard error of a command; any other exception than a user error is raised."""
     named = [f"architecture={folder}:0"] if command == "describe" else [f"study={folder}"]
-    more = {"report": [f"output={folder}/page.html"], "export": ["pick=0", "formats=[weights]"]}.get(command, [])
+    more = {"report": [f"output={folder}/page.html"], "export": ["pick=0", "formats=[safetensors]"]}.get(command, [])
     caplog.clear()
     code, said = 0, []
     with caplog.at_level(logging.INFO, "nas"):

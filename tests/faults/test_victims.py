@@ -22,7 +22,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "front": (),
     "report": (),
     "describe": (),
-    "export": ("pick=0", "formats=[weights]", "images=1"),
+    "export": ("pick=0", "formats=[safetensors]", "images=1"),
     "retrain": ("pick=0", "seeds=1", "training.epochs=1"),
     "search": (*SMALL, "budget.trials=4", "workers.keep=none"),
     "stop": (),

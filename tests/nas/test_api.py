@@ -52,7 +52,7 @@ def test_own_tensors_are_searched_resumed_retrained_and_exported(
     own = [f"study={study}", "data=tensors", f"data.path={study / 'data'}"]
     assert main(["search", *own, *SMALL, "budget.trials=4"]) == 0
     assert main(["retrain", f"study={study}", "seeds=1", "format=csv"]) == 0
-    assert main(["export", f"study={study}", "formats=[weights]"]) == 0
+    assert main(["export", f"study={study}", "formats=[safetensors]"]) == 0
     assert ",12\n" in capfd.readouterr().out  # the test images that were handed in
     with pytest.raises(ValueError, match="holds other images than those given"):
         search(str(study), from_tensors(*bars(90, seed=5), CLASSES), overrides=SMALL)

@@ -83,7 +83,7 @@ def test_a_frozen_search_of_an_earlier_version_goes_on_from_its_checkpoint(capsy
 
 
 def test_a_checkpoint_of_an_earlier_version_is_exported(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["export", "study=frozen", "pick=1", "formats=[weights,source]", "format=json"]) == 0
+    assert main(["export", "study=frozen", "pick=1", "formats=[safetensors,source]", "format=json"]) == 0
     checks = json.loads(capsys.readouterr().out)["exported"][0]["checks"]
     assert checks
     assert all(check["max_difference"] <= 1e-4 for check in checks.values())

@@ -350,7 +350,14 @@ def test_an_export_format_from_outside_is_added_used_and_removed(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(search(folder)) == 0
-    export = ["export", "--config-dir", str(folder), "study=toys", "pick=best", "formats=[weights,toy_format.FORMAT]"]
+    export = [
+        "export",
+        "--config-dir",
+        str(folder),
+        "study=toys",
+        "pick=best",
+        "formats=[safetensors,toy_format.FORMAT]",
+    ]
     add(folder, {"toy_format.py": FORMAT})
     assert main(export) == 0, capsys.readouterr().err
     (bundle,) = (Path("outputs") / "toys" / "export").iterdir()
@@ -366,11 +373,11 @@ def test_a_study_that_names_code_from_outside_is_not_trusted_by_itself(
 ) -> None:
     add(folder, TOYS["block"].files)
     assert main(search(folder, "space=toy")) == 0
-    assert main(["export", "--config-dir", str(folder), "study=toys", "pick=best", "formats=[weights]"]) == 0
+    assert main(["export", "--config-dir", str(folder), "study=toys", "pick=best", "formats=[safetensors]"]) == 0
     forget()
     sys.path.remove(str(folder))
     os.environ[TRUSTED] = ""
     capsys.readouterr()
-    assert main(["export", "study=toys", "pick=best", "formats=[weights]", "output=elsewhere"]) == 2
+    assert main(["export", "study=toys", "pick=best", "formats=[safetensors]", "output=elsewhere"]) == 2
     assert f"set {TRUSTED}=toy_block in the environment" in capsys.readouterr().err
     assert not Path("elsewhere").exists()

@@ -12,6 +12,8 @@ from nas.config.ranges import Count, Few, ShareAboveZero, check_fields
 from nas.config.training import Recipe
 from nas.config.workers import WorkersSpec
 
+WEIGHTS = ("best", "search", "retrain")
+"""Weights of a network that `nas export` finds by itself."""
 OF_STUDY = "study"
 """Value of a setting that keeps the study's."""
 
@@ -125,6 +127,8 @@ class ExportConfig(PickConfig):
         output: folder of the bundle, with a subfolder for each network if several are picked; null for export/TRIAL in
             the study's folder.
         formats: formats to write; an empty list writes all whose dependencies are installed.
+        weights: best (of a retraining, unless those of the search are clearly better), search, retrain (its best seed)
+            or the number of a retrained seed.
         images: number of validation images to check every format on, at least 1.
         data: the study's images.
 
@@ -134,5 +138,11 @@ class ExportConfig(PickConfig):
 
     output: str | None = None
     formats: tuple[str, ...] = ()
+    weights: str = "best"
     images: Count = 256
     data: DataLocation
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.weights not in WEIGHTS and not self.weights.isdecimal():
+            raise ValueError(f"weights must be {', '.join(WEIGHTS)} or the number of a seed, got {self.weights!r}")

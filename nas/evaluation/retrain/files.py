@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -88,21 +88,15 @@ def trial_results(study: Path) -> list[dict[str, Any]]:
     return _read_all(sorted(files, key=lambda file: int(file.parent.name)), check_trial_result)
 
 
-def best_seed(study: Path, trial: int) -> tuple[Path, dict[str, Any]] | None:
-    """Return folder and result of the seed with the best validation accuracy, the lowest of equals; None without any.
+def best_result(results: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """Return the result of the seed with the best validation accuracy, the lowest seed of equals; None without any.
 
     The choice is by validation accuracy, so that the test accuracy of the exported network stays unbiased.
 
     Args:
-        study: the study's folder.
-        trial: the trial's number.
+        results: results of the measured seeds of one trial.
     """
-    folder = trial_folder(study, trial)
-    results = seed_results(folder)
-    if not results:
-        return None
-    best = max(results, key=lambda result: (result["val_accuracy"], -result["seed"]))
-    return seed_folder(folder, best["seed"]), best
+    return max(results, key=lambda result: (result["val_accuracy"], -result["seed"]), default=None)
 
 
 def _read_all(paths: Iterable[Path], check: Callable[[Mapping[str, Any], str], None]) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score, log_loss
 import nas
 from nas.evaluation.measurement import measure
 from nas.evaluation.retrain.files import (
-    best_seed,
+    best_result,
     finished_result,
     seed_folder,
     seed_results,
@@ -60,9 +60,9 @@ def test_a_document_has_every_seed_and_the_spread_over_them(tmp_path: Path) -> N
 
 
 def test_validation_chooses_the_seed_and_never_the_test(tmp_path: Path) -> None:
-    assert best_seed(tmp_path, 7) is None
+    assert best_result(seed_results(trial_folder(tmp_path, 7))) is None
     folder = leave(tmp_path, seed(0, 0.7, 0.99), seed(1, 0.8, 0.1), seed(2, 0.8, 0.5))
-    assert best_seed(tmp_path, 7) == (seed_folder(folder, 1), seed(1, 0.8, 0.1))
+    assert best_result(seed_results(folder)) == seed(1, 0.8, 0.1)
 
 
 @pytest.mark.parametrize(

@@ -142,7 +142,7 @@ def test_a_search_its_retraining_and_its_export_on_a_set_that_is_never_held(
     assert main(["search", f"study={tmp_path / 'held'}", *words, *anew, "budget.trials=3"]) == 0
     assert main(["retrain", f"study={study}", "pick=best", "seeds=1"]) == 0
     capsys.readouterr()
-    assert main(["export", f"study={study}", "pick=best", "formats=[weights,source]", "format=json"]) == 0
+    assert main(["export", f"study={study}", "pick=best", "formats=[safetensors,source]", "format=json"]) == 0
     (exported,) = json.loads(capsys.readouterr().out)["exported"]
     assert exported["checks"]["model.py"]["argmax_agreement"] == 1.0
 

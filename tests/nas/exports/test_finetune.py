@@ -21,7 +21,7 @@ def exported(searched: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("NAS_CACHE_DIR", str(tmp_path / "cache"))
     shutil.copytree(searched, tmp_path / "digits")
     output = tmp_path / "export"
-    assert main(["export", f"study={tmp_path / 'digits'}", f"output={output}", "formats=[weights]"]) == 0
+    assert main(["export", f"study={tmp_path / 'digits'}", f"output={output}", "formats=[safetensors]"]) == 0
     return output / "weights.safetensors"
 
 

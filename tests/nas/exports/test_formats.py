@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import pkgutil
 import sys
+import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -52,12 +54,18 @@ def subject() -> Subject:
     network = build(graph)
     network(torch.randn(64, 3, 9, 7))  # moves the running statistics away from where they start
     network.eval()
-    pixels = np.random.default_rng(0).integers(0, 256, (11, 3, 9, 7), dtype=np.uint8)
+    pixels = np.random.default_rng(0).integers(0, 256, (90, 3, 9, 7), dtype=np.uint8)
     mean, std = (torch.tensor(values)[:, None, None] for values in (MEAN, STD))
     with torch.inference_mode():
         logits = network((torch.from_numpy(pixels) / 255 - mean) / std)
     rule = {"mean": MEAN, "std": STD, "classes": ["a", "b", "c", "d"]}
-    return Subject(ARCHITECTURE, graph, network, rule, pixels, logits.numpy())
+    labels = logits.argmax(dim=1).numpy()
+    return Subject(ARCHITECTURE, graph, network, rule, pixels, labels, logits.numpy(), calibration=pixels[:64])
+
+
+ALL = FORMATS.names()
+EXACT = sorted(set(ALL) - {"int8"})
+OURS = [name for name in ALL if load_format(name).unavailable() is None]
 
 
 @pytest.fixture
@@ -73,8 +81,10 @@ def bundle(subject: Subject, tmp_path: Path) -> Callable[..., Path]:
     return write
 
 
-@pytest.mark.parametrize("name", FORMATS.names())
+@pytest.mark.parametrize("name", EXACT)
 def test_a_format_gives_what_the_network_gives(subject: Subject, bundle: Callable[..., Path], name: str) -> None:
+    if reason := load_format(name).unavailable():
+        pytest.skip(reason)
     check = load_format(name).check(subject, bundle(name))
     assert 0 <= check["max_difference"] <= 1e-6
     assert check.get("argmax_agreement", 1.0) == 1.0
@@ -96,10 +106,9 @@ def spoil_preprocessing(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "spoil"),
     [
-        ("weights", spoil_weights),
+        ("safetensors", spoil_weights),
         ("source", spoil_weights),
         ("source", spoil_preprocessing),
-        ("onnx", spoil_preprocessing),
     ],
 )
 def test_a_check_notices_what_is_wrong(
@@ -165,7 +174,7 @@ def test_all_forms_in_a_folder_are_of_one_network(subject: Subject, tmp_path: Pa
     output.mkdir()
     for name in ("model.onnx", "model.py", "notes.txt"):
         (output / name).write_text("old")
-    document = write_bundle(subject, output, [load_format("weights")], {"trial": 3})
+    document = write_bundle(subject, output, [load_format("safetensors")], {"trial": 3})
     assert {path.name for path in output.iterdir()} == {
         "architecture.json", "preprocessing.json", "weights.safetensors", "checks.json", "notes.txt",
     }  # fmt: skip
@@ -174,16 +183,17 @@ def test_all_forms_in_a_folder_are_of_one_network(subject: Subject, tmp_path: Pa
     assert Architecture.from_json(json.loads((output / "architecture.json").read_text())).classes == 4
 
 
-@pytest.mark.parametrize("gone", ["onnx", "source", "weights"])
+@pytest.mark.parametrize("gone", ["onnx", "source", "safetensors"])
 def test_deleting_a_format_is_deleting_its_file(gone: str, monkeypatch: pytest.MonkeyPatch) -> None:
     modules = pkgutil.iter_modules
     kept = lambda path: [module for module in modules(path) if module.name != gone]  # noqa: E731
     monkeypatch.setattr("search_space.plugins.pkgutil.iter_modules", kept)
-    assert FORMATS.names() == sorted({"onnx", "source", "weights"} - {gone})
+    assert FORMATS.names() == sorted(set(ALL) - {gone})
     with pytest.raises(PluginError, match=f"formats must be one of .*, got '{gone}'"):
         load_format(gone)
-    if gone != "weights":  # the source needs them
-        assert len(choose_formats(())[0]) == 2
+    needs = {name for name in ALL if name != gone and gone in load_format(name).needs}
+    files = {form.file for form in choose_formats(())[0]}
+    assert files == {load_format(name).file for name in set(OURS) - needs - {gone}}
 
 
 TOY = '''
@@ -237,9 +247,9 @@ def test_a_format_from_outside_is_written_after_what_it_needs_and_removed_later(
     assert [form.file for form in formats] == ["weights.safetensors", "model.py", "logits.npy"]
     assert left_out == []
     document = write_bundle(subject, output, formats, {})
-    assert document["checks"]["logits.npy"] == {"max_difference": 0.0}
+    assert document["checks"]["logits.npy"] == {"max_difference": 0.0, "bytes": 128 + 90 * 4 * 4}
     assert np.array_equal(np.load(output / "logits.npy"), subject.logits)
-    write_bundle(subject, output, choose_formats(["weights"])[0], {})
+    write_bundle(subject, output, choose_formats(["safetensors"])[0], {})
     assert not (output / "logits.npy").exists()
 
 
@@ -268,7 +278,7 @@ def test_names_in_the_checks_of_another_program_delete_nothing_outside(subject: 
     (output / "checks.json").write_text(json.dumps(checks))
     (output / "old.bin").write_text("old")
     (output / "folder").mkdir()
-    write_bundle(subject, output, choose_formats(["weights"])[0], {})
+    write_bundle(subject, output, choose_formats(["safetensors"])[0], {})
     assert (tmp_path / "mine.txt").read_text() == "mine"
     assert not (output / "old.bin").exists()
 
@@ -279,3 +289,44 @@ def test_what_a_format_needs_comes_before_it() -> None:
         "weights.safetensors",
         "model.py",
     ]
+
+
+def test_a_file_of_8_bits_keeps_the_classes_and_is_smaller(subject: Subject, bundle: Callable[..., Path]) -> None:
+    pytest.importorskip("onnxruntime", reason="needs the extra `export`")
+    folder = bundle("int8")
+    check = load_format("int8").check(subject, folder)
+    assert check["argmax_agreement"] >= check["min_agreement"] == 0.98
+    assert 1e-5 < check["max_difference"] < 0.1  # approximate, and not the float file under another name
+    assert not [path.name for path in folder.iterdir() if path.name.startswith(".")]
+
+
+def test_an_approximate_file_that_fails_is_not_left_behind(subject: Subject, tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime", reason="needs the extra `export`")
+    subject = replace(subject, calibration=np.zeros((4, 3, 9, 7), np.uint8))  # cuts the activations of other images off
+    formats = choose_formats(["safetensors", "int8"])[0]
+    with pytest.raises(
+        ExportError, match=r"for 98% of the images; model\.int8\.onnx agrees on .*; nothing was written"
+    ):
+        write_bundle(subject, tmp_path / "strict", formats, {})
+    assert not (tmp_path / "strict").exists()
+    document = write_bundle(subject, tmp_path / "lax", formats, {}, required=False)
+    assert set(document["checks"]) == {"weights.safetensors", "model.onnx"}
+    assert "agrees on" in document["left_out"]["model.int8.onnx"]
+    assert not (tmp_path / "lax" / "model.int8.onnx").exists()
+
+
+@pytest.mark.parametrize("name", sorted({"onnx", "torch_export", "int8"} & set(OURS)))
+def test_a_file_tells_its_classes_and_no_place_of_this_machine(
+    subject: Subject, bundle: Callable[..., Path], name: str
+) -> None:
+    content = (bundle(name) / load_format(name).file).read_bytes()
+    assert b'["a", "b", "c", "d"]' in content
+    for place in (str(Path(__file__).parents[3]), "site-packages"):
+        assert place.encode() not in content
+
+
+def test_a_torch_program_holds_no_pickle(bundle: Callable[..., Path]) -> None:
+    with zipfile.ZipFile(bundle("torch_export") / "model.pt2") as archive:
+        contents = [archive.read(name) for name in archive.namelist()]
+    assert len(contents) > 10
+    assert not [content for content in contents if content[:2] in {b"\x80\x02", b"PK"}]

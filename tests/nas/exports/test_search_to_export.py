@@ -63,7 +63,7 @@ def assert_files_agree(study: Path, bundle: Path, spec: DataSpec, scratch: Path)
         logits = network(inputs)
     session = onnxruntime.InferenceSession(bundle / "model.onnx", providers=["CPUExecutionProvider"])
     for part in (slice(0, 1), slice(0, 9)):
-        (found,) = session.run(None, {"images": inputs[part].numpy()})
+        (found,) = session.run(None, {"pixels": test.images[part].numpy()})
         np.testing.assert_allclose(found, logits[part].numpy(), rtol=0, atol=1e-5)
     paths = [save(image.numpy(), scratch / f"{row}.png") for row, image in enumerate(test.images[:9])]
     probabilities, classes = logits.softmax(1).max(1)
@@ -88,13 +88,15 @@ def test_search_retrain_export_and_use_on_digits(nas: Any, tmp_path: Path) -> No
     (bundle,) = exported["exported"]
     assert bundle["trial"] == network["trial"]
     files = {"architecture.json", "weights.safetensors", "model.py", "model.onnx", "preprocessing.json", "checks.json"}
-    assert set(bundle["files"]) == files
+    assert set(bundle["files"]) >= files | {"model.pt2"}
     best = max(network["seeds"], key=lambda seed: (seed["val_accuracy"], -seed["seed"]))
     assert bundle["weights"]["from"] == "retrain"
     assert {key: bundle["weights"][key] for key in ("seed", "val_accuracy", "test_accuracy")} == {
         key: best[key] for key in ("seed", "val_accuracy", "test_accuracy")
     }
-    assert all(check["max_difference"] <= 1e-5 for check in bundle["checks"].values())
+    exact = [check for name, check in bundle["checks"].items() if name != "model.int8.onnx"]
+    assert all(check["max_difference"] <= 1e-5 for check in exact)
+    assert all(check["bytes"] > 0 for check in bundle["checks"].values())
     assert bundle["checks"]["weights.safetensors"]["max_difference"] == 0
     assert_files_agree(nas.study, tmp_path / "bundle", DataSpec(crop_padding=1), tmp_path)
 
@@ -126,12 +128,40 @@ def test_the_recipe_is_the_studys_unless_said_otherwise(nas: Any) -> None:
 
 def test_averaged_weights_and_another_share_reach_the_bundle(nas: Any) -> None:
     nas.json("retrain", "seeds=1", "pick=0", "training.ema_decay=0.9", "training.epochs=1", "data.train_fraction=0.5")
-    (bundle,) = nas.json("export", "pick=0", "formats=[source]")["exported"]
+    (bundle,) = nas.json("export", "pick=0", "formats=[source]", "weights=retrain")["exported"]
     assert bundle["weights"]["weights"] == "average"
     assert set(bundle["checks"]) == {"weights.safetensors", "model.py"}
     rule = json.loads((Path(bundle["output"]) / "preprocessing.json").read_text())
     assert rule == preprocessing(load(DataSpec(train_fraction=0.5)))
     assert rule["mean"] != preprocessing(load(DataSpec()))["mean"]
+
+
+def test_worse_weights_are_never_exported_without_a_word(nas: Any) -> None:
+    nas.json("retrain", "seeds=2", "pick=0", "training.epochs=1", "training.learning_rate=1e-6")
+    form = ("pick=0", "formats=[safetensors]", "format=json")
+    code, out, err = nas("export", *form)
+    (bundle,) = json.loads(out)["exported"]
+    assert (code, bundle["weights"]["from"]) == (0, "search")
+    assert "weights of the search" in err
+    assert "worse" not in err
+    code, out, err = nas("export", *form, "weights=1")
+    (bundle,) = json.loads(out)["exported"]
+    assert (code, bundle["weights"]["from"], bundle["weights"]["seed"]) == (0, "retrain", 1)
+    assert "these are worse by more than the 95 % interval: weights=best takes the better ones" in " ".join(err.split())
+    code, _, err = nas("export", *form, "weights=2")
+    assert code == 2
+    assert "weights must be best, search, retrain or a retrained seed of trial 0 (0, 1), got 2" in " ".join(err.split())
+
+
+def test_weights_that_are_about_as_good_are_those_of_the_retraining(nas: Any) -> None:
+    nas.json("retrain", "seeds=1", "pick=0")
+    seed = nas.study / "retrain" / "0" / "seed0" / "result.json"
+    result = json.loads(seed.read_text())
+    (searched,) = nas.json("export", "pick=0", "formats=[safetensors]", "weights=search")["exported"]
+    for below, origin in ((0.002, "retrain"), (0.3, "search")):
+        seed.write_text(json.dumps(result | {"val_accuracy": max(0.0, searched["weights"]["val_accuracy"] - below)}))
+        (bundle,) = nas.json("export", "pick=0", "formats=[safetensors]")["exported"]
+        assert bundle["weights"]["from"] == origin
 
 
 @pytest.mark.slow

@@ -1,0 +1,92 @@
+"""Format `model.int8.onnx`: the ONNX network with weights and activations of 8 bits, calibrated on training images.
+
+Static quantisation with one scale a channel for weights and one a tensor for activations (Jacob et al. 2018,
+arXiv:1712.05877), by ONNX Runtime.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas.exports.isolation import compare_logits, in_batches, run_isolated
+from nas.exports.libraries import ONNX, lacking, optional
+
+if TYPE_CHECKING:
+    import onnxruntime  # the check runs in another process, which imports it
+
+    from nas.exports.subject import Subject
+
+QUANTISED = ("Conv", "Gemm", "MatMul", "Add", "Concat", "MaxPool", "AveragePool", "GlobalAveragePool", "Relu")
+"""Operators that run in 8 bits. The arithmetic of the preprocessing stays in float32."""
+BATCH = 32
+
+
+@final
+class Int8Format:
+    """ONNX format of 8 bits, with the inputs and outputs of `model.onnx`; its logits are approximate."""
+
+    file = "model.int8.onnx"
+    needs = ("onnx",)
+    min_agreement = 0.98
+    """Share of the checked images whose class must be the network's."""
+
+    def unavailable(self) -> str | None:
+        """Return which libraries to write and check it are missing, with the command that installs them."""
+        return lacking(self.file, ONNX, "'inception-nas[export]'")
+
+    def write(self, subject: Subject, folder: Path) -> None:
+        """Quantise `model.onnx`, with the ranges of activations on the subject's calibration images."""
+        quantization = optional("onnxruntime.quantization")
+        prepared = folder / f".{self.file}"
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of its own deprecated calls
+                optional("onnxruntime.quantization.shape_inference").quant_pre_process(
+                    folder / "model.onnx", prepared, skip_symbolic_shape=True
+                )
+                quantization.quantize_static(
+                    prepared,
+                    folder / self.file,
+                    CalibrationBatches(subject.calibration),
+                    quant_format=quantization.QuantFormat.QDQ,
+                    op_types_to_quantize=list(QUANTISED),
+                    per_channel=True,
+                    weight_type=quantization.QuantType.QInt8,
+                    activation_type=quantization.QuantType.QUInt8,
+                )
+        finally:
+            prepared.unlink(missing_ok=True)
+
+    def check(self, subject: Subject, folder: Path) -> dict[str, Any]:
+        """Compare the classes for batches of 1, 7, 64 and all other images."""
+        ran = run_isolated(self.file, outputs, folder, subject.pixels, imports=["onnxruntime"])
+        return {**compare_logits(ran, subject), "min_agreement": self.min_agreement}
+
+
+class CalibrationBatches:
+    """Batches of training images, one after another, as ONNX Runtime's quantiser reads them."""
+
+    def __init__(self, images: NDArray[np.uint8]) -> None:
+        """Read images (N, C, H, W) from the start."""
+        self._batches: Iterator[NDArray[np.uint8]] = (images[at : at + BATCH] for at in range(0, len(images), BATCH))
+
+    def get_next(self) -> dict[str, NDArray[np.uint8]] | None:
+        """Return the next batch under the input's name, None at the end."""
+        batch = next(self._batches, None)
+        return None if batch is None else {"pixels": batch}
+
+
+def outputs(folder: Path, pixels: NDArray[np.uint8]) -> tuple[NDArray[np.float32], dict[str, str], dict[str, float]]:
+    """Return logits (N, classes) of pixels (N, C, H, W)."""
+    session = onnxruntime.InferenceSession(folder / "model.int8.onnx", providers=["CPUExecutionProvider"])
+    logits, speed = in_batches(lambda part: session.run(["logits"], {"pixels": part})[0], pixels)
+    return logits, {"onnxruntime": onnxruntime.__version__}, speed
+
+
+FORMAT = Int8Format()
