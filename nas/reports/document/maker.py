@@ -21,6 +21,8 @@ from nas.study.belief import CONFIDENCE
 from nas.study.study import Study
 from nas.study.summary import StudyReader, skipped_totals, spent_clock
 from nas.study.trial import ENDED, Record
+from search_space.architecture import Architecture
+from search_space.differences import choices_of
 
 Row = dict[str, Any]
 
@@ -79,7 +81,7 @@ class DocumentMaker:
         known = self._rows.get(record.number)
         if known is not None and known[0] == basis:
             return known[1]
-        indices = known[1]["choices"] if known else self.choices.row(record.candidate.params)
+        indices = known[1]["choices"] if known else self.choices.row(_choices(record))
         row = trial_row(record, indices, driven=driven)
         row |= {"front": record.number in front, "believed": believed}
         self._rows[record.number] = basis, row
@@ -131,6 +133,10 @@ class DocumentMaker:
             "budget": self.study.attribute("budget"),
             "live": None,
         }
+
+
+def _choices(record: Record) -> Mapping[str, Any]:
+    return choices_of(Architecture.from_json(record.candidate.architecture))
 
 
 def _costs_of(records: Sequence[Record]) -> list[str]:

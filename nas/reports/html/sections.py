@@ -1,4 +1,4 @@
-"""Sections of the report as HTML: tables and texts, and empty elements that the page's script fills."""
+"""Elements of the page: headings, notes and empty places, which the page's script fills."""
 
 from __future__ import annotations
 
@@ -6,275 +6,174 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nas.objectives.pareto import Axis
-from nas.reports.document.context import ReportContext
-from nas.reports.document.importance import METHOD, MIN_TRIALS, SHUFFLES, Importance
+from nas.reports.document import ReportContext
+from nas.reports.document.importance import METHOD
 from nas.reports.html.markup import Child, Markup, tag
 from nas.reports.html.overview import axis_text, value_text
-from nas.reports.measures import MACS, PARAMS, cost_names, heading, title
-from nas.reports.text import SUMMARY_LEGEND, mean_text
+from nas.reports.measures import title
+from nas.reports.text import SUMMARY_LEGEND
+from nas.study.summary import StudyReader
 from nas.study.trial import Record
 
-CHOICES_SHOWN = 15
-GALLERY_SIZE = 24
+PARTS = (
+    ("front", "Front"),
+    ("network", "Network"),
+    ("progress", "Progress"),
+    ("choices", "Choices"),
+    ("trials", "Trials"),
+    ("next", "Go on"),
+)
+"""Sections that the bar at the top leads to."""
 
-RETRAINED_COSTS = (PARAMS, MACS)
+
+def place(identity: str, kind: str = "", **attributes: str | int | bool) -> Markup:
+    """Return an empty element for the script to fill."""
+    return tag("div", id=identity, class_=kind or False, **attributes)
 
 
-def section(identity: str, heading: str, *children: Child) -> Markup:
+def note(identity: str, text: str = "") -> Markup:
+    """Return a muted paragraph that the script may fill."""
+    return tag("p", text, id=identity, class_="note")
+
+
+def section(identity: str, heading: Child, *children: Child) -> Markup:
     """Return a section with a heading; `identity` is its anchor."""
     return tag("section", tag("h2", heading), *children, id=identity)
 
 
-def term_list(facts: Sequence[tuple[str, str]]) -> Markup:
+def _filled(identity: str, heading: str, *children: Child) -> Markup:
+    """Return a section that the script shows once there is something in it."""
+    return tag("section", tag("h2", heading), *children, id=identity, hidden=True)
+
+
+def term_list(facts: Sequence[tuple[str, str]], kind: str = "facts") -> Markup:
     """Return a list of terms and their texts."""
-    return tag("dl", *(tag("div", tag("dt", term), tag("dd", text)) for term, text in facts), class_="facts")
+    return tag("dl", *(tag("div", tag("dt", term), tag("dd", text)) for term, text in facts), class_=kind)
 
 
-def outcome_text(records: Sequence[Record], axes: Sequence[Axis], figures: Mapping[str, Any]) -> str:
-    """Return the outcome of the search in one or two sentences."""
-    complete = [record for record in records if record.values]
-    if not complete:
-        return f"No trial is complete yet; {len(records)} have started."
-    *some, last = map(axis_text, axes)
-    what = f"{', '.join(some)} and {last}" if some else last
-    first = next(record for record in complete if record.number == figures["first"])
-    values = {**first.candidate.costs, **(first.values or {})}
-    shown = [f"{value_text(name, values[name])} {title(name)}" for name in (figures["y"], figures["x"])[: len(axes)]]
-    share = f"{len(figures['front'])} of {len(complete)} trained networks make up the front of {what}. "
-    if len(axes) == 1:
-        share = f"{len(complete)} networks were trained for {what}. "
-    return f"{share}The best reaches {' at '.join(shown)} (trial {first.number})."
+def header(name: str, *, home: bool) -> Markup:
+    """Return the bar at the top and the head of the page.
 
-
-def front_section(figures: Mapping[str, Any], axes: Sequence[Axis]) -> Markup:
-    """Return the interactive figure of the front, the selected trial and its drawing."""
-    single = len(axes) == 1
-    menus = tag(
-        "div",
-        tag("label", "y axis ", tag("select", id="y-axis")),
-        tag("label", "x axis ", tag("select", id="x-axis")),
-        class_="menus",
+    Args:
+        name: name of the study.
+        home: whether a page of all studies stands at `/`.
+    """
+    back = tag("a", "All studies", href="/", class_="home") if home else None
+    links = [tag("a", text, href=f"#{identity}") for identity, text in PARTS]
+    keys = tag("button", "?", type="button", id="help-button", aria_label="Keys", title="Keys")
+    bar = tag("nav", back, tag("div", *links, class_="parts"), keys, aria_label="Sections")
+    lost = tag(
+        "p", "The server is not heard; the page shows what it last knew.", id="lost", class_="warning", hidden=True
     )
-    what = "all trials" if single else "the front"
-    label = (
-        f"Scatter plot of {what}: {title(figures['y'])} over {title(figures['x'])}; the table below has the same data"
+    return tag(
+        "header",
+        bar,
+        tag("p", "Architecture search", class_="kicker"),
+        tag("h1", name),
+        tag("p", id="headline", class_="headline", aria_live="polite"),
+        tag("p", lost, id="lost", class_="warning", hidden=True),
+        tag("p", id="failed", class_="warning", hidden=True),
+        tag("dl", id="counts", class_="counts"),
+        tag("ul", id="slots", class_="slots", hidden=True, aria_label="Running trials"),
     )
-    drawing = tag("figure", tag("div", class_="sheet", id="drawing"), tag("figcaption", id="drawing-caption"))
+
+
+def main(context: ReportContext, facts: Sequence[tuple[str, str]], records: Sequence[Record]) -> list[Markup]:
+    """Return the sections of the page.
+
+    Args:
+        context: settings, machine and commands.
+        facts: terms of the search with their texts.
+        records: the trials.
+    """
+    return [
+        _front(),
+        _compare(),
+        _network(),
+        _progress(),
+        _curves(),
+        _choices(),
+        _filled("gallery", "Networks of the front", note("gallery-note"), place("gallery-cards", "gallery")),
+        _filled("retrained", "Retrained networks", note("retrained-note", RETRAINED), place("retrained-table")),
+        _trials(),
+        _outcome(records),
+        _next(context),
+        _about(context, facts),
+    ]
+
+
+RETRAINED = (
+    "Trained again after the search, mean ± standard deviation over n seeds, with a 90 % interval of the mean. The "
+    "search never saw the test part; its validation accuracies were selected as the best of many."
+)
+
+
+def _front() -> Markup:
     left = tag(
         "div",
-        menus,
-        tag("div", id="front-plot", class_="plot tall", role="img", aria_label=label),
-        tag("div", id="selected", aria_live="polite", class_="selected"),
+        place("front-menus", "menus"),
+        place("front-legend", "legend"),
+        place("front-plot", "plot tall"),
+        note("front-note"),
+        tag("div", place("filters"), place("filters-note"), class_="filters"),
     )
-    note = "Click a point, or a trial's number in a table, to draw its network here."
-    if len(axes) > 2:
-        note += f" The front is that of all {len(axes)} objectives, so a member may look dominated in these two."
     return section(
-        "front",
-        "The networks" if single else "The front",
-        tag("p", note, class_="note"),
-        tag("div", left, drawing, class_="pair"),
+        "front", "The front", tag("div", left, place("selected", "selected", aria_live="polite"), class_="front-pair")
     )
 
 
-def progress_section(measure: str, axes: Sequence[Axis]) -> Markup:
-    """Return the figures of the hypervolume, or the best value, over trials and over seconds of training."""
-    if measure == "hypervolume":
-        worst = ", ".join(f"{title(axis.name)} {value_text(axis.name, axis.worst)}" for axis in axes)
-        best = ", ".join(f"{title(axis.name)} {value_text(axis.name, axis.best)}" for axis in axes)
-        logarithmic = ", ".join(title(axis.name) for axis in axes if axis.log)
-        text = (
-            f"Hypervolume: the share of the box from the reference point ({worst}) to ({best}) that the front dominates"
-        )
-        text += f", with {logarithmic} on a logarithmic scale." if logarithmic else "."
-    else:
-        text = f"The best {title(measure)} so far."
-    plots = [
-        tag("div", id=f"progress-{over}", class_="plot", role="img", aria_label=f"{title(measure)} over {words}")
-        for over, words in (("trials", "ended trials"), ("seconds", "seconds of training"))
-    ]
-    return section("progress", "Progress", tag("p", text, class_="note"), tag("div", *plots, class_="pair"))
+def _compare() -> Markup:
+    return _filled("compare", "Two networks", place("compare-text"), place("compare-drawings", "pair"))
 
 
-def curves_section() -> Markup:
-    """Return the figure of learning curves, with those of the front highlighted."""
-    menu = tag("div", tag("label", "Show ", tag("select", id="curve")), class_="menus")
-    plot = tag("div", id="curves-plot", class_="plot", role="img", aria_label="Learning curves over epochs")
-    return section("curves", "Learning curves", menu, plot)
+def _network() -> Markup:
+    sheet = tag("figure", place("drawing", "sheet", tabindex=0))
+    side = tag("div", place("blocks"), place("own-curve", "plot"), place("own-choices"))
+    heading = Markup(tag("span", "Network", id="network-title"))
+    return section("network", heading, tag("div", sheet, side, class_="pair"))
 
 
-def importance_section(found: Importance) -> Markup:
-    """Return the importance of choices, as a table with bars."""
-    name = title(found.axis.name)
-    if not found.choices:
-        text = f"Needs at least {MIN_TRIALS} complete trials, there are {found.trials}."
-        return section("choices", "Importance of choices", tag("p", text, class_="note"))
-    beyond = sum(choice.share > choice.chance for choice in found.choices)
-    text = f"For {name}, from the best {found.best} of n = {found.trials} trials. {METHOD} The mark on a bar is "
-    text += f"what chance reaches: the highest of {SHUFFLES} shuffles of the values. Of {len(found.choices)} "
-    text += (
-        f"choices {beyond} are beyond it; about {round(len(found.choices) / (SHUFFLES + 1))} would be by chance alone."
-    )
-    head = ("choice", "share of importance", "effect", "trials")
-    most = 1.02 * max(max(choice.share, choice.chance) for choice in found.choices[:CHOICES_SHOWN])
-    body = []
-    for choice in found.choices[:CHOICES_SHOWN]:
-        bar = tag(
-            "svg",
-            tag("rect", width=f"{100 * choice.share / most:.1f}%", height=10, y=2, rx=2),
-            tag("line", x1=(tick := f"{100 * choice.chance / most:.1f}%"), x2=tick, y1=0, y2=14),
-            class_="bar",
-            aria_hidden="true",
-        )
-        cells = [
-            tag("th", choice.path, scope="row"),
-            tag("td", bar, tag("span", f"{choice.share:.1%}", class_="number")),
-            tag("td", choice.effect),
-            tag("td", str(choice.active), class_="number"),
-        ]
-        body.append(tag("tr", *cells, class_="beyond" if choice.share > choice.chance else "within"))
-    left = len(found.choices) - CHOICES_SHOWN
-    rest = tag("p", f"… and {left} choices of less importance.", class_="note") if left > 0 else None
-    caption = f"Choices by their importance for {name}"
-    table = tag("table", tag("caption", caption, class_="hidden"), _head(head), tag("tbody", *body), class_="choices")
-    return section("choices", "Importance of choices", tag("p", text, class_="note"), _scroll(table), rest)
+def _progress() -> Markup:
+    return section("progress", "Progress", place("progress-menus", "menus"), place("progress-plot", "plot"))
 
 
-def gallery_section(members: Sequence[Record], drawings: Mapping[int, str], names: Sequence[str]) -> Markup | None:
-    """Return drawings of the front, cheapest first, evenly spaced if there are many; None if there is no front."""
-    if not members:
-        return None
-    step = max(1.0, (len(members) - 1) / (GALLERY_SIZE - 1))
-    shown = [members[round(i * step)] for i in range(min(len(members), GALLERY_SIZE))]
-    cards = []
-    for record in shown:
-        values = {**record.candidate.costs, **(record.values or {})}
-        numbers = " · ".join(f"{value_text(name, values[name])} {title(name)}" for name in names)
-        button = tag("button", f"Trial {record.number}", type="button", class_="pick", data_trial=record.number)
-        caption = tag("figcaption", button, tag("p", numbers), tag("p", record.candidate.summary, class_="code"))
-        paper = tag("div", _drawing(drawings[record.number], record), class_="sheet")
-        cards.append(tag("figure", caption, paper, class_="card"))
-    note = (
-        f"{len(shown)} of the {len(members)} networks on the front, evenly spaced."
-        if len(shown) < len(members)
-        else None
-    )
-    heading = "Networks of the front" if len(members) > 1 else "The best network"
+def _curves() -> Markup:
     return section(
-        "gallery", heading, tag("p", note, class_="note") if note else None, tag("div", *cards, class_="gallery")
+        "curves", "Learning curves", place("curves-menus", "menus"), place("curves-plot", "plot"), note("curves-note")
     )
 
 
-def retrained_section(results: Sequence[Mapping[str, Any]]) -> Markup | None:
-    """Return the table of networks that were retrained over seeds, with their test accuracy; None if there are none."""
-    if not results:
-        return None
-    accuracies = ("test accuracy", "validation accuracy", "in the search")
-    head = ("trial", *accuracies, "epochs", *map(heading, RETRAINED_COSTS), "network")
-    rows = [_retrained_row(result) for result in results]
-    table = tag("table", tag("caption", "Retrained networks", class_="hidden"), _head(head), tag("tbody", *rows))
-    note = "Trained again after the search, mean ± standard deviation over seeds. The search never saw the test part; "
-    note += (
-        "the validation accuracy in the search was selected as the best of many and is therefore too high on average."
+def _choices() -> Markup:
+    return section(
+        "choices",
+        "Choices that matter",
+        place("choices-menus", "menus"),
+        note("choices-note"),
+        place("choices-table"),
+        tag("p", METHOD, class_="note"),
     )
-    return section("retrained", "Retrained networks", tag("p", note, class_="note"), _scroll(table))
 
 
-def _retrained_row(result: Mapping[str, Any]) -> Markup:
-    button = tag("button", str(result["trial"]), type="button", class_="pick", data_trial=result["trial"])
-    texts = [mean_text(result[name]) for name in ("test_accuracy", "val_accuracy")]
-    texts.append(value_text("val_accuracy", result["values"].get("val_accuracy")))
-    texts.append(str(result["training"]["epochs"]))
-    texts += [value_text(name, result["costs"][name]) for name in RETRAINED_COSTS]
-    cells = [tag("td", text, class_="number") for text in texts]
-    return tag("tr", tag("th", button, scope="row"), *cells, tag("td", result["summary"], class_="code"))
-
-
-def _drawing(svg: str, record: Record) -> Markup:
-    """Return a drawing, which is escaped already, with a label for screen readers."""
-    label = tag("svg", role="img", aria_label=f"Drawing of trial {record.number}: {record.candidate.summary}")
-    return Markup(svg.replace("<svg", label.removesuffix("></svg>"), 1))
-
-
-def trials_section(records: Sequence[Record], front: Sequence[int], axes: Sequence[Axis]) -> Markup:
-    """Return the table of all trials, one a row; the page's script sorts it by a click on a heading."""
-    values = [axis.name for axis in axes]
-    costs = [name for name in cost_names([record.candidate.costs for record in records]) if name not in values]
-    repeated = any(record.repeats for record in records)
-    counts = ("trainings",) if repeated else ()
-    head = ("trial", "state", *map(title, (*values, *costs)), *counts, "epochs", "seconds", "network")
-    rows = [_trial_row(record, record.number in front, [*values, *costs], repeated) for record in records]
+def _trials() -> Markup:
+    words = tag("input", type="search", id="trials-filter", placeholder="number, id, state, words of the network")
+    menus = tag("div", place("trials-kinds"), tag("label", tag("span", "filter"), words, class_="menu"), class_="menus")
     table = tag(
         "table",
         tag("caption", "All trials", class_="hidden"),
-        _head(head, sortable=True),
-        tag("tbody", *rows),
+        tag("thead", tag("tr", id="trials-head")),
+        tag("tbody", id="trials-body"),
         id="all",
     )
-    note = f"Click a heading to sort. Rows of the front are marked. {SUMMARY_LEGEND}"
-    if repeated:
-        note += " The values of a network with several trainings are means."
-    content = _scroll(table) if rows else tag("p", "There is no trial yet.", class_="note")
-    return section("trials", "All trials", tag("p", note, class_="note") if rows else None, content)
+    scroll = tag("div", table, class_="scroll tall", id="trials-scroll", tabindex=0)
+    return section("trials", "All trials", menus, note("trials-count"), scroll, tag("p", SUMMARY_LEGEND, class_="note"))
 
 
-def _trial_row(record: Record, on_front: bool, names: Sequence[str], repeated: bool) -> Markup:
-    values = {**record.candidate.costs, **(record.values or {})}
-    button = tag("button", str(record.number), type="button", class_="pick", data_trial=record.number)
-    cells = [tag("th", button, scope="row", data_value=record.number), tag("td", "front" if on_front else record.state)]
-    cells += [_number_cell(values.get(name), value_text(name, values.get(name))) for name in names]
-    counts = [record.trainings, len(record.curve)] if repeated else [len(record.curve)]
-    cells += [_number_cell(count, str(count)) for count in counts]
-    cells.append(_number_cell(round(record.spent, 3), f"{record.spent:.1f}"))
-    failure = f"{record.failure.kind}: {record.failure.message}" if record.failure else None
-    network = [tag("span", record.candidate.summary), tag("span", failure, class_="failure") if failure else None]
-    cells.append(tag("td", *network, class_="code"))
-    return tag("tr", *cells, class_="on-front" if on_front else record.state, id=f"trial-{record.number}")
-
-
-def _number_cell(value: float | None, text: str) -> Markup:
-    return tag("td", text, class_="number", data_value="" if value is None else repr(value))
-
-
-def _head(names: Sequence[str], *, sortable: bool = False) -> Markup:
-    cells = [tag("button", name, type="button", class_="sort") if sortable else name for name in names]
-    return tag("thead", tag("tr", *(tag("th", cell, scope="col") for cell in cells)))
-
-
-def _scroll(table: Markup) -> Markup:
-    """Return a table in a box that scrolls, by keyboard too, if it is wider than the page."""
-    return tag("div", table, class_="scroll", tabindex=0)
-
-
-def outcome_section(records: Sequence[Record], status: Mapping[str, Any]) -> Markup:
-    """Return counts of trials by state and of rejected asks, and failures by kind."""
-    counts = [(name, f"{count:,}") for name, count in status["trials"].items()]
-    rejected = _rejected_by_limit(records)
-    children: list[Child] = [term_list(counts)]
-    if rejected:
-        counts_text = ", ".join(f"{title(name)} {count:,}" for name, count in rejected.items())
-        children.append(
-            tag("p", f"Rejected before training, by the limit that was exceeded (as stored): {counts_text}.")
-        )
-    failed = [record for record in records if record.failure]
-    if failed:
-        children.append(_scroll(_failures(failed)))
-    else:
-        children.append(tag("p", "No trial failed.", class_="note"))
-    return section("outcome", "Trials by state", *children)
-
-
-def _failures(failed: Sequence[Record]) -> Markup:
-    rows = []
-    for kind in sorted({record.failure.kind for record in failed if record.failure}):
-        those = [record for record in failed if record.failure and record.failure.kind == kind]
-        message = those[-1].failure.message if those[-1].failure else ""
-        numbers = ", ".join(str(record.number) for record in those[:20]) + (" …" if len(those) > 20 else "")
-        cells = [tag("td", str(len(those)), class_="number"), tag("td", numbers), tag("td", message)]
-        rows.append(tag("tr", tag("th", kind, scope="row"), *cells))
-    head = _head(("kind", "count", "trials", "last message"))
-    return tag("table", tag("caption", "Failures by kind"), head, tag("tbody", *rows))
+def _outcome(records: Sequence[Record]) -> Markup:
+    broken = ", ".join(f"{title(name)} {count:,}" for name, count in _rejected_by_limit(records).items())
+    text = f"Rejected before training, by the limit that was exceeded (as stored): {broken}." if broken else ""
+    return section(
+        "outcome", "Trials by state", tag("dl", id="states", class_="counts"), note("rejected", text), place("failures")
+    )
 
 
 def _rejected_by_limit(records: Sequence[Record]) -> dict[str, int]:
@@ -288,35 +187,55 @@ def _rejected_by_limit(records: Sequence[Record]) -> dict[str, int]:
     return dict(Counter(broken))
 
 
-def commands_section(context: ReportContext, first: int | None) -> Markup:
-    """Return the commands that continue from the study, and its settings in full."""
-    pick = "best" if first is None else str(first)
-    commands = [
-        ("Repeat this search under another name", _renamed(context)),
-        ("Resume this search", context.search),
-        ("Retrain a network over several seeds", f"nas retrain {context.reference} pick={pick}"),
-        ("Export it as weights, source and ONNX", f"nas export {context.reference} pick={pick}"),
-        ("Pick another: best, knee, front or a trial's number", f"nas retrain {context.reference} pick=knee"),
-    ]
-    listed = [
-        tag("div", tag("dt", purpose), tag("dd", tag("code", command))) for purpose, command in commands if command
-    ]
-    notes = [] if context.exact else [tag("p", "These commands do not contain all settings, which are listed below.")]
-    details = [
-        tag("details", tag("summary", name), tag("pre", text))
-        for name, text in (
-            ("All settings (config.yaml)", context.settings),
-            ("Environment", _lines(context.environment)),
+def _next(context: ReportContext) -> Markup:
+    inexact = "The commands of a search do not contain all its settings, which are listed below."
+    again = None
+    if context.search is not None:
+        renamed = context.search.replace(context.named or context.reference, "study=again", 1)
+        command = tag("div", tag("code", renamed), class_="command")
+        again = tag(
+            "dl", tag("div", tag("dt", "Repeat this search under another name"), tag("dd", command)), class_="commands"
         )
-        if text
-    ]
-    return section("commands", "Commands", tag("dl", *listed, class_="commands"), *notes, *details)
+    return section(
+        "next",
+        "How to go on",
+        tag("dl", id="next-commands", class_="commands"),
+        note("next-count"),
+        again,
+        None if context.exact else tag("p", inexact, class_="note"),
+    )
 
 
-def _renamed(context: ReportContext) -> str | None:
-    if context.search is None:
-        return None
-    return context.search.replace(context.named or context.reference, "study=again", 1)
+def _about(context: ReportContext, facts: Sequence[tuple[str, str]]) -> Markup:
+    texts = (("All settings (config.yaml)", context.settings), ("Environment", _lines(context.environment)))
+    details = [tag("details", tag("summary", name), tag("pre", text, tabindex=0)) for name, text in texts if text]
+    return section("about", "This search", term_list(facts), *details)
+
+
+def help_dialog() -> Markup:
+    """Return the dialog that lists the keys."""
+    close = tag("button", "Close", type="button", id="help-close", class_="plain")
+    text = "Every state of the page stands in its address: a copied link shows the same trial, pins, axes and limits."
+    return tag("dialog", tag("h2", "Keys"), tag("dl", id="keys"), tag("p", text, class_="note"), close, id="help")
+
+
+def needs_script() -> Markup:
+    """Return the text for a browser without scripts."""
+    return tag("noscript", tag("p", "This page needs JavaScript."))
+
+
+def front_without_script(reader: StudyReader) -> Markup:
+    """Return the front as a table, for a browser without scripts."""
+    names = [axis.name for axis in reader.study.axes]
+    head = [tag("th", text, scope="col") for text in ("trial", *map(axis_text, reader.study.axes), "network")]
+    body = []
+    for record in reader.front:
+        values = record.values or {}
+        cells = [tag("td", value_text(name, values.get(name)), class_="number") for name in names]
+        summary = tag("td", record.candidate.summary, class_="code")
+        body.append(tag("tr", tag("th", str(record.number), scope="row"), *cells, summary))
+    table = tag("table", tag("caption", "The front"), tag("thead", tag("tr", *head)), tag("tbody", *body))
+    return tag("noscript", tag("p", "The figures need JavaScript."), table)
 
 
 def _lines(mapping: Mapping[str, Any], indent: str = "") -> str:

@@ -80,8 +80,11 @@ class Browser:
         offline = {"offline": True, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
         self.call("Network.emulateNetworkConditions", **offline)
 
-    def open(self, path: Path, *, width: int = 1400, height: int = 1000, dark: bool = False) -> None:
-        """Open a file of the report and wait until it is drawn."""
+    def open(
+        self, page: Path | str, *, width: int = 1400, height: int = 1000, dark: bool = False, fragment: str = ""
+    ) -> None:
+        """Open a file of the report, or an address, and wait until it is drawn."""
+        address = page if isinstance(page, str) else page.as_uri()
         self.requests.clear()
         self.errors.clear()
         self.call(
@@ -93,7 +96,9 @@ class Browser:
         )
         theme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.call("Emulation.setEmulatedMedia", features=[theme])
-        self.call("Page.navigate", url=path.as_uri())
+        self.call("Page.navigate", url="about:blank")  # else another fragment is no other page
+        self.requests.clear()
+        self.call("Page.navigate", url=address + fragment)
         self.until("document.readyState === 'complete' && document.documentElement.dataset.ready !== undefined")
 
     def evaluate(self, expression: str) -> Any:

@@ -30,6 +30,11 @@ def searched(make_study):
     return folder
 
 
+def document(html):
+    """Return the document that the page contains."""
+    return json.loads(html.partition('<script type="application/json" id="data">')[2].partition("</script>")[0])
+
+
 def content(folder):
     """Return all statements that recreate the study's database."""
     with sqlite3.connect(f"file:{folder / 'study.db'}?mode=ro", uri=True) as connection:
@@ -45,8 +50,10 @@ def test_it_writes_beside_the_study_and_prints_the_path(searched, capsys):
     assert "Abacus 9000, 2 cores, no GPU" in html
     assert "known_cost, seed 5" in html
     command = f"nas search study={searched.name} outputs={searched.parent} seed=5 limits.max_macs=1500000"
-    assert f"<code>{command}</code>" in html
-    assert f"<code>nas retrain study={searched.name} outputs={searched.parent} pick=knee</code>" in html
+    data = document(html)
+    assert data["on"]["command"] == command
+    assert data["commands"]["retrain"] == f"nas retrain study={searched.name} outputs={searched.parent} pick="
+    assert f"<code>nas search study=again outputs={searched.parent} seed=5 limits.max_macs=1500000</code>" in html
     assert content(searched) == before
 
 
@@ -87,10 +94,12 @@ def test_retrained_networks_are_told_with_their_spread(searched, tmp_path):
         )
     assert main(["report", f"study={folder}"]) == 0
     html = (folder / "report.html").read_text(encoding="utf-8")
-    section = html.partition('<section id="retrained">')[2].partition("</section>")[0]
-    assert section.count("<tr") == 2
-    cells = ("0.8125 ± 0.0125 (n = 3)", "0.8000 (n = 1)", "75.0 %", "40", "12,345", "678,901", "conv:8 &lt;b&gt;")
-    assert [cell for cell in cells if cell not in section] == []
+    retrained = document(html)["retrained"]
+    assert list(retrained) == ["3"]
+    test = retrained["3"]["test"]
+    assert (test["mean"], test["std"], test["n"], retrained["3"]["epochs"]) == (0.8125, 0.0125, 3, 40)
+    assert test["interval"][0] < 0.8125 < test["interval"][1]
+    assert (retrained["3"]["val"]["std"], retrained["3"]["val"]["interval"]) == (None, None)
 
 
 def test_a_study_alone_is_enough(searched, tmp_path, capsys):
