@@ -19,10 +19,10 @@ from nas.study.progress import Progress, Running
 from nas.study.selection import best_place, knee_place
 from nas.study.study import Study
 from nas.study.summary import spent_clock
+from nas.study.time_left import COUNTED, TimeLeft, trainings_used
 from nas.study.training_state import TrainingState
 from nas.study.trial import Candidate, Prospects, Record, Repeat, State
 
-COUNTED = (State.COMPLETE, State.PRUNED, State.RUNNING)
 TRAINED = (State.COMPLETE, State.PRUNED)
 
 Subscriber = Callable[[Record], None]
@@ -49,6 +49,7 @@ class SearchState:
         self._clock_before = spent_clock(list(self.records.values()))
         self._history = self._earlier_hypervolumes()
         self.front = self._believed_front()
+        self._time_left = TimeLeft(budget)
         self._now = clock.now
         self._started = self._now()
 
@@ -216,13 +217,8 @@ class SearchState:
         return self._budget.trainings is None or self.trainings() < self._budget.trainings
 
     def trainings(self) -> float:
-        """Return the training so far in full-training equivalents: its seconds over those of a full training."""
-        trained = (r for r in self.records.values() if r.state == State.COMPLETE and not r.candidate.imported)
-        complete = [record.seconds for record in trained if record.descent is None]
-        spent = sum(record.spent for record in self.records.values())
-        if self._budget.training_seconds is not None:
-            return spent / self._budget.training_seconds
-        return spent * len(complete) / sum(complete) if complete else 0.0
+        """Return the training so far in full-training equivalents."""
+        return trainings_used(self.records.values(), self._budget)
 
     def clock(self) -> float:
         """Return the seconds for which the study has been searched, earlier runs included."""
@@ -249,6 +245,7 @@ class SearchState:
         imported = sum(record.candidate.imported for record in records)
         counts |= {"running": len(running), "frozen": states.count(State.RUNNING) - trained}
         counts |= {"repeats": sum(max(0, record.trainings - 1) for record in records)}
+        left = self._time_left.seconds(records, running, slots, self.clock())
         return Progress(
             counts=counts | dict(skipped),
             trials=None if self._budget.trials is None else self._budget.trials + imported,
@@ -258,37 +255,22 @@ class SearchState:
             running=running,
             training_seconds=sum(record.spent for record in records),
             clock_seconds=self.clock(),
-            seconds_left=self._seconds_left(slots),
-            share_done=self._share_done(epochs),
+            seconds_left=left,
+            share_done=self._share_done(left, epochs),
             best=self._picked.get("best"),
             knee=self._picked.get("knee"),
             history=tuple(self._history),
         )
 
-    def _share_done(self, epochs: int) -> float | None:
-        """Return the largest share that is used up of a part of the budget; unfinished trials count by their epochs."""
-        budget, shares = self._budget, list[float]()
-        if budget.minutes is not None:
-            shares.append(self.clock() / (60 * budget.minutes))
-        if budget.trials is not None:
-            own = [record for record in self.records.values() if not record.candidate.imported]
-            ended = sum(record.state in TRAINED for record in own)
-            begun = sum(len(record.curve) / epochs for record in own if record.state == State.RUNNING)
-            shares.append((ended + begun) / budget.trials)
-        if budget.trainings is not None:
-            shares.append(self.trainings() / budget.trainings)
-        return min(1.0, max(shares)) if shares else None
-
-    def _seconds_left(self, slots: int) -> float | None:
-        """Return the smaller of two estimates: the mean trial's time for those left, and the rest of the clock."""
-        estimates = []
-        if self._budget.minutes is not None:
-            estimates.append(max(0.0, 60 * self._budget.minutes - self.clock()))
-        trained = [r for r in self.records.values() if r.state in TRAINED and not r.candidate.imported]
-        if self._budget.trials is not None and trained:
-            each = sum(record.spent for record in trained) / len(trained)
-            estimates.append(max(0, self._budget.trials - len(trained)) * each / slots)
-        return min(estimates, default=None)
+    def _share_done(self, left: float | None, epochs: int) -> float | None:
+        """Return the share of the expected time that is over; before there is an estimate, the share of the trials."""
+        clock = self.clock()
+        if left is not None:
+            return clock / (clock + left) if clock + left > 0 else 1.0
+        if self._budget.trials is None:
+            return None
+        begun = sum(len(record.curve) / epochs for record in self.records.values() if not record.candidate.imported)
+        return min(1.0, begun / self._budget.trials)
 
     def _believed_front(self) -> list[Record]:
         """Return the front by the posterior means; keep its hypervolume, best network and knee."""
