@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from nas.reports.measures import MACS, PARAMS
 from nas.study.belief.gp import evenly
 from nas.study.trial import Record
 from search_space.architecture import Architecture
@@ -20,7 +21,7 @@ def detail(record: Record) -> dict[str, Any]:
     """Return the drawing of a trial's network as SVG, and its blocks with path, output shape, parameters and MACs."""
     graph = lower(Architecture.from_json(record.candidate.architecture))
     blocks = [
-        {"path": row.path, "output": str(row.output), "params": row.params, "macs": row.macs} for row in rows(graph)
+        {"path": row.path, "output": str(row.output), PARAMS: row.params, MACS: row.macs} for row in rows(graph)
     ]
     return {"drawing": draw(graph, costs=False), "blocks": blocks}
 
