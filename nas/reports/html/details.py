@@ -20,9 +20,7 @@ DRAWN = 500
 def detail(record: Record) -> dict[str, Any]:
     """Return the drawing of a trial's network as SVG, and its blocks with path, output shape, parameters and MACs."""
     graph = lower(Architecture.from_json(record.candidate.architecture))
-    blocks = [
-        {"path": row.path, "output": str(row.output), PARAMS: row.params, MACS: row.macs} for row in rows(graph)
-    ]
+    blocks = [{"path": row.path, "output": str(row.output), PARAMS: row.params, MACS: row.macs} for row in rows(graph)]
     return {"drawing": draw(graph, costs=False), "blocks": blocks}
 
 
