@@ -44,6 +44,7 @@ COMMANDS: Mapping[str, Command] = {
     "status": Command("nas.cli.status", "state of a study: trials, failures, hypervolume, time"),
     "stop": Command("nas.cli.stop", "stop a running search; it can be resumed later"),
     "front": Command("nas.cli.front", "Pareto front of a study, with accuracy and costs"),
+    "ui": Command("nas.cli.ui", "live page about a study, or about all of them, on 127.0.0.1 only"),
     "report": Command("nas.cli.report", "one self-contained HTML file about a study"),
     "dashboard": Command("nas.cli.dashboard", "optuna-dashboard on a study, on 127.0.0.1 only"),
     "import": Command(

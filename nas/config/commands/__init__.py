@@ -17,6 +17,7 @@ from nas.config.commands.study import (
     ReportConfig,
     StatusConfig,
     StopConfig,
+    UiConfig,
 )
 from nas.config.commands.tables import RehearseConfig, TabulateConfig
 
@@ -36,6 +37,7 @@ __all__ = [
     "StatusConfig",
     "StopConfig",
     "TabulateConfig",
+    "UiConfig",
 ]
 
 ROOTS: Mapping[str, type] = {
@@ -44,6 +46,7 @@ ROOTS: Mapping[str, type] = {
     "stop": StopConfig,
     "front": FrontConfig,
     "report": ReportConfig,
+    "ui": UiConfig,
     "dashboard": DashboardConfig,
     "import": ImportConfig,
     "describe": DescribeConfig,

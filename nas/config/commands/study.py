@@ -135,3 +135,28 @@ class DashboardConfig:
 
     def __post_init__(self) -> None:
         check_fields(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class UiConfig:
+    """Configuration of `nas ui`.
+
+    Attributes:
+        study: name of the study, a folder under `outputs`, or a path; null for all studies under `outputs`.
+        outputs: folder of the studies.
+        port: port on 127.0.0.1, in [1, 65535]; 0 takes a free one.
+        open: open the page in the browser.
+        storage: the database of the study.
+
+    Raises:
+        ValueError: a value out of range.
+    """
+
+    study: str | None = None
+    outputs: str = "outputs"
+    port: Annotated[int, Range(0, 65_535)] = 8765
+    open: bool = False
+    storage: StorageSpec
+
+    def __post_init__(self) -> None:
+        check_fields(self)

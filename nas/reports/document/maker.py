@@ -17,7 +17,7 @@ from nas.reports.document.importance import importances
 from nas.reports.document.measures import limits_of, measures, shown_axes
 from nas.reports.document.trials import ChoiceTable, number, shown_state, trial_row
 from nas.reports.measures import CURVES, axis_title, cost_names, title
-from nas.study.belief import CONFIDENCE
+from nas.study.belief.believer import CONFIDENCE
 from nas.study.study import Study
 from nas.study.summary import StudyReader, skipped_totals, spent_clock
 from nas.study.trial import ENDED, Record
@@ -57,7 +57,7 @@ class DocumentMaker:
         self.study = study
         self.context = context
         self.choices = ChoiceTable()
-        self._rows: dict[int, tuple[tuple[object, ...], Row]] = {}
+        self._rows: dict[int, tuple[Record, tuple[object, ...], Row]] = {}
 
     def y_axis(self, records: Sequence[Record]) -> Axis:
         """Return the objective on the y axis."""
@@ -77,14 +77,14 @@ class DocumentMaker:
 
     def _row(self, record: Record, front: set[int], assessment: Assessment, driven: bool) -> Row:
         believed = assessment.believed.get(record.number)
-        basis = (*_state_of(record, driven=driven), record.number in front, believed)
+        basis = (driven, record.number in front, believed)
         known = self._rows.get(record.number)
-        if known is not None and known[0] == basis:
-            return known[1]
-        indices = known[1]["choices"] if known else self.choices.row(_choices(record))
+        if known is not None and known[0] is record and known[1] == basis:
+            return known[2]
+        indices = known[2]["choices"] if known else self.choices.row(_choices(record))
         row = trial_row(record, indices, driven=driven)
         row |= {"front": record.number in front, "believed": believed}
-        self._rows[record.number] = basis, row
+        self._rows[record.number] = record, basis, row
         return row
 
     def fields(self, records: Sequence[Record], assessment: Assessment, *, driven: bool) -> dict[str, Any]:
@@ -141,14 +141,6 @@ def _choices(record: Record) -> Mapping[str, Any]:
 
 def _costs_of(records: Sequence[Record]) -> list[str]:
     return cost_names([record.candidate.costs for record in records[:1]])
-
-
-def _state_of(record: Record, *, driven: bool) -> tuple[object, ...]:
-    """Return what changes in a trial while it is trained."""
-    training = record.training
-    state = (shown_state(record, driven=driven), len(record.curve), training.clock, training.attempt, training.frozen)
-    repeats = tuple((len(repeat.curve), repeat.values is None, repeat.failure is None) for repeat in record.repeats)
-    return (*state, record.values is None, repeats, record.failure is None)
 
 
 def retrained(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -6,10 +6,14 @@ security policy allows the script by its hash only, and no connection; the shell
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from nas.reports.document import ReportContext, study_document
+from nas.reports.document.details import drawing_and_blocks
 from nas.reports.document.measures import limits_of
 from nas.reports.html import assets, sections
-from nas.reports.html.details import detail, detailed
+from nas.reports.html.details import detailed
 from nas.reports.html.markup import Child, Markup, compressed_script, json_script, tag
 from nas.reports.html.overview import overview
 from nas.study.summary import StudyReader
@@ -23,7 +27,7 @@ def render(reader: StudyReader, context: ReportContext) -> str:
         context: settings, machine, retraining results and commands.
     """
     document = study_document(reader, context)
-    details = {record.number: detail(record) for record in detailed(reader.records, reader.front)}
+    details = {record.number: drawing_and_blocks(record) for record in detailed(reader.records, reader.front)}
     head = [
         tag("meta", http_equiv="Content-Security-Policy", content=assets.report_policy()),
         tag("style", Markup(_checked(assets.style()))),
@@ -33,15 +37,17 @@ def render(reader: StudyReader, context: ReportContext) -> str:
         compressed_script("details", details),
         tag("script", Markup(_checked(assets.script())), type="module"),
     ]
-    return _html(reader, context, head, [sections.front_without_script(reader), *tail])
+    main = _main(reader, context, document["status"])
+    return _html(reader.study.name, main, head, [sections.front_without_script(reader), *tail])
 
 
-def live_page(reader: StudyReader, context: ReportContext, base: str) -> str:
+def live_page(reader: StudyReader, context: ReportContext, status: Mapping[str, Any], base: str) -> str:
     """Return the page of a study without its data, which the page's script fetches and follows.
 
     Args:
         reader: the study.
         context: settings, machine and commands.
+        status: status of the study, as in its document.
         base: path of the page, such as `/s/mine`; its data are below `/api` + `base`.
     """
     script, style = assets.static_files()
@@ -49,25 +55,29 @@ def live_page(reader: StudyReader, context: ReportContext, base: str) -> str:
         tag("link", rel="stylesheet", href=f"/static/{style}"),
         tag("script", type="module", src=f"/static/{script}"),
     ]
-    return _html(reader, context, head, [sections.needs_script()], base=base)
+    return _html(reader.study.name, _main(reader, context, status), head, [sections.needs_script()], base)
+
+
+def _main(reader: StudyReader, context: ReportContext, status: Mapping[str, Any]) -> list[Markup]:
+    study = reader.study
+    terms = overview(study.fingerprint, study.axes, limits_of(reader.records), status, context)
+    return sections.main(context, list(terms), reader.records)
 
 
 def _html(
-    reader: StudyReader, context: ReportContext, head: list[Markup], tail: list[Markup], *, base: str | None = None
+    name: str, main: Sequence[Markup], head: Sequence[Markup], tail: Sequence[Markup], base: str | None = None
 ) -> str:
-    study = reader.study
-    terms = overview(study.fingerprint, study.axes, limits_of(reader.records), reader.status_document(), context)
     common = [
         tag("meta", charset="utf-8"),
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
         tag("meta", name="color-scheme", content="light dark"),
         tag("meta", name="referrer", content="no-referrer"),
-        tag("title", f"{study.name}: architecture search"),
+        tag("title", f"{name}: architecture search"),
     ]
     body: list[Child] = [
         tag("a", "Skip to the front", href="#front", class_="skip"),
-        sections.header(study.name, home=base is not None),
-        tag("main", *sections.main(context, list(terms), reader.records)),
+        sections.header(name, home=base is not None),
+        tag("main", *main),
         sections.help_dialog(),
         *tail,
     ]

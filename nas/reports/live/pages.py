@@ -1,0 +1,79 @@
+"""Pages that the server sends: the list of studies, a study, and one that can't be read; and the files beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+from nas.reports.document import ReportContext
+from nas.reports.html.assets import LIVE_POLICY, static_files
+from nas.reports.html.markup import Child, Markup, tag
+from nas.reports.html.page import live_page
+from nas.reports.live.answers import Body
+from nas.study.summary import StudyReader
+
+FOREVER = "public, max-age=31536000, immutable"
+
+
+def assets() -> Mapping[str, Body]:
+    """Return the files that the pages refer to, below `/static/`, by names that change with their content."""
+    return {
+        name: Body.of(file.content, file.media_type, {"Cache-Control": FOREVER})
+        for name, file in static_files().items()
+    }
+
+
+def study_page(reader: StudyReader, context: ReportContext, status: Mapping[str, Any], base: str) -> Body:
+    """Return the page of a study, whose script fetches its document.
+
+    Args:
+        reader: the study.
+        context: settings, machine and commands.
+        status: status of the study, as in its document.
+        base: path of the page.
+    """
+    return Body.of_html(live_page(reader, context, status, base), LIVE_POLICY)
+
+
+def trouble_page(name: str, trouble: str) -> Body:
+    """Return the page of a study that can't be read."""
+    return Body.of_html(
+        _page(name, tag("p", trouble, class_="failure"), tag("p", _link("/", "All studies"))), LIVE_POLICY
+    )
+
+
+def index_page(entries: Sequence[Mapping[str, Any]]) -> Body:
+    """Return the list of studies.
+
+    Args:
+        entries: facts about them.
+    """
+    rows = [
+        tag("tr", tag("th", _link(address(entry["name"]), entry["name"])), tag("td", entry["state"]))
+        for entry in entries
+    ]
+    table = tag("table", tag("tbody", *rows), class_="studies")
+    content = table if rows else tag("p", "There is no study yet: nas search study=NAME makes one.", class_="note")
+    return Body.of_html(_page("Studies", content), LIVE_POLICY)
+
+
+def address(name: str) -> str:
+    """Return the path of a study's page."""
+    return f"/s/{quote(name, safe='')}"
+
+
+def _link(address: str, text: str) -> Markup:
+    return tag("a", text, href=address)
+
+
+def _page(heading: str, *content: Child) -> str:
+    head = [
+        tag("meta", charset="utf-8"),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("meta", name="color-scheme", content="light dark"),
+        tag("title", heading),
+        *(tag("link", rel="stylesheet", href=f"/static/{name}") for name in static_files() if name.endswith(".css")),
+    ]
+    body = [tag("header", tag("p", "Architecture search", class_="kicker"), tag("h1", heading)), tag("main", *content)]
+    return f"<!DOCTYPE html>\n{tag('html', tag('head', *head), tag('body', *body), lang='en')}\n"

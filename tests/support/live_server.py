@@ -1,0 +1,41 @@
+"""Live page of some studies' folders, served in a thread."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from nas.reports.document import ReportContext
+from nas.reports.live.follower import Source
+from nas.reports.live.library import Library
+from nas.reports.live.server import Server, listen
+from nas.study.summary import open_for_reading
+
+
+def library(*folders: Path, only: str | None = None) -> Library:
+    """Return the studies of these folders."""
+    by_name = {folder.name: folder for folder in folders}
+
+    def source(name: str) -> Source:
+        context = ReportContext(f"study={name}", search=f"nas search study={name}")
+        return Source(name, lambda: open_for_reading(by_name[name]), lambda _: context)
+
+    return Library(lambda: list(by_name), source, lambda name: {"name": name, "state": "not running"}, only)
+
+
+@contextmanager
+def served(shown: Library) -> Iterator[str]:
+    """Serve the live page of a library during the block; yield its address."""
+    addresses: queue.SimpleQueue[str] = queue.SimpleQueue()
+    with listen(0) as listening:
+        server = Server(shown, listening, addresses.put)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+        try:
+            yield addresses.get(timeout=30)
+        finally:
+            server.end()
+            thread.join()
