@@ -25,7 +25,7 @@ function drawCompare() {
     return;
   }
   const changes = differences(...pair);
-  byId("compare-text").replaceChildren(heads(pair), totals(pair), words(pair, changes));
+  byId("compare-text").replaceChildren(heads(pair), el("div", { class: "findings" }, totals(pair), words(pair, changes)));
   byId("compare-text").dataset.changes = JSON.stringify(changes.map((change) => change.text));
   drawPair(pair, changes, turn);
 }
@@ -54,7 +54,7 @@ function totals(pair) {
     const [before, after] = pair.map((row) => row.values[name]);
     if (isSet(before) && isSet(after)) rows.push(line(titleOf(name), short(before), short(after), changeText(before, after)));
   }
-  return table("Totals of both networks", ["", `A · trial ${pair[0].n}`, `B · trial ${pair[1].n}`, "from A to B"], rows, { class: "totals" });
+  return table("Totals of both networks", ["", "A", "B", "from A to B"], rows, { class: "totals" });
 }
 
 // The changes in words; of a single one with what it makes of the costs and the accuracy.
@@ -100,7 +100,7 @@ function colour(picture, changes, side) {
   const marked = new Set();
   for (const change of changes) {
     const only = change.before === null || change.after === null;
-    if (change[side] === null) continue;
+    if (change[side] === null || change.path.endsWith(".depth")) continue; // the blocks of a depth are changes themselves
     const place = holder(parts, change);
     if (!place) continue;
     marked.add(place);

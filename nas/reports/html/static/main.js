@@ -25,7 +25,7 @@ async function start() {
   for (const one of [startRunning, startFront, startFilters, startProgress, startCurves, startImportance, startTable, startOutcome, startKeyboard]) one();
   for (const one of [startNetwork, startCompare, startGallery]) one(source);
   listen();
-  source.subscribe((kind, data) => take(source, kind, data), (heard) => { byId("lost").hidden = heard; });
+  source.subscribe(doc.version, (kind, data) => take(source, kind, data), (heard) => { byId("lost").hidden = heard; });
   setTimeout(() => { document.documentElement.dataset.ready = "true"; });
 }
 
@@ -44,7 +44,10 @@ function listen() {
 // An event of the server: changed rows with the fields that changed, the driver's own file, or all anew.
 async function take(source, kind, data) {
   if (kind === "live") update({ live: data });
-  if (kind === "document") setDocument(await source.document());
+  if (kind === "document") {
+    setDocument(await source.document());
+    update({ live: state.doc.status?.live ?? null });
+  }
   if (kind !== "rows") return;
   const { trials = [], ...fields } = data;
   for (const row of trials) state.rows.set(row.n, row);
@@ -53,7 +56,7 @@ async function take(source, kind, data) {
   if (front) for (const row of rows) row.front = front.has(row.n);
   const doc = { ...state.doc, ...fields, trials: rows };
   document.documentElement.classList.toggle("empty", !rows.length);
-  update({ doc, ...(state.chosen === null ? { chosen: doc.first } : {}), ...(fields.status ? { live: fields.status.live ?? null } : {}) });
+  update({ doc, ...(state.chosen === null ? { chosen: doc.first } : {}) });
 }
 
 start().catch((error) => {

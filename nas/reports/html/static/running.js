@@ -54,7 +54,7 @@ function stateText() {
   const share = state.live?.share_done ?? statusOf().share_done;
   if (driven()) return isSet(share) ? `running, ${percent(share, 0)}` : "running";
   if (statusOf().done === true) return "done";
-  return state.doc.trials.length ? "at rest" : "not started";
+  return state.doc.trials.length ? "not running" : "not started";
 }
 
 function bar(share) {

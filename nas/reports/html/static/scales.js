@@ -42,7 +42,7 @@ export function makeScale({ domain, log = false, share = false, integer = false 
 }
 
 // Ticks as {value, at, text}, the densest set whose labels keep `gap` pixels apart.
-export function ticks(scale, upright, gap = upright ? 22 : 14) {
+export function ticks(scale, upright, gap = upright ? 28 : 24) {
   for (const values of candidates(scale)) {
     const made = values.map((value) => ({ value, at: scale.place(value), text: tickText(scale, value, values) }));
     if (made.length && new Set(made.map((tick) => tick.text)).size === made.length && apart(made, upright, gap)) return made;

@@ -45,9 +45,10 @@ function servedSource(base) {
       }
       return details.get(key);
     },
-    // `take` is called with the kind of an event and its data; `connected` with whether the server is heard.
-    subscribe: (take, connected) => {
-      const stream = new EventSource(`/api${base}/events`);
+    // Follow what changed since a version of the document. `take` is called with the kind of an event and its data,
+    // `connected` with whether the server is heard.
+    subscribe: (version, take, connected) => {
+      const stream = new EventSource(`/api${base}/events?since=${encodeURIComponent(version ?? "")}`);
       for (const kind of ["rows", "live", "document"]) {
         stream.addEventListener(kind, (event) => take(kind, event.data ? JSON.parse(event.data) : null));
       }
