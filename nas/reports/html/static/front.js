@@ -24,7 +24,7 @@ export function startFront() {
   const host = byId("front-plot");
   chart = new Chart(host, { label: "Scatter plot of the trials; the table of trials below has the same data", pick: choose, tip });
   chart.again = drawFront;
-  view(["doc", "x", "y", "linear", "limits", "floor", "measured", "hidden", "chosen", "pins", "scheme"], drawFront);
+  view(["doc", "live", "x", "y", "linear", "limits", "floor", "measured", "hidden", "chosen", "pins", "scheme"], drawFront);
 }
 
 function drawMenus() {
