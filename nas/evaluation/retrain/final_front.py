@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.objectives.costs.macs import COST as MACS
 from nas.objectives.pareto import Axis
 
 DRAWS = 20_000
@@ -78,7 +79,7 @@ def measured_networks(networks: Sequence[Mapping[str, Any]], axes: Sequence[Axis
     varies less than one at a half.
     """
     measured = [network for network in networks if network["seeds"]]
-    minimised = [axis.name for axis in axes if axis.direction == "minimize"] or ["macs"]
+    minimised = [axis.name for axis in axes if axis.direction == "minimize"] or [MACS.name]
     share = _pooled_share([[seed["test_accuracy"] for seed in network["seeds"]] for network in measured])
     found = []
     for network in measured:
