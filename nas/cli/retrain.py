@@ -81,6 +81,23 @@ class _Plan:
         ]
 
 
+@dataclass(frozen=True)
+class Retrained:
+    """Result of a retraining.
+
+    Attributes:
+        document: the result of every network, of JSON values only.
+        plan: the retraining.
+        reason: reason for its end.
+        failed: what failed in every attempt, in one line; empty for nothing.
+    """
+
+    document: Mapping[str, Any]
+    plan: _Plan
+    reason: str
+    failed: str
+
+
 def run(config: RetrainConfig) -> int:
     """Retrain the picked networks, write the result of each, and print all.
 
@@ -89,6 +106,22 @@ def run(config: RetrainConfig) -> int:
 
     Raises:
         ValueError: no network to pick, other data than the study's, or a training that failed in every attempt.
+    """
+    ended = retrain(config)
+    print_document(ended.document, config.format, retrain_table, retrain_rows)
+    if ended.failed:
+        raise ValueError(ended.failed)
+    study = ended.plan.reader.study
+    _log_losses(ended.document["networks"], study.attribute("validation_images"))
+    _print_next_steps(ended.plan, ended.document, ended.reason)
+    return CODES.get(ended.reason, 0)
+
+
+def retrain(config: RetrainConfig) -> Retrained:
+    """Retrain the picked networks and write the result of each.
+
+    Raises:
+        ValueError: no network to pick, or other data than the study's.
     """
     plan = _plan(config)
     study = plan.reader.study
@@ -123,13 +156,9 @@ def run(config: RetrainConfig) -> int:
         "front": final_front(networks, study.axes),
         "optimism": optimism(networks),
     }
-    print_document(document, config.format, retrain_table, retrain_rows)
     failed = failure_summary(tasks, retraining.failures)
-    if failed:
-        raise ValueError(f"every training must end for a result over all seeds, {failed}")
-    _log_losses(networks, study.attribute("validation_images"))
-    _print_next_steps(plan, document, reason)
-    return CODES.get(reason, 0)
+    law = f"every training must end for a result over all seeds, {failed}" if failed else ""
+    return Retrained(document, plan, reason, law)
 
 
 def _plan(config: RetrainConfig) -> _Plan:

@@ -99,9 +99,11 @@ class Subjects:
 
 def gaps(before: Subject, after: Subject) -> dict[str, Gap]:
     """Return the difference of each trained objective of two trials of one study; empty for any other networks."""
-    if before.reader is None or before.reader is not after.reader or before.record is None or after.record is None:
+    if before.reader is None or after.reader is None or before.record is None or after.record is None:
         return {}
-    reader = before.reader
+    if before.reader.study.folder.resolve() != after.reader.study.folder.resolve():
+        return {}
+    reader = max(before.reader, after.reader, key=lambda reader: len(reader.records))  # the one that was read later
     return reader.study.believer.gaps(reader.records, before.record.number, after.record.number)
 
 
