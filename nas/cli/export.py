@@ -41,6 +41,20 @@ def run(config: ExportConfig) -> int:
     Raises:
         ValueError: no network to pick or no weights, other data than the study's, or a format that fails its check.
     """
+    document = export(config)
+    print_document(document, config.format, export_table, export_rows)
+    first = Path(document["exported"][0]["output"])
+    if (first / "model.py").exists():
+        sys.stderr.write(f"Try it: python {shlex.quote(str(first / 'model.py'))} image.png\n")
+    return 0
+
+
+def export(config: ExportConfig) -> dict[str, Any]:
+    """Write and check the bundles of the picked networks, and return the results of the checks.
+
+    Raises:
+        ValueError: no network to pick or no weights, other data than the study's, or a format that fails its check.
+    """
     reader = reading(config)
     study = reader.study
     records = pick_records(reader.records, study.believer, config.pick, Limits(**config.limits))
@@ -61,12 +75,8 @@ def run(config: ExportConfig) -> int:
         output = _output(config, study, record, several=len(records) > 1)
         with writing_beside(study, config.output, "FOLDER"):
             exported.append(exporter.export(record, output, request))
-    document = {"study": study.name, "pick": config.pick, "exported": exported}
-    print_document(document, config.format, export_table, export_rows)
     record_results(study, "export", _results(study, records, exported))
-    if (Path(exported[0]["output"]) / "model.py").exists():
-        sys.stderr.write(f"Try it: python {shlex.quote(str(Path(exported[0]['output']) / 'model.py'))} image.png\n")
-    return 0
+    return {"study": study.name, "pick": config.pick, "exported": exported}
 
 
 def _results(study: Study, records: Sequence[Record], exported: Sequence[Mapping[str, Any]]) -> list[Result]:

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-from nas.reports.html.markup import source_hash
+from nas.reports.html.markup import Markup, source_hash, tag
 
 MAIN = "main.js"
 STYLE = "page.css"
+ICON = "icon.svg"
 IMPORT = re.compile(r'^import \{[^}]*\} from "\./([a-z]+\.js)";\n', re.MULTILINE)
 EXPORT = re.compile(r"^export (?=(?:async )?(?:function\*?|const|class) (\w+))", re.MULTILINE)
 
@@ -67,10 +68,27 @@ def static_files() -> Mapping[str, StaticFile]:
 
 
 def _static_files() -> Iterator[tuple[str, StaticFile]]:
-    for text, end, media_type in ((script(), "js", "text/javascript"), (style(), "css", "text/css")):
-        content = text.encode()
-        name = f"page-{hashlib.sha256(content).hexdigest()[:16]}.{end}"
-        yield name, StaticFile(f"{media_type}; charset=utf-8", content)
+    for name, text, media_type in (
+        (MAIN, script(), "text/javascript"),
+        (STYLE, style(), "text/css"),
+        (ICON, _asset(ICON), "image/svg+xml"),
+    ):
+        yield _hashed(name, text), StaticFile(f"{media_type}; charset=utf-8", text.encode())
+
+
+def _hashed(name: str, text: str) -> str:
+    stem, _, end = name.partition(".")
+    return f"{stem}-{hashlib.sha256(text.encode()).hexdigest()[:16]}.{end}"
+
+
+def links() -> list[Markup]:
+    """Return the elements of a served page's head that refer to its script, style and icon."""
+    script_name, style_name, icon_name = static_files()
+    return [
+        tag("link", rel="stylesheet", href=f"/static/{style_name}"),
+        tag("link", rel="icon", type="image/svg+xml", href=f"/static/{icon_name}"),
+        tag("script", type="module", src=f"/static/{script_name}"),
+    ]
 
 
 def report_policy() -> str:

@@ -50,12 +50,8 @@ def live_page(reader: StudyReader, context: ReportContext, status: Mapping[str, 
         status: status of the study, as in its document.
         base: path of the page, such as `/s/mine`; its data are below `/api` + `base`.
     """
-    script, style = assets.static_files()
-    head = [
-        tag("link", rel="stylesheet", href=f"/static/{style}"),
-        tag("script", type="module", src=f"/static/{script}"),
-    ]
-    return _html(reader.study.name, _main(reader, context, status), head, [sections.needs_script()], base)
+    main = _main(reader, context, status)
+    return _html(reader.study.name, main, assets.links(), [sections.needs_script()], base)
 
 
 def _main(reader: StudyReader, context: ReportContext, status: Mapping[str, Any]) -> list[Markup]:

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from nas.reports.document import ReportContext
-from nas.reports.html.assets import LIVE_POLICY, static_files
+from nas.reports.html.assets import LIVE_POLICY, links, static_files
 from nas.reports.html.markup import Child, Markup, tag
 from nas.reports.html.page import live_page
 from nas.reports.live.answers import Body
@@ -73,7 +73,7 @@ def _page(heading: str, *content: Child) -> str:
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
         tag("meta", name="color-scheme", content="light dark"),
         tag("title", heading),
-        *(tag("link", rel="stylesheet", href=f"/static/{name}") for name in static_files() if name.endswith(".css")),
+        *(link for link in links() if link.startswith("<link")),
     ]
     body = [tag("header", tag("p", "Architecture search", class_="kicker"), tag("h1", heading)), tag("main", *content)]
     return f"<!DOCTYPE html>\n{tag('html', tag('head', *head), tag('body', *body), lang='en')}\n"

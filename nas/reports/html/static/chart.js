@@ -1,9 +1,10 @@
-// A chart: axes, a grid, layers that views draw, and the nearest point under the pointer.
+// A chart: axes, a grid, layers that views draw, the nearest point under the pointer, and a zoom to a dragged box.
 import { el, shape } from "./dom.js";
 import { makeScale, textWidth, ticks } from "./scales.js";
 
 const REACH = 22; // pixels from a point within which the pointer means it
 const TOP = 26, BOTTOM = 40, RIGHT = 14;
+const DRAG = 8; // pixels from which on a press is a drag
 
 export class Chart {
   // `pick` is called with a point's number on a click; `tip` returns the elements of its tooltip.
@@ -14,14 +15,20 @@ export class Chart {
     host.replaceChildren(this.svg, this.box);
     host.places = () => this.places();
     if (pick) this.listen();
+    this.reset = el("button", { type: "button", class: "plain reset", hidden: true, onclick: () => this.zoom(null) }, "Whole range");
+    host.append(this.reset);
+    this.listenToDrags();
     new ResizeObserver(() => {
-      if (this.spec && host.clientWidth !== this.width) this.draw(this.spec);
+      if (this.spec && host.clientWidth !== this.width) this.redraw();
     }).observe(host);
   }
 
   // spec: {x, y} with domain, log, share, integer, title; layers(plot) returns elements; points: [{n, x, y}] in values.
   draw(spec) {
     this.spec = spec;
+    if (this.zoomed && this.zoomed.key !== keyOf(spec)) this.zoomed = null;
+    this.reset.hidden = !this.zoomed;
+    spec = this.zoomed ? { ...spec, x: { ...spec.x, domain: this.zoomed.x }, y: { ...spec.y, domain: this.zoomed.y } } : spec;
     const width = this.width = this.host.clientWidth || 600, height = this.host.clientHeight || 320;
     const y = makeScale(spec.y, height - BOTTOM, TOP);
     const rungs = ticks(y, true);
@@ -30,9 +37,63 @@ export class Chart {
     const plot = { x, y, left, right: width - RIGHT, top: TOP, bottom: height - BOTTOM, width, height };
     this.plot = plot;
     this.svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
-    this.svg.replaceChildren(axes(plot, rungs, ticks(x, false), spec), ...spec.layers(plot));
-    this.points = (spec.points ?? []).map((point) => ({ n: point.n, x: x.place(point.x), y: point.at ?? y.place(point.y) }));
+    const layers = shape("g", this.zoomed ? { "clip-path": `url(#${this.host.id}-clip)` } : {}, spec.layers(plot));
+    const clip = shape("clipPath", { id: `${this.host.id}-clip` },
+      shape("rect", { x: left, y: TOP, width: Math.max(0, width - RIGHT - left), height: Math.max(0, height - BOTTOM - TOP) }));
+    this.svg.replaceChildren(axes(plot, rungs, ticks(x, false), spec), clip, layers);
+    this.setPoints((spec.points ?? []).map((point) => ({ n: point.n, x: x.place(point.x), y: y.place(point.y) })));
     this.hide();
+  }
+
+  // Points in pixels; those outside of a zoomed range can't be meant.
+  setPoints(points) {
+    const { left, right, top, bottom } = this.plot;
+    const inside = ({ x, y }) => x >= left - 1 && x <= right + 1 && y >= top - 1 && y <= bottom + 1;
+    this.points = this.zoomed ? points.filter(inside) : points;
+  }
+
+  // ---- zoom: a box that the mouse drags; a double click shows the whole range ----
+  zoom(ranges) {
+    this.zoomed = ranges && { ...ranges, key: keyOf(this.spec) };
+    this.redraw();
+  }
+
+  redraw() {
+    if (this.again) this.again();
+    else this.draw(this.spec);
+  }
+
+  listenToDrags() {
+    let start = null;
+    const at = (event) => {
+      const { left, top } = this.svg.getBoundingClientRect(), { plot } = this;
+      return [Math.max(plot.left, Math.min(plot.right, event.clientX - left)), Math.max(plot.top, Math.min(plot.bottom, event.clientY - top))];
+    };
+    const box = shape("rect", { class: "zoom-box" });
+    const far = (end) => Math.abs(end[0] - start[0]) > DRAG && Math.abs(end[1] - start[1]) > DRAG;
+    this.svg.addEventListener("pointerdown", (event) => {
+      this.dragged = false;
+      start = event.pointerType === "mouse" && event.button === 0 ? at(event) : null;
+    });
+    addEventListener("pointermove", (event) => {
+      if (!start || !far(at(event))) return;
+      const end = at(event);
+      for (const [name, value] of [["x", Math.min(start[0], end[0])], ["y", Math.min(start[1], end[1])], ["width", Math.abs(end[0] - start[0])], ["height", Math.abs(end[1] - start[1])]]) box.setAttribute(name, value);
+      if (!box.parentNode) this.svg.append(box);
+    });
+    addEventListener("pointerup", (event) => {
+      const end = start && at(event), from = start;
+      box.remove();
+      if (!end || !far(end)) {
+        start = null;
+        return;
+      }
+      start = null;
+      this.dragged = true;
+      const range = (scale, i) => [scale.invert(from[i]), scale.invert(end[i])].sort((a, b) => a - b);
+      this.zoom({ x: range(this.plot.x, 0), y: range(this.plot.y, 1) });
+    });
+    this.svg.addEventListener("dblclick", () => this.zoom(null));
   }
 
   // Places of the points in the window, by number.
@@ -61,7 +122,7 @@ export class Chart {
     });
     this.svg.addEventListener("pointerleave", () => this.hide());
     this.svg.addEventListener("click", (event) => {
-      const point = this.nearest(event);
+      const point = this.dragged ? null : this.nearest(event);
       if (point) this.pick(point.n);
     });
   }
@@ -82,6 +143,9 @@ export class Chart {
     this.box.hidden = true;
   }
 }
+
+// What a zoom belongs to: other measures or scales have other ranges.
+const keyOf = ({ x, y }) => [x.title, x.log, y.title, y.log].join();
 
 function axes(plot, rungs, steps, spec) {
   const { left, right, top, bottom } = plot;

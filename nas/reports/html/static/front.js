@@ -23,8 +23,8 @@ let chart = null;
 export function startFront() {
   const host = byId("front-plot");
   chart = new Chart(host, { label: "Scatter plot of the trials; the table of trials below has the same data", pick: choose, tip });
-  view(["doc"], drawMenus);
-  view(["doc", "x", "y", "linear", "limits", "floor", "measured", "hidden", "chosen", "pins", "scheme"], drawFront);
+  chart.again = drawFront;
+  view(["doc", "live", "x", "y", "linear", "limits", "floor", "measured", "hidden", "chosen", "pins", "scheme"], drawFront);
 }
 
 function drawMenus() {
@@ -89,7 +89,9 @@ function drawFront() {
   const x = axis(state.x), y = axis(state.y);
   drawLegend(members);
   chart.draw({ x, y, points: [], layers: (plot) => layers(plot, groups, members) });
-  chart.points = Object.entries(groups).flatMap(([kind, those]) => (kind === "test" ? [] : those.map((p) => ({ n: p.n, x: chart.plot.x.place(p.x), y: height(chart.plot, p) }))));
+  const { plot } = chart;
+  chart.setPoints(Object.entries(groups).filter(([kind]) => kind !== "test")
+    .flatMap(([, those]) => those.map((point) => ({ n: point.n, x: plot.x.place(point.x), y: height(plot, point) }))));
   byId("front-plot").dataset.front = members.join(" ");
   drawNote(members);
 }

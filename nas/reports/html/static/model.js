@@ -18,8 +18,14 @@ function turned(name, value) {
 // Value as measured, or as believed from all trainings where that is known.
 export function valueOf(row, name, measured = state.measured) {
   const base = baseOf(name);
+  if (!isSet(row.values[base]) && row.state === "running") return turned(name, liveValue(row, base));
   if (!measured && row.believed && base === accuracyName()) return turned(name, row.believed.mean);
   return turned(name, row.values[base]);
+}
+
+// Value after the latest epoch of a trial that runs.
+function liveValue(row, base) {
+  return state.live?.running?.find((one) => one.trial === row.n)?.curve?.[base]?.filter(isSet).at(-1) ?? null;
 }
 
 // The ends of the 90 % interval of a believed accuracy or its error, lower end first; null for other measures.
