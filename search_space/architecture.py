@@ -309,9 +309,11 @@ def _list(document: object, path: str) -> list[Any]:
 
 
 def _known(document: Mapping[str, Any], path: str, needed: set[str], optional: set[str]) -> Mapping[str, Any]:
-    missing, unknown = needed - set(document), set(document) - needed - optional
-    _check(not missing, f"{path} must have {sorted(needed)}, lacks {sorted(missing)}")
-    _check(not unknown, f"{path} may have {sorted(needed | optional)}, got also {shown(sorted(map(str, unknown)))}")
+    if missing := needed - document.keys():
+        raise ValueError(f"{path} must have {sorted(needed)}, lacks {sorted(missing)}")
+    if unknown := document.keys() - needed - optional:
+        also = shown(sorted(map(str, unknown)))
+        raise ValueError(f"{path} may have {sorted(needed | optional)}, got also {also}")
     return document
 
 

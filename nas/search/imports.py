@@ -17,7 +17,8 @@ from nas.study.belief.stored import cost_axes, is_of_space, stored_space
 from nas.study.checked import DamageError, items, mapping, real, shown, whole
 from nas.study.parameters import Draw
 from nas.study.reading import Reading
-from nas.study.stored_trial import curve_of, values_of
+from nas.study.stored_curve import curve_of
+from nas.study.stored_trial import values_of
 from nas.study.study import Study
 from nas.study.training_state import TrainingState
 from nas.study.trial import Candidate, Rejected

@@ -17,7 +17,7 @@ class Deferrable:
 
         Args:
             computed: functions that compute fields, by name.
-            known: the other fields, all of them.
+            known: the other fields, all of them, and cached properties.
         """
         made = object.__new__(cls)
         vars(made).update(known)

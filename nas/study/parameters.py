@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, cast, final
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
@@ -85,6 +86,7 @@ class ParameterChooser:
         return cast(Value, self._params[path])
 
 
+@cache
 def _evenly_spaced(options: tuple[int, ...]) -> bool:
     return options == tuple(range(options[0], options[-1] + 1, options[1] - options[0]))
 

@@ -217,7 +217,7 @@ class _Reader:
             if trial.state == TrialState.WAITING and FIXED in trial.system_attrs:
                 self._wishes[trial.number] = _new(foreign.wish(trial), known)
             else:
-                record = self._same(trial) or foreign.record(trial)
+                record = self._same(trial) or foreign.record(trial, whole=self._laws.whole)
                 _new(record.candidate, known)
                 records[trial.number] = self._repeated(record)
         except DamageError as error:

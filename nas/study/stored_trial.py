@@ -14,7 +14,7 @@ from typing import Any
 
 from optuna.trial import TrialState
 
-from nas.jobs import Curve, Epoch, Failure, FailureKind
+from nas.jobs import Failure, FailureKind
 from nas.objectives.costs import built_in_costs
 from nas.objectives.pareto import Axis
 from nas.study.checked import (
@@ -31,15 +31,13 @@ from nas.study.checked import (
     whole,
 )
 from nas.study.storage.trial_reading import Trial
+from nas.study.stored_curve import ACCURACIES, curve_of, curve_seconds_of
 from nas.study.training_state import TrainingState
 from nas.study.trial import Candidate, Descent, Record, Rejected, Repeat, State
 from search_space.architecture import Architecture
 from search_space.identity import canonical_json, digest
 
 OURS = ("ask", "network_id")
-ACCURACIES = ("val_accuracy", "val_balanced_accuracy")
-_ROW = frozenset(Epoch.__dataclass_fields__)
-_NUMBERS = frozenset((int, float))
 _STATES = {
     TrialState.RUNNING: State.RUNNING,
     TrialState.COMPLETE: State.COMPLETE,
@@ -55,8 +53,8 @@ class Laws:
     Attributes:
         axes: the objectives.
         identified: whether architectures are of a space that can be read, so that an `id` is that of its architecture.
-        whole: whether parameters and rejected asks are read too; else they are when they are asked for, and are empty
-            if they can't be read.
+        whole: whether parameters, rejected asks and rows of curves are made too; else they are when they are asked for,
+            and parameters and asks are empty if they can't be read.
     """
 
     axes: Sequence[Axis]
@@ -94,14 +92,19 @@ def _record(trial: Trial, laws: Laws) -> Record:
         raise DamageError("its import must be complete, it was interrupted: import its result again")
     if values and laws.identified:
         _check_exact(values, candidate.costs)
-    return Record(
+    found = attrs.get("curve", [])
+    late = {} if laws.whole else {"curve": lambda: curve_of(attrs.get("curve", []))}
+    return Record.deferred(
+        late,
+        **({"seconds": curve_seconds_of(found)} if late else {"curve": curve_of(found)}),
         number=trial.number,
         state=_STATES[trial.state],
         candidate=candidate,
-        curve=curve_of(attrs.get("curve", [])),
         training=training_of(attrs.get("training", {})),
         values=values,
         failure=_failure(attrs["failure"]) if "failure" in attrs else None,
+        repeats=(),
+        own_values=None,
     )
 
 
@@ -238,53 +241,6 @@ def _descent(document: object) -> Descent:
     if set(found) != set(least):
         raise DamageError(f"inherits must have {', '.join(least)}, got {shown(found)}")
     return Descent(**{name: whole(found[name], f"inherits.{name}", low) for name, low in least.items()})
-
-
-def curve_of(document: object) -> Curve:
-    """Return a learning curve: its epochs count from 1, accuracies lie in [0, 1], losses and seconds are not negative.
-
-    A loss may be no number: the last step of a training can make it so.
-
-    Raises:
-        DamageError: it is none.
-    """
-    rows = items(document, "curve")
-    for place, row in enumerate(rows, 1):
-        if not isinstance(row, dict) or row.keys() != _ROW or not _is_row(row, place):
-            _explain_row(row, place)
-    return tuple(Epoch(**row) for row in rows)
-
-
-def _is_row(row: Mapping[str, Any], place: int) -> bool:
-    """Return whether the values of a row are in their ranges; an epoch without validation has no scores at all."""
-    if row["val_loss"] is None and {row[key] for key in ACCURACIES} == {None}:
-        row = {**row, "val_loss": 0.0, **dict.fromkeys(ACCURACIES, 0.0)}
-    return (
-        {type(value) for value in row.values()} <= _NUMBERS
-        and row["epoch"] == place
-        and type(row["epoch"]) is int
-        and 0 <= row["val_accuracy"] <= 1
-        and 0 <= row["val_balanced_accuracy"] <= 1
-        and not row["train_loss"] < 0
-        and not row["val_loss"] < 0
-        and 0 <= row["seconds"] < math.inf
-    )
-
-
-def _explain_row(row: object, place: int) -> None:
-    """Raise the error that states what a row of a curve lacks."""
-    name = f"epoch {place} of the curve"
-    found = mapping(row, name)
-    if found.keys() != _ROW:
-        raise DamageError(f"{name} must have {', '.join(sorted(_ROW))}, got {shown(sorted(found))}")
-    whole(found["epoch"], f"number of {name}", place, place)
-    for key in ACCURACIES:
-        real(found[key], f"{key} of {name}", 0, 1)
-    real(found["seconds"], f"seconds of {name}", 0)
-    for key in ("train_loss", "val_loss"):
-        if type(found[key]) not in _NUMBERS or found[key] < 0:
-            raise DamageError(f"{key} of {name} must be a number of at least 0, got {shown(found[key])}")
-    raise DamageError(f"{name} must hold numbers, got {shown(found)}")
 
 
 _TRAINING: Mapping[str, Callable[[object, str], object]] = {

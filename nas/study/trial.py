@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import cached_property, lru_cache
 from typing import Any
 
 import optuna
@@ -68,11 +69,13 @@ class Rejected:
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Rejected:
         """Return the ask that `to_json` wrote."""
-        distributions = {
-            path: optuna.distributions.json_to_distribution(json.dumps(text))
-            for path, text in document["distributions"].items()
-        }
+        distributions = {path: _distribution(json.dumps(found)) for path, found in document["distributions"].items()}
         return cls(**{**document, "distributions": distributions})
+
+
+@lru_cache(4096)
+def _distribution(text: str) -> BaseDistribution:
+    return optuna.distributions.json_to_distribution(text)
 
 
 @dataclass(frozen=True)
@@ -191,7 +194,7 @@ def running_mean(mean: Mapping[str, float], count: int, values: Mapping[str, flo
 
 
 @dataclass(frozen=True)
-class Record:
+class Record(Deferrable):
     """One stored trial.
 
     Attributes:
@@ -221,7 +224,7 @@ class Record:
         """True if it is complete, was pruned or failed."""
         return self.state in ENDED
 
-    @property
+    @cached_property
     def seconds(self) -> float:
         """Seconds of its own training, without repeats."""
         return curve_seconds(self.curve)

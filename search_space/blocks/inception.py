@@ -14,7 +14,7 @@ import math
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, final
 
 from search_space.architecture import FACTORIZATIONS, Block, Branch
@@ -27,6 +27,8 @@ KERNELS = {"k1": 1, "k3": 3, "k5": 5, "k7": 7}
 POOL = "pool"
 ORDER = (*KERNELS, POOL)
 NO_REDUCTION = "none"
+REMEMBERED = 2**15
+"""Branches that are remembered by their choices: a space has few different ones, and a study thousands of networks."""
 
 # The choices of a branch; those of one tuple of `AXES` depend on one another, all others on none.
 CONVOLUTION: Declared = {
@@ -59,6 +61,7 @@ def normalise(block: Block) -> Block | None:
     return Block(SEARCHABLE, tuple(present)) if present else None
 
 
+@lru_cache(REMEMBERED)
 def _normalise_branch(branch: Branch) -> Branch:
     if branch.name == POOL:
         return Branch(POOL, branch.width, pool=branch.pool or "max")
@@ -111,6 +114,11 @@ def _lower_convolution(branch: Branch, in_channels: int) -> list[Node]:
 
 def _branch(name: str, chosen: Mapping[str, Value]) -> Branch:
     """Return the normalised branch that choices make."""
+    return _branch_of(name, tuple(chosen.items()))
+
+
+@lru_cache(REMEMBERED)
+def _branch_of(name: str, chosen: tuple[tuple[str, Value], ...]) -> Branch:
     settings: dict[str, Any] = dict(chosen)
     if "reduction" in settings:
         settings["reduction"] = None if settings["reduction"] == NO_REDUCTION else float(settings["reduction"])

@@ -17,7 +17,6 @@ from nas.config.commands.study import (
     ReportConfig,
     StatusConfig,
     StopConfig,
-    SyncConfig,
     UiConfig,
 )
 from nas.config.commands.tables import RehearseConfig, TabulateConfig
@@ -37,7 +36,6 @@ __all__ = [
     "SearchConfig",
     "StatusConfig",
     "StopConfig",
-    "SyncConfig",
     "TabulateConfig",
     "UiConfig",
 ]
@@ -50,7 +48,6 @@ ROOTS: Mapping[str, type] = {
     "report": ReportConfig,
     "ui": UiConfig,
     "dashboard": DashboardConfig,
-    "sync": SyncConfig,
     "import": ImportConfig,
     "describe": DescribeConfig,
     "retrain": RetrainConfig,

@@ -23,28 +23,12 @@ def resolve_mode(mode: str, environ: Mapping[str, str], home: Path) -> str:
     """
     if mode != "auto":
         return mode
-    settings = _settings(_settings_file(environ, home))
+    settings = _settings(Path(environ.get("WANDB_CONFIG_DIR", home / ".config" / "wandb")) / "settings")
     if (environ.get("WANDB_MODE") or settings.get("mode")) in OFFLINE_MODES:
         return "offline"
-    return "online" if has_key(environ, home) else "offline"
-
-
-def has_key(environ: Mapping[str, str], home: Path) -> bool:
-    """Return whether a key for the server is configured, whatever the mode.
-
-    Args:
-        environ: the environment variables.
-        home: the user's home folder.
-    """
-    settings = _settings(_settings_file(environ, home))
-    if any(environ.get(name) for name in KEY_VARIABLES) or "api_key" in settings:
-        return True
+    has_key = any(environ.get(name) for name in KEY_VARIABLES) or "api_key" in settings
     url = environ.get("WANDB_BASE_URL") or settings.get("base_url") or DEFAULT_URL
-    return _in_netrc(Path(environ.get("NETRC") or home / ".netrc"), url)
-
-
-def _settings_file(environ: Mapping[str, str], home: Path) -> Path:
-    return Path(environ.get("WANDB_CONFIG_DIR", home / ".config" / "wandb")) / "settings"
+    return "online" if has_key or _in_netrc(Path(environ.get("NETRC") or home / ".netrc"), url) else "offline"
 
 
 def _settings(path: Path) -> Mapping[str, str]:

@@ -21,14 +21,12 @@ class Recorded:
     Attributes:
         trials: numbers of the trials that have a row.
         steps: steps of the history so far, the number of the next row.
-        epochs: last epoch that has a row.
-        state: state in the newest summary.
+        ended: whether the newest folder was closed by its writer.
     """
 
     trials: frozenset[int]
     steps: int
-    epochs: int
-    state: str | None
+    ended: bool
 
 
 def run_folders(folder: Path, run_id: str) -> list[Path]:
@@ -51,15 +49,17 @@ def remove_empty(folder: Path) -> None:
 
 def read_recorded(folders: Sequence[Path]) -> Recorded:
     """Read the folders of one run, oldest first; of one whose writer was killed, the records that reached the disk."""
-    records = [record for folder in folders for record in _records(folder)]
-    items = [record["history"]["item"] for record in records if record["type"] == "history"]
-    updates = [record["summary"].get("update", {}) for record in records if record["type"] == "summary"]
-    return Recorded(
-        trials=frozenset(int(item["trial"]) for item in items if "trial" in item),
-        steps=max((int(item["_step"]) + 1 for item in items), default=0),
-        epochs=max((int(item["epoch"]) for item in items if "epoch" in item), default=0),
-        state=next((update["state"] for update in reversed(updates) if "state" in update), None),
-    )
+    trials: set[int] = set()
+    steps, ended = 0, False
+    for folder in folders:
+        ended = False
+        for record in _records(folder):
+            ended = ended or record["type"] == "exit"
+            if record["type"] == "history":
+                item = record["history"]["item"]
+                steps = max(steps, int(item["_step"]) + 1)
+                trials.update([int(item["trial"])] if "trial" in item else [])
+    return Recorded(frozenset(trials), steps, ended)
 
 
 def _records(folder: Path) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ import os
 import shutil
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import optuna
@@ -134,3 +135,11 @@ def test_a_study_made_anew_under_the_name_is_opened_anew(study: Study) -> None:
     assert [record.candidate.id for record in again.records] == [candidate(5).id]
     assert numbers(again, reader) == [0]
     assert again.study.fingerprint["seed"] == 2
+
+
+def test_a_record_of_a_reader_makes_its_rows_when_they_are_asked_for(study: Study) -> None:
+    record = open_for_reading(study.folder).records[1]
+    assert "curve" not in vars(record)
+    assert record.spent == 1.0
+    assert record.curve == curve(1, 0.5)
+    assert replace(record, curve=curve(2, 0.5)).seconds == 2.0
