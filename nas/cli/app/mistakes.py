@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 import yaml  # type: ignore[import-untyped]  # comes with OmegaConf
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from omegaconf import DictConfig
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
 from nas.cli.app.compose import conf_dir
@@ -41,7 +42,9 @@ def _explained(error: BaseException, root: type) -> str:
         return _not_yaml(error)
     cause = error.__cause__ or error.__context__ if isinstance(error, HydraException) else error
     if isinstance(cause, ConfigAttributeError | ConfigKeyError):
-        return _file(error) + _no_such_key(str(cause.full_key), root)
+        beside = cause.parent_node
+        present = [str(each) for each in beside] if isinstance(beside, DictConfig) and not beside._is_none() else []
+        return _file(error) + _no_such_key(str(cause.full_key), root, present)
     deleted = re.fullmatch(r"Could not delete from config\. '(.*)' does not exist\.", str(error))
     if deleted is not None:
         return _no_such_key(deleted[1], root)
@@ -104,16 +107,34 @@ def _unreadable(error: OverrideParseException) -> str:
     return one_line(error.message.partition("\nSee https")[0])
 
 
-def _no_such_key(key: str, root: type) -> str:
+def _no_such_key(key: str, root: type, present: Iterable[str] = ()) -> str:
+    """Return the complaint about an unknown key, with the whole key that it may have been meant for.
+
+    Args:
+        key: the key.
+        root: the configuration class of the command.
+        present: keys beside it in the configuration, which a free mapping has.
+    """
     if key == "storage.url":
         return f"there is no 'storage.url' to set: {SECRET}"
-    parent = key.rpartition(".")[0]
+    parent, _, last = key.rpartition(".")
     if is_free(root, parent):
-        return f"there is no {key!r} to set; to add a key to {parent}, write +{key}=..."
-    siblings = [known for known in known_keys(root) if known.rpartition(".")[0] == parent]
-    last = _nearest(key.rpartition(".")[2], (known.rpartition(".")[2] for known in siblings))
+        near = _nearest_in(parent, last, present)
+        return f"there is no {key!r} to set{near}{' or,' if near else ';'} to add a key to {parent}, write +{key}=..."
+    siblings = [known.rpartition(".")[2] for known in known_keys(root) if known.rpartition(".")[0] == parent]
     if parent and siblings:
-        hint = last or f"; in {parent} there are {', '.join(known.rpartition('.')[2] for known in siblings)}"
+        hint = _nearest_in(parent, last, siblings) or f"; in {parent} there are {', '.join(siblings)}"
     else:
-        hint = _nearest(key, known_keys(root)) or "; --help lists all keys"
+        hint = _nearest(key, known_keys(root)) or _elsewhere(last, root) or "; --help lists all keys"
     return f"there is no {key!r} to set{hint}"
+
+
+def _nearest_in(parent: str, word: str, siblings: Iterable[str]) -> str:
+    nearest = difflib.get_close_matches(word, siblings, n=1)
+    return f"; did you mean {parent}.{nearest[0]}?" if nearest else ""
+
+
+def _elsewhere(name: str, root: type) -> str:
+    """Return the keys of this name in the groups of a command, as a question."""
+    found = [known for known in known_keys(root) if known.rpartition(".")[2] == name]
+    return f"; did you mean {' or '.join(found)}?" if found else ""

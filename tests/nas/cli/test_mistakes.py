@@ -13,7 +13,11 @@ from nas.cli.app.entry import COMMANDS
 MISTAKES = [
     (["dta=digits"], "there is no 'dta' to set; did you mean data?"),
     (["samplr=tpe"], "there is no 'samplr' to set; did you mean sampler?"),
-    (["training.epoch=3"], "there is no 'training.epoch' to set; did you mean epochs?"),
+    (["training.epoch=3"], "there is no 'training.epoch' to set; did you mean training.epochs?"),
+    (["space.stem.widht=3"], "there is no 'space.stem.widht' to set; did you mean space.stem.width? or, to add a key"),
+    (["sampler.options.zzz=3"], "'sampler.options.zzz' to set; to add a key to sampler.options, write +sampler"),
+    (["trials=3"], "there is no 'trials' to set; did you mean budget.trials?"),
+    (["zzz=3"], "there is no 'zzz' to set; --help lists all keys"),
     (
         ["limits.max_mac=3"],
         "max_params, max_macs, max_memory_mib, got 'max_mac'; did you mean max_macs?",
@@ -79,7 +83,9 @@ def test_a_misspelt_key_in_a_file_is_found(tmp_path, capsys):
     (tmp_path / "training").mkdir()
     (tmp_path / "training" / "mine.yaml").write_text("epoch: 3\n", encoding="utf-8")
     assert main(["describe", "--config-dir", str(tmp_path), "training=mine"]) == 2
-    assert "in training/mine.yaml, there is no 'training.epoch' to set; did you mean epochs?" in the_line(capsys)
+    assert "in training/mine.yaml, there is no 'training.epoch' to set; did you mean training.epochs?" in the_line(
+        capsys
+    )
 
 
 def test_an_option_of_ones_own_is_found(tmp_path, capsys):

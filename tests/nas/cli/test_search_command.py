@@ -134,7 +134,7 @@ def test_a_class_with_too_few_images_to_split_is_refused_by_name(refuse, tmp_pat
 @pytest.mark.parametrize(
     ("word", "message"),
     [
-        ("budget.trails=3", "there is no 'budget.trails' to set; did you mean trials?"),
+        ("budget.trails=3", "there is no 'budget.trails' to set; did you mean budget.trials?"),
         ("bugdet.trials=3", "there is no 'bugdet' to set; did you mean budget?"),
         ("sampler=tpe2", "sampler must be one of evolution, gp, known_cost, nsga2, nsga3, random, stratified, tpe, "),
         ("budget.trials=-3", "budget.trials must be positive, got -3"),

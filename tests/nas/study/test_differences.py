@@ -22,7 +22,7 @@ def changed(**branch):
          ["stages[quick].branches.k5.width is [0, 4, 8] in the study and [0, 4, 16] here"]),
         ({"stages": [LONG]}, {"stages": [changed(norm="batch")]},
          ['stages[quick].branches.k5.norm is null in the study and "batch" here']),
-        ({"stages": [LONG, LONG]}, {"stages": [LONG]}, 
+        ({"stages": [LONG, LONG]}, {"stages": [LONG]},
          ['stages is ["quick", "quick"] in the study and ["quick"] here']),
         ({"o": [{"name": "a", "worst": 1}, {"name": "b"}]}, {"o": [{"name": "a", "worst": 2}, {"name": "b"}]},
          ["o[a].worst is 1 in the study and 2 here"]),
