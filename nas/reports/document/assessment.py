@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from nas.objectives.pareto import Axis, hypervolume
+from nas.objectives.pareto import hypervolume
 from nas.reports.document.progress import progress
 from nas.study.belief import Believer
+from nas.study.belief.gp import Floats
 from nas.study.trial import Record
 
 DOUBT = 0.1
@@ -47,6 +48,7 @@ def assess(records: Sequence[Record], believer: Believer, y: str) -> Assessment:
         believer: the study's believer, which chooses the front.
         y: the objective that is shown over costs.
     """
+    place = [axis.name for axis in believer.axes].index(y)
     complete = [record for record in records if record.values is not None]
     losses = believer.losses(complete)
     front = believer.front_of(complete, losses)
@@ -55,7 +57,7 @@ def assess(records: Sequence[Record], believer: Believer, y: str) -> Assessment:
     doubts = believer.doubts(records, set(members), y)
     return Assessment(
         members,
-        _first(records, front, believer.axes, y),
+        _first(records, front, dict(zip((record.number for record in complete), losses, strict=True)), place),
         {
             number: {
                 "mean": _rounded(belief.means[y]),
@@ -77,10 +79,11 @@ def assess(records: Sequence[Record], believer: Believer, y: str) -> Assessment:
     )
 
 
-def _first(records: Sequence[Record], front: Sequence[Record], axes: Sequence[Axis], y: str) -> int | None:
-    """Return the member of the front that is best on the y axis, else the first trial."""
-    axis = next(axis for axis in axes if axis.name == y)
-    best = min(front, key=lambda record: axis.loss((record.values or {})[y]), default=None)
+def _first(
+    records: Sequence[Record], front: Sequence[Record], believed: Mapping[int, Floats], place: int
+) -> int | None:
+    """Return the member of the front with the least believed loss on an axis, else the first trial."""
+    best = min(front, key=lambda record: float(believed[record.number][place]), default=None)
     return best.number if best else next((record.number for record in records), None)
 
 

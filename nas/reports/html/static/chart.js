@@ -15,7 +15,9 @@ export class Chart {
     host.replaceChildren(this.svg, this.box);
     host.places = () => this.places();
     if (pick) this.listen();
-    this.reset = el("button", { type: "button", class: "plain reset", hidden: true, onclick: () => this.zoom(null) }, "Whole range");
+    this.reset = el(
+      "button", { type: "button", class: "plain reset", hidden: true, onclick: () => this.zoom(null) }, "Whole range",
+    );
     host.append(this.reset);
     this.listenToDrags();
     new ResizeObserver(() => {
@@ -28,7 +30,8 @@ export class Chart {
     this.spec = spec;
     if (this.zoomed && this.zoomed.key !== keyOf(spec)) this.zoomed = null;
     this.reset.hidden = !this.zoomed;
-    spec = this.zoomed ? { ...spec, x: { ...spec.x, domain: this.zoomed.x }, y: { ...spec.y, domain: this.zoomed.y } } : spec;
+    const { zoomed } = this;
+    if (zoomed) spec = { ...spec, x: { ...spec.x, domain: zoomed.x }, y: { ...spec.y, domain: zoomed.y } };
     const width = this.width = this.host.clientWidth || 600, height = this.host.clientHeight || 320;
     const y = makeScale(spec.y, height - BOTTOM, TOP);
     const rungs = ticks(y, true);
@@ -39,7 +42,7 @@ export class Chart {
     this.svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
     const layers = shape("g", this.zoomed ? { "clip-path": `url(#${this.host.id}-clip)` } : {}, spec.layers(plot));
     const clip = shape("clipPath", { id: `${this.host.id}-clip` },
-      shape("rect", { x: left, y: TOP, width: Math.max(0, width - RIGHT - left), height: Math.max(0, height - BOTTOM - TOP) }));
+      shape("rect", { x: left, y: TOP, ...extent(plot) }));
     this.svg.replaceChildren(axes(plot, rungs, ticks(x, false), spec), clip, layers);
     this.setPoints((spec.points ?? []).map((point) => ({ n: point.n, x: x.place(point.x), y: y.place(point.y) })));
     this.hide();
@@ -67,7 +70,10 @@ export class Chart {
     let start = null;
     const at = (event) => {
       const { left, top } = this.svg.getBoundingClientRect(), { plot } = this;
-      return [Math.max(plot.left, Math.min(plot.right, event.clientX - left)), Math.max(plot.top, Math.min(plot.bottom, event.clientY - top))];
+      return [
+        Math.max(plot.left, Math.min(plot.right, event.clientX - left)),
+        Math.max(plot.top, Math.min(plot.bottom, event.clientY - top)),
+      ];
     };
     const box = shape("rect", { class: "zoom-box" });
     const far = (end) => Math.abs(end[0] - start[0]) > DRAG && Math.abs(end[1] - start[1]) > DRAG;
@@ -78,7 +84,7 @@ export class Chart {
     addEventListener("pointermove", (event) => {
       if (!start || !far(at(event))) return;
       const end = at(event);
-      for (const [name, value] of [["x", Math.min(start[0], end[0])], ["y", Math.min(start[1], end[1])], ["width", Math.abs(end[0] - start[0])], ["height", Math.abs(end[1] - start[1])]]) box.setAttribute(name, value);
+      setBox(box, start, end);
       if (!box.parentNode) this.svg.append(box);
     });
     addEventListener("pointerup", (event) => {
@@ -144,6 +150,15 @@ export class Chart {
   }
 }
 
+function extent({ left, right, top, bottom }) {
+  return { width: Math.max(0, right - left), height: Math.max(0, bottom - top) };
+}
+
+function setBox(box, [x, y], [toX, toY]) {
+  const ends = { x: Math.min(x, toX), y: Math.min(y, toY), width: Math.abs(toX - x), height: Math.abs(toY - y) };
+  for (const [name, value] of Object.entries(ends)) box.setAttribute(name, value);
+}
+
 // What a zoom belongs to: other measures or scales have other ranges.
 const keyOf = ({ x, y }) => [x.title, x.log, y.title, y.log].join();
 
@@ -151,8 +166,14 @@ function axes(plot, rungs, steps, spec) {
   const { left, right, top, bottom } = plot;
   const lines = rungs.map(({ at }) => shape("line", { class: "grid", x1: left, x2: right, y1: at, y2: at }));
   lines.push(...steps.map(({ at }) => shape("line", { class: "grid", x1: at, x2: at, y1: top, y2: bottom })));
-  const labels = rungs.map(({ at, text }) => shape("text", { class: "tick", x: left - 8, y: at + 4, "text-anchor": "end" }, text));
-  labels.push(...steps.map(({ at, text }) => shape("text", { class: "tick", x: at, y: bottom + 17, "text-anchor": "middle" }, text)));
+  const labels = rungs.map(
+    ({ at, text }) => shape("text", { class: "tick", x: left - 8, y: at + 4, "text-anchor": "end" }, text)
+  );
+  labels.push(
+    ...steps.map(
+      ({ at, text }) => shape("text", { class: "tick", x: at, y: bottom + 17, "text-anchor": "middle" }, text)
+    )
+  );
   return shape("g", { class: "axes" }, lines, labels,
     shape("line", { class: "base", x1: left, x2: right, y1: bottom, y2: bottom }),
     shape("text", { class: "title", x: 0, y: 12 }, spec.y.title),
@@ -168,7 +189,8 @@ const MARKS = {
   diamond: (x, y, r) => `M${x} ${y - r}l${r} ${r}l${-r} ${r}l${-r} ${-r}z`,
   cross: (x, y, r) => `M${x - r} ${y - r}l${2 * r} ${2 * r}m0 ${-2 * r}l${-2 * r} ${2 * r}`,
   ring: (x, y, r) => `${MARKS.circle(x, y, r)}${MARKS.circle(x, y, 0.35 * r)}`,
-  star: (x, y, r) => `M${x} ${y - r}v${2 * r}M${x - 0.87 * r} ${y - r / 2}l${1.74 * r} ${r}M${x - 0.87 * r} ${y + r / 2}l${1.74 * r} ${-r}`,
+  star: (x, y, r) => `M${x} ${y - r}v${2 * r}M${x - 0.87 * r} ${y - r / 2}l${1.74 * r} ${r}`
+    + `M${x - 0.87 * r} ${y + r / 2}l${1.74 * r} ${-r}`,
 };
 
 const rounded = (value) => Math.round(10 * value) / 10;

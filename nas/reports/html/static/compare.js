@@ -1,5 +1,5 @@
 // Two pinned networks: what differs, in words and in their drawings.
-import { byId, button, drawn, el, pickButton, table } from "./dom.js";
+import { byId, button, cell, drawn, el, pickButton, rowHead, table } from "./dom.js";
 import { changeText, percent, pointsText, short, titleOf } from "./format.js";
 import { accuracyName, costNames, isSet, valueOf } from "./model.js";
 import { differences, holder } from "./differences.js";
@@ -19,28 +19,37 @@ function drawCompare() {
   section.hidden = !pair.length;
   turn += 1;
   if (pair.length < 2) {
-    byId("compare-text").replaceChildren(pair.length ? el("p", { class: "note" }, `Trial ${pair[0].n} is pinned. Choose another one and pin it (key p) to see what differs.`) : "");
+    const text = pair.length ? `Trial ${pair[0].n} is pinned; pin another one (key p) to compare.` : "";
+    byId("compare-text").replaceChildren(el("p", { class: "note" }, text));
     byId("compare-drawings").replaceChildren();
     delete byId("compare-text").dataset.changes;
     return;
   }
   const changes = differences(...pair);
-  byId("compare-text").replaceChildren(heads(pair), el("div", { class: "findings" }, totals(pair), words(pair, changes)));
+  byId("compare-text").replaceChildren(
+    heads(pair), el("div", { class: "findings" }, totals(pair), words(pair, changes)),
+  );
   byId("compare-text").dataset.changes = JSON.stringify(changes.map((change) => change.text));
   drawPair(pair, changes, turn);
 }
 
 function heads(pair) {
-  const one = (row, i) => el("div", { class: `pinned pin-${"ab"[i]}` }, el("span", { class: "letter" }, "AB"[i]), pickButton(row.n, `Trial ${row.n}`), " ", badge(row), el("p", { class: "code" }, row.summary));
-  return el("div", { class: "pair heads" }, pair.map(one), button("Clear pins", { class: "plain" }, () => update({ pins: [] })));
+  const one = (row, i) => el(
+    "div", { class: `pinned pin-${"ab"[i]}` }, el("span", { class: "letter" }, "AB"[i]),
+    pickButton(row.n, `Trial ${row.n}`), " ", badge(row), el("p", { class: "code" }, row.summary),
+  );
+  return el(
+    "div", { class: "pair heads" }, pair.map(one), button("Clear pins", { class: "plain" }, () => update({ pins: [] })),
+  );
 }
 
-// The accuracy's difference with the reach of its 90 % interval, from those of both, taken as independent.
+// The accuracy's difference with the reach of its 90 % interval: both deviate independently from what is believed, and
+// share the error of the validation part, which cancels.
 function accuracyChange([a, b]) {
   const name = accuracyName();
   const before = valueOf(a, name), after = valueOf(b, name);
   if (!isSet(before) || !isSet(after)) return null;
-  const reach = (row) => (row.believed.high - row.believed.low) / 2;
+  const reach = ({ believed }) => believed.margin ?? (believed.high - believed.low) / 2;
   const both = a.believed && b.believed && !state.measured;
   return { before, after, change: after - before, reach: both ? Math.hypot(reach(a), reach(b)) : null };
 }
@@ -48,11 +57,16 @@ function accuracyChange([a, b]) {
 function totals(pair) {
   const accuracy = accuracyChange(pair);
   const rows = [];
-  const line = (name, before, after, change) => el("tr", {}, el("th", { scope: "row" }, name), el("td", { class: "number" }, before), el("td", { class: "number" }, after), el("td", { class: "number strong" }, change));
-  if (accuracy) rows.push(line(titleOf(accuracyName()), percent(accuracy.before), percent(accuracy.after), pointsText(accuracy.change, accuracy.reach)));
+  const line = (name, before, after, change) =>
+    el("tr", {}, rowHead(name), cell(before), cell(after), cell(change, "number strong"));
+  if (accuracy) {
+    const { before, after, change, reach } = accuracy;
+    rows.push(line(titleOf(accuracyName()), percent(before), percent(after), pointsText(change, reach)));
+  }
   for (const name of costNames()) {
     const [before, after] = pair.map((row) => row.values[name]);
-    if (isSet(before) && isSet(after)) rows.push(line(titleOf(name), short(before), short(after), changeText(before, after)));
+    if (!isSet(before) || !isSet(after)) continue;
+    rows.push(line(titleOf(name), short(before), short(after), changeText(before, after)));
   }
   return table("Totals of both networks", ["", "A", "B", "from A to B"], rows, { class: "totals" });
 }
@@ -61,22 +75,32 @@ function totals(pair) {
 function words(pair, changes) {
   if (!changes.length) {
     const known = state.doc.choices?.names?.length;
-    return el("p", { class: "note" }, known ? "The two networks are the same architecture." : "The choices of this study are not known here.");
+    return el(
+      "p", { class: "note" },
+      known ? "The two networks are the same architecture." : "The choices of this study are not known here.",
+    );
   }
   const items = changes.map((change) => {
     const [path, ...rest] = change.text.split(": ");
     const kind = change.before === null ? "added" : change.after === null ? "removed" : "altered";
-    return el("li", { class: kind, "data-path": change.path }, el("span", { class: "code strong" }, path), el("span", { class: "code" }, `: ${rest.join(": ")}`),
-      changes.length === 1 ? el("span", {}, `: ${effect(pair)}`) : "");
+    return el(
+      "li", { class: kind, "data-path": change.path }, el("span", { class: "code strong" }, path),
+      el("span", { class: "code" }, `: ${rest.join(": ")}`),
+      changes.length === 1 ? el("span", {}, `: ${effect(pair)}`) : "",
+    );
   });
   const total = changes.length > 1 ? el("p", {}, `Together: ${effect(pair)}.`) : "";
-  return el("div", {}, el("h3", {}, changes.length === 1 ? "One choice differs" : `${changes.length} choices differ`), el("ul", { class: "changes" }, items), total);
+  return el(
+    "div", {}, el("h3", {}, changes.length === 1 ? "One choice differs" : `${changes.length} choices differ`),
+    el("ul", { class: "changes" }, items), total,
+  );
 }
 
 function effect(pair) {
   const accuracy = accuracyChange(pair);
-  const costs = costNames().filter((name) => isSet(pair[0].values[name]) && pair[0].values[name] !== pair[1].values[name])
-    .map((name) => `${changeText(pair[0].values[name], pair[1].values[name])} ${titleOf(name)}`);
+  const [before, after] = pair.map((row) => row.values);
+  const costs = costNames().filter((name) => isSet(before[name]) && before[name] !== after[name])
+    .map((name) => `${changeText(before[name], after[name])} ${titleOf(name)}`);
   return [...costs, accuracy ? pointsText(accuracy.change, accuracy.reach) : ""].filter(Boolean).join(", ");
 }
 
@@ -88,9 +112,13 @@ async function drawPair(pair, changes, mine) {
     if (!details[i]) return el("p", { class: "note" }, `Trial ${row.n} has no drawing here.`);
     const picture = drawn(details[i].drawing, `Drawing of trial ${row.n}: ${row.summary}`);
     const marked = colour(picture, changes, i === 0 ? "before" : "after");
-    const blocks = new Set([...marked].filter((path) => details[i].blocks?.some((block) => block.path === path)));
-    for (const path of marked) for (const block of details[i].blocks ?? []) if (path.startsWith(`${block.path}.`)) blocks.add(block.path);
-    return el("figure", { class: `pin-${"ab"[i]}` }, el("figcaption", {}, el("span", { class: "letter" }, "AB"[i]), ` Trial ${row.n}`), el("div", { class: "sheet", tabindex: 0 }, picture), blockTable(details[i].blocks, blocks));
+    const holds = ({ path }) => [...marked].some((place) => place === path || place.startsWith(`${path}.`));
+    const blocks = new Set((details[i].blocks ?? []).filter(holds).map((block) => block.path));
+    return el(
+      "figure", { class: `pin-${"ab"[i]}` },
+      el("figcaption", {}, el("span", { class: "letter" }, "AB"[i]), ` Trial ${row.n}`),
+      el("div", { class: "sheet", tabindex: 0 }, picture), blockTable(details[i].blocks, blocks),
+    );
   }));
 }
 
@@ -100,7 +128,7 @@ function colour(picture, changes, side) {
   const marked = new Set();
   for (const change of changes) {
     const only = change.before === null || change.after === null;
-    if (change[side] === null || change.path.endsWith(".depth")) continue; // the blocks of a depth are changes themselves
+    if (change[side] === null || change.path.endsWith(".depth")) continue; // blocks of a depth are changes themselves
     const place = holder(parts, change);
     if (!place) continue;
     marked.add(place);

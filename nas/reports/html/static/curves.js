@@ -12,9 +12,9 @@ export function startCurves() {
   const all = new CurvePlot(byId("curves-plot"), "Learning curves of the trials");
   view(["doc"], () => {
     const options = Object.entries(state.doc.curves);
-    const taken = state.curve ?? ("val_accuracy" in state.doc.curves ? "val_accuracy" : options[0][0]);
-    if (state.curve === null) update({ curve: taken });
-    byId("curves-menus").replaceChildren(menu("measure", options, taken, (curve) => update({ curve }), { id: "curve" }));
+    byId("curves-menus").replaceChildren(
+      menu("measure", options, state.curve, (curve) => update({ curve }), { id: "curve" })
+    );
   });
   view(["doc", "chosen", "pins", "curve", "limits", "floor", "live", "x", "scheme"], () => all.drawAll());
 }
@@ -46,11 +46,12 @@ export class CurvePlot {
     const some = others.filter((_, i) => i % every === 0);
     this.draw([...some, ...trained.filter((row) => members.has(row.n))], state.curve, members);
     const left = others.length - some.length;
-    byId("curves-note").textContent = left ? `Blue: the front; grey: ${plural(some.length, "other")}, evenly spaced of ${others.length.toLocaleString("en")}.` : "Blue: the front; grey: the others; orange, thick: the chosen trial.";
+    const few = `${plural(some.length, "other")}, evenly spaced of ${others.length.toLocaleString("en")}`;
+    const grey = left ? few : "the others";
+    byId("curves-note").textContent = `Blue: the front; thin and grey: ${grey}; thick: the chosen trial.`;
   }
 
   draw(rows, measure, members = new Set()) {
-    const inFront = members instanceof Set ? members : new Set();
     const curves = rows.map((row) => ({ row, points: points(row, measure) })).filter((one) => one.points.length);
     const chosen = state.rows.get(state.chosen);
     if (chosen && !rows.includes(chosen)) curves.push({ row: chosen, points: points(chosen, measure) });
@@ -60,16 +61,20 @@ export class CurvePlot {
     this.chart.draw({
       x: { domain: [Math.min(1, ...values.map(([epoch]) => epoch)), most], integer: true, title: "epoch" },
       y: { domain: ends(values.map(([, value]) => value), false), share, title: titleOf(measure) },
-      points: curves.flatMap(({ row, points: those }) => (those.length ? [{ n: row.n, x: those.at(-1)[0], y: those.at(-1)[1] }] : [])),
-      layers: (plot) => this.layers(plot, curves, inFront),
+      points: curves.flatMap(
+        ({ row, points: those }) => (those.length ? [{ n: row.n, x: those.at(-1)[0], y: those.at(-1)[1] }] : [])
+      ),
+      layers: (plot) => this.layers(plot, curves, members),
     });
   }
 
-  layers(plot, curves, inFront) {
-    const path = (those) => those.map((one) => line(one.points.map(([x, y]) => [plot.x.place(x), plot.y.place(y)])) + dot(plot, one.points)).join("");
+  layers(plot, curves, members) {
+    const path = (those) => those.map(
+      (one) => line(one.points.map(([x, y]) => [plot.x.place(x), plot.y.place(y)])) + dot(plot, one.points)
+    ).join("");
     const kinds = [
-      ["other", curves.filter(({ row }) => !inFront.has(row.n) && row.n !== state.chosen)],
-      ["front", curves.filter(({ row }) => inFront.has(row.n))],
+      ["other", curves.filter(({ row }) => !members.has(row.n) && row.n !== state.chosen)],
+      ["front", curves.filter(({ row }) => members.has(row.n))],
       ["chosen", curves.filter(({ row }) => row.n === state.chosen)],
     ];
     return kinds.map(([kind, those]) => shape("path", { class: `curve ${kind}`, d: path(those) }));
@@ -78,7 +83,11 @@ export class CurvePlot {
   tip(number) {
     const row = state.rows.get(number);
     const last = points(row, state.curve).at(-1);
-    return [el("strong", {}, `Trial ${number}`), el("div", {}, `epoch ${Math.round(last[0])}: ${valueText(state.curve, last[1])}`), el("div", { class: "code" }, row.summary)];
+    return [
+      el("strong", {}, `Trial ${number}`),
+      el("div", {}, `epoch ${Math.round(last[0])}: ${valueText(state.curve, last[1])}`),
+      el("div", { class: "code" }, row.summary),
+    ];
   }
 }
 
@@ -97,8 +106,10 @@ function points(row, measure) {
 export function sparkline(values, width = 120, height = 28) {
   const known = values.filter((value) => value !== null);
   const low = Math.min(...known), span = Math.max(...known) - low || 1;
-  const at = known.map((value, i) => [2 + ((width - 4) * i) / Math.max(1, known.length - 1), height - 3 - ((height - 6) * (value - low)) / span]);
+  const x = (i) => 2 + ((width - 4) * i) / Math.max(1, known.length - 1);
+  const at = known.map((value, i) => [x(i), height - 3 - ((height - 6) * (value - low)) / span]);
   const path = at.length === 1 ? `M${at[0][0]} ${at[0][1]}h0.01` : line(at);
-  return shape("svg", { class: "spark", viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": known.length ? `from ${percent(known[0])} to ${percent(known.at(-1))}` : "no epoch yet" },
-    shape("path", { class: "curve front", d: path }));
+  const label = known.length ? `from ${percent(known[0])} to ${percent(known.at(-1))}` : "no epoch yet";
+  const attributes = { class: "spark", viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": label };
+  return shape("svg", attributes, shape("path", { class: "curve front", d: path }));
 }

@@ -24,7 +24,9 @@ export function differences(before, after) {
     else if (!a.has(path)) found.set(...alone(b, path, partsOfA).map((value, i) => (i ? value.reverse() : value)));
     else if (a.get(path) !== b.get(path)) found.set(path, [a.get(path), b.get(path)]);
   }
-  const changes = [...found].map(([path, [from, to]]) => ({ path, before: from, after: to, text: words(path, from, to) }));
+  const changes = [...found].map(
+    ([path, [from, to]]) => ({ path, before: from, after: to, text: words(path, from, to) })
+  );
   return changes.map((change, i) => [position(change.path), i, change])
     .sort(([p, i], [q, k]) => p[0] - q[0] || p[1] - q[1] || i - k).map(([, , change]) => change);
 }
@@ -61,7 +63,9 @@ function ownPart(path, others) {
 }
 
 function within(choices, part) {
-  return [...choices].filter(([path]) => path.startsWith(`${part}.`)).map(([path, value]) => [path.slice(part.length + 1), value]);
+  return [...choices].filter(([path]) => path.startsWith(`${part}.`)).map(
+    ([path, value]) => [path.slice(part.length + 1), value]
+  );
 }
 
 function position(path) {
@@ -81,11 +85,13 @@ export function valueWords(value) {
   const kind = value.find(([path]) => path === "family")?.[1] ?? "";
   const rest = value.filter(([path]) => path !== "family");
   const nested = rest.some(([path]) => path.includes("."));
-  const inner = nested ? [...new Set(rest.map(([path]) => path.split(".")[0]))] : rest.map(([path, choice]) => `${path} ${word(choice)}`);
+  const parts = new Set(rest.map(([path, choice]) => (nested ? path.split(".")[0] : `${path} ${word(choice)}`)));
+  const inner = [...parts];
   return kind && inner.length ? `${kind} (${inner.join(", ")})` : kind || inner.join(", ");
 }
 
-const word = (value) => (typeof value === "boolean" ? (value ? "True" : "False") : value === null ? "None" : String(value));
+const WORDS = new Map([[true, "True"], [false, "False"], [null, "None"]]);
+const word = (value) => WORDS.get(value) ?? String(value);
 
 // Path of what is changed in a drawing or a table of blocks.
 export const placeOf = (path) => path.split(".").map((step) => DRAWN[step] ?? step).join(".");

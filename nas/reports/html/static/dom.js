@@ -14,7 +14,9 @@ function filled(made, attributes, children) {
 }
 
 export const el = (name, attributes = {}, ...children) => filled(document.createElement(name), attributes, children);
-export const shape = (name, attributes = {}, ...children) => filled(document.createElementNS(SVG, name), attributes, children);
+export const shape = (name, attributes = {}, ...children) => filled(
+  document.createElementNS(SVG, name), attributes, children,
+);
 
 export function button(text, attributes, onclick) {
   return el("button", { type: "button", ...attributes, onclick }, text);
@@ -37,7 +39,9 @@ export function segments(label, options, taken, onchange) {
   return el("div", { class: "segments", role: "group", "aria-label": label }, parts);
 }
 
-export const pickButton = (number, text) => el("button", { type: "button", class: "pick", "data-trial": number }, text ?? String(number));
+export const pickButton = (number, text) => el(
+  "button", { type: "button", class: "pick", "data-trial": number }, text ?? String(number),
+);
 
 async function copied(text) {
   try {
@@ -65,15 +69,23 @@ export function copyButton(text) {
 // A command with a button that copies it.
 export const command = (text) => el("div", { class: "command" }, el("code", {}, text), copyButton(text));
 
+export const cell = (content, kind = "number") => el("td", { class: kind }, content);
+export const rowHead = (content, kind = null) => el("th", { scope: "row", class: kind }, content);
+
 export function terms(pairs, attributes = {}) {
   return el("dl", attributes, pairs.filter(Boolean).map(([name, value, title]) =>
     el("div", {}, el("dt", {}, name), el("dd", { title }, value))));
 }
 
 export function table(caption, head, rows, attributes = {}) {
-  const heads = head.map((text, i) => el("th", { scope: "col", class: i && typeof rows[0]?.[i] === "number" ? "number" : null }, text));
-  return el("div", { class: "scroll", tabindex: 0 }, el("table", attributes, el("caption", { class: "hidden" }, caption),
-    el("thead", {}, el("tr", {}, heads)), el("tbody", {}, rows)));
+  const heads = head.map(
+    (text, i) => el("th", { scope: "col", class: i && typeof rows[0]?.[i] === "number" ? "number" : null }, text)
+  );
+  const parts = [el("thead", {}, el("tr", {}, heads)), el("tbody", {}, rows)];
+  return el(
+    "div", { class: "scroll", tabindex: 0 },
+    el("table", attributes, el("caption", { class: "hidden" }, caption), parts),
+  );
 }
 
 // A drawing of ours: SVG text, parsed as XML, in which nothing runs.

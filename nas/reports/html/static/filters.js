@@ -23,24 +23,33 @@ function range(name) {
 
 function floorRange() {
   const values = state.doc.trials.map((row) => valueOf(row, accuracyName(), true)).filter(isSet);
-  return values.length ? [Math.floor(100 * Math.min(...values)) / 100, Math.ceil(1000 * Math.max(...values)) / 1000] : [0, 1];
+  return values.length ? [
+    Math.floor(100 * Math.min(...values)) / 100, Math.ceil(1000 * Math.max(...values)) / 1000,
+  ] : [0, 1];
 }
 
 // Sliders of costs move on a logarithmic scale; at the right end there is no limit.
 function build() {
   const sliders = costNames().filter((name) => range(name)[1] > range(name)[0]).map((name) => {
-    const slide = el("input", { type: "range", min: 0, max: STEPS, id: `limit-${name}`, "aria-label": `most ${titleOf(name)}`,
-      oninput: (event) => setLimit(name, fromSlider(name, Number(event.target.value))) });
-    const typed = el("input", { type: "text", inputmode: "decimal", id: `typed-${name}`, "aria-label": `most ${titleOf(name)}, typed`, placeholder: "any",
-      onchange: (event) => setLimit(name, parsed(event.target.value)) });
+    const slide = slider(`limit-${name}`, `most ${titleOf(name)}`, (step) => setLimit(name, fromSlider(name, step)));
+    const typed = field(`typed-${name}`, `most ${titleOf(name)}, typed`, (text) => setLimit(name, parsed(text)));
     return el("div", { class: "slider" }, el("span", {}, `${titleOf(name)} ≤`), typed, slide);
   });
-  const floor = el("input", { type: "range", min: 0, max: STEPS, id: "floor", "aria-label": "least accuracy",
-    oninput: (event) => setFloor(Number(event.target.value)) });
-  const typed = el("input", { type: "text", inputmode: "decimal", id: "typed-floor", "aria-label": "least accuracy in percent, typed", placeholder: "any",
-    onchange: (event) => update({ floor: asShare(event.target.value) }) });
-  if (state.doc.trials.some((row) => isSet(row.values[accuracyName()]))) sliders.push(el("div", { class: "slider" }, el("span", {}, "accuracy ≥"), typed, floor));
+  const floor = slider("floor", "least accuracy", setFloor);
+  const typed = field("typed-floor", "least accuracy in percent, typed", (text) => update({ floor: asShare(text) }));
+  const trained = state.doc.trials.some((row) => isSet(row.values[accuracyName()]));
+  if (trained) sliders.push(el("div", { class: "slider" }, el("span", {}, "accuracy ≥"), typed, floor));
   byId("filters").replaceChildren(...sliders);
+}
+
+function slider(id, label, take) {
+  const oninput = (event) => take(Number(event.target.value));
+  return el("input", { type: "range", min: 0, max: STEPS, id, "aria-label": label, oninput });
+}
+
+function field(id, label, take) {
+  const onchange = (event) => take(event.target.value);
+  return el("input", { type: "text", inputmode: "decimal", id, "aria-label": label, placeholder: "any", onchange });
 }
 
 function asShare(text) {
@@ -79,12 +88,14 @@ function refresh() {
   const floor = byId("floor");
   if (floor) {
     const [low, high] = floorRange();
-    if (document.activeElement !== floor) floor.value = String(state.floor === null ? 0 : Math.round((STEPS * (state.floor - low)) / (high - low)));
+    const step = state.floor === null ? 0 : Math.round((STEPS * (state.floor - low)) / (high - low));
+    if (document.activeElement !== floor) floor.value = String(step);
     byId("typed-floor").value = state.floor === null ? "" : percent(state.floor);
   }
   const limits = Object.entries(state.limits).map(([name, most]) => ` limits.max_${name}=${most}`).join("");
-  const parts = isFiltered() ? [button("Reset limits", { class: "plain" }, () => update({ limits: {}, floor: null }))] : [];
-  const asked = state.doc.commands?.front ?? state.doc.commands?.retrain?.replace(/^nas retrain/, "nas front").replace(/ pick=$/, "");
+  const reset = button("Reset limits", { class: "plain" }, () => update({ limits: {}, floor: null }));
+  const parts = isFiltered() ? [reset] : [];
+  const asked = state.doc.commands?.retrain?.replace(/^nas retrain/, "nas front").replace(/ pick=$/, "");
   if (limits && asked) parts.push(command(`${asked}${limits}`));
   byId("filters-note").replaceChildren(...parts);
 }

@@ -2,7 +2,10 @@
 import { Chart, line, mark } from "./chart.js";
 import { byId, el, menu, shape, segments } from "./dom.js";
 import { percent, plural, stateWords, titleOf, valueText } from "./format.js";
-import { ERROR, accuracyName, baseOf, costNames, frontAxes, intervalOf, isFiltered, isSet, isWithin, measureOf, shownFront, valueOf } from "./model.js";
+import {
+  ERROR, accuracyName, baseOf, costNames, frontAxes, intervalOf, isFiltered, isSet, isWithin, measureOf, shownFront,
+  valueOf,
+} from "./model.js";
 import { ends } from "./scales.js";
 import { choose, state, update, view } from "./state.js";
 
@@ -22,19 +25,25 @@ let chart = null;
 
 export function startFront() {
   const host = byId("front-plot");
-  chart = new Chart(host, { label: "Scatter plot of the trials; the table of trials below has the same data", pick: choose, tip });
+  const label = "Scatter plot of the trials; the table of trials below has the same data";
+  chart = new Chart(host, { label, pick: choose, tip });
   chart.again = drawFront;
-  view(["doc", "live", "x", "y", "linear", "limits", "floor", "measured", "hidden", "chosen", "pins", "scheme"], drawFront);
+  const own = ["x", "y", "linear", "limits", "floor", "measured", "hidden", "chosen", "pins"];
+  view(["doc", "live", "scheme", ...own], drawFront);
 }
 
 function drawMenus() {
   const { doc } = state;
   const costs = costNames();
   const others = Object.keys(doc.measures).filter((name) => !costs.includes(name));
-  const rising = [...(accuracyName() in doc.measures ? [[ERROR, measureOf(ERROR).title]] : []), ...others.concat(costs).map((name) => [name, titleOf(name)])];
+  const rising = [
+    ...(accuracyName() in doc.measures ? [[ERROR, measureOf(ERROR).title]] : []),
+    ...others.concat(costs).map((name) => [name, titleOf(name)]),
+  ];
   const across = [...costs, ...others].map((name) => [name, titleOf(name)]);
   const linear = (axis) => {
-    const box = el("input", { type: "checkbox", id: `${axis}-log`, onchange: (event) => update({ linear: { ...state.linear, [axis]: !event.target.checked } }) });
+    const onchange = (event) => update({ linear: { ...state.linear, [axis]: !event.target.checked } });
+    const box = el("input", { type: "checkbox", id: `${axis}-log`, onchange });
     box.checked = measureOf(state[axis]).log && !state.linear[axis];
     box.disabled = !measureOf(state[axis]).log;
     return el("label", { class: "check" }, box, "log");
@@ -42,9 +51,14 @@ function drawMenus() {
   byId("front-menus").replaceChildren(
     menu("y", rising, state.y, (y) => update({ y }), { id: "y-axis" }), linear("y"),
     menu("x", across, state.x, (x) => update({ x }), { id: "x-axis" }), linear("x"),
-    doc.trials.some((row) => row.believed) ? segments("values", [["believed", "believed"], ["measured", "as measured"]], state.measured ? "measured" : "believed",
-      (taken) => update({ measured: taken === "measured" })) : "",
+    doc.trials.some((row) => row.believed) ? valuesSwitch() : "",
   );
+}
+
+function valuesSwitch() {
+  const taken = state.measured ? "measured" : "believed";
+  const options = [["believed", "believed"], ["measured", "as measured"]];
+  return segments("values", options, taken, (kind) => update({ measured: kind === "measured" }));
 }
 
 // Rows by the kind of their point, and the values of each.
@@ -54,12 +68,17 @@ function sorted(members) {
   for (const row of state.doc.trials) {
     const x = valueOf(row, state.x), y = valueOf(row, state.y);
     if (!isSet(x)) continue;
-    const kind = !isWithin(row) && row.state === "complete" ? "out" : inFront.has(row.n) ? "front" : row.state === "complete" ? "dominated" : row.state;
+    const kind = kindOf(row, inFront);
     if (isSet(y)) groups[kind]?.push({ n: row.n, x, y });
     else if (row.state === "failed") groups.failed.push({ n: row.n, x, low: true });
   }
   groups.test = tests();
   return groups;
+}
+
+function kindOf(row, inFront) {
+  if (row.state !== "complete") return row.state;
+  return inFront.has(row.n) ? "front" : isWithin(row) ? "dominated" : "out";
 }
 
 // Means of retrained networks on the test part, with their standard deviations.
@@ -116,7 +135,8 @@ function layers(plot, groups, members) {
 // Step line of a front of two objectives: what is reached at each cost.
 function stepLine(plot, front) {
   const names = frontAxes();
-  if (names.length !== 2 || !names.includes(state.x) || !names.includes(baseOf(state.y)) || !costNames().includes(state.x)) return "";
+  const shown = names.includes(state.x) && names.includes(baseOf(state.y)) && costNames().includes(state.x);
+  if (names.length !== 2 || !shown) return "";
   const at = [...front].sort((a, b) => a.x - b.x).map((point) => [plot.x.place(point.x), plot.y.place(point.y)]);
   if (at.length) at.push([plot.right, at.at(-1)[1]]);
   return shape("path", { class: "front-line", d: line(at, true) });
@@ -127,12 +147,14 @@ function bars(plot, groups) {
   const upright = (point, low, high) => {
     const x = plot.x.place(point.x);
     const [from, to] = [low, high].map((value) => Math.max(plot.top, Math.min(plot.bottom, plot.y.place(value))));
-    return `M${x.toFixed(1)} ${from.toFixed(1)}V${to.toFixed(1)}M${(x - 3).toFixed(1)} ${from.toFixed(1)}h6M${(x - 3).toFixed(1)} ${to.toFixed(1)}h6`;
+    return `${line([[x, from], [x, to]])}${line([[x - 3, from], [x + 3, from]])}${line([[x - 3, to], [x + 3, to]])}`;
   };
-  const intervals = groups.front.map((point) => [point, intervalOf(state.rows.get(point.n), state.y)]).filter(([, interval]) => interval);
+  const intervals = groups.front.map((point) => [point, intervalOf(state.rows.get(point.n), state.y)])
+    .filter(([, interval]) => interval);
+  const tested = groups.test.filter((point) => point.spread);
   return [
     shape("path", { class: "bars", d: intervals.map(([point, [low, high]]) => upright(point, low, high)).join("") }),
-    shape("path", { class: "bars test", d: groups.test.filter((p) => p.spread).map((p) => upright(p, p.y - p.spread, p.y + p.spread)).join("") }),
+    shape("path", { class: "bars test", d: tested.map((p) => upright(p, p.y - p.spread, p.y + p.spread)).join("") }),
   ];
 }
 
@@ -143,7 +165,8 @@ function limitLines(plot) {
   if (limit >= low && limit <= high) {
     const at = plot.x.place(limit);
     made.push(shape("line", { class: "limit", x1: at, x2: at, y1: plot.top, y2: plot.bottom }));
-    made.push(shape("text", { class: "limit", x: at - 4, y: plot.top + 10, "text-anchor": "end" }, `≤ ${valueText(state.x, limit)}`));
+    const place = { x: at - 4, y: plot.top + 10, "text-anchor": "end" };
+    made.push(shape("text", { class: "limit", ...place }, `≤ ${valueText(state.x, limit)}`));
   }
   if (state.floor !== null && baseOf(state.y) === accuracyName()) {
     const at = plot.y.place(state.y === ERROR ? 1 - state.floor : state.floor);
@@ -170,22 +193,30 @@ function rings(plot) {
 
 function drawLegend(members) {
   const counts = sorted(members);
-  const parts = Object.entries(KINDS).reverse().filter(([kind]) => counts[kind].length).map(([kind, [symbol, radius, filled, name]]) => {
-    const sign = shape("svg", { viewBox: "0 0 16 16", "aria-hidden": "true" }, shape("path", { class: `mark ${kind}${filled ? " filled" : ""}`, d: mark(symbol, 8, 8, Math.max(radius, 3)) }));
-    const words = kind === "front" && state.doc.single ? "best" : kind === "dominated" && state.doc.single ? "trained" : name;
+  const present = Object.entries(KINDS).reverse().filter(([kind]) => counts[kind].length);
+  const parts = present.map(([kind, [symbol, radius, filled, name]]) => {
+    const sign = shape(
+      "svg", { viewBox: "0 0 16 16", "aria-hidden": "true" },
+      shape("path", { class: `mark ${kind}${filled ? " filled" : ""}`, d: mark(symbol, 8, 8, Math.max(radius, 3)) }),
+    );
+    const words = (state.doc.single && { front: "best", dominated: "trained" }[kind]) || name;
     const toggle = () => {
       const hidden = new Set(state.hidden);
       if (!hidden.delete(kind)) hidden.add(kind);
       update({ hidden });
     };
-    return el("button", { type: "button", "aria-pressed": String(!state.hidden.has(kind)), onclick: toggle }, sign, `${words} ${counts[kind].length.toLocaleString("en")}`);
+    return el(
+      "button", { type: "button", "aria-pressed": String(!state.hidden.has(kind)), onclick: toggle }, sign,
+      `${words} ${counts[kind].length.toLocaleString("en")}`,
+    );
   });
   byId("front-legend").replaceChildren(...parts);
 }
 
 function drawNote(members) {
   const names = frontAxes().map(titleOf);
-  const what = names.length > 1 ? `The front of ${names.slice(0, -1).join(", ")} and ${names.at(-1)}` : `The best ${names[0]}`;
+  const several = `The front of ${names.slice(0, -1).join(", ")} and ${names.at(-1)}`;
+  const what = names.length > 1 ? several : `The best ${names[0]}`;
   const parts = [`${what}${isFiltered() ? " within these limits" : ""}: ${plural(members.length, "network")}.`];
   if (baseOf(state.y) === accuracyName()) {
     const images = state.doc.n_validation;
@@ -200,5 +231,8 @@ function tip(number) {
   const names = [...new Set([state.y, state.x])];
   const values = names.map((name) => el("div", {}, `${titleOf(name)} ${valueText(name, valueOf(row, name))}`));
   const failure = row.failure ? [el("div", { class: "failure" }, row.failure.slice(0, 160))] : [];
-  return [el("strong", {}, `Trial ${number}`), ` ${stateWords(row, state.doc.single)}`, el("div", { class: "code" }, row.summary), ...values, ...failure];
+  return [
+    el("strong", {}, `Trial ${number}`), ` ${stateWords(row, state.doc.single)}`,
+    el("div", { class: "code" }, row.summary), ...values, ...failure,
+  ];
 }

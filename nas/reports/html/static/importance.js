@@ -14,25 +14,35 @@ function drawImportance() {
   const measures = state.doc.importance?.measures ?? {};
   const names = Object.keys(measures);
   const taken = names.includes(state.importance) ? state.importance : names[0];
-  byId("choices-menus").replaceChildren(names.length > 1 ? segments("measure", names.map((name) => [name, titleOf(name)]), taken, (importance) => update({ importance })) : "");
+  const options = names.map((name) => [name, titleOf(name)]);
+  const menus = names.length > 1 ? segments("measure", options, taken, (importance) => update({ importance })) : "";
+  byId("choices-menus").replaceChildren(menus);
   const choices = measures[taken] ?? [];
   if (!choices.length) {
-    byId("choices-note").textContent = state.doc.importance?.note ?? (state.doc.importance ? "There are too few complete trials to tell which choices matter." : "Not computed yet.");
+    byId("choices-note").textContent = state.doc.importance?.note ?? (
+      state.doc.importance ? "There are too few complete trials to tell which choices matter." : "Not computed yet."
+    );
     byId("choices-table").replaceChildren();
     return;
   }
   const beyond = choices.filter(isBeyond).length;
-  byId("choices-note").textContent = `${basis(taken)} Of ${choices.length} choices ${beyond} are beyond chance, which is the mark on a bar; about ${Math.round(choices.length / 20)} would be by chance alone.`;
+  const count = choices.length;
+  const chance = `beyond chance, which is the mark on a bar; about ${Math.round(count / 20)} would be by chance alone`;
+  byId("choices-note").textContent = `${basis(taken)} Of ${count} choices ${beyond} are ${chance}.`;
   const most = 1.02 * Math.max(...choices.slice(0, SHOWN).map((one) => Math.max(one.share, one.chance ?? 0)));
   const left = choices.length - SHOWN;
-  byId("choices-table").replaceChildren(...rowsOf(choices.slice(0, SHOWN), most), left > 0 ? el("p", { class: "note" }, `… and ${left} choices of less importance.`) : "");
+  byId("choices-table").replaceChildren(
+    ...rowsOf(choices.slice(0, SHOWN), most),
+    left > 0 ? el("p", { class: "note" }, `… and ${left} choices of less importance.`) : "",
+  );
 }
 
 // Number of trials behind the importances of a measure.
 function basis(name) {
   const { trials, best } = state.doc.importance;
   const about = name === accuracyName() ? `For ${titleOf(name)}` : `For ${titleOf(name)} along the front`;
-  return trials?.[name] ? `${about}, from the best ${best[name]} of n = ${trials[name].toLocaleString("en")} trials.` : `${about}.`;
+  const count = trials?.[name]?.toLocaleString("en");
+  return count ? `${about}, from the best ${best[name]} of n = ${count} trials.` : `${about}.`;
 }
 
 const isBeyond = (choice) => choice.above_chance ?? choice.share > choice.chance;
@@ -41,11 +51,18 @@ function rowsOf(choices, most) {
   const width = (share) => `${((100 * share) / most).toFixed(1)}%`;
   const effects = choices.some((choice) => choice.effect);
   const rows = choices.map((choice) => {
-    const tick = isSet(choice.chance) ? shape("line", { x1: width(choice.chance), x2: width(choice.chance), y1: 0, y2: 14 }) : "";
-    const bar = shape("svg", { class: "bar", "aria-hidden": "true" }, shape("rect", { width: width(choice.share), height: 10, y: 2, rx: 2 }), tick);
-    return el("tr", { class: isBeyond(choice) ? "beyond" : "within" }, el("th", { scope: "row", class: "code" }, choice.path),
-      el("td", { class: "bar-cell" }, bar, el("span", { class: "number" }, percent(choice.share))), effects ? el("td", {}, choice.effect ?? "") : "",
-      el("td", {}, isBeyond(choice) ? "beyond chance" : "within chance"));
+    const at = isSet(choice.chance) ? width(choice.chance) : null;
+    const tick = at ? shape("line", { x1: at, x2: at, y1: 0, y2: 14 }) : "";
+    const bar = shape(
+      "svg", { class: "bar", "aria-hidden": "true" },
+      shape("rect", { width: width(choice.share), height: 10, y: 2, rx: 2 }), tick,
+    );
+    const share = el("td", { class: "bar-cell" }, bar, el("span", { class: "number" }, percent(choice.share)));
+    const effect = effects ? el("td", {}, choice.effect ?? "") : null;
+    const verdict = el("td", {}, isBeyond(choice) ? "beyond chance" : "within chance");
+    const path = el("th", { scope: "row", class: "code" }, choice.path);
+    return el("tr", { class: isBeyond(choice) ? "beyond" : "within" }, path, share, effect, verdict);
   });
-  return [table("Choices by importance", ["choice", "share of importance", ...(effects ? ["effect"] : []), "against chance"], rows, { class: "choices" })];
+  const head = ["choice", "share of importance", ...(effects ? ["effect"] : []), "against chance"];
+  return [table("Choices by importance", head, rows, { class: "choices" })];
 }

@@ -1,6 +1,6 @@
 // Keys: along the front, pins, and a list of them all.
 import { byId, el } from "./dom.js";
-import { shownFront } from "./model.js";
+import { costNames, shownFront } from "./model.js";
 import { choose, pin, state, update } from "./state.js";
 
 const KEYS = [
@@ -12,10 +12,16 @@ const KEYS = [
   ["/", "filter the table"],
   ["?", "this list"],
 ];
-const ACTS = { ArrowLeft: () => along(-1), ArrowRight: () => along(1), ArrowUp: () => next(-1), ArrowDown: () => next(1), p: () => pin(state.chosen), x: nextCost, r: () => update({ limits: {}, floor: null }), "?": help, "/": () => byId("trials-filter").focus() };
+const ACTS = {
+  ArrowLeft: () => along(-1), ArrowRight: () => along(1), ArrowUp: () => next(-1), ArrowDown: () => next(1),
+  p: () => pin(state.chosen), x: nextCost, r: () => update({ limits: {}, floor: null }), "?": help,
+  "/": () => byId("trials-filter").focus(),
+};
 
 export function startKeyboard() {
-  byId("keys").replaceChildren(...KEYS.map(([key, text]) => el("div", {}, el("dt", {}, el("kbd", {}, key)), el("dd", {}, text))));
+  byId("keys").replaceChildren(
+    ...KEYS.map(([key, text]) => el("div", {}, el("dt", {}, el("kbd", {}, key)), el("dd", {}, text)))
+  );
   byId("help-button").addEventListener("click", help);
   byId("help-close").addEventListener("click", () => byId("help").close());
   addEventListener("keydown", (event) => {
@@ -41,7 +47,7 @@ function next(step) {
 }
 
 function nextCost() {
-  const costs = state.doc.costs ?? Object.keys(state.doc.measures).filter((name) => state.doc.measures[name].log);
+  const costs = costNames();
   update({ x: costs[(costs.indexOf(state.x) + 1) % costs.length] });
 }
 

@@ -15,6 +15,8 @@ import { makeSource } from "./source.js";
 import { choose, readAddress, setDocument, state, update } from "./state.js";
 import { startTable } from "./table.js";
 
+const FAR = "#trials, #gallery, #slots, #failures, #retrained"; // sections from which a pick leads to the front
+
 async function start() {
   const source = makeSource();
   const doc = await source.document();
@@ -22,8 +24,13 @@ async function start() {
   state.live = doc.status?.live ?? null;
   readAddress();
   document.documentElement.classList.toggle("empty", !doc.trials.length);
-  for (const one of [startRunning, startFront, startFilters, startProgress, startCurves, startImportance, startTable, startOutcome, startKeyboard]) one();
-  for (const one of [startNetwork, startCompare, startGallery]) one(source);
+  startRunning();
+  startFront();
+  startFilters();
+  startNetwork(source);
+  startCompare(source);
+  startGallery(source);
+  for (const one of [startProgress, startCurves, startImportance, startTable, startOutcome, startKeyboard]) one();
   listen();
   source.subscribe(doc.version, (kind, data) => take(source, kind, data), (heard) => { byId("lost").hidden = heard; });
   setTimeout(() => { document.documentElement.dataset.ready = "true"; });
@@ -34,7 +41,7 @@ function listen() {
     const picked = event.target.closest("button.pick");
     if (!picked) return;
     choose(Number(picked.dataset.trial));
-    if (picked.closest("#trials, #gallery, #slots, #failures, #retrained")) byId("front").scrollIntoView({ block: "start" });
+    if (picked.closest(FAR)) byId("front").scrollIntoView({ block: "start" });
   });
   for (const code of document.querySelectorAll(".command > code:only-child")) code.after(copyButton(code.textContent));
   addEventListener("hashchange", readAddress);

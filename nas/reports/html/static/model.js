@@ -35,11 +35,15 @@ export function intervalOf(row, name) {
   return name === ERROR ? [1 - high, 1 - low] : [low, high];
 }
 
-export const costNames = () => state.doc.costs ?? Object.keys(state.doc.measures).filter((name) => state.doc.measures[name].log);
+export const costNames = () => state.doc.costs ?? Object.keys(state.doc.measures).filter(
+  (name) => state.doc.measures[name].log
+);
 
 export function measureOf(name) {
   if (name === ERROR) return { title: "validation error", log: true, share: true };
-  return state.doc.measures[name] ?? { title: state.doc.curves?.[name] ?? name.replaceAll("_", " "), log: false, share: false };
+  return state.doc.measures[name] ?? {
+    title: state.doc.curves?.[name] ?? name.replaceAll("_", " "), log: false, share: false,
+  };
 }
 
 export function isWithin(row) {
@@ -72,9 +76,13 @@ export function shownFront() {
   const own = state.doc.axes.map((axis) => axis.name);
   const same = names.length === own.length && names.every((name) => own.includes(name));
   const cheap = costNames().includes(state.x) ? state.x : names.find(falls) ?? names[0];
-  const order = (numbers) => numbers.sort((a, b) => (state.rows.get(a).values[cheap] ?? 0) - (state.rows.get(b).values[cheap] ?? 0) || a - b);
+  const order = (numbers) => numbers.sort(
+    (a, b) => (state.rows.get(a).values[cheap] ?? 0) - (state.rows.get(b).values[cheap] ?? 0) || a - b
+  );
   if (same && !isFiltered() && !state.measured) return order([...state.doc.front]);
-  return order(nondominated(state.doc.trials.filter((row) => row.state === "complete" && isWithin(row)), names).map((row) => row.n));
+  return order(
+    nondominated(state.doc.trials.filter((row) => row.state === "complete" && isWithin(row)), names).map((row) => row.n)
+  );
 }
 
 // The rows that no other row dominates, by believed values; of equal ones the first.

@@ -1,8 +1,8 @@
 // The chosen trial: its numbers, drawing, blocks, curve, choices and commands.
-import { byId, button, command, drawn, el, pickButton, table, terms } from "./dom.js";
+import { byId, button, cell, command, drawn, el, pickButton, rowHead, table, terms } from "./dom.js";
 import { duration, percent, plural, short, stateWords, titleOf, valueText } from "./format.js";
 import { CurvePlot } from "./curves.js";
-import { accuracyName, costNames, isSet } from "./model.js";
+import { accuracyName, isSet } from "./model.js";
 import { choicesOf, valueWords } from "./differences.js";
 import { pin, state, view } from "./state.js";
 
@@ -46,11 +46,15 @@ function accuracyBlock(row) {
   const lines = [];
   if (believed) {
     lines.push(["big", `${percent(believed.mean)}`, ` ${titleOf(name)}`]);
-    lines.push(["", `90 % interval ${percent(believed.low)} to ${percent(believed.high)}; measured ${percent(measured)}`, images()]);
+    const interval = `90 % interval ${percent(believed.low)} to ${percent(believed.high)}`;
+    lines.push(["", `${interval}; measured ${percent(measured)}`, images()]);
     if (isSet(believed.p_front)) lines.push(["", `On the front with probability ${believed.p_front.toFixed(2)}`, ""]);
   } else lines.push(["big", percent(measured), ` ${titleOf(name)}`]);
   if (test) lines.push(["", `Test accuracy ${testText(test)}`, ""]);
-  return el("div", { class: "accuracy" }, lines.map(([kind, text, more]) => el("p", { class: kind || "small" }, el("span", {}, text), more)));
+  return el(
+    "div", { class: "accuracy" },
+    lines.map(([kind, text, more]) => el("p", { class: kind || "small" }, el("span", {}, text), more)),
+  );
 }
 
 const images = () => (state.doc.n_validation ? ` on ${state.doc.n_validation.toLocaleString("en")} images` : "");
@@ -74,7 +78,10 @@ function sameAs(row) {
   const same = state.doc.same?.[row.n] ?? [];
   if (!same.length) return "";
   const links = same.slice(0, 8).flatMap((number, i) => [i ? ", " : "", pickButton(number)]);
-  return el("p", { class: "small" }, `Cannot be told apart from ${same.length > 1 ? "trials" : "trial"} `, ...links, same.length > 8 ? ` and ${same.length - 8} more.` : ".");
+  return el(
+    "p", { class: "small" }, `Cannot be told apart from ${same.length > 1 ? "trials" : "trial"} `, ...links,
+    same.length > 8 ? ` and ${same.length - 8} more.` : ".",
+  );
 }
 
 function commands(row) {
@@ -108,8 +115,11 @@ async function drawDetail() {
     return;
   }
   shown = failure ? null : shown;
-  const why = failure ? `The drawing could not be loaded: ${failure.message}.` : "Of this many trials those of the front and some others are drawn.";
-  place.replaceChildren(el("p", { class: "note" }, why), command(`nas describe architecture=${state.doc.study}:${row.n} svg=network.svg`));
+  const few = "Of this many trials those of the front and some others are drawn.";
+  const why = failure ? `The drawing could not be loaded: ${failure.message}.` : few;
+  place.replaceChildren(
+    el("p", { class: "note" }, why), command(`nas describe architecture=${state.doc.study}:${row.n} svg=network.svg`),
+  );
   blocks.replaceChildren();
 }
 
@@ -121,22 +131,27 @@ export function blockTable(blocks, changed = new Set()) {
   const rows = blocks.map((block) => {
     const bar = el("span", { class: "share" });
     bar.style.width = `${(100 * block.macs) / most}%`;
-    return el("tr", { class: changed.has(block.path) ? "changed" : null }, el("th", { scope: "row", class: "code" }, block.path),
-      el("td", { class: "number" }, [block.output ?? ""].flat().join("×")), el("td", { class: "number", title: block.params.toLocaleString("en") }, short(block.params)),
-      el("td", { class: "number", title: block.macs.toLocaleString("en") }, short(block.macs)),
-      el("td", { class: "bar-cell" }, el("span", { class: "share-track" }, bar), el("span", { class: "number" }, percent(block.macs / total, 0))));
+    const number = (value) => el("td", { class: "number", title: value.toLocaleString("en") }, short(value));
+    const share = el("span", { class: "number" }, percent(block.macs / total, 0));
+    return el(
+      "tr", { class: changed.has(block.path) ? "changed" : null }, rowHead(block.path, "code"),
+      cell([block.output ?? ""].flat().join("×")), number(block.params), number(block.macs),
+      el("td", { class: "bar-cell" }, el("span", { class: "share-track" }, bar), share),
+    );
   });
-  return [table("Costs of each block", ["block", "output", "params", "MACs", "share of MACs"], rows, { class: "blocks" })];
+  const head = ["block", "output", "params", "MACs", "share of MACs"];
+  return [table("Costs of each block", head, rows, { class: "blocks" })];
 }
 
 function choiceTable(row) {
   const choices = [...choicesOf(row)];
   if (!choices.length) return [];
-  const rows = choices.map(([path, value]) => el("tr", {}, el("th", { scope: "row", class: "code" }, path), el("td", { class: "code" }, valueWords(value))));
-  return [el("details", {}, el("summary", {}, `${plural(choices.length, "choice")}`), table("Choices", ["choice", "value"], rows))];
+  const rows = choices.map(([path, value]) => el("tr", {}, rowHead(path, "code"), cell(valueWords(value), "code")));
+  const summary = el("summary", {}, plural(choices.length, "choice"));
+  return [el("details", {}, summary, table("Choices", ["choice", "value"], rows))];
 }
 
 function drawOwnCurve() {
   const row = state.rows.get(state.chosen);
-  if (row) plot.draw([row], state.curve, costNames);
+  if (row) plot.draw([row], state.curve);
 }

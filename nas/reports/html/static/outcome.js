@@ -1,5 +1,5 @@
 // Retrained networks, trials by state, failures by kind, and commands that go on.
-import { byId, command, el, pickButton, table, terms } from "./dom.js";
+import { byId, cell, command, el, pickButton, rowHead, table, terms } from "./dom.js";
 import { percent, plural, titleOf, valueText } from "./format.js";
 import { testText } from "./network.js";
 import { accuracyName, costNames, isSet, valueOf } from "./model.js";
@@ -13,20 +13,26 @@ export function startOutcome() {
 }
 
 function drawRetrained() {
-  const found = Object.entries(state.doc.retrained ?? {}).map(([number, result]) => [state.rows.get(Number(number)), result]).filter(([row]) => row);
+  const results = Object.entries(state.doc.retrained ?? {});
+  const found = results.map(([number, result]) => [state.rows.get(Number(number)), result]).filter(([row]) => row);
   byId("retrained").hidden = !found.length;
   if (!found.length) return;
   const name = accuracyName(), costs = costNames().slice(0, 2);
-  const rows = found.map(([row, { test, epochs }]) => el("tr", {}, el("th", { scope: "row" }, pickButton(row.n)), el("td", { class: "number strong" }, test ? testText(test) : "–"),
-    el("td", { class: "number" }, test?.interval ? `${percent(test.interval[0])} to ${percent(test.interval[1])}` : "–"),
-    el("td", { class: "number" }, percent(valueOf(row, name))), el("td", { class: "number" }, isSet(epochs) ? String(epochs) : "–"),
-    costs.map((cost) => el("td", { class: "number" }, valueText(cost, row.values[cost]))), el("td", { class: "code" }, row.summary)));
-  byId("retrained-table").replaceChildren(table("Retrained networks", ["trial", "test accuracy", "interval", "in the search", "epochs", ...costs.map(titleOf), "network"], rows));
+  const ends = (test) => (test?.interval ? `${percent(test.interval[0])} to ${percent(test.interval[1])}` : "–");
+  const rows = found.map(([row, { test, epochs }]) => el(
+    "tr", {}, rowHead(pickButton(row.n)), cell(test ? testText(test) : "–", "number strong"), cell(ends(test)),
+    cell(percent(valueOf(row, name))), cell(isSet(epochs) ? String(epochs) : "–"),
+    costs.map((cost) => cell(valueText(cost, row.values[cost]))), cell(row.summary, "code"),
+  ));
+  const head = ["trial", "test accuracy", "interval", "in the search", "epochs", ...costs.map(titleOf), "network"];
+  byId("retrained-table").replaceChildren(table("Retrained networks", head, rows));
 }
 
 function drawStates() {
   const counts = state.live?.counts ?? state.doc.status?.counts ?? state.doc.status?.trials;
-  if (counts) byId("states").replaceChildren(...terms(Object.entries(counts).map(([name, count]) => [name, Number(count).toLocaleString("en")])).children);
+  if (counts) byId("states").replaceChildren(
+    ...terms(Object.entries(counts).map(([name, count]) => [name, Number(count).toLocaleString("en")])).children
+  );
 }
 
 function drawFailures() {
@@ -39,24 +45,34 @@ function drawFailures() {
   const rows = [...kinds].sort(([, a], [, b]) => b.length - a.length).map(([kind, those]) => {
     const links = those.slice(0, 12).flatMap((row, i) => [i ? ", " : "", pickButton(row.n)]);
     const last = those.at(-1).failure;
-    return el("tr", {}, el("th", { scope: "row" }, kind.replaceAll("_", " ")), el("td", { class: "number" }, String(those.length)), el("td", {}, links, those.length > 12 ? " …" : ""),
-      el("td", { class: "message" }, last.slice(last.indexOf(":") + 1).trim()));
+    const message = last.slice(last.indexOf(":") + 1).trim();
+    return el(
+      "tr", {}, rowHead(kind.replaceAll("_", " ")), cell(String(those.length)),
+      el("td", {}, links, those.length > 12 ? " …" : ""), cell(message, "message"),
+    );
   });
-  byId("failures").replaceChildren(rows.length ? table("Failures by kind", ["kind", "count", "trials", "last message"], rows) : el("p", { class: "note" }, "No trial failed."));
+  const head = ["kind", "count", "trials", "last message"];
+  const none = el("p", { class: "note" }, "No trial failed.");
+  byId("failures").replaceChildren(rows.length ? table("Failures by kind", head, rows) : none);
 }
 
 function drawNext() {
   const { doc } = state;
   const limits = Object.entries(state.limits).map(([name, most]) => ` limits.max_${name}=${most}`).join("");
   const parts = [];
-  const add = (purpose, text, note) => text && parts.push(el("div", {}, el("dt", {}, purpose), el("dd", {}, command(text), note ? el("p", { class: "note" }, note) : "")));
+  const add = (purpose, text, note) => text && parts.push(
+    el("div", {}, el("dt", {}, purpose), el("dd", {}, command(text), note ? el("p", { class: "note" }, note) : ""))
+  );
   add(doc.on?.title ?? "Go on with this search", doc.on?.command, doc.on?.note);
   const row = state.rows.get(state.chosen);
   if (row?.state === "complete" && doc.commands?.retrain) {
     add(`Retrain trial ${row.n} over several seeds`, `${doc.commands.retrain}${row.n}`);
     add(`Export trial ${row.n} as weights, source and ONNX`, `${doc.commands.export}${row.n}`);
   }
-  if (doc.commands?.retrain && doc.front.length) add(`Retrain the knee of the front${limits ? ", within the limits above" : ""}`, `${doc.commands.retrain}knee${limits}`);
+  if (doc.commands?.retrain && doc.front.length) add(
+    `Retrain the knee of the front${limits ? ", within the limits above" : ""}`, `${doc.commands.retrain}knee${limits}`,
+  );
   byId("next-commands").replaceChildren(...parts);
-  byId("next-count").textContent = doc.front.length ? `A pick is best, knee, front (${plural(doc.front.length, "network")}) or a trial's number.` : "";
+  const picks = `A pick is best, knee, front (${plural(doc.front.length, "network")}) or a trial's number.`;
+  byId("next-count").textContent = doc.front.length ? picks : "";
 }

@@ -7,7 +7,7 @@ import { ends } from "./scales.js";
 import { state, update, view } from "./state.js";
 
 const OVER = { trials: "ended trials", seconds: "training, summed over trials", clock: "clock of the search" };
-const UNITS = [[172800, 86400, "days"], [7200, 3600, "hours"], [180, 60, "minutes"], [0, 1, "seconds"]];
+const UNITS = [[172800, 86400, ", days"], [7200, 3600, ", hours"], [180, 60, ", minutes"], [0, 1, ", seconds"]];
 const MOST = 600; // points of the line: as many as there are pixels
 let chart = null;
 
@@ -20,14 +20,21 @@ function drawProgress() {
   const { progress } = state.doc;
   const known = Object.keys(OVER).filter((over) => progress[over]?.length);
   const over = known.includes(state.over) ? state.over : "trials";
-  byId("progress-menus").replaceChildren(segments("over", known.map((name) => [name, name === "seconds" ? "training time" : name]), over, (taken) => update({ over: taken })));
+  byId("progress-menus").replaceChildren(
+    segments(
+      "over", known.map((name) => [name, name === "seconds" ? "training time" : name]), over,
+      (taken) => update({ over: taken }),
+    )
+  );
   const at = progress[over] ?? [];
   const longest = at.at(-1) ?? 1;
   const [, unit, word] = over === "trials" ? [0, 1, ""] : UNITS.find(([least]) => longest >= least);
-  const points = thinned(at.map((x, i) => ({ n: i, x: x / unit, y: progress.values[i] })).filter((point) => isSet(point.y)));
+  const points = thinned(
+    at.map((x, i) => ({ n: i, x: x / unit, y: progress.values[i] })).filter((point) => isSet(point.y))
+  );
   const { share } = measureOf(progress.measure);
   chart.draw({
-    x: { domain: [0, longest / unit || 1], integer: over === "trials", title: word ? `${OVER[over]} (${word})` : OVER[over] },
+    x: { domain: [0, longest / unit || 1], integer: over === "trials", title: `${OVER[over]}${word}` },
     y: { domain: ends(points.map((point) => point.y), false), share, title: titleOf(progress.measure) },
     points,
     layers: (plot) => {
@@ -46,7 +53,11 @@ function thinned(points) {
 
 function tip(index) {
   const { progress } = state.doc;
-  const lines = [`after ${progress.trials[index].toLocaleString("en")} trials`, `${duration(progress.seconds[index])} of training`];
+  const lines = [
+    `after ${progress.trials[index].toLocaleString("en")} trials`, `${duration(progress.seconds[index])} of training`,
+  ];
   if (progress.clock) lines.push(`${duration(progress.clock[index])} by the clock`);
-  return [el("strong", {}, valueText(progress.measure, progress.values[index])), ...lines.map((text) => el("div", {}, text))];
+  return [
+    el("strong", {}, valueText(progress.measure, progress.values[index])), ...lines.map((text) => el("div", {}, text)),
+  ];
 }

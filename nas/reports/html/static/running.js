@@ -1,5 +1,5 @@
 // Head of the page: the outcome, counts, time, and a line for every slot of a running search.
-import { byId, el } from "./dom.js";
+import { byId, el, pickButton } from "./dom.js";
 import { duration, percent, plural, titleOf, valueText } from "./format.js";
 import { curveOf, sparkline } from "./curves.js";
 import { accuracyName, isSet } from "./model.js";
@@ -24,8 +24,10 @@ function drawHeadline() {
   }
   const value = (name) => (best.believed && name === accuracyName() ? best.believed.mean : best.values[name]);
   const names = doc.single ? [doc.y] : [doc.y, doc.x];
-  const reached = names.filter((name) => isSet(value(name))).map((name) => `${valueText(name, value(name))} ${titleOf(name)}`).join(" at ");
-  const share = doc.single ? `${plural(complete, "network")} trained.` : `${doc.front.length.toLocaleString("en")} of ${plural(complete, "trained network")} make up the front.`;
+  const known = names.filter((name) => isSet(value(name)));
+  const reached = known.map((name) => `${valueText(name, value(name))} ${titleOf(name)}`).join(" at ");
+  const front = `${doc.front.length.toLocaleString("en")} of ${plural(complete, "trained network")} make up the front.`;
+  const share = doc.single ? `${plural(complete, "network")} trained.` : front;
   byId("headline").textContent = `${share} The best reaches ${reached} (trial ${best.n}).`;
 }
 
@@ -35,14 +37,23 @@ function drawCounts() {
   const ended = (counts.complete ?? 0) + (counts.pruned ?? 0);
   const share = live?.share_done ?? status.share_done;
   const hypervolume = live?.hypervolume ?? status.hypervolume;
+  const more = ["running", "frozen"].find((name) => counts[name]);
+  const volume = ["hypervolume", isSet(hypervolume) ? hypervolume.toFixed(4) : "–", null];
+  const left = isSet(live?.seconds_left) ? `${duration(live.seconds_left)} left` : null;
   const cells = [
     ["state", stateText(), isSet(share) && driven() ? bar(share) : null],
-    ["trials", ended.toLocaleString("en"), counts.running ? `${counts.running} running` : counts.frozen ? `${counts.frozen} frozen` : null],
-    [state.doc.single ? "best" : "hypervolume", state.doc.single ? bestText() : isSet(hypervolume) ? hypervolume.toFixed(4) : "–", null],
+    ["trials", ended.toLocaleString("en"), more ? `${counts[more]} ${more}` : null],
+    state.doc.single ? ["best", bestText(), null] : volume,
     ["training", duration(status.seconds), "summed over trials"],
-    ["clock", duration(live?.clock_seconds ?? status.clock_seconds), isSet(live?.seconds_left) ? `${duration(live.seconds_left)} left` : null],
+    ["clock", duration(live?.clock_seconds ?? status.clock_seconds), left],
   ];
-  byId("counts").replaceChildren(...cells.map(([name, text, more]) => el("div", {}, el("dt", {}, name), el("dd", {}, text), more ? el("dd", { class: "more" }, more) : "")));
+  byId("counts").replaceChildren(
+    ...cells.map(
+      ([name, text, more]) => el(
+        "div", {}, el("dt", {}, name), el("dd", {}, text), more ? el("dd", { class: "more" }, more) : "",
+      )
+    )
+  );
 }
 
 function bestText() {
@@ -67,15 +78,20 @@ function bar(share) {
 function slots() {
   if (state.live?.running) return state.live.running.map((one) => ({ ...one, row: state.rows.get(one.trial) }));
   if (!driven()) return [];
-  return state.doc.trials.filter((row) => row.state === "running").map((row, slot) => ({ slot, trial: row.n, epoch: row.epochs, summary: row.summary, row }));
+  return state.doc.trials.filter((row) => row.state === "running").map(
+    (row, slot) => ({ slot, trial: row.n, epoch: row.epochs, summary: row.summary, row })
+  );
 }
 
 function drawSlots() {
   const lines = slots().map((one) => {
     const values = (one.curve?.val_accuracy ?? (one.row ? curveOf(one.row, "val_accuracy") : [])).filter(isSet);
     const epochs = one.epochs ? `epoch ${one.epoch} of ${one.epochs}` : `epoch ${one.epoch}`;
-    return el("li", {}, el("button", { type: "button", class: "pick", "data-trial": one.trial }, `Trial ${one.trial}`), el("span", { class: "number" }, epochs),
-      sparkline(values), el("span", { class: "number strong" }, values.length ? percent(values.at(-1)) : "–"), el("span", { class: "code" }, one.summary ?? ""));
+    const accuracy = values.length ? percent(values.at(-1)) : "–";
+    return el(
+      "li", {}, pickButton(one.trial, `Trial ${one.trial}`), el("span", { class: "number" }, epochs), sparkline(values),
+      el("span", { class: "number strong" }, accuracy), el("span", { class: "code" }, one.summary ?? ""),
+    );
   });
   byId("slots").replaceChildren(...lines);
   byId("slots").hidden = !lines.length;

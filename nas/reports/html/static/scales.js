@@ -45,7 +45,8 @@ export function makeScale({ domain, log = false, share = false, integer = false 
 export function ticks(scale, upright, gap = upright ? 28 : 24) {
   for (const values of candidates(scale)) {
     const made = values.map((value) => ({ value, at: scale.place(value), text: tickText(scale, value, values) }));
-    if (made.length && new Set(made.map((tick) => tick.text)).size === made.length && apart(made, upright, gap)) return made;
+    const differ = new Set(made.map((tick) => tick.text)).size === made.length;
+    if (made.length && differ && apart(made, upright, gap)) return made;
   }
   return [];
 }
@@ -83,7 +84,8 @@ function* linear({ domain: [low, high], integer }) {
       const step = mantissa * 10 ** power;
       if (integer && step < 1) continue;
       const values = [];
-      for (let i = Math.ceil(low / step - 1e-9); i * step <= high * (1 + 1e-12); i += 1) values.push(Number((i * step).toPrecision(12)));
+      const first = Math.ceil(low / step - 1e-9), last = Math.floor(high / step + 1e-9);
+      for (let i = first; i <= last; i += 1) values.push(Number((i * step).toPrecision(12)));
       yield values;
     }
   }

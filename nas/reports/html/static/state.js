@@ -42,7 +42,7 @@ function flush() {
 
 export function setDocument(doc) {
   state.rows = new Map(doc.trials.map((row) => [row.n, row]));
-  update({ doc });
+  update({ doc, curve: state.curve ?? Object.keys(doc.curves)[0] });
 }
 
 // ---- address ------------------------------------------------------------------------------------------------------
@@ -64,7 +64,8 @@ function writeAddress() {
   if (state.measured) parts.set("measured", "1");
   if (state.over !== "trials") parts.set("over", state.over);
   const hash = parts.toString().replaceAll("%2C", ",").replaceAll("%3A", ":");
-  if (hash !== location.hash.slice(1)) history.replaceState(null, "", hash ? `#${hash}` : location.pathname + location.search);
+  if (hash === location.hash.slice(1)) return;
+  history.replaceState(null, "", hash ? `#${hash}` : location.pathname + location.search);
 }
 
 export const startMeasure = (doc) => (doc.y === "val_accuracy" ? "val_error" : doc.y);
@@ -77,6 +78,7 @@ export function readAddress() {
   const chosen = parts.has("trial") ? Number(parts.get("trial")) : doc.first;
   const linear = (parts.get("linear") || "").split(",");
   const pairs = (parts.get("limits") || "").split(",").map((pair) => pair.split(":"));
+  const limits = pairs.filter(([name, most]) => name in doc.measures && Number(most) > 0);
   const floor = Number(parts.get("floor"));
   update({
     chosen: state.rows.has(chosen) ? chosen : doc.first,
@@ -84,7 +86,7 @@ export function readAddress() {
     x: known(parts.get("x"), doc.x),
     y: known(parts.get("y"), startMeasure(doc)),
     linear: { x: linear.includes("x"), y: linear.includes("y") },
-    limits: Object.fromEntries(pairs.filter(([name, most]) => name in doc.measures && Number(most) > 0).map(([name, most]) => [name, Number(most)])),
+    limits: Object.fromEntries(limits.map(([name, most]) => [name, Number(most)])),
     floor: parts.has("floor") && floor > 0 && floor <= 1 ? floor : null,
     measured: parts.get("measured") === "1",
     over: ["trials", "seconds", "clock"].includes(parts.get("over")) ? parts.get("over") : "trials",

@@ -1,7 +1,7 @@
 // Table of all trials: sorted, filtered, and with elements for the visible rows alone.
-import { byId, el, menu } from "./dom.js";
+import { byId, el, menu, pickButton, rowHead } from "./dom.js";
 import { percent, plural, stateWords, titleOf, valueText } from "./format.js";
-import { accuracyName, isSet, isWithin, shownFront, valueOf } from "./model.js";
+import { accuracyName, costNames, isSet, isWithin, shownFront, valueOf } from "./model.js";
 import { state, view } from "./state.js";
 
 const BEYOND = 8; // rows above and below the visible ones
@@ -24,21 +24,26 @@ export function startTable() {
 function drawKinds() {
   const counts = new Map([["all", state.doc.trials.length], ["front", state.doc.front.length]]);
   for (const row of state.doc.trials) counts.set(row.state, (counts.get(row.state) ?? 0) + 1);
-  const options = [...counts].map(([kind, count]) => [kind, `${{ all: "all trials", front: "the front" }[kind] ?? kind} (${count.toLocaleString("en")})`]);
-  byId("trials-kinds").replaceChildren(menu("show", options, own.kind, (kind) => { own.kind = kind; anew(); }, { id: "trials-kind" }));
+  const named = { all: "all trials", front: "the front" };
+  const options = [...counts].map(([kind, count]) => [kind, `${named[kind] ?? kind} (${count.toLocaleString("en")})`]);
+  byId("trials-kinds").replaceChildren(
+    menu("show", options, own.kind, (kind) => { own.kind = kind; anew(); }, { id: "trials-kind" })
+  );
 }
 
 // Columns as [name, title, value for sorting, text, whether a number].
 function columns() {
   const accuracy = accuracyName();
-  const names = [...new Set([...(accuracy in state.doc.measures ? [accuracy] : []), ...state.doc.axes.map((axis) => axis.name), ...(state.doc.costs ?? Object.keys(state.doc.measures).filter((name) => state.doc.measures[name].log))])];
-  const numbers = names.map((name) => [name, titleOf(name), (row) => valueOf(row, name), (row) => numberText(row, name), true]);
-  const known = state.doc.trials.some((row) => isSet(row.believed?.p_front));
+  const first = accuracy in state.doc.measures ? [accuracy] : [];
+  const names = new Set([...first, ...state.doc.axes.map((axis) => axis.name), ...costNames()]);
+  const number = (name) => [name, titleOf(name), (row) => valueOf(row, name), (row) => numberText(row, name), true];
+  const share = (row) => row.believed?.p_front;
+  const known = state.doc.trials.some((row) => isSet(share(row)));
   return [
     ["trial", "trial", (row) => row.n, null, true],
     ["state", "state", (row) => stateWords(row, state.doc.single), (row) => stateWords(row, state.doc.single), false],
-    ...numbers,
-    ...(known ? [["p_front", "p(front)", (row) => row.believed?.p_front, (row) => row.believed?.p_front?.toFixed(2) ?? "", true]] : []),
+    ...[...names].map(number),
+    ...(known ? [["p_front", "p(front)", share, (row) => share(row)?.toFixed(2) ?? "", true]] : []),
     ["epochs", "epochs", (row) => row.epochs, (row) => String(row.epochs), true],
     ["seconds", "seconds", (row) => row.values.seconds, (row) => (row.values.seconds ?? 0).toFixed(1), true],
     ["summary", "network", (row) => row.summary, null, false],
@@ -67,14 +72,18 @@ function anew() {
 function refresh() {
   members = new Set(shownFront());
   const all = columns();
-  if (!all.some(([name]) => name === own.sort)) Object.assign(own, { sort: accuracyName() in state.doc.measures ? accuracyName() : "trial", falling: accuracyName() in state.doc.measures });
+  if (!all.some(([name]) => name === own.sort)) {
+    own.falling = accuracyName() in state.doc.measures;
+    own.sort = own.falling ? accuracyName() : "trial";
+  }
   const value = all.find(([name]) => name === own.sort)[2];
   rows = state.doc.trials.filter((row) => belongs(row)).map((row) => [value(row), row]);
   rows.sort(([a, p], [b, q]) => compare(a, b) || p.n - q.n);
   rows = rows.map(([, row]) => row);
   drawHead(all);
-  const words = rows.length === state.doc.trials.length ? `${plural(rows.length, "trial")}.` : `${rows.length.toLocaleString("en")} of ${plural(state.doc.trials.length, "trial")}.`;
-  byId("trials-count").textContent = words;
+  const every = `${plural(state.doc.trials.length, "trial")}.`;
+  const some = rows.length < state.doc.trials.length ? `${rows.length.toLocaleString("en")} of ` : "";
+  byId("trials-count").textContent = some + every;
   drawRows();
 }
 
@@ -95,7 +104,10 @@ function compare(a, b) {
 function drawHead(all) {
   byId("trials-head").replaceChildren(...all.map(([name, title, , , number]) => {
     const order = name === own.sort ? (own.falling ? "descending" : "ascending") : null;
-    return el("th", { scope: "col", "aria-sort": order, class: number ? "number" : null }, el("button", { type: "button", class: "sort", "data-name": name }, title));
+    return el(
+      "th", { scope: "col", "aria-sort": order, class: number ? "number" : null },
+      el("button", { type: "button", class: "sort", "data-name": name }, title),
+    );
   }));
 }
 
@@ -111,7 +123,10 @@ function drawRows() {
     made.firstChild.style.height = `${size * height}px`;
     return made;
   };
-  body.replaceChildren(...(first ? [room(first)] : []), ...shown.map((row, i) => rowOf(row, first + i, all)), ...(first + count < rows.length ? [room(rows.length - first - count)] : []));
+  body.replaceChildren(
+    ...(first ? [room(first)] : []), ...shown.map((row, i) => rowOf(row, first + i, all)),
+    ...(first + count < rows.length ? [room(rows.length - first - count)] : [])
+  );
   byId("all").setAttribute("aria-rowcount", String(rows.length + 1));
   const one = body.querySelector("tr:not(.room)");
   if (one?.offsetHeight && Math.abs(one.offsetHeight - height) > 1) {
@@ -122,10 +137,20 @@ function drawRows() {
 
 function rowOf(row, place, all) {
   const cells = all.map(([name, , , text, number]) => {
-    if (name === "trial") return el("th", { scope: "row", class: "number" }, el("button", { type: "button", class: "pick", "data-trial": row.n }, String(row.n)));
-    if (name === "summary") return el("td", { class: "code", title: row.failure ?? row.summary }, row.failure ? el("span", { class: "failure" }, `${row.failure.split("\n")[0]} `) : "", row.summary);
+    if (name === "trial") return rowHead(pickButton(row.n), "number");
+    if (name === "summary") return el(
+      "td", { class: "code", title: row.failure ?? row.summary },
+      row.failure ? el("span", { class: "failure" }, `${row.failure.split("\n")[0]} `) : "", row.summary,
+    );
     const pinned = name === "state" && state.pins.includes(row.n) ? ` · pin ${"AB"[state.pins.indexOf(row.n)]}` : "";
     return el("td", { class: number ? "number" : null }, `${text(row)}${pinned}`);
   });
-  return el("tr", { "aria-rowindex": place + 2, "aria-current": row.n === state.chosen ? "true" : null, class: members.has(row.n) ? "on-front" : row.state }, cells);
+  return el(
+    "tr",
+    {
+      "aria-rowindex": place + 2, "aria-current": row.n === state.chosen ? "true" : null,
+      class: members.has(row.n) ? "on-front" : row.state,
+    },
+    cells,
+  );
 }
