@@ -163,10 +163,10 @@ def changes_between(before: Mapping[str, Value], after: Mapping[str, Value]) -> 
             found[part] = Change(part, None, _value(after, part))
         elif before[path] != after[path]:
             found[path] = Change(path, before[path], after[path])
-    return tuple(sorted(found.values(), key=lambda change: _position(change.path)))
+    return tuple(sorted(found.values(), key=lambda change: position(change.path)))
 
 
-def _position(path: str) -> tuple[int, int]:
+def position(path: str) -> tuple[int, int]:
     """Return where a choice stands in a network: its stage and its block, in front of them, or behind all stages."""
     if path == "dropout":
         return (MOST_STAGES, 0)

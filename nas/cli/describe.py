@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import random
 import statistics
@@ -20,10 +21,13 @@ from nas.objectives.costs.params import COST as PARAMS
 from nas.objectives.limits import Limits
 from nas.objectives.requirements import Requirements
 from nas.objectives.values import costs_known
+from nas.reports.comparison_table import comparison_table
 from nas.reports.tables import architecture_table, space_table
 from nas.study.architectures import Studies, named_architecture
+from nas.study.comparison import Subjects, comparison_document, total_line
 from nas.study.summary import inherited
 from search_space.architecture import Architecture
+from search_space.comparison import draw_both
 from search_space.cost import rows
 from search_space.drawing import draw
 from search_space.eager import eager_mib, weights_mib
@@ -51,6 +55,9 @@ def run(config: DescribeConfig) -> int:
     Raises:
         ValueError: an unknown architecture or reference, or invalid data or space.
     """
+    pair = _pair(config)
+    if pair is not None:
+        return _compare(*pair, config)
     if config.architecture is not None or config.reference is not None:
         document, graph = _network(config)
         if config.rewrite is not None:
@@ -66,6 +73,51 @@ def run(config: DescribeConfig) -> int:
     )
     print_document(document, config.format, space_table, space_rows)
     return 0
+
+
+def _pair(config: DescribeConfig) -> tuple[str, str] | None:
+    """Return the two names of networks to compare; None for one network, whose file may have a comma in its name.
+
+    Raises:
+        ValueError: more than two names, or two with a rewrite.
+    """
+    given = config.architecture
+    if given is None or "," not in given or Path(given).expanduser().is_file():
+        return None
+    names = [name.strip() for name in given.split(",")]
+    if len(names) != 2 or not all(names):
+        raise ValueError(f"architecture must be one network, or two with a comma between them, got {given!r}")
+    if config.rewrite is not None:
+        raise ValueError("rewrite is of one network, got two in architecture")
+    return names[0], names[1]
+
+
+def _compare(first: str, second: str, config: DescribeConfig) -> int:
+    """Print what differs between two networks, and draw them side by side."""
+    subjects = Subjects(Studies(config.outputs, config.storage.kind))
+    try:
+        before, after = subjects.named(first), subjects.named(second)
+        document = comparison_document(before, after)
+    finally:
+        subjects.close()
+    if config.svg is not None:
+        titles = before.name, f"{after.name}: {total_line(document)}"
+        drawing = draw_both(before.architecture, after.architecture, titles)
+        write_text(Path(config.svg).expanduser(), drawing, follow_link=True)
+    print_document(document, config.format, comparison_table, comparison_rows)
+    return 0
+
+
+def comparison_rows(document: Mapping[str, Any]) -> list[Row]:
+    """Return the header, one row a change, and one row a cost."""
+    rows: list[Row] = [["path", "before", "after"]]
+    rows += [[change["path"], *(_cell(change[side]) for side in ("before", "after"))] for change in document["changes"]]
+    return [*rows, *([f"costs.{name}", cost["before"], cost["after"]] for name, cost in document["costs"].items())]
+
+
+def _cell(value: object) -> object:
+    """Return a value as a cell: a part as JSON, none as an empty cell."""
+    return json.dumps(value) if isinstance(value, Mapping) else "" if value is None else value
 
 
 def _space(config: DescribeConfig) -> Space:

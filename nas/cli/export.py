@@ -14,7 +14,9 @@ from nas.cli.common.printing import Row, print_document
 from nas.cli.common.studies import reading, writing_beside
 from nas.config.commands import ExportConfig
 from nas.data import announce
-from nas.exports.format import choose_formats
+from nas.evaluation.retrain.files import trial_results
+from nas.evaluation.retrain.results import averages
+from nas.exports.format import ARCHITECTURE, CHECKS, PREPROCESSING, choose_formats
 from nas.jobs.files import PARTIAL, sweep
 from nas.jobs.links import refuse_links
 from nas.jobs.notice import showing
@@ -25,6 +27,7 @@ from nas.search.fingerprint import study_data
 from nas.study.selection import pick_records
 from nas.study.study import Study
 from nas.study.trial import Record
+from nas.tracking.results import Result, network_of, record_results
 
 FOLDER = "export"
 CHECKED = ("max_difference", "argmax_agreement", "val_accuracy", "images", "bytes", "milliseconds")
@@ -34,6 +37,20 @@ log = logging.getLogger(__name__)
 
 def run(config: ExportConfig) -> int:
     """Write and check the bundles of the picked networks, and print the results of the checks.
+
+    Raises:
+        ValueError: no network to pick or no weights, other data than the study's, or a format that fails its check.
+    """
+    document = export(config)
+    print_document(document, config.format, export_table, export_rows)
+    first = Path(document["exported"][0]["output"])
+    if (first / "model.py").exists():
+        sys.stderr.write(f"Try it: python {shlex.quote(str(first / 'model.py'))} image.png\n")
+    return 0
+
+
+def export(config: ExportConfig) -> dict[str, Any]:
+    """Write and check the bundles of the picked networks, and return the results of the checks.
 
     Raises:
         ValueError: no network to pick or no weights, other data than the study's, or a format that fails its check.
@@ -58,11 +75,24 @@ def run(config: ExportConfig) -> int:
         output = _output(config, study, record, several=len(records) > 1)
         with writing_beside(study, config.output, "FOLDER"):
             exported.append(exporter.export(record, output, request))
-    document = {"study": study.name, "pick": config.pick, "exported": exported}
-    print_document(document, config.format, export_table, export_rows)
-    if (Path(exported[0]["output"]) / "model.py").exists():
-        sys.stderr.write(f"Try it: python {shlex.quote(str(Path(exported[0]['output']) / 'model.py'))} image.png\n")
-    return 0
+    record_results(study, "export", _results(study, records, exported))
+    return {"study": study.name, "pick": config.pick, "exported": exported}
+
+
+def _results(study: Study, records: Sequence[Record], exported: Sequence[Mapping[str, Any]]) -> list[Result]:
+    """Return what a tracker gets of the exported networks: their files, and the accuracies of their retrainings."""
+    retrained = {result["trial"]: averages(result) for result in trial_results(study.folder) if result["seeds"]}
+    return [
+        _result(record, bundle, retrained.get(record.number, {}))
+        for record, bundle in zip(records, exported, strict=True)
+    ]
+
+
+def _result(record: Record, bundle: Mapping[str, Any], accuracies: Mapping[str, float]) -> Result:
+    differences = {f"{name}/max_difference": check["max_difference"] for name, check in bundle["checks"].items()}
+    ours = {ARCHITECTURE, PREPROCESSING, CHECKS, *bundle["checks"]} & set(bundle["files"])  # a person's own files stay
+    files = {name: str(Path(bundle["output"]).resolve() / name) for name in ours}
+    return Result(str(record.number), network_of(record), {**accuracies, **differences}, files=files)
 
 
 def _prepare_folder(study: Study, records: Sequence[Record]) -> None:

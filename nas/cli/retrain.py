@@ -18,13 +18,16 @@ from nas.config.commands import RetrainConfig
 from nas.config.training import Recipe
 from nas.data import DataInfo, DataSpec, announce, describe
 from nas.evaluation.deferred_runner import DeferredRunner
+from nas.evaluation.retrain.checks import AVERAGED
 from nas.evaluation.retrain.files import FOLDER, TRIAL_FILE, remove_results, seed_folder, seed_results, trial_folder
-from nas.evaluation.retrain.results import average_line, check_settings, failure_summary, network_document
+from nas.evaluation.retrain.final_front import final_front, lost_by_retraining, optimism
+from nas.evaluation.retrain.results import average_line, averages, check_settings, failure_summary, network_document
 from nas.evaluation.retrain.task import RetrainTask
 from nas.evaluation.training_list import Rules, TrainingList
 from nas.jobs.files import write_json
 from nas.jobs.links import refuse_links
 from nas.objectives.limits import Limits
+from nas.reports.retrained import final_front_text
 from nas.reports.tables import retrain_table
 from nas.search.environment import environment
 from nas.search.executors import allocation_of, executor_for, pack_size, resolved_data
@@ -35,6 +38,7 @@ from nas.study.storage.folder_lock import FolderLock
 from nas.study.study import StudyMismatchError
 from nas.study.summary import StudyReader
 from nas.study.trial import Record
+from nas.tracking.results import Result, network_of, record_results
 from nas.training.checkpoint_folder import by_epoch
 from nas.training.weights_file import located
 from nas.workers.device_allocation import DeviceAllocation
@@ -79,6 +83,23 @@ class _Plan:
         ]
 
 
+@dataclass(frozen=True)
+class Retrained:
+    """Result of a retraining.
+
+    Attributes:
+        document: the result of every network, of JSON values only.
+        plan: the retraining.
+        reason: reason for its end.
+        failed: what failed in every attempt, in one line; empty for nothing.
+    """
+
+    document: Mapping[str, Any]
+    plan: _Plan
+    reason: str
+    failed: str
+
+
 def run(config: RetrainConfig) -> int:
     """Retrain the picked networks, write the result of each, and print all.
 
@@ -87,6 +108,22 @@ def run(config: RetrainConfig) -> int:
 
     Raises:
         ValueError: no network to pick, other data than the study's, or a training that failed in every attempt.
+    """
+    ended = retrain(config)
+    print_document(ended.document, config.format, retrain_table, retrain_rows)
+    if ended.failed:
+        raise ValueError(ended.failed)
+    study = ended.plan.reader.study
+    _log_losses(ended.document["networks"], study.attribute("validation_images"))
+    _print_next_steps(ended.plan, ended.document, ended.reason)
+    return CODES.get(ended.reason, 0)
+
+
+def retrain(config: RetrainConfig) -> Retrained:
+    """Retrain the picked networks and write the result of each.
+
+    Raises:
+        ValueError: no network to pick, or other data than the study's.
     """
     plan = _plan(config)
     study = plan.reader.study
@@ -113,13 +150,18 @@ def run(config: RetrainConfig) -> int:
             reason = retraining.run()
         networks = [_write_result(plan, record) for record in plan.records]
     _log_averages(networks)
-    document = {"study": study.name, "pick": config.pick, "training": asdict(plan.recipe), "networks": networks}
-    print_document(document, config.format, retrain_table, retrain_rows)
+    document = {
+        "study": study.name,
+        "pick": config.pick,
+        "training": asdict(plan.recipe),
+        "networks": networks,
+        "front": final_front(networks, study.axes),
+        "optimism": optimism(networks),
+    }
+    record_results(study, "retrain", _results(plan, networks))
     failed = failure_summary(tasks, retraining.failures)
-    if failed:
-        raise ValueError(f"every training must end for a result over all seeds, {failed}")
-    _print_next_steps(plan, reason)
-    return CODES.get(reason, 0)
+    law = f"every training must end for a result over all seeds, {failed}" if failed else ""
+    return Retrained(document, plan, reason, law)
 
 
 def _plan(config: RetrainConfig) -> _Plan:
@@ -174,6 +216,20 @@ def _write_result(plan: _Plan, record: Record) -> dict[str, Any]:
     return document
 
 
+def _results(plan: _Plan, networks: Sequence[Mapping[str, Any]]) -> list[Result]:
+    """Return what a tracker gets of the retrained networks that have a result."""
+    return [
+        Result(
+            str(record.number),
+            network_of(record),
+            averages(network),
+            [{"seed": seed["seed"], **{name: seed[name] for name in AVERAGED}} for seed in network["seeds"]],
+        )
+        for record, network in zip(plan.records, networks, strict=True)
+        if network["seeds"]
+    ]
+
+
 def _log_averages(networks: Sequence[Mapping[str, Any]]) -> None:
     for network in networks:
         for seed in network["seeds"]:
@@ -181,19 +237,36 @@ def _log_averages(networks: Sequence[Mapping[str, Any]]) -> None:
                 log.warning("%s", line)
 
 
+def _log_losses(networks: Sequence[Mapping[str, Any]], images: int | None) -> None:
+    """Warn of networks that are worse than in the search, whose weights `nas export` then takes from the search."""
+    for network in networks:
+        if (lost := lost_by_retraining(network, images)) is not None:
+            log.warning(
+                "trial %s: retraining made it worse, by %.1f points of validation accuracy; nas export takes the "
+                "weights of the search",
+                network["trial"],
+                100 * lost,
+            )
+
+
 def retrain_rows(document: Mapping[str, Any]) -> list[Row]:
     """Return the header and one row for each network and seed."""
     names = ["seed", "epochs", "val_accuracy", "test_accuracy", "test_balanced_accuracy", "test_loss", "test_images"]
+    names.append("test_calibration_error")
     rows: list[Row] = [["trial", "id", *names]]
     for network in document["networks"]:
-        rows += [[network["trial"], network["id"], *(seed[name] for name in names)] for seed in network["seeds"]]
+        rows += [
+            [network["trial"], network["id"], *(seed.get(name, "") for name in names)] for seed in network["seeds"]
+        ]
     return rows
 
 
-def _print_next_steps(plan: _Plan, reason: str) -> None:
+def _print_next_steps(plan: _Plan, document: Mapping[str, Any], reason: str) -> None:
     if reason in CODES:
         sys.stderr.write("Stopped; the same command resumes\n")
         return
-    left = "\n".join(f"  {plan.folder(record) / TRIAL_FILE}" for record in plan.records)
-    first = plan.records[0].number
-    sys.stderr.write(f"Files:\n{left}\nExport one: nas export {plan.reader.study.overrides} pick={first}\n")
+    several = f"  {plan.reader.study.folder / FOLDER}/TRIAL/{TRIAL_FILE} of {len(plan.records)} networks"
+    left = several if len(plan.records) > 1 else f"  {plan.folder(plan.records[0]) / TRIAL_FILE}"
+    best = max(document["front"], key=lambda network: network["test_accuracy"])
+    said = f"Files:\n{left}\n{final_front_text(document)}"
+    sys.stderr.write(f"{said}\nExport the best: nas export {plan.reader.study.overrides} pick={best['trial']}\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -10,7 +11,14 @@ from typing import Any
 from nas.cli.common.printing import Row, print_document
 from nas.cli.common.studies import reading
 from nas.config.commands import StatusConfig
-from nas.reports.tables import status_table
+from nas.jobs.streams import output_named
+from nas.reports.status import lines_within, status_table
+from nas.study.overview import overview
+from nas.study.summary import StudyReader
+
+CLEAR = "\x1b[H\x1b[2J"
+LISTED = ("running",)
+"""Parts of the document that are lists of objects, which a row of CSV has no place for."""
 
 
 def run(config: StatusConfig) -> int:
@@ -20,20 +28,37 @@ def run(config: StatusConfig) -> int:
         ValueError: no study of that name.
     """
     reader = reading(config)
-    clear = "\x1b[H\x1b[2J" if config.watch and config.format == "table" and sys.stdout.isatty() else ""
+    on_screen = config.watch and config.format == "table" and sys.stdout.isatty()
     while True:
-        document = reader.status_document()
-        sys.stdout.write(clear)
-        print_document(document, config.format, status_table, status_rows)
-        if not (config.watch and document["driven"]):
+        document = status_document(reader)
+        goes_on = config.watch and document["driven"]
+        if on_screen and goes_on:
+            _redraw(document)
+        else:
+            sys.stdout.write(CLEAR if on_screen else "")
+            print_document(document, config.format, status_table, status_rows)
+        if not goes_on:
             return 0
         time.sleep(config.interval)
         reader = reader.reread()
 
 
+def status_document(reader: StudyReader) -> dict[str, Any]:
+    """Return the document of the command: the counts of a study, and how far it is."""
+    document = reader.status_document()
+    return document | overview(reader.study, reader.records, driven=document["driven"])
+
+
+def _redraw(document: Mapping[str, Any]) -> None:
+    """Show as much of the status as the terminal has lines, from its top."""
+    width, height = shutil.get_terminal_size()
+    with output_named():
+        sys.stdout.write(CLEAR + lines_within(status_table(document), width, max(1, height - 1)) + "\n")
+
+
 def status_rows(document: Mapping[str, Any]) -> list[Row]:
     """Return the header and one row: every number of the document under its dotted path."""
-    pairs = list(_leaves(document, ""))
+    pairs = list(_leaves({key: value for key, value in document.items() if key not in LISTED}, ""))
     return [[name for name, _ in pairs], ["" if value is None else value for _, value in pairs]]
 
 

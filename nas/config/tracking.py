@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from nas.config.ranges import Range, check_fields, show
 
 MODES = ("auto", "offline", "online")
+WEIGHTS = ("none", "best", "front")
 FORBIDDEN_IN_PROJECT = set("/\\#?%:")
 
 
@@ -23,6 +24,8 @@ class TrackingSpec:
         mode: `offline` writes to the study's folder only, `online` uploads too, `auto` is online if and only if a key
             is configured (WANDB_API_KEY, WANDB_IDENTITY_TOKEN_FILE, or `wandb login`).
         trials: log each trial as a run of its own with its learning curve, beside the run of the study.
+        weights: networks that are stored with their weights at the end of a search: `best` (the best and the knee),
+            `front` (these, and every network of the front) or `none`.
         plot_seconds: least number of seconds between two plots of the front, at least 0.
         finish_seconds: seconds to wait for an unfinished upload at the end of a search, at least 0; a server that was
             unreachable for as long is not waited for.
@@ -37,6 +40,7 @@ class TrackingSpec:
     entity: str | None = None
     mode: str = "auto"
     trials: bool = False
+    weights: str = "best"
     plot_seconds: Annotated[float, Range(0, 1e9)] = 20.0
     finish_seconds: Annotated[float, Range(0, 1e9)] = 10.0
     options: dict[str, Any] = field(default_factory=dict)
@@ -45,6 +49,8 @@ class TrackingSpec:
         check_fields(self, "tracking")
         if self.mode not in MODES:
             raise ValueError(f"tracking.mode must be one of {', '.join(MODES)}, got {show(self.mode)}")
+        if self.weights not in WEIGHTS:
+            raise ValueError(f"tracking.weights must be one of {', '.join(WEIGHTS)}, got {show(self.weights)}")
         if not self.project or len(self.project) > 128 or FORBIDDEN_IN_PROJECT & set(self.project):
             raise ValueError(
                 f"tracking.project must have 1 to 128 characters and none of / \\ # ? % :, got {show(self.project)}"

@@ -13,6 +13,7 @@ import torch
 from nas.config.training import Recipe
 from nas.data import DataError, DataSpec, evaluation_loader, load, make_augmentation, train_loader
 from nas.data.loader import TensorLoader, chunk_size
+from nas.evaluation.training_log import LoggedControl, log_line, training_name
 from nas.jobs import Control, Failure, FailureKind, Job, Outcome, Parent, controls_of
 from nas.training.batches import ImageData
 from nas.training.checkpoint_file import CheckpointError
@@ -26,7 +27,7 @@ from nas.training.weights_error import StartingWeightsError
 from search_space.architecture import Architecture
 from search_space.graph import Graph
 from search_space.inheritance import Inherited, inherit
-from search_space.lowering import lower
+from search_space.lowering import lower, summary
 from search_space.network import Network, build
 
 VALIDATION_BATCH = {"cuda": 1024, "cpu": 256}
@@ -79,9 +80,13 @@ class TrialRunner:
 
     def train_on(self, data: Sequence[ImageData], job: Job, controls: Sequence[Control]) -> Outcome:
         """Run `job` on the given loaders and with the given controls, of each job of its pack."""
-        graph = lower(Architecture.from_json(job.architecture))
-        members = []
+        architecture = Architecture.from_json(job.architecture)
+        graph, members = lower(architecture), list[Member]()
+        first_rank = Ranks.current().first
         for each, loaders, own in zip(job.members, data, controls, strict=True):
+            if first_rank:
+                self._log_start(each, summary(architecture))
+                own = LoggedControl(own, each, training_name(each) if job.pack else "")  # noqa: PLW2901 - the same one
             torch.manual_seed(each.seed)
             network = build(graph)
             if each.checkpoint is None:
@@ -94,6 +99,15 @@ class TrialRunner:
             members.append(Member(network, loaders, each, own))
         first, *others = train_pack(members, self.recipe, self.accelerator)
         return replace(first, job=job, pack=tuple(others))
+
+    def _log_start(self, job: Job, network: str) -> None:
+        device = torch.cuda.get_device_name() if self.device == "cuda" else "cpu"
+        count = f"{job.devices} × {device}" if job.devices > 1 else device
+        parts = f", batches in {job.micro_batches} parts" if job.micro_batches > 1 else ""
+        log_line(
+            f"{training_name(job)}, attempt {job.attempt}: epochs {job.from_epoch + 1} to {job.to_epoch} on {count}, "
+            f"seed {job.seed}{parts}: {network}"
+        )
 
     def _inherit(self, job: Job, graph: Graph, network: Network) -> None:
         """Give a new network the weights of its parent, or else of the recipe's file, and log the inherited share.

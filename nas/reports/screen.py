@@ -181,9 +181,14 @@ class _Layout:
         return [Text(), *(Text(line, style="dim") for line in textwrap.wrap(words, self.width))]
 
     def _bar(self, share: float, width: int) -> Text:
-        filled = round(min(1.0, max(0.0, share)) * width)
-        signs = "#-" if self.plain else "━─"
-        return Text(signs[0] * filled, style="green").append(signs[1] * (width - filled), style="bright_black")
+        return bar(share, width, plain=self.plain)
+
+
+def bar(share: float, width: int, *, plain: bool = False) -> Text:
+    """Return a bar of `width` cells, filled to a share; `plain` for a terminal that shows ASCII alone."""
+    filled = round(min(1.0, max(0.0, share)) * width)
+    signs = "#-" if plain else "━─"
+    return Text(signs[0] * filled, style="green").append(signs[1] * (width - filled), style="bright_black")
 
 
 def _joined(cells: Sequence[str], widths: Sequence[int]) -> str:

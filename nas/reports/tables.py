@@ -9,18 +9,14 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from nas.objectives.pareto import Axis
 from nas.reports.measures import MACS, PARAMS, cost_names, heading, title
-from nas.reports.text import SUMMARY_LEGEND, duration_text, mean_text, number_text, size_text
+from nas.reports.text import SUMMARY_LEGEND, mean_text, number_text, short_number, size_text
 
 Document = Mapping[str, Any]
 
-STATUS_TITLES = {
-    "driven": "search running",
-    "front": "networks on the front",
-    "seconds": "training time",
-    "clock_seconds": "clock time",
-}
-"""Titles of facts whose names in the status document are too short to be understood."""
+SHORT_ROWS = 8
+"""Rows of a front at the end of a search."""
 
 
 def front_columns(document: Document) -> list[str]:
@@ -59,17 +55,19 @@ def front_table(document: Document) -> RenderableType:
     return table
 
 
-def status_table(document: Document) -> RenderableType:
-    """Return the status of a study, one fact a row."""
-    table = _table(f"Study {document['study']}")
-    table.show_header = False
-    table.add_column("fact", no_wrap=True)
-    table.add_column("value")
-    for name, count in document["trials"].items():
-        table.add_row(name, Text(number_text(count)))
-    for name, value in document.items():
-        if name not in {"study", "trials"}:
-            table.add_row(STATUS_TITLES.get(name) or heading(name), Text(_value_text(name, value)))
+def short_front_table(document: Document, axes: Sequence[Axis]) -> RenderableType:
+    """Return the best networks of a front by their objectives alone, best first, for the end of a search."""
+    if not document["front"]:
+        return Text(f"{document['study']} has no front yet: no trial is complete")
+    names = list(document["objectives"])
+    members = sorted(document["front"], key=lambda item: axes[0].loss(item["values"][axes[0].name]))
+    table = _table(f"Front of {document['study']}, best first", ("trial", *map(heading, names)), text="network")
+    for item in members[:SHORT_ROWS]:
+        table.add_row(
+            str(item["trial"]), *(short_number(item["values"][name]) for name in names), Text(item["summary"])
+        )
+    if len(members) > SHORT_ROWS:
+        table.caption, table.caption_justify = Text(f"… and {len(members) - SHORT_ROWS} more"), "left"
     return table
 
 
@@ -201,18 +199,3 @@ def _table(title: str, numbers: Sequence[str] = (), *, text: str = "") -> Table:
 
 def _add_legend(table: Table) -> None:
     table.caption, table.caption_justify = Text(SUMMARY_LEGEND), "left"
-
-
-def _value_text(name: str, value: Any) -> str:
-    if isinstance(value, Mapping):
-        known = {key: inner for key, inner in value.items() if inner is not None}
-        return ", ".join(f"{heading(key)} {_value_text(key, inner)}" for key, inner in known.items()) or "none"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if "seconds" in name and value is not None:
-        return duration_text(value)
-    if isinstance(value, int | float):
-        return number_text(value)
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return ", ".join(map(str, value)) or "none"
-    return "–" if value is None else str(value)

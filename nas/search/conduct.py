@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,11 +18,13 @@ from nas.jobs.notice import showing
 from nas.objectives.limits import reach
 from nas.reports.console import observer_for
 from nas.reports.live_file import LiveFile
+from nas.reports.search_log import SearchLog
 from nas.search.build import SearchPlan, assemble, open_or_create
 from nas.search.driver import Search
 from nas.search.environment import environment
 from nas.search.made_with import check_made_with
 from nas.search.threads import single_threaded_blas
+from nas.study.overview import END
 from nas.study.storage.factory import locked_store
 from nas.study.study import Study
 from nas.study.summary import StudyReader
@@ -50,7 +52,11 @@ class Conducted:
 
 
 def conduct(
-    plan: SearchPlan, folder: Path, settings: str, stop_on_signals: Callable[[Search], AbstractContextManager[None]]
+    plan: SearchPlan,
+    folder: Path,
+    settings: str,
+    stop_on_signals: Callable[[Search], AbstractContextManager[None]],
+    words: Sequence[str] = (),
 ) -> Conducted:
     """Run a search until its budget is used up, or until it is stopped.
 
@@ -59,6 +65,7 @@ def conduct(
         folder: folder of the study.
         settings: the configuration as YAML, for the study's folder.
         stop_on_signals: context in which the search runs, which stops it on signals.
+        words: the command line, for the log of the study.
 
     Raises:
         ValueError: the study is driven by another process, or was made with other settings.
@@ -70,12 +77,14 @@ def conduct(
             check_made_with(study, config)
             _write_settings(study, config, settings)
             study.set_attribute("validation_images", plan.images.validation)
-        with _tracker(config, study) as tracker:
+            study.set_attribute(END, None)
+        with SearchLog(study.folder, words) as written, _tracker(config, study) as tracker:
             _log_plan(plan)
             with showing("nas search: reading its trials"):
-                search = assemble(plan, study, [observer_for(sys.stderr), LiveFile(study.folder), tracker])
+                search = assemble(plan, study, [observer_for(sys.stderr), LiveFile(study.folder), written, tracker])
             with stop_on_signals(search), single_threaded_blas():
                 reason = search.run()
+            study.set_attribute(END, str(reason))
             files = _write_results(study)
     return Conducted(study, reason, files)
 

@@ -105,6 +105,7 @@ class Search:
             epochs=self._epochs - job.skips,
             slot=entry.slot,
             curve=self._state.current(job.trial).curve,
+            candidate=record.candidate,
         )
 
     def _fill_slots(self) -> bool:

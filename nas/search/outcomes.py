@@ -61,6 +61,7 @@ class OutcomeListener:
 
     def on_retry(self, job: Job, failure: Failure, verdict: Verdict) -> None:
         """Change the trial as the verdict says, and count the retry."""
+        log.info("trial %d is retried (%s): %s", job.trial, failure.kind, failure.message)
         match verdict:
             case Verdict.DROP_CHECKPOINT:
                 self._state.keep_curve(job.trial, ())

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nas.study.folders import existing_study
-from nas.study.summary import open_for_reading
+from nas.study.summary import StudyReader, open_for_reading
 from nas.study.trial import Record
 from search_space.architecture import Architecture
 from search_space.limits import LARGEST_JSON
@@ -29,14 +29,29 @@ class Studies:
     outputs: str = "outputs"
     kind: str = "sqlite"
 
+    def folder(self, study: str) -> Path:
+        """Return the folder of a study.
+
+        Raises:
+            ValueError: there is no such study.
+        """
+        return existing_study(study, self.outputs, in_folder=self.kind == "sqlite")
+
+    def reader(self, study: str) -> StudyReader:
+        """Open a study for reading.
+
+        Raises:
+            ValueError: there is no such study.
+        """
+        return open_for_reading(self.folder(study), self.kind)
+
     def record(self, study: str, number: int) -> Record:
         """Return a trial of a study.
 
         Raises:
             ValueError: there is no such study or trial.
         """
-        folder = existing_study(study, self.outputs, in_folder=self.kind == "sqlite")
-        reader = open_for_reading(folder, self.kind)
+        reader = self.reader(study)
         try:
             return reader.record(number)
         finally:

@@ -39,8 +39,8 @@ def live_document(progress: Progress, now: float) -> dict[str, Any]:
         "stopping": progress.stopping,
         "counts": dict(progress.counts),
         "hypervolume": progress.hypervolume,
-        "best": _network(progress.best),
-        "knee": _network(progress.knee),
+        "best": network_document(progress.best),
+        "knee": network_document(progress.knee),
         "running": [_running(job) for job in progress.running],
     }
 
@@ -60,7 +60,8 @@ def read_live(folder: Path) -> dict[str, Any] | None:
     return None
 
 
-def _network(record: Record | None) -> dict[str, Any] | None:
+def network_document(record: Record | None) -> dict[str, Any] | None:
+    """Return the number, the values and the architecture of a trial as a JSON object, None for none."""
     if record is None:
         return None
     values: Mapping[str, float] = record.values or {}

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from nas.jobs import Curve
 from nas.objectives.pareto import Axis
-from nas.study.trial import Record
+from nas.study.trial import Candidate, Record
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,7 @@ class Running:
         epochs: last epoch of a full training, 0 if it is not known.
         slot: number of its first slot, from 0.
         curve: learning curve of the training so far.
+        candidate: its architecture, with everything that is known before training; None if it is not known.
     """
 
     trial: int
@@ -32,6 +33,7 @@ class Running:
     epochs: int = 0
     slot: int = 0
     curve: Curve = ()
+    candidate: Candidate | None = None
 
 
 @dataclass(frozen=True)

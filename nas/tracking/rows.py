@@ -6,7 +6,7 @@ So a resumed search computes for an old trial the same row that an uninterrupted
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from nas.objectives.pareto import hypervolume
 from nas.study.belief import Believer
 from nas.study.selection import best_place, knee_place
-from nas.study.trial import ENDED, Record
-
-Row = dict[str, Any]
+from nas.study.trial import ENDED, Candidate, Record
+from nas.tracking.recorder import Row
+from search_space.architecture import Architecture
+from search_space.differences import choices_of
 
 BELIEVED = 64
 """Ended trials of an earlier search whose rows have a front: the last half one by one, the others evenly apart."""
@@ -74,6 +75,26 @@ def _picked(
     }
 
 
+def described(candidate: Candidate) -> Row:
+    """Return the part of a row that is known before a training: identities, costs, seed, architecture and choices."""
+    return {
+        "summary": candidate.summary,
+        "id": candidate.id,
+        "network_id": candidate.network_id,
+        "seed": candidate.seed,
+        "costs": dict(candidate.costs),
+        "architecture": dict(candidate.architecture),
+        "choices": _choices(candidate.architecture),
+    }
+
+
+def _choices(document: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        return dict(choices_of(Architecture.from_json(dict(document))))
+    except ValueError:  # a block family of a plug-in that is not here
+        return {}
+
+
 class RowBuilder:
     """Builder of the rows of ended trials, each with the totals of the study after that trial.
 
@@ -86,7 +107,7 @@ class RowBuilder:
 
         Args:
             believer: believer of the study, which chooses the front.
-            curves: whether a row also has the learning curve and the seed.
+            curves: whether a row also has the learning curve.
         """
         self._believer = believer
         self._curves = curves
@@ -124,13 +145,8 @@ class RowBuilder:
         row = {
             "trial": record.number,
             "state": str(record.state),
-            "summary": candidate.summary,
-            "id": candidate.id,
-            "network_id": candidate.network_id,
+            **described(candidate),
             "values": dict(record.values or {}),
-            "costs": dict(candidate.costs),
-            "choices": dict(candidate.params),
-            "architecture": dict(candidate.architecture),
             "seconds": record.seconds,
             "epochs": len(record.curve),
             "failure": str(record.failure.kind) if record.failure else None,
@@ -138,7 +154,7 @@ class RowBuilder:
         }
         if self._curves:
             curve = [epoch.to_json() for epoch in record.curve]
-            row |= {"curve": curve, "seed": candidate.seed}
+            row["curve"] = curve
         return row
 
     def _so_far(self, *, believe: bool) -> dict[str, Any]:

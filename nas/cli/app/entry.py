@@ -47,6 +47,7 @@ COMMANDS: Mapping[str, Command] = {
     "ui": Command("nas.cli.ui", "live page about a study, or about all of them, on 127.0.0.1 only"),
     "report": Command("nas.cli.report", "one self-contained HTML file about a study"),
     "dashboard": Command("nas.cli.dashboard", "optuna-dashboard on a study, on 127.0.0.1 only"),
+    "sync": Command("nas.cli.sync", "upload a study to its tracker after the search: nas sync study=S"),
     "import": Command(
         "nas.cli.import_results", "results of trainings made elsewhere, as trials of a study: nas import study=S FILE"
     ),

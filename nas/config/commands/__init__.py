@@ -17,6 +17,7 @@ from nas.config.commands.study import (
     ReportConfig,
     StatusConfig,
     StopConfig,
+    SyncConfig,
     UiConfig,
 )
 from nas.config.commands.tables import RehearseConfig, TabulateConfig
@@ -36,6 +37,7 @@ __all__ = [
     "SearchConfig",
     "StatusConfig",
     "StopConfig",
+    "SyncConfig",
     "TabulateConfig",
     "UiConfig",
 ]
@@ -48,6 +50,7 @@ ROOTS: Mapping[str, type] = {
     "report": ReportConfig,
     "ui": UiConfig,
     "dashboard": DashboardConfig,
+    "sync": SyncConfig,
     "import": ImportConfig,
     "describe": DescribeConfig,
     "retrain": RetrainConfig,

@@ -84,11 +84,12 @@ class DescribeConfig(SearchConfig):
     """Configuration of `nas describe`: a search, of which it describes the space, or one network.
 
     Attributes:
-        architecture: JSON file of an architecture, or trial of a study as STUDY:NUMBER; null for none.
+        architecture: JSON file of an architecture, or trial of a study as STUDY:NUMBER; two with a comma between them
+            are compared; null for none.
         reference: published network, e.g. googlenet; null for none. Without either, the space is described.
         rewrite: rule to apply to that network: reduce, stack, factorize, expand, separate, merge or fold; null for
             none.
-        svg: file to draw that network to; null for no drawing.
+        svg: file to draw that network to, or both side by side; null for no drawing.
         samples: number of architectures drawn from the space to estimate its costs, at least 1.
         format: output format: table, json or csv.
 

@@ -115,6 +115,20 @@ class ReportConfig(ReadConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
+class SyncConfig(ReadConfig):
+    """Configuration of `nas sync`.
+
+    Attributes:
+        seconds: seconds to wait for a server that does not answer, at least 0.
+        report: whether the report of the study is sent, too, without names of folders.
+        format: output format of the list of what was sent: table, json or csv.
+    """
+
+    seconds: Annotated[float, Range(0, 1e6)] = 60.0
+    report: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
 class DashboardConfig:
     """Configuration of `nas dashboard`.
 

@@ -53,6 +53,11 @@ def network_document(record: Record, settings: Mapping[str, Any], seeds: Iterabl
     }
 
 
+def averages(document: Mapping[str, Any]) -> dict[str, float]:
+    """Return means, deviations and counts of a result document under keys such as `test_accuracy/mean`."""
+    return {f"{name}/{part}": value for name in AVERAGED for part, value in document[name].items() if value is not None}
+
+
 def check_settings(folder: Path, settings: Mapping[str, Any]) -> None:
     """Refuse to continue a retraining that was started with other settings.
 

@@ -17,7 +17,7 @@ from nas.reports.document.importance import importances
 from nas.reports.document.measures import limits_of, measures, shown_axes
 from nas.reports.document.trials import ChoiceTable, number, shown_state, trial_row
 from nas.reports.measures import CURVES, axis_title, cost_names, title
-from nas.study.belief.believer import CONFIDENCE
+from nas.study.belief import CONFIDENCE
 from nas.study.study import Study
 from nas.study.summary import StudyReader, skipped_totals, spent_clock
 from nas.study.trial import ENDED, Record

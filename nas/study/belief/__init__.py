@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from nas.study.belief.believer import Believed, Believer
+from nas.study.belief.gaps import CONFIDENCE, Gap
 
-__all__ = ["Believed", "Believer"]
+__all__ = ["CONFIDENCE", "Believed", "Believer", "Gap"]

@@ -27,6 +27,7 @@ from nas.objectives.limits import Limits
 from nas.objectives.loss_scale import LossScale
 from nas.objectives.pareto import Axis, dominated, front, losses
 from nas.study.belief.features import FeatureMap
+from nas.study.belief.gaps import CONFIDENCE, DRAWS, OWN_SHARE, Gap, drawn_gap, is_share, measured_gap, normal_draws
 from nas.study.belief.gp import Floats, GaussianProcess, Observations
 from nas.study.belief.surrogate import SurrogateFitter, fitted, regrets, relevant
 from nas.study.trial import Record
@@ -41,15 +42,6 @@ keep their measured loss."""
 
 HOPE = 0.1
 """Modelled loss by which further results may bring a network closer to the front; a third of the error, or less."""
-
-DRAWS = 1000
-"""Draws of the joint posterior for the probabilities."""
-
-OWN_SHARE = 0.5
-"""Share of the fitted noise that is a network's own deviation from networks like it, and not the seed's."""
-
-CONFIDENCE = 0.9
-"""Probability of the intervals."""
 
 
 @dataclass(frozen=True)
@@ -214,7 +206,7 @@ class Believer:
         means, intervals, margins = {}, {}, {}
         for place, posterior in posteriors.items():
             centre, covariance = posterior.joint(asked)
-            draws[:, :, place] = _normal(generator, centre, covariance)
+            draws[:, :, place] = normal_draws(generator, centre, covariance)
             name, deviation = self.axes[place].name, np.sqrt(np.diag(covariance))
             means[name], intervals[name] = self._values(place, centre, deviation)
             margins[name] = self._margins(place, centre, deviation)
@@ -265,6 +257,34 @@ class Believer:
         over = self._over(complete)
         near = set.intersection(*(set(each.candidates) for each in posteriors.values()))
         return sorted(row for row in near if not over[row])
+
+    def gaps(self, records: Sequence[Record], first: int, second: int) -> dict[str, Gap]:
+        """Return the difference of each trained objective between two trials; empty unless both are complete.
+
+        What the validation part adds to both alike is in neither end of an interval.
+
+        Args:
+            records: the trials of the study.
+            first: number of the first trial.
+            second: number of the second trial.
+        """
+        complete = [record for record in records if record.values is not None]
+        rows = {record.number: row for row, record in enumerate(complete)}
+        if first not in rows or second not in rows:
+            return {}
+        pair = [rows[first], rows[second]]
+        known = losses(self.axes, [record.values for record in complete if record.values])
+        posteriors = self._posteriors(complete, known)
+        found = {}
+        for place in self._trained:
+            axis = self.axes[place]
+            if place in posteriors:
+                features = self._features_of(complete, set(pair))[pair]
+                found[axis.name] = drawn_gap(axis, posteriors[place].process, features)
+            else:
+                values = np.array([(complete[row].values or {})[axis.name] for row in pair])
+                found[axis.name] = measured_gap(axis, values, self._images)
+        return found
 
     def _values(self, place: int, centre: Floats, deviation: Floats) -> tuple[Floats, tuple[Floats, Floats]]:
         """Return medians and interval ends of an objective, from means and deviations of its modelled losses."""
@@ -344,24 +364,13 @@ def sampling_deviations(axis: Axis, values: Floats, images: int | None) -> Float
         values: (n,) accuracies, in [0, 1].
         images: n; None if it is not known.
     """
-    if images is None or not _is_share(axis):
+    if images is None or not is_share(axis):
         return np.zeros(len(values))
     shares = (np.clip(values, 0.0, 1.0) * images + 1.0) / (images + 2.0)
     deviations = np.sqrt(shares * (1.0 - shares) / images)
     scale = LossScale.of(axis)
     ends = [scale.modelled(axis.losses(shares + sign * deviations / 2)) for sign in (-1, 1)]
     return np.abs(ends[1] - ends[0])
-
-
-def _is_share(axis: Axis) -> bool:
-    return "accuracy" in axis.name and axis.direction == "maximize"
-
-
-def _normal(generator: np.random.Generator, centre: Floats, covariance: Floats) -> Floats:
-    """Return draws (DRAWS, n) of a normal distribution whose covariance may be singular."""
-    values, vectors = np.linalg.eigh(covariance)
-    root = vectors * np.sqrt(np.maximum(values, 0.0))
-    return centre + generator.standard_normal((DRAWS, len(centre))) @ root.T  # type: ignore[no-any-return]
 
 
 def _front_shares(draws: Floats) -> Floats:

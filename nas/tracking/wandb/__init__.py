@@ -1,11 +1,12 @@
-"""Weights & Biases: the driver's tracker, the process that records, and the uploads.
+"""Weights & Biases: the driver's side, the recorder and the uploads.
 
-`tracker.py` runs in the driver and sends rows to `process.py`, which writes W&B runs by `study_run.py`, the only
-importer of wandb, and uploads them by `upload.py`.
+`tracker.py` runs in the driver. `recorder.py` runs in the recording process; it writes the study's run by
+`study_run.py` and those of trials by `trial_runs.py`, and uploads them by `upload.py`.
 """
 
 from __future__ import annotations
 
-from nas.tracking.wandb.tracker import make
+from nas.tracking.wandb.sync import sync
+from nas.tracking.wandb.tracker import make, recording
 
-__all__ = ["make"]
+__all__ = ["make", "recording", "sync"]

@@ -7,7 +7,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from nas.tracking.rows import Row
+from nas.tracking.recorder import Row
 
 DOMINATED, FRONT = "#b0b0b0", "#1f77b4"
 

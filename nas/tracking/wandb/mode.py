@@ -23,12 +23,28 @@ def resolve_mode(mode: str, environ: Mapping[str, str], home: Path) -> str:
     """
     if mode != "auto":
         return mode
-    settings = _settings(Path(environ.get("WANDB_CONFIG_DIR", home / ".config" / "wandb")) / "settings")
+    settings = _settings(_settings_file(environ, home))
     if (environ.get("WANDB_MODE") or settings.get("mode")) in OFFLINE_MODES:
         return "offline"
-    has_key = any(environ.get(name) for name in KEY_VARIABLES) or "api_key" in settings
+    return "online" if has_key(environ, home) else "offline"
+
+
+def has_key(environ: Mapping[str, str], home: Path) -> bool:
+    """Return whether a key for the server is configured, whatever the mode.
+
+    Args:
+        environ: the environment variables.
+        home: the user's home folder.
+    """
+    settings = _settings(_settings_file(environ, home))
+    if any(environ.get(name) for name in KEY_VARIABLES) or "api_key" in settings:
+        return True
     url = environ.get("WANDB_BASE_URL") or settings.get("base_url") or DEFAULT_URL
-    return "online" if has_key or _in_netrc(Path(environ.get("NETRC") or home / ".netrc"), url) else "offline"
+    return _in_netrc(Path(environ.get("NETRC") or home / ".netrc"), url)
+
+
+def _settings_file(environ: Mapping[str, str], home: Path) -> Path:
+    return Path(environ.get("WANDB_CONFIG_DIR", home / ".config" / "wandb")) / "settings"
 
 
 def _settings(path: Path) -> Mapping[str, str]:

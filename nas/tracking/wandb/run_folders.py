@@ -21,12 +21,14 @@ class Recorded:
     Attributes:
         trials: numbers of the trials that have a row.
         steps: steps of the history so far, the number of the next row.
-        ended: whether the newest folder was closed by its writer.
+        epochs: last epoch that has a row.
+        state: state in the newest summary.
     """
 
     trials: frozenset[int]
     steps: int
-    ended: bool
+    epochs: int
+    state: str | None
 
 
 def run_folders(folder: Path, run_id: str) -> list[Path]:
@@ -49,17 +51,15 @@ def remove_empty(folder: Path) -> None:
 
 def read_recorded(folders: Sequence[Path]) -> Recorded:
     """Read the folders of one run, oldest first; of one whose writer was killed, the records that reached the disk."""
-    trials: set[int] = set()
-    steps, ended = 0, False
-    for folder in folders:
-        ended = False
-        for record in _records(folder):
-            ended = ended or record["type"] == "exit"
-            if record["type"] == "history":
-                item = record["history"]["item"]
-                steps = max(steps, int(item["_step"]) + 1)
-                trials.update([int(item["trial"])] if "trial" in item else [])
-    return Recorded(frozenset(trials), steps, ended)
+    records = [record for folder in folders for record in _records(folder)]
+    items = [record["history"]["item"] for record in records if record["type"] == "history"]
+    updates = [record["summary"].get("update", {}) for record in records if record["type"] == "summary"]
+    return Recorded(
+        trials=frozenset(int(item["trial"]) for item in items if "trial" in item),
+        steps=max((int(item["_step"]) + 1 for item in items), default=0),
+        epochs=max((int(item["epoch"]) for item in items if "epoch" in item), default=0),
+        state=next((update["state"] for update in reversed(updates) if "state" in update), None),
+    )
 
 
 def _records(folder: Path) -> list[dict[str, Any]]:

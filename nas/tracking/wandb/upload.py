@@ -12,7 +12,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import final
@@ -48,60 +48,78 @@ class Attempt:
 
 @final
 class Uploader:
-    """Uploader of a study's runs, with at most two processes: one for the study's run and one for the trials' runs.
+    """Uploader of a study's runs, with at most three processes: for the study's run, for ended and for open trials.
 
-    The folders of the study's run are uploaded in order, the one that is being written last.
+    The folders of the study's run are uploaded in order, the one that is being written last. Trials that start while
+    the process of open trials runs wait until those of before have ended.
     """
 
-    def __init__(self, folder: Path, current: Path) -> None:
+    def __init__(self, folder: Path, current: Path, environment: Mapping[str, str] | None = None) -> None:
         """Start no process yet.
 
         Args:
             folder: W&B's folder in the study's folder.
-            current: the run folder in it that is being written.
+            current: the newest run folder of the study in it, which may be one that is being written.
+            environment: environment variables of the uploads; None for those of this process.
         """
         self._log = folder / LOG_FILE
         os.close(open_log(self._log))
         self._folder = folder
+        self._environment = environment
         self._current = current
         self._attempts: dict[str, Attempt] = {}
         self._tried: set[Path] = set()
         self._created = time.monotonic()
         self._log_start = self._log.stat().st_size
 
-    def poll(self) -> None:
-        """Start the uploads that are due."""
-        self._advance(RETRY_SECONDS, live=True)
+    def poll(self, open_trials: Collection[Path] = ()) -> None:
+        """Start the uploads that are due.
 
-    def finish(self, seconds: float) -> bool:
+        Args:
+            open_trials: run folders of trials that are being written.
+        """
+        self._advance(RETRY_SECONDS, {self._current, *open_trials})
+
+    def finish(self, seconds: float, longest: float | None = None) -> bool:
         """Wait for the remaining uploads, then kill them, and return whether everything is uploaded.
 
         Args:
             seconds: longest wait; a server that has not been reached for as long already is not waited for.
+            longest: longest wait for a server that was reached; None for `seconds`.
         """
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + (seconds if longest is None else longest)
         while self._waiting() and time.monotonic() < (deadline if self._reached() else self._created + seconds):
-            self._advance(LAST_RETRY_SECONDS, live=False)
+            self._advance(LAST_RETRY_SECONDS, set())
             time.sleep(POLL_SECONDS)
         for attempt in self._attempts.values():
             attempt.process.kill()
             attempt.process.wait()
-        return not self._unsynced()
+        return not self.unsynced()
+
+    def unsynced(self) -> list[Path]:
+        """Return the run folders that are not uploaded, oldest first."""
+        folders = [file.parent for file in run_files(self._folder)]
+        return [folder for folder in folders if not _mark(folder).exists()]
 
     def url(self, run_id: str) -> str | None:
         """Return the address of a run on the server, from the output of the uploads; None if none printed it."""
         found = re.findall(rf"{REACHED} .*?at (https?://\S+/{re.escape(run_id)})\s", self._output(0))
         return found[-1] if found else None
 
-    def _advance(self, interval: float, *, live: bool) -> None:
+    def _advance(self, interval: float, live: Collection[Path]) -> None:
         self._note_ended()
-        waiting = self._waiting()
+        running = {folder for each in self._attempts.values() if each.process.poll() is None for folder in each.folders}
+        waiting = [folder for folder in self._waiting() if folder not in running]
         of_study = [folder for folder in waiting if _run_of(folder) == _run_of(self._current)]
         trials = [folder for folder in waiting if folder not in of_study]
         if of_study and self._may_start("study", interval):
-            self._start("study", of_study[:1], live=live and of_study[0] == self._current)
-        if trials and self._may_start("trials", interval):
-            self._start("trials", trials, live=False)
+            self._start("study", of_study[:1], live=of_study[0] in live)
+        for kind, chosen in (
+            ("trials", [folder for folder in trials if folder not in live]),
+            ("open trials", [folder for folder in trials if folder in live]),
+        ):
+            if chosen and self._may_start(kind, interval):
+                self._start(kind, chosen, live=kind == "open trials")
 
     def _note_ended(self) -> None:
         """Note which folders of ended uploads had reached the server."""
@@ -127,7 +145,11 @@ class Uploader:
         start = self._log.stat().st_size
         with os.fdopen(open_log(self._log), "ab") as log:
             process = subprocess.Popen(
-                [*COMMAND, *words, *map(str, folders)], stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
+                [*COMMAND, *words, *map(str, folders)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=None if self._environment is None else dict(self._environment),
             )
         self._attempts[kind] = Attempt(process, tuple(folders), start, time.monotonic())
 
@@ -135,11 +157,7 @@ class Uploader:
         return REACHED in self._output(self._log_start)
 
     def _waiting(self) -> list[Path]:
-        return [folder for folder in self._unsynced() if folder not in self._tried]
-
-    def _unsynced(self) -> list[Path]:
-        folders = [file.parent for file in run_files(self._folder)]
-        return [folder for folder in folders if not _mark(folder).exists()]
+        return [folder for folder in self.unsynced() if folder not in self._tried]
 
     def _output(self, start: int) -> str:
         return self._log.read_bytes()[start:].decode("utf-8", "replace")

@@ -74,6 +74,7 @@ class FakeReader:
 
     def __init__(self):
         self.study = self
+        self.records = ()
 
     def close(self):
         pass
@@ -111,6 +112,7 @@ def study(tmp_path, monkeypatch):
 
     for reader in ("nas.cli.common.studies", "nas.study.architectures"):
         monkeypatch.setattr(f"{reader}.open_for_reading", open_for_reading)
+    monkeypatch.setattr("nas.cli.status.overview", lambda *_, **__: {})  # of tests/nas/study/test_overview.py
     yield [f"outputs={tmp_path}", "study=mine"]
     assert set(opened) == {tmp_path / "mine"}
 

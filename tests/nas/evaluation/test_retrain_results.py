@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import torch
 from engine import candidate
-from sklearn.metrics import accuracy_score, balanced_accuracy_score, log_loss
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_matrix, log_loss
 
 import nas
-from nas.evaluation.measurement import measure
+from nas.evaluation.measurement import calibration_error, measure
 from nas.evaluation.retrain.files import (
     best_result,
     finished_result,
@@ -153,6 +153,8 @@ def test_the_test_scores_equal_those_of_scikit_learn() -> None:
         ),
         "test_loss": pytest.approx(log_loss(labels, logits.double().softmax(1), labels=[0, 1, 2, 3]), abs=1e-6),
         "test_images": 57,
+        "test_calibration_error": calibration_error(logits, labels),
+        "test_confusion": confusion_matrix(labels, predicted, labels=range(4)).tolist(),
     }
     whole = predicted < 3
     assert whole.sum() < 57

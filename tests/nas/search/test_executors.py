@@ -14,7 +14,7 @@ from nas.cli import main
 from nas.cli.app.compose import compose
 from nas.evaluation.trial_runner import TrialRunner
 from nas.jobs import Epoch, Job, Outcome
-from nas.search import build
+from nas.search import build, executors
 from nas.search.executors import allocation_of, executor_for, step_memory
 from nas.study.study import open_study
 from nas.workers.local.executor import LocalExecutor, LocalHandle, OnEpoch
@@ -127,10 +127,10 @@ def test_devices_that_cannot_be_had_are_refused_before_anything_is_written(
 
 def test_slots_that_share_a_gpu_have_no_trials_over_several(monkeypatch: pytest.MonkeyPatch) -> None:
     config: Any = compose("search", [*WORDS[1:], "workers.slots=4", "workers.slot_memory_gib=1"])
-    monkeypatch.setattr("nas.search.executors.visible_gpus", lambda: ("0", "1"))
+    monkeypatch.setattr(executors, "visible_gpus", lambda: ("0", "1"))
     with pytest.raises(ValueError, match="may be auto only where each slot has a GPU of its own, got 4 slots on 2"):
         allocation_of(config.training, config.workers)
-    monkeypatch.setattr("nas.search.executors.visible_gpus", lambda: ("0", "1", "2", "3"))
+    monkeypatch.setattr(executors, "visible_gpus", lambda: ("0", "1", "2", "3"))
     assert allocation_of(config.training, config.workers).most == 4
 
 

@@ -19,14 +19,19 @@ from engine import FakeExecutor, Setting
 
 from nas.config.budget import Budget
 from nas.config.tracking import TrackingSpec
-from nas.jobs import Failure, Job
+from nas.jobs import EndReason, Failure, Job
 from nas.objectives.limits import Limits
 from nas.study.selection import pick_records
 from nas.study.study import Study, open_study
 from nas.study.summary import front_records, status_document
+from nas.tracking.drawings import drawing
 from nas.tracking.none import NullTracker
+from nas.tracking.recording import RecordingTracker
+from nas.tracking.rows import described
 from nas.tracking.tracker import open_tracker
-from nas.tracking.wandb.tracker import FOLDER, WandbTracker
+from nas.tracking.wandb.tracker import FOLDER
+from search_space.architecture import Architecture
+from search_space.differences import choices_of
 
 SECRET = "s3cret" * 7
 
@@ -174,6 +179,28 @@ def test_the_hypervolume_has_an_axis_of_trials_training_and_clock(studied: tuple
     assert all(row["hypervolume/by_clock"] == row["hypervolume/by_trials"] for row in with_front)
 
 
+def media(folder: Path, key: str) -> dict[str, Any]:
+    """Return the newest document that a run has logged under a key."""
+    return dict(json.loads((folder / "files" / summary_of(folder)[key]["path"]).read_text()))
+
+
+def test_a_table_holds_all_trials_with_their_choices(studied: tuple[Path, Path]) -> None:
+    folder, _ = studied
+    records = open_study(folder).records()
+    content = media(run_folders(folder, run_id(folder))[-1], "trials/table")
+    rows = [dict(zip(content["columns"], row, strict=True)) for row in content["data"]]
+    assert [row["trial"] for row in rows] == [record.number for record in records]
+    for row, record in zip(rows, records, strict=True):
+        assert (row["state"], row["id"], row["epochs"]) == (record.state, record.candidate.id, len(record.curve))
+        known = choices_of(Architecture.from_json(dict(record.candidate.architecture)))
+        found = {key: value for key, value in row.items() if key.startswith("choice/") and value is not None}
+        assert found.keys() == {f"choice/{path.replace('.', '/')}" for path in known}
+        for path, value in known.items():  # a column of numbers and texts holds texts
+            assert found[f"choice/{path.replace('.', '/')}"] in (value, str(value))
+        values = {**record.candidate.costs, **(record.values or {})}
+        assert {name: row[name] for name in values} == pytest.approx(values)
+
+
 def test_the_front_stands_as_table_picture_and_artifact(studied: tuple[Path, Path]) -> None:
     folder, _ = studied
     study = open_study(folder)
@@ -182,14 +209,25 @@ def test_the_front_stands_as_table_picture_and_artifact(studied: tuple[Path, Pat
     records = inspect(newest)
     drawn = [row for row in history(records) if "front/picture.path" in row or "front.picture.path" in row]
     assert drawn
-    (table,) = newest.glob("files/media/table/front/*.json")
-    content = json.loads(table.read_text())
+    content = media(newest, "front/table")
     assert [row[0] for row in content["data"]] == [record.number for record in members]
-    assert content["columns"] == ["trial", "val_accuracy", "macs", "params", "memory_mib", "architecture", "id"]
-    (picture,) = newest.glob("files/media/plotly/front/*.json")
-    figure = json.loads(picture.read_text())
+    columns = ["trial", "val_accuracy", "macs", "params", "memory_mib", "architecture", "id", "drawing"]
+    assert content["columns"] == columns
+    chart = media(newest, "front/chart_table")
+    complete = [record for record in study.records() if record.values]
+    assert [row[0] for row in chart["data"]] == [record.number for record in complete]
+    assert {row[0] for row in chart["data"] if row[3] == "True"} == {record.number for record in members}
+    figure = media(newest, "front/picture")
     assert figure["layout"]["xaxis"]["type"] == "log"
     artifacts = [record["artifact"] for record in records if record["type"] == "artifact"]
+    tables = [artifact for artifact in artifacts if "fronttable" in artifact["name"]]
+    drawings = {
+        Path(item["local_path"]).read_text()
+        for item in tables[-1]["manifest"]["contents"]
+        if item["path"].endswith(".html")
+    }
+    assert drawings == {drawing({**described(record.candidate)}) for record in members}
+    assert all(text is not None and text.startswith("<svg") for text in drawings)
     (architectures,) = [artifact for artifact in artifacts if artifact["type"] == "architectures"]
     files = {item["path"]: item["local_path"] for item in architectures["manifest"]["contents"]}
     assert set(files) == {"front.json", *(f"trial-{record.number:05d}.json" for record in members)}
@@ -211,7 +249,9 @@ def test_every_trial_has_a_lean_run_with_its_curve(studied: tuple[Path, Path]) -
         assert (run["job_type"], run["run_group"]) == ("trial", run_id(folder))
         config = run["config"]["update"]
         choices = {key: config[key] for key in config if key.startswith("choice/")}
-        assert choices == {f"choice/{path.replace('.', '/')}": v for path, v in record.candidate.params.items()}
+        known = choices_of(Architecture.from_json(dict(record.candidate.architecture)))
+        assert choices == {f"choice/{path.replace('.', '/')}": value for path, value in known.items()}
+        assert choices["choice/stem/width"] in (4, 8, 12, 16)
         rows = history(records)
         assert [row["epoch"] for row in rows] == [epoch.epoch for epoch in record.curve]
         assert [row["val_accuracy"] for row in rows] == pytest.approx([e.val_accuracy for e in record.curve])
@@ -220,6 +260,36 @@ def test_every_trial_has_a_lean_run_with_its_curve(studied: tuple[Path, Path]) -
             summary |= part["summary"].get("update", {}) if part["type"] == "summary" else {}
         assert summary["state"] == record.state
         assert summary.get("value/macs") == (record.values or {}).get("macs")
+
+
+def test_a_running_trial_is_recorded_epoch_by_epoch(home: Path, tmp_path: Path) -> None:
+    """Check that epochs are there while the trial runs, and that a stopped and resumed search records each once."""
+    folder, seen = tmp_path / "live", []
+
+    def look(waits: int) -> None:
+        if waits == 1:  # the first trial has trained one of its three epochs
+            deadline = time.monotonic() + 60
+            while not seen and time.monotonic() < deadline:
+                time.sleep(0.5)
+                for found in run_folders(folder, f"{run_id(folder)}-0"):
+                    command = [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(found)]
+                    lines = subprocess.run(command, capture_output=True, check=False).stdout.splitlines()
+                    seen.extend(row["epoch"] for row in history([json.loads(line) for line in lines]))
+            search.stop(EndReason.STOPPED)
+
+    setting = Setting(budget=Budget(trials=2))
+    study = setting.study(folder)
+    with open_tracker(TrackingSpec(trials=True), study, {}) as tracker:
+        setting.observers = [tracker]
+        search = setting.search(folder, FakeExecutor(before_wait=look))
+        assert search.run() == "stopped"
+    assert seen == [1]
+    with open_tracker(TrackingSpec(trials=True), setting.study(folder), {}) as tracker:
+        setting.observers = [tracker]
+        assert setting.run(folder, FakeExecutor()) == "budget"
+    parts = run_folders(folder, f"{run_id(folder)}-0")
+    assert [row["epoch"] for part in parts for row in history(inspect(part))] == [1, 2, 3]
+    assert [summary_of(part)["state"] for part in parts] == ["running", "complete"]
 
 
 def test_what_is_recorded_names_no_person_and_no_password(studied: tuple[Path, Path], home: Path) -> None:
@@ -243,11 +313,11 @@ sys.path.insert(0, sys.argv[2])
 from engine import FakeExecutor, Setting
 from nas.config.budget import Budget
 from nas.config.tracking import TrackingSpec
-from nas.tracking.wandb.tracker import WandbTracker
+from nas.tracking.tracker import open_tracker
 
 setting, folder = Setting(budget=Budget(trials=5)), Path(sys.argv[1])
-tracker = WandbTracker(TrackingSpec(), setting.study(folder), {})
-print(tracker._process.pid, flush=True)
+tracker = open_tracker(TrackingSpec(), setting.study(folder), {})
+print(tracker.process.process.pid, flush=True)
 setting.observers = [tracker]
 die = lambda waits: os.kill(os.getpid(), signal.SIGKILL) if waits == 10 else None
 setting.run(folder, FakeExecutor(before_wait=die))
@@ -292,10 +362,9 @@ def test_a_recorder_that_dies_costs_the_search_one_line(
     folder = tmp_path / "dies"
     setting = Setting(budget=Budget(trials=3))
     with caplog.at_level(logging.INFO, "nas"), open_tracker(TrackingSpec(), setting.study(folder), {}) as tracker:
-        assert isinstance(tracker, WandbTracker)
-        assert tracker._process is not None
-        os.killpg(tracker._process.pid, signal.SIGKILL)
-        tracker._process.wait()
+        assert isinstance(tracker, RecordingTracker)
+        os.killpg(tracker.process.process.pid, signal.SIGKILL)
+        tracker.process.process.wait()
         setting.observers = [tracker]
         assert setting.run(folder) == "budget"
     assert [record.levelname for record in caplog.records] == ["WARNING"]

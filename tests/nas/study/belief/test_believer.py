@@ -12,7 +12,7 @@ from engine import AXES, SMALL, TWO, space_of
 
 from nas.objectives.pareto import Axis, front, losses
 from nas.objectives.requirements import Requirements
-from nas.study.belief import Believer
+from nas.study.belief import Believer, Gap
 from nas.study.belief.believer import sampling_deviations
 from nas.study.belief.stored import believer_for, stored_believer
 from nas.study.belief.surrogate import SurrogateFitter, milestone, regrets, relevant
@@ -175,3 +175,42 @@ def test_hyperparameters_change_at_milestones_alone() -> None:
         seen.append(chosen._fitters[0]._last[1].signal)  # type: ignore[index]  # it was fitted
     assert seen[0] == seen[1] != seen[2]
     assert fitter._last is None
+
+
+def test_the_interval_of_a_difference_holds_the_true_difference() -> None:
+    many, held, compared = records(40), 0, 0
+    one = believer()
+    for number in range(0, 38, 2):
+        gap = one.gaps(many, number, number + 1)["val_accuracy"]
+        true = truth(many[number + 1].candidate.costs["macs"]) - truth(many[number].candidate.costs["macs"])
+        assert gap.interval is not None
+        assert gap.interval[0] <= gap.mean <= gap.interval[1]
+        held += gap.interval[0] <= true <= gap.interval[1]
+        compared += 1
+    assert 0.7 * compared <= held  # 90 % in the mean
+
+
+def test_a_difference_the_other_way_round_is_its_negative() -> None:
+    many, one = records(20), believer()
+    there, back = (one.gaps(many, *pair)["val_accuracy"] for pair in ((3, 9), (9, 3)))
+    assert there.mean == pytest.approx(-back.mean)
+    assert one.gaps(many, 3, 3)["val_accuracy"] == Gap(0.0, (0.0, 0.0))
+
+
+def test_the_difference_of_a_few_trials_is_as_measured() -> None:
+    few = records(3)
+    gap = believer().gaps(few, 0, 1)["val_accuracy"]
+    first, second = ((few[number].values or {})["val_accuracy"] for number in (0, 1))
+    assert gap.mean == pytest.approx(second - first)
+    assert gap.interval is not None
+    deviation = math.sqrt((first * (1 - first) + second * (1 - second)) / IMAGES)
+    assert gap.interval[1] - gap.mean == pytest.approx(1.645 * deviation, rel=0.05)
+    unknown = believer_for(SPACE, AXES2, {"macs": "macs"}, None).gaps(few, 0, 1)["val_accuracy"]
+    assert unknown.interval is None
+
+
+def test_a_trial_without_a_result_has_no_difference() -> None:
+    many = records(12)
+    many[5] = replace(many[5], values=None, state=State.RUNNING)
+    assert believer().gaps(many, 5, 6) == {}
+    assert believer().gaps(many, 6, 99) == {}

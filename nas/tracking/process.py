@@ -1,4 +1,4 @@
-"""Recording process of W&B: rows in on standard input, one JSON line of status out at the end.
+"""Recording process: messages in on standard input, one JSON line of status out at the end.
 
 If standard input ends without an end message, the driver was killed; the rows that arrived are recorded all the same.
 """
@@ -10,31 +10,34 @@ import queue
 import sys
 import threading
 import time
-from pathlib import Path
+from collections.abc import Mapping
+from importlib import import_module
 from typing import Any
 
-from nas.tracking.wandb.study_run import StudyRun
-from nas.tracking.wandb.upload import Uploader
+from nas.tracking.recorder import Message, Recorder
 
 POLL_SECONDS = 1.0
 
-Message = dict[str, Any]
 Inbox = queue.SimpleQueue[Message | None]
 
 
-def main() -> None:
-    """Record until the driver sends the end of the search, or is gone."""
+def main(module: str) -> None:
+    """Record until the driver sends the end of the search, or is gone.
+
+    Args:
+        module: module with the recorder.
+    """
     inbox: Inbox = queue.SimpleQueue()
     threading.Thread(target=_read, args=(inbox,), daemon=True).start()
     start = inbox.get()
     if start is None:
         return
-    folder = Path(start["folder"]) / "wandb"
-    run = StudyRun(start)
-    uploader = Uploader(folder, run.folder) if start["mode"] == "online" else None
-    _record(run, inbox, uploader, start["plot_seconds"])
-    uploaded = uploader.finish(start["finish_seconds"]) if uploader else False
-    print(json.dumps({"uploaded": uploaded, "url": uploader.url(start["id"]) if uploader else None}), flush=True)
+    recorder = import_module(module)
+    if start["kind"] == "results":
+        status = recorder.record_results(start)
+    else:
+        status = _record(recorder.open_recorder(start), inbox, start["plot_seconds"])
+    print(json.dumps(status), flush=True)
 
 
 def _read(inbox: Inbox) -> None:
@@ -43,8 +46,8 @@ def _read(inbox: Inbox) -> None:
     inbox.put(None)
 
 
-def _record(run: StudyRun, inbox: Inbox, uploader: Uploader | None, plot_seconds: float) -> None:
-    """Record rows as they arrive, and the figure of the front every `plot_seconds`."""
+def _record(recorder: Recorder, inbox: Inbox, plot_seconds: float) -> Mapping[str, Any]:
+    """Record rows as they arrive, and pictures of the front every `plot_seconds`; return the status."""
     drawn = time.monotonic()
     end: Message | None = None
     open_ended = True
@@ -54,14 +57,15 @@ def _record(run: StudyRun, inbox: Inbox, uploader: Uploader | None, plot_seconds
                 open_ended = False
             elif message["kind"] == "end":
                 end = message
+            elif message["kind"] == "epochs":
+                recorder.add_epochs(message["part"])
             else:
-                run.add(message["row"])
+                recorder.add(message["row"])
         if open_ended and time.monotonic() - drawn >= plot_seconds:
-            run.record_front()
+            recorder.show()
             drawn = time.monotonic()
-        if uploader:
-            uploader.poll()
-    run.finish(end)
+        recorder.poll()
+    return recorder.finish(end)
 
 
 def _received(inbox: Inbox) -> list[Message | None]:
@@ -76,4 +80,4 @@ def _received(inbox: Inbox) -> list[Message | None]:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1])

@@ -54,7 +54,7 @@ def test_own_tensors_are_searched_resumed_retrained_and_exported(
     assert main(["retrain", f"study={study}", "seeds=1", "format=csv"]) == 0
     assert main(["export", f"study={study}", "formats=[safetensors]"]) == 0
     assert ",12\n" in capfd.readouterr().out  # the test images that were handed in
-    with pytest.raises(ValueError, match="holds other images than those given"):
+    with pytest.raises(ValueError, match=r"holds other images than those given"):
         search(str(study), from_tensors(*bars(90, seed=5), CLASSES), overrides=SMALL)
 
 
@@ -66,6 +66,6 @@ def test_a_data_module_is_searched(tmp_path: Path) -> None:
 
 def test_overrides_can_not_name_other_images(tmp_path: Path) -> None:
     data: ImageData = from_tensors(*bars(30), CLASSES)
-    with pytest.raises(ValueError, match="overrides must not set data="):
+    with pytest.raises(ValueError, match=r"overrides must not set data="):
         search(str(tmp_path / "none"), data, overrides=["data=digits"])
     assert not (tmp_path / "none").exists()

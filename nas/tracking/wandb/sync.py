@@ -1,0 +1,52 @@
+"""Upload of a study's W&B runs after its search, when a person asks for it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from nas.config.tracking import TrackingSpec
+from nas.study.study import Study
+from nas.tracking.wandb.mode import has_key
+from nas.tracking.wandb.run_folders import remove_empty, run_files
+from nas.tracking.wandb.tracker import FOLDER, home, recording
+from nas.tracking.wandb.upload import LOG_FILE, Uploader
+
+LONGEST = 24 * 3600.0
+"""Seconds of the longest upload to a server that answers."""
+
+
+def sync(study: Study, spec: TrackingSpec, seconds: float, attach: Callable[[], None]) -> Mapping[str, Any]:
+    """Upload all runs of a study that are not uploaded yet, in order; return their folders and the study's address.
+
+    Args:
+        study: the study.
+        spec: the tracker of its search.
+        seconds: longest wait for a server that does not answer.
+        attach: records what is to be sent besides; called if there is anything to send.
+
+    Raises:
+        ValueError: there is nothing to upload to or from, or the server did not take everything.
+    """
+    if not has_key(os.environ, home() or study.folder):
+        raise ValueError("nas sync needs a key of W&B, none is configured: wandb login, or WANDB_API_KEY")
+    folder = study.folder / FOLDER
+    remove_empty(folder)
+    if not run_files(folder):
+        raise ValueError(f"nas sync needs runs to upload, {folder} has none")
+    place = recording(spec, study)
+    identity = place.start["id"]
+    of_study = [file.parent for file in run_files(folder, identity)] or [run_files(folder)[-1].parent]
+    uploader = Uploader(folder, of_study[-1], place.variables())
+    if uploader.unsynced():
+        attach()
+    before = uploader.unsynced()
+    uploader.finish(seconds, LONGEST)
+    left = uploader.unsynced()
+    if left:
+        raise ValueError(
+            f"the server of W&B must take every run, {len(left)} of {len(before)} are left: see {folder / LOG_FILE}; "
+            "the same command goes on"
+        )
+    return {"url": uploader.url(identity), "sent": [path.name for path in before]}
