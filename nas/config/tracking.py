@@ -17,19 +17,20 @@ class TrackingSpec:
     """Experiment tracker of a search; the study itself does not depend on it.
 
     Attributes:
-        name: `wandb` (Weights & Biases), `none`, or the dotted path of a function that makes a tracker, such as
-            `my_module.make`.
-        project: W&B project, 1 to 128 characters.
+        name: `wandb` (Weights & Biases), `mlflow`, `tensorboard`, `none`, or the dotted path of a function that makes a
+            tracker, such as `my_module.make`.
+        project: project of W&B, experiment of MLflow, 1 to 128 characters.
         entity: W&B user or team; null for the default entity of the key.
         mode: `offline` writes to the study's folder only, `online` uploads too, `auto` is online if and only if a key
             is configured (WANDB_API_KEY, WANDB_IDENTITY_TOKEN_FILE, or `wandb login`).
-        trials: log each trial as a run of its own with its learning curve, beside the run of the study.
+        trials: record the learning curve of each trial while it trains; in W&B, as a run of its own beside the study's.
         weights: networks that are stored with their weights at the end of a search: `best` (the best and the knee),
             `front` (these, and every network of the front) or `none`.
         plot_seconds: least number of seconds between two plots of the front, at least 0.
         finish_seconds: seconds to wait for an unfinished upload at the end of a search, at least 0; a server that was
             unreachable for as long is not waited for.
-        options: arguments of a tracker of your own; `wandb` and `none` take none.
+        options: arguments of a tracker: `uri` of `mlflow`, the address of its server, and those of a tracker of your
+            own.
 
     Raises:
         ValueError: an unknown value, or a number out of range.

@@ -8,8 +8,8 @@ from typing import Any
 import wandb
 
 from nas.tracking.drawings import drawing
+from nas.tracking.front_figure import front_figure
 from nas.tracking.recorder import Row
-from nas.tracking.wandb.front_figure import front_figure
 from nas.tracking.wandb.keys import choice_key
 
 Axes = Sequence[Mapping[str, Any]]

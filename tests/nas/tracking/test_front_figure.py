@@ -6,7 +6,7 @@ from typing import Any
 
 from engine import AXES
 
-from nas.tracking.wandb.front_figure import front_figure
+from nas.tracking.front_figure import front_figure
 
 
 def row(trial: int, accuracy: float, macs: float, summary: str = "3:8") -> dict[str, Any]:

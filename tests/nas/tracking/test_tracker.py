@@ -73,7 +73,7 @@ def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def test_our_own_trackers_are_found_by_their_modules() -> None:
-    assert TRACKER.names() == ["none", "wandb"]
+    assert TRACKER.names() == ["mlflow", "none", "tensorboard", "wandb"]
     for name in TRACKER.names():
         check_tracker(TrackingSpec(name=name))
 
@@ -94,7 +94,11 @@ def test_a_tracker_from_outside_records_a_search(toy: str, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("name", "options", "law"),
     [
-        ("mlflow", {}, r"tracking\.name must be one of none, wandb, or a dotted path .* got 'mlflow'"),
+        (
+            "comet",
+            {},
+            r"tracking\.name must be one of mlflow, none, tensorboard, wandb, or a dotted .* got 'comet'",
+        ),
         ("no_such_module.make", {}, r"tracking\.name must be importable, got 'no_such_module\.make'"),
         ("toy_tracker.missing", {}, r"tracking\.name must name something in its module, .* has no 'missing'"),
         ("toy_tracker.constant", {}, r"tracking\.name must name something that can be called"),
