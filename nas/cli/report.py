@@ -48,7 +48,7 @@ def report_context(study: Study, config: NamesStudy) -> ReportContext:
     named = {"study": config.study, "outputs": config.outputs}
     command, exact = stored_command({**stored, **named}) if stored else (None, True)
 
-    def search_with(budget: Mapping[str, float]) -> str | None:
+    def search_with(budget: Mapping[str, float | None]) -> str | None:
         larger = {**stored.get("budget", {}), **budget}
         return stored_command({**stored, **named, "budget": larger})[0] if command else None
 

@@ -5,16 +5,15 @@ from __future__ import annotations
 import webbrowser
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from nas.cli.common.studies import reading
 from nas.cli.report import report_context
 from nas.config.commands import UiConfig
 from nas.reports.live import Library, serve
+from nas.reports.live.entries import Entries
 from nas.reports.live.follower import Source
 from nas.study.folders import existing_study
-from nas.study.storage.folder_lock import is_locked
-from nas.study.storage.folder_owner import STUDY_FILE
+from nas.study.storage.factory import make_store, study_names
+from nas.study.summary import open_for_reading
 
 
 def run(config: UiConfig) -> int:
@@ -39,34 +38,28 @@ def run(config: UiConfig) -> int:
 
 
 def _library(config: UiConfig) -> Library:
+    kind = config.storage.kind
     if config.study is not None:
-        folder = existing_study(config.study, config.outputs, in_folder=config.storage.kind == "sqlite")
-        reading(config).study.close()  # a mistake is told here, and not on the page
+        folder = existing_study(config.study, config.outputs, in_folder=kind == "sqlite")
+        open_for_reading(folder, kind).study.close()  # a mistake is told here, and not on the page
         name = folder.resolve().name
-        return Library(lambda: [name], lambda _: _source(name, config), lambda _: _entry(folder, name), only=name)
+        entries = Entries(lambda _: _version(folder, kind), lambda _: open_for_reading(folder, kind))
+        return Library(lambda: [name], lambda _: _source(name, folder, config), entries.entry, name)
     root = Path(config.outputs).expanduser()
+    entries = Entries(lambda name: _version(root / name, kind), lambda name: open_for_reading(root / name, kind))
     return Library(
-        lambda: _names(root),
-        lambda name: _source(name, replace(config, study=name)),
-        lambda name: _entry(root / name, name),
+        lambda: study_names(config.outputs, kind),
+        lambda name: _source(name, root / name, replace(config, study=name)),
+        entries.entry,
     )
 
 
-def _source(name: str, config: UiConfig) -> Source:
-    return Source(name, lambda: reading(config), lambda study: report_context(study, config))
+def _source(name: str, folder: Path, config: UiConfig) -> Source:
+    kind = config.storage.kind
+    return Source(name, lambda: open_for_reading(folder, kind), lambda study: report_context(study, config))
 
 
-def _names(root: Path) -> list[str]:
-    """Return the names of the folders with a study, the one that was written to last first."""
-    if not root.is_dir():
-        return []
-    files = [folder / STUDY_FILE for folder in root.iterdir()]
-    return [file.parent.name for file in sorted(filter(Path.is_file, files), key=_changed, reverse=True)]
-
-
-def _changed(file: Path) -> float:
-    return file.stat().st_mtime
-
-
-def _entry(folder: Path, name: str) -> dict[str, Any]:
-    return {"name": name, "state": "running" if is_locked(folder) else "not running"}
+def _version(folder: Path, kind: str) -> object | None:
+    store = make_store(folder, kind, reading=True)
+    version = store.version()
+    return None if version is None else (version, store.is_driven())

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from nas.reports.document import ReportContext
+from nas.reports.live.entries import Entries
 from nas.reports.live.follower import Source
 from nas.reports.live.library import Library
 from nas.reports.live.server import Server, listen
@@ -23,7 +24,8 @@ def library(*folders: Path, only: str | None = None) -> Library:
         context = ReportContext(f"study={name}", search=f"nas search study={name}")
         return Source(name, lambda: open_for_reading(by_name[name]), lambda _: context)
 
-    return Library(lambda: list(by_name), source, lambda name: {"name": name, "state": "not running"}, only)
+    entries = Entries(lambda _: None, lambda name: open_for_reading(by_name[name]))
+    return Library(lambda: list(by_name), source, entries.entry, only)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from nas.objectives.pareto import hypervolume
 from nas.reports.document.progress import progress
 from nas.study.belief import Believer
 from nas.study.belief.gp import Floats
+from nas.study.selection import best_place, knee_place
 from nas.study.trial import Record
 
 DOUBT = 0.1
@@ -26,6 +27,8 @@ class Assessment:
     Attributes:
         front: numbers of the trials on the front, cheapest first.
         first: the trial that a page shows first; None if there is none.
+        best: the trial that `pick=best` selects; None for an empty front.
+        knee: the trial that `pick=knee` selects; None for an empty front.
         believed: belief about the trials near the front as JSON values, by number.
         same: members of the front from which a trial can't be told apart, by number.
         progress: the search over time, as `progress` returns it.
@@ -34,6 +37,8 @@ class Assessment:
 
     front: tuple[int, ...] = ()
     first: int | None = None
+    best: int | None = None
+    knee: int | None = None
     believed: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
     same: Mapping[int, Sequence[int]] = field(default_factory=dict)
     progress: Mapping[str, Any] = field(default_factory=dict)
@@ -53,11 +58,15 @@ def assess(records: Sequence[Record], believer: Believer, y: str) -> Assessment:
     losses = believer.losses(complete)
     front = believer.front_of(complete, losses)
     members = tuple(record.number for record in front)
+    places = {record.number: row for row, record in enumerate(complete)}
+    points = losses[[places[number] for number in members]]
     beliefs = believer.beliefs(records)
     doubts = believer.doubts(records, set(members), y)
     return Assessment(
         members,
         _first(records, front, dict(zip((record.number for record in complete), losses, strict=True)), place),
+        members[best_place(points)] if members else None,
+        members[knee_place(points)] if members else None,
         {
             number: {
                 "mean": _rounded(belief.means[y]),

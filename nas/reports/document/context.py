@@ -31,4 +31,4 @@ class ReportContext:
     environment: Mapping[str, Any] = field(default_factory=dict)
     retrained: Sequence[Mapping[str, Any]] = ()
     named: str = ""
-    search_with: Callable[[Mapping[str, float]], str | None] | None = None
+    search_with: Callable[[Mapping[str, float | None]], str | None] | None = None

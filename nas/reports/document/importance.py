@@ -162,17 +162,6 @@ def _effect(path: str, records: Sequence[Record], values: Sequence[float]) -> st
     return f"{trend}, ρ {correlation:+.2f}".replace("-", "−")
 
 
-def importances(records: Sequence[Record], axis: Axis) -> dict[str, Any]:
-    """Return the importance of choices by measure, as JSON values.
-
-    Args:
-        records: the trials of a study.
-        axis: the objective on the y axis.
-    """
-    found = importance(records, axis)
-    return {"measures": {axis.name: [choice.to_json() for choice in found.choices]}}
-
-
 def rank_correlation(first: Sequence[float], second: Sequence[float]) -> float:
     """Return Spearman's rank correlation in [-1, 1] of two sequences of one length, 0 if one is constant.
 

@@ -13,11 +13,20 @@ from nas.objectives.pareto import Axis
 from nas.reports.document.advice import advice
 from nas.reports.document.assessment import Assessment, assess
 from nas.reports.document.context import ReportContext
-from nas.reports.document.importance import importances
+from nas.reports.document.importances import importances
 from nas.reports.document.measures import limits_of, measures, shown_axes
-from nas.reports.document.trials import ChoiceTable, number, shown_state, trial_row
+from nas.reports.document.trials import (
+    FEW_POINTS,
+    MANY_TRIALS,
+    MOST_POINTS,
+    ChoiceTable,
+    number,
+    shown_state,
+    trial_row,
+)
 from nas.reports.measures import CURVES, axis_title, cost_names, title
 from nas.study.belief import CONFIDENCE
+from nas.study.overview import END, RUNNING, stored_budget, study_state
 from nas.study.study import Study
 from nas.study.summary import StudyReader, skipped_totals, spent_clock
 from nas.study.trial import ENDED, Record
@@ -39,7 +48,7 @@ def study_document(reader: StudyReader, context: ReportContext) -> dict[str, Any
     driven = reader.study.is_driven()
     fields = maker.fields(reader.records, assessment, driven=driven)
     rows = maker.rows(reader.records, assessment, driven=driven)
-    found = importances(reader.records, maker.y_axis(reader.records))
+    found = importances(reader.records, maker.y_axis(reader.records), fields["costs"])
     return {**fields, "choices": maker.choices.to_json(), "trials": rows, "importance": found}
 
 
@@ -57,6 +66,7 @@ class DocumentMaker:
         self.study = study
         self.context = context
         self.choices = ChoiceTable()
+        self._most_points = MOST_POINTS
         self._rows: dict[int, tuple[Record, tuple[object, ...], Row]] = {}
 
     def y_axis(self, records: Sequence[Record]) -> Axis:
@@ -73,6 +83,8 @@ class DocumentMaker:
             driven: whether a process drives the study now.
         """
         front = set(assessment.front)
+        if not self._rows and len(records) > MANY_TRIALS:
+            self._most_points = FEW_POINTS
         return [self._row(record, front, assessment, driven) for record in records]
 
     def _row(self, record: Record, front: set[int], assessment: Assessment, driven: bool) -> Row:
@@ -82,7 +94,7 @@ class DocumentMaker:
         if known is not None and known[0] is record and known[1] == basis:
             return known[2]
         indices = known[2]["choices"] if known else self.choices.row(_choices(record))
-        row = trial_row(record, indices, driven=driven)
+        row = trial_row(record, indices, self._most_points, driven=driven)
         row |= {"front": record.number in front, "believed": believed}
         self._rows[record.number] = record, basis, row
         return row
@@ -113,24 +125,29 @@ class DocumentMaker:
             "limits": limits_of(records),
             "front": list(assessment.front),
             "first": assessment.first,
+            "best": assessment.best,
+            "knee": assessment.knee,
             "progress": dict(assessment.progress),
             "same": {str(trial): list(others) for trial, others in assessment.same.items()},
             "retrained": retrained(self.context.retrained),
             "failures": dict(sorted(Counter(str(record.failure.kind) for record in records if record.failure).items())),
-            "on": advice(records, status, self.context),
+            "on": advice(study, records, status, self.context),
             "status": status,
         }
 
     def _status(self, records: Sequence[Record], assessment: Assessment, *, driven: bool) -> dict[str, Any]:
         states = Counter(shown_state(record, driven=driven) for record in records)
         counts = {name: states[name] for name in (*map(str, ENDED), "running", "frozen")}
+        budget = self.study.attribute("budget")
+        end, known = self.study.attribute(END), stored_budget(budget)
         return {
             "driven": driven,
+            "state": RUNNING if driven else study_state(end, records, known),
             "counts": counts | skipped_totals(records, self.study.attribute("tail")),
             "hypervolume": assessment.hypervolume,
             "seconds": round(sum(record.spent for record in records), 3),
             "clock_seconds": round(spent_clock(records), 3),
-            "budget": self.study.attribute("budget"),
+            "budget": budget,
             "live": None,
         }
 

@@ -12,8 +12,9 @@ from nas.reports.measures import CURVES
 from nas.study.belief.gp import evenly
 from nas.study.trial import Record, State
 
-MOST_POINTS = 60
-"""Points of a learning curve in a row, at most; the whole curve is a detail of the trial."""
+MOST_POINTS, FEW_POINTS, MANY_TRIALS = 60, 20, 1500
+"""Points of a learning curve in a row, at most; those of a study that has many trials when it is opened; and how many
+these are. The whole curve is a detail of the trial."""
 
 ABSENT = -1
 """Index of the option of a choice that an architecture does not make."""
@@ -70,15 +71,16 @@ def shown_state(record: Record, *, driven: bool) -> str:
     return str(record.state)
 
 
-def trial_row(record: Record, choices: Sequence[int], *, driven: bool) -> dict[str, Any]:
+def trial_row(record: Record, choices: Sequence[int], points: int, *, driven: bool) -> dict[str, Any]:
     """Return the row of a trial, without what is believed of it.
 
     Args:
         record: the trial.
         choices: its indices in the table of choices.
+        points: number of points of its learning curve, at most.
         driven: whether a process drives the study now.
     """
-    curve = shortened(record.curve)
+    curve = shortened(record.curve, points)
     training = record.training
     row: dict[str, Any] = {
         "n": record.number,
@@ -115,15 +117,19 @@ def _values(record: Record) -> dict[str, Any]:
     return values | dict(record.values or {}) | dict(record.candidate.costs)  # costs as the integers that they are
 
 
-def shortened(curve: Curve) -> Curve:
-    """Return at most `MOST_POINTS` of a curve's epochs, evenly spaced, among them the first and the last.
+def shortened(curve: Curve, points: int) -> Curve:
+    """Return some epochs of a curve, evenly spaced, among them the first and the last.
 
     Epochs without a validation give way to those with one.
+
+    Args:
+        curve: the curve.
+        points: number of epochs, at most; at least 3.
     """
-    if len(curve) <= MOST_POINTS:
+    if len(curve) <= points:
         return curve
     shown = [row for row in curve if row.validated] or list(curve)
-    places = evenly(len(shown), MOST_POINTS - 2)
+    places = evenly(len(shown), points - 2)
     return tuple(curve[epoch - 1] for epoch in sorted({1, curve[-1].epoch, *(shown[place].epoch for place in places)}))
 
 

@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, final
 
 from nas.reports.document import Assessment, DocumentMaker, ReportContext, assess
-from nas.reports.document.importance import importances
+from nas.reports.document.importances import importances
 from nas.reports.live.feed import Feed
+from nas.reports.measures import cost_names
 from nas.study.belief import Believer
 from nas.study.live import read_live
 from nas.study.study import Study
@@ -163,7 +164,8 @@ class _Following:
         self._shown: tuple[object, ...] = ()
         study, axis = reader.study, self._maker.y_axis(reader.records)
         self._assessment = Slow(lambda records: assess(records, study.believer, axis.name), SHARE)
-        self._importance = Slow(lambda records: importances(records, axis), 2 * SHARE)
+        costs = cost_names([record.candidate.costs for record in reader.records[:1]])
+        self._importance = Slow(lambda records: importances(records, axis, costs), 2 * SHARE)
 
     @property
     def context(self) -> ReportContext:

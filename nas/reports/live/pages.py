@@ -9,10 +9,15 @@ from urllib.parse import quote
 from nas.reports.document import ReportContext
 from nas.reports.html.assets import LIVE_POLICY, links, static_files
 from nas.reports.html.markup import Child, Markup, tag
+from nas.reports.html.overview import value_text
 from nas.reports.html.page import live_page
 from nas.reports.live.answers import Body
+from nas.reports.measures import title
+from nas.reports.text import duration_text
+from nas.study.overview import DONE
 from nas.study.summary import StudyReader
 
+COUNTED = ("complete", "pruned", "failed")
 FOREVER = "public, max-age=31536000, immutable"
 
 
@@ -49,13 +54,28 @@ def index_page(entries: Sequence[Mapping[str, Any]]) -> Body:
     Args:
         entries: facts about them.
     """
-    rows = [
-        tag("tr", tag("th", _link(address(entry["name"]), entry["name"])), tag("td", entry["state"]))
-        for entry in entries
-    ]
-    table = tag("table", tag("tbody", *rows), class_="studies")
-    content = table if rows else tag("p", "There is no study yet: nas search study=NAME makes one.", class_="note")
+    names = ("study", "state", "trials", "best", "hypervolume", "searched for")
+    head = tag("thead", tag("tr", *(tag("th", name, scope="col") for name in names)))
+    table = tag("table", head, tag("tbody", *map(_row, entries)), class_="studies")
+    content = table if entries else tag("p", "There is no study yet: nas search study=NAME makes one.", class_="note")
     return Body.of_html(_page("Studies", content), LIVE_POLICY)
+
+
+def _row(entry: Mapping[str, Any]) -> Markup:
+    heading = tag("th", _link(address(entry["name"]), entry["name"]), scope="row")
+    if "error" in entry:
+        return tag("tr", heading, tag("td", entry["state"]), tag("td", entry["error"], colspan=4, class_="failure"))
+    share, best = entry["share_done"], entry["best"]
+    state = entry["state"] if share is None or entry["state"] == DONE else f"{entry['state']}, {share:.0%}"
+    values = {} if best is None else best["values"]
+    shown = [f"{value_text(name, values[name])} {title(name)}" for name in entry["objectives"] if name in values]
+    numbers = (
+        f"{sum(entry['trials'][name] for name in COUNTED):,}",
+        " at ".join(shown[:2]) or "–",
+        f"{entry['hypervolume']:.3f}" if len(entry["objectives"]) > 1 else "–",
+        duration_text(entry["clock_seconds"]),
+    )
+    return tag("tr", heading, tag("td", state), *(tag("td", number, class_="number") for number in numbers))
 
 
 def address(name: str) -> str:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from nas.study.folders import check_links
 from nas.study.storage.folder_lock import FolderLock
+from nas.study.storage.folder_owner import STUDY_FILE
 from nas.study.storage.sqlite import SqliteStore
 from nas.study.storage.store import Store
 
@@ -34,6 +36,26 @@ def make_store(folder: Path, kind: str, *, reading: bool = False) -> Store:
     except ImportError as error:
         raise ValueError(f"{MISSING} ({error})") from error
     return PostgresStore(folder)
+
+
+def study_names(outputs: str, kind: str) -> list[str]:
+    """Return the names of all studies, in files the one that was written to last first.
+
+    Args:
+        outputs: folder of the studies.
+        kind: `sqlite` for those in the folder, `postgres` for those of the database in the environment.
+
+    Raises:
+        ValueError: as `make_store` does.
+        StorageError: the database can't be reached.
+    """
+    root = Path(outputs).expanduser()
+    if kind == "sqlite":
+        files = [folder / STUDY_FILE for folder in root.iterdir()] if root.is_dir() else []
+        found = [(file.stat().st_mtime, file.parent.name) for file in files if file.is_file()]
+        return [name for _, name in sorted(found, reverse=True)]
+    store: Any = make_store(root / "any", kind, reading=True)
+    return [name for name, made_by_search in store.studies().items() if made_by_search]
 
 
 @contextmanager

@@ -140,7 +140,7 @@ class PostgresStore:
         Raises:
             ValueError: there is none of this name, or no search made it.
         """
-        found = self.retry(self._studies)
+        found = self.retry(self.studies)
         if found.get(self.study):
             return
         if self.study in found:
@@ -150,7 +150,7 @@ class PostgresStore:
         there = f"there are {listed}" if names else "there is none"
         raise ValueError(f"no study {self.study!r} in {self.location}; {there}")
 
-    def _studies(self) -> dict[str, bool]:
+    def studies(self) -> dict[str, bool]:
         """Return the names of the database's studies, each with True if a search made it."""
         with closing(self._new_connection()) as connection:
             try:
