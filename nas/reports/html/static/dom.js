@@ -78,9 +78,8 @@ export function terms(pairs, attributes = {}) {
 }
 
 export function table(caption, head, rows, attributes = {}) {
-  const heads = head.map(
-    (text, i) => el("th", { scope: "col", class: i && typeof rows[0]?.[i] === "number" ? "number" : null }, text)
-  );
+  const kind = (i) => (rows[0]?.cells[i]?.classList.contains("number") ? "number" : null);
+  const heads = head.map((text, i) => el("th", { scope: "col", class: kind(i) }, text));
   const parts = [el("thead", {}, el("tr", {}, heads)), el("tbody", {}, rows)];
   return el(
     "div", { class: "scroll", tabindex: 0 },

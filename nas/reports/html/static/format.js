@@ -58,7 +58,7 @@ export function duration(seconds) {
 
 export const plural = (count, one, many = `${one}s`) => `${count.toLocaleString("en")} ${count === 1 ? one : many}`;
 
-const STATES = { complete: "trained", pruned: "given up", frozen: "frozen", running: "running", failed: "failed" };
+const STATES = { complete: "trained", pruned: "pruned", frozen: "frozen", running: "running", failed: "failed" };
 export const stateWords = (row, single) => (
   row.front ? (single ? "the best" : "on the front") : STATES[row.state] ?? row.state
 );

@@ -13,7 +13,7 @@ import { choose, state, update, view } from "./state.js";
 const KINDS = {
   out: ["circle", 2, true, "beyond limits"],
   dominated: ["circle", 2.8, true, "dominated"],
-  pruned: ["triangle", 3.6, false, "given up"],
+  pruned: ["triangle", 3.6, false, "pruned"],
   frozen: ["square", 3.2, false, "frozen"],
   failed: ["cross", 3.4, false, "failed, at its cost"],
   running: ["ring", 4.5, false, "running"],
