@@ -128,6 +128,15 @@ class Browser:
         for kind in ("mousePressed", "mouseReleased"):
             self.call("Input.dispatchMouseEvent", type=kind, button="left", clickCount=1, **place)
 
+    def drag(self, start: tuple[float, float], end: tuple[float, float]) -> None:
+        """Drag the mouse from one position in the window to another."""
+        steps = [(start[0] + (end[0] - start[0]) * i / 4, start[1] + (end[1] - start[1]) * i / 4) for i in range(5)]
+        self.call("Input.dispatchMouseEvent", type="mouseMoved", x=start[0], y=start[1])
+        self.call("Input.dispatchMouseEvent", type="mousePressed", button="left", clickCount=1, x=start[0], y=start[1])
+        for x, y in steps:
+            self.call("Input.dispatchMouseEvent", type="mouseMoved", button="left", buttons=1, x=x, y=y)
+        self.call("Input.dispatchMouseEvent", type="mouseReleased", button="left", clickCount=1, x=end[0], y=end[1])
+
     def call(self, method: str, **params: Any) -> dict[str, Any]:
         """Send a command and wait for its answer."""
         self._last += 1
