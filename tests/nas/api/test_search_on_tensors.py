@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from pathlib import Path
 
 import pytest
@@ -51,9 +53,11 @@ def test_own_tensors_are_searched_resumed_retrained_and_exported(
     assert {found["trial"] for found in again["front"]} <= {0, 1, 2}
     own = [f"study={study}", "data=tensors", f"data.path={study / 'data'}"]
     assert main(["search", *own, *SMALL, "budget.trials=4"]) == 0
+    capfd.readouterr()
     assert main(["retrain", f"study={study}", "seeds=1", "format=csv"]) == 0
+    rows = list(csv.DictReader(io.StringIO(capfd.readouterr().out)))
+    assert [row["test_images"] for row in rows] == ["12"]  # those that were handed in
     assert main(["export", f"study={study}", "formats=[safetensors]"]) == 0
-    assert ",12\n" in capfd.readouterr().out  # the test images that were handed in
     with pytest.raises(ValueError, match=r"holds other images than those given"):
         search(str(study), from_tensors(*bars(90, seed=5), CLASSES), overrides=SMALL)
 
