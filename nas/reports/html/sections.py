@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nas.reports.document import ReportContext
-from nas.reports.document.importance import METHOD
 from nas.reports.html.markup import Child, Markup, tag
 from nas.reports.html.overview import axis_text, value_text
 from nas.reports.measures import title
@@ -150,7 +149,6 @@ def _choices() -> Markup:
         place("choices-menus", "menus"),
         note("choices-note"),
         place("choices-table"),
-        tag("p", METHOD, class_="note"),
     )
 
 

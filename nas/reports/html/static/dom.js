@@ -43,6 +43,14 @@ export const pickButton = (number, text) => el(
   "button", { type: "button", class: "pick", "data-trial": number }, text ?? String(number),
 );
 
+// Trials to choose, divided by commas that stay beside them.
+export function pickList(numbers) {
+  return numbers.flatMap((number, i) => {
+    const last = i === numbers.length - 1;
+    return [el("span", { class: "together" }, pickButton(number), last ? "" : ","), last ? "" : " "];
+  });
+}
+
 async function copied(text) {
   try {
     await navigator.clipboard.writeText(text);

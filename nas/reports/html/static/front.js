@@ -1,6 +1,6 @@
 // The figure of the front: trials over a cost, their intervals, limits, and the chosen and pinned ones.
 import { Chart, line, mark } from "./chart.js";
-import { byId, el, menu, shape, segments } from "./dom.js";
+import { byId, el, menu, pickButton, shape, segments } from "./dom.js";
 import { percent, plural, stateWords, titleOf, valueText } from "./format.js";
 import {
   ERROR, accuracyName, baseOf, costNames, frontAxes, intervalOf, isFiltered, isSet, isWithin, measureOf, shownFront,
@@ -223,7 +223,9 @@ function drawNote(members) {
     if (images) parts.push(`Accuracies are on n = ${images.toLocaleString("en")} validation images.`);
     if (members.some((number) => state.rows.get(number).believed)) parts.push("Bars: 90 % intervals.");
   }
-  byId("front-note").textContent = parts.join(" ");
+  const picks = isFiltered() ? [] : ["best", "knee"].filter((pick) => state.rows.has(state.doc[pick]));
+  const named = picks.flatMap((pick) => [` ${pick[0].toUpperCase()}${pick.slice(1)}: `, pickButton(state.doc[pick]), "."]);
+  byId("front-note").replaceChildren(parts.join(" "), ...named);
 }
 
 function tip(number) {

@@ -1,7 +1,7 @@
 // Importance of choices for the accuracy and for each cost, with what chance reaches.
 import { byId, el, segments, shape, table } from "./dom.js";
 import { percent, titleOf } from "./format.js";
-import { accuracyName, isSet } from "./model.js";
+import { isSet } from "./model.js";
 import { state, update, view } from "./state.js";
 
 const SHOWN = 15;
@@ -25,24 +25,15 @@ function drawImportance() {
     byId("choices-table").replaceChildren();
     return;
   }
-  const beyond = choices.filter(isBeyond).length;
-  const count = choices.length;
-  const chance = `beyond chance, which is the mark on a bar; about ${Math.round(count / 20)} would be by chance alone`;
-  byId("choices-note").textContent = `${basis(taken)} Of ${count} choices ${beyond} are ${chance}.`;
+  const beyond = choices.filter(isBeyond).length, count = choices.length;
+  const found = `Of ${count} choices ${beyond} are beyond it; about ${Math.round(count / 20)} would be by chance alone.`;
+  byId("choices-note").textContent = `${state.doc.importance.notes?.[taken] ?? ""} ${found}`.trim();
   const most = 1.02 * Math.max(...choices.slice(0, SHOWN).map((one) => Math.max(one.share, one.chance ?? 0)));
   const left = choices.length - SHOWN;
   byId("choices-table").replaceChildren(
     ...rowsOf(choices.slice(0, SHOWN), most),
     left > 0 ? el("p", { class: "note" }, `… and ${left} choices of less importance.`) : "",
   );
-}
-
-// Number of trials behind the importances of a measure.
-function basis(name) {
-  const { trials, best } = state.doc.importance;
-  const about = name === accuracyName() ? `For ${titleOf(name)}` : `For ${titleOf(name)} along the front`;
-  const count = trials?.[name]?.toLocaleString("en");
-  return count ? `${about}, from the best ${best[name]} of n = ${count} trials.` : `${about}.`;
 }
 
 const isBeyond = (choice) => choice.above_chance ?? choice.share > choice.chance;

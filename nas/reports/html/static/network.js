@@ -1,5 +1,5 @@
 // The chosen trial: its numbers, drawing, blocks, curve, choices and commands.
-import { byId, button, cell, command, drawn, el, pickButton, rowHead, table, terms } from "./dom.js";
+import { byId, button, cell, command, drawn, el, pickList, rowHead, table, terms } from "./dom.js";
 import { duration, percent, plural, short, stateWords, titleOf, valueText } from "./format.js";
 import { CurvePlot } from "./curves.js";
 import { accuracyName, isSet } from "./model.js";
@@ -77,7 +77,7 @@ function facts(row) {
 function sameAs(row) {
   const same = state.doc.same?.[row.n] ?? [];
   if (!same.length) return "";
-  const links = same.slice(0, 8).flatMap((number, i) => [i ? ", " : "", pickButton(number)]);
+  const links = pickList(same.slice(0, 8));
   return el(
     "p", { class: "small" }, `Cannot be told apart from ${same.length > 1 ? "trials" : "trial"} `, ...links,
     same.length > 8 ? ` and ${same.length - 8} more.` : ".",

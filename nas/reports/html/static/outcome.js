@@ -1,5 +1,5 @@
 // Retrained networks, trials by state, failures by kind, and commands that go on.
-import { byId, cell, command, el, pickButton, rowHead, table, terms } from "./dom.js";
+import { byId, cell, command, el, pickButton, pickList, rowHead, table, terms } from "./dom.js";
 import { percent, plural, titleOf, valueText } from "./format.js";
 import { testText } from "./network.js";
 import { accuracyName, costNames, isSet, valueOf } from "./model.js";
@@ -43,7 +43,7 @@ function drawFailures() {
     kinds.set(kind, [...(kinds.get(kind) ?? []), row]);
   }
   const rows = [...kinds].sort(([, a], [, b]) => b.length - a.length).map(([kind, those]) => {
-    const links = those.slice(0, 12).flatMap((row, i) => [i ? ", " : "", pickButton(row.n)]);
+    const links = pickList(those.slice(0, 12).map((row) => row.n));
     const last = those.at(-1).failure;
     const message = last.slice(last.indexOf(":") + 1).trim();
     return el(

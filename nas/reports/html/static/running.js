@@ -64,8 +64,7 @@ function bestText() {
 function stateText() {
   const share = state.live?.share_done ?? statusOf().share_done;
   if (driven()) return isSet(share) ? `running, ${percent(share, 0)}` : "running";
-  if (statusOf().done === true) return "done";
-  return state.doc.trials.length ? "not running" : "not started";
+  return statusOf().state ?? (state.doc.trials.length ? "not running" : "not started");
 }
 
 function bar(share) {
