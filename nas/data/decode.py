@@ -23,6 +23,7 @@ from nas.data.picture_files import no_file
 from nas.data.statistics import Shape
 
 Pixels = NDArray[np.uint8]  # (C, H, W)
+Size = tuple[int, int]  # width and height
 GREY_MODES = frozenset({"1", "L", "LA", "La"})
 _FORMATS = """
 JPEG PNG WEBP BMP GIF TIFF PPM AVIF JPEG2000 ICO TGA PSD QOI DDS DIB PCX DCX SGI SUN ICNS CUR XBM XPM MSP IPTC FITS
@@ -164,33 +165,48 @@ def decode(entry: Entry, target: PixelFormat) -> Pixels:
     Raises:
         DataError: the picture can't be read, or its pixels have more than 16 bits.
     """
-    image = _flatten(_load(entry, target.resolution), target.channels, entry.where)
-    if target.resolution is not None and image.size != (target.resolution, target.resolution):
-        image = ImageOps.fit(image, (target.resolution, target.resolution), Image.Resampling.LANCZOS)
+    side = target.resolution
+    return _decode(entry, target.channels, None if side is None else (side, side))
+
+
+def decode_to(entry: Entry, shape: Shape) -> Pixels:
+    """Decode one picture to uint8 of a shape (C, H, W), as `decode` does, cropped centrally to its proportions.
+
+    Raises:
+        DataError: the picture can't be read, or its pixels have more than 16 bits.
+    """
+    channels, height, width = shape
+    return _decode(entry, channels, (width, height))
+
+
+def _decode(entry: Entry, channels: int | None, size: Size | None) -> Pixels:
+    image = _flatten(_load(entry, size), channels, entry.where)
+    if size is not None and image.size != size:
+        image = ImageOps.fit(image, size, Image.Resampling.LANCZOS)
     pixels = np.asarray(image, dtype=np.uint8)
     return pixels[None] if pixels.ndim == 2 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
 
-def _load(entry: Entry, resolution: int | None) -> Image.Image:
+def _load(entry: Entry, size: Size | None) -> Image.Image:
     """Return the picture upright, of any mode."""
     try:
-        return _upright(_open(entry), resolution, None)
+        return _upright(_open(entry), size, None)
     except DataError:
         raise
     except METADATA_ERRORS as error:
         try:
             content = entry.content if isinstance(entry.content, bytes) else entry.content.read_bytes()
             if (bare := without_metadata(content)) is not None:
-                return _upright(io.BytesIO(bare[0]), resolution, bare[1])
+                return _upright(io.BytesIO(bare[0]), size, bare[1])
         except METADATA_ERRORS:
             pass
         raise _refusal(entry.where, error) from error
 
 
-def _upright(source: io.BytesIO | Path, resolution: int | None, orientation: int | None) -> Image.Image:
+def _upright(source: io.BytesIO | Path, size: Size | None, orientation: int | None) -> Image.Image:
     with Image.open(source, formats=FORMATS) as opened:
-        if resolution is not None:
-            opened.draft(None, (DRAFT * resolution, DRAFT * resolution))  # affects JPEG only
+        if size is not None:
+            opened.draft(None, (DRAFT * size[0], DRAFT * size[1]))  # affects JPEG only
         opened.load()
         turn = turn_of(opened) if orientation is None else TURNS.get(orientation)
         image: Image.Image = opened.copy() if turn is None else opened.transpose(turn)

@@ -73,6 +73,7 @@ class Deployed(nn.Module):
                 dynamic_shapes=({0: torch.export.Dim("batch")},),
             )
         assert program is not None
+        program.model.graph.metadata_props.clear()  # the whole program as text once more
         for node in program.model.graph.all_nodes():
             node.metadata_props.clear()  # places of source files on this machine
         program.model.metadata_props.update({name: json.dumps(value) for name, value in metadata.items()})

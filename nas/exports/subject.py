@@ -61,9 +61,13 @@ class Subject:
 
     @property
     def described(self) -> dict[str, Any]:
-        """Metadata for a file, as JSON values: class names, architecture and the rule from a picture to pixels."""
-        rule = self.preprocessing.get("rule", "")
-        return {"classes": list(self.preprocessing["classes"]), "architecture": dict(self.architecture), "rule": rule}
+        """Metadata for a file, as JSON values: classes, image shape, architecture, rule from a picture to pixels."""
+        return {
+            "classes": list(self.preprocessing["classes"]),
+            "shape": list(self.pixels.shape[1:]),
+            "architecture": dict(self.architecture),
+            "rule": self.preprocessing.get("rule", ""),
+        }
 
 
 def build_subject(record: Record, trained: TrainedNetwork, spec: DataSpec, images: int) -> Subject:

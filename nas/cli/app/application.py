@@ -24,7 +24,7 @@ from nas.cli.app.bounds import check_yaml_folder
 from nas.cli.app.compose import HYDRA_VERSION, conf_dir, convert, group_names, register
 from nas.cli.app.help import help_text
 from nas.cli.app.mistakes import MISTAKES, explain
-from nas.cli.app.overrides import fit, with_files
+from nas.cli.app.overrides import fit, with_words
 from nas.cli.app.plugin_folder import add_plugin_folder
 from nas.config.commands import ROOTS
 from nas.jobs.notice import erase
@@ -83,7 +83,7 @@ def _compose_and_run(name: str, module: str, words: Sequence[str]) -> int:
             mistakes.append(error)
 
     arguments = _split(words)
-    overrides = fit(with_files(arguments.overrides, root), root, multirun=arguments.multirun)
+    overrides = fit(with_words(arguments.overrides, root), root, multirun=arguments.multirun)
     if arguments.plugins is not None and arguments.plugins.is_dir():  # else Hydra reports the missing folder
         check_yaml_folder(arguments.plugins, group_names())
         add_plugin_folder(arguments.plugins)  # before the command starts a fork server, which copies the environment

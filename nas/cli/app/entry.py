@@ -64,6 +64,8 @@ COMMANDS: Mapping[str, Command] = {
         "nas.cli.rehearse", "simulate a search strategy on a table of learning curves, in seconds, and score it"
     ),
     "export": Command("nas.cli.export", "export picked networks to files: weights, source, ONNX, each checked"),
+    "evaluate": Command("nas.cli.evaluate", "scores of an exported network on the test part of an image set"),
+    "predict": Command("nas.cli.predict", "classes of image files by an exported network: nas predict model=DIR IMAGE"),
 }
 
 

@@ -15,6 +15,8 @@ from nas.cli.app.compose import items_of
 from nas.cli.app.keys import annotation_at, is_free, is_group, takes
 
 PRIOR = "prior.choices"
+LISTS = ("files", "images", "studies")
+"""Keys of lists whose items may stand on the command line as words of their own."""
 
 
 def fit(words: Sequence[str], root: type, *, multirun: bool = False) -> list[str]:
@@ -46,17 +48,19 @@ def fit(words: Sequence[str], root: type, *, multirun: bool = False) -> list[str
     return [fitted for word in words for fitted in _fit(word, root, parser, multirun)]
 
 
-def with_files(words: Sequence[str], root: type) -> list[str]:
-    """Return overrides with the words that have no key as items of `files`, for a command that takes files.
+def with_words(words: Sequence[str], root: type) -> list[str]:
+    """Return overrides with the words that have no key as items of the list that the command takes, one of `LISTS`.
 
     Args:
-        words: overrides and files as typed.
+        words: overrides and words as typed.
         root: the configuration class of the command.
     """
-    files = [word for word in words if "=" not in word]
-    if not files or "files" not in root.__dataclass_fields__:  # type: ignore[attr-defined]  # of a dataclass
+    plain = [word for word in words if "=" not in word]
+    fields = root.__dataclass_fields__  # type: ignore[attr-defined]  # of a dataclass
+    name = next((name for name in LISTS if name in fields), None)
+    if not plain or name is None:
         return list(words)
-    return [*(word for word in words if "=" in word), f"files=[{','.join(map(quoted, files))}]"]
+    return [*(word for word in words if "=" in word), f"{name}=[{','.join(map(quoted, plain))}]"]
 
 
 def quoted(text: str) -> str:

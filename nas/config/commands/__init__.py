@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from nas.config.commands.exported import EvaluateConfig, PredictConfig
 from nas.config.commands.networks import ExportConfig, PickConfig, RetrainConfig
 from nas.config.commands.search import DescribeConfig, SearchConfig
 from nas.config.commands.study import (
@@ -26,10 +27,12 @@ __all__ = [
     "ROOTS",
     "DashboardConfig",
     "DescribeConfig",
+    "EvaluateConfig",
     "ExportConfig",
     "FrontConfig",
     "ImportConfig",
     "PickConfig",
+    "PredictConfig",
     "ReadConfig",
     "RehearseConfig",
     "ReportConfig",
@@ -55,6 +58,8 @@ ROOTS: Mapping[str, type] = {
     "describe": DescribeConfig,
     "retrain": RetrainConfig,
     "export": ExportConfig,
+    "evaluate": EvaluateConfig,
+    "predict": PredictConfig,
     "tabulate": TabulateConfig,
     "rehearse": RehearseConfig,
 }

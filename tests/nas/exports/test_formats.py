@@ -298,6 +298,7 @@ def test_a_file_of_8_bits_keeps_the_classes_and_is_smaller(subject: Subject, bun
     assert check["argmax_agreement"] >= check["min_agreement"] == 0.98
     assert 1e-5 < check["max_difference"] < 0.1  # approximate, and not the float file under another name
     assert not [path.name for path in folder.iterdir() if path.name.startswith(".")]
+    assert b"network.body" not in (folder / "model.int8.onnx").read_bytes()
 
 
 def test_an_approximate_file_that_fails_is_not_left_behind(subject: Subject, tmp_path: Path) -> None:
