@@ -8,34 +8,48 @@ import numpy as np
 from matplotlib import pyplot
 from matplotlib.axes import Axes
 
-from nas.objectives.pareto import hypervolume
+from nas.objectives.pareto import Axis, hypervolume
 from nas.reports.measures import axis_title
 from nas.study.summary import StudyReader
+from nas.study.trial import Record
 
 GREY, COLOUR = "0.65", "#0072b2"
 
 
 def plot_front(reader: StudyReader, axes: Axes | None) -> Axes:
-    """Draw the front: the first objective over the first cost among the objectives, else over the trial's number."""
+    """Draw the front: the first objective over the first cost among the objectives, else over the trial's number.
+
+    What is measured is a point; a network of the front has the interval of what is believed, too.
+    """
     plot = _axes(axes)
-    study, members = reader.study, reader.front
+    study = reader.study
     vertical = study.axes[0]
     horizontal = next((axis for axis in study.axes[1:] if axis.direction == "minimize"), None)
-    on_front = {record.number for record in members}
+    on_front = {record.number for record in reader.front}
     complete = [record for record in reader.records if record.values]
-    for chosen, colour, label in ((False, GREY, "dominated"), (True, COLOUR, "front")):
-        found = [record for record in complete if (record.number in on_front) == chosen]
-        xs = [(r.values or {})[horizontal.name] if horizontal else r.number for r in found]
-        plot.scatter(
-            xs, [(r.values or {})[vertical.name] for r in found], color=colour, label=f"{label} ({len(found)})", s=24
-        )
+    members = [record for record in complete if record.number in on_front]
+    others = [record for record in complete if record.number not in on_front]
+    for found, colour, label in ((others, GREY, "dominated"), (members, COLOUR, "front")):
+        x, y = np.array([_point(record, vertical, horizontal) for record in found]).reshape(-1, 2).T
+        plot.scatter(x, y, color=colour, label=f"{label} ({len(found)})", s=24, zorder=3)
+    beliefs = study.believer.beliefs(reader.records)
+    for record in members:
+        interval = beliefs[record.number].intervals.get(vertical.name) if record.number in beliefs else None
+        if interval is not None:
+            plot.vlines(_point(record, vertical, horizontal)[0], *interval, color=COLOUR, alpha=0.5, linewidth=2)
     if horizontal is not None and horizontal.log and complete:
         plot.set_xscale("log")
     plot.set_xlabel(axis_title(horizontal) if horizontal else "trial")
     plot.set_ylabel(axis_title(vertical))
     plot.set_title(f"Front of {study.name}", parse_math=False)
-    plot.legend()
+    plot.legend(loc="best")
     return plot
+
+
+def _point(record: Record, vertical: Axis, horizontal: Axis | None) -> tuple[float, float]:
+    """Return the measured place of a complete trial."""
+    values = record.values or {}
+    return (values[horizontal.name] if horizontal else record.number), values[vertical.name]
 
 
 def plot_hypervolume(reader: StudyReader, axes: Axes | None) -> Axes:

@@ -117,14 +117,24 @@ def configured(command: str, words: Sequence[str], plugins: str | Path | None = 
 
 def _searched(plugins: str | Path | None) -> list[str]:
     """Return the overrides that let the files of a folder be options, after its modules can be imported."""
+    folder = add_plugins(plugins)
+    return [] if folder is None else [f"hydra.searchpath=[{quoted(folder.as_uri())}]"]
+
+
+def add_plugins(plugins: str | Path | None) -> Path | None:
+    """Let the modules of a folder be imported as plug-ins, and return its path; None for none.
+
+    Raises:
+        ValueError: it is no folder, or a file of settings in it is too large.
+    """
     if plugins is None:
-        return []
+        return None
     folder = Path(plugins).expanduser().resolve()
     if not folder.is_dir():
         raise ValueError(f"plugins must be a folder, got {folder}")
     check_yaml_folder(folder, group_names())
     add_plugin_folder(folder)
-    return [f"hydra.searchpath=[{quoted(folder.as_uri())}]"]
+    return folder
 
 
 def words_of(settings: SearchSettings) -> list[str]:

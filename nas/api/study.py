@@ -11,7 +11,9 @@ import pandas as pd
 
 from nas.api.network import Network
 from nas.api.plots import PLOTS
+from nas.api.settings import add_plugins
 from nas.api.tables import front_frame, trials_frame
+from nas.cli.status import status_document
 from nas.config.checks import check_limits
 from nas.objectives.limits import Limits
 from nas.study.folders import existing_study
@@ -28,17 +30,25 @@ DATABASE = "study.db"
 class Study:
     """A stored study. It follows a search that runs: what is asked for is read anew once the study has changed."""
 
-    def __init__(self, study: str | Path, outputs: str | Path = "outputs", storage: str = "sqlite") -> None:
+    def __init__(
+        self,
+        study: str | Path,
+        outputs: str | Path = "outputs",
+        storage: str = "sqlite",
+        plugins: str | Path | None = None,
+    ) -> None:
         """Open a study.
 
         Args:
             study: its name, or a path.
             outputs: folder of the studies.
             storage: kind of its database, `sqlite` or `postgres`.
+            plugins: folder of the plug-ins that it was searched with, as `--config-dir` names it.
 
         Raises:
             ValueError: there is no such study; the message lists those that there are.
         """
+        add_plugins(plugins)
         self._folder = existing_study(str(study), str(outputs), in_folder=storage == "sqlite")
         self._storage = storage
         self._reader = open_for_reading(self._folder, storage)
@@ -55,8 +65,8 @@ class Study:
         return self._folder
 
     def status(self) -> dict[str, Any]:
-        """Return counts of trials, failures, hypervolume and time spent, as `nas status format=json` prints them."""
-        return self._current().status_document()
+        """Return counts, hypervolume, time, best and knee, as `nas status format=json` prints them."""
+        return status_document(self._current())
 
     def front(self, **limits: float | None) -> pd.DataFrame:
         """Return the front, the cheapest network first.

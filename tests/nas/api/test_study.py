@@ -61,7 +61,12 @@ def test_status_counts(study: Study) -> None:
 
 def test_plots_are_drawn_on_axes(study: Study) -> None:
     axes = study.plot()
-    assert sum(len(points.get_offsets()) for points in axes.collections) == 6
+    dominated, front = axes.collections[:2]
+    on_front = study.front()
+    assert len(dominated.get_offsets()) == 6 - len(on_front)
+    drawn = sorted(map(tuple, front.get_offsets().tolist()))
+    assert drawn == sorted(on_front[["macs", "val_accuracy"]].itertuples(index=False, name=None))
+    assert len(axes.collections) == 2 + len(on_front)  # an interval each
     own = pyplot.figure().subplots()
     assert study.plot("hypervolume", own) is own
     reached = own.lines[0].get_ydata()
