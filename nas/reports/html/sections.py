@@ -16,6 +16,7 @@ from nas.study.trial import Record
 
 PARTS = (
     ("front", "Front"),
+    ("compare", "Compare"),
     ("network", "Network"),
     ("progress", "Progress"),
     ("choices", "Choices"),
@@ -58,7 +59,7 @@ def header(name: str, *, home: bool) -> Markup:
         home: whether a page of all studies stands at `/`.
     """
     back = tag("a", "All studies", href="/", class_="home") if home else None
-    links = [tag("a", text, href=f"#{identity}") for identity, text in PARTS]
+    links = [tag("a", text, href=f"#{identity}", hidden=identity == "compare") for identity, text in PARTS]
     keys = tag("button", "?", type="button", id="help-button", aria_label="Keys", title="Keys")
     bar = tag("nav", back, tag("div", *links, class_="parts"), keys, aria_label="Sections")
     lost = tag(

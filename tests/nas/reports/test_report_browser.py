@@ -146,8 +146,10 @@ def test_keys_walk_along_the_front_and_pin(browser, report):
     browser.evaluate(press("ArrowLeft"))
     browser.evaluate(press("p"))
     pins = f"pins={members[start - 1]},{members[start - 2]}"
+    browser.until(f"location.hash.includes('{pins}') && location.hash.includes('trial={members[start - 2]}')")
+    browser.evaluate("document.querySelector('nav a[href=\"#trials\"]').click()")
+    browser.until("Math.abs(document.getElementById('trials').getBoundingClientRect().top) < 200")
     assert pins in browser.evaluate("location.hash")
-    assert f"trial={members[start - 2]}" in browser.evaluate("location.hash")
     browser.evaluate(press("?"))
     assert browser.evaluate("document.getElementById('help').open") is True
     assert browser.errors == []
@@ -165,7 +167,7 @@ def test_a_link_shows_what_it_was_copied_from(browser, report, document):
     assert browser.evaluate("document.getElementById('typed-macs').value") == "200,000"
     assert browser.evaluate("document.querySelector('#progress .segments [aria-pressed=true]').textContent") == "clock"
     browser.evaluate(press("ArrowUp"))
-    assert browser.evaluate("location.hash") == link.replace("trial=7", "trial=6")
+    browser.until(f"location.hash === '{link.replace('trial=7', 'trial=6')}'")
 
 
 def test_the_table_sorts_filters_and_picks(browser, report, study):
@@ -203,7 +205,7 @@ def test_other_measures_can_be_looked_at(browser, report):
     logarithmic = browser.evaluate(ticks)
     browser.evaluate("document.getElementById('x-log').click()")
     assert browser.evaluate(ticks) != logarithmic
-    assert "linear=x" in browser.evaluate("location.hash")
+    browser.until("location.hash.includes('linear=x')")
     assert browser.errors == []
 
 

@@ -17,6 +17,7 @@ function drawCompare() {
   const pair = state.pins.map((number) => state.rows.get(number)).filter(Boolean);
   const section = byId("compare");
   section.hidden = !pair.length;
+  document.querySelector("nav a[href='#compare']").hidden = !pair.length;
   turn += 1;
   if (pair.length < 2) {
     const text = pair.length ? `Trial ${pair[0].n} is pinned; pin another one (key p) to compare.` : "";

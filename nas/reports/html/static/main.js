@@ -44,6 +44,12 @@ function listen() {
     if (picked.closest(FAR)) byId("front").scrollIntoView({ block: "start" });
   });
   for (const code of document.querySelectorAll(".command > code:only-child")) code.after(copyButton(code.textContent));
+  document.addEventListener("click", (event) => {
+    const target = byId(event.target.closest("a[href^='#']")?.hash.slice(1) ?? "");
+    if (!target) return;
+    event.preventDefault(); // the address holds what is shown, and not the section
+    target.scrollIntoView();
+  });
   addEventListener("hashchange", readAddress);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => update({ scheme: true }));
 }

@@ -46,15 +46,26 @@ function servedSource(base) {
       return details.get(key);
     },
     // Follow what changed since a version of the document. `take` is called with the kind of an event and its data,
-    // `connected` with whether the server is heard.
+    // `connected` with whether the server is heard. A hidden page hears nothing: a browser opens few connections.
     subscribe: (version, take, connected) => {
-      const stream = new EventSource(`/api${base}/events?since=${encodeURIComponent(version ?? "")}`);
-      for (const kind of ["rows", "live", "document"]) {
-        stream.addEventListener(kind, (event) => take(kind, event.data ? JSON.parse(event.data) : null));
-      }
-      stream.addEventListener("open", () => connected(true));
-      stream.addEventListener("error", () => connected(false));
+      let stream = null, since = version ?? "";
+      const open = () => {
+        stream = new EventSource(`/api${base}/events?since=${encodeURIComponent(since)}`);
+        for (const kind of ["rows", "live", "document"]) {
+          stream.addEventListener(kind, (event) => {
+            since = event.lastEventId || since;
+            take(kind, event.data ? JSON.parse(event.data) : null);
+          });
+        }
+        stream.addEventListener("open", () => connected(true));
+        stream.addEventListener("error", () => connected(false));
+      };
+      open();
       addEventListener("pagehide", () => stream.close());
+      document.addEventListener("visibilitychange", () => {
+        stream.close();
+        if (document.visibilityState === "visible") open();
+      });
     },
   };
 }

@@ -16,6 +16,7 @@ export const state = {
   curve: null,
   importance: null,
 };
+const LEAST_WAIT = 250; // milliseconds between two changes of the address
 const views = [];
 let waiting = null;
 
@@ -37,7 +38,7 @@ function flush() {
   const changed = waiting;
   waiting = null;
   for (const { keys, draw } of views) if ([...changed].some((key) => keys.has(key))) draw();
-  if (!changed.has("address")) writeAddress();
+  if (!changed.has("address")) writeSoon();
 }
 
 export function setDocument(doc) {
@@ -47,6 +48,20 @@ export function setDocument(doc) {
 
 // ---- address ------------------------------------------------------------------------------------------------------
 const numbers = (text) => [...new Set(text.split(",").map(Number))].filter((number) => state.rows.has(number));
+
+let written = -Infinity, timer = null;
+
+// Browsers refuse many changes of the address within seconds, such as a slider makes.
+function writeSoon() {
+  if (timer) return;
+  const wait = Math.max(0, written + LEAST_WAIT - performance.now());
+  const write = () => {
+    [timer, written] = [null, performance.now()];
+    writeAddress();
+  };
+  if (wait) timer = setTimeout(write, wait);
+  else write();
+}
 
 function writeAddress() {
   const { doc } = state;

@@ -17,6 +17,7 @@ from nas.study.summary import open_for_reading
 
 pytestmark = pytest.mark.xdist_group("browser")
 
+SEEN = "Object.defineProperty(document, 'visibilityState', {value: '%s', configurable: true});"
 SPEED = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
 
 
@@ -81,7 +82,10 @@ def test_running_trials_have_a_line_each_with_a_growing_curve(online, make_study
             online.until(f"{line}.includes('epoch {epochs} of 3') && {line}.includes('{20 * epochs}.0 %')", 30)
             assert "running, 45 %" in online.evaluate("document.getElementById('counts').textContent")
             assert "12 s left" in online.evaluate("document.getElementById('counts').textContent")
+            for seen in ("hidden", "visible"):
+                online.evaluate(SEEN % seen + "document.dispatchEvent(new Event('visibilitychange'))")
         assert "11" in online.evaluate(PLACES)
+        assert len([request for request in online.requests if "/events?since=" in request]) >= 2  # after it was hidden
         assert online.errors == []
 
 
