@@ -31,7 +31,7 @@ from nas.study.checked import (
     whole,
 )
 from nas.study.storage.trial_reading import Trial
-from nas.study.stored_curve import ACCURACIES, curve_of, curve_seconds_of
+from nas.study.stored_curve import ACCURACIES, curve_of, totals_of
 from nas.study.training_state import TrainingState
 from nas.study.trial import Candidate, Descent, Record, Rejected, Repeat, State
 from search_space.architecture import Architecture
@@ -96,7 +96,7 @@ def _record(trial: Trial, laws: Laws) -> Record:
     late = {} if laws.whole else {"curve": lambda: curve_of(attrs.get("curve", []))}
     return Record.deferred(
         late,
-        **({"seconds": curve_seconds_of(found)} if late else {"curve": curve_of(found)}),
+        **(totals_of(found) if late else {"curve": curve_of(found)}),
         number=trial.number,
         state=_STATES[trial.state],
         candidate=candidate,

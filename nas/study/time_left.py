@@ -145,7 +145,7 @@ def _drain(lengths: Sequence[float], slots: int) -> float:
 def _lengths(own: Sequence[Record], running: set[int]) -> list[float]:
     """Return the seconds of the trials that do not run now, over their later half."""
     ended = [record for record in own if record.number not in running and record.state in COUNTED]
-    lengths = [record.spent for record in ended if record.curve]
+    lengths = [record.spent for record in ended if record.epochs]
     return lengths[-max(LEAST_LATER, (len(lengths) + 1) // 2) :] if sum(lengths) else []
 
 

@@ -225,6 +225,11 @@ class Record(Deferrable):
         return self.state in ENDED
 
     @cached_property
+    def epochs(self) -> int:
+        """Epochs of its own training; they take no time to count, as the rows of a stored curve do to be made."""
+        return len(self.curve)
+
+    @cached_property
     def seconds(self) -> float:
         """Seconds of its own training, without repeats."""
         return curve_seconds(self.curve)

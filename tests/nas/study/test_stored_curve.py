@@ -10,7 +10,7 @@ from engine import curve
 
 from nas.jobs import curve_seconds
 from nas.study.checked import DamageError
-from nas.study.stored_curve import curve_of, curve_seconds_of
+from nas.study.stored_curve import curve_of, totals_of
 
 ROWS = [row.to_json() for row in curve(3, 0.5)]
 UNVALIDATED = {"val_loss": None, "val_accuracy": None, "val_balanced_accuracy": None}
@@ -31,10 +31,10 @@ def changed(place: int, **values: Any) -> list[Any]:
         changed(0, seconds=1, val_accuracy=1),
     ],
 )
-def test_a_curve_is_read_whole_and_by_its_seconds_alone(rows: list[Any]) -> None:
+def test_a_curve_is_read_whole_and_by_its_totals_alone(rows: list[Any]) -> None:
     found = curve_of(rows)
     assert [repr(row.to_json()) for row in found] == list(map(repr, rows))
-    assert curve_seconds_of(rows) == curve_seconds(found)
+    assert totals_of(rows) == {"epochs": len(found), "seconds": curve_seconds(found)}
 
 
 @pytest.mark.parametrize(
@@ -58,6 +58,6 @@ def test_a_curve_is_read_whole_and_by_its_seconds_alone(rows: list[Any]) -> None
     ],
 )
 def test_a_damaged_curve_is_named(rows: Any, law: str) -> None:
-    for read in (curve_of, curve_seconds_of):
+    for read in (curve_of, totals_of):
         with pytest.raises(DamageError, match=law):
             read(rows)
