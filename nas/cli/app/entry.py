@@ -46,6 +46,7 @@ COMMANDS: Mapping[str, Command] = {
     "front": Command("nas.cli.front", "Pareto front of a study, with accuracy and costs"),
     "ui": Command("nas.cli.ui", "live page about a study, or about all of them, on 127.0.0.1 only"),
     "report": Command("nas.cli.report", "one self-contained HTML file about a study"),
+    "figures": Command("nas.cli.figures", "pictures of a study for a paper, as PNG, SVG and PDF files"),
     "dashboard": Command("nas.cli.dashboard", "optuna-dashboard on a study, on 127.0.0.1 only"),
     "sync": Command("nas.cli.sync", "upload a study to its tracker after the search: nas sync study=S"),
     "import": Command(

@@ -12,6 +12,7 @@ from nas.config.commands.networks import ExportConfig, PickConfig, RetrainConfig
 from nas.config.commands.search import DescribeConfig, SearchConfig
 from nas.config.commands.study import (
     DashboardConfig,
+    FiguresConfig,
     FrontConfig,
     ImportConfig,
     ReadConfig,
@@ -29,6 +30,7 @@ __all__ = [
     "DescribeConfig",
     "EvaluateConfig",
     "ExportConfig",
+    "FiguresConfig",
     "FrontConfig",
     "ImportConfig",
     "PickConfig",
@@ -51,6 +53,7 @@ ROOTS: Mapping[str, type] = {
     "stop": StopConfig,
     "front": FrontConfig,
     "report": ReportConfig,
+    "figures": FiguresConfig,
     "ui": UiConfig,
     "dashboard": DashboardConfig,
     "sync": SyncConfig,

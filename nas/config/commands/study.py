@@ -9,6 +9,9 @@ from nas.config.checks import check_format, check_limits
 from nas.config.ranges import Range, check_fields
 from nas.config.storage import StorageSpec
 
+PICTURES = ("png", "svg", "pdf")
+"""Formats of pictures."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ReadConfig:
@@ -112,6 +115,30 @@ class ReportConfig(ReadConfig):
 
     output: str | None = None
     open: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class FiguresConfig(ReadConfig):
+    """Configuration of `nas figures`.
+
+    Attributes:
+        output: folder of the pictures; null for figures in the study's folder.
+        formats: kinds of files: png, svg, pdf.
+        width: width of a picture in inches, in [1, 30]; 3.3 is a column of a paper.
+        format: output format of the list of files: table, json or csv.
+
+    Raises:
+        ValueError: a value out of range.
+    """
+
+    output: str | None = None
+    formats: tuple[str, ...] = PICTURES
+    width: Annotated[float, Range(1, 30)] = 3.3
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.formats or not set(self.formats) <= set(PICTURES) or len(set(self.formats)) < len(self.formats):
+            raise ValueError(f"formats must be of {', '.join(PICTURES)}, each once, got {list(self.formats)}")
 
 
 @dataclass(frozen=True, kw_only=True)
