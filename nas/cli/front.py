@@ -10,18 +10,34 @@ from nas.cli.common.studies import reading
 from nas.config.commands import FrontConfig
 from nas.objectives.limits import Limits
 from nas.reports.tables import front_columns, front_numbers, front_table
+from nas.study.selection import pick_records
+from nas.study.summary import StudyReader
+from nas.study.trial import Record
 
 
 def run(config: FrontConfig) -> int:
-    """Print the front of a study.
+    """Print the front of a study, or the networks that are picked.
 
     Raises:
-        ValueError: no study of that name, or a limit on a cost that its networks have not.
+        ValueError: no study of that name, a limit on a cost that its networks have not, or no such network to pick.
     """
     reader = reading(config)
-    reader.limit(Limits(**config.limits))
-    print_front(reader.front_document(), config.format)
+    limits = Limits(**config.limits)
+    reader.limit(limits)
+    print_front(reader.front_document(_picked(reader, config.pick, limits)), config.format)
     return 0
+
+
+def _picked(reader: StudyReader, pick: str, limits: Limits) -> list[Record] | None:
+    """Return the picked trials, None for the front, which may be empty."""
+    if pick == "front":
+        return None
+    (record,) = pick_records(reader.records, reader.study.believer, pick, limits)
+    if record.values is None:
+        raise ValueError(
+            f"pick={pick} must be a complete trial, it is {record.state}; nas status counts trials by state"
+        )
+    return [record]
 
 
 def print_front(document: Mapping[str, Any], form: str) -> None:

@@ -81,9 +81,9 @@ class StudyReader:
         known = {record.number: record for record in earlier.records}
         return [record for record in self.records if known.get(record.number) is not record]
 
-    def front_document(self) -> dict[str, Any]:
-        """Return the Pareto front as a JSON document."""
-        return front_document(self.study, self.records)
+    def front_document(self, members: Sequence[Record] | None = None) -> dict[str, Any]:
+        """Return the Pareto front, or complete trials of a choice of one's own, as a JSON document."""
+        return front_document(self.study, self.records, members)
 
     def status_document(self) -> dict[str, Any]:
         """Return counts of trials, failures, hypervolume and time spent as a JSON document."""
@@ -122,9 +122,15 @@ def front_records(records: Sequence[Record], axes: Sequence[Axis]) -> list[Recor
     return sorted(chosen, key=lambda r: [r.values[axis.name] for axis in costs] if r.values else [])
 
 
-def front_document(study: Study, records: Sequence[Record]) -> dict[str, Any]:
-    """Return the Pareto front as a JSON document."""
-    members = study.believer.front(records)
+def front_document(study: Study, records: Sequence[Record], members: Sequence[Record] | None = None) -> dict[str, Any]:
+    """Return the Pareto front as a JSON document.
+
+    Args:
+        study: the study.
+        records: its trials.
+        members: complete trials to return instead of the front.
+    """
+    members = study.believer.front(records) if members is None else members
     beliefs = study.believer.beliefs(records)
     return {
         "study": study.name,

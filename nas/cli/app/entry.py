@@ -14,6 +14,7 @@ from contextlib import nullcontext, redirect_stderr
 from dataclasses import dataclass
 from importlib.metadata import version
 
+from nas.cli.app.completion import completed_studies
 from nas.cli.app.interrupts import remembered, was_interrupted
 from nas.jobs.notice import showing
 from nas.jobs.streams import open_standard_streams, output_named
@@ -44,6 +45,10 @@ COMMANDS: Mapping[str, Command] = {
     "status": Command("nas.cli.status", "state of a study: trials, failures, hypervolume, time"),
     "stop": Command("nas.cli.stop", "stop a running search; it can be resumed later"),
     "front": Command("nas.cli.front", "Pareto front of a study, with accuracy and costs"),
+    "studies": Command("nas.cli.studies", "all studies of a folder: state, trials, best network, hypervolume, age"),
+    "compare": Command(
+        "nas.cli.compare", "several studies: fronts in one picture, hypervolume at equal training: nas compare A B"
+    ),
     "ui": Command("nas.cli.ui", "live page about a study, or about all of them, on 127.0.0.1 only"),
     "report": Command("nas.cli.report", "one self-contained HTML file about a study"),
     "figures": Command("nas.cli.figures", "pictures of a study for a paper, as PNG, SVG and PDF files"),
@@ -156,6 +161,9 @@ def _complete(words: Sequence[str]) -> int:
         print(" ".join(name for name in COMMANDS if name.startswith(start)))
         return 0
     if typed[1] not in COMMANDS:
+        return 0
+    if (studies := completed_studies(typed, started=not line.endswith(" "))) is not None:
+        print(" ".join(studies))
         return 0
     program, after = line.split(maxsplit=1)
     os.environ["COMP_LINE"] = f"{program} {after.removeprefix(typed[1]).lstrip()}"

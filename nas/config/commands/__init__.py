@@ -11,6 +11,7 @@ from nas.config.commands.exported import EvaluateConfig, PredictConfig
 from nas.config.commands.networks import ExportConfig, PickConfig, RetrainConfig
 from nas.config.commands.search import DescribeConfig, SearchConfig
 from nas.config.commands.study import (
+    CompareConfig,
     DashboardConfig,
     FiguresConfig,
     FrontConfig,
@@ -19,6 +20,7 @@ from nas.config.commands.study import (
     ReportConfig,
     StatusConfig,
     StopConfig,
+    StudiesConfig,
     SyncConfig,
     UiConfig,
 )
@@ -26,6 +28,7 @@ from nas.config.commands.tables import RehearseConfig, TabulateConfig
 
 __all__ = [
     "ROOTS",
+    "CompareConfig",
     "DashboardConfig",
     "DescribeConfig",
     "EvaluateConfig",
@@ -42,6 +45,7 @@ __all__ = [
     "SearchConfig",
     "StatusConfig",
     "StopConfig",
+    "StudiesConfig",
     "SyncConfig",
     "TabulateConfig",
     "UiConfig",
@@ -52,6 +56,8 @@ ROOTS: Mapping[str, type] = {
     "status": StatusConfig,
     "stop": StopConfig,
     "front": FrontConfig,
+    "studies": StudiesConfig,
+    "compare": CompareConfig,
     "report": ReportConfig,
     "figures": FiguresConfig,
     "ui": UiConfig,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from nas.config.checks import check_format, check_limits
-from nas.config.ranges import Range, check_fields
+from nas.config.checks import check_format, check_limits, check_pick
+from nas.config.ranges import Range, check_fields, show
 from nas.config.storage import StorageSpec
 
 PICTURES = ("png", "svg", "pdf")
@@ -42,16 +42,20 @@ class FrontConfig(ReadConfig):
     """Configuration of `nas front`.
 
     Attributes:
+        pick: front (every network of it), best (highest first objective), knee (farthest from the line between the
+            front's ends) or a complete trial's number.
         limits: upper limits on the costs of a network of the front beside the study's, max_<cost>; null for no limit.
 
     Raises:
         ValueError: a value out of range.
     """
 
+    pick: str = "front"
     limits: dict[str, Any]
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_pick(self.pick)
         check_limits(self.limits)
 
 
@@ -69,6 +73,54 @@ class StatusConfig(ReadConfig):
 
     watch: bool = False
     interval: Annotated[float, Range(0, 1e6, above=True)] = 2.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudiesConfig:
+    """Configuration of `nas studies`.
+
+    Attributes:
+        outputs: folder of the studies.
+        format: output format: table, json or csv.
+
+    Raises:
+        ValueError: a value out of range.
+    """
+
+    outputs: str = "outputs"
+    format: str = "table"
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        check_format(self.format)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompareConfig:
+    """Configuration of `nas compare`.
+
+    Attributes:
+        studies: names of the studies, folders under `outputs`, or paths; on the command line also words without a key.
+        outputs: folder of the studies.
+        output: picture of the fronts and of the hypervolumes to write, .png, .svg or .pdf; null for none.
+        format: output format: table, json or csv.
+        storage: the database of the studies.
+
+    Raises:
+        ValueError: a value out of range.
+    """
+
+    studies: tuple[str, ...] = ()
+    outputs: str = "outputs"
+    output: str | None = None
+    format: str = "table"
+    storage: StorageSpec
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        check_format(self.format)
+        if self.output is not None and not self.output.endswith(tuple(f".{kind}" for kind in PICTURES)):
+            raise ValueError(f"output must be a picture of {', '.join(PICTURES)}, got {show(self.output)}")
 
 
 @dataclass(frozen=True, kw_only=True)
