@@ -10,7 +10,7 @@ from typing import Any, Unpack, overload
 from torch import Tensor
 
 from nas.api.images import Classes, as_images
-from nas.api.settings import SearchSettings, check_keywords, configured, with_space, words_of
+from nas.api.settings import SearchSettings, check_keywords, configured, with_space, words_of, written
 from nas.api.study import Study
 from nas.cli.common.searches import run_search
 from nas.config.data import DataSpec
@@ -80,6 +80,8 @@ def _search_arrays(images: Any, labels: Any, settings: SearchSettings) -> Conduc
     spec = DataSpec(val_fraction=settings["val_fraction"]) if "val_fraction" in settings else DataSpec()
     test = settings.get("test")
     if test is not None:
+        if not isinstance(test, tuple | list) or len(test) != 2:
+            raise TypeError(f"test must be a pair of images and labels, got {type(test).__name__}")
         settings = {**settings, "test": (as_images(test[0]), classes.positions(test[1]))}
     return _run(from_tensors(tensor, positions, classes.names, spec=spec), settings)
 
@@ -90,12 +92,14 @@ def _run(data: ImageData, settings: SearchSettings) -> Conducted:
     words = words_of(settings)
     if any(word.startswith("data=") for word in words):
         raise ValueError("overrides must not set data=, the images are those of the argument data")
-    outputs = [f"outputs={settings['outputs']}"] if "outputs" in settings else []
+    outputs = [f"outputs={written(Path(settings['outputs']))}"] if "outputs" in settings else []
     config = configured(
         "search", ["data=tensors", f"data.path={DATA_FOLDER}", *outputs, *words], settings.get("plugins")
     )
     config = with_space(config, settings.get("space"))
-    name = settings.get("study") or f"images-{data.fingerprint[:8]}-{config.space['name']}"
+    name = settings.get("study")
+    if name is None:
+        name = f"images-{data.fingerprint[:8]}-{config.space['name']}"
     folder = study_folder(str(name), config.outputs)
     folder.mkdir(parents=True, exist_ok=True)
     stored, test = (folder / DATA_FOLDER).resolve(), settings.get("test")

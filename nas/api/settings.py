@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -67,6 +68,7 @@ class SearchSettings(TypedDict, total=False):
     overrides: Sequence[str]
 
 
+DOTTED_NAME = re.compile(r"\w+(\.\w+)*")
 GROUPS = ("sampler", "fidelity", "training", "workers", "tracking")
 PLAIN = {
     "seed": "seed",
@@ -150,16 +152,33 @@ def words_of(settings: SearchSettings) -> list[str]:
     space = settings.get("space")
     if isinstance(space, str):
         words.append(f"space={space}")
-    words += [f"limits.{name}={written(most)}" for name, most in settings.get("limits", {}).items()]
+    words += [f"limits.{name}={written(most)}" for name, most in _keys("limits", settings.get("limits") or {}).items()]
     words += _budget(settings["budget"]) if "budget" in settings else []
-    return [*words, *settings.get("overrides", ())]
+    further = settings.get("overrides", ())
+    if isinstance(further, str):
+        raise TypeError(f"overrides must be a list of key=value, got {further!r}")
+    return [*words, *further]
+
+
+def _keys(name: str, given: Any) -> Mapping[str, Any]:
+    """Return a mapping of keys.
+
+    Raises:
+        TypeError: it is none, or a key is no name.
+    """
+    if not isinstance(given, Mapping):
+        raise TypeError(f"{name} must be a mapping of its keys, got {given!r}")
+    odd = next((key for key in given if not (isinstance(key, str) and DOTTED_NAME.fullmatch(key))), None)
+    if odd is not None:
+        raise TypeError(f"a key of {name} must be a name, got {odd!r}")
+    return given
 
 
 def _group(name: str, given: Any) -> Iterator[str]:
     """Yield the overrides of a group that is an option's name, or a mapping of keys."""
     if not isinstance(given, str | Mapping):
         raise TypeError(f"{name} must be the name of an option or a mapping of its keys, got {given!r}")
-    keys = {"name": given} if isinstance(given, str) else dict(given)
+    keys = {"name": given} if isinstance(given, str) else dict(_keys(name, given))
     option = keys.pop("name", None)
     if option is not None:
         yield f"{name}={option}"
@@ -172,7 +191,7 @@ def _budget(given: Any) -> list[str]:
         return [f"budget.trials={given}"]
     if not isinstance(given, Mapping):
         raise TypeError(f"budget must be a number of trials or a mapping such as {{'minutes': 5}}, got {given!r}")
-    words = [f"budget.{key}={written(value)}" for key, value in given.items()]
+    words = [f"budget.{key}={written(value)}" for key, value in _keys("budget", given).items()]
     bounded = {"minutes", "trainings"} & set(given)
     return [*words, "budget.trials=null"] if bounded and "trials" not in given else words
 

@@ -81,7 +81,13 @@ def test_keywords_are_overrides(keywords: Any, words: list[str]) -> None:
         ({"spcae": "quick"}, TypeError, "search takes no keyword 'spcae'; did you mean 'space'?"),
         ({"space": "quik"}, ValueError, "space must be one of .*, got 'quik'; did you mean quick?"),
         ({"sampler": "tpee"}, ValueError, "sampler must be one of .*, got 'tpee'; did you mean tpe?"),
-        ({"budget": {"trails": 3}}, ValueError, "there is no 'budget.trails' to set; did you mean trials?"),
+        ({"budget": {"trails": 3}}, ValueError, "there is no 'budget.trails' to set; did you mean .*trials"),
+        ({"study": ""}, ValueError, "study must be a name or a path, got an empty one"),
+        ({"limits": 3}, TypeError, "limits must be a mapping of its keys, got 3"),
+        ({"limits": {"max_mac": 3}}, ValueError, "got 'max_mac'; did you mean max_macs?"),
+        ({"training": {"a b": 3}}, TypeError, "a key of training must be a name, got 'a b'"),
+        ({"test": np.zeros((3, 8, 8))}, TypeError, "test must be a pair of images and labels, got ndarray"),
+        ({"overrides": "seed=3"}, TypeError, "overrides must be a list of key=value, got 'seed=3'"),
         ({"budget": "3"}, TypeError, "budget must be a number of trials or a mapping"),
         ({"limits": {"macs": 3}}, ValueError, "a limit must be named max_<cost>, got limits.macs"),
         ({"training": 3}, TypeError, "training must be the name of an option or a mapping of its keys, got 3"),
@@ -97,7 +103,7 @@ def test_mistakes_are_told_with_the_nearest_name(
 ) -> None:
     found = bars(30)
     with pytest.raises(error, match=law) as raised:
-        search(found.images, found.labels, study=tmp_path / "none", **keywords)
+        search(found.images, found.labels, **{"study": tmp_path / "none", **keywords})
     assert "\n" not in str(raised.value)
     assert not (tmp_path / "none" / "study.db").exists()
 
