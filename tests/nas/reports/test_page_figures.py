@@ -6,9 +6,10 @@ import copy
 import json
 
 import pytest
-from page_checks import OVERLAPS, PLACES, front_of, sets
+from page_checks import HOSTILE, OVERLAPS, PLACES, front_of, sets
 
 from nas.reports.html import ReportContext, render
+from nas.reports.html.markup import json_script
 from nas.study.summary import StudyReader
 
 pytestmark = pytest.mark.xdist_group("browser")
@@ -33,7 +34,7 @@ def opened(browser, html, tmp_path):
         document = json.loads(data)
         change(document)
         path = tmp_path / "report.html"
-        path.write_bytes(f"{before}{BLOCK}{json.dumps(document)}</script>{after}".encode())
+        path.write_bytes(f"{before}{json_script('data', document)}{after}".encode())
         browser.open(path, **how)
         assert browser.errors == []
         return document
@@ -120,6 +121,39 @@ def test_a_box_zooms_and_a_double_click_shows_the_whole_range(browser, opened):
     assert set(browser.evaluate(PLACES)) >= inside
     browser.evaluate("document.querySelector('#front-plot svg').dispatchEvent(new MouseEvent('dblclick'))")
     assert len(browser.evaluate(PLACES)) == len(places)
+
+
+def test_no_text_of_a_document_becomes_markup(browser, opened):
+    def poison(document):
+        for row in document["trials"]:
+            row |= {
+                "summary": HOSTILE,
+                "id": HOSTILE,
+                "failure": f"{HOSTILE}: {HOSTILE}",
+                "inherits": {"trial": HOSTILE},
+            }
+        document["choices"]["names"] = [f"{HOSTILE}{i}" for i in range(len(document["choices"]["names"]))]
+        document["choices"]["options"] = [[f"{HOSTILE}{i}" for i in range(99)] for _ in document["choices"]["names"]]
+        for measure in document["measures"].values():
+            measure["title"] = HOSTILE
+        choice = {"path": HOSTILE, "share": 0.5, "chance": 0.1, "above_chance": True, "active": 9, "effect": HOSTILE}
+        document["importance"] = {
+            "measures": {"val_accuracy": [choice], HOSTILE: [choice]},
+            "notes": {HOSTILE: HOSTILE},
+        }
+        document |= {"study": HOSTILE, "commands": dict.fromkeys(("retrain", "export"), HOSTILE)}
+        document |= {"curves": dict.fromkeys(document["curves"], HOSTILE), "on": {"command": HOSTILE, "note": HOSTILE}}
+        document["status"] |= {"state": HOSTILE, "counts": {HOSTILE: 3}}
+
+    opened(poison, fragment="#pins=1,2&trial=3&limits=macs:200000")
+    browser.until("document.querySelectorAll('#compare-drawings svg').length === 2")
+    browser.evaluate("document.getElementById('gallery').scrollIntoView()")
+    browser.until("document.querySelector('.card svg')")
+    for identity in ("x-axis", "counts", "selected", "compare-text", "choices", "all", "failures", "next-commands"):
+        assert HOSTILE in browser.evaluate(f"document.getElementById('{identity}').textContent"), identity
+    assert browser.evaluate("document.querySelectorAll('img, main a, main script, [onerror]').length") == 0
+    assert browser.dialogs == []
+    assert browser.errors == []
 
 
 def test_intervals_are_drawn_for_the_front(browser, opened):

@@ -110,6 +110,6 @@ export function sparkline(values, width = 120, height = 28) {
   const at = known.map((value, i) => [x(i), height - 3 - ((height - 6) * (value - low)) / span]);
   const path = at.length === 1 ? `M${at[0][0]} ${at[0][1]}h0.01` : line(at);
   const label = known.length ? `from ${percent(known[0])} to ${percent(known.at(-1))}` : "no epoch yet";
-  const attributes = { class: "spark", viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": label };
+  const attributes = { class: "spark", viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": label, preserveAspectRatio: "xMinYMid" };
   return shape("svg", attributes, shape("path", { class: "curve front", d: path }));
 }
