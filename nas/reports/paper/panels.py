@@ -167,19 +167,22 @@ def draw_importance(document: Document, measure: str, width: float) -> Figure:
     shares = [100 * choice["share"] for choice in choices]
     colours = [DARK if choice["above_chance"] else FAINT for choice in choices]
     plot.barh(places, shares, color=colours, height=0.68)
-    chance = [100 * choice["chance"] for choice in choices]
+    chance = [100 * (math.nan if choice["chance"] is None else choice["chance"]) for choice in choices]
     plot.plot(chance, places, "|", color="black", markersize=6, markeredgewidth=1)
     plot.set_yticks(list(places), [_short(choice["path"]) for choice in choices])
     plot.tick_params(axis="y", length=0)
     plot.invert_yaxis()
     plot.grid(visible=False, axis="y")
-    plot.set_xlabel(f"importance for {title(measure)} (%)", loc="right")
+    label = f"importance for {title(measure)} (%)"
+    if measure in document["costs"]:
+        label = f"spread of {title(measure)} explained along the front (%)"
+    plot.set_xlabel(label, loc="right")
     legend = [
         Line2D([], [], marker="s", linestyle="none", color=DARK, label="beyond chance"),
         Line2D([], [], marker="s", linestyle="none", color=FAINT, label="within chance"),
-        Line2D([], [], marker="|", linestyle="none", color="black", label="reached by chance"),
+        Line2D([], [], marker="|", linestyle="none", color="black", label="chance"),
     ]
-    plot.legend(handles=legend, loc="lower right", handletextpad=0.3)
+    figure.legend(handles=legend, loc="outside upper right", ncols=3, handletextpad=0.1, columnspacing=0.8)
     return figure
 
 

@@ -18,6 +18,7 @@ MANTISSAS = ((1.0,), (1.0, 3.0), (1.0, 2.0, 5.0), (1.0, 1.5, 2.0, 3.0, 5.0, 7.0)
 """Mantissas of ticks on a logarithmic axis, the sparsest first."""
 FEWEST, MOST = 3, 6
 """Number of ticks on an axis."""
+LARGE = 1000
 MARGIN = 0.06
 """Share of an axis that is free at each end."""
 
@@ -77,17 +78,19 @@ class Scale:
         return low - reach, high + reach
 
     def texts(self, ticks: Sequence[float]) -> list[str]:
-        """Return the texts of ticks: as few decimals as tell them apart and change none by more than a hundredth."""
-        if not self.percent:
-            found = [short_number(tick) for tick in ticks]
-            return found if len(set(found)) == len(found) else [f"{tick:.6g}" for tick in ticks]
-        shares = [100 * tick for tick in ticks]
-        gap = min((abs(b - a) for a, b in pairwise(shares)), default=1.0)
-        for decimals in range(8):
-            texts = [f"{share:.{decimals}f}" for share in shares]
-            if all(abs(float(text) - share) <= gap / 100 for text, share in zip(texts, shares, strict=True)):
+        """Return the texts of ticks, which differ: all with as few decimals as it takes, large ones with k, M or G."""
+        numbers = [100 * tick for tick in ticks] if self.percent else list(ticks)
+        if not self.percent and max(map(abs, numbers)) >= LARGE:
+            found = [short_number(number) for number in numbers]
+            return found if len(set(found)) == len(found) else [f"{number:.6g}" for number in numbers]
+        if self.log and not self.percent:
+            return [f"{number:.6g}" for number in numbers]
+        gap = min((abs(b - a) for a, b in pairwise(numbers)), default=1.0)
+        for decimals in range(12):
+            found = [f"{number:.{decimals}f}" for number in numbers]
+            if all(abs(float(text) - number) <= gap / 100 for text, number in zip(found, numbers, strict=True)):
                 break
-        return texts
+        return found
 
 
 def log_ticks(low: float, high: float) -> list[float]:

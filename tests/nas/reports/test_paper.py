@@ -20,7 +20,8 @@ from nas.study.study import Study
 from nas.study.summary import StudyReader
 
 ERROR = Scale("error (%)", log=True, percent=True, error=True)
-FILES = ("curves", "front", "hypervolume", "importance_val_accuracy")
+MEASURES = ("val_accuracy", "macs", "params", "memory_mib")
+FILES = ("curves", "front", "hypervolume", *(f"importance_{name}" for name in MEASURES))
 
 
 @pytest.fixture(scope="module")
