@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import webbrowser
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from nas.reports.live.entries import Entries
 from nas.reports.live.follower import Source
 from nas.study.folders import existing_study
 from nas.study.storage.factory import make_store, study_names
-from nas.study.summary import open_for_reading
+from nas.study.summary import StudyReader, open_for_reading
 
 
 def run(config: UiConfig) -> int:
@@ -41,22 +42,25 @@ def _library(config: UiConfig) -> Library:
     kind = config.storage.kind
     if config.study is not None:
         folder = existing_study(config.study, config.outputs, in_folder=kind == "sqlite")
-        open_for_reading(folder, kind).study.close()  # a mistake is told here, and not on the page
+        opened = [open_for_reading(folder, kind)]  # a mistake is told here, and not on the page
         name = folder.resolve().name
+
+        def source(_: str) -> Source:
+            return _source(name, lambda: opened.pop() if opened else open_for_reading(folder, kind), config)
+
         entries = Entries(lambda _: _version(folder, kind), lambda _: open_for_reading(folder, kind))
-        return Library(lambda: [name], lambda _: _source(name, folder, config), entries.entry, name)
+        return Library(lambda: [name], source, entries.entry, name)
     root = Path(config.outputs).expanduser()
     entries = Entries(lambda name: _version(root / name, kind), lambda name: open_for_reading(root / name, kind))
     return Library(
         lambda: study_names(config.outputs, kind),
-        lambda name: _source(name, root / name, replace(config, study=name)),
+        lambda name: _source(name, lambda: open_for_reading(root / name, kind), replace(config, study=name)),
         entries.entry,
     )
 
 
-def _source(name: str, folder: Path, config: UiConfig) -> Source:
-    kind = config.storage.kind
-    return Source(name, lambda: open_for_reading(folder, kind), lambda study: report_context(study, config))
+def _source(name: str, opened: Callable[[], StudyReader], config: UiConfig) -> Source:
+    return Source(name, opened, lambda study: report_context(study, config))
 
 
 def _version(folder: Path, kind: str) -> object | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from nas.reports.document import ReportContext
 from nas.reports.live.entries import Entries
-from nas.reports.live.follower import Source
+from nas.reports.live.follower import FOLLOWER, SLOW, Source
 from nas.reports.live.library import Library
 from nas.reports.live.server import Server, listen
 from nas.study.summary import open_for_reading
@@ -40,4 +40,12 @@ def served(shown: Library) -> Iterator[str]:
             yield addresses.get(timeout=30)
         finally:
             server.end()
+            thread.join()
+            join_followers()
+
+
+def join_followers() -> None:
+    """Wait for the ends of the threads of pages that were closed: filters of warnings are of the whole process."""
+    for thread in threading.enumerate():
+        if thread.name in {FOLLOWER, SLOW}:
             thread.join()

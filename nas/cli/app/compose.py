@@ -125,7 +125,8 @@ def items_of(annotation: Any) -> Any:
     return typing.get_args(annotation)[0] if typing.get_origin(annotation) is tuple else None
 
 
-def selections_of(spec: Any) -> dict[str, Any]:
+@cache
+def selections_of(spec: Any) -> Mapping[str, Any]:
     """Return the fields of a class that are selections of several options, with the class of an option."""
     hints = typing.get_type_hints(getattr(spec, "OF", spec)) if dataclasses.is_dataclass(spec) else {}
     items = {name: items_of(annotation) for name, annotation in hints.items()}

@@ -7,11 +7,13 @@ import re
 import types
 import typing
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 from nas.cli.app.compose import items_of, selections_of
 
 
+@cache
 def annotation_at(root: type, key: str) -> Any:
     """Return the annotation of the field at a dotted key, None for an unknown key or one inside a free mapping.
 

@@ -89,7 +89,7 @@ def _plain(config: SearchConfig) -> dict[str, Any]:
 
 def _scalars(stored: Mapping[str, Any]) -> Iterator[str]:
     """Yield overrides of plain fields that differ from the default; always that of the study's name, first."""
-    defaults = read_yaml(conf_dir() / "search.yaml")
+    defaults = _primary()
     for key, annotation in typing.get_type_hints(SearchConfig).items():
         if is_group(annotation) or key in OMITTED or key not in stored:
             continue
@@ -132,7 +132,7 @@ class _Selection:
 
 def _selections(group: str, option: str, annotation: Any) -> Iterator[_Selection]:
     """Yield the selections among the fields of a group, some of which its option makes."""
-    defaults = read_yaml(conf_dir() / group / f"{option}.yaml").get("defaults", [])
+    defaults = _written(group, option).get("defaults", [])
     made = {key: names for entry in defaults if isinstance(entry, Mapping) for key, names in entry.items()}
     for name, item in selections_of(annotation).items():
         key = f"override /{name}@_global_.{name}"
@@ -205,10 +205,22 @@ def _differences(option: Any, stored: Any, path: str, usual: Any = None) -> Iter
 
 
 @cache
+def _primary() -> Mapping[str, Any]:
+    """Return the primary configuration of `nas search` as it is written."""
+    return read_yaml(conf_dir() / "search.yaml")
+
+
+@cache
+def _written(group: str, option: str) -> Mapping[str, Any]:
+    """Return an option of a group as it is written."""
+    return read_yaml(conf_dir() / group / f"{option}.yaml")
+
+
+@cache
 def _defaults() -> Mapping[str, Any]:
     """Return the default option of every group of `nas search`."""
     found: dict[str, Any] = {}
-    for entry in read_yaml(conf_dir() / "search.yaml")["defaults"]:
+    for entry in _primary()["defaults"]:
         if isinstance(entry, Mapping):
             found.update(entry)
     return found
@@ -217,7 +229,7 @@ def _defaults() -> Mapping[str, Any]:
 @cache
 def _option(group: str, option: str, annotation: Any) -> Any:
     """Return the composed values of an option of a group."""
-    written = read_yaml(conf_dir() / group / f"{option}.yaml")
+    written = {**_written(group, option)}
     written.pop("defaults", None)  # an option overrides the group's default option, which has the defaults of the class
     if typing.get_origin(annotation) is dict:
         return written

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 import warnings
 from collections import Counter
 from collections.abc import Sequence
@@ -30,6 +31,10 @@ METHOD = (
     "Conditional PED-ANOVA (Watanabe et al., IJCAI 2023; its extension to conditional choices) as Optuna computes it: "
     "a choice is important if its distribution among the best trials differs from that among all."
 )
+
+
+_FILTERS = threading.Lock()
+"""Filters of warnings are of the process: a second thread would restore them while the first one needs them."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +129,7 @@ def _divergences(study: optuna.Study, values: Sequence[float], best: int) -> dic
     from optuna.importance import PedAnovaImportanceEvaluator  # noqa: PLC0415 - imports scikit-learn, a second or more
 
     evaluator = PedAnovaImportanceEvaluator(target_quantile=best / len(values))
-    with warnings.catch_warnings():
+    with _FILTERS, warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Some regimes for parameter .* have less than")  # shown as `active`
         warnings.filterwarnings("ignore", message=".* computes the importances of params to achieve low `target`")
         found = evaluator.evaluate(study, target=lambda trial: values[trial.number])

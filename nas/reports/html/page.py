@@ -37,7 +37,7 @@ def render(reader: StudyReader, context: ReportContext) -> str:
         compressed_script("details", details),
         tag("script", Markup(_checked(assets.script())), type="module"),
     ]
-    main = _main(reader, context, document["status"])
+    main = _main(reader, context, document["status"], sections.rejected_by_limit(reader.records))
     return _html(reader.study.name, main, head, [sections.front_without_script(reader), *tail])
 
 
@@ -50,14 +50,16 @@ def live_page(reader: StudyReader, context: ReportContext, status: Mapping[str, 
         status: status of the study, as in its document.
         base: path of the page, such as `/s/mine`; its data are below `/api` + `base`.
     """
-    main = _main(reader, context, status)
+    main = _main(reader, context, status, {})  # rejected asks are many: seconds to read in a large study
     return _html(reader.study.name, main, assets.links(), [sections.needs_script()], base)
 
 
-def _main(reader: StudyReader, context: ReportContext, status: Mapping[str, Any]) -> list[Markup]:
+def _main(
+    reader: StudyReader, context: ReportContext, status: Mapping[str, Any], rejected: Mapping[str, int]
+) -> list[Markup]:
     study = reader.study
     terms = overview(study.fingerprint, study.axes, limits_of(reader.records), status, context)
-    return sections.main(context, list(terms), reader.records)
+    return sections.main(context, list(terms), rejected)
 
 
 def _html(

@@ -78,13 +78,13 @@ def header(name: str, *, home: bool) -> Markup:
     )
 
 
-def main(context: ReportContext, facts: Sequence[tuple[str, str]], records: Sequence[Record]) -> list[Markup]:
+def main(context: ReportContext, facts: Sequence[tuple[str, str]], rejected: Mapping[str, int]) -> list[Markup]:
     """Return the sections of the page.
 
     Args:
         context: settings, machine and commands.
         facts: terms of the search with their texts.
-        records: the trials.
+        rejected: counts of asks that were rejected before training, by the cost that was over its limit.
     """
     return [
         _front(),
@@ -96,7 +96,7 @@ def main(context: ReportContext, facts: Sequence[tuple[str, str]], records: Sequ
         _filled("gallery", "Networks of the front", note("gallery-note"), place("gallery-cards", "gallery")),
         _filled("retrained", "Retrained networks", note("retrained-note", RETRAINED), place("retrained-table")),
         _trials(),
-        _outcome(records),
+        _outcome(rejected),
         _next(context),
         _about(context, facts),
     ]
@@ -167,15 +167,16 @@ def _trials() -> Markup:
     return section("trials", "All trials", menus, note("trials-count"), scroll, tag("p", SUMMARY_LEGEND, class_="note"))
 
 
-def _outcome(records: Sequence[Record]) -> Markup:
-    broken = ", ".join(f"{title(name)} {count:,}" for name, count in _rejected_by_limit(records).items())
+def _outcome(rejected: Mapping[str, int]) -> Markup:
+    broken = ", ".join(f"{title(name)} {count:,}" for name, count in rejected.items())
     text = f"Rejected before training, by the limit that was exceeded (as stored): {broken}." if broken else ""
     return section(
         "outcome", "Trials by state", tag("dl", id="states", class_="counts"), note("rejected", text), place("failures")
     )
 
 
-def _rejected_by_limit(records: Sequence[Record]) -> dict[str, int]:
+def rejected_by_limit(records: Sequence[Record]) -> dict[str, int]:
+    """Return counts of asks that were rejected before training, by the cost that was over its limit."""
     broken = [
         name.removeprefix("max_")
         for record in records

@@ -53,15 +53,16 @@ class LivePage:
             exception_handlers={HTTPException: _mistake},
         )
 
-    def preload(self) -> None:
-        """Begin to read the one study that is shown, before it is asked for; called in the event loop."""
+    async def preload(self) -> None:
+        """Read the one study that is shown, before it is asked for."""
         if self._library.only is not None:
-            self._follower(self._library.only)[0].look()
+            await self._read(self._library.only)
 
     def close(self) -> None:
         """End all streams; called in the event loop."""
         self._closing = True
-        for _, signal in self._followers.values():
+        for follower, signal in self._followers.values():
+            follower.stop()
             signal.fire()
 
     async def _index(self, request: Request) -> Response:

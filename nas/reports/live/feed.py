@@ -10,6 +10,7 @@ from typing import Any, final
 from nas.reports.live.answers import encoded
 
 LIVE = "live"
+_NOTHING = object()
 
 
 @final
@@ -46,7 +47,9 @@ class Feed:
         """
         with self._lock:
             after = self._number + 1
-            changed = {name: value for name, value in fields.items() if self._field(name) != value}
+            changed = {
+                name: value for name, value in fields.items() if name not in self._fields or self._field(name) != value
+            }
             new = [row for row in rows if (known := self._row(row["n"])) is not row and known != row]
             self._fields |= {name: (after, value) for name, value in changed.items()}
             self._rows |= {row["n"]: (after, row) for row in new}

@@ -7,6 +7,7 @@ computed while nobody looks.
 
 from __future__ import annotations
 
+import gc
 import logging
 import sqlite3
 import threading
@@ -35,6 +36,8 @@ LINGER_SECONDS = 20.0
 """Seconds for which a study is followed after the last request."""
 PATIENCE = 0.7
 """Seconds that the first document waits for the belief, before it shows what was measured."""
+FOLLOWER, SLOW = "live page: follower", "live page: computation"
+"""Names of threads."""
 ERRORS = (ValueError, OSError, sqlite3.Error)
 
 SETTINGS_FILE = "config.yaml"
@@ -80,6 +83,7 @@ class Follower:
         self._thread: threading.Thread | None = None
         self._wanted_until = 0.0
         self._viewers = 0
+        self._stopped = threading.Event()
         self._opened = threading.Event()
         self._following: _Following | None = None
 
@@ -94,7 +98,7 @@ class Follower:
         with self._lock:
             self._wanted_until = time.monotonic() + LINGER_SECONDS
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name=f"follower of {self._source.name}", daemon=True)
+                self._thread = threading.Thread(target=self._run, name=FOLLOWER, daemon=True)
                 self._thread.start()
 
     @contextmanager
@@ -110,6 +114,11 @@ class Follower:
                 self._viewers -= 1
             self.look()
 
+    def stop(self) -> None:
+        """Follow no longer, and wait no longer for the first reading."""
+        self._stopped.set()
+        self._opened.set()
+
     def wait(self) -> None:
         """Wait until the study has been read, or could not be."""
         self.look()
@@ -117,7 +126,8 @@ class Follower:
 
     def _wanted(self) -> bool:
         with self._lock:
-            if self._viewers or time.monotonic() < self._wanted_until:
+            wanted = self._viewers or time.monotonic() < self._wanted_until
+            if wanted and not self._stopped.is_set():
                 return True
             self._thread = None
             return False
@@ -134,7 +144,7 @@ class Follower:
                 log.exception("the study %s can't be followed", self._source.name)
                 self._trouble("it can't be read; the terminal says more")
             self._opened.set()
-            time.sleep(min(LONGEST_PAUSE, max(POLL_SECONDS, SHARE * (time.thread_time() - began))))
+            self._stopped.wait(min(LONGEST_PAUSE, max(POLL_SECONDS, SHARE * (time.thread_time() - began))))
 
     def _trouble(self, trouble: str | None) -> None:
         self.trouble = trouble
@@ -144,11 +154,22 @@ class Follower:
     def _step(self) -> None:
         if self._following is None:
             self._following = _Following(self._source, self._source.open(), self.feed)
+            gc.freeze()  # no search for cyclic garbage need look at the records again
         elif not self._following.reread():
             self.feed = Feed()
             self._following = _Following(self._source, self._following.reader, self.feed)
         if self._following.show():
             self._published()
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """State of a study that the feed shows."""
+
+    reader: StudyReader
+    assessment: Assessment
+    context: ReportContext
+    driven: bool
 
 
 @final
@@ -161,7 +182,8 @@ class _Following:
         self._source, self._feed = source, feed
         self._outside = _outside_stamp(reader.study)
         self._maker = DocumentMaker(reader.study, source.context(reader.study))
-        self._shown: tuple[object, ...] = ()
+        self._shown: _Shown | None = None
+        self._rest_until = 0.0
         study, axis = reader.study, self._maker.y_axis(reader.records)
         self._assessment = Slow(lambda records: assess(records, study.believer, axis.name), SHARE)
         costs = cost_names([record.candidate.costs for record in reader.records[:1]])
@@ -186,20 +208,32 @@ class _Following:
             self._outside, self._maker.context = outside, self._source.context(study)
         driven = study.is_driven()
         self._assessment.look(records)
-        if not self._shown:
+        if self._shown is None:
             self._assessment.wait(PATIENCE)
-        self._importance.look(records)
+        else:  # once something is shown
+            self._importance.look(records)
         found = self._assessment.result or self._measured()
         fields: dict[str, Any] = {"importance": self._importance.result}
         fields["live"] = read_live(study.folder) if driven else None
         rows: list[Mapping[str, Any]] = []
-        shown = (self.reader, found, driven, self.context)
-        if len(shown) != len(self._shown) or any(new is not old for new, old in zip(shown, self._shown, strict=True)):
+        shown = _Shown(self.reader, found, self.context, driven)
+        if self._is_due(shown):
+            began = time.thread_time()
             rows.extend(self._maker.rows(records, found, driven=driven))
             fields |= self._maker.fields(records, found, driven=driven)
             fields["choices"] = self._maker.choices.to_json()
-        self._shown = shown
+            self._shown = shown
+            self._rest_until = time.monotonic() + SHARE * (time.thread_time() - began)
         return self._feed.update(fields, rows)
+
+    def _is_due(self, new: _Shown) -> bool:
+        """Return whether a new state is to be shown now: at once if a trial has ended, after a pause if one goes on."""
+        old = self._shown
+        if old is None or new.assessment is not old.assessment or new.context is not old.context:
+            return True
+        if new.driven != old.driven or any(record.ended for record in new.reader.changed_since(old.reader)):
+            return True
+        return new.reader is not old.reader and time.monotonic() >= self._rest_until
 
     def _measured(self) -> Assessment:
         """Return what was measured, for as long as the belief is not known."""
@@ -232,7 +266,7 @@ class Slow(Generic[T]):
         if busy or results == self._of or time.monotonic() < self._until:
             return
         self._of = results
-        self._thread = threading.Thread(target=self._run, args=(list(records),), daemon=True)
+        self._thread = threading.Thread(target=self._run, args=(list(records),), name=SLOW, daemon=True)
         self._thread.start()
 
     def wait(self, seconds: float) -> None:

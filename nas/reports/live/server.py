@@ -69,6 +69,7 @@ class Server(uvicorn.Server):
         self._page, self._started = LivePage(library), started
         self._address = f"http://{HOST}:{port}/"
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._announcing: asyncio.Task[None] | None = None
         super().__init__(
             uvicorn.Config(
                 Guard(self._page.application, port),
@@ -86,8 +87,12 @@ class Server(uvicorn.Server):
         """Start, and tell the address."""
         await super().startup(sockets)
         self._loop = asyncio.get_running_loop()
-        self._page.preload()
-        self._started(self._address)
+        self._announcing = self._loop.create_task(self._announce())
+
+    async def _announce(self) -> None:
+        await self._page.preload()
+        if not self.should_exit:
+            self._started(self._address)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """End on a signal."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
 import pytest
-from live_server import library, served
+from live_server import join_followers, library, served
 from starlette.testclient import TestClient
 
 from nas.reports.live.application import LivePage
@@ -21,9 +22,13 @@ PORT = 8765
 BASE = f"http://127.0.0.1:{PORT}"
 
 
-def client(*folders: Path, only: str | None = None) -> TestClient:
+@contextmanager
+def client(*folders: Path, only: str | None = None) -> Iterator[TestClient]:
     page = LivePage(library(*folders, only=only))
-    return TestClient(Guard(page.application, PORT), BASE, follow_redirects=False)
+    with TestClient(Guard(page.application, PORT), BASE, follow_redirects=False) as opened:
+        yield opened
+    page.close()
+    join_followers()
 
 
 @pytest.fixture(scope="module")
