@@ -1,10 +1,11 @@
 """Overhead of tracking: the same search without it, with it, and with a server that hangs or fails.
 
-A real driver with a real study runs trials of a fixed time without processor load, so that the seconds show the delay
-by tracking. Its processor seconds, of the recording process and all that it starts, have a column of their own. Arms
-alternate; the untracked search runs twice in every round, and its second ratio shows the noise of the machine.
+A real driver with a real study runs trials of a fixed time, epoch by epoch and without processor load, so that the
+seconds show the delay by tracking. Its processor seconds, of the recording process and all that it starts, have a
+column of their own. Every round runs each arm once, and begins with another one than the round before; the untracked
+search runs twice in every round, and its second ratio shows the noise of the machine.
 
-    python benchmarks/tracking_overhead.py [--rounds 5] [--trials 40] [--seconds 0.5]
+    python benchmarks/tracking_overhead.py [--rounds 8] [--trials 40] [--seconds 0.5] [--arms "hangs,500"]
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ from nas.tracking.tracker import open_tracker
 EPOCHS = 12
 NONE = TrackingSpec(name="none")
 OFFLINE = TrackingSpec(mode="offline")
-ONLINE = TrackingSpec(mode="online")
+ONLINE = TrackingSpec(mode="online", trials=True)
 ARMS = {
     "none": (NONE, "hang"),
     "none again": (NONE, "hang"),
@@ -56,31 +57,36 @@ ARMS = {
     "offline, a run a trial": (TrackingSpec(mode="offline", trials=True), "hang"),
     "online, the server hangs": (ONLINE, "hang"),
     "online, the server answers 500": (ONLINE, "broken"),
+    "mlflow": (TrackingSpec(name="mlflow", trials=True), "hang"),
+    "tensorboard": (TrackingSpec(name="tensorboard", trials=True), "hang"),
 }
 COLUMNS = {"search": "search (s)", "whole": "with start and end (s)"}
 Measured = Mapping[str, float]
 
 
 class SleepingExecutor:
-    """Executor with one slot whose jobs sleep and end with an accuracy derived from their seed."""
+    """Executor with one slot whose jobs sleep in every epoch and reach an accuracy derived from their seed."""
 
     slots = 1
     job: Job
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
+        self._rows: list[Epoch] = []
 
-    def submit(self, job: Job, on_epoch: Callable[[Job, Epoch], None]) -> SleepingExecutor:  # noqa: ARG002
+    def submit(self, job: Job, on_epoch: Callable[[Job, Epoch], None]) -> SleepingExecutor:
         """Accept the job."""
-        self.job = job
+        self.job, self._on_epoch, self._rows = job, on_epoch, []
         return self
 
     def wait(self, timeout: float) -> Sequence[Outcome]:  # noqa: ARG002
-        """Sleep, and return the job's outcome."""
-        time.sleep(self._seconds)
+        """Sleep for an epoch and report it; after the last one, return the job's outcome."""
+        time.sleep(self._seconds / EPOCHS)
         accuracy = 0.5 + 0.5 * (self.job.seed % 1000) / 1000
-        row = partial(Epoch, train_loss=1.0, val_loss=1.0, val_accuracy=accuracy, val_balanced_accuracy=accuracy)
-        return [Outcome(self.job, tuple(row(epoch=n + 1, seconds=0.1) for n in range(EPOCHS)), None)]
+        row = Epoch(len(self._rows) + 1, 1.0, 1.0, accuracy, accuracy, 0.1)
+        self._rows.append(row)
+        self._on_epoch(self.job, row)
+        return [Outcome(self.job, tuple(self._rows), None)] if len(self._rows) == EPOCHS else []
 
     def close(self) -> None:
         """Do nothing: no job runs."""
@@ -115,15 +121,19 @@ def bad_server() -> Iterator[None]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=8)
     parser.add_argument("--trials", type=int, default=40)
     parser.add_argument("--seconds", type=float, default=0.5, help="of a trial")
+    parser.add_argument("--arms", default="", help="parts of the names of arms, separated by commas; empty for all")
     options = parser.parse_args()
-    runs: dict[str, list[Measured]] = {arm: [] for arm in ARMS}
+    wanted = [part for part in options.arms.split(",") if part]
+    arms = [arm for arm in ARMS if arm.startswith("none") or not wanted or any(part in arm for part in wanted)]
+    runs: dict[str, list[Measured]] = {arm: [] for arm in arms}
     with bad_server():
-        for _ in range(options.rounds):
-            for arm, (spec, mode) in ARMS.items():
-                BadServer.mode = mode
+        for number in range(options.rounds):
+            for place in range(len(arms)):
+                arm = arms[(number + place) % len(arms)]
+                spec, BadServer.mode = ARMS[arm]
                 runs[arm].append(_timed(spec, options.trials, options.seconds))
     _print(runs, f"{options.trials} trials of {options.seconds} s, n = {options.rounds} rounds, intervals of 95 %")
 
