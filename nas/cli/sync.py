@@ -46,7 +46,7 @@ def run(config: SyncConfig) -> int:
 
 
 def _record_report(reader: StudyReader, config: SyncConfig) -> None:
-    """Record the report of a study without names of folders, as a result of this command."""
+    """Record the report of a study without names of folders."""
     if not config.report:
         return
     study = reader.study

@@ -124,6 +124,11 @@ class Study:
         """Overrides that name it on a command line."""
         return f"study={self.folder}" + ("" if self._store.kind == "sqlite" else f" storage={self._store.kind}")
 
+    @property
+    def words(self) -> list[str]:
+        """Overrides that name it, one by one, not quoted for a shell."""
+        return [f"study={self.folder}", *([] if self._store.kind == "sqlite" else [f"storage={self._store.kind}"])]
+
     def close(self) -> None:
         """Close the connections to the database."""
         self._store.close()

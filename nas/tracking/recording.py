@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self, final
 
-import nas
 from nas.config.tracking import TrackingSpec
 from nas.jobs import EndReason
 from nas.jobs.links import refuse_links
@@ -24,6 +23,9 @@ from nas.tracking.live_curves import LiveCurves
 from nas.tracking.networks import kept_networks
 from nas.tracking.pipe import Ended, RecordingProcess
 from nas.tracking.rows import RowBuilder, standing
+
+PACKAGES = Path(__file__).resolve().parents[2]
+"""Folder of our packages; the process imports nothing from its working directory."""
 
 LOG_FILE = "tracking.log"
 RECORDING_SECONDS = 60.0
@@ -63,8 +65,7 @@ class Recording:
 
     def variables(self) -> dict[str, str]:
         """Return the environment variables of the recording process, without the database's address."""
-        package = str(Path(nas.__file__).parent.parent)
-        path = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH", "")]))
+        path = os.pathsep.join(filter(None, [str(PACKAGES), os.environ.get("PYTHONPATH", "")]))
         known = {**os.environ, **self.environment, "PYTHONPATH": path, "NAS_STORAGE_URL": None}
         return {name: value for name, value in known.items() if value is not None}
 

@@ -11,6 +11,7 @@ from functools import partial
 
 from nas.cli.app.compose import read_yaml, yaml_text
 from nas.cli.common.printing import print_document
+from nas.cli.common.sending import send_report
 from nas.cli.common.signals import CODES, stop_on_signals
 from nas.cli.common.studies import study_overrides
 from nas.cli.front import front_rows, print_front
@@ -77,6 +78,7 @@ def search_and_print(config: SearchConfig) -> int:
     else:
         print_front(document, config.format)
     sys.stderr.write("\n".join(_closing_lines(ended, config, len(document["front"]))) + "\n")
+    send_report(ended.study)
     return CODES.get(ended.reason, 0)
 
 

@@ -11,10 +11,17 @@ from nas.study.study import Study
 from nas.tracking.wandb.mode import has_key
 from nas.tracking.wandb.run_folders import remove_empty, run_files
 from nas.tracking.wandb.tracker import FOLDER, home, recording
-from nas.tracking.wandb.upload import LOG_FILE, Uploader
+from nas.tracking.wandb.upload import LOG_FILE, Uploader, unsynced
 
+REPORT = "report"
 LONGEST = 24 * 3600.0
 """Seconds of the longest upload to a server that answers."""
+
+
+def is_sent(study: Study) -> bool:
+    """Return whether a study has runs and all of them are uploaded."""
+    folder = study.folder / FOLDER
+    return bool(run_files(folder)) and not unsynced(folder)
 
 
 def sync(study: Study, spec: TrackingSpec, seconds: float, attach: Callable[[], None]) -> Mapping[str, Any]:
@@ -24,7 +31,7 @@ def sync(study: Study, spec: TrackingSpec, seconds: float, attach: Callable[[], 
         study: the study.
         spec: the tracker of its search.
         seconds: longest wait for a server that does not answer.
-        attach: records what is to be sent besides; called if there is anything to send.
+        attach: records the report; called if anything was recorded since the last one.
 
     Raises:
         ValueError: there is nothing to upload to or from, or the server did not take everything.
@@ -39,11 +46,11 @@ def sync(study: Study, spec: TrackingSpec, seconds: float, attach: Callable[[], 
     identity = place.start["id"]
     of_study = [file.parent for file in run_files(folder, identity)] or [run_files(folder)[-1].parent]
     uploader = Uploader(folder, of_study[-1], place.variables())
-    if uploader.unsynced():
+    if run_files(folder)[-1] not in run_files(folder, f"{identity}-{REPORT}"):  # the newest, by the time in its name
         attach()
-    before = uploader.unsynced()
+    before = unsynced(folder)
     uploader.finish(seconds, LONGEST)
-    left = uploader.unsynced()
+    left = unsynced(folder)
     if left:
         raise ValueError(
             f"the server of W&B must take every run, {len(left)} of {len(before)} are left: see {folder / LOG_FILE}; "

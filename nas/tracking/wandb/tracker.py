@@ -21,9 +21,6 @@ from nas.tracking.wandb.mode import resolve_mode
 
 FOLDER = "wandb"
 RUN_FILE = "run.json"
-STORAGE = re.compile(r" (?=storage=\w+$)")
-"""Blank between the overrides that name a study; the folder's name may have others."""
-
 MODULE = "nas.tracking.wandb.recorder"
 NOT_INHERITED = tuple(
     f"WANDB_{name}"
@@ -76,7 +73,7 @@ def recording(spec: TrackingSpec, study: Study) -> Recording:
     }
 
     def report(status: Mapping[str, Any]) -> None:
-        upload = f"upload it with: nas sync {shlex.join(re.split(STORAGE, study.overrides))}"
+        upload = f"upload it with: nas sync {shlex.join(study.words)}"
         if status["uploaded"]:
             log.info("W&B run %s", status["url"] or folder)
         elif mode == "online":

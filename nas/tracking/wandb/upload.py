@@ -94,12 +94,7 @@ class Uploader:
         for attempt in self._attempts.values():
             attempt.process.kill()
             attempt.process.wait()
-        return not self.unsynced()
-
-    def unsynced(self) -> list[Path]:
-        """Return the run folders that are not uploaded, oldest first."""
-        folders = [file.parent for file in run_files(self._folder)]
-        return [folder for folder in folders if not _mark(folder).exists()]
+        return not unsynced(self._folder)
 
     def url(self, run_id: str) -> str | None:
         """Return the address of a run on the server, from the output of the uploads; None if none printed it."""
@@ -157,10 +152,16 @@ class Uploader:
         return REACHED in self._output(self._log_start)
 
     def _waiting(self) -> list[Path]:
-        return [folder for folder in self.unsynced() if folder not in self._tried]
+        return [folder for folder in unsynced(self._folder) if folder not in self._tried]
 
     def _output(self, start: int) -> str:
         return self._log.read_bytes()[start:].decode("utf-8", "replace")
+
+
+def unsynced(folder: Path) -> list[Path]:
+    """Return the run folders in W&B's folder that are not uploaded, oldest first."""
+    folders = [file.parent for file in run_files(folder)]
+    return [each for each in folders if not _mark(each).exists()]
 
 
 def _run_of(folder: Path) -> str:

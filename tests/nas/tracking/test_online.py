@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
 import logging
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -17,6 +20,7 @@ from typing import Any
 import pytest
 from engine import FakeExecutor, Setting
 
+from nas.cli.common.sending import send_report
 from nas.config.budget import Budget
 from nas.config.tracking import TrackingSpec
 from nas.study.study import open_study
@@ -152,15 +156,25 @@ def test_the_report_is_sent_without_names_of_folders(server: Any, tmp_path: Path
     study = open_study(folder)
     config = {**study.attribute("config"), "tracking": asdict(TrackingSpec(mode="offline"))}
     study.set_attribute("config", config | {"data": {**config["data"], "path": "/home/anna/photos"}})
+    (folder / "config.yaml").unlink()  # the settings in the study count
     with open_tracker(TrackingSpec(mode="offline"), study, {}):
         pass
-    sent = sync("sync", f"study={folder}")
+    send_report(study)  # there is something else to upload: nothing happens
+    assert server.runs == {}
+    sent = sync("sync", f"study={folder}", "report=false")
     assert sent.returncode == 0, sent.stderr
     run = json.loads((folder / "wandb" / "run.json").read_text())["id"]
+    assert set(server.runs) == {run}
+    send_report(study)
     assert set(server.runs) == {run, f"{run}-report"}
+    again = sync("sync", f"study={folder}")
+    assert again.stdout.startswith("everything is sent already")
     assert uploaded_trials(server, run) == [record.number for record in study.records()]
     (page,) = [body for name, body in server.uploads.items() if name.startswith(f"{run}-report/media/html/report")]
-    assert b"repeated: search report" in page
+    packed = re.findall(rb'<script type="application/octet-stream"[^>]*>([^<]*)<', page)
+    assert packed
+    page += b"".join(gzip.decompress(base64.b64decode(part)) for part in packed)
+    assert b"repeated" in page
     assert b"photos" in page
     assert b"anna" not in page
 
