@@ -166,7 +166,7 @@ def test_a_link_shows_what_it_was_copied_from(browser, report, document):
     assert browser.evaluate("document.querySelector('#front-plot .title').textContent").startswith("validation loss")
     assert browser.evaluate("document.getElementById('typed-macs').value") == "200,000"
     assert browser.evaluate("document.querySelector('#progress .segments [aria-pressed=true]').textContent") == "clock"
-    browser.evaluate(press("ArrowUp"))
+    browser.evaluate(press("k"))
     browser.until(f"location.hash === '{link.replace('trial=7', 'trial=6')}'")
 
 

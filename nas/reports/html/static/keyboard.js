@@ -5,7 +5,7 @@ import { choose, pin, state, update } from "./state.js";
 
 const KEYS = [
   ["←  →", "the next cheaper or costlier network of the front"],
-  ["↑  ↓", "the next trial in the order of their numbers"],
+  ["j  k", "the next trial, or the one before, in the order of their numbers"],
   ["p", "pin the chosen network, or unpin it: two pins are compared"],
   ["x", "the next cost on the x axis"],
   ["r", "limits and floor away"],
@@ -13,7 +13,7 @@ const KEYS = [
   ["?", "this list"],
 ];
 const ACTS = {
-  ArrowLeft: () => along(-1), ArrowRight: () => along(1), ArrowUp: () => next(-1), ArrowDown: () => next(1),
+  ArrowLeft: () => along(-1), ArrowRight: () => along(1), j: () => next(1), k: () => next(-1),
   p: () => pin(state.chosen), x: nextCost, r: () => update({ limits: {}, floor: null }), "?": help,
   "/": () => byId("trials-filter").focus(),
 };

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +22,8 @@ from nas.study.summary import open_for_reading
 pytestmark = pytest.mark.xdist_group("browser")
 
 SEEN = "Object.defineProperty(document, 'visibilityState', {value: '%s', configurable: true});"
+ROOT = Path(__file__).parents[4]
+TRIALS = 100
 SPEED = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
 
 
@@ -86,6 +92,43 @@ def test_running_trials_have_a_line_each_with_a_growing_curve(online, make_study
                 online.evaluate(SEEN % seen + "document.dispatchEvent(new Event('visibilitychange'))")
         assert "11" in online.evaluate(PLACES)
         assert len([request for request in online.requests if "/events?since=" in request]) >= 2  # after it was hidden
+        assert online.errors == []
+
+
+@pytest.fixture
+def search(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a search of real trainings, of one epoch each, in a process of its own."""
+    settings = [f"budget.trials={TRIALS}", "training.epochs=1", "sampler=random", "workers.slots=1", "tracking=none"]
+    command = [sys.executable, "-m", "nas", "search", f"study={tmp_path / 'real'}", *settings]
+    with (tmp_path / "log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log, cwd=ROOT) as process:
+        yield process
+        process.terminate()
+
+
+def test_a_search_is_followed_from_its_first_trials_to_its_end(online, search, tmp_path):
+    folder = tmp_path / "real"
+    while search.poll() is None and not (folder / "live.json").exists():
+        time.sleep(0.1)
+    with served(library(folder)) as address:
+        online.open(f"{address}s/real")
+        online.until("document.querySelectorAll('#slots li').length === 1", 120)
+        begun = len(online.evaluate(PLACES))
+        online.until(f"Object.keys({PLACES}).length > {begun}", 120)
+        online.until("document.getElementById('counts').textContent.includes('finished')", 600)
+        assert search.wait(60) == 0, (tmp_path / "log").read_text()[-2000:]
+        reader = open_for_reading(folder)
+        online.until(f"document.getElementById('trials-count').textContent === '{len(reader.records)} trials.'", 60)
+        expected = {record.number for record in reader.front}
+        online.until(f"document.getElementById('front-plot').dataset.front.split(' ').length === {len(expected)}", 60)
+        assert len(reader.records) >= TRIALS > begun
+        assert set(front_of(online)) == expected
+        online.evaluate("document.getElementById('front-plot').scrollIntoView({block: 'center'})")
+        records = {record.number: record for record in reader.records}
+        for number in isolated(online.evaluate(PLACES), records)[:3]:
+            click_on(online, number)
+            online.until(f"{DRAWN} === '{records[int(number)].candidate.id}'")
+            assert online.evaluate(SHOWN) == records[int(number)].candidate.id
+        assert [request for request in online.requests if not request.startswith(address)] == []
         assert online.errors == []
 
 
