@@ -13,7 +13,7 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from importlib.util import find_spec
 from socketserver import ThreadingMixIn
@@ -27,6 +27,8 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from nas.jobs import validated_part
+from nas.reports.dashboard_plot import front_parts
+from nas.reports.document.trials import shown_state
 from nas.study.reading import Reading
 from nas.study.storage.errors import StorageError
 from nas.study.study import Study
@@ -37,13 +39,18 @@ from search_space.drawing import draw
 from search_space.lowering import lower
 
 HOST = "127.0.0.1"
+FROZEN = "frozen"
 FOLLOW_SECONDS = 3.0
 READ_METHODS = ("GET", "HEAD")
 NAMESPACE = uuid.UUID("6f0cbb3c-52f2-4d3e-9a36-0d1f0e2b7a55")
 MISSING = "optuna-dashboard must be installed for this: pip install 'inception-nas[dashboard]'"
 OMISSIONS = (
-    "It does not show hypervolume, limits, means over repeated trainings, learning curves of several objectives or a "
-    "logarithmic cost axis: nas report does."
+    "It does not show hypervolume, limits, means over repeated trainings or learning curves of several objectives, and "
+    "its own figures have linear cost axes: nas report does, and nas ui follows a search."
+)
+LEGEND = (
+    "The figure *Front on logarithmic axes* is below its own ones. *Waiting* trials are frozen: they have been trained "
+    "in part, and wait for their next epochs. Edits by the pencils are refused: this copy can't be written to."
 )
 
 log = logging.getLogger(__name__)
@@ -109,9 +116,11 @@ class StudyCopy:
         directions = [StudyDirection[axis.direction.upper()] for axis in study.axes]
         self._study = self.storage.create_new_study(directions, study.name)
         self._states: list[TrialState] = []
+        self._drawn: set[str] = set()
+        self._complete: int | None = None
         self._lock = threading.Lock()
         self.storage.set_study_system_attr(self._study, "study:metric_names", [axis.name for axis in study.axes])
-        self._set_note(None, f"A read-only copy of the study `{study.name}`, which follows it. {OMISSIONS}")
+        self._set_note(None, f"A read-only copy of the study `{study.name}`, which follows it. {LEGEND} {OMISSIONS}")
         self._take(study.read_frozen())
         study.stop_waiting()  # a page must not hang: if the database is locked, it shows the last copy and asks again
 
@@ -126,6 +135,8 @@ class StudyCopy:
     def _take(self, reading: Reading) -> None:
         """Copy trials that are new or were running; one that can't be read is copied as failed, with the reason."""
         records = {record.number: record for record in reading.records}
+        self._driven = self._stored.is_driven()
+        self._draw_front(reading.records)
         frozen = {number: trial for number, trial in reading.trials.items() if isinstance(trial, FrozenTrial)}
         for number in range(max(reading.numbers, default=-1) + 1):
             record, trial = records.get(number), frozen.get(number)
@@ -137,21 +148,35 @@ class StudyCopy:
             else:
                 self._add_left_out(number, reading.reason(number), trial)
 
+    def _draw_front(self, records: Sequence[Record]) -> None:
+        """Draw the front anew if a trial has become complete."""
+        complete = sum(record.values is not None for record in records)
+        if complete in (0, self._complete):
+            return
+        self._complete, parts = complete, front_parts(records, self._stored.believer)
+        for key, part in (dict.fromkeys(self._drawn - parts.keys(), "") | parts).items():
+            self.storage.set_study_system_attr(self._study, key, part)
+        self._drawn |= parts.keys()
+
+    def _state(self, record: Record, trial: FrozenTrial) -> TrialState:
+        """Return the state of a trial in the copy: a frozen one waits."""
+        return TrialState.WAITING if shown_state(record, driven=self._driven) == FROZEN else trial.state
+
     def _add(self, record: Record, trial: FrozenTrial) -> None:
         identity, drawing = self._drawing(record)
         copied = create_trial(
-            state=trial.state,
+            state=self._state(record, trial),
             values=_own_values(record),
             params=dict(record.candidate.params),
             distributions=dict(record.candidate.distributions),
-            user_attrs=shown_attributes(record),
+            user_attrs=shown_attributes(record, driven=self._driven),
             intermediate_values=trial.intermediate_values,
             system_attrs={f"artifacts:{identity}": drawing},
         )
         copied.datetime_start, copied.datetime_complete = trial.datetime_start, trial.datetime_complete
         trial_id = self.storage.create_new_trial(self._study, template_trial=copied)
-        self._states.append(trial.state)
-        self._set_note(trial_id, trial_note(self._reference, record))
+        self._states.append(copied.state)
+        self._set_note(trial_id, trial_note(self._reference, record, driven=self._driven))
 
     def _add_left_out(self, number: int, why: str, trial: FrozenTrial | None) -> None:
         """Add a trial that is left out; one of another program that has not ended may be read later."""
@@ -174,14 +199,15 @@ class StudyCopy:
             for name, value in record.candidate.params.items():
                 kind = record.candidate.distributions[name]
                 self.storage.set_trial_param(trial_id, name, kind.to_internal_repr(value), kind)
-        for name, value in shown_attributes(record).items():
+        for name, value in shown_attributes(record, driven=self._driven).items():
             self.storage.set_trial_user_attr(trial_id, name, value)
         for step, value in trial.intermediate_values.items():
             self.storage.set_trial_intermediate_value(trial_id, step, value)
-        self._set_note(trial_id, trial_note(self._reference, record))
-        if trial.state.is_finished():
-            self.storage.set_trial_state_values(trial_id, trial.state, _own_values(record))
-        self._states[record.number] = trial.state
+        self._set_note(trial_id, trial_note(self._reference, record, driven=self._driven))
+        state = self._state(record, trial)
+        if state != self._states[record.number]:
+            self.storage.set_trial_state_values(trial_id, state, _own_values(record))
+        self._states[record.number] = state
 
     def _set_note(self, trial_id: int | None, text: str) -> None:
         """Store a note under the keys that optuna-dashboard reads."""
@@ -190,10 +216,16 @@ class StudyCopy:
         self.storage.set_study_system_attr(self._study, f"{prefix}note_str:0", text)
 
 
-def shown_attributes(record: Record) -> dict[str, Any]:
-    """Return the attributes that the dashboard shows of a trial beside its parameters and values."""
+def shown_attributes(record: Record, *, driven: bool) -> dict[str, Any]:
+    """Return the attributes that the dashboard shows of a trial beside its parameters and values.
+
+    Args:
+        record: the trial.
+        driven: whether a process drives the study now.
+    """
     candidate, curve = record.candidate, record.curve
     shown = {"network": candidate.summary, "id": candidate.id, **candidate.costs, "epochs": len(curve)}
+    shown["state"] = shown_state(record, driven=driven)
     shown["seconds"] = round(record.seconds, 1)
     if scored := validated_part(curve):
         shown |= {name: round(getattr(scored[-1], name), 4) for name in ("val_accuracy", "val_loss", "train_loss")}
@@ -210,9 +242,9 @@ def _own_values(record: Record) -> list[float] | None:
     return None if values is None else list(values.values())
 
 
-def trial_note(reference: str, record: Record) -> str:
+def trial_note(reference: str, record: Record, *, driven: bool) -> str:
     """Return a trial in a few lines of Markdown; texts of the study are code spans, in which nothing is markup."""
-    shown = shown_attributes(record)
+    shown = shown_attributes(record, driven=driven)
     lines = [_code(shown.pop("network")), ""]
     lines += [f"* {name}: {_code(f'{value:,}' if isinstance(value, int) else value)}" for name, value in shown.items()]
     if record.state == State.COMPLETE:

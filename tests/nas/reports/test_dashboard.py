@@ -18,6 +18,8 @@ from optuna.trial import TrialState
 import nas.reports.dashboard
 from nas.cli import main
 from nas.reports.dashboard import StudyCopy, dashboard_server, guard
+from nas.reports.dashboard_plot import PREFIX
+from nas.study.training_state import TrainingState
 
 needs_dashboard = pytest.mark.skipif(
     find_spec("optuna_dashboard") is None, reason="needs the extra: pip install 'inception-nas[dashboard]'"
@@ -43,7 +45,7 @@ def test_the_copy_is_the_study(study):
     copied = trials(StudyCopy(study, "study=invented"))
     assert content(study.folder) == before
     assert [trial.state.name for trial in copied] == [
-        {"complete": "COMPLETE", "pruned": "PRUNED", "failed": "FAIL", "running": "RUNNING"}[record.state]
+        {"complete": "COMPLETE", "pruned": "PRUNED", "failed": "FAIL", "running": "WAITING"}[record.state]
         for record in study.records()
     ]
     for trial, record in zip(copied, study.records(), strict=True):
@@ -69,7 +71,46 @@ def test_every_trial_has_its_drawing(study):
         copy.drawings.remove("0")
 
 
-def test_it_follows_the_study(study):
+def test_frozen_trials_wait(study, monkeypatch):
+    copy = StudyCopy(study, "study=invented")
+    assert (trials(copy)[7].state, trials(copy)[7].user_attrs["state"]) == (TrialState.WAITING, "frozen")
+    assert "state: `frozen`" in copy.storage.get_study_system_attrs(0)["dashboard:7:note_str:0"]
+    monkeypatch.setattr(study, "is_driven", lambda: True)
+    copy.follow()
+    assert (trials(copy)[7].state, trials(copy)[7].user_attrs["state"]) == (TrialState.RUNNING, "running")
+    study.store_training(7, study.records()[7].curve, TrainingState(attempt=1, frozen=True))
+    copy.follow()
+    assert trials(copy)[7].state == TrialState.WAITING
+    study.prune(7)
+    copy.follow()
+    assert trials(copy)[7].state == TrialState.PRUNED
+
+
+def figure(copy):
+    stored = copy.storage.get_study_system_attrs(0)
+    parts = {int(key.rpartition(":")[2]): part for key, part in stored.items() if key.startswith(PREFIX)}
+    assert all(len(part) <= 2045 for part in parts.values())
+    return json.loads("".join(parts[place] for place in range(len(parts))))
+
+
+def test_the_front_has_a_figure_with_logarithmic_axes(study):
+    copy = StudyCopy(study, "study=invented")
+    drawn, complete = figure(copy), [record for record in study.records() if record.values]
+    assert (drawn["layout"]["xaxis"]["type"], drawn["layout"]["yaxis"]["type"]) == ("log", "log")
+    assert drawn["layout"]["yaxis"]["title"]["text"] == "validation error"
+    assert sum(len(trace["x"]) for trace in drawn["data"]) == len(complete)
+    front = study.believer.front(study.records())
+    assert drawn["data"][1]["text"] == [f"trial {record.number}" for record in sorted(front, key=lambda r: r.number)]
+    assert drawn["data"][1]["y"][0] == pytest.approx(
+        1 - next(r for r in complete if f"trial {r.number}" == drawn["data"][1]["text"][0]).values["val_accuracy"]
+    )
+    study.tell(7, {"val_accuracy": 0.999, "macs": study.records()[7].candidate.costs["macs"]})
+    copy.follow()
+    assert sum(len(trace["x"]) for trace in figure(copy)["data"]) == len(complete) + 1
+
+
+def test_it_follows_the_study(study, monkeypatch):
+    monkeypatch.setattr(study, "is_driven", lambda: True)
     copy = StudyCopy(study, "study=invented")
     assert trials(copy)[7].state == TrialState.RUNNING
     record = study.records()[7]
@@ -173,6 +214,9 @@ def test_optuna_dashboard_serves_it(study):
             assert detail["objective_names"] == ["val_accuracy", "macs"]
             assert len(detail["trials"]) == 8
             assert "nas report does" in detail["note"]["body"]
+            assert "Edits by the pencils are refused" in detail["note"]["body"]
+            assert detail["plotly_graph_objects"][0]["id"] == "front"
+            assert json.loads(detail["plotly_graph_objects"][0]["graph_object"])["layout"]["xaxis"]["type"] == "log"
             first = detail["trials"][0]
             assert study.records()[0].candidate.summary in first["note"]["body"]
             headers, drawing = get(f"/artifacts/0/0/{first['artifacts'][0]['artifact_id']}")
