@@ -8,9 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from starlette.testclient import TestClient
+
 from nas.reports.document import ReportContext
+from nas.reports.live.application import LivePage
 from nas.reports.live.entries import Entries
 from nas.reports.live.follower import FOLLOWER, SLOW, Source
+from nas.reports.live.guard import Guard
 from nas.reports.live.library import Library
 from nas.reports.live.server import Server, listen
 from nas.study.summary import open_for_reading
@@ -26,6 +30,20 @@ def library(*folders: Path, only: str | None = None) -> Library:
 
     entries = Entries(lambda _: None, lambda name: open_for_reading(by_name[name]))
     return Library(lambda: list(by_name), source, entries.entry, only)
+
+
+PORT = 8765
+BASE = f"http://127.0.0.1:{PORT}"
+
+
+@contextmanager
+def pages(*folders: Path, only: str | None = None) -> Iterator[TestClient]:
+    """Yield a client of the live page of these folders' studies, without a network."""
+    page = LivePage(library(*folders, only=only))
+    with TestClient(Guard(page.application, PORT), BASE, follow_redirects=False) as opened:
+        yield opened
+    page.close()
+    join_followers()
 
 
 @contextmanager

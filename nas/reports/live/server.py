@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
+from os import strerror
 from types import FrameType
 from typing import final
 
@@ -49,7 +50,7 @@ def listen(port: int) -> socket.socket:
         return socket.create_server((HOST, port))
     except OSError as error:
         raise ValueError(
-            f"port must be free on {HOST}, {port} is not ({error.strerror}); take another port="
+            f"port must be free on {HOST}, {port} is not ({strerror(error.errno or 0)}); take another port="
         ) from error
 
 

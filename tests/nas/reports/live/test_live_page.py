@@ -5,30 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
 import pytest
-from live_server import join_followers, library, served
+from live_server import BASE, PORT, library, pages, served
 from starlette.testclient import TestClient
 
-from nas.reports.live.application import LivePage
-from nas.reports.live.guard import Guard
 from nas.study.summary import open_for_reading
-
-PORT = 8765
-BASE = f"http://127.0.0.1:{PORT}"
-
-
-@contextmanager
-def client(*folders: Path, only: str | None = None) -> Iterator[TestClient]:
-    page = LivePage(library(*folders, only=only))
-    with TestClient(Guard(page.application, PORT), BASE, follow_redirects=False) as opened:
-        yield opened
-    page.close()
-    join_followers()
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +23,7 @@ def study_folder(make_study) -> Path:
 
 @pytest.fixture
 def viewer(study_folder: Path) -> Iterator[TestClient]:
-    with client(study_folder) as opened:
+    with pages(study_folder) as opened:
         yield opened
 
 
@@ -122,7 +107,7 @@ def test_nothing_is_written(make_study, searched: bool) -> None:
     if not searched:
         study.close()
     before = digest(study.folder)
-    with client(study.folder) as opened:
+    with pages(study.folder) as opened:
         for path in ("/", "/s/invented", "/api/s/invented/document", "/api/s/invented/trials/0", "/api/studies"):
             assert opened.get(path).status_code == 200
     after = digest(study.folder)
