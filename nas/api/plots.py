@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 
 from nas.objectives.pareto import Axis, hypervolume
 from nas.reports.measures import axis_title
+from nas.study.belief import CONFIDENCE
 from nas.study.summary import StudyReader
 from nas.study.trial import Record
 
@@ -32,11 +33,14 @@ def plot_front(reader: StudyReader, axes: Axes | None) -> Axes:
     for found, colour, label in ((others, GREY, "dominated"), (members, COLOUR, "front")):
         x, y = np.array([_point(record, vertical, horizontal) for record in found]).reshape(-1, 2).T
         plot.scatter(x, y, color=colour, label=f"{label} ({len(found)})", s=24, zorder=3)
-    beliefs = study.believer.beliefs(reader.records)
+    beliefs, label = study.believer.beliefs(reader.records), f"{CONFIDENCE:.0%} interval of what is believed"
     for record in members:
         interval = beliefs[record.number].intervals.get(vertical.name) if record.number in beliefs else None
         if interval is not None:
-            plot.vlines(_point(record, vertical, horizontal)[0], *interval, color=COLOUR, alpha=0.5, linewidth=2)
+            plot.vlines(
+                _point(record, vertical, horizontal)[0], *interval, color=COLOUR, alpha=0.5, linewidth=2, label=label
+            )
+            label = ""
     if horizontal is not None and horizontal.log and complete:
         plot.set_xscale("log")
     plot.set_xlabel(axis_title(horizontal) if horizontal else "trial")
