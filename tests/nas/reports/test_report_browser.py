@@ -155,6 +155,18 @@ def test_keys_walk_along_the_front_and_pin(browser, report):
     assert browser.errors == []
 
 
+def test_a_button_copies_the_command_that_retrains_the_chosen_trial(browser, report, document):
+    browser.open(report)
+    browser.evaluate("document.querySelector('#selected .copy').scrollIntoView({block: 'center'})")
+    box = "document.querySelector('#selected .copy').getBoundingClientRect()"
+    browser.click(*browser.evaluate(f"[{box}.left + 9, {box}.top + 9]"))
+    browser.until("document.querySelector('#selected .copy').textContent === 'Copied'")
+    browser.evaluate("document.getElementById('trials-filter').focus()")
+    browser.call("Input.dispatchKeyEvent", type="keyDown", key="v", code="KeyV", modifiers=2, commands=["paste"])
+    pasted = f"nas retrain study=invented pick={document['first']}"
+    browser.until(f"document.getElementById('trials-filter').value === '{pasted}'")
+
+
 def test_a_link_shows_what_it_was_copied_from(browser, report, document):
     link = "#trial=7&pins=2,9&x=params&y=val_loss&limits=macs:200000&floor=0.5&over=clock"
     browser.open(report, fragment=link)

@@ -74,6 +74,21 @@ def test_a_result_appears_while_the_page_is_open(online, make_study):
         assert online.errors == []
 
 
+def test_an_empty_study_gets_its_first_trial(online, make_study):
+    study = make_study(0)
+    record = make_study(1).records()[0]
+    with served(library(study.folder)) as address:
+        online.open(f"{address}s/invented")
+        assert online.evaluate("document.getElementById('headline').textContent").startswith("No trial is complete yet")
+        number = study.add(record.candidate)
+        study.store_training(number, record.curve, record.training)
+        study.tell(number, {"val_accuracy": 0.5, "macs": record.candidate.costs["macs"]})
+        online.until("document.getElementById('headline').textContent.startsWith('1 of 1 trained network')", 30)
+        online.until(f"{SHOWN} === '{record.candidate.id}' && {DRAWN} === '{record.candidate.id}'", 30)
+        online.until(f"Object.keys({PLACES}).length === 1", 30)
+        assert online.errors == []
+
+
 def test_running_trials_have_a_line_each_with_a_growing_curve(online, make_study):
     study = make_study(12)
     record = study.records()[11]
