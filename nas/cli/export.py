@@ -16,7 +16,7 @@ from nas.config.commands import ExportConfig
 from nas.data import announce
 from nas.evaluation.retrain.files import trial_results
 from nas.evaluation.retrain.results import averages
-from nas.exports.format import ARCHITECTURE, CHECKS, PREPROCESSING, choose_formats
+from nas.exports.format import ARCHITECTURE, CHECKS, PREPROCESSING, Format, choose_formats, files_of
 from nas.jobs.files import PARTIAL, sweep
 from nas.jobs.links import refuse_links
 from nas.jobs.notice import showing
@@ -75,24 +75,26 @@ def export(config: ExportConfig) -> dict[str, Any]:
         output = _output(config, study, record, several=len(records) > 1)
         with writing_beside(study, config.output, "FOLDER"):
             exported.append(exporter.export(record, output, request))
-    record_results(study, "export", _results(study, records, exported))
+    record_results(study, "export", _results(study, records, exported, formats))
     return {"study": study.name, "pick": config.pick, "exported": exported}
 
 
-def _results(study: Study, records: Sequence[Record], exported: Sequence[Mapping[str, Any]]) -> list[Result]:
-    """Return what a tracker gets of the exported networks: their files, and the accuracies of their retrainings."""
+def _results(
+    study: Study, records: Sequence[Record], exported: Sequence[Mapping[str, Any]], formats: Sequence[Format]
+) -> list[Result]:
+    """Return what a tracker gets of the exported networks: their files, and the accuracies of their retrainings.
+
+    A person's own files in the folder are left out.
+    """
     retrained = {result["trial"]: averages(result) for result in trial_results(study.folder) if result["seeds"]}
-    return [
-        _result(record, bundle, retrained.get(record.number, {}))
-        for record, bundle in zip(records, exported, strict=True)
-    ]
-
-
-def _result(record: Record, bundle: Mapping[str, Any], accuracies: Mapping[str, float]) -> Result:
-    differences = {f"{name}/max_difference": check["max_difference"] for name, check in bundle["checks"].items()}
-    ours = {ARCHITECTURE, PREPROCESSING, CHECKS, *bundle["checks"]} & set(bundle["files"])  # a person's own files stay
-    files = {name: str(Path(bundle["output"]).resolve() / name) for name in ours}
-    return Result(str(record.number), network_of(record), {**accuracies, **differences}, files=files)
+    ours = {ARCHITECTURE, PREPROCESSING, CHECKS, *(file for form in formats for file in files_of(form))}
+    found = []
+    for record, bundle in zip(records, exported, strict=True):
+        differences = {f"{name}/max_difference": check["max_difference"] for name, check in bundle["checks"].items()}
+        files = {name: str(Path(bundle["output"]).resolve() / name) for name in sorted(ours & set(bundle["files"]))}
+        summary = {**retrained.get(record.number, {}), **differences}
+        found.append(Result(str(record.number), network_of(record), summary, files=files))
+    return found
 
 
 def _prepare_folder(study: Study, records: Sequence[Record]) -> None:

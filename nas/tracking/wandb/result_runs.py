@@ -14,6 +14,7 @@ from nas.tracking.wandb.run_folders import read_recorded, remove_empty, run_fold
 from nas.tracking.wandb.settings import open_run
 
 PAGE = ".html"
+BY_SEED = "by_seed/"
 
 
 def write_results(start: Mapping[str, Any]) -> list[Path]:
@@ -35,8 +36,10 @@ def _write(start: Mapping[str, Any], result: Mapping[str, Any]) -> Path:
     config = trial_config(result["network"]) if result["network"] else {}
     title = "-".join(filter(None, [start["study"], name, command]))
     run = open_run(start, run_id, title, command, config)
+    run.define_metric(f"{BY_SEED}seed", hidden=True, summary="none")
+    run.define_metric(f"{BY_SEED}*", step_metric=f"{BY_SEED}seed", summary="none")  # the summary has the means
     for place, row in enumerate(result["rows"], step):
-        run.log(dict(row), step=place, commit=True)
+        run.log({f"{BY_SEED}{key}": value for key, value in row.items()}, step=place, commit=True)
     pages = [Path(path) for path in result["files"].values() if path.endswith(PAGE)]
     for place, page in enumerate(pages, step + len(result["rows"])):
         run.log({page.stem: wandb.Html(page, inject=False)}, step=place, commit=True)
