@@ -193,17 +193,19 @@ def costs_and_blocks(graph: Graph) -> dict[str, Any]:
 def rewritten_document(before: Mapping[str, Any], rewritten: Rewritten) -> dict[str, Any]:
     """Return the document of a rewritten network, with the costs before the rewrite."""
     identity = network_id(rewritten.graph)
+    new = costs_and_blocks(rewritten.graph)
     fields = {"before": rewritten.before.receptive_field, "after": rewritten.after.receptive_field}
     return {
         "id": identity,
         "network_id": identity,
         "summary": f"{before['summary']}, {rewritten.rule} at {len(rewritten.at)} places",
-        **costs_and_blocks(rewritten.graph),
+        **new,
         "rewrite": {
             "rule": rewritten.rule,
             "at": list(rewritten.at),
             "keeps_outputs": rewritten.keeps_outputs,
             "before": dict(before["costs"]),
+            "raised": [name for name, cost in new["costs"].items() if cost > before["costs"].get(name, cost)],
             "receptive_field": {when: list(field) for when, field in fields.items()},
         },
     }

@@ -95,8 +95,18 @@ def architecture_table(document: Document) -> RenderableType:
             )
         )
     if "rewrite" in document:
-        lines.append(_rewrite_table(document))
+        lines += [_rewrite_table(document), *map(Text, _raised(document))]
     return Group(*lines)
+
+
+def _raised(document: Document) -> list[str]:
+    """Return a line for each cost that a rewrite raises."""
+    rewrite, costs = document["rewrite"], document["costs"]
+    return [
+        f"note: {rewrite['rule']} raises {title(name)} here, by {costs[name] / rewrite['before'][name] - 1:.1%}"
+        for name in rewrite["raised"]
+        if rewrite["before"][name]
+    ]
 
 
 def _rewrite_table(document: Document) -> RenderableType:

@@ -45,6 +45,8 @@ def test_a_rewrite_as_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     assert "stack: outputs change" in text
     assert "1,582,671,872" in text
     assert "1,639,721,984" in text
+    assert "note: stack raises MACs here, by 3.6%" in text
+    assert "raises memory" not in text
 
 
 @pytest.mark.parametrize(
