@@ -142,6 +142,14 @@ class InceptionClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         found.classes_ = np.array(found._predictor.classes)
         return found
 
+    def __sklearn_tags__(self) -> Any:
+        """Return the properties that scikit-learn's own checks and searches read: images in, no tables."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = self.image_shape is not None
+        tags.input_tags.three_d_array = True
+        tags.non_deterministic = True
+        return tags
+
     def __sklearn_is_fitted__(self) -> bool:
         """Return whether it has a network."""
         return hasattr(self, "_predictor")

@@ -33,10 +33,7 @@ def as_images(images: Any, image_shape: Sequence[int] | None = None) -> Tensor:
     if isinstance(images, Tensor):
         found, ordered = images, True
     else:
-        array = np.asarray(images)
-        if array.dtype.kind not in "uifb":
-            raise ValueError(f"images must be an array of numbers, got {array.dtype}")
-        found, ordered = torch.from_numpy(np.ascontiguousarray(array)), False
+        found, ordered = torch.from_numpy(_own(np.asarray(images))), False
     if found.ndim == 2:
         found = _unfolded(found, image_shape)
     if found.ndim == 3:
@@ -46,6 +43,19 @@ def as_images(images: Any, image_shape: Sequence[int] | None = None) -> Tensor:
             f"images must be (n, h, w), (n, h, w, c) or (n, c, h, w), got {found.ndim} dimensions: {tuple(found.shape)}"
         )
     return found if ordered or _is_channels_first(found) else found.permute(0, 3, 1, 2)
+
+
+def _own(array: NDArray[Any]) -> NDArray[Any]:
+    """Return an array that torch can share: contiguous, writable, in the byte order and a width of this machine.
+
+    Raises:
+        ValueError: it does not hold numbers.
+    """
+    if array.dtype.kind not in "uifb":
+        raise ValueError(f"images must be an array of numbers, got {array.dtype}")
+    native = np.dtype(np.float64) if array.dtype.kind == "f" and array.itemsize > 8 else array.dtype.newbyteorder("=")
+    shared: NDArray[Any] = np.ascontiguousarray(array, dtype=native)
+    return shared if shared.flags.writeable else shared.copy()
 
 
 def _unfolded(rows: Tensor, image_shape: Sequence[int] | None) -> Tensor:
@@ -98,7 +108,10 @@ class Classes:
         """
         given = _labels(labels)
         if names is None:
-            found = np.unique(given)
+            try:
+                found = np.unique(given)
+            except TypeError as error:
+                raise ValueError(f"labels must be of one kind, {error}") from error
             return cls(found, tuple(_name(label) for label in found.tolist()))
         named = np.array(tuple(map(str, names)))
         return cls(np.arange(len(named)) if given.dtype.kind in "iuf" else named, tuple(named.tolist()))

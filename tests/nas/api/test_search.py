@@ -156,6 +156,14 @@ def test_layouts_that_can_not_be_told_are_refused(images: Any, shape: Any, law: 
         as_images(images, shape)
 
 
+def test_any_array_of_numbers_is_taken() -> None:
+    array = np.arange(5 * 8 * 9).reshape(5, 8, 9)
+    kept = np.array(array)
+    kept.setflags(write=False)
+    for given in (kept, array.astype(">f4"), array.astype(np.longdouble), array[:, ::-1], array.astype(np.uint16)):
+        assert (as_images(given)[:, 0].numpy() == np.asarray(given, dtype=np.float64)).all()
+
+
 def test_classes_are_the_sorted_labels_or_those_that_are_named() -> None:
     named = Classes.of(["cat", "dog", "cat"], None)
     assert (named.names, named.positions(["dog", "cat"]).tolist()) == (("cat", "dog"), [1, 0])
@@ -165,6 +173,8 @@ def test_classes_are_the_sorted_labels_or_those_that_are_named() -> None:
     assert (given.names, given.positions([2, 0]).tolist()) == (("cat", "dog", "owl"), [2, 0])
     with pytest.raises(ValueError, match=r"a label must be one of the classes .*, got 'cow'"):
         named.positions(["cow"])
+    with pytest.raises(ValueError, match=r"labels must be of one kind"):
+        Classes.of(["cat", None, 3], None)
     with pytest.raises(ValueError, match=r"labels must be known"):
         Classes.of([0.5, float("nan")], None)
     with pytest.raises(ValueError, match=r"labels must be one an image, \(n,\), got 2 dimensions"):
