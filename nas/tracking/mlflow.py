@@ -196,7 +196,7 @@ class MlflowRecorder:
     """Recorder of one search."""
 
     def __init__(self, start: Message) -> None:
-        """Open the study's run and record the trials that it has not.
+        """Open the study's run.
 
         Args:
             start: the driver's start message.
@@ -214,8 +214,6 @@ class MlflowRecorder:
             self._store.set_parameters(self._store.study, flat(start["config"]))
         self._store.client.update_run(self._store.study, status="RUNNING")
         self._write("config.json", start["config"])
-        for row in start["rows"]:
-            self.add(row)
 
     def add(self, row: Row) -> None:
         """Record an ended trial as a run and as a step of the study's, unless it is recorded already."""

@@ -115,9 +115,10 @@ class RecordingTracker:
             plot_seconds=spec.plot_seconds,
             axes=[axis.to_json() for axis in study.axes],
             config=circumstances,
-            rows=self._rows.earlier(records),
             **recording.start,
         )
+        for row in self._rows.earlier(records):
+            self._send(kind="trial", row=row)
 
     def on_progress(self, progress: Progress) -> None:
         """Send the new epochs of running trials, unless much is unsent, and write more of the buffer to the pipe.

@@ -6,7 +6,7 @@ So a resumed search computes for an old trial the same row that an uninterrupted
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -116,8 +116,8 @@ class RowBuilder:
         self._seconds = 0.0
         self._clock = 0.0
 
-    def earlier(self, records: Sequence[Record]) -> list[Row]:
-        """Return the rows of the trials that ended before this search began.
+    def earlier(self, records: Sequence[Record]) -> Iterator[Row]:
+        """Yield the rows of the trials that ended before this search began.
 
         A front of thousands takes a tenth of a second, and an earlier search recorded nearly all of these trials. Of
         more than `BELIEVED` trials, only that many have front and hypervolume: the newest half, which a search that was
@@ -126,7 +126,8 @@ class RowBuilder:
         ended = ended_in_order(records)
         older = len(ended) - BELIEVED // 2
         stride = max(1, -(-older // (BELIEVED // 2)))
-        return [self.add(record, believe=i >= older or i % stride == 0) for i, record in enumerate(ended)]
+        for place, record in enumerate(ended):
+            yield self.add(record, believe=place >= older or place % stride == 0)
 
     def add(self, record: Record, *, believe: bool = True) -> Row:
         """Return the row of the next ended trial, as it was at its end: without later repeats of its training.

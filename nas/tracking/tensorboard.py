@@ -103,7 +103,7 @@ class TensorboardRecorder:
     """Recorder of one search."""
 
     def __init__(self, start: Message) -> None:
-        """Open the study's files and record the trials that they have not.
+        """Open the study's files.
 
         Args:
             start: the driver's start message.
@@ -118,8 +118,6 @@ class TensorboardRecorder:
         self._front: list[int] = []
         self._writers: dict[int, Any] = {}
         self._epochs: dict[int, int] = {}
-        for row in start["rows"]:
-            self.add(row)
 
     def add(self, row: Row) -> None:
         """Record an ended trial, unless it is recorded already."""

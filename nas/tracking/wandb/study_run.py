@@ -31,7 +31,7 @@ class StudyRun:
     """Open W&B run of a study, and the runs of its trials if these are asked for."""
 
     def __init__(self, start: Mapping[str, Any]) -> None:
-        """Open the run, and record the ended trials that are in no folder yet.
+        """Open the run.
 
         Args:
             start: the driver's start message.
@@ -61,8 +61,6 @@ class StudyRun:
         self.folder = Path(self._run.dir).parent
         self.trials = TrialRuns(start) if start["trials"] else None
         self._define()
-        for row in start["rows"]:
-            self.add(row)
 
     def add(self, row: Row) -> None:
         """Record an ended trial, unless it is recorded already."""
@@ -70,6 +68,7 @@ class StudyRun:
         self._front = row["so_far"]["front"] or self._front
         if self.trials is not None:
             self.trials.end(row, self._recorded)
+            del row["curve"]  # thousands of rows stay
         if row["trial"] not in self._recorded:
             self._log(study_row(row))
             self._recorded.add(row["trial"])
@@ -115,9 +114,10 @@ class StudyRun:
     def _take_means(self, members: Sequence[Mapping[str, Any]]) -> None:
         """Show the front of the study's end, whose values are means over all trainings of a network."""
         by_number = {row["trial"]: row for row in self._rows}
-        for member in members:
+        known = [member for member in members if member["trial"] in by_number]  # an import beside the search has no row
+        for member in known:
             by_number[member["trial"]]["values"] = member["values"]
-        self._front = [member["trial"] for member in members]
+        self._front = [member["trial"] for member in known]
 
     def _show_all(self) -> None:
         if self._rows:

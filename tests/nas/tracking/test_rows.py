@@ -59,7 +59,7 @@ def test_a_front_that_grows_is_kept_whole() -> None:
 @pytest.mark.parametrize("count", [1, 63, 64, 65, 200, 1000])
 def test_rows_of_many_earlier_trials_have_a_front_now_and_then(count: int) -> None:
     earlier = [record(number, 0.5 + number / 2500, 1e3 + number) for number in range(count)]
-    rows = RowBuilder(Believer.of_measured(TWO_AXES), curves=False).earlier(earlier)
+    rows = list(RowBuilder(Believer.of_measured(TWO_AXES), curves=False).earlier(earlier))
     one_by_one = RowBuilder(Believer.of_measured(TWO_AXES), curves=False)
     whole = [one_by_one.add(each) for each in earlier]
     with_front = [i for i, row in enumerate(rows) if row["so_far"]["front"] is not None]
