@@ -153,7 +153,11 @@ class DocumentMaker:
 
 
 def _choices(record: Record) -> Mapping[str, Any]:
-    return choices_of(Architecture.from_json(record.candidate.architecture))
+    """Return the choices of a trial; none of an architecture that can't be read here, such as one of a plug-in."""
+    try:
+        return choices_of(Architecture.from_json(record.candidate.architecture))
+    except (ValueError, TypeError, LookupError):
+        return {}
 
 
 def _costs_of(records: Sequence[Record]) -> list[str]:

@@ -114,7 +114,11 @@ class LivePage:
         record = numbered(reader.records, number)
         if record is None:
             raise HTTPException(404, f"the study must have the trial, it has no trial {number}")
-        return answer(request, Body.of_json(await asyncio.to_thread(details, record, context.reference)))
+        try:
+            found = await asyncio.to_thread(details, record, context.reference)
+        except (ValueError, TypeError, LookupError) as error:
+            raise HTTPException(409, f"the architecture must be readable here, it is not: {error}") from None
+        return answer(request, Body.of_json(found))
 
     async def _events(self, request: Request) -> Response:
         follower, signal = self._follower(request.path_params["name"])

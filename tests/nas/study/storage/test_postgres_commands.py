@@ -15,10 +15,13 @@ from urllib.parse import quote
 
 import pytest
 from engine import candidate, curve, fingerprint
+from live_server import join_followers
 from postgres_server import PASSWORD, Database
 
 from nas.cli import main
-from nas.study.storage.factory import locked_store
+from nas.reports.document import ReportContext
+from nas.reports.live.follower import Follower, Source
+from nas.study.storage.factory import locked_store, study_names
 from nas.study.study import create_study, resume_study
 from nas.study.summary import open_for_reading
 from nas.study.training_state import TrainingState
@@ -192,7 +195,38 @@ def test_the_dashboard_follows_a_study_on_another_machine(studied: Database) -> 
     study.close()
 
 
-@pytest.mark.parametrize("command", ["search", "status", "front", "report", "dashboard", "stop", "retrain", "export"])
+def test_the_live_page_follows_a_study_on_another_machine(studied: Database) -> None:
+    assert study_names("outputs", "postgres") == ["mine"]
+    folder = Path("outputs/mine")
+    source = Source("mine", lambda: open_for_reading(folder, "postgres"), lambda _: ReportContext("study=mine"))
+    follower = Follower(source, lambda: None)
+
+    def trouble() -> object:
+        return follower.feed.field("trouble")
+
+    try:
+        follower.wait()
+        assert len(rows(follower)) == 3, trouble()
+        studied.server.stop("immediate")
+        wait_until(lambda: trouble() is not None, lambda: "the trouble must be told")
+        assert len(rows(follower)) == 3  # shows what it has
+        studied.server.start()
+        with locked_store(Path("driver/mine"), "postgres") as store:
+            resume_study(Path("driver/mine"), fingerprint(), store).add(candidate(3))
+        wait_until(lambda: len(rows(follower)) == 4, lambda: f"the new trial must be shown, {trouble()}")
+        wait_until(lambda: trouble() is None, lambda: f"the trouble must pass, {trouble()}")
+    finally:
+        follower.stop()
+        join_followers()
+
+
+def rows(follower: Follower) -> list[object]:
+    return list(json.loads(follower.feed.document()[1])["trials"])
+
+
+@pytest.mark.parametrize(
+    "command", ["search", "status", "front", "report", "ui", "dashboard", "stop", "retrain", "export"]
+)
 def test_no_url_is_one_line(
     command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
