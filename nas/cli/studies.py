@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,13 +10,13 @@ from typing import Any
 from nas.cli.common.printing import Row, print_document
 from nas.config.commands import StudiesConfig
 from nas.reports.studies_table import studies_table
-from nas.study.overview import overview
+from nas.study.facts import study_facts
 from nas.study.storage.folder_owner import STUDY_FILE
 from nas.study.summary import open_for_reading
 
 CONFIG_FILE = "config.yaml"
-BROKEN, ELSEWHERE = "broken", "in another database"
-"""States of a study that cannot be read, and of one that this folder does not hold."""
+ELSEWHERE = "in another database"
+"""State of a study that this folder does not hold."""
 
 
 def run(config: StudiesConfig) -> int:
@@ -60,28 +59,7 @@ def _entry(folder: Path, age: float) -> dict[str, Any]:
     entry: dict[str, Any] = {"study": folder.name, "age_seconds": round(age, 1)}
     if not (folder / STUDY_FILE).exists():
         return entry | {"state": ELSEWHERE}
-    try:
-        reader = open_for_reading(folder)
-        try:
-            document = reader.status_document()
-            found = overview(reader.study, reader.records, driven=document["driven"])
-        finally:
-            reader.study.close()
-    except (ValueError, OSError, sqlite3.Error) as error:
-        return entry | {"state": BROKEN, "error": " ".join(str(error).split())}
-    counts = document["trials"]
-    return entry | {
-        "state": found["state"],
-        "trials": counts["complete"] + counts["pruned"],
-        "budget_trials": (document["budget"] or {}).get("trials"),
-        "share_done": found["share_done"],
-        "seconds_left": found["seconds_left"],
-        "best": found["best"],
-        "hypervolume": document["hypervolume"],
-        "front": document["front"],
-        "seconds": document["seconds"],
-        "clock_seconds": document["clock_seconds"],
-    }
+    return entry | study_facts(lambda: open_for_reading(folder))
 
 
 COLUMNS = (

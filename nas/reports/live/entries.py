@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 from collections.abc import Callable
 from typing import Any, final
 
-from nas.study.overview import overview
+from nas.study.facts import study_facts
 from nas.study.summary import StudyReader
-
-BROKEN = "broken"
-ERRORS = (ValueError, OSError, sqlite3.Error)
 
 
 @final
@@ -30,33 +26,9 @@ class Entries:
         self._lock = threading.Lock()
 
     def entry(self, name: str) -> dict[str, Any]:
-        """Return name, state, counts, best network, hypervolume and error of a study as JSON values."""
+        """Return the name of a study and the facts about it as JSON values."""
         with self._lock:  # one at a time: each may take a second
             version = self._version(name)
             if version is None or name not in self._known or self._known[name][0] != version:
-                self._known[name] = version, {"name": name, **self._facts(name)}
+                self._known[name] = version, {"name": name, **study_facts(lambda: self._reader(name))}
             return self._known[name][1]
-
-    def _facts(self, name: str) -> dict[str, Any]:
-        try:
-            reader = self._reader(name)
-            try:
-                return _facts(reader)
-            finally:
-                reader.study.close()
-        except ERRORS as error:
-            return {"state": BROKEN, "error": " ".join(str(error).split())}
-
-
-def _facts(reader: StudyReader) -> dict[str, Any]:
-    status = reader.status_document()
-    known = overview(reader.study, reader.records, driven=status["driven"])
-    return {
-        "state": known["state"],
-        "objectives": [axis.name for axis in reader.study.axes],
-        "trials": status["trials"],
-        "share_done": known["share_done"],
-        "best": known["best"],
-        "hypervolume": status["hypervolume"],
-        "clock_seconds": status["clock_seconds"],
-    }

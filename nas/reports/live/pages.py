@@ -17,7 +17,6 @@ from nas.reports.text import duration_text
 from nas.study.overview import DONE
 from nas.study.summary import StudyReader
 
-COUNTED = ("complete", "pruned", "failed")
 FOREVER = "public, max-age=31536000, immutable"
 
 
@@ -65,14 +64,13 @@ def _row(entry: Mapping[str, Any]) -> Markup:
     heading = tag("th", _link(address(entry["name"]), entry["name"]), scope="row")
     if "error" in entry:
         return tag("tr", heading, tag("td", entry["state"]), tag("td", entry["error"], colspan=4, class_="failure"))
-    share, best = entry["share_done"], entry["best"]
+    share, best, goal = entry["share_done"], entry["best"], entry["budget_trials"]
     state = entry["state"] if share is None or entry["state"] == DONE else f"{entry['state']}, {share:.0%}"
     values = {} if best is None else best["values"]
-    shown = [f"{value_text(name, values[name])} {title(name)}" for name in entry["objectives"] if name in values]
     numbers = (
-        f"{sum(entry['trials'][name] for name in COUNTED):,}",
-        " at ".join(shown[:2]) or "–",
-        f"{entry['hypervolume']:.3f}" if len(entry["objectives"]) > 1 else "–",
+        f"{entry['trials']:,}" + (f" of {goal:,}" if goal else ""),
+        " at ".join(f"{value_text(name, value)} {title(name)}" for name, value in list(values.items())[:2]) or "–",
+        f"{entry['hypervolume']:.3f}",
         duration_text(entry["clock_seconds"]),
     )
     return tag("tr", heading, tag("td", state), *(tag("td", number, class_="number") for number in numbers))
