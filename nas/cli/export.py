@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nas.cli.app.stored_files import stored_settings
+from nas.cli.app.stored_files import stored_command, stored_settings
 from nas.cli.common.printing import Row, print_document
 from nas.cli.common.studies import reading, writing_beside
 from nas.config.commands import ExportConfig
@@ -69,7 +69,10 @@ def export(config: ExportConfig) -> dict[str, Any]:
         _prepare_folder(study, records)
     data, info = study_data(study, stored_settings(study).get("data", {}), config.data.path)
     announce(info, counts=False)
-    request = ExportRequest(data, formats, config.images, required=bool(config.formats))
+    settings = stored_settings(study)
+    command = stored_command({**settings, "study": config.study, "outputs": config.outputs})[0] if settings else None
+    told = {"command": command, "licence": config.licence}
+    request = ExportRequest(data, formats, config.images, told, required=bool(config.formats))
     exported = []
     for record in records:
         output = _output(config, study, record, several=len(records) > 1)

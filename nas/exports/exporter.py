@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, final
 
 from nas.data import DataSpec
+from nas.evaluation.retrain.files import seed_results, trial_folder
+from nas.evaluation.retrain.results import mean_and_sd
 from nas.exports.bundle import write_bundle
 from nas.exports.format import Format
 from nas.exports.subject import build_subject
@@ -27,12 +29,14 @@ class ExportRequest:
         data: the study's images.
         formats: the formats to write, each after those that it needs.
         images: largest number of validation images to check on, at least 1.
+        told: further facts for a model card: the `command` of the search and the `licence`, where they are known.
         required: False leaves out an approximate format that fails its check, with a line in the log.
     """
 
     data: DataSpec
     formats: Sequence[Format]
     images: int
+    told: Mapping[str, Any] = field(default_factory=dict)
     required: bool = True
 
 
@@ -81,9 +85,11 @@ class Exporter:
             "summary": record.candidate.summary,
             "costs": dict(record.candidate.costs),
             "weights": dict(weights.origin),
+            "validation_images": self._study.attribute("validation_images"),
             "environment": self._environment,
         }
-        subject = build_subject(record, weights.trained, data, request.images)
+        told = {**circumstances, **request.told, **_retrained(self._study, record)}
+        subject = build_subject(told, record.candidate.architecture, weights.trained, data, request.images)
         written = write_bundle(subject, output, request.formats, circumstances, required=request.required)
         for reason in written.get("left_out", {}).values():
             log.warning("left out: %s", reason)
@@ -94,3 +100,9 @@ class Exporter:
             "files": sorted(path.name for path in output.iterdir()),
             "checks": written["checks"],
         }
+
+
+def _retrained(study: Study, record: Record) -> dict[str, Any]:
+    """Return mean, standard deviation and number of the test accuracies over seeds, empty without a retraining."""
+    accuracies = [result["test_accuracy"] for result in seed_results(trial_folder(study.folder, record.number))]
+    return {"retrained": mean_and_sd(accuracies)} if accuracies else {}

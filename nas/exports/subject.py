@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from nas.data import DataSpec, ImageData, ImageSet, Part, evaluation_loader, load
 from nas.exports.deployed import Deployed
-from nas.study.trial import Record
 from nas.training.restore import TrainedNetwork
 from search_space.architecture import Architecture
 from search_space.graph import Graph
@@ -43,6 +42,8 @@ class Subject:
         labels: (N,) their true classes.
         logits: (N, classes) float32 outputs of the module for them.
         calibration: (M, C, H, W) uint8 training images, for formats with ranges of activations, M at least 1.
+        circumstances: origin of the network and of its weights, as JSON values: study, trial, id, network_id, summary,
+            costs, weights, environment, data and the like.
     """
 
     architecture: Mapping[str, Any]
@@ -53,6 +54,7 @@ class Subject:
     labels: NDArray[np.int64]
     logits: NDArray[np.float32]
     calibration: NDArray[np.uint8]
+    circumstances: Mapping[str, Any]
 
     @property
     def deployed(self) -> Deployed:
@@ -70,20 +72,26 @@ class Subject:
         }
 
 
-def build_subject(record: Record, trained: TrainedNetwork, spec: DataSpec, images: int) -> Subject:
+def build_subject(
+    circumstances: Mapping[str, Any],
+    architecture: Mapping[str, Any],
+    trained: TrainedNetwork,
+    spec: DataSpec,
+    images: int,
+) -> Subject:
     """Return what the formats are written from and checked against.
 
     Args:
-        record: the trial.
-        trained: its trained network.
+        circumstances: origin of the network and of its weights.
+        architecture: JSON form of its architecture.
+        trained: the trained network.
         spec: the data, with the training fraction that the weights were trained on.
         images: largest number of validation images to check on, spread evenly over the validation part.
     """
     data = load(replace(spec, streaming="always"))  # only a few images are read, however large the data
     sample = evenly_spaced(data.validation, images)
-    architecture = dict(record.candidate.architecture)
     return Subject(
-        architecture=architecture,
+        architecture=dict(architecture),
         graph=lower(Architecture.from_json(architecture)),
         network=trained.network,
         preprocessing=preprocessing(data),
@@ -91,6 +99,7 @@ def build_subject(record: Record, trained: TrainedNetwork, spec: DataSpec, image
         labels=sample.labels.numpy().astype(np.int64),
         logits=_logits(trained, data, sample),
         calibration=evenly_spaced(data.train, CALIBRATION).images.numpy(),
+        circumstances={**circumstances, "data": spec.name, "data_content": data.fingerprint},
     )
 
 

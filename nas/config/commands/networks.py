@@ -129,6 +129,7 @@ class ExportConfig(PickConfig):
         formats: formats to write; an empty list writes all whose dependencies are installed.
         weights: best (of a retraining, unless those of the search are clearly better), search, retrain (its best seed)
             or the number of a retrained seed.
+        licence: licence of the weights, for the model card, e.g. apache-2.0; null states none.
         images: number of validation images to check every format on, at least 1.
         data: the study's images.
 
@@ -139,6 +140,7 @@ class ExportConfig(PickConfig):
     output: str | None = None
     formats: tuple[str, ...] = ()
     weights: str = "best"
+    licence: str | None = None
     images: Count = 256
     data: DataLocation
 

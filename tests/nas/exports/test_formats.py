@@ -60,7 +60,9 @@ def subject() -> Subject:
         logits = network((torch.from_numpy(pixels) / 255 - mean) / std)
     rule = {"mean": MEAN, "std": STD, "classes": ["a", "b", "c", "d"]}
     labels = logits.argmax(dim=1).numpy()
-    return Subject(ARCHITECTURE, graph, network, rule, pixels, labels, logits.numpy(), calibration=pixels[:64])
+    return Subject(
+        ARCHITECTURE, graph, network, rule, pixels, labels, logits.numpy(), calibration=pixels[:64], circumstances={}
+    )
 
 
 ALL = FORMATS.names()

@@ -98,8 +98,8 @@ def test_a_checkpoint_of_another_network_is_refused(nas: Any) -> None:
             "export",
             ["formats=[safetensors,gif]"],
             (
-                "formats must be one of int8, litert, onnx, openvino, safetensors, source, torch_export, or a dotted "
-                "path such as my_module.FORMAT, got 'gif'"
+                "formats must be one of card, hub, int8, litert, onnx, openvino, safetensors, source, torch_export, or "
+                "a dotted path such as my_module.FORMAT, got 'gif'"
             ),
         ),
         ("export", ["images=0"], "images must be at least 1, got 0"),
@@ -126,7 +126,9 @@ def test_without_the_extra_the_other_forms_are_written(nas: Any, monkeypatch: py
     code, out, err = nas("export", "pick=0", "format=json")
     assert code == 0
     assert "left out: model.onnx needs onnxscript" in err
-    assert set(json.loads(out)["exported"][0]["checks"]) == {"weights.safetensors", "model.py", "model.pt2"}
+    assert set(json.loads(out)["exported"][0]["checks"]) == {
+        *("README.md", "config.json", "weights.safetensors", "model.py", "model.pt2"),
+    }
 
 
 def paint(root: Path, classes: int = 3, each: int = 40, shade: int = 0) -> Path:
