@@ -15,7 +15,7 @@ const KINDS = {
   dominated: ["circle", 2.8, true, "dominated"],
   pruned: ["triangle", 3.6, false, "pruned"],
   frozen: ["square", 3.2, false, "frozen"],
-  failed: ["cross", 3.4, false, "failed, at its cost"],
+  failed: ["cross", 3.4, false, "failed"],
   running: ["ring", 4.5, false, "running"],
   test: ["star", 5.5, false, "retrained: test"],
   front: ["circle", 5, true, "front"],
