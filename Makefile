@@ -3,6 +3,7 @@
 # make check    lint, types and imports alone      make clean      forget the environments
 # make gpu      checks of the GPU path on this machine, in eight minutes at most, and outputs/gpu.json
 # make bench-peers   other optimizers, each in an environment of its own, for benchmarks/peers/run.py
+# make pictures the pictures of the README, with tmux and Chromium
 # make oracles  our published networks against torchvision's and timm's, in an environment of its own
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -13,11 +14,14 @@ TESTS = OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 4 --dist loadgrou
 PEERS := $(patsubst benchmarks/peers/requirements/%.txt,.venv-peers/%/ready,$(wildcard benchmarks/peers/requirements/*.txt))
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: search gpu check test test-all oracles bench-peers clean
+.PHONY: search pictures gpu check test test-all oracles bench-peers clean
 .DELETE_ON_ERROR:
 
 search: $(VENV)/ready
 	$(BIN)/nas search budget.minutes=4 $(ARGS)
+
+pictures: $(VENV)/ready-dev
+	$(BIN)/python docs/pictures/make.py $(ARGS)
 
 gpu: $(VENV)/ready
 	$(BIN)/python benchmarks/gpu.py $(ARGS)
