@@ -120,6 +120,8 @@ class StudyCopy:
         self._complete: int | None = None
         self._lock = threading.Lock()
         self.storage.set_study_system_attr(self._study, "study:metric_names", [axis.name for axis in study.axes])
+        for name, text in (("read-only copy", LEGEND), ("limits of this page", OMISSIONS)):
+            self.storage.set_study_user_attr(self._study, name, text)  # on the first page, beside the note's own
         self._set_note(None, f"A read-only copy of the study `{study.name}`, which follows it. {LEGEND} {OMISSIONS}")
         self._take(study.read_frozen())
         study.stop_waiting()  # a page must not hang: if the database is locked, it shows the last copy and asks again

@@ -67,7 +67,7 @@ def front_figure(records: Sequence[Record], believer: Believer) -> dict[str, Any
             "yaxis": {
                 "title": {"text": label.replace("accuracy", "error") if error else label},
                 "type": "log" if y in logarithmic else "linear",
-                **({"tickformat": ".2~%"} if error else {}),
+                **({"tickformat": ".2~%", "dtick": "D2"} if error else {}),
             },
         },
     }

@@ -215,6 +215,7 @@ def test_optuna_dashboard_serves_it(study):
             assert len(detail["trials"]) == 8
             assert "nas report does" in detail["note"]["body"]
             assert "Edits by the pencils are refused" in detail["note"]["body"]
+            assert [each["key"] for each in detail["user_attrs"]] == ["read-only copy", "limits of this page"]
             assert detail["plotly_graph_objects"][0]["id"] == "front"
             assert json.loads(detail["plotly_graph_objects"][0]["graph_object"])["layout"]["xaxis"]["type"] == "log"
             first = detail["trials"][0]
