@@ -189,6 +189,8 @@ async def _within(event: asyncio.Event, seconds: float) -> bool:
     return True
 
 
-def _mistake(_: Request, error: Exception) -> Response:
+def _mistake(request: Request, error: Exception) -> Response:
     status, reason = (error.status_code, error.detail) if isinstance(error, HTTPException) else (500, "it failed")
+    if request.url.path.startswith("/s/"):
+        return answer(request, trouble_page("Architecture search", reason), status)
     return refused(status, reason)

@@ -17,6 +17,7 @@ from nas.reports.text import duration_text
 from nas.study.overview import DONE
 from nas.study.summary import StudyReader
 
+REFRESH_SECONDS = 10
 FOREVER = "public, max-age=31536000, immutable"
 
 
@@ -56,8 +57,10 @@ def index_page(entries: Sequence[Mapping[str, Any]]) -> Body:
     names = ("study", "state", "trials", "best", "hypervolume", "searched for")
     head = tag("thead", tag("tr", *(tag("th", name, scope="col") for name in names)))
     table = tag("table", head, tag("tbody", *map(_row, entries)), class_="studies")
-    content = table if entries else tag("p", "There is no study yet: nas search study=NAME makes one.", class_="note")
-    return Body.of_html(_page("Studies", content), LIVE_POLICY)
+    scroll = tag("div", table, class_="scroll", tabindex=0)
+    content = scroll if entries else tag("p", "There is no study yet: nas search study=NAME makes one.", class_="note")
+    again = tag("meta", http_equiv="refresh", content=REFRESH_SECONDS)
+    return Body.of_html(_page("Studies", content, again=again), LIVE_POLICY)
 
 
 def _row(entry: Mapping[str, Any]) -> Markup:
@@ -85,8 +88,9 @@ def _link(address: str, text: str) -> Markup:
     return tag("a", text, href=address)
 
 
-def _page(heading: str, *content: Child) -> str:
+def _page(heading: str, *content: Child, again: Markup | None = None) -> str:
     head = [
+        again,
         tag("meta", charset="utf-8"),
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
         tag("meta", name="color-scheme", content="light dark"),
