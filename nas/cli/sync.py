@@ -40,7 +40,8 @@ def run(config: SyncConfig) -> int:
             f"a study can be sent if its tracker has a server, tracking={spec.name} of {study.name} has none"
         )
     sent = sync(study, spec, config.seconds, partial(_record_report, reader, config))
-    document = {"study": study.name, "tracker": spec.name, **sent}
+    linked = part_of(spec, "link")(study, spec, config.registry) if config.registry else []
+    document = {"study": study.name, "tracker": spec.name, **sent, "linked": linked}
     print_document(document, config.format, _sent_text, sync_rows)
     return 0
 
@@ -63,6 +64,7 @@ def _record_report(reader: StudyReader, config: SyncConfig) -> None:
 def _sent_text(document: Mapping[str, Any]) -> Text:
     """Return the runs that were sent, a line each, and the address of the study's run."""
     lines = [f"sent {name}" for name in document["sent"]] or ["everything is sent already"]
+    lines += [f"linked {name}" for name in document["linked"]]
     return Text("\n".join([*lines, *filter(None, [document["url"]])]), no_wrap=True, overflow="ignore")
 
 

@@ -200,11 +200,14 @@ class SyncConfig(ReadConfig):
     Attributes:
         seconds: seconds to wait for a server that does not answer, at least 0.
         report: whether the report of the study is sent, too, without names of folders.
+        registry: collection of W&B's model registry that best and knee are linked to after the upload, such as
+            wandb-registry-model/inception; null for none.
         format: output format of the list of what was sent: table, json or csv.
     """
 
     seconds: Annotated[float, Range(0, 1e6)] = 60.0
     report: bool = True
+    registry: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

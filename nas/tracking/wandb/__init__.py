@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from nas.tracking.wandb.sync import is_sent, sync
+from nas.tracking.wandb.sync import is_sent, link, sync
 from nas.tracking.wandb.tracker import make, recording
 
-__all__ = ["is_sent", "make", "recording", "sync"]
+__all__ = ["is_sent", "link", "make", "recording", "sync"]

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -14,6 +17,9 @@ from nas.tracking.wandb.tracker import FOLDER, home, recording
 from nas.tracking.wandb.upload import LOG_FILE, Uploader, unsynced
 
 REPORT = "report"
+COLLECTION = re.compile(r"wandb-registry-[^/\s]+/[^/\s]+")
+PROGRAM = (sys.executable, "-P", "-m", "nas.tracking.wandb.registry")
+LINKING_SECONDS = 120.0
 LONGEST = 24 * 3600.0
 """Seconds of the longest upload to a server that answers."""
 
@@ -57,3 +63,32 @@ def sync(study: Study, spec: TrackingSpec, seconds: float, attach: Callable[[], 
             "the same command goes on"
         )
     return {"url": uploader.url(identity), "sent": [path.name for path in before]}
+
+
+def link(study: Study, spec: TrackingSpec, registry: str) -> list[str]:
+    """Link best and knee, as they were uploaded last, in the model registry; return the names of their artifacts.
+
+    Args:
+        study: the study.
+        spec: the tracker of its search.
+        registry: path of a collection, `wandb-registry-NAME/COLLECTION`.
+
+    Raises:
+        ValueError: the path is of another form, or the server refuses.
+    """
+    if not COLLECTION.fullmatch(registry):
+        raise ValueError(f"registry must be of the form wandb-registry-NAME/COLLECTION, got {registry!r}")
+    place = recording(spec, study)
+    project = "/".join(filter(None, [spec.entity, spec.project]))
+    names = {role: f"{project}/{place.start['id']}-{role}:latest" for role in ("best", "knee")}
+    words = [*PROGRAM, registry, *(f"{role}={name}" for role, name in names.items())]
+    try:
+        ended = subprocess.run(
+            words, env=place.variables(), capture_output=True, text=True, check=False, timeout=LINKING_SECONDS
+        )
+    except subprocess.TimeoutExpired as error:
+        raise ValueError(f"the server of W&B must answer within {LINKING_SECONDS:g} s, it does not") from error
+    if ended.returncode != 0:
+        last = (ended.stderr.strip().splitlines() or ["no reason"])[-1]
+        raise ValueError(f"the registry of W&B must take {' and '.join(names.values())}: {last}")
+    return list(names.values())

@@ -21,6 +21,7 @@ from nas.tracking.networks import kept_networks
 from nas.tracking.results import Result, network_of, record_results
 from nas.tracking.rows import standing
 from nas.tracking.tracker import open_tracker
+from nas.tracking.wandb import link
 from nas.tracking.wandb.run_folders import run_folders
 
 SPEC = TrackingSpec(mode="offline")
@@ -102,3 +103,42 @@ def test_the_best_network_is_stored_with_its_checkpoint_unless_that_holds_a_pick
         for network in kept.values():
             expected = f"trials/{network['trial']:05d}/attempt1-epoch003.pt" if member == "checkpoint.json" else None
             assert network["weights"] == expected
+
+
+STUB = """
+import json, os
+
+class Artifact:
+    def __init__(self, name):
+        self.name = name
+
+    def link(self, target, aliases):
+        if "refused" in target:
+            raise ValueError("no permission")
+        with open(os.environ["LINKS"], "a") as file:
+            file.write(json.dumps([self.name, target, aliases]) + "\\n")
+
+class Api:
+    def artifact(self, name, type):
+        return Artifact(name)
+"""
+
+
+def test_best_and_knee_are_linked_in_the_registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Check the calls of W&B's interface, for which a stub stands."""
+    study = studied(tmp_path / "study")
+    (tmp_path / "stub").mkdir()
+    (tmp_path / "stub" / "wandb.py").write_text(STUB)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "stub"))
+    monkeypatch.setenv("LINKS", str(tmp_path / "links"))
+    identity = json.loads((study.folder / "wandb" / "run.json").read_text())["id"]
+    names = [f"team/inception-nas/{identity}-{role}:latest" for role in ("best", "knee")]
+    spec = TrackingSpec(entity="team")
+    assert link(study, spec, "wandb-registry-model/inception") == names
+    links = [json.loads(line) for line in (tmp_path / "links").read_text().splitlines()]
+    roles = ("best", "knee")
+    assert links == [[n, "wandb-registry-model/inception", [r]] for n, r in zip(names, roles, strict=True)]
+    with pytest.raises(ValueError, match=r"registry of W&B must take .*-best:latest and .*: ValueError: no permission"):
+        link(study, spec, "wandb-registry-refused/x")
+    with pytest.raises(ValueError, match=r"registry must be of the form wandb-registry-NAME/COLLECTION, got 'model'"):
+        link(study, spec, "model")
