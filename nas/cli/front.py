@@ -19,7 +19,8 @@ def run(config: FrontConfig) -> int:
     """Print the front of a study, or the networks that are picked.
 
     Raises:
-        ValueError: no study of that name, a limit on a cost that its networks have not, or no such network to pick.
+        ValueError: no study of that name, a limit on a cost that its networks have not or that none of them meets, or
+            no such network to pick.
     """
     reader = reading(config)
     limits = Limits(**config.limits)
@@ -29,9 +30,10 @@ def run(config: FrontConfig) -> int:
 
 
 def _picked(reader: StudyReader, pick: str, limits: Limits) -> list[Record] | None:
-    """Return the picked trials, None for the front, which may be empty."""
+    """Return the picked trials, None for the front, which is empty before the first complete trial."""
     if pick == "front":
-        return None
+        limited = limits.by_cost and any(record.values is not None for record in reader.records)
+        return pick_records(reader.records, reader.study.believer, pick, limits) if limited else None
     (record,) = pick_records(reader.records, reader.study.believer, pick, limits)
     if record.values is None:
         raise ValueError(

@@ -82,7 +82,7 @@ class FakeReader:
     def limit(self, limits):
         pass
 
-    def front_document(self):
+    def front_document(self, members=None):
         return FRONT
 
     def status_document(self):
@@ -182,7 +182,7 @@ def test_status_as_a_table(study, capsys):
 
 
 def test_the_front_of_nothing_says_so(capsys, study, monkeypatch):
-    monkeypatch.setattr(FakeReader, "front_document", lambda self: {**FRONT, "front": []})
+    monkeypatch.setattr(FakeReader, "front_document", lambda self, members: {**FRONT, "front": []})
     assert printed(capsys, "front", *study) == "mine has no front yet: no trial is complete\n"
     assert main(["front", *study, "format=csv"]) == 0
     assert capsys.readouterr().out == "trial,id,val_accuracy,macs,params,memory_mib,summary\n"

@@ -115,3 +115,13 @@ def test_a_front_of_a_pick_is_one_network(outputs, capsys):
     assert cheap["costs"]["macs"] == limit
     assert main(["front", *name, "pick=99"]) == 2
     assert "pick must be one of the 3 trials" in capsys.readouterr().err
+
+
+def test_limits_that_no_network_meets_name_the_nearest(outputs, capsys):
+    name = ["study=good", f"outputs={outputs}"]
+    whole = json.loads(printed(capsys, "front", *name, "format=json"))["front"]
+    least = min(item["costs"]["macs"] for item in whole)
+    assert json.loads(printed(capsys, "front", *name, "format=json", f"limits.max_macs={least}"))["front"] == whole[:1]
+    assert main(["front", *name, "limits.max_macs=1"]) == 2
+    said = capsys.readouterr().err
+    assert "limits must leave a complete trial to pick, none of 3 meets them; nearest is trial" in said
