@@ -23,8 +23,6 @@ from nas.study.summary import StudyReader, open_for_reading
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-DATABASE = "study.db"
-
 
 @final
 class Study:
@@ -50,9 +48,7 @@ class Study:
         """
         add_plugins(plugins)
         self._folder = existing_study(str(study), str(outputs), in_folder=storage == "sqlite")
-        self._storage = storage
         self._reader = open_for_reading(self._folder, storage)
-        self._seen = self._state()
 
     @property
     def name(self) -> str:
@@ -149,17 +145,8 @@ class Study:
 
     def _current(self) -> StudyReader:
         """Return the study as it is now."""
-        state = self._state()
-        if state is None or state != self._seen:
-            self._reader, self._seen = self._reader.reread(), state
+        self._reader = self._reader.reread()
         return self._reader
-
-    def _state(self) -> tuple[tuple[int, int], ...] | None:
-        """Return times and sizes of the files of the database; None for one that has no file."""
-        if self._storage != "sqlite":
-            return None
-        files = (self._folder / f"{DATABASE}{end}" for end in ("", "-wal"))
-        return tuple((file.stat().st_mtime_ns, file.stat().st_size) for file in files if file.exists())
 
     def __repr__(self) -> str:
         counts = self.status()["trials"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pandas as pd
@@ -12,6 +14,7 @@ from matplotlib import pyplot
 
 from nas import Network, Study
 from nas.cli import main
+from nas.study.summary import StudyReader, open_for_reading
 from search_space.architecture import Architecture
 from search_space.differences import choices_of
 
@@ -87,6 +90,23 @@ def test_a_study_follows_its_database(study: Study, tmp_path: Path) -> None:
     assert main(["search", *words, *recipe, "budget.trials=7"]) == 0
     assert len(seen) == 7
     assert isinstance(seen[6], Network)
+
+
+def test_what_is_stored_while_a_study_is_opened_is_seen(
+    study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(study.folder, copy)
+    with closing(sqlite3.connect(copy / "study.db")) as connection, connection:
+        connection.execute("DELETE FROM trials WHERE number = 5")
+
+    def opened_late(folder: Path, kind: str) -> StudyReader:
+        reader = open_for_reading(folder, kind)
+        shutil.copyfile(study.folder / "study.db", folder / "study.db")
+        return reader
+
+    monkeypatch.setattr("nas.api.study.open_for_reading", opened_late)
+    assert len(Study(copy)) == 6
 
 
 def test_what_is_not_there_is_told(study: Study, tmp_path: Path) -> None:
