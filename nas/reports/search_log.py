@@ -20,7 +20,7 @@ from nas.study.trial import Record
 LOG_FILE = "search.log"
 LOGGER = "nas"
 
-_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
+_CREDENTIALS = re.compile(r"(?<=://)[^/\s]+@")
 _SECRET = re.compile(r"(?i)([\w.]*(?:passw|secret|token|api_?key)[\w.]*\s*[=:]\s*)[^\s,;&]+")
 
 

@@ -86,6 +86,7 @@ def test_a_full_disk_stops_nothing(tmp_path, monkeypatch):
     ("text", "safe"),
     [
         ("url=postgresql://a:b@h/n", "url=postgresql://h/n"),
+        ("url=postgresql://a:b@c@h/n", "url=postgresql://h/n"),
         ("tracking.api_key=1 seed=2", "tracking.api_key=*** seed=2"),
         ("url=postgresql://h/n?password=x&user=a", "url=postgresql://h/n?password=***&user=a"),
         ("WANDB_TOKEN: abc", "WANDB_TOKEN: ***"),
