@@ -81,7 +81,7 @@ def _row(entry: Mapping[str, Any]) -> Markup:
 
 def address(name: str) -> str:
     """Return the path of a study's page."""
-    return f"/s/{quote(name, safe='')}"
+    return f"/s/{quote(name, safe='', errors='replace')}"
 
 
 def _link(address: str, text: str) -> Markup:

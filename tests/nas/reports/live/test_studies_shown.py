@@ -198,3 +198,12 @@ def test_a_version_of_another_feed_is_answered_by_the_whole_document(version: st
     feed.update({"a": 1})
     for since in (version, f"{feed.version.partition('-')[0]}-99", f"{feed.version}x"):
         assert [kind for kind, _ in feed.since(since)[1]] == ["document"]
+
+
+def test_a_name_that_is_no_text_breaks_no_list(make_study) -> None:
+    study = make_study(trials=2)
+    study.close()
+    odd = study.folder.rename(study.folder.with_name("odd\udcff"))
+    with pages(odd) as viewer:
+        assert viewer.get("/").status_code == 200
+        assert viewer.get("/api/studies").status_code == 200
