@@ -166,7 +166,7 @@ def make(spec, study, circumstances):
 FORMAT = """
 class Sizes:
     file = "sizes.txt"
-    needs = ("weights",)
+    needs = ("safetensors",)
     def unavailable(self):
         return None
     def write(self, subject, folder):
