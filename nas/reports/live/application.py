@@ -20,6 +20,7 @@ from nas.reports.live.library import Library
 from nas.reports.live.pages import address, assets, index_page, study_page, trouble_page
 from nas.study.selection import numbered
 
+EVENTS = "text/event-stream"
 HEARTBEAT_SECONDS = 15.0
 """Seconds after which a stream without news says that it is alive."""
 UNREADABLE = "the study can't be read"
@@ -123,7 +124,9 @@ class LivePage:
     async def _events(self, request: Request) -> Response:
         follower, signal = self._follower(request.path_params["name"])
         since = request.headers.get("last-event-id") or request.query_params.get("since", "")
-        return StreamingResponse(self._stream(follower, signal, since), media_type="text/event-stream")
+        if request.method == "HEAD":
+            return Response(media_type=EVENTS)
+        return StreamingResponse(self._stream(follower, signal, since), media_type=EVENTS)
 
     async def _stream(self, follower: Follower, signal: Signal, since: str) -> AsyncIterator[bytes]:
         yield b"retry: 1000\n\n"

@@ -212,7 +212,7 @@ class _Following:
             self._assessment.wait(PATIENCE)
         else:  # once something is shown
             self._importance.look(records)
-        found = self._assessment.result or self._measured()
+        found = self._assessment.result or (self._shown.assessment if self._shown else self._measured())
         fields: dict[str, Any] = {"importance": self._importance.result}
         fields["live"] = read_live(study.folder) if driven else None
         rows: list[Mapping[str, Any]] = []

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
 import pytest
-from live_server import BASE, PORT, library, pages, served
+from live_server import BASE, PORT, join_followers, library, pages, served
 from starlette.testclient import TestClient
 
+from nas.reports.document import ReportContext
+from nas.reports.live.follower import FOLLOWER, Follower, Source
 from nas.study.summary import open_for_reading
+
+CONTEXT = ReportContext("study=invented")
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +89,13 @@ def test_nothing_but_reads_is_answered(viewer: TestClient, method: str) -> None:
     assert answer.headers["allow"] == "GET, HEAD"
 
 
+def test_heads_are_answered_without_a_body(viewer: TestClient) -> None:
+    for path in ("/s/looked%20at", "/api/s/looked%20at/document", "/api/s/looked%20at/events"):
+        answer = viewer.head(path)
+        assert answer.status_code == 200
+        assert answer.content == b""
+
+
 @pytest.mark.parametrize("path", ["/", "/s/looked%20at", "/api/s/looked%20at/document", "/static/none", "/s/none"])
 def test_every_answer_forbids_to_guess_types_and_to_frame_it(viewer: TestClient, path: str) -> None:
     headers = viewer.get(path).headers
@@ -139,3 +152,19 @@ def read_events(stream: Iterable[bytes]) -> Iterator[tuple[str, dict[str, Any]]]
             kind = line.removeprefix(b"event: ").decode().strip()
         if line.startswith(b"data: "):
             yield kind, json.loads(line.removeprefix(b"data: ")) or {}
+
+
+def test_many_viewers_share_one_reader_which_ends_with_the_last(make_study, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nas.reports.live.follower.LINGER_SECONDS", 0.0)
+    study, opened = make_study(), []
+    source = Source("invented", lambda: opened.append(1) or open_for_reading(study.folder), lambda _: CONTEXT)
+    follower = Follower(source, lambda: None)
+    with ExitStack() as viewers:
+        for _ in range(5):
+            viewers.enter_context(follower.viewer())
+        follower.wait()
+        versions = {follower.feed.since("")[0] for _ in range(5)}
+        assert len(versions) == len(opened) == 1
+        assert [thread.name for thread in threading.enumerate()].count(FOLLOWER) == 1
+    join_followers()  # it ends by itself
+    study.close()
