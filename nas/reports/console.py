@@ -30,6 +30,12 @@ ENDINGS: Mapping[str, str] = {
 QUIET_SECONDS = 60.0
 """Seconds without an ended trial after which a log gets a line all the same."""
 
+SETTLING_SECONDS = 3.0
+"""Seconds after a change of the terminal's size in which every redraw begins on an empty screen.
+
+A terminal may tell the new size before its own lines have it, and would then pull lines of the old display back.
+"""
+
 
 def observer_for(stream: TextIO) -> Observer:
     """Return the live display for a terminal, lines for any other stream."""
@@ -91,6 +97,7 @@ class LiveObserver:
         self._live: Live | None = None
         self._silence = Silence()
         self._size = (0, 0)
+        self._settled = 0.0
 
     def on_progress(self, progress: Progress) -> None:
         """Redraw the display."""
@@ -99,7 +106,10 @@ class LiveObserver:
             erase()
             self._silence.begin()
             self._start()
-        elif size != self._size:  # the terminal may have broken the old lines anew: begin on an empty screen
+        elif size != self._size or progress.clock_seconds < self._settled:
+            # The terminal may have broken the old lines anew, or may still do so: begin on an empty screen.
+            if size != self._size:
+                self._settled = progress.clock_seconds + SETTLING_SECONDS
             self._live.stop()
             self._console.clear()
             self._start()
