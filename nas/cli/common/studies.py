@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 from nas.study.folders import existing_study
+from nas.study.reading import uncollected
 from nas.study.summary import open_for_reading
 
 if TYPE_CHECKING:
@@ -44,8 +45,9 @@ def reading(config: NamesStudy) -> StudyReader:
         ValueError: no study is given, it does not exist, or it cannot be read.
     """
     folder = existing_study(config.study, config.outputs, in_folder=config.storage.kind == "sqlite")
-    reader = open_for_reading(folder, config.storage.kind)
-    gc.freeze()  # the records stay until the end: no search for cyclic garbage need look at them again
+    with uncollected():
+        reader = open_for_reading(folder, config.storage.kind)
+        gc.freeze()  # the records stay until the end: no search for cyclic garbage need look at them
     return reader
 
 
