@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shlex
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
@@ -17,6 +18,7 @@ from typing import Any, cast, final
 
 from nas.config.tracking import TrackingSpec
 from nas.jobs.files import write_text
+from nas.jobs.links import refuse_links
 from nas.study.study import Study
 from nas.tracking.drawings import drawing
 from nas.tracking.extras import check_installed
@@ -65,11 +67,14 @@ def recording(spec: TrackingSpec, study: Study, uri: str | None = None) -> Recor
     """
     check_installed("mlflow", FOLDER)
     folder = study.folder / FOLDER
+    for name in (DATABASE, ARTIFACTS, RUN_FILE):
+        refuse_links(study.folder, folder / name)
     uri = uri or spec.options.get("uri")
     store = f"sqlite:///{(folder / DATABASE).resolve()}"
     start = {"uri": uri or store, "artifacts": None if uri else str((folder / ARTIFACTS).resolve())}
     quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true", "MLFLOW_TRACKING_URI": None}
-    shown = f"MLflow run in {folder}" + ("" if uri else f", view it with: mlflow ui --backend-store-uri {store}")
+    view = f", view it with: mlflow ui --backend-store-uri {shlex.quote(store)}"
+    shown = f"MLflow run in {folder}" + ("" if uri else view)
     report = partial(_log_place, shown)
     return Recording("MLflow", __name__, folder, {"project": spec.project, **start}, report, quiet)
 

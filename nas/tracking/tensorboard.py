@@ -6,6 +6,7 @@ The package is loaded in the recording process alone.
 from __future__ import annotations
 
 import logging
+import shlex
 from collections.abc import Mapping
 from functools import partial
 from importlib import import_module
@@ -51,13 +52,14 @@ def recording(_spec: TrackingSpec, study: Study) -> Recording:
     """
     check_installed("tensorboard", FOLDER)
     folder = study.folder / FOLDER
-    refuse_links(study.folder, folder / STUDY)
+    for name in (STUDY, TRIALS):
+        refuse_links(study.folder, folder / name)
     report = partial(_log_place, folder)
     return Recording("TensorBoard", __name__, folder, {}, report)
 
 
 def _log_place(folder: Path, _status: Mapping[str, Any]) -> None:
-    log.info("TensorBoard files in %s, view them with: tensorboard --logdir %s", folder, folder)
+    log.info("TensorBoard files in %s, view them with: tensorboard --logdir %s", folder, shlex.quote(str(folder)))
 
 
 def open_recorder(start: Message) -> TensorboardRecorder:

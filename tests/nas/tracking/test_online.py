@@ -12,6 +12,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -121,6 +122,31 @@ def test_a_dead_server_neither_stops_nor_delays_a_search(
             searched(folder, 6, TrackingSpec(finish_seconds=60), lambda waits: None)
         assert caplog.messages == [f"W&B run {server.url}/tester/inception-nas/runs/{run}"]
     assert uploaded_trials(server, run) == [0, 1, 2, 3, 4, 5]
+
+
+def test_running_trials_are_uploaded_while_they_train(server: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "live"
+    seen: list[dict[str, list[int]]] = []
+
+    def look(waits: int) -> None:
+        if waits != 2:  # the first two trials have trained two of their three epochs
+            return
+        deadline = time.monotonic() + 90
+        run = json.loads((folder / "wandb" / "run.json").read_text())["id"]
+        while time.monotonic() < deadline and not all(server.history[f"{run}-{number}"] for number in range(2)):
+            time.sleep(0.2)
+        seen.append({str(n): [row["epoch"] for row in server.history[f"{run}-{n}"]] for n in range(2)})
+
+    setting = Setting(budget=Budget(trials=2))
+    spec = TrackingSpec(trials=True, finish_seconds=60)
+    with open_tracker(spec, setting.study(folder), {}) as tracker:
+        setting.observers = [tracker]
+        assert setting.run(folder, FakeExecutor(slots=2, before_wait=look)) == "budget"
+    assert all(found and found == list(range(1, len(found) + 1)) for found in seen[0].values()), seen
+    assert all(len(found) < 3 for found in seen[0].values()), seen
+    run = json.loads((folder / "wandb" / "run.json").read_text())["id"]
+    for number in range(2):
+        assert [row["epoch"] for row in server.history[f"{run}-{number}"]] == [1, 2, 3]
 
 
 def test_an_offline_study_is_sent_when_asked_for(server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
