@@ -101,7 +101,8 @@ def _left(study: Study, records: Sequence[Record], budget: Budget | None) -> tup
     if budget is None:
         return None, None
     config = study.attribute("config")
-    slots = config.get("workers", {}).get("slots") if isinstance(config, Mapping) else None
+    workers = config.get("workers") if isinstance(config, Mapping) else None
+    slots = workers.get("slots") if isinstance(workers, Mapping) else None
     clock = max((each.training.clock or 0.0 for record in records for each in record.all_trainings), default=0.0)
     count = slots if isinstance(slots, int) and slots > 0 else 1
     left = TimeLeft(budget).seconds(records, [], count, clock)

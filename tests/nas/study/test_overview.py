@@ -51,6 +51,17 @@ def test_a_stopped_study_says_what_is_left(tmp_path):
     assert 0 < found["share_done"] < 1
 
 
+@pytest.mark.parametrize("config", [None, [], {"workers": 3}, {"workers": {"slots": "x"}}])
+def test_damaged_settings_count_as_one_slot(tmp_path, config):
+    Setting(budget=Budget(trials=3)).run(tmp_path, FakeExecutor(1))
+    study = open_study(tmp_path)
+    study.set_attribute("budget", asdict(Budget(trials=6)))
+    study.set_attribute("config", config)
+    study.close()
+    reader = read(tmp_path)
+    assert 0 < overview(reader.study, reader.records, driven=False)["share_done"] < 1
+
+
 def test_an_empty_study_has_an_overview(tmp_path):
     study = Setting().study(tmp_path)
     found = overview(study, [], driven=False)
