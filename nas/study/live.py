@@ -7,6 +7,7 @@ otherwise.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from contextlib import suppress
@@ -55,6 +56,7 @@ def read_live(folder: Path) -> dict[str, Any] | None:
         if path.is_symlink() or path.stat().st_size > MOST_BYTES:
             return None
         document = read_json(path)
+        json.dumps(document, allow_nan=False)  # raises for what a browser can't parse
         if document is not None and document.get("format") == FORMAT and isinstance(document.get("running"), list):
             return document
     return None

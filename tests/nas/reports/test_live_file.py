@@ -70,7 +70,10 @@ def test_a_folder_that_cannot_be_written_to_stops_nothing(tmp_path):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{", "[]", "{}", '{"format": 99, "running": []}', '{"format": 1}', '{"format": 1, "running": 3}', "\xff"],
+    [
+        *("", "{", "[]", "{}", "\xff", '{"format": 99, "running": []}', '{"format": 1}', '{"format": 1, "running": 3}'),
+        *(f'{{"format": 1, "running": [], "hypervolume": {number}}}' for number in ("NaN", "1e999")),
+    ],
 )
 def test_what_is_no_progress_counts_as_none(tmp_path, text):
     (tmp_path / LIVE_FILE).write_text(text, encoding="latin-1")
