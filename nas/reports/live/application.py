@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, final
 
 from starlette.applications import Starlette
@@ -15,7 +15,7 @@ from starlette.routing import Route
 from nas.reports.document.details import details
 from nas.reports.live.answers import Body, answer, refused
 from nas.reports.live.feed import Feed
-from nas.reports.live.follower import Follower
+from nas.reports.live.follower import ERRORS, Follower
 from nas.reports.live.library import Library
 from nas.reports.live.pages import address, assets, index_page, study_page, trouble_page
 from nas.study.selection import numbered
@@ -69,13 +69,25 @@ class LivePage:
     async def _index(self, request: Request) -> Response:
         if self._library.only is not None:
             return RedirectResponse(address(self._library.only), 307)
-        return answer(request, index_page(await asyncio.to_thread(self._entries)))
+        return answer(request, index_page(await self._entries()))
 
     async def _studies(self, request: Request) -> Response:
-        return answer(request, Body.of_json({"studies": await asyncio.to_thread(self._entries)}))
+        return answer(request, Body.of_json({"studies": await self._entries()}))
 
-    def _entries(self) -> list[dict[str, Any]]:
-        return [self._library.entry(name) for name in self._library.names()]
+    async def _entries(self) -> list[dict[str, Any]]:
+        names = await self._names()
+        return await asyncio.to_thread(lambda: [self._library.entry(name) for name in names])
+
+    async def _names(self) -> Sequence[str]:
+        """Return the names of all studies, which a database may be slow to tell.
+
+        Raises:
+            HTTPException: they can't be read.
+        """
+        try:
+            return await asyncio.to_thread(self._library.names)
+        except ERRORS as error:
+            raise HTTPException(503, " ".join(str(error).split())) from error
 
     async def _static(self, request: Request) -> Response:
         found = self._assets.get(request.path_params["name"])
@@ -122,7 +134,7 @@ class LivePage:
         return answer(request, Body.of_json(found))
 
     async def _events(self, request: Request) -> Response:
-        follower, signal = self._follower(request.path_params["name"])
+        follower, signal = await self._follower(request.path_params["name"])
         since = request.headers.get("last-event-id") or request.query_params.get("since", "")
         if request.method == "HEAD":
             return Response(media_type=EVENTS)
@@ -141,17 +153,17 @@ class LivePage:
                     yield b": alive\n\n"
 
     async def _read(self, name: str) -> Follower:
-        follower, _ = self._follower(name)
+        follower, _ = await self._follower(name)
         await asyncio.to_thread(follower.wait)
         return follower
 
-    def _follower(self, name: str) -> tuple[Follower, Signal]:
+    async def _follower(self, name: str) -> tuple[Follower, Signal]:
         """Return the follower of a study, made at its first use.
 
         Raises:
             HTTPException: there is no study of that name.
         """
-        if name not in self._library.names():
+        if name not in self._followers and name not in await self._names():
             raise HTTPException(404, "there is no such study")
         if name not in self._followers:
             signal = Signal(asyncio.get_running_loop())

@@ -55,7 +55,7 @@ def study_names(outputs: str, kind: str) -> list[str]:
         found = [(file.stat().st_mtime, file.parent.name) for file in files if file.is_file()]
         return [name for _, name in sorted(found, reverse=True)]
     store: Any = make_store(root / "any", kind, reading=True)
-    return [name for name, made_by_search in store.studies().items() if made_by_search]
+    return [name for name, made_by_search in store.retry(store.studies).items() if made_by_search]
 
 
 @contextmanager

@@ -6,13 +6,18 @@ import json
 import re
 import shutil
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
-from live_server import library, pages, served
+from live_server import BASE, PORT, library, pages, served
+from starlette.testclient import TestClient
 
+from nas.reports.live.application import LivePage
 from nas.reports.live.feed import Feed
+from nas.reports.live.guard import Guard
+from nas.study.storage.errors import StorageError
 from nas.study.summary import open_for_reading
 
 HOSTILE = "<script>alert(1)</script>"
@@ -207,3 +212,20 @@ def test_a_name_that_is_no_text_breaks_no_list(make_study) -> None:
     with pages(odd) as viewer:
         assert viewer.get("/").status_code == 200
         assert viewer.get("/api/studies").status_code == 200
+
+
+def test_a_database_that_is_away_is_told_in_one_line(make_study) -> None:
+    study = make_study(trials=2)
+    known = library(study.folder)
+
+    def names() -> list[str]:
+        raise StorageError("the database must be reachable,\n it is not")
+
+    page = LivePage(replace(known, names=names))
+    with TestClient(Guard(page.application, PORT), BASE) as viewer:
+        for path in ("/", "/api/studies", "/s/invented", "/api/s/invented/events"):
+            found = viewer.get(path)
+            assert found.status_code == 503
+            assert "the database must be reachable, it is not" in found.text
+    page.close()
+    study.close()
