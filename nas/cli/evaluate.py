@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from nas.cli.common.exported import exported_networks
 from nas.cli.common.printing import Row, print_document
 from nas.config.commands import EvaluateConfig
 from nas.data import announce, describe
-from nas.exports.evaluation import evaluate
-from nas.exports.predictors import open_predictor
 from nas.reports.tested import evaluation_table
 
 
@@ -20,13 +19,14 @@ def run(config: EvaluateConfig) -> int:
     Raises:
         ValueError: no such model or part, images of another shape or other classes than the model's.
     """
-    predictor = open_predictor(config.path)
+    networks = exported_networks("evaluate")
+    predictor = networks.open_predictor(config.path)
     channels, height, width = predictor.shape
     data = config.data
     if data.source not in {"digits", "tensors"}:  # other sources are decoded to the network's images
         data = replace(data, channels=channels, resolution=height if height == width else data.resolution)
     announce(describe(data), counts=False)
-    scores = evaluate(predictor, data, config.part)
+    scores = networks.evaluate(predictor, data, config.part)
     document = {"model": str(predictor.file), "data": data.name, "part": config.part, **scores}
     print_document(document, config.format, evaluation_table, evaluation_rows)
     return 0

@@ -5,18 +5,21 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.special import softmax
 
+from nas.cli.common.exported import exported_networks
 from nas.cli.common.printing import Row, print_document
 from nas.config.commands import PredictConfig
 from nas.data.decode import Entry, decode_to
 from nas.data.errors import DataError
 from nas.data.picture_files import LeftOut, pictures
-from nas.exports.predictors import Predictor, open_predictor
 from nas.reports.tested import predictions_table
+
+if TYPE_CHECKING:
+    from nas.exports.predictors import Predictor
 
 BATCH = 64
 
@@ -33,7 +36,7 @@ def run(config: PredictConfig) -> int:
     files = list(_files(config.images))
     if not files:
         raise ValueError("images must name image files or folders of them: nas predict model=FOLDER a.png b.png")
-    predictor = open_predictor(config.path)
+    predictor = exported_networks("predict").open_predictor(config.path)
     results: list[dict[str, Any]] = []
     for start in range(0, len(files), BATCH):
         results += _classified(predictor, files[start : start + BATCH], config.topk)

@@ -14,8 +14,10 @@ from torch.nn import functional
 from nas.data import DataSpec, Part, load, load_test
 from nas.evaluation.measurement import CONFUSED, calibration_error
 from nas.exports.format import ExportError
-from nas.exports.predictors import Predictor
+from nas.exports.predictors import Predictor, open_predictor
 from nas.training.scores import accuracies, confusion_of
+
+__all__ = ["evaluate", "open_predictor", "wilson_interval"]
 
 BATCH = 256
 NORMAL_95 = 1.96

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -180,9 +181,7 @@ def test_a_killed_retraining_goes_on_from_its_checkpoints(nas: Any, searched: Pa
     assert not (folder / "result.json").exists()
     (network,) = nas.json(words[0], *words[2:-1])["networks"]
     other = nas.study.parent / "unbroken"
-    other.mkdir()
-    for name in ("study.db", "config.yaml"):
-        (other / name).write_bytes((searched / name).read_bytes())
+    shutil.copytree(searched, other)
     nas.study = other
     (unbroken,) = nas.json(words[0], *words[2:-1])["networks"]
     untimed = {"seconds": 0, "checkpoint": ""}
