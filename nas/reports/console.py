@@ -30,8 +30,8 @@ ENDINGS: Mapping[str, str] = {
 QUIET_SECONDS = 60.0
 """Seconds without an ended trial after which a log gets a line all the same."""
 
-SETTLING_SECONDS = 3.0
-"""Seconds after a change of the terminal's size in which every redraw begins on an empty screen.
+SETTLING_SECONDS, SETTLING_REDRAWS = 3.0, 4
+"""Seconds, and redraws at least, after a change of the terminal's size, that begin on an empty screen.
 
 A terminal may tell the new size before its own lines have it, and would then pull lines of the old display back.
 """
@@ -97,7 +97,7 @@ class LiveObserver:
         self._live: Live | None = None
         self._silence = Silence()
         self._size = (0, 0)
-        self._settled = 0.0
+        self._settled, self._unsettled = 0.0, 0
 
     def on_progress(self, progress: Progress) -> None:
         """Redraw the display."""
@@ -106,10 +106,11 @@ class LiveObserver:
             erase()
             self._silence.begin()
             self._start()
-        elif size != self._size or progress.clock_seconds < self._settled:
+        elif size != self._size or self._unsettled or progress.clock_seconds < self._settled:
             # The terminal may have broken the old lines anew, or may still do so: begin on an empty screen.
             if size != self._size:
-                self._settled = progress.clock_seconds + SETTLING_SECONDS
+                self._settled, self._unsettled = progress.clock_seconds + SETTLING_SECONDS, SETTLING_REDRAWS
+            self._unsettled = max(0, self._unsettled - 1)
             self._live.stop()
             self._console.clear()
             self._start()
