@@ -11,6 +11,7 @@ from nas.cli.common.printing import Row, print_document
 from nas.config.commands import StudiesConfig
 from nas.reports.studies_table import studies_table
 from nas.study.facts import study_facts
+from nas.study.storage.factory import study_names
 from nas.study.storage.folder_owner import STUDY_FILE
 from nas.study.summary import open_for_reading
 
@@ -20,13 +21,26 @@ ELSEWHERE = "in another database"
 
 
 def run(config: StudiesConfig) -> int:
-    """Print the studies of a folder, the one that was written to last first.
+    """Print the studies of a folder, the one that was written to last first, or those of a database.
 
     Raises:
-        ValueError: there is no such folder.
+        ValueError: there is no such folder, or the database can't be reached.
     """
-    print_document(studies_document(Path(config.outputs).expanduser()), config.format, studies_table, studies_rows)
+    root, kind = Path(config.outputs).expanduser(), config.storage.kind
+    document = studies_document(root) if kind == "sqlite" else _of_database(root, kind)
+    print_document(document, config.format, studies_table, studies_rows)
     return 0
+
+
+def _of_database(root: Path, kind: str) -> dict[str, Any]:
+    """Return the studies of a database, which tells no age of them, as `studies_document` does."""
+    names = sorted(study_names(str(root), kind))
+    studies = [{"study": name, "age_seconds": None, **_facts(root / name, kind)} for name in names]
+    return {"outputs": str(root), "studies": studies}
+
+
+def _facts(folder: Path, kind: str = "sqlite") -> dict[str, Any]:
+    return study_facts(lambda: open_for_reading(folder, kind))
 
 
 def studies_document(root: Path) -> dict[str, Any]:
@@ -59,7 +73,7 @@ def _entry(folder: Path, age: float) -> dict[str, Any]:
     entry: dict[str, Any] = {"study": folder.name, "age_seconds": round(age, 1)}
     if not (folder / STUDY_FILE).exists():
         return entry | {"state": ELSEWHERE}
-    return entry | study_facts(lambda: open_for_reading(folder))
+    return entry | _facts(folder)
 
 
 COLUMNS = (

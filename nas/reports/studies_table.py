@@ -53,12 +53,14 @@ def _best(study: Mapping[str, Any]) -> str:
     return f"trial {best['trial']}: {values}"
 
 
-def age_text(seconds: float) -> str:
-    """Return an age in its largest unit.
+def age_text(seconds: float | None) -> str:
+    """Return an age in its largest unit, a dash for one that is not known.
 
-    >>> age_text(42), age_text(7200), age_text(200_000)
-    ('42 s', '2 h', '2 d')
+    >>> age_text(42), age_text(7200), age_text(200_000), age_text(None)
+    ('42 s', '2 h', '2 d', '–')
     """
+    if seconds is None:
+        return "–"
     for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
         if seconds >= size:
             return f"{seconds / size:.0f} {unit}"

@@ -82,6 +82,7 @@ class StudiesConfig:
     Attributes:
         outputs: folder of the studies.
         format: output format: table, json or csv.
+        storage: the database of the studies: that of each folder, or one in which all are.
 
     Raises:
         ValueError: a value out of range.
@@ -89,6 +90,7 @@ class StudiesConfig:
 
     outputs: str = "outputs"
     format: str = "table"
+    storage: StorageSpec
 
     def __post_init__(self) -> None:
         check_fields(self)

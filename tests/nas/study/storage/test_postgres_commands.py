@@ -220,6 +220,20 @@ def test_the_live_page_follows_a_study_on_another_machine(studied: Database) -> 
         join_followers()
 
 
+def test_the_studies_of_a_database_are_listed(studied: Database, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["studies", "storage=postgres"]) == 0
+    assert "mine" in capsys.readouterr().out
+    assert main(["studies", "storage=postgres", "format=json"]) == 0
+    (study,) = json.loads(capsys.readouterr().out)["studies"]
+    assert (study["study"], study["age_seconds"], study["trials"]) == ("mine", None, 3)
+    studied.server.stop("immediate")
+    assert main(["studies", "storage=postgres"]) == 2
+    told = capsys.readouterr().err
+    studied.server.start()
+    assert told.count("\n") == 1
+    assert "must be reachable" in told
+
+
 def rows(follower: Follower) -> list[object]:
     return list(json.loads(follower.feed.document()[1])["trials"])
 
