@@ -39,7 +39,8 @@ GOING_ON: Mapping[str, str] = {
 NEXT = (
     ("status", "what was done"),
     ("front", "the whole front"),
-    ("report", "one HTML file"),
+    ("ui", "a page in the browser"),
+    ("report", "the same as one HTML file"),
     ("retrain", "test accuracy, over seeds"),
     ("export", "files to ship"),
 )
