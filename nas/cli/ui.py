@@ -16,9 +16,15 @@ from nas.study.folders import existing_study
 from nas.study.storage.factory import make_store, study_names
 from nas.study.summary import StudyReader, open_for_reading
 
+SIGNALLED = 128
+"""Exit code of a process that a signal ended, less the signal's number."""
+
 
 def run(config: UiConfig) -> int:
-    """Serve the page on 127.0.0.1 until Ctrl-C.
+    """Serve the page on 127.0.0.1 until Ctrl-C or SIGTERM.
+
+    Returns:
+        130 after Ctrl-C, 143 after SIGTERM.
 
     Raises:
         ValueError: no study of that name, or the port is taken.
@@ -31,11 +37,7 @@ def run(config: UiConfig) -> int:
         if config.open:
             webbrowser.open(address)
 
-    try:
-        serve(library, config.port, started)
-    except KeyboardInterrupt:
-        return 0
-    return 0
+    return SIGNALLED + serve(library, config.port, started)
 
 
 def _library(config: UiConfig) -> Library:

@@ -24,6 +24,7 @@ PARTS = (
     ("next", "Go on"),
 )
 """Sections that the bar at the top leads to."""
+SEVERAL = "The values of a network with several trainings are means."
 
 
 def place(identity: str, kind: str = "", **attributes: str | int | bool) -> Markup:
@@ -164,7 +165,14 @@ def _trials() -> Markup:
         id="all",
     )
     scroll = tag("div", table, class_="scroll tall", id="trials-scroll", tabindex=0)
-    return section("trials", "All trials", menus, note("trials-count"), scroll, tag("p", SUMMARY_LEGEND, class_="note"))
+    return section(
+        "trials",
+        "All trials",
+        menus,
+        note("trials-count"),
+        scroll,
+        tag("p", f"{SUMMARY_LEGEND} {SEVERAL}", class_="note"),
+    )
 
 
 def _outcome(rejected: Mapping[str, int]) -> Markup:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from os import strerror
 from types import FrameType
 from typing import final
@@ -21,8 +23,8 @@ GRACE_SECONDS = 1
 """Seconds for which answers under way may go on after Ctrl-C."""
 
 
-def serve(library: Library, port: int, started: Callable[[str], None]) -> None:
-    """Serve studies on 127.0.0.1 until Ctrl-C or SIGTERM.
+def serve(library: Library, port: int, started: Callable[[str], None]) -> int:
+    """Serve studies on 127.0.0.1 until Ctrl-C or SIGTERM; return the number of the signal.
 
     Args:
         library: the studies.
@@ -31,10 +33,12 @@ def serve(library: Library, port: int, started: Callable[[str], None]) -> None:
 
     Raises:
         ValueError: the port is taken.
-        KeyboardInterrupt: Ctrl-C.
     """
     with listen(port) as listening, threadpool_limits(limits=1, user_api="blas"):
-        Server(library, listening, started).run(sockets=[listening])
+        server = Server(library, listening, started)
+        with suppress(KeyboardInterrupt):  # uvicorn raises the signal once more at its end
+            server.run(sockets=[listening])
+        return server.signal or signal.SIGINT
 
 
 def listen(port: int) -> socket.socket:
@@ -71,6 +75,7 @@ class Server(uvicorn.Server):
         self._address = f"http://{HOST}:{port}/"
         self._loop: asyncio.AbstractEventLoop | None = None
         self._announcing: asyncio.Task[None] | None = None
+        self.signal: int | None = None
         super().__init__(
             uvicorn.Config(
                 Guard(self._page.application, port),
@@ -96,7 +101,8 @@ class Server(uvicorn.Server):
             self._started(self._address)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """End on a signal."""
+        """End on a signal, and remember the first."""
+        self.signal = self.signal or sig
         super().handle_exit(sig, frame)
         self.end()
 

@@ -176,7 +176,9 @@ def test_a_study_made_with_something_else_is_refused_with_the_difference(refuse,
         "training.epochs=13": "training.epochs is 12 in the study and 13 here",
         "data.split_seed=1": "data.split_seed is 0 in the study and 1 here",
         "data.train_fraction=0.5": "data.train_fraction is 1.0 in the study and 0.5 here",
-        "objective=[val_accuracy,params]": 'objectives is [{"name": "val_accuracy"',
+        "objective=[val_accuracy,params]": (
+            'objectives is ["val_accuracy", "macs"] in the study and ["val_accuracy", "params"] here'
+        ),
     }
     for word, difference in cases.items():
         said = refuse("study=mine", word.replace("space.dropout", "+space.dropout"))

@@ -67,6 +67,8 @@ def subject() -> Subject:
 
 ALL = FORMATS.names()
 EXACT = sorted(set(ALL) - {"int8"})
+TEXTS = {"card", "hub"}
+"""Formats that are read and not run."""
 OURS = [name for name in ALL if load_format(name).unavailable() is None]
 
 
@@ -90,7 +92,7 @@ def test_a_format_gives_what_the_network_gives(subject: Subject, bundle: Callabl
     check = load_format(name).check(subject, bundle(name))
     assert 0 <= check["max_difference"] <= 1e-6
     assert check.get("argmax_agreement", 1.0) == 1.0
-    assert check["versions"]["python"]
+    assert name in TEXTS or check["versions"]["python"]
 
 
 def spoil_weights(folder: Path) -> None:

@@ -47,7 +47,7 @@ function accuracyBlock(row) {
   if (believed) {
     lines.push(["big", `${percent(believed.mean)}`, ` ${titleOf(name)}`]);
     const interval = `90 % interval ${percent(believed.low)} to ${percent(believed.high)}`;
-    lines.push(["", `${interval}; measured ${percent(measured)}`, images()]);
+    lines.push(["", `${interval}; measured ${percent(measured)}`, `${images()}${several(row)}`]);
     if (isSet(believed.p_front)) lines.push(["", `On the front with probability ${believed.p_front.toFixed(2)}`, ""]);
   } else lines.push(["big", percent(measured), ` ${titleOf(name)}`]);
   if (test) lines.push(["", `Test accuracy ${testText(test)}`, ""]);
@@ -58,6 +58,8 @@ function accuracyBlock(row) {
 }
 
 const images = () => (state.doc.n_validation ? ` on ${state.doc.n_validation.toLocaleString("en")} images` : "");
+
+const several = ({ trainings }) => (trainings > 1 ? `, in the mean of ${trainings} trainings` : "");
 
 export function testText({ mean, std, n }) {
   return `${percent(mean)}${isSet(std) ? ` ± ${(100 * std).toFixed(1)}` : ""} (n = ${n})`;
