@@ -21,7 +21,10 @@ LOG_FILE = "search.log"
 LOGGER = "nas"
 
 _CREDENTIALS = re.compile(r"(?<=://)[^/\s]+@")
-_SECRET = re.compile(r"(?i)([\w.]*(?:passw|secret|token|api_?key)[\w.]*\s*[=:]\s*)[^\s,;&]+")
+_NAME = r"[\w.-]*(?:passw|secret|token|api[_-]?key)[\w.-]*"
+_SECRET = re.compile(
+    rf"""(?i)({_NAME}["']?\s*[=:]\s*|--{_NAME}\s+)("[^"]*"|'[^']*'|[^\s,;&}}]+)""",
+)
 
 
 def without_secrets(text: str) -> str:
@@ -29,6 +32,8 @@ def without_secrets(text: str) -> str:
 
     >>> without_secrets("url=postgresql://anna:1234@db/nas tracking.api_key=1234")
     'url=postgresql://db/nas tracking.api_key=***'
+    >>> without_secrets("{'api_key': '1234'} --token abc password='a b c' kept")
+    "{'api_key': ***} --token *** password=*** kept"
     """
     return _SECRET.sub(r"\1***", _CREDENTIALS.sub("", text))
 

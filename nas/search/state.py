@@ -19,7 +19,7 @@ from nas.study.progress import Progress, Running
 from nas.study.selection import best_place, knee_place
 from nas.study.study import Study
 from nas.study.summary import spent_clock
-from nas.study.time_left import COUNTED, TimeLeft, trainings_used
+from nas.study.time_left import COUNTED, TimeLeft, share_of_trials, trainings_used
 from nas.study.training_state import TrainingState
 from nas.study.trial import Candidate, Prospects, Record, Repeat, State
 
@@ -263,14 +263,13 @@ class SearchState:
         )
 
     def _share_done(self, left: float | None, epochs: int) -> float | None:
-        """Return the share of the expected time that is over; before there is an estimate, the share of the trials."""
+        """Return the share of the trials that is done, running ones by epochs; without such a budget, of the time."""
+        if self._budget.trials is not None:
+            return share_of_trials(self.records.values(), self._budget.trials, epochs)
         clock = self.clock()
-        if left is not None:
-            return clock / (clock + left) if clock + left > 0 else 1.0
-        if self._budget.trials is None:
+        if left is None:
             return None
-        begun = sum(len(record.curve) / epochs for record in self.records.values() if not record.candidate.imported)
-        return min(1.0, begun / self._budget.trials)
+        return clock / (clock + left) if clock + left > 0 else 1.0
 
     def _believed_front(self) -> list[Record]:
         """Return the front by the posterior means; keep its hypervolume, best network and knee."""

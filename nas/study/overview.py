@@ -11,7 +11,7 @@ from nas.jobs import EndReason
 from nas.study.live import network_document, read_live
 from nas.study.selection import best_place, knee_place
 from nas.study.study import Study
-from nas.study.time_left import COUNTED, TimeLeft, trainings_used
+from nas.study.time_left import TimeLeft, share_of_trials, trainings_used
 from nas.study.trial import Record, State
 
 END = "end"
@@ -97,7 +97,7 @@ def stored_budget(document: Any) -> Budget | None:
 
 
 def _left(study: Study, records: Sequence[Record], budget: Budget | None) -> tuple[float | None, float | None]:
-    """Return the seconds that a search would still take if it went on, and the share of the time that is over."""
+    """Return the seconds that a search would still take if it went on, and the share that is done."""
     if budget is None:
         return None, None
     config = study.attribute("config")
@@ -106,7 +106,6 @@ def _left(study: Study, records: Sequence[Record], budget: Budget | None) -> tup
     clock = max((each.training.clock or 0.0 for record in records for each in record.all_trainings), default=0.0)
     count = slots if isinstance(slots, int) and slots > 0 else 1
     left = TimeLeft(budget).seconds(records, [], count, clock)
-    if left is None and budget.trials is not None:
-        counted = sum(record.state in COUNTED and not record.candidate.imported for record in records)
-        return None, min(1.0, counted / budget.trials)
+    if budget.trials is not None:
+        return left, share_of_trials(records, budget.trials)
     return left, None if left is None else clock / max(clock + left, 1e-9)

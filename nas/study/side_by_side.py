@@ -158,10 +158,21 @@ def check_comparable(studies: Sequence[Study]) -> None:
 
 
 def groups_of(readers: Sequence[StudyReader]) -> list[Group]:
-    """Return the studies in groups that differ in their seed alone, in order of their first studies."""
+    """Return the studies in groups that differ in their seed alone, in order of their first studies.
+
+    Raises:
+        ValueError: two studies have the same settings and seed, and so count as one run.
+    """
     found: dict[str, list[Course]] = {}
+    seeds: set[tuple[str, object]] = set()
     for reader in readers:
-        found.setdefault(_key(reader.study), []).append(Course(reader))
+        key, seed = _key(reader.study), _config(reader.study).get("seed")
+        if seed is not None and (key, seed) in seeds:
+            raise ValueError(
+                f"studies of a group must differ in their seed, {reader.study.name} has seed {seed} once more"
+            )
+        seeds.add((key, seed))
+        found.setdefault(key, []).append(Course(reader))
     return [Group(_name(courses), tuple(sorted(courses, key=_by_seed))) for courses in found.values()]
 
 

@@ -155,3 +155,18 @@ def _rest(job: Running, each: float) -> float:
     if job.curve:
         return left * fmean(row.seconds for row in job.curve)
     return each * left / max(1, job.to_epoch)
+
+
+def share_of_trials(records: Iterable[Record], trials: int, epochs: int | None = None) -> float:
+    """Return the share of a budget of trials that is done, at most 1.
+
+    Args:
+        records: the trials; those trained elsewhere do not count.
+        trials: the budget, at least 1.
+        epochs: epochs of a full training, by which trials that have not ended count in part; None counts them as 0.
+    """
+    own = [record for record in records if not record.candidate.imported]
+    done = float(sum(record.state in (State.COMPLETE, State.PRUNED) for record in own))
+    if epochs:
+        done += sum(record.epochs / epochs for record in own if record.state == State.RUNNING)
+    return min(1.0, done / trials)

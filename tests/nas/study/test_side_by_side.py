@@ -45,6 +45,11 @@ def test_studies_that_differ_in_their_seed_alone_are_one_group(readers: list[Stu
     assert names == {"mine": ["mine-seed0", "mine-seed1", "mine-seed2"], "other": ["other"]}
 
 
+def test_a_seed_does_not_count_twice(readers: list[StudyReader]) -> None:
+    with pytest.raises(ValueError, match=r"must differ in their seed, mine-seed1 has seed 1 once more"):
+        groups_of([*readers, readers[2]])
+
+
 def test_they_are_compared_at_the_training_that_all_have(readers: list[StudyReader]) -> None:
     document = side_by_side(readers)
     json.dumps(document, allow_nan=False)

@@ -12,7 +12,7 @@ from engine import candidate, curve
 from nas.cli.app.compose import compose
 from nas.config.budget import Budget
 from nas.study.progress import Progress, Running
-from nas.study.time_left import TimeLeft, full_training, trainings_used
+from nas.study.time_left import TimeLeft, full_training, share_of_trials, trainings_used
 from nas.study.training_state import TrainingState
 from nas.study.trial import Record, State
 from nas.tabular.simulation import simulate as simulation
@@ -105,3 +105,16 @@ def test_trainings_are_counted_in_full_ones() -> None:
     assert trainings_used([], Budget()) == 0.0
     left = TimeLeft(Budget(trials=None, trainings=5)).seconds(records, [], 2, 0.0)
     assert left == pytest.approx(2.5 * 4 / 2 + 10 / 3 * 2 / 3, rel=0.2)
+
+
+def test_the_share_of_trials_counts_ended_ones_whole_and_running_ones_by_their_epochs() -> None:
+    states = [State.COMPLETE, State.PRUNED, State.FAILED, State.RUNNING]
+    records = [
+        Record(number, state, candidate(number), curve(3), TrainingState(), None, None)
+        for number, state in enumerate(states)
+    ]
+    assert share_of_trials(records, 10) == pytest.approx(0.2)
+    assert share_of_trials(records, 10, epochs=12) == pytest.approx(0.225)
+    assert share_of_trials(records, 1) == 1.0
+    elsewhere = replace(records[0], candidate=replace(records[0].candidate, imported=True))
+    assert share_of_trials([elsewhere], 10) == 0.0
