@@ -20,7 +20,7 @@ from nas.cli.app.compose import conf_dir
 SIZES = ((80, 24), (120, 40), (60, 15))
 PATIENCE = 120.0
 ONCE = ("best  trial ", "knee  trial ", "slot 0", "slot 1", "hypervolume 0.", "Pareto front so far, best first")
-WORDS = "study=mine tracking=none workers.slots=2 budget.trials=999 training.epochs=4 limits.max_macs=1e5"
+WORDS = "study=mine tracking=none workers.slots=2 budget.trials=999 training.epochs=48 limits.max_macs=1e5"
 DISPLAY = re.compile(r"^(slot \d|best  |knee  |hypervolume \S+ [▁-█]|starting:|stopping |… and \d+ more$)|[━─]{3}")
 """Lines that only the display has."""
 
