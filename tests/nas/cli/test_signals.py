@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 
 import pytest
@@ -12,6 +13,14 @@ import pytest
 from nas.cli import main
 from nas.cli.common.signals import stop_on_signals
 from nas.jobs import EndReason
+
+
+@pytest.fixture(autouse=True)
+def usual_interrupts() -> Iterator[None]:
+    """Handle SIGINT as a fresh interpreter does: a library that an earlier test used may have taken it over."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, signal.default_int_handler if before is None else before)  # None: set from C
 
 
 def test_an_interrupt_that_a_library_swallows_still_stops_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
