@@ -12,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Self, final
 
+from nas.jobs.credentials import without_credentials
 from nas.jobs.links import open_log
 from nas.reports.console import ENDINGS, headline, outcome_text
 from nas.study.progress import Progress
@@ -20,7 +21,6 @@ from nas.study.trial import Record
 LOG_FILE = "search.log"
 LOGGER = "nas"
 
-_CREDENTIALS = re.compile(r"(?<=://)[^/\s]+@")
 _NAME = r"[\w.-]*(?:passw|secret|token|api[_-]?key)[\w.-]*"
 _SECRET = re.compile(
     rf"""(?i)({_NAME}["']?\s*[=:]\s*|--{_NAME}\s+)("[^"]*"|'[^']*'|[^\s,;&}}]+)""",
@@ -35,7 +35,7 @@ def without_secrets(text: str) -> str:
     >>> without_secrets("{'api_key': '1234'} --token abc password='a b c' kept")
     "{'api_key': ***} --token *** password=*** kept"
     """
-    return _SECRET.sub(r"\1***", _CREDENTIALS.sub("", text))
+    return _SECRET.sub(r"\1***", without_credentials(text))
 
 
 def _now() -> str:

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any
 
-_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
+from nas.jobs.credentials import without_credentials
+
 _ABSOLUTE = re.compile(r"^(/|~|[A-Za-z]:[\\/])")
 
 
@@ -24,6 +25,6 @@ def redact(value: Any) -> Any:
     if isinstance(value, PurePath):
         return redact(str(value))
     if isinstance(value, str):
-        text = _CREDENTIALS.sub("", value)
+        text = without_credentials(value)
         return re.split(r"[\\/]", text.rstrip("\\/"))[-1] if _ABSOLUTE.match(text) else text
     return value

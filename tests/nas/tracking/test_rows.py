@@ -97,6 +97,7 @@ def test_trials_come_in_the_order_in_which_they_ended() -> None:
         (PurePosixPath("relative/x"), "relative/x"),
         ("owner/name", "owner/name"),
         ("postgresql+psycopg://anna:s3cret@db.example/nas", "postgresql+psycopg://db.example/nas"),
+        ("postgresql://anna:s3@cret@db.example/nas", "postgresql://db.example/nas"),
         ("https://example.org/a@b", "https://example.org/a@b"),
         ({"a": ("/x/y", 1, None, True)}, {"a": ["y", 1, None, True]}),
     ],
