@@ -28,10 +28,10 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from nas.jobs import validated_part
 from nas.reports.dashboard_plot import front_parts
-from nas.reports.document.trials import shown_state
 from nas.study.reading import Reading
 from nas.study.storage.errors import StorageError
 from nas.study.study import Study
+from nas.study.summary import shown_state
 from nas.study.trial import Record, State
 from nas.study.trials_reader import DamagedStudyError
 from search_space.architecture import Architecture

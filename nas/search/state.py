@@ -16,12 +16,12 @@ from nas.jobs.links import refuse_links
 from nas.objectives.pareto import hypervolume, hypervolumes
 from nas.search.convergence import gain_an_hour
 from nas.study.progress import Progress, Running
-from nas.study.selection import best_place, knee_place
+from nas.study.selection import believed_front
 from nas.study.study import Study
 from nas.study.summary import spent_clock
 from nas.study.time_left import COUNTED, TimeLeft, share_of_trials, trainings_used
 from nas.study.training_state import TrainingState
-from nas.study.trial import Candidate, Prospects, Record, Repeat, State
+from nas.study.trial import Candidate, Prospects, Record, Repeat, State, in_order_of_ends
 
 TRAINED = (State.COMPLETE, State.PRUNED)
 
@@ -274,21 +274,15 @@ class SearchState:
     def _believed_front(self) -> list[Record]:
         """Return the front by the posterior means; keep its hypervolume, best network and knee."""
         complete = [record for record in self.records.values() if record.values]
-        believed = self.study.believer.losses(complete)
-        self._hypervolume = hypervolume(believed)
-        members = self.study.believer.front_of(complete, believed)
-        places = {record.number: row for row, record in enumerate(complete)}
-        points = believed[[places[record.number] for record in members]]
-        chosen = {"best": best_place, "knee": knee_place}
-        self._picked = {pick: members[place(points)] for pick, place in chosen.items() if members}
-        return members
+        front = believed_front(complete, self.study.believer)
+        self._hypervolume = hypervolume(front.losses)
+        self._picked = {"best": front.member(front.best), "knee": front.member(front.knee)}
+        return front.members
 
     def _earlier_hypervolumes(self) -> list[float]:
         """Return the hypervolume after each stored complete trial, in order of their ends, by the present belief."""
-        complete = [record for record in self.records.values() if record.values]
-        believed = self.study.believer.losses(complete)
-        order = sorted(range(len(complete)), key=lambda row: (complete[row].training.clock or 0.0, row))
-        return hypervolumes(believed[order])
+        complete = in_order_of_ends(record for record in self.records.values() if record.values)
+        return hypervolumes(self.study.believer.losses(complete))
 
     def _publish(self, number: int) -> None:
         for subscriber in self._subscribers:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from nas.study.folders import existing_study
 from nas.study.summary import StudyReader, open_for_reading
 from nas.study.trial import Record
 from search_space.architecture import Architecture
+from search_space.differences import choices_of
 from search_space.limits import LARGEST_JSON
 from search_space.lowering import normalise
 
@@ -88,3 +91,15 @@ def _from_file(path: Path) -> Architecture:
         return normalise(Architecture.from_json(json.loads(path.read_text(encoding="utf-8"))))
     except (OSError, RecursionError, TypeError, ValueError) as error:
         raise ValueError(f"{path} must hold the JSON document of an architecture: {error}") from error
+
+
+def known_choices(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the choices of a stored architecture by path; none of one that can't be read here, as of a plug-in.
+
+    Args:
+        document: the architecture in JSON form.
+    """
+    try:
+        return dict(choices_of(Architecture.from_json(dict(document))))
+    except (ValueError, TypeError, LookupError):
+        return {}

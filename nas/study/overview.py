@@ -9,8 +9,9 @@ from typing import Any
 from nas.config.budget import Budget
 from nas.jobs import EndReason
 from nas.study.live import network_document, read_live
-from nas.study.selection import best_place, knee_place
+from nas.study.selection import believed_front
 from nas.study.study import Study
+from nas.study.summary import spent_clock
 from nas.study.time_left import TimeLeft, share_of_trials, trainings_used
 from nas.study.trial import Record, State
 
@@ -55,14 +56,8 @@ def overview(study: Study, records: Sequence[Record], *, driven: bool) -> dict[s
 
 def best_and_knee(study: Study, records: Sequence[Record]) -> tuple[Record | None, Record | None]:
     """Return the trials that `pick=best` and `pick=knee` select, None for an empty front."""
-    complete = [record for record in records if record.values is not None]
-    believed = study.believer.losses(complete)
-    front = study.believer.front_of(complete, believed)
-    if not front:
-        return None, None
-    places = {record.number: row for row, record in enumerate(complete)}
-    points = believed[[places[record.number] for record in front]]
-    return front[best_place(points)], front[knee_place(points)]
+    front = believed_front([record for record in records if record.values is not None], study.believer)
+    return front.member(front.best), front.member(front.knee)
 
 
 def study_state(end: Any, records: Sequence[Record], budget: Budget | None) -> str:
@@ -103,7 +98,7 @@ def _left(study: Study, records: Sequence[Record], budget: Budget | None) -> tup
     config = study.attribute("config")
     workers = config.get("workers") if isinstance(config, Mapping) else None
     slots = workers.get("slots") if isinstance(workers, Mapping) else None
-    clock = max((each.training.clock or 0.0 for record in records for each in record.all_trainings), default=0.0)
+    clock = spent_clock(records)
     count = slots if isinstance(slots, int) and slots > 0 else 1
     left = TimeLeft(budget).seconds(records, [], count, clock)
     if budget.trials is not None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +14,51 @@ from nas.config.checks import PICKS, check_pick
 from nas.objectives.limits import Limits
 from nas.study.belief import Believer
 from nas.study.trial import Record
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class BelievedFront:
+    """Front of complete trials by their believed losses.
+
+    Attributes:
+        members: its trials, cheapest first.
+        points: (n, m) believed losses of the members, the first objective first.
+        losses: (c, m) believed losses of all complete trials, in their order.
+    """
+
+    members: list[Record]
+    points: NDArray[np.float64]
+    losses: NDArray[np.float64]
+
+    @property
+    def best(self) -> int | None:
+        """Place among the members of the one that `pick=best` selects, None for an empty front."""
+        return best_place(self.points) if self.members else None
+
+    @property
+    def knee(self) -> int | None:
+        """Place among the members of the one that `pick=knee` selects, None for an empty front."""
+        return knee_place(self.points) if self.members else None
+
+    def member(self, place: int | None) -> Record | None:
+        """Return the member at a place, None for none."""
+        return None if place is None else self.members[place]
+
+
+def believed_front(complete: Sequence[Record], believer: Believer, within: set[int] | None = None) -> BelievedFront:
+    """Return the front of complete trials by the posterior means.
+
+    Args:
+        complete: complete trials; those that are not `within` tell of the others, too.
+        believer: believer of the study.
+        within: numbers of the trials that may be on the front; None for all.
+    """
+    losses = believer.losses(complete)
+    rows = [row for row, record in enumerate(complete) if within is None or record.number in within]
+    members = believer.front_of([complete[row] for row in rows], losses[rows])
+    places = {record.number: row for row, record in enumerate(complete)}
+    return BelievedFront(members, losses[[places[record.number] for record in members]], losses)
 
 
 def pick_records(records: Sequence[Record], believer: Believer, pick: str, limits: Limits) -> list[Record]:
@@ -42,15 +89,12 @@ def pick_records(records: Sequence[Record], believer: Believer, pick: str, limit
     if pick not in PICKS:
         return [_numbered(records, int(pick), limits)]
     within = {record.number for record in _within(records, limits.joined(believer.limits))}
-    complete = [record for record in records if record.values is not None]
-    believed = believer.losses(complete)  # of all trials: those beyond the limits tell of the others
-    rows = [row for row, record in enumerate(complete) if record.number in within]
-    front = believer.front_of([complete[row] for row in rows], believed[rows])
+    front = believed_front([record for record in records if record.values is not None], believer, within)
     if pick == "front":
-        return front
-    places = {record.number: row for row, record in enumerate(complete)}
-    points = believed[[places[record.number] for record in front]]
-    return [front[best_place(points) if pick == "best" else knee_place(points)]]
+        return front.members
+    chosen = front.member(front.best if pick == "best" else front.knee)
+    assert chosen is not None  # a trial is within the limits
+    return [chosen]
 
 
 def best_place(points: NDArray[np.float64]) -> int:

@@ -16,14 +16,14 @@ from statistics import fmean, stdev
 from typing import Any, final
 
 import numpy as np
-from scipy.stats import t as student
 
 from nas.objectives.pareto import front as nondominated
 from nas.objectives.pareto import hypervolumes, losses
 from nas.study.differences import differences
+from nas.study.intervals import student_reach
 from nas.study.study import Study, StudyMismatchError
 from nas.study.summary import StudyReader
-from nas.study.trial import Record
+from nas.study.trial import Record, in_order_of_ends
 
 SHARES = (0.25, 0.5, 1.0)
 """Shares of the least training of the studies at which they are compared."""
@@ -57,8 +57,7 @@ class Course:
     @cached_property
     def points(self) -> list[tuple[float, float]]:
         """Training seconds and hypervolume at the end of each complete trial; pruned and failed ones cost seconds."""
-        ended = [record for record in self.reader.records if record.ended]
-        ended.sort(key=lambda record: (record.training.clock or 0.0, record.number))
+        ended = in_order_of_ends(record for record in self.reader.records if record.ended)
         complete = [record for record in ended if record.values is not None]
         values = iter(hypervolumes(self.reader.study.believer.losses(complete)))
         seconds, found = 0.0, []
@@ -185,7 +184,7 @@ def mean(values: Sequence[float]) -> dict[str, Any]:
     centre, count = fmean(values), len(values)
     if count < 2:
         return {"mean": centre, "low": None, "high": None, "n": count}
-    reach = float(student.ppf((1 + CONFIDENCE) / 2, count - 1)) * stdev(values) / math.sqrt(count)
+    reach = student_reach(stdev(values), count, CONFIDENCE)
     return {"mean": centre, "low": max(0.0, centre - reach), "high": min(1.0, centre + reach), "n": count}
 
 

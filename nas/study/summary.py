@@ -166,7 +166,7 @@ def _exact_values(record: Record) -> dict[str, float]:
 def status_document(study: Study, records: Sequence[Record]) -> dict[str, Any]:
     """Return counts of trials, failures, hypervolume and time spent as a JSON document."""
     driven = study.is_driven()
-    states = [_shown_state(record, driven) for record in records]
+    states = [shown_state(record, driven=driven) for record in records]
     complete = [record for record in records if record.values is not None]
     believed = study.believer.losses(complete)
     kinds = [record.failure.kind for record in records if record.state == State.FAILED and record.failure]
@@ -207,10 +207,16 @@ def _repeats(records: Sequence[Record]) -> dict[str, dict[str, int]]:
     return {"repeats": counts} if repeats else {}
 
 
-def _shown_state(record: Record, driven: bool) -> str:
+def shown_state(record: Record, *, driven: bool) -> str:
+    """Return the state of a trial; a running one that no job trains now is frozen.
+
+    Args:
+        record: the trial.
+        driven: whether a process drives the study now.
+    """
     if record.state == State.RUNNING and (record.training.frozen or not driven):
         return "frozen"
-    return record.state
+    return str(record.state)
 
 
 def skipped_totals(records: Iterable[Record], tail: Mapping[str, Any] | None) -> dict[str, int]:

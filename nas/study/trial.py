@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property, lru_cache
@@ -310,3 +310,8 @@ class Expected:
     values: Mapping[str, float]
     deviation: float
     seconds: float
+
+
+def in_order_of_ends(records: Iterable[Record]) -> list[Record]:
+    """Return ended trials sorted by the search's clock at their end, those of one moment by their numbers."""
+    return sorted(records, key=lambda record: (record.training.clock or 0.0, record.number))

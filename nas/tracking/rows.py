@@ -6,19 +6,15 @@ So a resumed search computes for an old trial the same row that an uninterrupted
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from nas.objectives.pareto import hypervolume
+from nas.study.architectures import known_choices
 from nas.study.belief import Believer
-from nas.study.selection import best_place, knee_place
-from nas.study.trial import ENDED, Candidate, Record
+from nas.study.selection import BelievedFront, believed_front
+from nas.study.trial import ENDED, Candidate, Record, in_order_of_ends
 from nas.tracking.recorder import Row
-from search_space.architecture import Architecture
-from search_space.differences import choices_of
 
 BELIEVED = 64
 """Ended trials of an earlier search whose rows have a front: the last half one by one, the others evenly apart."""
@@ -26,8 +22,7 @@ BELIEVED = 64
 
 def ended_in_order(records: Sequence[Record]) -> list[Record]:
     """Return the trials that have ended, sorted by the search's clock at their end."""
-    ended = [record for record in records if record.state in ENDED]
-    return sorted(ended, key=lambda record: (record.training.clock or 0.0, record.number))
+    return in_order_of_ends(record for record in records if record.state in ENDED)
 
 
 def standing(believer: Believer, complete: Sequence[Record]) -> dict[str, Any]:
@@ -41,33 +36,26 @@ def standing(believer: Believer, complete: Sequence[Record]) -> dict[str, Any]:
         `front`, the numbers of its trials, `hypervolume`, and of the front's `best` and `knee` the number, the values
         as measured, those of trained objectives as believed, and the costs; both are None for an empty front.
     """
-    believed = believer.losses(complete)
-    members = believer.front_of(complete, believed)
-    places = {record.number: place for place, record in enumerate(complete)}
-    points = believed[[places[record.number] for record in members]]
-    picks = {"best": best_place, "knee": knee_place}
+    front = believed_front(complete, believer)
     return {
-        "front": [record.number for record in members],
-        "hypervolume": hypervolume(believed),
-        **{name: _picked(believer, members, points, place) if members else None for name, place in picks.items()},
+        "front": [record.number for record in front.members],
+        "hypervolume": hypervolume(front.losses),
+        "best": _picked(believer, front, front.best),
+        "knee": _picked(believer, front, front.knee),
     }
 
 
-def _picked(
-    believer: Believer,
-    members: Sequence[Record],
-    points: NDArray[np.float64],
-    place: Callable[[NDArray[np.float64]], int],
-) -> Row:
-    chosen = place(points)
-    record, axes = members[chosen], believer.axes
+def _picked(believer: Believer, front: BelievedFront, place: int | None) -> Row | None:
+    if place is None:
+        return None
+    record, axes = front.members[place], believer.axes
     return {
         "trial": record.number,
         "id": record.candidate.id,
         "summary": record.candidate.summary,
         "values": dict(record.values or {}),
         "believed": {
-            axis.name: float(axis.value(points[chosen, [i]])[0])
+            axis.name: float(axis.value(front.points[place, [i]])[0])
             for i, axis in enumerate(axes)
             if axis.name not in record.candidate.costs
         },
@@ -84,15 +72,8 @@ def described(candidate: Candidate) -> Row:
         "seed": candidate.seed,
         "costs": dict(candidate.costs),
         "architecture": dict(candidate.architecture),
-        "choices": _choices(candidate.architecture),
+        "choices": known_choices(candidate.architecture),
     }
-
-
-def _choices(document: Mapping[str, Any]) -> dict[str, Any]:
-    try:
-        return dict(choices_of(Architecture.from_json(dict(document))))
-    except ValueError:  # a block family of a plug-in that is not here
-        return {}
 
 
 class RowBuilder:

@@ -12,8 +12,7 @@ from typing import Any
 from nas.objectives.pareto import hypervolume
 from nas.reports.document.progress import progress
 from nas.study.belief import Believer
-from nas.study.belief.gp import Floats
-from nas.study.selection import best_place, knee_place
+from nas.study.selection import BelievedFront, believed_front
 from nas.study.trial import Record
 
 DOUBT = 0.1
@@ -55,18 +54,15 @@ def assess(records: Sequence[Record], believer: Believer, y: str) -> Assessment:
     """
     place = [axis.name for axis in believer.axes].index(y)
     complete = [record for record in records if record.values is not None]
-    losses = believer.losses(complete)
-    front = believer.front_of(complete, losses)
-    members = tuple(record.number for record in front)
-    places = {record.number: row for row, record in enumerate(complete)}
-    points = losses[[places[number] for number in members]]
+    front = believed_front(complete, believer)
+    members, losses = tuple(record.number for record in front.members), front.losses
     beliefs = believer.beliefs(records)
     doubts = believer.doubts(records, set(members), y)
     return Assessment(
         members,
-        _first(records, front, dict(zip((record.number for record in complete), losses, strict=True)), place),
-        members[best_place(points)] if members else None,
-        members[knee_place(points)] if members else None,
+        _first(records, front, place),
+        None if front.best is None else members[front.best],
+        None if front.knee is None else members[front.knee],
         {
             number: {
                 "mean": _rounded(belief.means[y]),
@@ -88,12 +84,11 @@ def assess(records: Sequence[Record], believer: Believer, y: str) -> Assessment:
     )
 
 
-def _first(
-    records: Sequence[Record], front: Sequence[Record], believed: Mapping[int, Floats], place: int
-) -> int | None:
+def _first(records: Sequence[Record], front: BelievedFront, place: int) -> int | None:
     """Return the member of the front with the least believed loss on an axis, else the first trial."""
-    best = min(front, key=lambda record: float(believed[record.number][place]), default=None)
-    return best.number if best else next((record.number for record in records), None)
+    if front.members:
+        return front.members[int(front.points[:, place].argmin())].number
+    return next((record.number for record in records), None)
 
 
 def _rounded(value: float) -> float:

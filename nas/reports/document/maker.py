@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, final
-
-from scipy.stats import t as student
 
 from nas.objectives.pareto import Axis
 from nas.reports.document.advice import advice
@@ -21,17 +18,16 @@ from nas.reports.document.trials import (
     MOST_POINTS,
     ChoiceTable,
     number,
-    shown_state,
     trial_row,
 )
 from nas.reports.measures import CURVES, axis_title, cost_names, title
+from nas.study.architectures import known_choices
 from nas.study.belief import CONFIDENCE
+from nas.study.intervals import student_reach
 from nas.study.overview import END, RUNNING, stored_budget, study_state
 from nas.study.study import Study
-from nas.study.summary import StudyReader, skipped_totals, spent_clock
+from nas.study.summary import StudyReader, shown_state, skipped_totals, spent_clock
 from nas.study.trial import ENDED, Record
-from search_space.architecture import Architecture
-from search_space.differences import choices_of
 
 Row = dict[str, Any]
 
@@ -93,7 +89,7 @@ class DocumentMaker:
         known = self._rows.get(record.number)
         if known is not None and known[0] is record and known[1] == basis:
             return known[2]
-        indices = known[2]["choices"] if known else self.choices.row(_choices(record))
+        indices = known[2]["choices"] if known else self.choices.row(known_choices(record.candidate.architecture))
         row = trial_row(record, indices, self._most_points, driven=driven)
         row |= {"front": record.number in front, "believed": believed}
         self._rows[record.number] = record, basis, row
@@ -152,14 +148,6 @@ class DocumentMaker:
         }
 
 
-def _choices(record: Record) -> Mapping[str, Any]:
-    """Return the choices of a trial; none of an architecture that can't be read here, such as one of a plug-in."""
-    try:
-        return choices_of(Architecture.from_json(record.candidate.architecture))
-    except (ValueError, TypeError, LookupError):
-        return {}
-
-
 def _costs_of(records: Sequence[Record]) -> list[str]:
     return cost_names([record.candidate.costs for record in records[:1]])
 
@@ -185,6 +173,6 @@ def _with_interval(found: Mapping[str, Any]) -> dict[str, Any]:
     mean, deviation, count = found["mean"], found["sd"], found["n"]
     interval = None
     if deviation is not None and count > 1:
-        reach = float(student.ppf((1 + CONFIDENCE) / 2, count - 1)) * deviation / math.sqrt(count)
+        reach = student_reach(deviation, count, CONFIDENCE)
         interval = [number(mean - reach), number(mean + reach)]
     return {"mean": mean, "std": deviation, "n": count, "interval": interval}

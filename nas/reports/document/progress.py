@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.objectives.pareto import Axis, front, hypervolume
-from nas.study.trial import Record, State
+from nas.study.trial import Record, State, in_order_of_ends
 
 Floats = NDArray[np.float64]
 COLUMNS = ("trials", "seconds", "clock", "values")
@@ -29,8 +29,7 @@ def progress(records: Sequence[Record], complete: Sequence[Record], believed: Fl
         of training until then, seconds of the search's `clock`, and `values`, None before the first complete trial.
         Points between two of the same value are left out.
     """
-    ended = [record for record in records if record.state != State.RUNNING]
-    ended.sort(key=lambda record: (record.training.clock or 0.0, record.number))
+    ended = in_order_of_ends(record for record in records if record.state != State.RUNNING)
     losses = {record.number: row for record, row in zip(complete, believed, strict=True)}
     best, value = believed[:0], None
     seconds = clock = 0.0

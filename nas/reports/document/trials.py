@@ -10,7 +10,8 @@ from typing import Any, final
 from nas.jobs import Curve, validated_part
 from nas.reports.measures import CURVES
 from nas.study.belief.gp import evenly
-from nas.study.trial import Record, State
+from nas.study.summary import shown_state
+from nas.study.trial import Record
 
 MOST_POINTS, FEW_POINTS, MANY_TRIALS = 60, 20, 1500
 """Points of a learning curve in a row, at most; those of a study that has many trials when it is opened; and how many
@@ -57,18 +58,6 @@ class ChoiceTable:
     def to_json(self) -> dict[str, Any]:
         """Return the columns with their options."""
         return {"names": list(self.names), "options": [list(options) for options in self.options]}
-
-
-def shown_state(record: Record, *, driven: bool) -> str:
-    """Return the state of a trial; a running one that no job trains now is frozen.
-
-    Args:
-        record: the trial.
-        driven: whether a process drives the study now.
-    """
-    if record.state == State.RUNNING and (record.training.frozen or not driven):
-        return "frozen"
-    return str(record.state)
 
 
 def trial_row(record: Record, choices: Sequence[int], points: int, *, driven: bool) -> dict[str, Any]:
