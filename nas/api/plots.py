@@ -8,9 +8,10 @@ import numpy as np
 from matplotlib import pyplot
 from matplotlib.axes import Axes
 
-from nas.objectives.pareto import Axis, hypervolume
-from nas.reports.measures import axis_title
+from nas.objectives.pareto import Axis
+from nas.reports.measures import axis_title, cost_axis
 from nas.study.belief import CONFIDENCE
+from nas.study.side_by_side import Course
 from nas.study.summary import StudyReader
 from nas.study.trial import Record
 
@@ -25,7 +26,7 @@ def plot_front(reader: StudyReader, axes: Axes | None) -> Axes:
     plot = _axes(axes)
     study = reader.study
     vertical = study.axes[0]
-    horizontal = next((axis for axis in study.axes[1:] if axis.direction == "minimize"), None)
+    horizontal = cost_axis(study.axes)
     on_front = {record.number for record in reader.front}
     complete = [record for record in reader.records if record.values]
     members = [record for record in complete if record.number in on_front]
@@ -59,13 +60,8 @@ def _point(record: Record, vertical: Axis, horizontal: Axis | None) -> tuple[flo
 def plot_hypervolume(reader: StudyReader, axes: Axes | None) -> Axes:
     """Draw the hypervolume of the trials so far over the training time; a trial counts with what is believed now."""
     plot = _axes(axes)
-    study = reader.study
-    complete = sorted((r for r in reader.records if r.values), key=lambda r: (r.training.clock or 0.0, r.number))
-    believed = study.believer.losses(complete) if complete else np.zeros((0, len(study.axes)))
-    seconds = np.cumsum([record.spent for record in complete])
-    plot.step(
-        seconds, [hypervolume(believed[: count + 1]) for count in range(len(complete))], where="post", color=COLOUR
-    )
+    study, points = reader.study, Course(reader).points
+    plot.step([seconds for seconds, _ in points], [value for _, value in points], where="post", color=COLOUR)
     plot.set_xlabel("training seconds")
     plot.set_ylabel("hypervolume")
     plot.set_title(f"Hypervolume of {study.name}", parse_math=False)

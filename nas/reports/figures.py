@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from nas.jobs.files import atomic_path
 from nas.objectives.pareto import Axis
-from nas.reports.measures import axis_title
+from nas.reports.measures import axis_title, cost_axis
 from nas.study.belief import Believer
 from nas.study.trial import Record
 
@@ -26,7 +26,7 @@ def draw_front(records: Sequence[Record], believer: Believer, title: str, path: 
     """
     axes = believer.axes
     vertical = axes[0]
-    horizontal = next((axis for axis in axes[1:] if axis.direction == "minimize"), None)
+    horizontal = cost_axis(axes)
     members = believer.front(records)
     figure = Figure(figsize=(8, 5), layout="constrained")
     FigureCanvasAgg(figure)

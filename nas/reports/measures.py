@@ -39,6 +39,11 @@ def axis_title(axis: Axis) -> str:
     return f"{label} ({axis.unit})" if axis.unit and f"({axis.unit})" not in label else label
 
 
+def cost_axis(axes: Sequence[Axis]) -> Axis | None:
+    """Return the axis that a picture of the front has across: the first minimised one behind the first objective."""
+    return next((axis for axis in axes[1:] if axis.direction == "minimize"), None)
+
+
 def heading(name: str) -> str:
     """Return the heading of a measure's column in a table of the terminal: its name in words, or a cost's heading.
 

@@ -17,7 +17,7 @@ from rich.text import Text
 
 from nas.jobs.files import atomic_path
 from nas.objectives.pareto import Axis
-from nas.reports.measures import axis_title, heading
+from nas.reports.measures import axis_title, cost_axis, heading
 from nas.reports.text import duration_text, short_number
 from nas.study.side_by_side import Group, mean
 
@@ -97,7 +97,7 @@ def draw_comparison(groups: Sequence[Group], axes: Sequence[Axis], path: Path) -
     for place, group in enumerate(groups):
         _draw_fronts(fronts, group, axes, place)
         _draw_course(courses, group, place)
-    horizontal = _horizontal(axes)
+    horizontal = cost_axis(axes)
     fronts.set_xlabel(axis_title(horizontal) if horizontal else "trial")
     fronts.set_ylabel(axis_title(axes[0]))
     fronts.set_xscale("log" if horizontal and horizontal.log else "linear")
@@ -110,12 +110,8 @@ def draw_comparison(groups: Sequence[Group], axes: Sequence[Axis], path: Path) -
         figure.savefig(temporary, format=path.suffix[1:], dpi=130)
 
 
-def _horizontal(axes: Sequence[Axis]) -> Axis | None:
-    return next((axis for axis in axes[1:] if axis.direction == "minimize"), None)
-
-
 def _draw_fronts(plot: Axes, group: Group, axes: Sequence[Axis], place: int) -> None:
-    horizontal, style = _horizontal(axes), {"color": f"C{place % 10}", "marker": MARKERS[place % len(MARKERS)]}
+    horizontal, style = cost_axis(axes), {"color": f"C{place % 10}", "marker": MARKERS[place % len(MARKERS)]}
     for course in group.courses:
         members = [record for record in course.reader.front if record.values]
         points = sorted(
