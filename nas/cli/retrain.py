@@ -21,6 +21,7 @@ from nas.evaluation.deferred_runner import DeferredRunner
 from nas.evaluation.retrain.checks import AVERAGED
 from nas.evaluation.retrain.files import FOLDER, TRIAL_FILE, remove_results, seed_folder, seed_results, trial_folder
 from nas.evaluation.retrain.final_front import final_front, lost_by_retraining, optimism
+from nas.evaluation.retrain.preference import prefers_search
 from nas.evaluation.retrain.results import average_line, averages, check_settings, failure_summary, network_document
 from nas.evaluation.retrain.task import RetrainTask
 from nas.evaluation.training_list import Rules, TrainingList
@@ -113,8 +114,7 @@ def run(config: RetrainConfig) -> int:
     print_document(ended.document, config.format, retrain_table, retrain_rows)
     if ended.failed:
         raise ValueError(ended.failed)
-    study = ended.plan.reader.study
-    _log_losses(ended.document["networks"], study.attribute("validation_images"))
+    _log_losses(ended.plan, ended.document["networks"])
     _print_next_steps(ended.plan, ended.document, ended.reason)
     return CODES.get(ended.reason, 0)
 
@@ -237,15 +237,18 @@ def _log_averages(networks: Sequence[Mapping[str, Any]]) -> None:
                 log.warning("%s", line)
 
 
-def _log_losses(networks: Sequence[Mapping[str, Any]], images: int | None) -> None:
-    """Warn of networks that are worse than in the search, whose weights `nas export` then takes from the search."""
-    for network in networks:
+def _log_losses(plan: _Plan, networks: Sequence[Mapping[str, Any]]) -> None:
+    """Warn of networks that are worse than in the search in the mean of their seeds, and say what is exported."""
+    study = plan.reader.study
+    images = study.attribute("validation_images")
+    for record, network in zip(plan.records, networks, strict=True):
         if (lost := lost_by_retraining(network, images)) is not None:
             log.warning(
                 "trial %s: retraining made it worse, by %.1f points of validation accuracy; nas export takes the "
-                "weights of the search",
-                network["trial"],
+                "weights of %s",
+                record.number,
                 100 * lost,
+                "the search" if prefers_search(study, record, network["seeds"]) else "its best seed",
             )
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, final
 
 from nas.data import DataSpec
-from nas.evaluation.retrain.files import seed_results, trial_folder
 from nas.evaluation.retrain.results import mean_and_sd
 from nas.exports.bundle import write_bundle
 from nas.exports.format import Format
@@ -88,7 +87,9 @@ class Exporter:
             "validation_images": self._study.attribute("validation_images"),
             "environment": self._environment,
         }
-        told = {**circumstances, **request.told, **_retrained(self._study, record)}
+        accuracies = [result["test_accuracy"] for result in found.results]
+        retrained = {"retrained": mean_and_sd(accuracies)} if accuracies else {}
+        told = {**circumstances, **request.told, **retrained}
         subject = build_subject(told, record.candidate.architecture, weights.trained, data, request.images)
         written = write_bundle(subject, output, request.formats, circumstances, required=request.required)
         for reason in written.get("left_out", {}).values():
@@ -100,9 +101,3 @@ class Exporter:
             "files": sorted(path.name for path in output.iterdir()),
             "checks": written["checks"],
         }
-
-
-def _retrained(study: Study, record: Record) -> dict[str, Any]:
-    """Return mean, standard deviation and number of the test accuracies over seeds, empty without a retraining."""
-    accuracies = [result["test_accuracy"] for result in seed_results(trial_folder(study.folder, record.number))]
-    return {"retrained": mean_and_sd(accuracies)} if accuracies else {}

@@ -37,7 +37,8 @@ class LiteRtFormat:
         """Convert the module by `litert_torch`."""
         with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")  # of the libraries that it is made of
-            converted = optional("litert_torch").convert(subject.deployed, (subject.deployed.example[:1],))
+            module = subject.deployed
+            converted = optional("litert_torch").convert(module, (module.example[:1],))
             converted.export(str(folder / self.file))
 
     def check(self, subject: Subject, folder: Path) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,6 +13,7 @@ from nas.data import DataSpec, evaluation_loader, load
 from nas.evaluation.averaged import better_weights
 from nas.evaluation.retrain.files import FOLDER as RETRAIN
 from nas.evaluation.retrain.files import TRIAL_FILE, best_result, is_checkpoint, seed_folder, seed_results, trial_folder
+from nas.evaluation.retrain.preference import difference_interval, prefers_search, search_accuracy
 from nas.evaluation.retrain.results import average_line
 from nas.exports.subject import BATCH, evenly_spaced
 from nas.jobs.files import read_json
@@ -39,12 +39,14 @@ class ChosenCheckpoint:
         checkpoint: their file.
         origin: the checkpoint's source and accuracies, for `checks.json`.
         train_fraction: share of the training part that it was trained on, in (0, 1]; None for the study's.
+        results: results of all measured seeds of the trial's retraining.
     """
 
     trained: TrainedNetwork
     checkpoint: Path
     origin: Mapping[str, Any]
     train_fraction: float | None = None
+    results: Sequence[Mapping[str, Any]] = ()
 
 
 def choose_checkpoint(study: Study, record: Record, wanted: str = "best") -> ChosenCheckpoint:
@@ -65,7 +67,7 @@ def choose_checkpoint(study: Study, record: Record, wanted: str = "best") -> Cho
     found = _searched(study, record) if chosen is None else _retrained(study, record, chosen)
     if line := _comparison(study, record, results, found.origin):
         log.info("%s", line)
-    return found
+    return replace(found, results=results)
 
 
 def _wanted_seed(
@@ -89,45 +91,14 @@ def _wanted_seed(
             f"weights=retrain needs a retrained seed of trial {record.number}: "
             f"nas retrain {study.overrides} pick={record.number}"
         )
-    searched = _search_accuracy(study, record)
-    if wanted == "best" and best is not None and searched is not None:
-        images = study.attribute("validation_images")
-        if searched - best["val_accuracy"] > difference_interval(searched, best["val_accuracy"], images):
-            return None
-    return best
-
-
-def difference_interval(first: float, second: float, images: int | None) -> float:
-    """Return half the width of the 95 % interval of a difference of two accuracies on as many images each.
-
-    By the normal approximation of two independent binomial counts; 0 where the number of images is not known.
-
-    Args:
-        first: an accuracy in [0, 1].
-        second: the other one.
-        images: number of images behind each, at least 1; None if it is not known.
-
-    >>> round(difference_interval(0.9, 0.9, 100), 4)
-    0.0832
-    """
-    if not images:
-        return 0.0
-    return 1.96 * math.sqrt((first * (1 - first) + second * (1 - second)) / images)
-
-
-def _search_accuracy(study: Study, record: Record) -> float | None:
-    """Return the validation accuracy of a trial's own weights, None if there are none."""
-    named = record.training.checkpoint
-    if record.state != State.COMPLETE or record.candidate.imported or not record.curve or named is None:
-        return None
-    return record.curve[-1].val_accuracy if stored_file(study.folder, named).is_file() else None
+    return None if wanted == "best" and prefers_search(study, record, results) else best
 
 
 def _comparison(
     study: Study, record: Record, results: Sequence[Mapping[str, Any]], origin: Mapping[str, Any]
 ) -> str | None:
     """Return a line on the weights that are exported and on the others; None where there is no choice."""
-    searched = _search_accuracy(study, record)
+    searched = search_accuracy(study, record)
     others = {f"seed {result['seed']} of the retraining": result["val_accuracy"] for result in results}
     if searched is not None:
         others["the search"] = searched

@@ -138,7 +138,10 @@ def test_averaged_weights_and_another_share_reach_the_bundle(nas: Any) -> None:
 
 
 def test_worse_weights_are_never_exported_without_a_word(nas: Any) -> None:
-    nas.json("retrain", "seeds=2", "pick=0", "training.epochs=1", "training.learning_rate=1e-6")
+    code, _, err = nas("retrain", "seeds=2", "pick=0", "training.epochs=1", "training.learning_rate=1e-6")
+    assert code == 0
+    assert "retraining made it worse" in err
+    assert "nas export takes the weights of the search" in " ".join(err.split())
     form = ("pick=0", "formats=[safetensors]", "format=json")
     code, out, err = nas("export", *form)
     (bundle,) = json.loads(out)["exported"]
