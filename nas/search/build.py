@@ -80,20 +80,28 @@ def prepare(config: SearchConfig) -> SearchPlan:
     config = replace(config, training=located(config.training))
     space = space_for(config.space, images)
     memory = step_memory(config.training, config.workers)
-    studies = Studies(config.outputs, config.storage.kind)
-    built = build_strategy(
-        _timeless(config) if config.deterministic else config,
-        space,
-        TrainingHorizon(config.training.epochs, images.validation, config.training.validate_every),
-        memory,
-        studies,
-    )
+    built = _build(config, images, space, memory)
     if isinstance(built.policy, Inheriting):
         _check_checkpoints(config)
     check_reachable(space, built.requirements.limits, built.requirements.costs)
     check_fits(space, memory)
     check_resized(config.training, space)
     return SearchPlan(config, images, memory, built)
+
+
+def build_again(plan: SearchPlan) -> BuiltStrategy:
+    """Return the objects of a plan's strategy once more, for a simulated search: a plan makes one search."""
+    return _build(plan.config, plan.images, plan.space, plan.memory)
+
+
+def _build(config: SearchConfig, images: DataInfo, space: Space, memory: StepMemory) -> BuiltStrategy:
+    return build_strategy(
+        _timeless(config) if config.deterministic else config,
+        space,
+        TrainingHorizon(config.training.epochs, images.validation, config.training.validate_every),
+        memory,
+        Studies(config.outputs, config.storage.kind),
+    )
 
 
 def open_or_create(folder: Path, plan: SearchPlan, store: Store | None = None) -> Study:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from nas.config.commands.exported import EvaluateConfig, PredictConfig
 from nas.config.commands.networks import ExportConfig, PickConfig, RetrainConfig
-from nas.config.commands.search import DescribeConfig, SearchConfig
+from nas.config.commands.search import DescribeConfig, EstimateConfig, SearchConfig
 from nas.config.commands.study import (
     CompareConfig,
     DashboardConfig,
@@ -31,6 +31,7 @@ __all__ = [
     "CompareConfig",
     "DashboardConfig",
     "DescribeConfig",
+    "EstimateConfig",
     "EvaluateConfig",
     "ExportConfig",
     "FiguresConfig",
@@ -65,6 +66,7 @@ ROOTS: Mapping[str, type] = {
     "sync": SyncConfig,
     "import": ImportConfig,
     "describe": DescribeConfig,
+    "estimate": EstimateConfig,
     "retrain": RetrainConfig,
     "export": ExportConfig,
     "evaluate": EvaluateConfig,

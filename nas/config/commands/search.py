@@ -1,9 +1,9 @@
-"""Configurations of a search: `nas search`, and `nas describe`, which takes the same groups."""
+"""Configurations of a search: `nas search`, and `nas describe` and `nas estimate`, which take the same groups."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from nas.config.budget import Budget
 from nas.config.checks import check_format, check_limits
@@ -11,7 +11,7 @@ from nas.config.data import DataSpec
 from nas.config.fidelity import FidelitySpec
 from nas.config.objective import Objective
 from nas.config.prior import PriorSpec
-from nas.config.ranges import Count, Seed, check_fields
+from nas.config.ranges import Count, Range, Seed, check_fields
 from nas.config.sampler import SamplerSpec
 from nas.config.storage import StorageSpec
 from nas.config.tracking import TrackingSpec
@@ -109,3 +109,18 @@ class DescribeConfig(SearchConfig):
             raise ValueError("either architecture or reference may be described, got both")
         if self.architecture is None and self.reference is None and (self.rewrite or self.svg):
             raise ValueError("rewrite and svg are of one network: name an architecture or a reference")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EstimateConfig(SearchConfig):
+    """Configuration of `nas estimate`: a search, which is not run.
+
+    Attributes:
+        seconds: seconds for which networks are timed, from 1 to 3600; the simulations after that take as long at most.
+        format: output format: table, json or csv.
+
+    Raises:
+        ValueError: a value out of range.
+    """
+
+    seconds: Annotated[float, Range(1, 3600)] = 20.0

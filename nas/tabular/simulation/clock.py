@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from typing import final
+
+
+def _no_thinking() -> float:
+    return 0.0
 
 
 @final
 class SimulatedClock:
-    """Clock that starts at 0 s and moves on by recorded seconds."""
+    """Clock that starts at 0 s and moves on by recorded seconds, and on request by those of the driver too."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, thinking: bool = False) -> None:
+        """Start at 0 s.
+
+        Args:
+            thinking: whether the time that the driver takes between two moves counts.
+        """
         self._seconds = 0.0
+        self._real: Callable[[], float] = time.perf_counter if thinking else _no_thinking
+        self._mark = self._real()
 
     def now(self) -> float:
         """Return the seconds since the start."""
-        return self._seconds
+        return self._seconds + self._real() - self._mark
 
     def advance(self, until: float) -> None:
         """Advance to a later moment.
@@ -25,3 +38,4 @@ class SimulatedClock:
         if until < self._seconds:
             raise ValueError(f"a clock goes forward, got {until} s at {self._seconds} s")
         self._seconds = until
+        self._mark = self._real()

@@ -56,19 +56,21 @@ class SimulatedHandle:
 class TableExecutor:
     """Executor that ends each epoch of a job after its recorded seconds, without a process or a file."""
 
-    def __init__(self, look_up: CurveLookup, clock: SimulatedClock, slots: int) -> None:
+    def __init__(self, look_up: CurveLookup, clock: SimulatedClock, slots: int, job_seconds: float = 0.0) -> None:
         """Start with free slots.
 
         Args:
             look_up: finds the learning curve of a job.
             clock: advanced by the recorded seconds.
             slots: number of concurrent jobs, at least 1.
+            job_seconds: seconds from the submission of a job to the start of its first epoch.
         """
         if slots < 1:
             raise ValueError(f"slots must be at least 1, got {slots}")
         self._look_up = look_up
         self._clock = clock
         self._slots = slots
+        self._job_seconds = job_seconds
         self._running: list[SimulatedHandle] = []
         self._reached: dict[Path, int] = {}
         self._orders = itertools.count()
@@ -84,12 +86,13 @@ class TableExecutor:
         Raises:
             ValueError: the learning curve has fewer epochs than the job.
         """
-        assert len(self._running) < self._slots, "a job needs a free slot"
+        assert sum(each.job.devices for each in self._running) < self._slots, "a job needs a free slot"
         curve = self._look_up(job.architecture, job.repeat)
         if job.to_epoch > len(curve):
             raise ValueError(f"a table must record every epoch of a job, got {len(curve)} of {job.to_epoch}")
-        handle = SimulatedHandle(job, on_epoch, curve, job.from_epoch, self._clock.now(), next(self._orders))
-        self._schedule(handle)
+        start = self._clock.now() + self._job_seconds
+        handle = SimulatedHandle(job, on_epoch, curve, job.from_epoch, start, next(self._orders))
+        self._schedule(handle, start)
         self._running.append(handle)
         return handle
 
@@ -100,12 +103,12 @@ class TableExecutor:
             handle = min(self._running, key=lambda running: (running.due, running.order))
             if handle.due > until:
                 break
-            self._clock.advance(handle.due)
+            self._clock.advance(max(handle.due, self._clock.now()))  # the driver may have been busy for longer
             if self._step(handle):
                 self._running.remove(handle)
                 return [Outcome(handle.job, handle.curve[: handle.epoch], _checkpoint(handle.job.folder, handle.epoch))]
         if self._running:
-            self._clock.advance(until)
+            self._clock.advance(max(until, self._clock.now()))
         return []
 
     def latest(self, folder: Path) -> tuple[Path, int] | None:
@@ -123,12 +126,12 @@ class TableExecutor:
             handle.epoch += 1
             self._reached[handle.job.folder] = handle.epoch
             handle.on_epoch(handle.job, handle.curve[handle.epoch - 1])
-            self._schedule(handle)
+            self._schedule(handle, handle.due)
         return handle.ended
 
-    def _schedule(self, handle: SimulatedHandle) -> None:
+    def _schedule(self, handle: SimulatedHandle, start: float) -> None:
         if not handle.ended:
-            handle.due = self._clock.now() + handle.curve[handle.epoch].seconds
+            handle.due = start + handle.curve[handle.epoch].seconds
 
 
 def _checkpoint(folder: Path, epoch: int) -> Path:
