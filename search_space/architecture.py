@@ -30,7 +30,7 @@ FACTORIZATIONS = ("full", "stacked", "asymmetric", "separable")
 REDUCTIONS = ("none", "max", "avg")
 GRID = "block"
 STAGE_REDUCTIONS = (*REDUCTIONS, GRID)
-STEMS = ("conv", "v1", "v3", "v4")
+STEMS = ("conv", "v1", "v3", "v4", "time")
 AUXILIARIES = ("none", "v1", "v3")
 
 
@@ -205,7 +205,8 @@ class Stem:
         width: output channels, at least 1; in a published stem those of its first convolution.
         kernel: odd side of the filters of the one convolution.
         stride: its stride, at least 1.
-        kind: `conv` for one convolution; `v1`, `v3`, `v4` for a published stem, which has no kernel and stride.
+        kind: `conv` for one convolution; `v1`, `v3`, `v4` for a published stem and `time` for that of signals,
+            which have no kernel and stride.
     """
 
     width: int

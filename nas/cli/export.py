@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import shlex
 import sys
@@ -44,7 +45,8 @@ def run(config: ExportConfig) -> int:
     document = export(config)
     print_document(document, config.format, export_table, export_rows)
     first = Path(document["exported"][0]["output"])
-    if (first / "model.py").exists():
+    signals = "scales" in json.loads((first / PREPROCESSING).read_text(encoding="utf-8"))
+    if (first / "model.py").exists() and not signals:
         sys.stderr.write(f"Try it: python {shlex.quote(str(first / 'model.py'))} image.png\n")
     return 0
 

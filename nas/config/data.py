@@ -15,7 +15,7 @@ from nas.config.ranges import Few, Inside, Range, Seed, ShareAboveZero, ShareBel
 AUTO, ALWAYS, NEVER = "auto", "always", "never"
 CUT = "cut"
 """Value of `test_split` that leaves a source's own test part out and cuts one off the training part."""
-SOURCES = ("digits", "hub", "image_folder", "parquet", "tensors")
+SOURCES = ("digits", "hub", "image_folder", "parquet", "signals", "tensors")
 """Sources of this program; all take their settings from the fields below, none takes `options`."""
 
 
@@ -31,9 +31,10 @@ class DataSpec:
         name: name of the image set, and part of the study's default name; with source `hub` also the data set's name
             on the Hugging Face Hub.
         source: `digits` (embedded in scikit-learn), `parquet`, `image_folder` (one folder a class), `hub`,
-            `tensors` (tensors from Python that `nas.api.search` wrote, already split), or the dotted path of a reader
-            of your own, such as `my_module.open_source`.
-        path: folder, or for `parquet` also a single file, to read; None for `digits` and `hub`.
+            `signals` (time series or spectra in .npz, .tsv, .csv or .txt files), `tensors` (tensors from Python that
+            `nas.api.search` wrote, already split), or the dotted path of a reader of your own, such as
+            `my_module.open_source`.
+        path: folder, or for `parquet` and `signals` also a single file, to read; None for `digits` and `hub`.
         hub_name: data set on the Hub as OWNER/NAME; read by `parquet` if no path is given, and by `hub` instead of
             `name`.
         hub_config: configuration of the data set on the Hub; None for its only one.
@@ -116,12 +117,26 @@ class DataSpec:
             )
         if self.source in {"digits", "hub"} and self.path:
             raise ValueError(
-                f"data.path is read by image_folder, parquet and tensors only, got source {self.source} and {self.path}"
+                f"data.path is read by image_folder, parquet, signals and tensors only, "
+                f"got source {self.source} and {self.path}"
             )
         if self.source == "tensors" and not self.path:
             raise ValueError("data=tensors needs the folder that nas.api.search wrote: set data.path=FOLDER")
         if self.source == "tensors" and (self.resolution or self.channels):
             raise ValueError("data=tensors takes images as they are, data.resolution and data.channels must be null")
+
+        if self.source == "signals":
+            self._check_signals()
+
+    def _check_signals(self) -> None:
+        if not self.path:
+            raise ValueError("data=signals needs a file or a folder of signals: set data.path=FILE")
+        if self.resolution or self.channels:
+            raise ValueError("data=signals takes signals as they are, data.resolution and data.channels must be null")
+        if self.crop_padding:
+            raise ValueError(
+                f"data.crop_padding shifts images of several rows, a signal has one, got {self.crop_padding}"
+            )
 
     def _check_choices(self) -> None:
         if self.channels not in {None, 1, 3}:

@@ -13,6 +13,7 @@ OPTIMIZERS = ("sgd", "adamw")
 SCHEDULES = ("one_cycle", "cosine")
 AUTO_PRECISION = "auto"
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed", AUTO_PRECISION)
+CLASS_WEIGHTS = ("none", "balanced")
 COMPILE_MODES = ("default", "reduce-overhead", "max-autotune")
 _SPEED = ("compile", "cuda_graph")
 """Settings of speed, which follow the machine: a study or a training may be resumed with others."""
@@ -46,6 +47,8 @@ class Recipe:
         schedule: `one_cycle` (cosine increase, cosine decay) or `cosine` (linear warm-up, cosine decay).
         warmup: share of the epochs over which the learning rate rises, in [0, 1).
         label_smoothing: share of the target distribution that is spread over all classes, in [0, 1).
+        class_weights: weights of the classes in the training loss: `none`, or `balanced`, the inverse of each class'
+            share of the training images, so that rare classes count as much as frequent ones; validation has none.
         ema_decay: decay a step of an exponential moving average of the weights, which validation then uses, in
             (0, 1), warmed up over the first steps; None for no average.
         gradient_clip: largest norm of the whole gradient, positive; None for no clipping.
@@ -81,6 +84,7 @@ class Recipe:
     schedule: str = "one_cycle"
     warmup: ShareBelowOne = 0.25
     label_smoothing: ShareBelowOne = 0.0
+    class_weights: str = "none"
     ema_decay: Inside | None = None
     gradient_clip: Annotated[float, Range(0, 1e9, above=True)] | None = None
     precision: str = "32-true"
@@ -94,7 +98,8 @@ class Recipe:
 
     def __post_init__(self) -> None:
         check_fields(self, "training")
-        for name, known in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES), ("precision", PRECISIONS)):
+        words = {"optimizer": OPTIMIZERS, "schedule": SCHEDULES, "precision": PRECISIONS}
+        for name, known in {**words, "class_weights": CLASS_WEIGHTS}.items():
             given = getattr(self, name)
             if given not in known:
                 raise ValueError(f"training.{name} must be one of {', '.join(known)}, got {show(given)}")

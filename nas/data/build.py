@@ -82,6 +82,7 @@ def write_source(source: Source, target: PixelFormat, folder: Path, limit: int) 
         "train": asdict(train),
         "test": asdict(test) if test else None,
         "notes": source.notes,
+        "scales": source.scales,
     }
     (folder / RECORD).write_text(json.dumps(record, indent=1), encoding="utf-8")
     return train.decoded
@@ -182,6 +183,11 @@ class PartWriter:
 
     def _content(self, entry: Entry) -> bytes:
         """Return the bytes that are kept of an encoded picture: its path, or the picture itself if any has no path."""
+        if entry.pixels is not None:
+            raise DataError(
+                f"signals are kept decoded, which takes more than half of the free disk space, or than data.cache_gib, "
+                f"at {entry.where}: set data.cache=FOLDER on a larger disk"
+            )
         if self.part.origin is not None:
             return entry.content if isinstance(entry.content, bytes) else entry.content.read_bytes()
         if isinstance(entry.content, bytes):

@@ -69,6 +69,7 @@ class CachedSource:
         test: the test part, None if the source has none.
         validation: the validation part; None if it is cut from the training part.
         notes: lines on what the source holds and is not read.
+        scales: as in `Source`.
     """
 
     folder: Path
@@ -78,6 +79,7 @@ class CachedSource:
     test: CachedPart | None
     validation: CachedPart | None = None
     notes: tuple[str, ...] = ()
+    scales: tuple[tuple[float, float], ...] = ()
 
     @property
     def self_contained(self) -> bool:
@@ -149,6 +151,7 @@ def open_folder(folder: Path) -> CachedSource | None:
             test=optional.get("test"),
             validation=optional.get("validation"),
             notes=tuple(map(str, record.get("notes", ()))),
+            scales=tuple((float(low), float(high)) for low, high in record.get("scales", ())),
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None

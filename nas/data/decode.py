@@ -41,10 +41,17 @@ BLOCK, BLOCK_BYTES = 1024, 4 * 2**20
 
 @dataclass(frozen=True)
 class Entry:
-    """One encoded picture: the content of an image file, or its path; `where` names it in an error."""
+    """One picture; `where` names it in an error.
+
+    Attributes:
+        where: its name.
+        content: content of an image file, or its path.
+        pixels: (C, H, W) uint8 that are taken as they are instead.
+    """
 
     where: str
     content: bytes | Path
+    pixels: Pixels | None = None
 
 
 @dataclass(frozen=True)
@@ -180,6 +187,8 @@ def decode_to(entry: Entry, shape: Shape) -> Pixels:
 
 
 def _decode(entry: Entry, channels: int | None, size: Size | None) -> Pixels:
+    if entry.pixels is not None:
+        return entry.pixels
     image = _flatten(_load(entry, size), channels, entry.where)
     if size is not None and image.size != size:
         image = ImageOps.fit(image, size, Image.Resampling.LANCZOS)

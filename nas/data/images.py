@@ -30,6 +30,7 @@ class ImageData:
         fingerprint: SHA-256 of pixels, labels and class names of the source's training part, before the validation
             part is cut off.
         shape: (C, H, W) of every image.
+        scales: of signals, the value of each channel that became pixel 0, and the one that became 255.
     """
 
     train: Part
@@ -39,6 +40,7 @@ class ImageData:
     std: tuple[float, ...]
     fingerprint: str
     shape: Shape
+    scales: tuple[tuple[float, float], ...] = ()
 
 
 def load(spec: DataSpec) -> ImageData:
@@ -62,6 +64,7 @@ def load(spec: DataSpec) -> ImageData:
         std=std,
         fingerprint=source.train.fingerprint,
         shape=shape_of(source),
+        scales=source.scales,
     )
 
 

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from nas.config.training import Recipe
 from nas.data import DataError, DataSpec, evaluation_loader, load, make_augmentation, train_loader
@@ -19,6 +20,7 @@ from nas.training.batches import ImageData
 from nas.training.checkpoint_file import CheckpointError
 from nas.training.device import configure_gpu
 from nas.training.epochs import own_rows
+from nas.training.losses import balanced_weights
 from nas.training.ranks import Ranks
 from nas.training.restore import restore_network
 from nas.training.starting_weights import start_from, weights_of
@@ -42,11 +44,13 @@ class TrialData:
         train_loader: augmented batches of the training part.
         val_loader: batches of the validation part.
         classes: number of classes.
+        class_weights: weights of the classes in the training loss (classes,), None for none.
     """
 
     train_loader: TensorLoader
     val_loader: TensorLoader
     classes: int
+    class_weights: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -157,6 +161,8 @@ class TrialRunner:
             None if ranks.count == 1 else partial(own_rows, ranks=ranks, micro_batches=parts)
             for parts in (micro_batches, 1)
         )
+        balanced = self.recipe.class_weights == "balanced"
+        weights = balanced_weights(images.train.labels, len(images.classes)) if balanced else None
         given = (self.data, self.recipe, images.shape, len(images.classes))
         at_once = validation_batch(images.shape, batch_size, device)
         images = replace(images, train=images.train.on(torch.device(device)))  # once for all trainings
@@ -166,6 +172,7 @@ class TrialRunner:
                 train_loader(images, make_augmentation(*given), batch_size, seed=seed, device=device, share=own),
                 validation,
                 len(images.classes),
+                weights,
             )
             for seed in seeds
         ]

@@ -27,6 +27,10 @@ RESIZE = (
     "L) for 1 channel, else to RGB; crop the middle to the input's proportions and resize it with Pillow's Lanczos "
     "filter (ImageOps.fit) where the size differs; divide by 255, subtract mean, divide by std"
 )
+SCALE = (
+    "a signal (channels, length) as pixels (channels, 1, length): round((value - low) / (high - low) * 255), clipped "
+    "to 0 to 255, low and high being the channel's scales; then divide by 255, subtract mean, divide by std"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,6 +110,7 @@ def build_subject(
 def preprocessing(data: ImageData) -> dict[str, Any]:
     """Return the content of `preprocessing.json`: the steps from an image file to an input of the network."""
     channels, height, width = data.shape
+    scaled: dict[str, Any] = {"scales": [list(ends) for ends in data.scales]} if data.scales else {}
     return {
         "channels": channels,
         "height": height,
@@ -113,7 +118,8 @@ def preprocessing(data: ImageData) -> dict[str, Any]:
         "mean": list(data.mean),
         "std": list(data.std),
         "classes": list(data.classes),
-        "rule": RESIZE,
+        "rule": SCALE if data.scales else RESIZE,
+        **scaled,
     }
 
 

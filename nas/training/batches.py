@@ -56,3 +56,8 @@ class ImageData(Protocol):
     def classes(self) -> int:
         """Number of classes."""
         ...
+
+    @property
+    def class_weights(self) -> Tensor | None:
+        """Weights of the classes in the training loss (classes,), None for none."""
+        ...

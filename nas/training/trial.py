@@ -193,6 +193,7 @@ class _Training:
         if len(self.members) > 1:
             network = PackedNetwork([cast(Network, member.network) for member in self.members])
         classifier = Classifier(network, data.classes, self.recipe, horizon, self.ranks)
+        classifier.class_weights = data.class_weights
         writers = [
             CheckpointWriter(Place(each.job.folder, each.job.attempt, len(self.members) > 1), identity)
             for each, identity in zip(self.progress, identities, strict=True)

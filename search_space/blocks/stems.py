@@ -1,7 +1,8 @@
 """Stems: the layers in front of the first block, one function a publication.
 
 With `same` borders a stem fits images of any size and divides each side by 8, or by 4 if the last pool of the paper's
-stem belongs to the stage behind it. A search takes that form, a published network the form of its paper.
+stem belongs to the stage behind it. A search takes that form, a published network the form of its paper. The stem of
+signals keeps their length.
 """
 
 from __future__ import annotations
@@ -64,4 +65,9 @@ def stem_v4(width: int, units: Units) -> Seq:
     return Seq((*_opening(width, units), first, second, third), name="stem")
 
 
-STEMS: Mapping[str, Callable[[int, Units], Seq]] = {"v1": stem_v1, "v3": stem_v3, "v4": stem_v4}
+def stem_time(width: int, units: Units) -> Seq:
+    """Return the stem of signals, images of height 1: a 1×7 convolution; `width` channels at the full length."""
+    return Seq((units.conv(width, (1, 7), name="conv"),), name="stem")
+
+
+STEMS: Mapping[str, Callable[[int, Units], Seq]] = {"v1": stem_v1, "v3": stem_v3, "v4": stem_v4, "time": stem_time}

@@ -68,6 +68,13 @@ CATALOGUE: dict[str, dict[str, Any]] = {
         "expansion": [2, 4],
         "scale": 0.1,
     },
+    "time": {
+        "out": [2, 3],
+        "bottleneck": [0, 2],
+        "longest": [39, 19, 9],
+        "form": ["full", "separable"],
+        "shortcut": ["none", "projected"],
+    },
     "xception": {"out": [6, 8], "repeats": [1, 3]},
     "grid_a": {"k3": [2, 3], "double_reduce": 2, "middle": [2, 3], "double": 4, "k3_reduce": [0, 2]},
     "grid_b": {"k3_reduce": [1, 2], "k3": 3, "k7_reduce": [2, 3], "k7": 4},
@@ -195,10 +202,10 @@ def test_uniform_draws_every_architecture_alike(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", CATALOGUE)
-def test_a_plain_block_has_near_branches_and_a_residual_or_reducing_one_has_none(name: str) -> None:
+def test_a_plain_block_of_images_has_near_branches_and_any_other_has_none(name: str) -> None:
     stage = space_of(name).draw(random.Random(0)).stages[0]
     near = searchable(stage.grid or stage.blocks[0])
-    assert (near is None) == name.startswith(("resnet", "grid", "next", "xception"))
+    assert (near is None) == name.startswith(("resnet", "grid", "next", "xception", "time"))
     assert near is None or normalise(replace(space_of(name).draw(random.Random(0)), stages=(Stage((near,)),)))
 
 

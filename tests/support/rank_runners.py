@@ -53,6 +53,7 @@ class ColumnData:
     seed: int
     batch_size: int
     classes: int = CLASSES
+    class_weights: Tensor | None = None
     train_loader: ShortLoader = field(init=False)
     val_loader: list[tuple[Tensor, Tensor]] = field(init=False)
 

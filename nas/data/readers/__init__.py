@@ -47,12 +47,14 @@ class Source:
         train: the training part.
         test: the test part; None if the source has none, and one is cut from the training part.
         notes: lines on what the source holds and is not read.
+        scales: of signals, the value of each channel that became pixel 0, and the one that became 255.
     """
 
     classes: tuple[str, ...]
     train: SourcePart
     test: SourcePart | None
     notes: tuple[str, ...] = ()
+    scales: tuple[tuple[float, float], ...] = ()
 
 
 def open_source(spec: DataSpec) -> AbstractContextManager[Source]:

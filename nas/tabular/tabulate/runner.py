@@ -10,6 +10,7 @@ from typing import final
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from nas.data import DataError, DataSpec, Part, evaluation_loader, load, load_test
 from nas.data.loader import TensorLoader
@@ -72,6 +73,7 @@ class TimedData:
     train_loader: TimedLoader
     val_loader: TensorLoader
     classes: int
+    class_weights: Tensor | None
 
 
 @final
@@ -138,7 +140,9 @@ class TableRunner:
             evaluator = self._evaluator()
         except DataError as error:
             return Outcome.failing(job, Failure(FailureKind.DATA, str(error)))
-        first = TimedData(TimedLoader(data[0].train_loader, timer), data[0].val_loader, data[0].classes)
+        first = TimedData(
+            TimedLoader(data[0].train_loader, timer), data[0].val_loader, data[0].classes, data[0].class_weights
+        )
         measuring = [
             MeasuringControl(member, theirs, rows, evaluator, timer)
             for member, theirs, rows in zip(job.members, controls_of(job, control), kept, strict=True)

@@ -1,45 +1,30 @@
-"""Ctrl-C while a command loads what it needs."""
+"""Search of signals from the command line, to a file that classifies them."""
 
 from __future__ import annotations
 
-import os
-import signal
-import time
-from collections.abc import Iterator
-from contextlib import suppress
+import json
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from nas.cli import main
-from nas.cli.common.signals import stop_on_signals
-from nas.jobs import EndReason
 
 
-@pytest.fixture(autouse=True)
-def usual_interrupts() -> Iterator[None]:
-    """Handle SIGINT as a fresh interpreter does: a library that an earlier test used may have taken it over."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, signal.default_int_handler if before is None else before)  # None: set from C
-
-
-def test_an_interrupt_that_a_library_swallows_still_stops_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    stops: list[tuple[str, bool]] = []
-
-    class Running:
-        def stop(self, reason: EndReason, *, at_once: bool = False) -> None:
-            stops.append((str(reason), at_once))
-
-    def swallowing(*_: object) -> int:
-        with suppress(KeyboardInterrupt):
-            os.kill(os.getpid(), signal.SIGINT)
-            time.sleep(5)
-        with stop_on_signals(Running()):
-            return 0
-
-    monkeypatch.setattr("nas.cli.app.application.run", swallowing)
-    assert main(["front", "study=s"]) == 130
-    assert stops == [("interrupted", True)]
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    monkeypatch.setattr("nas.cli.app.application.run", lambda *_: 0)
-    assert main(["front", "study=s"]) == 0
+def test_signals_are_searched_exported_and_classified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime", reason="an extra")
+    monkeypatch.chdir(tmp_path)
+    random = np.random.default_rng(0)
+    labels = np.arange(240) % 2
+    turns = np.arange(24) / 24 * np.where(labels, 5, 2)[:, None] + random.uniform(0, 1, (240, 1))
+    signals = 3 * np.sin(2 * np.pi * turns) + 7
+    np.savez("waves.npz", x=signals, y=labels, classes=np.array(["slow", "fast"]))
+    quick = ["space=signals", "budget.trials=2", "training.epochs=4", "study=waves", "tracking=none", "workers.slots=1"]
+    assert main(["search", "data=signals", "data.path=waves.npz", *quick]) == 0
+    assert main(["export", "study=waves", "formats=[onnx]", "output=shipped"]) == 0
+    rule = json.loads(Path("shipped/preprocessing.json").read_text())
+    ((low, high),) = rule["scales"]
+    assert (low, high) == (signals.min(), signals.max())
+    pixels = np.rint((signals - low) / (high - low) * 255).clip(0, 255).astype(np.uint8)[:, None, None]
+    (logits,) = onnxruntime.InferenceSession("shipped/model.onnx").run(["logits"], {"pixels": pixels})
+    assert np.mean(logits.argmax(axis=1) == labels) > 0.9

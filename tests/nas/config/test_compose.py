@@ -21,6 +21,7 @@ from nas.objectives.limits import Limits
 CONF = conf_dir()
 NEEDS = {
     "data=image_folder": ["data.path=somewhere"],
+    "data=signals": ["data.path=somewhere.npz"],
     "data=hub": ["data.name=owner/name"],
     "data=tensors": ["data.path=somewhere"],
 }

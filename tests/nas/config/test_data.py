@@ -29,7 +29,11 @@ CONF = Path(__file__).parents[3] / "conf" / "data"
         ({"name": ""}, "data.name must not be empty"),
         ({"source": "image_folder"}, "set data.path=FOLDER"),
         ({"source": "parquet"}, "set data.path=FOLDER, or data.hub_name"),
-        ({"path": "here"}, "data.path is read by image_folder, parquet and tensors only, got source digits and here"),
+        (
+            {"path": "here"},
+            "data.path is read by image_folder, parquet, signals and tensors only, got source digits and here",
+        ),
+        ({"source": "signals"}, "data=signals needs a file or a folder of signals"),
         ({"source": "tensors"}, "needs the folder that nas.api.search wrote"),
         ({"source": "tensors", "path": "here", "resolution": 8}, "data.resolution and data.channels must be null"),
     ],
@@ -46,6 +50,7 @@ def test_a_value_out_of_range_is_refused(change: dict[str, Any], message: str) -
         ("cifar10", {"path": "folder"}, None),
         ("cifar10", {}, "uoft-cs/cifar10"),
         ("image_folder", {"path": "folder"}, None),
+        ("signals", {"path": "waves.npz"}, None),
         ("tensors", {"path": "folder"}, None),
         ("hub", {"name": "owner/set"}, "owner/set"),
         ("hub", {"name": "mine", "hub_name": "owner/set"}, "owner/set"),
@@ -59,7 +64,14 @@ def test_every_option_is_a_valid_structured_config(option: str, said: dict[str, 
 
 
 def test_there_is_a_test_for_every_option() -> None:
-    assert {file.stem for file in CONF.glob("*.yaml")} == {"digits", "cifar10", "image_folder", "hub", "tensors"}
+    assert {file.stem for file in CONF.glob("*.yaml")} == {
+        "digits",
+        "cifar10",
+        "image_folder",
+        "hub",
+        "signals",
+        "tensors",
+    }
 
 
 @pytest.mark.parametrize(

@@ -102,7 +102,11 @@ STORED = [field for field in dataclasses.fields(Recipe) if field.name not in (*S
 @pytest.mark.parametrize("field", STORED, ids=lambda field: field.name)
 def test_every_setting_that_differs_is_stored(field: dataclasses.Field[typing.Any]) -> None:
     other: dict[str, typing.Any] = {"optimizer": "adamw", "schedule": "cosine", "precision": "bf16-mixed"}
-    other |= {"augmentation": (AugmentationSpec("flip", "flip"),), "weights_sha256": "0" * 64}
+    other |= {
+        "augmentation": (AugmentationSpec("flip", "flip"),),
+        "weights_sha256": "0" * 64,
+        "class_weights": "balanced",
+    }
     kind = type(field.default)
     values = {bool: True, int: 7, float: 0.125, type(None): 0.5}
     changed = Recipe(**{field.name: other.get(field.name, values.get(kind))})

@@ -67,7 +67,7 @@ def spec_of(**changes: Any) -> DataSpec:
 
 
 def test_readers_of_this_program_are_found_by_the_same_rule() -> None:
-    assert READER.names() == ["digits", "hub", "image_folder", "parquet"]
+    assert READER.names() == ["digits", "hub", "image_folder", "parquet", "signals"]
 
 
 @pytest.mark.usefixtures("module")
@@ -123,7 +123,9 @@ def test_pictures_without_files_or_an_origin_are_refused() -> None:
 
 
 def test_a_source_that_does_not_exist_is_refused() -> None:
-    with pytest.raises(PluginError, match=r"data.source must be one of digits, hub, image_folder, parquet, or a"):
+    with pytest.raises(
+        PluginError, match=r"data.source must be one of digits, hub, image_folder, parquet, signals, or a"
+    ):
         load(DataSpec(name="mine", source="zip"))
     with pytest.raises(PluginError, match=r"data.source must be importable, got 'toy_absent.sub.open_source'"):
         load(DataSpec(name="mine", source="toy_absent.sub.open_source"))

@@ -48,6 +48,7 @@ class TinyData:
     seed: int = 0
     batch_size: int = 8
     classes: int = CLASSES
+    class_weights: Tensor | None = None
     train_loader: TinyLoader = field(init=False)
     val_loader: list[tuple[Tensor, Tensor]] = field(init=False)
 

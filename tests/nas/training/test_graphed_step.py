@@ -301,7 +301,7 @@ class OnDevice:
     """The tiny data with its batches on the GPU."""
 
     def __init__(self, data: Any) -> None:
-        self.data, self.classes = data, data.classes
+        self.data, self.classes, self.class_weights = data, data.classes, None
         self.train_loader = self
         self.val_loader = [(images.cuda(), labels.cuda()) for images, labels in data.val_loader]
 

@@ -12,7 +12,7 @@ from torch.nn import functional
 from nas.config.training import Recipe
 from nas.jobs import Job, Outcome
 from nas.training.averaging import WeightAverage, warmed_decay
-from nas.training.losses import training_loss
+from nas.training.losses import balanced_weights, training_loss
 from nas.training.module import Classifier, Horizon
 from nas.training.scores import NotFiniteError, accuracies
 
@@ -151,3 +151,32 @@ def test_a_clipped_gradient_moves_the_weights_less(
     # Four steps at the peak rate 0.1 or less, each at most the clipping norm long.
     assert 0 < distance(0.01) <= 4 * 0.1 * 0.01 * 1.001
     assert distance(None) > 10 * distance(0.01)
+
+
+def test_balanced_weights_make_every_class_count_alike() -> None:
+    labels = torch.tensor([0] * 6 + [1] * 3 + [2])
+    weights = balanced_weights(labels, 4)
+    assert weights.tolist() == pytest.approx([10 / 18, 10 / 9, 10 / 3, 0])
+    assert float(weights[labels].mean()) == pytest.approx(1)
+    totals = torch.zeros(4).index_add_(0, labels, weights[labels])
+    assert totals[:3].tolist() == pytest.approx([10 / 3] * 3)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_weighted_losses_are_the_sum_by_hand_for_numbers_shares_and_packs(smoothing: float) -> None:
+    torch.manual_seed(0)
+    logits, labels, weights = torch.randn(5, 3), torch.tensor([0, 1, 1, 2, 0]), torch.tensor([0.5, 1.0, 3.0])
+    targets = functional.one_hot(labels, 3) * (1 - smoothing) + smoothing / 3
+    expected = -(targets * weights * torch.log_softmax(logits, dim=1)).sum(dim=1).mean()
+    torch.testing.assert_close(training_loss(logits, labels, smoothing, weights), expected)
+    shares = functional.one_hot(labels, 3).float()
+    torch.testing.assert_close(training_loss(logits, shares, smoothing, weights), expected)
+    pack = training_loss(torch.stack([logits, 2 * logits], 1), torch.stack([labels, labels], 1), smoothing, weights)
+    torch.testing.assert_close(pack[0], expected)
+    torch.testing.assert_close(pack[1], training_loss(2 * logits, labels, smoothing, weights))
+
+
+def test_unit_weights_change_nothing() -> None:
+    torch.manual_seed(0)
+    logits, labels = torch.randn(5, 3), torch.tensor([0, 1, 1, 2, 0])
+    torch.testing.assert_close(training_loss(logits, labels, 0.1, torch.ones(3)), training_loss(logits, labels, 0.1))
