@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, cast
 
 import torch
+from torch import Tensor
 
 from nas.data.loader import TensorLoader, chunk_size
 from nas.evaluation.timing import TIMED_EPOCHS, TIMING_FILE, Span, Timing
@@ -98,11 +99,13 @@ class CutData:
         train_loader: batches to train on.
         val_loader: batches to validate on.
         classes: number of classes.
+        class_weights: weights of the classes in the training loss (classes,), None for none.
     """
 
     train_loader: CutBatches
     val_loader: CutBatches
     classes: int
+    class_weights: Tensor | None
 
 
 @dataclass(frozen=True)
@@ -132,6 +135,7 @@ class TimedRunner:
             CutBatches(whole.train_loader, self.seconds, chunk, most, recipe.epochs),
             CutBatches(whole.val_loader, self.seconds / 2, 1, most, 0),
             whole.classes,
+            whole.class_weights,
         )
         outcome = self.trial.train_on([data], job, controls_of(job, control))
         if ranks.first and outcome.failure is None:
