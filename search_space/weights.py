@@ -29,7 +29,7 @@ def load_reference_weights(name: str, state_dict: Mapping[str, Tensor]) -> Netwo
 
     Args:
         name: a reference with a known layout: `googlenet` (torchvision), `inception_v3` (torchvision and timm),
-            `inception_v4`, `inception_resnet_v2`, `inception_next_atto`, `inception_next_tiny` (timm).
+            `inception_v4`, `inception_resnet_v2`, `xception`, `inception_next_atto`, `inception_next_tiny` (timm).
         state_dict: parameters of the checkpoint, read with `weights_only=True` or from safetensors.
 
     Raises:
@@ -50,6 +50,22 @@ def load_reference_weights(name: str, state_dict: Mapping[str, Tensor]) -> Netwo
             )
     network.load_state_dict({**expected, **{key: tensor for key, (_, tensor) in ours.items()}})
     return network
+
+
+def published_state(name: str, state_dict: Mapping[str, Tensor]) -> tuple[int, dict[str, Tensor]]:
+    """Return the classes of a published checkpoint, and its weights in our names without auxiliary classifiers.
+
+    Args:
+        name: as for `load_reference_weights`.
+        state_dict: likewise.
+
+    Raises:
+        WeightsError: as for `load_reference_weights`.
+        ValueError: likewise.
+    """
+    state = load_reference_weights(name, state_dict).state_dict()
+    kept = {key: tensor for key, tensor in state.items() if not key.startswith("body.aux")}
+    return int(kept["body.classifier.bias"].shape[0]), kept
 
 
 def published_weights(state_dict: Mapping[str, Tensor]) -> tuple[Graph, dict[str, Tensor]]:

@@ -22,9 +22,8 @@ from nas.exports.trained_weights import ChosenCheckpoint, check_average, choose_
 from nas.search.fingerprint import study_data
 from nas.study.study import Study
 from nas.study.trial import Record
-from search_space.architecture import Architecture
+from search_space.documents import graph_of
 from search_space.graph import Graph
-from search_space.lowering import lower
 from search_space.network import Network, build
 
 BATCH = 256
@@ -62,7 +61,7 @@ class Predictor:
         missing = [name for name in (ARCHITECTURE, PREPROCESSING, WEIGHTS) if not (folder / name).is_file()]
         if missing:
             raise ValueError(f"{folder} must be an export with weights, it lacks {', '.join(missing)}")
-        graph = lower(Architecture.from_json(_json(folder / ARCHITECTURE)))
+        graph = graph_of(_json(folder / ARCHITECTURE))
         module = build(graph)
         module.load_state_dict(load_file(folder / WEIGHTS))
         steps = _json(folder / PREPROCESSING)

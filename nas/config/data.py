@@ -47,6 +47,9 @@ class DataSpec:
             else cuts a test part off; `cut` leaves that part out and cuts one off.
         resolution: side of the square images in pixels, at least 1; None keeps the source's size, which must be the
             same for all images. Images of other proportions are first cropped centrally to a square.
+        mean: mean of each channel that is subtracted from pixels scaled to [0, 1]; empty measures it on the
+            training images.
+        std: deviation of each channel that they are then divided by, at least 1/255; empty measures it likewise.
         channels: 1 (grey) or 3 (RGB); None is 1 if every training image is grey, and else 3.
         val_fraction: share of the training part to validate on, in (0, 1).
         test_fraction: share to cut off as the test part if the source has none, in [0, 1); 0 cuts off none.
@@ -80,6 +83,8 @@ class DataSpec:
     test_split: str | None = None
     resolution: Annotated[int, Range(1, 16_384)] | None = None
     channels: int | None = None
+    mean: tuple[Annotated[float, Range(0, 1)], ...] = ()
+    std: tuple[Annotated[float, Range(1 / 255, 1)], ...] = ()
     val_fraction: Inside = 0.2
     test_fraction: ShareBelowOne = 0.2
     train_fraction: ShareAboveZero = 1.0
@@ -93,6 +98,9 @@ class DataSpec:
     options: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        for name in ("mean", "std"):
+            if isinstance(getattr(self, name), list):  # from YAML or JSON
+                object.__setattr__(self, name, tuple(getattr(self, name)))
         check_fields(self, "data")
         self._check_source()
         self._check_choices()
@@ -141,6 +149,11 @@ class DataSpec:
     def _check_choices(self) -> None:
         if self.channels not in {None, 1, 3}:
             raise ValueError(f"data.channels must be 1 (grey) or 3 (RGB), got {show(self.channels)}")
+        if len(self.mean) != len(self.std):
+            raise ValueError(
+                f"data.mean and data.std must be of as many channels, "
+                f"got {show(list(self.mean))} and {show(list(self.std))}"
+            )
         if self.streaming not in {AUTO, ALWAYS, NEVER}:
             raise ValueError(f"data.streaming must be {AUTO}, {ALWAYS} or {NEVER}, got {show(self.streaming)}")
 

@@ -68,6 +68,9 @@ class Recipe:
         weights: file of a trained network's weights that every training starts from, where its network continues that
             one; None for fresh weights.
         weights_sha256: SHA-256 of that file's content, which a study keeps; None for any.
+        head_epochs: first epochs, of `epochs`, in which the classifier alone is trained; all other weights and the
+            statistics of their normalisations keep the values of `weights`. 0 for none.
+        backbone_learning_rate: learning rate of all weights but the classifier's over the classifier's, positive.
 
     Raises:
         ValueError: a setting out of range, or settings that exclude one another.
@@ -95,6 +98,8 @@ class Recipe:
     cuda_graph: bool = False
     weights: str | None = None
     weights_sha256: str | None = None
+    head_epochs: Annotated[int, Range(0, 100_000)] = 0
+    backbone_learning_rate: Annotated[float, Range(0, 1000, above=True)] = 1.0
 
     def __post_init__(self) -> None:
         check_fields(self, "training")
@@ -104,6 +109,13 @@ class Recipe:
             if given not in known:
                 raise ValueError(f"training.{name} must be one of {', '.join(known)}, got {show(given)}")
         self._check_speed()
+        self._check_head()
+
+    def _check_head(self) -> None:
+        if self.head_epochs > self.epochs:
+            raise ValueError(
+                f"training.head_epochs must be at most training.epochs, {self.epochs}, got {self.head_epochs}"
+            )
 
     def _check_speed(self) -> None:
         if self.compile is not None and self.compile not in COMPILE_MODES:

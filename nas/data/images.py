@@ -10,10 +10,11 @@ import torch
 from numpy.typing import NDArray
 
 from nas.config.data import ALWAYS, DataSpec
-from nas.data.cache import CachedPart, cached_source
+from nas.data.cache import CachedPart, CachedSource, cached_source
 from nas.data.dataset import Part, StreamedSet
 from nas.data.errors import DataError
 from nas.data.info import shape_of, split_of
+from nas.data.normalise import Statistics
 from nas.data.statistics import Shape, mean_and_std
 
 
@@ -25,7 +26,7 @@ class ImageData:
         train: images to train on.
         validation: images to validate on.
         classes: names of the classes, in the order of the labels.
-        mean: of each channel over `train`, pixels scaled to [0, 1].
+        mean: of each channel over `train`, pixels scaled to [0, 1], unless the configuration gives another.
         std: standard deviation likewise, at least 1/255.
         fingerprint: SHA-256 of pixels, labels and class names of the source's training part, before the validation
             part is cut off.
@@ -53,7 +54,7 @@ def load(spec: DataSpec) -> ImageData:
     """
     source = cached_source(spec)
     parts = split_of(source, spec)
-    mean, std = mean_and_std(source.train.moments[parts.train], shape_of(source))
+    mean, std = _statistics(source, parts.train, spec)
     return ImageData(
         train=_part(source.train, parts.train, spec),
         validation=(
@@ -66,6 +67,23 @@ def load(spec: DataSpec) -> ImageData:
         shape=shape_of(source),
         scales=source.scales,
     )
+
+
+def _statistics(source: CachedSource, rows: NDArray[np.int64], spec: DataSpec) -> Statistics:
+    """Return mean and deviation of each channel: those of `spec`, or else of the training images.
+
+    Raises:
+        DataError: those of `spec` are of another number of channels.
+    """
+    shape = shape_of(source)
+    if not spec.mean:
+        return mean_and_std(source.train.moments[rows], shape)
+    if len(spec.mean) != shape[0]:
+        raise DataError(
+            f"data.mean must be one number for each channel of {spec.name}, of which there are {shape[0]}, "
+            f"got {len(spec.mean)}"
+        )
+    return spec.mean, spec.std
 
 
 def load_test(spec: DataSpec) -> Part:

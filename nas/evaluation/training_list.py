@@ -81,12 +81,14 @@ class Rules:
             the driver; one that hung is retried once at most.
         halves: whether a training that ran out of memory is retried with every batch cut in two.
         pack: number of trainings of one network that are trained together.
+        log_seconds: least seconds between two logged epochs of a training.
     """
 
     epochs: int
     retries: int
     halves: bool = True
     pack: PackSizes = lambda _architecture: 1
+    log_seconds: float = LOG_SECONDS
 
 
 class TrainingList:
@@ -148,8 +150,8 @@ class TrainingList:
         self._logged[job.folder] = time.monotonic()
 
     def on_epoch(self, job: Job, row: Epoch) -> None:
-        """Log the epoch, at most once in `LOG_SECONDS` for a training."""
-        if time.monotonic() - self._logged[job.folder] > LOG_SECONDS:
+        """Log the epoch, at most once in the rules' `log_seconds` for a training."""
+        if time.monotonic() - self._logged[job.folder] > self._rules.log_seconds:
             self._logged[job.folder] = time.monotonic()
             label = self._tasks[job.folder].label
             accuracy = "" if row.val_accuracy is None else f", val_accuracy {row.val_accuracy:.4f}"

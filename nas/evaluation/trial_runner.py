@@ -26,10 +26,9 @@ from nas.training.restore import restore_network
 from nas.training.starting_weights import start_from, weights_of
 from nas.training.trial import Member, train_pack
 from nas.training.weights_error import StartingWeightsError
-from search_space.architecture import Architecture
+from search_space.documents import graph_of, summary_of
 from search_space.graph import Graph
 from search_space.inheritance import Inherited, inherit
-from search_space.lowering import lower, summary
 from search_space.network import Network, build
 
 VALIDATION_BATCH = {"cuda": 1024, "cpu": 256}
@@ -84,12 +83,11 @@ class TrialRunner:
 
     def train_on(self, data: Sequence[ImageData], job: Job, controls: Sequence[Control]) -> Outcome:
         """Run `job` on the given loaders and with the given controls, of each job of its pack."""
-        architecture = Architecture.from_json(job.architecture)
-        graph, members = lower(architecture), list[Member]()
+        graph, members = graph_of(job.architecture), list[Member]()
         first_rank = Ranks.current().first
         for each, loaders, own in zip(job.members, data, controls, strict=True):
             if first_rank:
-                self._log_start(each, summary(architecture))
+                self._log_start(each, summary_of(job.architecture))
                 own = LoggedControl(own, each, training_name(each) if job.pack else "")  # noqa: PLW2901 - the same one
             torch.manual_seed(each.seed)
             network = build(graph)
@@ -185,7 +183,7 @@ def _from_parent(parent: Parent, graph: Graph, network: Network) -> Inherited:
         CheckpointError: the parent's checkpoint can't be read.
     """
     trained = restore_network(parent.checkpoint, parent.architecture)
-    before = lower(Architecture.from_json(parent.architecture))
+    before = graph_of(parent.architecture)
     return inherit(before, trained.network.state_dict(), graph, network.state_dict())
 
 

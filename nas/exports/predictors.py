@@ -17,8 +17,7 @@ from safetensors import SafetensorError, safe_open
 from nas.exports.deployed import Deployed
 from nas.exports.format import PREPROCESSING, ExportError
 from nas.exports.libraries import lacking, optional
-from search_space.architecture import Architecture
-from search_space.lowering import lower
+from search_space.documents import graph_of
 from search_space.network import build
 
 Predict = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
@@ -92,7 +91,7 @@ def _open_weights(file: Path) -> Predictor:
     with safe_open(file, "pt") as opened:
         architecture = json.loads((opened.metadata() or {})["architecture"])
         state = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 - not a mapping
-    network = build(lower(Architecture.from_json(architecture)))
+    network = build(graph_of(architecture))
     network.load_state_dict(state)
     return Predictor(file, classes, shape, _of_module(Deployed(network.eval(), rule, shape)))
 

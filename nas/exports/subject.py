@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 from nas.data import DataSpec, ImageData, ImageSet, Part, evaluation_loader, load
 from nas.exports.deployed import Deployed
 from nas.training.restore import TrainedNetwork
-from search_space.architecture import Architecture
+from search_space.documents import graph_of
 from search_space.graph import Graph
-from search_space.lowering import lower
 from search_space.network import Network
 
 BATCH = 256
@@ -96,7 +95,7 @@ def build_subject(
     sample = evenly_spaced(data.validation, images)
     return Subject(
         architecture=dict(architecture),
-        graph=lower(Architecture.from_json(architecture)),
+        graph=graph_of(architecture),
         network=trained.network,
         preprocessing=preprocessing(data),
         pixels=sample.images.numpy(),

@@ -48,12 +48,18 @@ def allocation_of(recipe: Recipe, workers: WorkersSpec) -> DeviceAllocation:
     """Return the rule that gives the number of devices of each trial.
 
     Raises:
-        ValueError: there are too few slots, they share GPUs, or a batch is too small for so many devices.
+        ValueError: there are too few slots, they share GPUs, a batch is too small for so many devices, or layers are
+            to be frozen for a part of a training over several.
     """
     memory = StepMemory(slot_bytes(workers), recipe.batch_size, recipe.state_slots, recipe.ema_decay is not None)
     asked = workers.devices_per_trial
     if asked == 1:
         return DeviceAllocation(1, 1, memory)
+    if recipe.head_epochs:
+        raise ValueError(
+            f"workers.devices_per_trial must be 1 with training.head_epochs, which freezes layers that several devices "
+            f"would exchange, got {asked}"
+        )
     if workers.name != LOCAL:
         return _fixed(int(asked), recipe, memory)  # the executor checks that a machine has as many
     slots = slot_devices(workers, visible_gpus())
@@ -81,10 +87,12 @@ def _fixed(devices: int, recipe: Recipe, memory: StepMemory) -> DeviceAllocation
 def pack_size(recipe: Recipe, workers: WorkersSpec) -> PackSize:
     """Return the rule that gives the number of trainings of one network that a process trains together.
 
-    None are packed on other machines, nor with 16-bit gradients, whose scale the members of a pack would share.
+    None are packed on other machines, nor with 16-bit gradients, whose scale the members of a pack would share, nor
+    where the classifier is trained apart.
     """
     memory = StepMemory(slot_bytes(workers), recipe.batch_size, recipe.state_slots, recipe.ema_decay is not None)
-    if workers.name != LOCAL or recipe.precision == "16-mixed":
+    apart = recipe.head_epochs > 0 or recipe.backbone_learning_rate != 1
+    if workers.name != LOCAL or recipe.precision == "16-mixed" or apart:
         return PackSize(1, "cpu", memory)
     most = None if workers.pack == AUTO else int(workers.pack)
     return PackSize(most, "cuda" if visible_gpus() else "cpu", memory)

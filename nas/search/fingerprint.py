@@ -18,6 +18,9 @@ from search_space.space import Space, without_intent
 DATA_LOCATION = ("path", "cache", "cache_gib", "streaming", "decode_workers")
 """Settings of the data that may differ from run to run: no learning curve depends on them."""
 
+STATISTICS = ("mean", "std")
+"""Settings of the data that are lists in JSON."""
+
 
 def fingerprint(config: SearchConfig, images: DataInfo, space: Space, axes: Sequence[Axis]) -> dict[str, Any]:
     """Return the fingerprint of a study as a JSON object.
@@ -39,8 +42,10 @@ def fingerprint(config: SearchConfig, images: DataInfo, space: Space, axes: Sequ
 def data_fingerprint(spec: DataSpec, images: DataInfo) -> dict[str, Any]:
     """Return the part of a fingerprint for the images and their split, independent of their location."""
     plain = {key: value for key, value in asdict(spec).items() if key not in DATA_LOCATION}
-    if not spec.options:  # absent from the fingerprints of studies made before there were options
-        del plain["options"]
+    plain |= {name: list(plain[name]) for name in STATISTICS}
+    for name in ("options", *STATISTICS):
+        if not plain[name]:  # absent from the fingerprints of studies made before there was such a setting
+            del plain[name]
     return {**plain, "content": images.fingerprint}
 
 

@@ -24,6 +24,7 @@ from nas.training.clipping import clip_gradients
 from nas.training.epochs import MicroBatch
 from nas.training.folded import FoldedNetwork
 from nas.training.graphed_step import GraphedStep, obstacle
+from nas.training.head import HeadStage
 from nas.training.losses import training_loss, validation_loss
 from nas.training.optimizer import make_optimizer
 from nas.training.ranks import SINGLE, Ranks
@@ -131,6 +132,7 @@ class Classifier(pl.LightningModule):
         self._watch = FiniteWatch()
         self._captures = False
         self._graphed: GraphedStep | None = None
+        self._head = HeadStage(self.network, recipe.head_epochs)
         self._compiled = None if recipe.compile is None else compiled(self.network, recipe.compile)
         self._folded: FoldedNetwork | None = None
         self.must_validate: Callable[[], bool] = lambda: True
@@ -139,7 +141,7 @@ class Classifier(pl.LightningModule):
         self._val_loss = torch.zeros(self.members)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Return the recipe's optimizer with `optimizer_state` loaded."""
+        """Return the recipe's optimizer of all parameters with `optimizer_state` loaded."""
         optimizer = make_optimizer(self.network, self.recipe)
         # The groups are the recipe's: the learning rate is a function of the step and is not restored.
         optimizer.load_state_dict(
@@ -149,8 +151,10 @@ class Classifier(pl.LightningModule):
         return optimizer
 
     def on_train_epoch_start(self) -> None:
-        """Reset the training loss, in place: a captured step adds to this tensor."""
+        """Reset the training loss, in place: a captured step adds to this tensor; begin or end the head's stage."""
         self._train_loss = self._train_loss.to(self.device).zero_()
+        if self._head.enter(self.horizon.first_epoch + self.current_epoch):
+            self._graphed = None  # it was captured for the parameters of the other stage
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor | None:
         """Train on the micro-batches of a whole epoch, or return the loss of one, which Lightning minimises.

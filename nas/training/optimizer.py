@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from nas.config.training import Recipe
+from nas.training.head import parted
 
 
 class DecoupledSGD(torch.optim.SGD):
@@ -40,10 +41,20 @@ def decay_groups(network: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
 
     Decay of a normalisation's scale or of a bias does not regularise and costs accuracy (He et al. 2019,
     arXiv:1812.01187, section 3.1). Where they have a learning rate of their own, shifts of normalisations are a third
-    group.
+    group, and the classifier and the rest of the network have groups of each kind of their own;
+    also where the classifier is trained first, as one kernel updates no group of which a part has no momentum yet.
     """
-    trainable = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    shifts = [] if recipe.norm_learning_rate == 1 else _norm_shifts(network)
+    if recipe.backbone_learning_rate == 1 and not recipe.head_epochs:
+        return _groups(network, [p for p in network.parameters() if p.requires_grad], recipe, 1.0)
+    head, backbone = parted(network)
+    rate = recipe.backbone_learning_rate
+    return [*_groups(network, head, recipe, 1.0), *_groups(network, backbone, recipe, rate)]
+
+
+def _groups(network: nn.Module, trainable: Sequence[nn.Parameter], recipe: Recipe, rate: float) -> list[dict[str, Any]]:
+    """Return groups of some parameters, whose learning rate is `rate` times the recipe's."""
+    own = set(map(id, trainable))
+    shifts = [] if recipe.norm_learning_rate == 1 else [p for p in _norm_shifts(network) if id(p) in own]
     apart = set(map(id, shifts))
     name = "decoupled_decay" if _decouples(recipe) else "weight_decay"
     groups: list[dict[str, Any]] = [
@@ -52,6 +63,9 @@ def decay_groups(network: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
     ]
     if shifts:
         groups.append({"params": shifts, name: 0.0, "lr": recipe.learning_rate * recipe.norm_learning_rate})
+    if rate != 1:
+        for group in groups:
+            group["lr"] = rate * group.get("lr", recipe.learning_rate)
     return groups
 
 

@@ -11,8 +11,7 @@ from typing import Any
 from nas.jobs import Curve
 from nas.training.checkpoint import load
 from nas.training.checkpoint_file import CheckpointError
-from search_space.architecture import Architecture
-from search_space.lowering import lower
+from search_space.documents import graph_of
 from search_space.network import Network, build
 
 
@@ -46,7 +45,7 @@ def restore_network(checkpoint: Path, architecture: Mapping[str, Any], *, averag
     found = load(checkpoint, {})
     if not _is_of(found.identity.get("architecture"), architecture):
         raise CheckpointError(f"a checkpoint must be of the requested network, {checkpoint} is of another")
-    state, network = found.state, build(lower(Architecture.from_json(architecture)))
+    state, network = found.state, build(graph_of(architecture))
     try:
         network.load_state_dict(state.average if averaged and state.average is not None else state.network)
     except RuntimeError as error:

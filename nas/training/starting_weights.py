@@ -12,24 +12,21 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, final
 
-import safetensors.torch
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from torch import Tensor
 
 from nas.config.training import Recipe
 from nas.jobs.hashes import content_hash
 from nas.training import checkpoint as checkpoints
 from nas.training.checkpoint_file import CheckpointError
+from nas.training.tensor_files import SUFFIXES, read_tensors
 from nas.training.weights_error import StartingWeightsError
-from search_space.architecture import Architecture
+from search_space.documents import graph_of
 from search_space.graph import Graph, Linear, Seq
 from search_space.inheritance import Inherited, inherit
-from search_space.lowering import lower
 from search_space.network import build
 from search_space.weights import WeightsError, published_weights
-
-SUFFIXES = (".safetensors", ".pt")
 
 
 @final
@@ -107,8 +104,8 @@ def _read(path: Path, changed: int) -> StartingWeights:  # noqa: ARG001 - a chan
     Raises:
         OSError, ValueError, SafetensorError: it can't be read, or is no such file.
     """
-    if path.suffix not in SUFFIXES:
-        raise StartingWeightsError(f"the name must end with {' or '.join(SUFFIXES)}")
+    if path.suffix not in (".pt", *SUFFIXES):
+        raise StartingWeightsError(f"the name must end with {', '.join(SUFFIXES)} or .pt")
     content = path.read_bytes()
     sha256 = content_hash([content])
     if path.suffix == ".pt":
@@ -116,23 +113,21 @@ def _read(path: Path, changed: int) -> StartingWeights:  # noqa: ARG001 - a chan
         architecture = json.loads(found.identity.get("architecture", "null"))
         state = found.state.network if found.state.average is None else found.state.average
         return _own(architecture, state, (), sha256)
-    state = safetensors.torch.load(content)
-    with safe_open(path, "pt") as file:
-        metadata: dict[str, str] = file.metadata() or {}
+    state, metadata = read_tensors(path)
     if "architecture" in metadata:
         classes = json.loads(metadata.get("classes", "[]"))
         named = tuple(classes) if isinstance(classes, list) and all(isinstance(one, str) for one in classes) else ()
         return _own(json.loads(metadata["architecture"]), state, named, sha256)
     graph, published = published_weights(state)
-    return StartingWeights(graph, _checked(graph, published), (), sha256)
+    return StartingWeights(graph, checked_state(graph, published), (), sha256)
 
 
 def _own(architecture: Any, state: Mapping[str, Tensor], classes: tuple[str, ...], sha256: str) -> StartingWeights:
-    graph = lower(Architecture.from_json(architecture))
-    return StartingWeights(graph, _checked(graph, state), classes, sha256)
+    graph = graph_of(architecture)
+    return StartingWeights(graph, checked_state(graph, state), classes, sha256)
 
 
-def _checked(graph: Graph, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+def checked_state(graph: Graph, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
     """Return a state dict that fits a graph.
 
     Raises:

@@ -13,12 +13,18 @@ def located(recipe: Recipe) -> Recipe:
     """Return the recipe with the absolute path of its file of weights, and the hash of the content.
 
     Raises:
-        StartingWeightsError: the file can't be read, has other content than `weights_sha256` says, or is not named.
+        StartingWeightsError: the file can't be read, has other content than `weights_sha256` says, or is not named; or
+            layers would be frozen without one.
     """
     if recipe.weights is None:
         if recipe.weights_sha256 is not None:
             raise StartingWeightsError(
                 f"training.weights must name the file whose SHA-256 is {recipe.weights_sha256}, got none"
+            )
+        if recipe.head_epochs:
+            raise StartingWeightsError(
+                f"training.head_epochs must be 0 unless training.weights names a trained network, "
+                f"got {recipe.head_epochs}"
             )
         return recipe
     if not recipe.weights:

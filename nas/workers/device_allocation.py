@@ -8,9 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from nas.objectives.step_memory import StepMemory
-from search_space.architecture import Architecture
 from search_space.cost import cost
-from search_space.lowering import lower
+from search_space.documents import graph_of
 
 GIGA = 10**9
 
@@ -39,7 +38,7 @@ class DeviceAllocation:
         """Return the number of devices for an architecture, given in its JSON form."""
         if self.least == self.most:
             return self.most
-        graph = lower(Architecture.from_json(architecture))
+        graph = graph_of(architecture)
         counts = [count for count in _powers_of_two(self.most) if count >= self.least]
         by_memory = (n for n in counts if per_device(self.memory, n).needed(graph) <= self.memory.available)
         macs = cost(graph).macs * self.memory.batch_size

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from nas.objectives.step_memory import StepMemory
-from search_space.architecture import Architecture
 from search_space.cost import cost
-from search_space.lowering import lower
+from search_space.documents import graph_of
 from search_space.packable import is_packable
 
 LARGEST = 8
@@ -43,7 +42,7 @@ class PackSize:
 
     def __call__(self, architecture: Mapping[str, Any]) -> int:
         """Return the number of trainings for an architecture, given in its JSON form; 1 for no pack."""
-        graph = lower(Architecture.from_json(dict(architecture)))
+        graph = graph_of(architecture)
         if self.most == 1 or not is_packable(graph):
             return 1
         fits = max(1, self.memory.available // self.memory.needed(graph))

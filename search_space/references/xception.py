@@ -6,6 +6,7 @@ from search_space.blocks.fields import BlockFields
 from search_space.blocks.units import Units
 from search_space.blocks.xception import Xception, XceptionGrid, separable
 from search_space.graph import Dropout, GlobalPool, Graph, Linear, Node, Seq, Shape
+from search_space.references.layout import Rename
 
 INPUT = Shape(3, 299, 299)
 BLOCKS: tuple[BlockFields, ...] = (
@@ -15,6 +16,37 @@ BLOCKS: tuple[BlockFields, ...] = (
     *[Xception(728)] * 8,
     XceptionGrid(1024, middle="in"),
 )
+
+
+def _published(place: str, ours: str, first: int) -> tuple[Rename, ...]:
+    """Return the renames of a separable convolution, whose norm follows it in a numbered sequence."""
+    return (
+        (f"{place}.{first}.conv1", f"{ours}.depthwise.conv"),
+        (f"{place}.{first}.pointwise", f"{ours}.pointwise.conv"),
+        (f"{place}.{first + 1}", f"{ours}.pointwise.norm"),
+    )
+
+
+def _layout() -> tuple[Rename, ...]:
+    """Return the published names, those of timm's `legacy_xception`."""
+    renames: list[Rename] = [("fc", "classifier")]
+    for index in (1, 2):
+        renames += [(f"conv{index}", f"conv{index}.conv"), (f"bn{index}", f"conv{index}.norm")]
+        theirs, ours = f"conv{index + 2}", f"separable{index}"
+        renames += [(f"{theirs}.conv1", f"{ours}.depthwise.conv"), (f"{theirs}.pointwise", f"{ours}.pointwise.conv")]
+        renames += [(f"bn{index + 2}", f"{ours}.pointwise.norm")]
+    for index, fields in enumerate(BLOCKS, start=1):
+        offset = 0 if isinstance(fields, XceptionGrid) and fields.first == "none" else 1
+        count = 2 if isinstance(fields, XceptionGrid) else 3
+        for part in range(count):
+            renames += _published(f"block{index}.rep", f"block{index}.body.separable{part}", offset + 3 * part)
+        if isinstance(fields, XceptionGrid):
+            renames += [(f"block{index}.skip", f"block{index}.shortcut.conv")]
+            renames += [(f"block{index}.skipbn", f"block{index}.shortcut.norm")]
+    return tuple(renames)
+
+
+LAYOUT = _layout()
 
 
 def xception(input_shape: Shape = INPUT, classes: int = 1000) -> Graph:

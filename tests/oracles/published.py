@@ -104,6 +104,8 @@ CASES: tuple[tuple[str, str, Callable[[], nn.Module], int, bool], ...] = (
     ("inception_v3", "timm", lambda: timm.create_model("inception_v3", num_classes=10), 128, False),
     ("inception_v4", "timm", lambda: timm.create_model("inception_v4"), 299, False),
     ("inception_resnet_v2", "timm", lambda: timm.create_model("inception_resnet_v2"), 299, False),
+    ("xception", "timm", lambda: timm.create_model("legacy_xception"), 299, False),
+    ("xception", "timm", lambda: timm.create_model("legacy_xception", num_classes=7), 96, True),
     ("inception_next_atto", "timm", lambda: timm.create_model("inception_next_atto"), 224, False),
     ("inception_next_tiny", "timm", lambda: timm.create_model("inception_next_tiny"), 64, True),
 )

@@ -174,7 +174,7 @@ def convert(spec: type[T], composed: DictConfig) -> T:
 
 def _value(annotation: Any, plain: Any, path: str) -> Any:
     item = items_of(annotation)
-    if item is not None:
+    if item is not None and isinstance(plain, Mapping | list):  # the class refuses anything else
         named = plain.items() if isinstance(plain, Mapping) else enumerate(plain)
         return tuple(_value(item, value, f"{path}.{key}") for key, value in named)
     if not dataclasses.is_dataclass(annotation):

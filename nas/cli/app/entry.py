@@ -72,6 +72,9 @@ COMMANDS: Mapping[str, Command] = {
     ),
     "export": Command("nas.cli.export", "export picked networks to files: weights, source, ONNX, each checked"),
     "evaluate": Command("nas.cli.evaluate", "scores of an exported network on the test part of an image set"),
+    "finetune": Command(
+        "nas.cli.finetune", "train an exported or a published network on other images, with a classifier for them"
+    ),
     "predict": Command("nas.cli.predict", "classes of image files by an exported network: nas predict model=DIR IMAGE"),
 }
 

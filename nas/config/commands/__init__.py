@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from nas.config.commands.exported import EvaluateConfig, PredictConfig
+from nas.config.commands.exported import EvaluateConfig, FinetuneConfig, PredictConfig
 from nas.config.commands.networks import ExportConfig, PickConfig, RetrainConfig
 from nas.config.commands.search import DescribeConfig, EstimateConfig, SearchConfig
 from nas.config.commands.study import (
@@ -35,6 +35,7 @@ __all__ = [
     "EvaluateConfig",
     "ExportConfig",
     "FiguresConfig",
+    "FinetuneConfig",
     "FrontConfig",
     "ImportConfig",
     "PickConfig",
@@ -71,6 +72,7 @@ ROOTS: Mapping[str, type] = {
     "export": ExportConfig,
     "evaluate": EvaluateConfig,
     "predict": PredictConfig,
+    "finetune": FinetuneConfig,
     "tabulate": TabulateConfig,
     "rehearse": RehearseConfig,
 }

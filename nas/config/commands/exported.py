@@ -7,7 +7,9 @@ from pathlib import Path
 
 from nas.config.checks import check_format
 from nas.config.data import DataSpec
-from nas.config.ranges import Few, check_fields
+from nas.config.ranges import Count, Few, check_fields
+from nas.config.training import Recipe
+from nas.config.workers import WorkersSpec
 
 PARTS = ("test", "validation", "train")
 
@@ -78,3 +80,68 @@ class EvaluateConfig(ExportedConfig):
         super().__post_init__()
         if self.part not in PARTS:
             raise ValueError(f"part must be {', '.join(PARTS[:-1])} or {PARTS[-1]}, got {self.part!r}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinetuneConfig:
+    """Configuration of `nas finetune`.
+
+    Attributes:
+        model: exported network to start from: a folder that `nas export` wrote, or its .safetensors file; null with
+            `reference`.
+        reference: published network to start from, e.g. googlenet; null with `model`.
+        weights: file of that network's published weights, .safetensors, .pth or .bin, with torchvision's or timm's
+            names.
+        output: folder of the fine-tuned network; null for finetuned/DATA-NETWORK in the working directory.
+        seeds: number of trainings, with seeds 0, 1, ..., at least 1; the most accurate on the validation part is
+            exported.
+        replace: delete earlier trainings in that folder that were made with other settings.
+        formats: formats to export; an empty list writes all whose dependencies are installed.
+        licence: licence of the weights, for the model card, e.g. apache-2.0; null states none.
+        images: number of validation images to check every format on, at least 1.
+        format: output format: table, json or csv.
+        data: the images; size, channels, mean and deviation that are not given are those of the network.
+        training: the training recipe; its weights are those of the network.
+        workers: the worker processes and their devices.
+
+    Raises:
+        ValueError: a value out of range, or not exactly one network.
+    """
+
+    model: str | None = None
+    reference: str | None = None
+    weights: str | None = None
+    output: str | None = None
+    seeds: Few = 1
+    replace: bool = False
+    formats: tuple[str, ...] = ()
+    licence: str | None = None
+    images: Count = 256
+    format: str = "table"
+    data: DataSpec
+    training: Recipe
+    workers: WorkersSpec
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        check_format(self.format)
+        check_one_network(self.model, self.reference, self.weights)
+        if self.training.weights or self.training.weights_sha256:
+            raise ValueError("training.weights are those of model or reference here, they must not be given")
+
+
+def check_one_network(model: str | None, reference: str | None, weights: str | None) -> None:
+    """Refuse anything but an exported network, or a published one with its weights.
+
+    Raises:
+        ValueError: as above.
+    """
+    if bool(model) == bool(reference):
+        given = "both" if model else "neither"
+        raise ValueError(
+            f"either model=FOLDER of an exported network or reference=NAME of a published one must be given, "
+            f"got {given}"
+        )
+    if bool(reference) != bool(weights):
+        lacking = "weights=FILE" if reference else "reference=NAME"
+        raise ValueError(f"a published network must be given as reference=NAME weights=FILE, {lacking} is missing")

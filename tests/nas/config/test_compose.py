@@ -25,6 +25,8 @@ NEEDS = {
     "data=hub": ["data.name=owner/name"],
     "data=tensors": ["data.path=somewhere"],
 }
+NEEDED = {"finetune": ["model=somewhere", "data.path=somewhere"]}
+"""Words that a command needs."""
 OPTIONS = sorted(
     f"{path.parent.name}={path.stem}" for path in CONF.glob("*/*.yaml") if path.parent.name not in {"experiment"}
 )
@@ -39,7 +41,7 @@ def as_plain(value):
 
 @pytest.mark.parametrize("command", ROOTS)
 def test_every_command_composes_to_its_class(command):
-    assert type(compose(command)) is ROOTS[command]
+    assert type(compose(command, NEEDED.get(command, []))) is ROOTS[command]
 
 
 def test_there_are_options_to_test():

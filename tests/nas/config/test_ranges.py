@@ -69,15 +69,20 @@ def places() -> list[tuple[str, str]]:
     return found
 
 
+NEEDED = {"finetune": ["model=somewhere", "data.path=somewhere"]}
+"""Words that a command needs."""
+
+
 @cache
 def composed(command: str) -> Any:
     """Return the composed configuration of a command, before it is converted, for copies."""
     from hydra import compose as hydra_compose  # noqa: PLC0415 - beside its context
     from hydra import initialize_config_dir  # noqa: PLC0415
 
-    compose(command)  # registers the schemas
+    needed = NEEDED.get(command, [])
+    compose(command, needed)  # registers the schemas
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        return hydra_compose(command)
+        return hydra_compose(command, needed)
 
 
 def with_override(command: str, word: str) -> Any:
