@@ -25,6 +25,8 @@ def commands() -> Iterator[tuple[str, str]]:
             found = COMMAND.match(line)
             if found is None or found[1] not in ROOTS or NEEDS_A_FOLDER in line or "data.source=my_reader" in line:
                 continue
+            if line[found.end() :].startswith(":"):  # the heading of a help text
+                continue
             words = shlex.split(found[2], comments=True)
             overrides = [word for word in words[: _end(words)] if word != "…"]
             yield shlex.join([found[1], *overrides]), f"{page.name}:{number}"
