@@ -3,6 +3,7 @@
 # make check    lint, types and imports alone      make clean      forget the environments
 # make gpu      checks of the GPU path on this machine, in eight minutes at most, and outputs/gpu.json
 # make bench-peers   other optimizers, each in an environment of its own, for benchmarks/peers/run.py
+# make docs     the site of documentation, in site/, with its links checked
 # make pictures the pictures of the README, with tmux and Chromium
 # make oracles  our published networks against torchvision's and timm's, in an environment of its own
 
@@ -14,7 +15,7 @@ TESTS = OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 4 --dist loadgrou
 PEERS := $(patsubst benchmarks/peers/requirements/%.txt,.venv-peers/%/ready,$(wildcard benchmarks/peers/requirements/*.txt))
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: search pictures gpu check test test-all oracles bench-peers clean
+.PHONY: search pictures docs gpu check test test-all oracles bench-peers clean
 .DELETE_ON_ERROR:
 
 search: $(VENV)/ready
@@ -22,6 +23,9 @@ search: $(VENV)/ready
 
 pictures: $(VENV)/ready-dev
 	$(BIN)/python docs/pictures/make.py $(ARGS)
+
+docs: $(VENV)/ready-dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 gpu: $(VENV)/ready
 	$(BIN)/python benchmarks/gpu.py $(ARGS)
@@ -31,6 +35,7 @@ check: $(VENV)/ready-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/codespell
 
 test: check
 	$(TESTS) -m "not slow"
@@ -63,4 +68,4 @@ $(VENV)/ready-dev: $(VENV)/ready
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(VENV)-oracles .venv-peers build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-oracles .venv-peers build dist site *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
