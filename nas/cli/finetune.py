@@ -11,6 +11,7 @@ from pathlib import Path
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, cast
 
+from nas.cli.common.fitted import fitted_data
 from nas.cli.common.printing import Row, print_document
 from nas.cli.common.signals import CODES, stop_on_signals
 from nas.config.commands import FinetuneConfig
@@ -129,19 +130,6 @@ def _plan(config: FinetuneConfig) -> _Plan:
     document = origin.fitted(info.shape, len(info.classes))
     output = Path(config.output or f"finetuned/{data.slug}-{origin.name}").expanduser()
     return _Plan(origin, document, output, data, info, config.training, formats)
-
-
-def fitted_data(data: DataSpec, origin: Origin) -> DataSpec:
-    """Return the images with the size, channels and normalisation of a trained network, where none are given.
-
-    Images of a fixed size stay as they are.
-    """
-    channels, height, width = origin.shape
-    data = replace(data, mean=data.mean or origin.mean, std=data.std or origin.std)
-    if data.source in {"digits", "signals", "tensors"}:
-        return data
-    side = height if data.resolution is None and height == width else data.resolution
-    return replace(data, resolution=side, channels=data.channels or channels)
 
 
 def _prepare(plan: _Plan, *, replace_other: bool) -> _Plan:

@@ -93,7 +93,7 @@ def _open_weights(file: Path) -> Predictor:
         state = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 - not a mapping
     network = build(graph_of(architecture))
     network.load_state_dict(state)
-    return Predictor(file, classes, shape, _of_module(Deployed(network.eval(), rule, shape)))
+    return Predictor(file, classes, shape, predict_of(Deployed(network.eval(), rule, shape)))
 
 
 def _open_program(file: Path) -> Predictor:
@@ -104,10 +104,12 @@ def _open_program(file: Path) -> Predictor:
     metadata: dict[str, Any] = {"classes.json": "", "shape.json": ""}
     program = torch.export.load(file, extra_files=metadata)
     classes, shape = _described({name.removesuffix(".json"): text for name, text in metadata.items()})
-    return Predictor(file, classes, shape, _of_module(program.module()))
+    return Predictor(file, classes, shape, predict_of(program.module()))
 
 
-def _of_module(module: torch.nn.Module) -> Predict:
+def predict_of(module: torch.nn.Module) -> Predict:
+    """Return the function of a module from pixels to logits."""
+
     def predict(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         with torch.inference_mode():
             logits: NDArray[np.float32] = module(torch.from_numpy(pixels)).numpy()

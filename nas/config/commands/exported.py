@@ -66,6 +66,10 @@ class EvaluateConfig(ExportedConfig):
     """Configuration of `nas evaluate`.
 
     Attributes:
+        reference: published network to evaluate instead of an exported one, e.g. googlenet; null with `model`.
+        weights: file of that network's published weights, .safetensors, .pth or .bin.
+        classes: text file with the names of its classes, one a line in the order of its logits; null takes those of the
+            images in alphabetical order.
         part: part of the images to evaluate on: test, validation or train.
         data: the image set; other sources than digits and tensors are decoded to the network's size and channels.
 
@@ -73,11 +77,18 @@ class EvaluateConfig(ExportedConfig):
         ValueError: a value out of range.
     """
 
+    reference: str | None = None
+    weights: str | None = None
+    classes: str | None = None
     part: str = "test"
     data: DataSpec
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.reference or self.weights:
+            check_one_network(self.model, self.reference, self.weights)
+        elif self.classes:
+            raise ValueError("classes=FILE names the classes of a published network: give reference=NAME weights=FILE")
         if self.part not in PARTS:
             raise ValueError(f"part must be {', '.join(PARTS[:-1])} or {PARTS[-1]}, got {self.part!r}")
 

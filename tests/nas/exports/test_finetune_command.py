@@ -16,12 +16,14 @@ from sklearn.datasets import load_digits
 
 from nas.cli import main
 from nas.evaluation.finetune.origin import read_exported, read_published
+from nas.training.scores import confusion_of
 from nas.training.weights_error import StartingWeightsError
 from search_space.documents import graph_of
 from search_space.graph import Shape
 from search_space.network import build
 from search_space.references import LAYOUTS, REFERENCES
 from search_space.references.layout import modules
+from search_space.weights import load_reference_weights
 
 PLAIN = ("data.flip=false", "workers.slots=1", "formats=[safetensors]", "format=json")
 TRAINED = ("training.epochs=4", "training.head_epochs=1", "training.learning_rate=0.2", "training.batch_size=32")
@@ -170,6 +172,38 @@ def test_a_published_network_is_itself_without_auxiliary_classifiers(tmp_path: P
     googlenet = read_published("googlenet", published("googlenet", tmp_path / "g.pth"))
     assert [name for name in googlenet.state if "aux" in name] == []
     assert googlenet.mean == googlenet.std == (0.5, 0.5, 0.5)
+
+
+def test_a_published_network_is_evaluated_on_images_of_its_classes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("NAS_CACHE_DIR", str(tmp_path / "cache"))
+    path, names = published("inception_next_atto", tmp_path / "a.pth"), ["n01", "n02", "n03", "n04"]
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 32, 32, 3), dtype=np.uint8)
+    for number, image in enumerate(pixels):
+        folder = tmp_path / "images" / "test" / names[number % 4]
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(folder / f"{number:02}.png")
+    (tmp_path / "images" / "train").symlink_to(tmp_path / "images" / "test")
+    network = load_reference_weights("inception_next_atto", torch.load(path, weights_only=True)).eval()
+    mean, std = (torch.tensor(values)[:, None, None] for values in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
+    with torch.inference_mode():
+        logits = network((torch.from_numpy(pixels).permute(0, 3, 1, 2) / 255 - mean) / std)
+    expected = confusion_of(logits, torch.arange(40) % 4)
+
+    data = ["data=image_folder", f"data.path={tmp_path / 'images'}", "data.resolution=32", "format=json"]
+    words = ["evaluate", "reference=inception_next_atto", f"weights={path}", *data]
+    assert main(words) == 0
+    document = json.loads(capfd.readouterr().out)
+    assert document["confusion"] == expected.tolist()
+    (tmp_path / "names.txt").write_text("\n".join(names[::-1]), encoding="utf-8")
+    assert main([*words, f"classes={tmp_path / 'names.txt'}"]) == 0
+    document = json.loads(capfd.readouterr().out)
+    assert document["classes"] == names[::-1]
+    assert document["confusion"] == expected.flip(0).tolist()
+    (tmp_path / "names.txt").write_text("n01\nn02\nn03", encoding="utf-8")
+    assert main([*words, f"classes={tmp_path / 'names.txt'}"]) == 2
+    assert "a name for each of the 4 classes of inception_next_atto" in capfd.readouterr().err
 
 
 def test_weights_of_another_network_name_the_first_parameters_that_differ(tmp_path: Path) -> None:
