@@ -70,7 +70,7 @@ class Memo:
         shape = architecture.input
         sides: list[list[_Measured]] = []
         params = macs = peak = 0
-        for piece in _pieces(architecture):
+        for piece in pieces_of(architecture):
             known = self._look_up(piece, shape)
             shape, more_params, more_macs, inner = _concatenated(known)
             params, macs, peak = params + more_params, macs + more_macs, max(peak, inner)
@@ -133,7 +133,8 @@ def _text(parts: Sequence[_Measured], ordered: bool) -> str:
     return texts[0] if len(texts) == 1 else side_by_side(texts, ordered=ordered)
 
 
-def _pieces(architecture: Architecture) -> Iterator[Piece]:
+def pieces_of(architecture: Architecture) -> Iterator[Piece]:
+    """Yield the pieces of an architecture in execution order, from the stem to the classifier."""
     yield architecture.stem
     for stage in architecture.stages:
         yield from (piece for _, piece in pieces(stage, architecture.classes))

@@ -68,9 +68,9 @@ def run(config: DescribeConfig) -> int:
         print_document(document, config.format, architecture_table, architecture_rows)
         return 0
     space = _space(config)
-    document = space_document(
-        space, Limits(**config.limits), config.samples, config.seed, costs_known(config.objective)
-    )
+    limits = Limits(**config.limits)
+    costs = costs_known(config.objective, space, limits.by_cost)
+    document = space_document(space, limits, config.samples, config.seed, costs)
     print_document(document, config.format, space_table, space_rows)
     return 0
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from nas.config.ranges import SHOWN, Finite, check_fields, show
 
@@ -30,6 +31,7 @@ class Objective:
         worst: end of the axis at loss 1, the reference point of the hypervolume; null for chance, or for the most that
             the space costs within the limits. An accuracy is a floor: networks below it count for nothing. Both are
             needed with a function of your own.
+        options: options of a cost that takes some, such as latency_ms; by name.
 
     Raises:
         ValueError: a value out of range, or a function of your own without its ends.
@@ -43,6 +45,7 @@ class Objective:
     unit: str = ""
     best: Finite | None = None
     worst: Finite | None = None
+    options: dict[str, Any] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         check_fields(self, "objective")

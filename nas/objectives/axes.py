@@ -41,7 +41,7 @@ def axes_of(objectives: tuple[Objective, ...], space: Space, limits: Limits | No
 def _axes_of(
     objectives: tuple[Objective, ...], space: Space, limits: tuple[tuple[str, float], ...]
 ) -> tuple[Axis, ...]:
-    costs = costs_known(objectives)
+    costs = costs_known(objectives, space, dict(limits))
     return tuple(_axis(objective, space, costs, dict(limits)) for objective in objectives)
 
 

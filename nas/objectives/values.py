@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import cast
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, cast
 
 from nas.config.objective import COST, Objective
 from nas.jobs import Curve
-from nas.objectives.costs import Costs, built_in_costs, load_cost
+from nas.objectives.costs import Cost, Costs, all_costs, built_in_costs, load_cost
 from search_space.plugins import PluginError, load_dotted
+from search_space.space import Space
 
 Value = Callable[[Curve, Mapping[str, float]], float]
 """A person's own objective: its value from the learning curve, at least one epoch long, and the costs by name.
@@ -68,7 +69,26 @@ def cost_names(objectives: Sequence[Objective]) -> dict[str, str]:
     return {objective.name: cost_name(objective) for objective in objectives if objective.source == COST}
 
 
-def costs_known(objectives: Sequence[Objective]) -> Costs:
-    """Return our own costs and those that objectives name by a dotted path."""
-    own = [load_cost(objective.key) for objective in objectives if objective.source == COST]
-    return built_in_costs().joined(own)
+def costs_known(objectives: Sequence[Objective], space: Space, limited: Iterable[str] = ()) -> Costs:
+    """Return our own costs, and those that objectives or limits ask for, prepared for a space.
+
+    Args:
+        objectives: the objectives; the options of a cost are those of its objective.
+        space: the space.
+        limited: names of costs that are limited; those of ours that no objective is have their default options.
+
+    Raises:
+        ValueError: there is no such cost, it takes no such option, or it can't be prepared.
+    """
+    wanted = {objective.key: objective.options for objective in objectives if objective.source == COST}
+    named = {load_cost(key).name for key in wanted}
+    wanted |= {name: {} for name in limited if name in all_costs().names and name not in named}
+    return built_in_costs().joined([_prepared(load_cost(key), options, space) for key, options in wanted.items()])
+
+
+def _prepared(cost: Cost, options: Mapping[str, Any], space: Space) -> Cost:
+    if cost.prepare is not None:
+        return cost.prepare(options, space)
+    if options:
+        raise PluginError(f"objective.{cost.name}.options must be empty, {cost.name} takes none, got {sorted(options)}")
+    return cost

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from nas.objectives.costs import built_in_costs, title_of
+from nas.objectives.costs import all_costs, built_in_costs, title_of
 from nas.objectives.costs.macs import COST as MACS_COST
 from nas.objectives.costs.params import COST as PARAMS_COST
 from nas.objectives.pareto import Axis
@@ -50,7 +50,7 @@ def heading(name: str) -> str:
     >>> heading("memory_mib"), heading("val_accuracy")
     ('memory (MiB)', 'val accuracy')
     """
-    columns = {cost.name: cost.column for cost in built_in_costs().members}
+    columns = {cost.name: cost.column for cost in all_costs().members}
     return columns.get(name, name.replace("_", " "))
 
 

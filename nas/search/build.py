@@ -116,7 +116,7 @@ def open_or_create(folder: Path, plan: SearchPlan, store: Store | None = None) -
         ValueError: the study has another fingerprint; the message says what differs.
     """
     store = store or make_store(folder, "sqlite")
-    found = fingerprint(plan.config, plan.images, plan.space, plan.built.axes)
+    found = fingerprint(plan.config, plan.images, plan.space, plan.built.axes, plan.built.requirements.costs.origins)
     return resume_study(folder, found, store) if store.exists() else create_study(folder, found, store)
 
 

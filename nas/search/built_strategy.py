@@ -15,6 +15,7 @@ from nas.config.sampler import SamplerSpec
 from nas.fidelity.factory import Horizon, policy_of
 from nas.fidelity.policy import Policy
 from nas.objectives.axes import axes_of
+from nas.objectives.costs import all_costs
 from nas.objectives.limits import Limits
 from nas.objectives.pareto import Axis
 from nas.objectives.requirements import Requirements
@@ -138,8 +139,9 @@ def build_strategy(
     Raises:
         ValueError: an unknown start, sampler, fidelity, choice or option, or an option out of range.
     """
-    costs = costs_known(strategy.objective)
-    limits = Limits(**strategy.limits).checked(costs.names)
+    limits = Limits(**strategy.limits)
+    costs = costs_known(strategy.objective, space, limits.by_cost)
+    limits = limits.checked([*costs.names, *all_costs().names])
     axes, requirements = axes_of(strategy.objective, space, limits), Requirements(limits, memory, costs)
     names = cost_names(strategy.objective)
     prior, images = prior_of(strategy.prior, space), horizon.validation_images

@@ -22,7 +22,9 @@ STATISTICS = ("mean", "std")
 """Settings of the data that are lists in JSON."""
 
 
-def fingerprint(config: SearchConfig, images: DataInfo, space: Space, axes: Sequence[Axis]) -> dict[str, Any]:
+def fingerprint(
+    config: SearchConfig, images: DataInfo, space: Space, axes: Sequence[Axis], origins: Mapping[str, str] | None = None
+) -> dict[str, Any]:
     """Return the fingerprint of a study as a JSON object.
 
     Args:
@@ -30,12 +32,15 @@ def fingerprint(config: SearchConfig, images: DataInfo, space: Space, axes: Sequ
         images: its images.
         space: its space.
         axes: its objectives.
+        origins: what its costs depend on besides the network, such as the model of a device's latency, by cost; None
+            for nothing.
     """
     return {
         "space": {**without_intent(config.space), "input": list(space.input), "classes": space.classes},
         "objectives": [axis.to_json() for axis in axes],
         "data": data_fingerprint(config.data, images),
         "training": config.training.settings(),
+        **({"costs": dict(origins)} if origins else {}),  # absent where every cost depends on the network alone
     }
 
 

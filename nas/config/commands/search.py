@@ -36,8 +36,8 @@ class SearchConfig:
         data: the images and their splits.
         space: the search space.
         objective: objectives of the Pareto front, in order.
-        limits: upper limits on the costs of a network: max_params, max_macs, max_memory_mib, or max_<name> of a cost of
-            your own; null for no limit.
+        limits: upper limits on the costs of a network: max_params, max_macs, max_memory_mib, max_latency_ms, or
+            max_<name> of a cost of your own; null for no limit.
         sampler: the sampler of architectures.
         prior: weights of options, held before the first training; with sampler=known_cost, random or
             evolution.

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import final
+from typing import Any, final
 
 from search_space import cost as exact
 from search_space.architecture import Architecture
 from search_space.graph import Graph
 from search_space.lowering import lower
+from search_space.space import Space
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 
@@ -62,7 +63,11 @@ class Cost:
         description: one phrase for help texts.
         heading: heading of a table's column; empty for title and unit.
         integer: whether it is a whole number.
-        place: position in tables and documents, ascending; ours are 1 to 3.
+        place: position in tables and documents, ascending; ours are 1 to 4.
+        prepare: returns this cost for a space with the options of its objective, such as the latency on one device;
+            None for a cost that depends on the network alone. A cost with it is computed only where an objective or
+            a limit names it.
+        origin: hash of what else a prepared cost depends on, which stands in the study's fingerprint; empty if nothing.
 
     Raises:
         ValueError: a name that can't stand in `limits.max_<name>`.
@@ -76,6 +81,8 @@ class Cost:
     heading: str = ""
     integer: bool = True
     place: int = 100
+    prepare: Callable[[Mapping[str, Any], Space], Cost] | None = None
+    origin: str = ""
 
     def __post_init__(self) -> None:
         if not NAME.fullmatch(self.name):

@@ -39,6 +39,11 @@ class Costs:
         """Names of the costs."""
         return tuple(cost.name for cost in self.members)
 
+    @property
+    def origins(self) -> dict[str, str]:
+        """Hashes of what costs depend on besides the network, by the cost's name, for those that do."""
+        return {cost.name: cost.origin for cost in self.members if cost.origin}
+
     def of(self, network: Measurable) -> dict[str, float]:
         """Return the exact costs of a network by name."""
         return {cost.name: cost.measure(network) for cost in self.members}
@@ -58,10 +63,16 @@ class Costs:
 
 
 @cache
-def built_in_costs() -> Costs:
-    """Return our own costs."""
+def all_costs() -> Costs:
+    """Return our own costs, also those that are computed only where they are asked for."""
     found: list[Cost] = [KIND.load(name) for name in KIND.names()]
     return Costs(tuple(sorted(found, key=lambda cost: cost.place)))
+
+
+@cache
+def built_in_costs() -> Costs:
+    """Return our own costs that every network has, since they depend on it alone."""
+    return Costs(tuple(cost for cost in all_costs().members if cost.prepare is None))
 
 
 def load_cost(key: str) -> Cost:
@@ -85,5 +96,5 @@ def title_of(name: str) -> str:
     >>> title_of("memory_mib"), title_of("energy_mj")
     ('activation memory (MiB)', 'energy mj')
     """
-    labels: Mapping[str, str] = {cost.name: cost.label for cost in built_in_costs().members}
+    labels: Mapping[str, str] = {cost.name: cost.label for cost in all_costs().members}
     return labels.get(name, name.replace("_", " "))

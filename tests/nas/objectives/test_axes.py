@@ -75,7 +75,7 @@ def test_values_are_those_of_the_last_epoch_and_of_the_costs() -> None:
         Objective("work", "cost", "macs", "minimize"),
     )
     assert cost_names(objectives) == {"work": "macs"}
-    assert costs_known(objectives).names == ("params", "macs", "memory_mib")
+    assert costs_known(objectives, space_of(TINY)).names == ("params", "macs", "memory_mib")
     assert objective_values(objectives, curve(3, 0.75), {"macs": 12}) == {"accuracy": 0.75, "work": 12.0}
 
 
@@ -95,7 +95,9 @@ def test_a_function_of_ones_own_needs_ends_and_gives_the_value(monkeypatch: pyte
 
 
 def test_an_unknown_cost_or_function_is_one_error() -> None:
-    with pytest.raises(ValueError, match=r"objective.key must be one of macs, memory_mib, params, or a dotted path"):
+    with pytest.raises(
+        ValueError, match=r"objective.key must be one of latency_ms, macs, memory_mib, params, or a dotted path"
+    ):
         axis(source="cost", key="flops", direction="minimize")
     objective = Objective("it", "no_such_module.value", "", "minimize", best=0.0, worst=1.0)
     with pytest.raises(ValueError, match=r"objective.it.source must be importable, got 'no_such_module.value'"):
