@@ -93,14 +93,18 @@ def _front_matter(subject: Subject) -> Iterator[str]:
 
 def _name(subject: Subject) -> str:
     known = subject.circumstances
-    return f"{known.get('study', 'network')}-{known['trial']}" if "trial" in known else "network"
+    if "trial" in known:
+        return f"{known.get('study', 'network')}-{known['trial']}"
+    return str(known.get("name", "network"))
 
 
 def _body(subject: Subject) -> Iterator[str]:
     known = subject.circumstances
     origin, classes = known.get("weights", {}), subject.preprocessing["classes"]
     yield from ("", f"# {_plain(_name(subject))}", "")
-    yield f"An Inception network that was found by an architecture search. It tells {len(classes)} classes apart:"
+    made = known.get("finetuned_from")
+    how = f"fine-tuned from {_plain(str(made['name']))}" if made else "found by an architecture search"
+    yield f"An Inception network that was {how}. It tells {len(classes)} classes apart:"
     yield f"{', '.join(_plain(name) for name in classes[:SHOWN])}{', …' if len(classes) > SHOWN else ''}."
     yield from ("", f"Accuracy: {_accuracy(subject)}.")
     if several := known.get("retrained"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from nas.search.executors import allocation_of, check_executor, executor_for, re
 from nas.search.fingerprint import fingerprint
 from nas.search.ordered_executor import OrderedExecutor
 from nas.search.parts import SearchParts
+from nas.search.starts import inherited_shares, with_weights_of_starts
 from nas.search.training_images import announce_augmentation, check_resized
 from nas.study.architectures import Studies
 from nas.study.progress import Observer
@@ -49,12 +50,14 @@ class SearchPlan:
         images: its images.
         memory: memory that a training step may take.
         built: the objects of its strategy.
+        shares: share of each start's parameters that begin as those of `training.weights`, by the start's name.
     """
 
     config: SearchConfig
     images: DataInfo
     memory: StepMemory
     built: BuiltStrategy
+    shares: Mapping[str, float]
 
     @property
     def space(self) -> Space:
@@ -77,7 +80,7 @@ def prepare(config: SearchConfig) -> SearchPlan:
     check_tracker(config.tracking)
     check_executor(config.workers)
     images = describe(config.data)
-    config = replace(config, training=located(config.training))
+    config = replace(config, training=located(with_weights_of_starts(config.training, config.start)))
     space = space_for(config.space, images)
     memory = step_memory(config.training, config.workers)
     built = _build(config, images, space, memory)
@@ -86,7 +89,7 @@ def prepare(config: SearchConfig) -> SearchPlan:
     check_reachable(space, built.requirements.limits, built.requirements.costs)
     check_fits(space, memory)
     check_resized(config.training, space)
-    return SearchPlan(config, images, memory, built)
+    return SearchPlan(config, images, memory, built, inherited_shares(config.training, built.starts, images.classes))
 
 
 def build_again(plan: SearchPlan) -> BuiltStrategy:

@@ -24,7 +24,7 @@ from nas.search.driver import Search
 from nas.search.environment import environment
 from nas.search.made_with import check_made_with
 from nas.search.threads import single_threaded_blas
-from nas.study.overview import END
+from nas.study.overview import END, START_WEIGHTS
 from nas.study.storage.factory import locked_store
 from nas.study.study import Study
 from nas.study.summary import StudyReader
@@ -78,6 +78,7 @@ def conduct(
             _write_settings(study, config, settings)
             study.set_attribute("validation_images", plan.images.validation)
             study.set_attribute(END, None)
+            _note_start_weights(study, plan)
         with SearchLog(study.folder, words) as written, _tracker(config, study) as tracker:
             _log_plan(plan)
             with showing("nas search: reading its trials"):
@@ -89,6 +90,18 @@ def conduct(
     return Conducted(study, reason, files)
 
 
+def _note_start_weights(study: Study, plan: SearchPlan) -> None:
+    """Store the file of weights that all trainings start from, and the shares that the starts inherit.
+
+    A search that is resumed without its starts leaves their shares as they are.
+    """
+    recipe = plan.config.training
+    if recipe.weights is None or (not plan.shares and study.attribute(START_WEIGHTS) is not None):
+        return
+    told = {"file": Path(recipe.weights).name, "sha256": recipe.weights_sha256, "shares": dict(plan.shares)}
+    study.set_attribute(START_WEIGHTS, told)
+
+
 def _log_plan(plan: SearchPlan) -> None:
     intent, given = plan.space.intent, plan.space.input
     if intent is not None and not intent.suits(given):
@@ -96,6 +109,11 @@ def _log_plan(plan: SearchPlan) -> None:
     announce(plan.images)
     for start, projection in plan.built.starts.items():
         log.info("start %s: widths × %.3g, at distance %.2f", start, projection.multiplier, projection.distance)
+        if start in plan.shares:
+            log.info(
+                "start %s: %.1f %% of the parameters begin as those of %s",
+                start, 100 * plan.shares[start], plan.config.training.weights,
+            )  # fmt: skip
     if (reached := reach(plan.space, plan.built.requirements.limits, plan.built.requirements.costs)) is not None:
         log.info("%s", reached)
 

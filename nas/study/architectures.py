@@ -1,4 +1,4 @@
-"""Architectures that a person names: a JSON file, or a trial of a study."""
+"""Architectures that a person names: a JSON file, an exported network, or a trial of a study."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from search_space.differences import choices_of
 from search_space.limits import LARGEST_JSON
 from search_space.lowering import normalise
 
+EXPORTED = "architecture.json"
+"""File of the architecture in the folder of an exported network."""
 TRIAL = re.compile(r"(?P<study>.+):(?P<number>\d+)")
 
 
@@ -65,11 +67,11 @@ def named_architecture(name: str, studies: Studies) -> tuple[Architecture, Recor
     """Return a normalised architecture by name, with its trial if it is one of a study.
 
     Args:
-        name: JSON file of an architecture, or trial as `STUDY:NUMBER`.
+        name: JSON file of an architecture, folder of an exported network, or trial as `STUDY:NUMBER`.
         studies: place of the studies.
 
     Returns:
-        None if the name is neither a file nor of the form of a trial.
+        None if the name is neither a file, nor such a folder, nor of the form of a trial.
 
     Raises:
         ValueError: there is no such trial, or the file is not an architecture.
@@ -77,11 +79,18 @@ def named_architecture(name: str, studies: Studies) -> tuple[Architecture, Recor
     path = Path(name).expanduser()
     if path.is_file():
         return _from_file(path), None
+    if is_exported(path):
+        return _from_file(path / EXPORTED), None
     trial = TRIAL.fullmatch(name)
     if trial is None:
         return None
     record = studies.record(trial["study"], int(trial["number"]))
     return normalise(Architecture.from_json(record.candidate.architecture)), record
+
+
+def is_exported(folder: Path) -> bool:
+    """Return whether a folder is that of an exported network."""
+    return (folder / EXPORTED).is_file()
 
 
 def _from_file(path: Path) -> Architecture:

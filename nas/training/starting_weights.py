@@ -89,6 +89,21 @@ def start_from(
     return inherit(parent, weights.state, graph, fresh)
 
 
+def inherited_share(recipe: Recipe, document: Mapping[str, Any], classes: Sequence[str]) -> float:
+    """Return the share of a network's parameters that begin as those of the recipe's file.
+
+    Args:
+        recipe: recipe that names a file of weights.
+        document: JSON form of the network.
+        classes: names of its classes.
+
+    Raises:
+        StartingWeightsError: as `weights_of` does.
+    """
+    graph = graph_of(document)
+    return start_from(weights_of(recipe), graph, build(graph).state_dict(), classes).share
+
+
 def _headless(graph: Graph) -> Graph:
     """Return a graph without its classifier."""
     root = graph.root

@@ -32,7 +32,8 @@ class SearchConfig:
             waits for earlier trials, and sampler=known_cost leaves seconds out of account.
         format: output format of the final front: table, json or csv.
         start: networks to evaluate first, projected onto the space: published ones, e.g. [googlenet], JSON files of
-            architectures, or trials of studies as STUDY:NUMBER.
+            architectures, trials of studies as STUDY:NUMBER, or folders that `nas export` wrote, whose weights all
+            trainings then start from, unless `training.weights` names others.
         data: the images and their splits.
         space: the search space.
         objective: objectives of the Pareto front, in order.

@@ -66,6 +66,26 @@ def overview(
         yield "Machine", machine
 
 
+def start_weights(stored: object) -> Iterator[tuple[str, str]]:
+    """Yield the term of the weights that all trainings start from, with the shares that the starts inherit.
+
+    Args:
+        stored: attribute of the study; one that is damaged counts as none.
+
+    >>> list(start_weights({"file": "w.safetensors", "sha256": "0" * 64, "shares": {"googlenet": 0.725}}))
+    [('Weights at the start', 'w.safetensors (SHA-256 00000000): 72.5 % of the parameters of start googlenet')]
+    """
+    if not isinstance(stored, Mapping) or not isinstance(stored.get("shares"), Mapping):
+        return
+    shares = [
+        f"{100 * share:.1f} % of the parameters of start {name}"
+        for name, share in stored["shares"].items()
+        if isinstance(share, float)
+    ]
+    origin = f"{stored.get('file')} (SHA-256 {str(stored.get('sha256'))[:8]})"
+    yield "Weights at the start", f"{origin}: {', '.join(shares)}" if shares else origin
+
+
 def _data(fingerprint: Mapping[str, Any]) -> str:
     data, space = fingerprint["data"], fingerprint["space"]
     channels, height, width = space["input"]

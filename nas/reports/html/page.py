@@ -15,7 +15,8 @@ from nas.reports.document.measures import limits_of
 from nas.reports.html import assets, sections
 from nas.reports.html.details import detailed
 from nas.reports.html.markup import Child, Markup, compressed_script, json_script, tag
-from nas.reports.html.overview import overview
+from nas.reports.html.overview import overview, start_weights
+from nas.study.overview import START_WEIGHTS
 from nas.study.summary import StudyReader
 
 
@@ -59,7 +60,8 @@ def _main(
 ) -> list[Markup]:
     study = reader.study
     terms = overview(study.fingerprint, study.axes, limits_of(reader.records), status, context)
-    return sections.main(context, list(terms), rejected)
+    weights = start_weights(study.attribute(START_WEIGHTS))
+    return sections.main(context, [*terms, *weights], rejected)
 
 
 def _html(

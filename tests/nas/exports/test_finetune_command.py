@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,13 @@ from safetensors.torch import load_file, save_file
 from sklearn.datasets import load_digits
 
 from nas.cli import main
+from nas.config.training import Recipe
 from nas.evaluation.finetune.origin import read_exported, read_published
+from nas.jobs.hashes import content_hash
+from nas.search.starts import with_weights_of_starts
+from nas.study.study import open_study
 from nas.training.scores import confusion_of
+from nas.training.starting_weights import weights_of
 from nas.training.weights_error import StartingWeightsError
 from search_space.documents import graph_of
 from search_space.graph import Shape
@@ -232,3 +238,51 @@ def test_the_start_of_all_trainings_is_the_same_file_in_every_run(root: Path, tm
         read_exported(root / "model").write_start(tmp_path / name)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
     assert load_file(tmp_path / "a").keys() == load_file(root / "model" / "weights.safetensors").keys()
+
+
+def test_a_search_starts_from_an_exported_network_with_its_weights(
+    root: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    words = [f"data.path={root / 'high'}", "data=image_folder", "workers.slots=1", "tracking=none", "training.epochs=1"]
+    start = f"start=[{root / 'model'}]"
+    assert main(["search", f"study={tmp_path / 'a'}", start, *words, "budget.trials=1"]) == 0
+    err = capfd.readouterr().err
+    share = re.search(r"start \S+: (\d+\.\d) % of the parameters begin as those of \S+/weights\.safetensors", err)
+    assert share is not None
+    study = open_study(tmp_path / "a")
+    assert study.fingerprint["training"]["weights_sha256"] == content_hash(
+        [(root / "model" / "weights.safetensors").read_bytes()]
+    )
+    stored = study.attribute("start_weights")
+    assert 0.9 < stored["shares"][str(root / "model")] < 1  # all but the classifier
+    first = study.records()[0].candidate.architecture
+    assert first == json.loads((root / "model" / "architecture.json").read_text(encoding="utf-8"))
+    log = (tmp_path / "a" / "trials" / "00000" / "log.txt").read_text(encoding="utf-8")
+    assert f"{share[1]}% of the parameters are those of" in log
+
+    assert main(["report", f"study={tmp_path / 'a'}"]) == 0
+    page = (tmp_path / "a" / "report.html").read_text(encoding="utf-8")
+    assert f"{share[1]} % of the parameters of start " in page
+
+    assert main(["search", f"study={tmp_path / 'b'}", start, *words, "budget.trials=1"]) == 0
+    one, other = (open_study(tmp_path / name).records()[0] for name in ("a", "b"))
+    assert [row.val_loss for row in one.curve] == [row.val_loss for row in other.curve]
+    capfd.readouterr()
+    assert main(["search", f"study={tmp_path / 'a'}", *words, "budget.trials=2"]) == 2
+    assert "training.weights_sha256 is " in capfd.readouterr().err
+    assert main(["retrain", f"study={tmp_path / 'a'}", "seeds=1", "workers.slots=1"]) == 0
+
+
+def test_the_weights_of_one_start_alone_count(root: Path) -> None:
+    model = str(root / "model")
+    assert with_weights_of_starts(Recipe(), ["googlenet", f"{model}/architecture.json"]) == Recipe()
+    assert with_weights_of_starts(Recipe(), [model]).weights == f"{model}/weights.safetensors"
+    assert with_weights_of_starts(Recipe(weights="a.pt"), [model]).weights == "a.pt"
+    with pytest.raises(ValueError, match="one exported network alone may be a start with its weights"):
+        with_weights_of_starts(Recipe(), [model, f"{model}/"])
+
+
+def test_a_search_starts_from_a_published_checkpoint_of_torch(tmp_path: Path) -> None:
+    located = weights_of(Recipe(weights=str(published("googlenet", tmp_path / "g.pth"))))
+    assert located.classes == ()
+    assert located.graph.output.size == 4

@@ -81,7 +81,10 @@ def test_a_trial_of_a_study_is_named_by_its_number(studies: Studies) -> None:
 @pytest.mark.parametrize(
     ("name", "law"),
     [
-        ("alexnet", r"start may name googlenet, .*, a JSON file or a trial as STUDY:NUMBER, got 'alexnet'"),
+        (
+            "alexnet",
+            r"start may name googlenet, .*, a JSON file, a folder of nas export or a trial .*, got 'alexnet'",
+        ),
         ("mine:7", "a trial must be one of the 2 in mine, got 7"),
         ("yours:0", r"no study 'yours' at .*; in .* there are mine"),
     ],
