@@ -49,13 +49,14 @@ ADDED = {
     "describe": ("samples=20",),
     "finetune": ("training.epochs=3", "workers.slots=1"),
     "figures": ("formats=[png]",),
-    "estimate": ("measure=false",),
+    "estimate": ("seconds=1", "workers.slots=1"),
 }
 STAND_INS = (
     (r"study=(S|mine|digits-quick|pets)\b", "study=first"),
     (r"(architecture=|,)(digits-quick|S|mine):17", r"\1first:0"),
     (r",(digits-quick|S|mine):23", ",second:0"),
     (r"outputs/(digits-quick|mine|S)/export/17", "bundle"),
+    (r"=mine_network", "=bundle"),
     (r"model\.int8\.onnx", "model.onnx"),
     (r"=docs/examples", f"={ROOT}/docs/examples"),
     (r"=benchmarks/tables|=mine\.parquet", f"={ROOT}/benchmarks/tables"),
