@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -99,7 +100,7 @@ def run(config: FinetuneConfig) -> int:
     plan.folder.mkdir(parents=True, exist_ok=True)
     for seed in range(config.seeds):
         refuse_links(plan.output, seed_folder(plan.folder, seed))
-    sweep(plan.output.parent, rf"\.{plan.output.name}-{PARTIAL}")
+    sweep(plan.output.parent, rf"\.{re.escape(plan.output.name)}-{PARTIAL}")
     with FolderLock(plan.folder):
         plan = _prepare(plan, replace_other=config.replace)
         reason = _train(plan, config)

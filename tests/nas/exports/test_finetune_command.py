@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from processes import wait_until
 from safetensors.torch import load_file, save_file
 from sklearn.datasets import load_digits
 
@@ -128,6 +133,31 @@ def test_a_finetuning_is_resumed_with_its_own_settings_alone(
     assert "training.learning_rate is " in err
     assert err.strip().count("\n") == err.strip().count("data: ")  # one line, behind those on the images
     assert finetuned(root, tmp_path / "fine", capfd, *words, "training.learning_rate=0.1", "replace=true")[0] == 0
+
+
+@pytest.mark.slow
+def test_a_killed_finetuning_ends_as_an_unbroken_one(
+    root: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    epochs = ("training.epochs=24", "training.head_epochs=8")
+    output, given = tmp_path / "fine", [f"data.path={root / 'high'}", *PLAIN, *TRAINED, *epochs]
+    words = ["finetune", f"model={root / 'model'}", f"output={output}", *given]
+    program = f"import sys; from nas.cli import main; sys.exit(main({words!r}))"
+    for end, code in ((signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 130)):
+        driver = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        before = set((output / "training" / "seed0").glob("attempt*.pt"))
+        wait_until(
+            partial(lambda old: set((output / "training" / "seed0").glob("attempt*.pt")) - old, before), "no checkpoint"
+        )
+        driver.send_signal(end)
+        assert driver.wait(60) == code
+        assert not (output / "weights.safetensors").exists()
+    code, _, err = finetuned(root, output, capfd, *epochs)
+    assert code == 0
+    assert "epoch 1/24" not in err
+    assert finetuned(root, tmp_path / "whole", capfd, *epochs)[0] == 0
+    one, other = (load_file(folder / "weights.safetensors") for folder in (output, tmp_path / "whole"))
+    assert all(torch.equal(tensor, other[name]) for name, tensor in one.items())
 
 
 @pytest.mark.parametrize(
