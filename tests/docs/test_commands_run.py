@@ -29,6 +29,7 @@ NOT_RUN = {
     r"^stop\b": "stops a search that runs: tests/nas/cli/test_stop.py",
     r"storage=postgres": "needs a database: tests of nas/study/storage",
     r"workers=ray|devices_per_trial|experiment=(ray_cluster|slurm|imagenet_ddp)": "needs several devices or machines",
+    r"device_latency": "needs a fitted model of a device: tests of nas/objectives",
     r"data=hub": "needs a network",
     r"data=cifar10|experiment=cifar": "needs a large data set, whose reader has tests of its own",
     r"experiment=(from_googlenet|fine_tune)|reference=googlenet weights": "trains networks of millions of parameters",

@@ -79,7 +79,7 @@ def test_help_shows_options_and_what_overrides_lead_to(capsys):
     assert main(["search", "--help", "sampler=random", "objective=[macs]", "budget.trials=7"]) == 0
     text = capsys.readouterr().out
     assert "sampler      evolution gp known_cost nsga2 nsga3 *random stratified tpe tpe_multivariate" in text
-    assert "objective    *macs memory_mib params val_accuracy val_balanced_accuracy" in text
+    assert "objective    latency_ms *macs memory_mib params val_accuracy val_balanced_accuracy" in text
     assert "budget.trials=7 " in text
     assert "space.stem.width={low: " in text
 

@@ -65,3 +65,15 @@ def test_the_tree_of_the_readme_names_every_room() -> None:
     space = tree[: tree.index("nas/  ")]
     for file in re.findall(r"\w+\.py", space):
         assert (ROOT / "search_space" / file).is_file(), file
+
+
+@pytest.mark.parametrize("name", ROOTS)
+def test_the_help_of_a_command_has_three_examples(name: str) -> None:
+    file = next(path for path in (f"{name}.yaml", f"{name}s.yaml") if (conf_dir() / path).is_file())
+    header = (conf_dir() / file).read_text(encoding="utf-8").partition("header: |-")[2]
+    assert len(re.findall(rf"^ +nas {name}\b(?!:)", header, re.MULTILINE)) >= 3
+
+
+def test_the_help_of_a_search_has_ten_settings_first() -> None:
+    header = (conf_dir() / "search.yaml").read_text(encoding="utf-8").partition("Ten settings that matter:")[2]
+    assert len(re.findall(r"^ {8}\w[\w.]*=", header, re.MULTILINE)) == 10
