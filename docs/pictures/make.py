@@ -2,7 +2,7 @@
 
     python docs/pictures/make.py [--trials 40] [--keep FOLDER]
 
-It needs tmux and Chromium, and writes docs/pictures/terminal.svg and page.png.
+It needs tmux and Chromium, and writes docs/pictures/terminal.svg and page.png, and the drawings of docs/algebra.md.
 """
 
 from __future__ import annotations
@@ -96,12 +96,20 @@ def write_page(report: Path, path: Path) -> None:
         picture.convert("RGB").quantize(COLOURS).save(path, optimize=True)
 
 
+def write_drawings() -> None:
+    """Write the drawings of one network, as it is and with its filters factorized."""
+    network = f"architecture={HERE.parent / 'examples/networks/block.json'}"
+    for file, words in (("block.svg", ()), ("block_factorized.svg", ("rewrite=factorize",))):
+        subprocess.run([*NAS, "describe", network, *words, f"svg={HERE / file}"], check=True)
+
+
 def main() -> None:
     """Make the pictures."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--trials", type=int, default=40)
     parser.add_argument("--keep", type=Path, help="folder of the study; a study that is there is not searched again")
     arguments = parser.parse_args()
+    write_drawings()
     with tempfile.TemporaryDirectory() as temporary:
         folder = arguments.keep or Path(temporary)
         if not (folder / OUTPUTS).is_dir():

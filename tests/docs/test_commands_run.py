@@ -12,12 +12,11 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from nas.cli import main
 
@@ -32,7 +31,7 @@ NOT_RUN = {
     r"device_latency": "needs a fitted model of a device: tests of nas/objectives",
     r"data=hub": "needs a network",
     r"data=cifar10|experiment=cifar": "needs a large data set, whose reader has tests of its own",
-    r"experiment=(from_googlenet|fine_tune)|reference=googlenet weights": "trains networks of millions of parameters",
+    r"experiment=(from_googlenet|fine_tune)|googlenet.pth": "trains networks of millions of parameters",
     r"--config-dir|my_reader": "has parts of one's own: test_plugin_examples.py",
     r"^tabulate|surrogate=": "takes hours, or a file that does: tests of nas/tabular",
     r"data=tensors": "needs a study made from Python: tests of nas/api",
@@ -58,6 +57,7 @@ STAND_INS = (
     (r",(digits-quick|S|mine):23", ",second:0"),
     (r"outputs/(digits-quick|mine|S)/export/17", "bundle"),
     (r"=mine_network", "=bundle"),
+    (r"PHOTOS/disc/000.png", "photo.png"),
     (r"model\.int8\.onnx", "model.onnx"),
     (r"=docs/examples", f"={ROOT}/docs/examples"),
     (r"=benchmarks/tables|=mine\.parquet", f"={ROOT}/benchmarks/tables"),
@@ -85,19 +85,15 @@ RUN = [command for command in reversed(FOUND) if not any(re.search(pattern, comm
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder with two studies of one training each, photos and an export."""
+    """A folder with two studies of two trainings each, photos and an export."""
     folder = tmp_path_factory.mktemp("commands")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NAS_CACHE_DIR", str(folder / "cache"))
         patch.setenv("OMP_NUM_THREADS", "1")
         patch.chdir(folder)
-        noise = np.random.default_rng(0)
-        for name, level in (("dark", 40), ("light", 200)):
-            (folder / "photos" / name).mkdir(parents=True)
-            for number in range(16):
-                pixels = np.clip(noise.normal(level, 20, (12, 12, 3)), 0, 255).astype(np.uint8)  # (H, W, C)
-                Image.fromarray(pixels).save(folder / "photos" / name / f"{number}.png")
-        shutil.copy(folder / "photos/dark/0.png", folder / "photo.png")
+        made = [sys.executable, str(ROOT / "docs/examples/photos.py"), "photos", "48"]
+        subprocess.run(made, check=True, cwd=folder)
+        shutil.copy(folder / "photos/disc/000.png", folder / "photo.png")
         for name, seed in (("first", 0), ("second", 1)):
             words = ["search", f"study={name}", f"seed={seed}", "sampler=random", "budget.trials=2", *SHORT]
             assert main(words) == 0
@@ -114,7 +110,9 @@ def stood_in(command: str, number: int) -> list[str]:
     if words[0] == "search":
         words = [word for word in words if not word.startswith(("study=", "budget."))] + [f"study=run{number}"]
     added = ADDED.get(words[0], ())
-    kept = [word for word in words if word.partition("=")[0] not in {a.partition("=")[0] for a in added} - {"output"}]
+    kept = [word for word in words if word.partition("=")[0] not in {a.partition("=")[0] for a in added}]
+    if "image_folder" in command and "resolution" not in command:
+        kept.append("data.resolution=16")  # the photos are of several sizes
     given = {word.partition("=")[0] for word in kept}
     kept += [word for word in added if word.partition("=")[0] not in given]
     if "fidelity=freeze_thaw" in kept or "image_folder" in command:

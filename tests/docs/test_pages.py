@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from nas.cli import main
+
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 PAGES = sorted([*DOCS.glob("*.md"), ROOT / "README.md", *ROOT.glob("[A-Z]*.md")])
@@ -79,3 +81,10 @@ def test_spelling() -> None:
         [sys.executable, "-m", "codespell_lib"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert checked.stdout == ""
+
+
+@pytest.mark.parametrize(("file", "words"), [("block.svg", ()), ("block_factorized.svg", ("rewrite=factorize",))])
+def test_the_drawings_are_those_of_the_present_program(file: str, words: tuple[str, ...], tmp_path: Path) -> None:
+    network = f"architecture={DOCS / 'examples/networks/block.json'}"
+    assert main(["describe", network, *words, f"svg={tmp_path / file}"]) == 0
+    assert (tmp_path / file).read_text() == (DOCS / "pictures" / file).read_text(), "make pictures draws them anew"
