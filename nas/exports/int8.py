@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, final
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.exports.compact import compact
 from nas.exports.isolation import compare_logits, in_batches, run_isolated
 from nas.exports.libraries import ONNX, lacking, optional
 
@@ -62,31 +63,12 @@ class Int8Format:
                 )
         finally:
             prepared.unlink(missing_ok=True)
-        shorten_names(folder / self.file)
+        compact(folder / self.file)
 
     def check(self, subject: Subject, folder: Path) -> dict[str, Any]:
         """Compare the classes for batches of 1, 7, 64 and all other images."""
         ran = run_isolated(self.file, outputs, folder, subject.pixels, imports=["onnxruntime"])
         return {**compare_logits(ran, subject), "min_agreement": self.min_agreement}
-
-
-def shorten_names(path: Path) -> None:
-    """Rewrite an ONNX file with short names inside, which are a third of a small quantised network's bytes.
-
-    Inputs, outputs and metadata keep theirs.
-    """
-    onnx = optional("onnx")
-    model = onnx.load(path)
-    graph = model.graph
-    short = {value.name: value.name for value in (*graph.input, *graph.output)} | {"": ""}
-    for node in graph.node:
-        node.name = node.doc_string = ""
-        node.input[:] = [short.setdefault(name, f"{len(short):x}") for name in node.input]
-        node.output[:] = [short.setdefault(name, f"{len(short):x}") for name in node.output]
-    for tensor in graph.initializer:
-        tensor.name = short.setdefault(tensor.name, f"{len(short):x}")
-    del graph.value_info[:], graph.quantization_annotation[:]
-    onnx.save(model, path)
 
 
 class CalibrationBatches:
