@@ -14,7 +14,7 @@ QUANTITIES: Mapping[str, str] = {
     "trials": "trials",
     "trainings": "full trainings",
     "training_seconds": "training time",
-    "memory_mib": "memory",
+    "process_memory_mib": "memory",
     "training_memory_mib": "memory of a training",
     "gpu_mib": "GPU memory of a training",
     "disk_mib": "disk",
@@ -69,7 +69,7 @@ def time_text(seconds: float) -> str:
     """Return seconds in the two largest units.
 
     >>> time_text(4.25), time_text(125), time_text(7300), time_text(200_000)
-    ('4.2 s', '2 min 5 s', '2 h 2 min', '2 d 8 h')
+    ('4.2 s', '2 min 5 s', '2 h 1 min', '2 d 7 h')
     """
     if seconds < 10:
         return f"{seconds:.1f} s"

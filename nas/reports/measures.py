@@ -28,7 +28,7 @@ def title(name: str) -> str:
     """Return the title of a measure in text, with its unit.
 
     >>> title("macs"), title("latency_ms")
-    ('MACs', 'latency ms')
+    ('MACs', 'latency (ms)')
     """
     return TITLES.get(name) or title_of(name)
 

@@ -243,7 +243,7 @@ class Forecast:
             "trials": self.trials().to_json(),
             "trainings": self.trainings().to_json(),
             "training_seconds": self.training_seconds().to_json(),
-            "memory_mib": _mib(self.memory_bytes()) | {"available": machine_memory() / MIB},
+            "process_memory_mib": _mib(self.memory_bytes()) | {"available": machine_memory() / MIB},
             "training_memory_mib": _mib(self.training_bytes()),
             **gpu,
             "disk_mib": _mib(self.disk_bytes()) | {"free": _digits(free / MIB)},
@@ -269,7 +269,7 @@ class Forecast:
     def advice(self, document: Mapping[str, Any]) -> list[str]:
         """Return what is to be known, or done, before the search is begun."""
         config, found = self.plan.config, list[str]()
-        memory, disk = document["memory_mib"], document["disk_mib"]
+        memory, disk = document["process_memory_mib"], document["disk_mib"]
         if memory["high"] > memory["available"]:
             found.append(
                 f"memory may not suffice: up to {memory['high']:,.0f} MiB of {memory['available']:,.0f}; "

@@ -29,7 +29,7 @@ def test_the_ranges_are_printed_as_json_and_nothing_is_written(tmp_path, capsys)
     assert main(["estimate", *words]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["trials"] == {"low": 5, "high": 5}
-    for name in ("seconds", "trainings", "training_seconds", "memory_mib", "disk_mib"):
+    for name in ("seconds", "trainings", "training_seconds", "process_memory_mib", "disk_mib"):
         assert 0 < found[name]["low"] <= found[name]["high"]
     assert found["measured"]["networks"] >= 3
     assert list(tmp_path.iterdir()) == []
