@@ -1,0 +1,114 @@
+"""Workload of a fit: random networks of a space, and the operators that they are made of."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+from dataclasses import asdict, dataclass
+from typing import Annotated
+
+from nas.config.ranges import Count, Range, Seed, check_fields
+from nas.objectives.latency.operators import Operator, graph_of, key_of, operators_of
+from search_space.graph import Graph
+from search_space.lowering import lower
+from search_space.space import Space
+
+CHUNK = 24
+"""Items that are prepared at once, and take turns."""
+
+SMALLER = 3
+"""One network in so many is drawn near the cheap end of the space, where searches look too."""
+
+
+@dataclass(frozen=True)
+class FitPlan:
+    """Extent of a fit.
+
+    Attributes:
+        networks: whole networks that are measured, at least 16.
+        operators: most operators that are measured alone.
+        passes: times that each item is measured, each in another company.
+        rounds: turns of an item in a pass.
+        turn_ms: milliseconds of repeats in a turn.
+        seconds: measuring time after which no further pass begins.
+        seed: seed of the draws and of the order.
+
+    Raises:
+        ValueError: a value out of range.
+    """
+
+    networks: Annotated[int, Range(16, 100_000)] = 240
+    operators: Annotated[int, Range(0, 100_000)] = 400
+    passes: Count = 4
+    rounds: Count = 3
+    turn_ms: Annotated[float, Range(0, 1000, above=True)] = 4.0
+    seconds: Annotated[float, Range(0, 86400, above=True)] = 480.0
+    seed: Seed = 0
+
+    def __post_init__(self) -> None:
+        check_fields(self, "fit")
+
+    @property
+    def identity(self) -> str:
+        """Hash of the plan but for its seconds: measurements of one plan continue one another."""
+        text = json.dumps({key: value for key, value in asdict(self).items() if key != "seconds"}, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+@dataclass(frozen=True)
+class Workload:
+    """Items that are measured.
+
+    Attributes:
+        networks: whole networks.
+        operators: distinct operators of them that are measured alone.
+    """
+
+    networks: tuple[Graph, ...]
+    operators: tuple[Operator, ...]
+
+    @property
+    def graphs(self) -> dict[str, Graph]:
+        """Every item as a network, by its name."""
+        found = {f"n{index}": graph for index, graph in enumerate(self.networks)}
+        for index, operator in enumerate(self.operators):
+            graph = graph_of(operator)
+            assert graph is not None
+            found[f"o{index}"] = graph
+        return found
+
+    def chunks(self, seed: int, number: int) -> list[list[str]]:
+        """Return the items of a pass in random groups, whose members are measured together."""
+        names = list(self.graphs)
+        random.Random(f"{seed}/{number}").shuffle(names)
+        return [names[start : start + CHUNK] for start in range(0, len(names), CHUNK)]
+
+
+def workload_of(space: Space, plan: FitPlan) -> Workload:
+    """Return the workload of a space: random networks, some of them the cheapest of several, and their operators.
+
+    The operators are those that most networks have, and of the rest an equal share of each kind.
+    """
+    generator = random.Random(plan.seed)
+    networks = []
+    for index in range(plan.networks):
+        drawn = [lower(space.draw(generator)) for _ in range(1 if index % SMALLER else 4)]
+        networks.append(min(drawn, key=lambda graph: len(operators_of(graph))))
+    return Workload(tuple(networks), tuple(_operators(networks, plan.operators)))
+
+
+def _operators(networks: list[Graph], most: int) -> list[Operator]:
+    counts: dict[str, tuple[int, Operator]] = {}
+    for graph in networks:
+        for operator in dict.fromkeys(operators_of(graph)):
+            if graph_of(operator) is not None:
+                key = key_of(operator)
+                counts[key] = (counts.get(key, (0, operator))[0] + 1, operator)
+    by_kind: dict[str, list[Operator]] = {}
+    for _, operator in sorted(counts.values(), key=lambda found: -found[0]):
+        by_kind.setdefault(operator.kind, []).append(operator)
+    found: list[Operator] = []
+    for place in range(max(map(len, by_kind.values()), default=0)):
+        found += [operators[place] for operators in by_kind.values() if place < len(operators)]
+    return found[:most]
