@@ -43,6 +43,7 @@ COMMANDS: Mapping[str, Command] = {
         "nas.cli.search", "run a search, or resume it: the same command continues up to the total budget"
     ),
     "estimate": Command("nas.cli.estimate", "time, memory, disk and trainings of a search, before it is run"),
+    "measure": Command("nas.cli.measure", "latency of networks on this device, or a model of it for latency_ms"),
     "status": Command("nas.cli.status", "state of a study: trials, failures, hypervolume, time"),
     "stop": Command("nas.cli.stop", "stop a running search; it can be resumed later"),
     "front": Command("nas.cli.front", "Pareto front of a study, with accuracy and costs"),

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from nas.config.commands.exported import EvaluateConfig, FinetuneConfig, PredictConfig
 from nas.config.commands.networks import ExportConfig, PickConfig, RetrainConfig
-from nas.config.commands.search import DescribeConfig, EstimateConfig, SearchConfig
+from nas.config.commands.search import DescribeConfig, EstimateConfig, MeasureConfig, SearchConfig
 from nas.config.commands.study import (
     CompareConfig,
     DashboardConfig,
@@ -38,6 +38,7 @@ __all__ = [
     "FinetuneConfig",
     "FrontConfig",
     "ImportConfig",
+    "MeasureConfig",
     "PickConfig",
     "PredictConfig",
     "ReadConfig",
@@ -68,6 +69,7 @@ ROOTS: Mapping[str, type] = {
     "import": ImportConfig,
     "describe": DescribeConfig,
     "estimate": EstimateConfig,
+    "measure": MeasureConfig,
     "retrain": RetrainConfig,
     "export": ExportConfig,
     "evaluate": EvaluateConfig,

@@ -125,3 +125,46 @@ class EstimateConfig(SearchConfig):
     """
 
     seconds: Annotated[float, Range(1, 3600)] = 20.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasureConfig(SearchConfig):
+    """Configuration of `nas measure`: latency of networks on this device, or a model of it for the space of a search.
+
+    Attributes:
+        architecture: JSON file of an architecture, or trial of a study as STUDY:NUMBER; several with commas between
+            them; null for none.
+        reference: published network, or several with commas between them; null for none.
+        fit: whether a model of the latency of the space's networks is fitted, for the objective latency_ms.
+        runtime: torch or onnxruntime.
+        batch: images of one inference, at least 1.
+        threads: threads of the inference, at least 1.
+        precision: float32, or bfloat16 with torch.
+        device: cpu, or cuda with torch.
+        networks: random networks that a model is fitted on, at least 16.
+        seconds: seconds of measuring, positive; null is 10 for networks, and 480 for a model.
+        format: output format: table, json or csv.
+
+    Raises:
+        ValueError: a value out of range, or neither networks nor a fit.
+    """
+
+    architecture: str | None = None
+    reference: str | None = None
+    fit: bool = False
+    runtime: str = "torch"
+    batch: Count = 1
+    threads: Count = 1
+    precision: str = "float32"
+    device: str = "cpu"
+    networks: Annotated[int, Range(16, 100_000)] = 240
+    seconds: Annotated[float, Range(0, 86_400, above=True)] | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        named = self.architecture is not None or self.reference is not None
+        if named == self.fit:
+            raise ValueError(
+                "networks must be named to be measured, by architecture= or reference=, or fit=true fits a model, "
+                f"got {'both' if named else 'neither'}"
+            )

@@ -1,0 +1,98 @@
+"""Latency of named networks in one interleaved run, and the fit of a model for a space."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from nas.exports.profiling.fitting import Progress, Setting, fitted, measure
+from nas.exports.profiling.runtimes import prepare
+from nas.exports.profiling.timing import REFERENCE, TimingPlan, compare, time_interleaved
+from nas.exports.profiling.workload import FitPlan, workload_of
+from nas.objectives.latency.files import LatencyOptions, space_identity
+from nas.objectives.latency.machine import this_machine
+from nas.objectives.latency.model import LatencyModel
+from search_space.graph import Graph
+from search_space.space import Space
+
+
+def measure_networks(
+    graphs: Mapping[str, Graph], options: LatencyOptions, seconds: float, seed: int = 0
+) -> dict[str, Any]:
+    """Return the latencies of networks as a document.
+
+    Args:
+        graphs: the networks by name, at least one.
+        options: runtime, batch, threads, precision and device.
+        seconds: longest time of the turns, positive.
+        seed: seed of the order of turns.
+
+    Returns:
+        `networks`, each with its `network`, `median_ms`, the 95 % interval `low_ms` to `high_ms`, `repeats`, and its
+        `ratio` to the first network's latency; `slowdown` of the reference workload, `steady`, and `versions`.
+
+    Raises:
+        ValueError: as `prepare` raises.
+    """
+    calls = {name: prepare(graph, options) for name, graph in graphs.items()}
+    plan = TimingPlan(seconds=seconds, rounds=10_000, single_thread=_is_single(options), seed=seed)
+    found = time_interleaved(calls, plan)
+    first = found[next(iter(graphs))]
+    networks = []
+    for name in graphs:
+        timing = found[name]
+        ratio = compare(timing, first, seed)
+        networks.append(
+            {
+                "network": name,
+                "median_ms": timing.median_ms,
+                "low_ms": timing.low_ms,
+                "high_ms": timing.high_ms,
+                "repeats": timing.repeats,
+                "ratio": {"ratio": ratio.ratio, "low": ratio.low, "high": ratio.high},
+            }
+        )
+    usual = found[REFERENCE]
+    return {"networks": networks, "slowdown": usual.slowdown, "steady": usual.steady, "versions": versions()}
+
+
+def fit_space(space: Space, options: LatencyOptions, plan: FitPlan, rows: Path, progress: Progress) -> LatencyModel:
+    """Measure random networks of a space and their operators, or what a file lacks of them, and fit a model.
+
+    Args:
+        space: the space.
+        options: runtime, batch, threads, precision and device.
+        plan: extent of the measurements.
+        rows: file of the measurements, from which a stopped fit goes on.
+        progress: is told after each group of measurements.
+
+    Raises:
+        ValueError: as `prepare` raises.
+    """
+    setting = Setting(this_machine(options.device), options.circumstances, space_identity(space))
+    workload = workload_of(space, plan)
+    call = partial(_prepared, options=options)
+    found = measure(workload, plan, call, rows, progress, single_thread=setting.single_thread)
+    return fitted(workload, found, setting)
+
+
+def _prepared(graph: Graph, options: LatencyOptions) -> Any:
+    return prepare(graph, options)
+
+
+def _is_single(options: LatencyOptions) -> bool:
+    return options.device == "cpu" and options.threads == 1
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of the runtimes that are installed."""
+    found = {}
+    for name in ("torch", "onnxruntime"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,288 @@
+"""Timing of several calls in one interleaved run, with intervals that hold on a machine that others use too.
+
+Neighbours on a shared machine disturb for seconds on end, so repeats that follow one another say the same thing twice.
+Therefore the calls take turns in a random order anew in every round, the median of a turn is one observation, and the
+interval of the median is the wider of two that respect how observations depend on one another: a bootstrap over blocks
+of consecutive rounds (Künsch 1989) and Student's interval over the means of a few long batches. A reference workload
+takes its turn in every round; by how much it is slower than its own undisturbed time tells what the machine did to
+everything else, and the interval reaches down by that factor.
+
+Where a call keeps to one thread of this process, the processor time shows preemption: repeats that waited for the
+processor are left out and counted.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import t as student
+
+Call = Callable[[], object]
+
+REFERENCE = "reference workload"
+"""Name of the workload that takes turns with the calls."""
+STEADY = 1.05
+"""Largest slowdown of the reference workload in a steady run."""
+WAITED = 1.05
+"""Ratio of wall to processor time from which on a repeat has waited for the processor."""
+LATE_MS = 0.02
+"""Wall time beyond the processor time, in milliseconds, that the clocks themselves explain."""
+BATCHES = 8
+"""Batches of consecutive rounds of Student's interval."""
+RESAMPLES = 400
+LEAST_CALLS = 3
+MOST_CALLS = 200
+LEAST_KEPT = 3
+"""Undisturbed repeats of a turn below which its processor times are taken."""
+
+
+@runtime_checkable
+class SelfTimed(Protocol):
+    """Call that knows the milliseconds it took on its own device, such as those between two events of a GPU."""
+
+    def __call__(self) -> object:
+        """Run once and wait for the end."""
+
+    @property
+    def milliseconds(self) -> float:
+        """Milliseconds of the last run."""
+
+
+@dataclass(frozen=True)
+class TimingPlan:
+    """Extent of a run.
+
+    Attributes:
+        seconds: longest time of the rounds together, in seconds, positive; `least_rounds` are run in any case.
+        rounds: most rounds, at least `least_rounds`.
+        least_rounds: least rounds, at least 8.
+        turn_ms: milliseconds of repeats that a call makes in its turn, at least `LEAST_CALLS` repeats.
+        warmup_seconds: longest warm-up of a call.
+        single_thread: whether calls use one thread of this process alone, so that processor time shows preemption.
+        reference_ms: undisturbed milliseconds of the reference workload, as far as known from earlier runs.
+        seed: seed of the order and of the bootstrap.
+
+    Raises:
+        ValueError: a value out of range.
+    """
+
+    seconds: float = 10.0
+    rounds: int = 200
+    least_rounds: int = 16
+    turn_ms: float = 5.0
+    warmup_seconds: float = 2.0
+    single_thread: bool = False
+    reference_ms: float | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.seconds > 0 or not self.turn_ms > 0 or self.warmup_seconds < 0:
+            raise ValueError(f"seconds and turn_ms must be positive, got {self.seconds:g} and {self.turn_ms:g}")
+        if not BATCHES <= self.least_rounds <= self.rounds:
+            raise ValueError(
+                f"rounds must be at least least_rounds, and those {BATCHES}, got {self.rounds}, {self.least_rounds}"
+            )
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Times of one call.
+
+    Attributes:
+        median_ms: median milliseconds of a run, over the turns.
+        low_ms: lower end of the 95 % interval of the undisturbed median.
+        high_ms: upper end.
+        repeats: repeats that count.
+        steady: whether the reference workload showed no disturbance beyond `STEADY`.
+        dropped: share of the repeats that were left out because they waited for the processor.
+        slowdown: ratio of the reference workload's time to its undisturbed one, at least 1.
+        lowest_ms: least milliseconds of a turn.
+        turns: median milliseconds of each round's turn.
+    """
+
+    median_ms: float
+    low_ms: float
+    high_ms: float
+    repeats: int
+    steady: bool
+    dropped: float = 0.0
+    slowdown: float = 1.0
+    lowest_ms: float = 0.0
+    turns: tuple[float, ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """Ratio of two times that were measured in the same rounds.
+
+    Attributes:
+        ratio: median over the rounds.
+        low: lower end of its 95 % interval.
+        high: upper end.
+    """
+
+    ratio: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Clocks:
+    """Clocks of a run, in seconds.
+
+    Attributes:
+        wall: wall-clock time.
+        processor: processor time of this process.
+    """
+
+    wall: Callable[[], float] = time.perf_counter
+    processor: Callable[[], float] = time.process_time
+
+
+def reference_workload() -> Call:
+    """Return a call of about 0.2 ms that uses one thread, the arithmetic units and the caches."""
+    generator = np.random.default_rng(0)
+    values = generator.random(1 << 16, dtype=np.float32)  # 256 KiB
+    scratch = np.empty_like(values)
+    small = generator.random((48, 48), dtype=np.float32)
+
+    def work() -> None:
+        for _ in range(4):
+            np.multiply(values, 1.0001, out=scratch)
+            np.add(scratch, values, out=scratch)
+            np.einsum("ij,jk->ik", small, small)
+
+    return work
+
+
+def time_interleaved(calls: Mapping[str, Call], plan: TimingPlan, clocks: Clocks | None = None) -> dict[str, Timing]:
+    """Return the times of calls that take turns in a random order, with those of `REFERENCE`.
+
+    Args:
+        calls: what is timed, by name, at least one; a name other than `REFERENCE`.
+        plan: extent of the run.
+        clocks: clocks; None for the machine's.
+    """
+    clocks = clocks or Clocks()
+    everything = {**calls, REFERENCE: reference_workload()}
+    repeats = {name: _warm_up(call, plan, clocks) for name, call in everything.items()}
+    order, generator = list(everything), random.Random(plan.seed)
+    turns: dict[str, list[_Turn]] = {name: [] for name in everything}
+    start = clocks.wall()
+    for done in range(plan.rounds):
+        if done >= plan.least_rounds and clocks.wall() - start > plan.seconds:
+            break
+        generator.shuffle(order)
+        for name in order:
+            turns[name].append(_take_turn(everything[name], repeats[name], plan.single_thread, clocks))
+    slow = _slowdown(np.array([turn.ms for turn in turns[REFERENCE]]), plan.reference_ms)
+    return {name: _timing(turns[name], slow, plan.seed) for name in everything}
+
+
+def compare(first: Timing, second: Timing, seed: int = 0) -> Ratio:
+    """Return the ratio of the first call's time to the second's, by the rounds that they shared.
+
+    What disturbs both in a round cancels out.
+
+    Args:
+        first: times of a call.
+        second: times of another call of the same run.
+        seed: seed of the bootstrap.
+    """
+    logs = np.log(np.array(first.turns)) - np.log(np.array(second.turns))
+    low, high = median_interval(logs, seed)
+    return Ratio(float(np.exp(np.median(logs))), float(np.exp(low)), float(np.exp(high)))
+
+
+def median_interval(series: NDArray[np.float64], seed: int = 0) -> tuple[float, float]:
+    """Return the 95 % interval of the median of observations that depend on their neighbours.
+
+    Args:
+        series: observations in their order, at least 2.
+        seed: seed of the bootstrap.
+    """
+    centre = float(np.median(series))
+    batches = np.array([np.median(batch) for batch in np.array_split(series, min(BATCHES, len(series)))])
+    spread = float(batches.std(ddof=1)) / len(batches) ** 0.5 * float(student.ppf(0.975, len(batches) - 1))
+    low, high = _block_bootstrap(series, seed)
+    return min(low, centre - spread), max(high, centre + spread)
+
+
+def _block_bootstrap(series: NDArray[np.float64], seed: int) -> tuple[float, float]:
+    """Return the 2.5 and 97.5 percentiles of medians of resampled blocks of consecutive observations."""
+    count, length = len(series), max(1, round(len(series) ** 0.5))
+    generator = np.random.default_rng(seed)
+    starts = generator.integers(0, count, (RESAMPLES, -(-count // length)))
+    rows = (starts[:, :, None] + np.arange(length)).reshape(RESAMPLES, -1)[:, :count] % count
+    low, high = np.quantile(np.median(series[rows], axis=1), [0.025, 0.975])
+    return float(low), float(high)
+
+
+@dataclass(frozen=True)
+class _Turn:
+    ms: float
+    kept: int
+    made: int
+
+
+def _once(call: Call, clocks: Clocks) -> tuple[float, float]:
+    """Return wall and processor milliseconds of one run."""
+    processor, wall = clocks.processor(), clocks.wall()
+    call()
+    wall, processor = clocks.wall() - wall, clocks.processor() - processor
+    if isinstance(call, SelfTimed):
+        return call.milliseconds, call.milliseconds
+    return 1000 * wall, 1000 * processor
+
+
+def _warm_up(call: Call, plan: TimingPlan, clocks: Clocks) -> int:
+    """Run a call until its time is stable, or for the longest warm-up; return the repeats of a turn."""
+    start, before = clocks.wall(), 0.0
+    while True:
+        recent = float(np.median([_once(call, clocks)[0] for _ in range(5)]))
+        if abs(recent - before) <= 0.03 * recent or clocks.wall() - start > plan.warmup_seconds:
+            break
+        before = recent
+    return max(LEAST_CALLS, min(MOST_CALLS, int(plan.turn_ms / max(recent, 1e-6))))
+
+
+def _take_turn(call: Call, repeats: int, single_thread: bool, clocks: Clocks) -> _Turn:
+    """Run a call once unmeasured, since another one has used the caches, and then `repeats` times."""
+    call()
+    times = [_once(call, clocks) for _ in range(repeats)]
+    if not single_thread or isinstance(call, SelfTimed):
+        return _Turn(float(np.median([wall for wall, _ in times])), repeats, repeats)
+    undisturbed = [wall for wall, processor in times if wall <= WAITED * processor + LATE_MS]
+    if len(undisturbed) < min(LEAST_KEPT, repeats):
+        return _Turn(float(np.median([processor for _, processor in times])), len(undisturbed), repeats)
+    return _Turn(float(np.median(undisturbed)), len(undisturbed), repeats)
+
+
+def _slowdown(reference: NDArray[np.float64], undisturbed: float | None) -> float:
+    """Return the ratio of the reference workload's median to its undisturbed time, at least 1."""
+    best = float(np.quantile(reference, 0.05))
+    best = best if undisturbed is None else min(best, undisturbed)
+    return max(1.0, float(np.median(reference)) / best)
+
+
+def _timing(turns: Sequence[_Turn], slow: float, seed: int) -> Timing:
+    series = np.array([turn.ms for turn in turns])
+    low, high = median_interval(np.log(series), seed)
+    kept, made = sum(turn.kept for turn in turns), sum(turn.made for turn in turns)
+    return Timing(
+        median_ms=float(np.median(series)),
+        low_ms=float(np.exp(low)) / slow,
+        high_ms=float(np.exp(high)),
+        repeats=kept,
+        steady=slow <= STEADY,
+        dropped=1 - kept / made,
+        slowdown=slow,
+        lowest_ms=float(series.min()),
+        turns=tuple(series.tolist()),
+    )
