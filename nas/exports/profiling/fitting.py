@@ -55,7 +55,7 @@ class Setting:
 
     @property
     def single_thread(self) -> bool:
-        """Whether an inference keeps to one thread, so that its processor time is its latency undisturbed."""
+        """True if an inference keeps to one thread, so that its processor time is its latency undisturbed."""
         return self.circumstances.get("device") == "cpu" and self.circumstances.get("threads") == 1
 
 
