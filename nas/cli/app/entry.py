@@ -77,6 +77,7 @@ COMMANDS: Mapping[str, Command] = {
         "nas.cli.finetune", "train an exported or a published network on other images, with a classifier for them"
     ),
     "predict": Command("nas.cli.predict", "classes of image files by an exported network: nas predict model=DIR IMAGE"),
+    "doctor": Command("nas.cli.doctor", "versions, devices, storage, network, tracker, data: all that a search needs"),
 }
 
 

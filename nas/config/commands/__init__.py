@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from nas.config.commands.exported import EvaluateConfig, FinetuneConfig, PredictConfig
 from nas.config.commands.networks import ExportConfig, PickConfig, RetrainConfig
-from nas.config.commands.search import DescribeConfig, EstimateConfig, MeasureConfig, SearchConfig
+from nas.config.commands.search import DescribeConfig, DoctorConfig, EstimateConfig, MeasureConfig, SearchConfig
 from nas.config.commands.study import (
     CompareConfig,
     DashboardConfig,
@@ -31,6 +31,7 @@ __all__ = [
     "CompareConfig",
     "DashboardConfig",
     "DescribeConfig",
+    "DoctorConfig",
     "EstimateConfig",
     "EvaluateConfig",
     "ExportConfig",
@@ -77,5 +78,6 @@ ROOTS: Mapping[str, type] = {
     "finetune": FinetuneConfig,
     "tabulate": TabulateConfig,
     "rehearse": RehearseConfig,
+    "doctor": DoctorConfig,
 }
 """The class of every command by the command's name."""

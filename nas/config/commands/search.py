@@ -1,4 +1,7 @@
-"""Configurations of a search: `nas search`, and `nas describe` and `nas estimate`, which take the same groups."""
+"""Configurations of a search: `nas search`, and `nas describe` and `nas estimate`, which take the same groups.
+
+`nas doctor` takes those of them that name places and libraries.
+"""
 
 from __future__ import annotations
 
@@ -168,3 +171,35 @@ class MeasureConfig(SearchConfig):
                 "networks must be named to be measured, by architecture= or reference=, or fit=true fits a model, "
                 f"got {'both' if named else 'neither'}"
             )
+
+
+@dataclass(frozen=True, kw_only=True)
+class DoctorConfig:
+    """Configuration of `nas doctor`.
+
+    Attributes:
+        outputs: folder of the studies.
+        network: whether servers may be called: the Hugging Face Hub, W&B, the package index, a database elsewhere.
+        timeout: seconds for which an answer of anything is waited for, from 1 to 3600.
+        format: output format: table, json or csv.
+        data: the images to read.
+        workers: the worker processes of a search.
+        storage: the database of a study.
+        tracking: the experiment tracker.
+
+    Raises:
+        ValueError: a value out of range.
+    """
+
+    outputs: str = "outputs"
+    network: bool = False
+    timeout: Annotated[float, Range(1, 3600)] = 60.0
+    format: str = "table"
+    data: DataSpec
+    workers: WorkersSpec
+    storage: StorageSpec
+    tracking: TrackingSpec
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        check_format(self.format)

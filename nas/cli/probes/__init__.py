@@ -1,0 +1,1 @@
+"""Probes of `nas doctor`, one file a subject."""
