@@ -33,6 +33,9 @@ from nas.tracking.tracker import Tracker, open_tracker
 UNTRACKED = ("outputs", "format", "storage", "tracking")
 """Settings that a tracker does not get: places and credentials."""
 
+UNTIMED = "the time left is shown after the first trials; nas estimate with the same settings tells it beforehand"
+"""Line of a new search whose budget is no time."""
+
 log = logging.getLogger(__name__)
 
 
@@ -80,7 +83,7 @@ def conduct(
             study.set_attribute(END, None)
             _note_start_weights(study, plan)
         with SearchLog(study.folder, words) as written, _tracker(config, study) as tracker:
-            _log_plan(plan)
+            _log_plan(plan, study)
             with showing("nas search: reading its trials"):
                 search = assemble(plan, study, [observer_for(sys.stderr), LiveFile(study.folder), written, tracker])
             with stop_on_signals(search), single_threaded_blas():
@@ -102,7 +105,7 @@ def _note_start_weights(study: Study, plan: SearchPlan) -> None:
     study.set_attribute(START_WEIGHTS, told)
 
 
-def _log_plan(plan: SearchPlan) -> None:
+def _log_plan(plan: SearchPlan, study: Study) -> None:
     intent, given = plan.space.intent, plan.space.input
     if intent is not None and not intent.suits(given):
         log.warning("space %s is meant for images of %s, these are %s", plan.space.name, intent.input, given)
@@ -114,6 +117,8 @@ def _log_plan(plan: SearchPlan) -> None:
                 "start %s: %.1f %% of the parameters begin as those of %s",
                 start, 100 * plan.shares[start], plan.config.training.weights,
             )  # fmt: skip
+    if plan.config.budget.minutes is None and not study.records():
+        log.info("%s", UNTIMED)
     if (reached := reach(plan.space, plan.built.requirements.limits, plan.built.requirements.costs)) is not None:
         log.info("%s", reached)
 

@@ -26,7 +26,7 @@ from search_space.architecture import Architecture
 from search_space.lowering import lower
 
 MIB = 2**20
-DRIFT = 0.1
+DRIFT = 0.15
 """Share by which a machine may be slower or faster later than while it was timed."""
 ENDING = (0.5, 6.0)
 """Seconds to write the results at the end: the front, its picture, what the tracker still sends."""
@@ -34,7 +34,7 @@ START_UP = (0.8, 1.6)
 """Least and largest start-up over the measured one."""
 A_TRIAL = (8 * 2**10, 64 * 2**10)
 """Bytes of a trial beside its checkpoints: rows of the database, log, the tracker's records."""
-A_STUDY = (MIB // 2, 8 * MIB)
+A_STUDY = (MIB // 4, 8 * MIB)
 """Bytes of a study beside its trials: database, page, pictures, the tracker's folder."""
 
 
@@ -209,24 +209,23 @@ class Forecast:
         return Range(own + shared, own + shared + slots * max(one.high - shared, 64 * MIB))
 
     def disk_bytes(self) -> Range:
-        """Return the bytes that the study takes at the end, or while it is searched."""
-        found = [self._disk(spending) for spending in self.spendings]
-        trials = self.trials()
-        beside = Range(A_STUDY[0] + A_TRIAL[0] * trials.low, A_STUDY[1] + A_TRIAL[1] * trials.high)
-        return Range(0.7 * min(found) + beside.low, 1.3 * max(found) + beside.high)
-
-    def _disk(self, spending: Spending) -> float:
-        """Return the bytes of the checkpoints that stay, and of those of unfinished trials, two each for a moment."""
+        """Return the bytes that the study takes, from those at its end to most of those while it is searched."""
         mean = statistics.fmean(each.timing.checkpoint_bytes for each in self.measured.networks)
-        unfinished = 2 * mean * spending.running
+        stay, trials = [self._staying(spending, mean) for spending in self.spendings], self.trials()
+        unfinished = 2 * mean * max(spending.running for spending in self.spendings)  # two of each, for a moment
+        beside = Range(A_STUDY[0] + A_TRIAL[0] * trials.low, A_STUDY[1] + A_TRIAL[1] * trials.high)
+        return Range(0.5 * min(stay) + beside.low, 1.5 * max(stay) + unfinished + beside.high)
+
+    def _staying(self, spending: Spending, mean: float) -> float:
+        """Return the bytes of the checkpoints that stay at the end."""
         keep = self.plan.config.workers.keep
         if keep == "all":
-            return mean * spending.trials + unfinished
+            return mean * spending.trials
         if keep == "none":
-            return unfinished
+            return 0.0
         measure_costs = self.plan.built.requirements.measure
         front = [measure_costs(Architecture.from_json(dict(each)))[1][PARAMS.name] for each in spending.front]
-        return sum(map(self.models.checkpoint_bytes, front)) + unfinished
+        return sum(map(self.models.checkpoint_bytes, front))
 
     def document(self) -> dict[str, Any]:
         """Return the forecast as a JSON document."""

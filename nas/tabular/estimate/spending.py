@@ -18,6 +18,7 @@ from nas.search.ordered_executor import OrderedExecutor
 from nas.search.parts import SearchParts, one_device
 from nas.search.threads import single_threaded_blas
 from nas.study.progress import Progress
+from nas.study.time_left import full_training
 from nas.study.trial import Record, State
 from nas.tabular.estimate.worlds import Place, World, look_up
 from nas.tabular.simulation.clock import SimulatedClock
@@ -147,14 +148,13 @@ def simulate(plan: SearchPlan, world: World, usual: Usual, longest: float) -> Sp
         poll_seconds=math.inf if config.budget.minutes is None else usual.training / epochs / POLLS_AN_EPOCH,
         devices=one_device if one else allocation_of(config.training, config.workers),
     )
-    unit = config.budget.training_seconds or usual.training
-    budget = replace(config.budget, training_seconds=unit, min_gain=None)
-    search = Search(parts, budget, epochs=epochs, retries=0)
+    search = Search(parts, replace(config.budget, min_gain=None), epochs=epochs, retries=0)
     course.watch(search)
     with single_threaded_blas():
         reason = search.run()
-    last = course.marks[-1]
-    end = extrapolated(course.marks, budget) if course.cut else last
+    unit = full_training(study.records(), config.budget) or usual.training
+    budget = replace(config.budget, training_seconds=unit)
+    end = extrapolated(course.marks, budget) if course.cut else course.marks[-1]
     front = tuple(record.candidate.architecture for record in search.progress().front)
     simulated = sum(record.state in (State.COMPLETE, State.PRUNED) for record in study.records())
     return Spending(end.clock, end.trials, end.spent / unit, end.spent, front, course.running, simulated, str(reason))
