@@ -1,10 +1,10 @@
 """Bias of the accuracies of a front: as the search measured them, and as the belief corrects them.
 
 Searches are simulated on tables whose networks were trained with several seeds. A search sees the trainings of one
-seed; the true accuracy of a network is the mean over the other seeds, which no search saw: on the same validation part,
-so that luck of the seed is the only difference, and on the test part, less the mean difference between both parts over
-all networks of the table, so that luck of the validation images counts too. A bias is in points of accuracy, the mean over
-searches of the mean over a front, with the 95 % interval of Student's t over the searches.
+seed; the true accuracy of a network is the mean over the other seeds, which no search saw: on the same validation
+part, so that luck of the seed is the only difference, and on the test part, less the mean difference between both
+parts over all networks of the table, so that luck of the validation images counts too. A bias is in points of
+accuracy, the mean over searches of the mean over a front, with the 95 % interval of Student's t over the searches.
 
     python benchmarks/winners_curse.py [--tables digits cifar16] [--searches 24] [--trainings 60] [--rows FILE]
 
