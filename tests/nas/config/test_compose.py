@@ -25,7 +25,7 @@ NEEDS = {
     "data=hub": ["data.name=owner/name"],
     "data=tensors": ["data.path=somewhere"],
 }
-NEEDED = {"finetune": ["model=somewhere", "data.path=somewhere"]}
+NEEDED = {"measure": ["fit=true"], "finetune": ["model=somewhere", "data.path=somewhere"]}
 """Words that a command needs."""
 OPTIONS = sorted(
     f"{path.parent.name}={path.stem}" for path in CONF.glob("*/*.yaml") if path.parent.name not in {"experiment"}

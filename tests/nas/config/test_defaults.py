@@ -63,7 +63,8 @@ def test_other_options_name_only_what_differs(group: str) -> None:
 
 
 def test_the_limits_that_can_be_set_on_our_own_costs_are_shown() -> None:
-    assert written(CONF / "limits" / "none.yaml") == {cost.limit: None for cost in built_in_costs().members}
+    shown = {cost.limit: None for cost in built_in_costs().members}
+    assert written(CONF / "limits" / "none.yaml") == {**shown, "max_latency_ms": None}
 
 
 @pytest.mark.parametrize("command", ROOTS)
@@ -76,7 +77,8 @@ def test_a_command_names_its_own_fields_with_their_defaults(command: str) -> Non
 
 
 def test_the_default_option_of_limits_names_every_cost_of_ours() -> None:
-    assert written(CONF / "limits" / "none.yaml") == {f"max_{name}": None for name in built_in_costs().names}
+    names = (*built_in_costs().names, "latency_ms")
+    assert written(CONF / "limits" / "none.yaml") == {f"max_{name}": None for name in names}
 
 
 def test_a_long_retraining_leaves_nothing_to_the_study() -> None:
