@@ -66,7 +66,7 @@ def fit_space(space: Space, options: LatencyOptions, plan: FitPlan, rows: Path, 
         space: the space.
         options: runtime, batch, threads, precision and device.
         plan: extent of the measurements.
-        rows: file of the measurements, from which a stopped fit goes on.
+        rows: file of the measurements, from which a stopped fit goes on; a hash of the workload is put into its name.
         progress: is told after each group of measurements.
 
     Raises:
@@ -75,7 +75,8 @@ def fit_space(space: Space, options: LatencyOptions, plan: FitPlan, rows: Path, 
     setting = Setting(this_machine(options.device), options.circumstances, space_identity(space))
     workload = workload_of(space, plan)
     call = partial(_prepared, options=options)
-    found = measure(workload, plan, call, rows, progress, single_thread=setting.single_thread)
+    own = rows.with_name(f"{rows.stem}-{workload.identity}{rows.suffix}")
+    found = measure(workload, plan, call, own, progress, single_thread=setting.single_thread)
     return fitted(workload, found, setting)
 
 

@@ -12,6 +12,7 @@ from nas.config.ranges import Count, Range, Seed, check_fields
 from nas.objectives.latency.operators import Operator, graph_of, key_of, operators_of
 from search_space.cost import cost
 from search_space.graph import Graph
+from search_space.identity import network_id
 from search_space.lowering import lower
 from search_space.space import Space
 
@@ -81,6 +82,12 @@ class Workload:
             assert graph is not None
             found[f"o{index}"] = graph
         return found
+
+    @property
+    def identity(self) -> str:
+        """Short hash of the items in their order: measurements are of these alone."""
+        text = json.dumps([network_id(graph) for graph in self.graphs.values()])
+        return hashlib.sha256(text.encode()).hexdigest()[:8]
 
     def chunks(self, seed: int, number: int) -> list[list[str]]:
         """Return the items of a pass in random groups, whose members are measured together."""

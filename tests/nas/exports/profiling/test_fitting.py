@@ -17,6 +17,7 @@ from nas.exports.profiling.fitting import measure, rows_of
 from nas.exports.profiling.runtimes import prepare
 from nas.exports.profiling.workload import FitPlan, workload_of
 from nas.objectives.latency.files import LatencyOptions
+from search_space.cost import cost
 from search_space.graph import Graph, Shape
 from search_space.lowering import lower
 from search_space.network import build
@@ -101,3 +102,15 @@ def test_the_command_measures_named_networks_beside_one_another(capsys: pytest.C
     assert found["ratio"]["ratio"] == 1
     assert main(["measure"]) == 2
     assert "networks must be named to be measured" in capsys.readouterr().err
+
+
+def test_measurements_of_another_workload_are_told_apart() -> None:
+    one, again, other = (workload_of(quick(), FitPlan(networks=16, operators=4, seed=seed)) for seed in (0, 0, 1))
+    assert one.identity == again.identity != other.identity
+
+
+def test_a_third_of_the_networks_are_near_the_cheapest() -> None:
+    workload = workload_of(quick(), FitPlan(networks=21, operators=0))
+    macs = [cost(graph).macs for graph in workload.networks]
+    assert macs[0] == min(macs)
+    assert sorted(macs)[:3] == sorted(macs[index] for index in (0, 3, 6))
