@@ -37,6 +37,7 @@ NOT_RUN = {
     r"data=tensors": "needs a study made from Python: tests of nas/api",
     r"data=signals": "tests of nas/data and nas/cli/test_signals.py",
     r"^import": "needs results from elsewhere: tests of nas/study",
+    r"latency_ms": "needs a model of this machine: tests of nas/objectives and nas/exports/profiling",
     r"^measure|^doctor": "times this machine: tests of nas/exports/profiling and of nas/cli",
 }
 SHORT = ("training.epochs=1", "data.train_fraction=0.4", "workers.slots=1", "tracking=none")
