@@ -1,7 +1,8 @@
-"""JSON documents of networks: an architecture, or a published network as it was published.
+"""JSON documents of networks: an architecture, a published network as it was published, or either without channels.
 
 A published network stands for itself, `{"reference": "googlenet", "input": [3, 224, 224], "classes": 5}`, where its
-weights must fit exactly: the architecture of the same name has the borders of a search.
+weights must fit exactly: the architecture of the same name has the borders of a search. A pruned network is the network
+that it was made of, with the channels that each convolution has lost, `{"pruned": {...}, "removed": {"stem": [0, 5]}}`.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ from search_space.architecture import Architecture, Stem
 from search_space.graph import Graph, Shape
 from search_space.limits import shown
 from search_space.lowering import lower, summary
+from search_space.pruning import Pruned, channel_classes, removed_classes, without
 from search_space.references import REFERENCES
 
-REFERENCE = "reference"
+REFERENCE, PRUNED, REMOVED = "reference", "pruned", "removed"
 AUXILIARY = ("googlenet", "inception_v3")
 """Published networks that may have auxiliary classifiers."""
 
@@ -29,15 +31,17 @@ def graph_of(document: Mapping[str, Any]) -> Graph:
     """Return the graph of a network.
 
     Args:
-        document: JSON form of an architecture or of a published network.
+        document: JSON form of an architecture, of a published network or of a pruned one.
 
     Raises:
-        ValueError: the document is neither, or a node of the network does not fit its input.
+        ValueError: the document is none of them, or a node of the network does not fit its input.
 
     >>> graph_of(reference_document("resnet20", Shape(3, 32, 32), 7)).output.size
     7
     """
-    if not _is_reference(document):
+    if _has(document, PRUNED):
+        return pruned_of(document).graph
+    if not _has(document, REFERENCE):
         return lower(Architecture.from_json(document))
     name = document[REFERENCE]
     if name not in REFERENCES:
@@ -51,22 +55,58 @@ def graph_of(document: Mapping[str, Any]) -> Graph:
     return graph
 
 
+def pruned_document(parent: Mapping[str, Any], pruned: Pruned) -> dict[str, Any]:
+    """Return the document of a network without some channels, from that of the network that it was made of."""
+    return {PRUNED: dict(parent), REMOVED: pruned.document()}
+
+
+def pruned_of(document: Mapping[str, Any]) -> Pruned:
+    """Return the network of a document of a pruned one.
+
+    Raises:
+        ValueError: it is no such document, of a pruned network itself, or names channels that can't be removed.
+    """
+    if document.keys() != {PRUNED, REMOVED}:
+        raise ValueError(f"a pruned network must have {PRUNED} and {REMOVED}, got {shown(sorted(document))}")
+    parent, lost = document[PRUNED], document[REMOVED]
+    if _has(parent, PRUNED) or not isinstance(lost, Mapping):
+        raise ValueError(f"a pruned network must be made of one that is not, with {REMOVED} by path")
+    graph = graph_of(parent)
+    classes = channel_classes(graph)
+    return without(graph, removed_classes(classes, lost), classes)
+
+
+def network_document(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the document of the network that a pruned one was made of, or the document itself."""
+    parent: Mapping[str, Any] = document[PRUNED] if _has(document, PRUNED) else document
+    return parent
+
+
+def input_of(document: Mapping[str, Any]) -> Shape:
+    """Return the shape of one image of a network, as `graph_of` takes it."""
+    return Shape(*network_document(document)["input"])
+
+
 def summary_of(document: Mapping[str, Any]) -> str:
     """Return one readable line about a network, as `graph_of` takes it.
 
     >>> summary_of(reference_document("resnet20", Shape(3, 32, 32), 7))
     'resnet20'
     """
-    return str(document[REFERENCE]) if _is_reference(document) else summary(Architecture.from_json(document))
+    if _has(document, PRUNED):
+        return f"{summary_of(document[PRUNED])} without {sum(map(len, document[REMOVED].values()))} channels"
+    return str(document[REFERENCE]) if _has(document, REFERENCE) else summary(Architecture.from_json(document))
 
 
 def fitted(document: Mapping[str, Any], shape: Shape, classes: int) -> dict[str, Any]:
     """Return the document of the same network for other images and another number of classes."""
+    if _has(document, PRUNED):
+        return {**document, PRUNED: fitted(document[PRUNED], shape, classes)}
     return {**document, "input": list(shape), "classes": classes}
 
 
-def _is_reference(document: object) -> bool:
-    return isinstance(document, Mapping) and REFERENCE in document
+def _has(document: object, key: str) -> bool:
+    return isinstance(document, Mapping) and key in document
 
 
 def _checked(document: Mapping[str, Any]) -> Architecture:
