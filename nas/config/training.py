@@ -71,6 +71,8 @@ class Recipe:
         head_epochs: first epochs, of `epochs`, in which the classifier alone is trained; all other weights and the
             statistics of their normalisations keep the values of `weights`. 0 for none.
         backbone_learning_rate: learning rate of all weights but the classifier's over the classifier's, positive.
+        keep_zeros: whether weights of convolutions and dense layers that are zero at first stay zero, so that a network
+            whose small weights were removed is trained on without them.
 
     Raises:
         ValueError: a setting out of range, or settings that exclude one another.
@@ -100,6 +102,7 @@ class Recipe:
     weights_sha256: str | None = None
     head_epochs: Annotated[int, Range(0, 100_000)] = 0
     backbone_learning_rate: Annotated[float, Range(0, 1000, above=True)] = 1.0
+    keep_zeros: bool = False
 
     def __post_init__(self) -> None:
         check_fields(self, "training")

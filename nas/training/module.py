@@ -30,6 +30,7 @@ from nas.training.optimizer import make_optimizer
 from nas.training.ranks import SINGLE, Ranks
 from nas.training.schedule import learning_rate_factor
 from nas.training.scores import ConfusionMatrices, FiniteWatch, Scores, accuracies
+from nas.training.zeros import HeldZeros
 from search_space.packing import PackedNetwork, pack_images
 
 log = logging.getLogger(__name__)
@@ -133,6 +134,7 @@ class Classifier(pl.LightningModule):
         self._captures = False
         self._graphed: GraphedStep | None = None
         self._head = HeadStage(self.network, recipe.head_epochs)
+        self._zeros: HeldZeros | None = None
         self._compiled = None if recipe.compile is None else compiled(self.network, recipe.compile)
         self._folded: FoldedNetwork | None = None
         self.must_validate: Callable[[], bool] = lambda: True
@@ -198,7 +200,9 @@ class Classifier(pl.LightningModule):
         optimizer.zero_grad()
 
     def on_fit_start(self) -> None:
-        """Tell why steps are not captured as a CUDA graph, if the recipe requests it."""
+        """Note the zeros to hold, and tell why steps are not captured as a CUDA graph, if the recipe requests it."""
+        if self.recipe.keep_zeros:
+            self._zeros = HeldZeros(self.network)
         if self.recipe.cuda_graph:
             why = obstacle(self.device, self.horizon.micro_batches, self.ranks.count)
             self._captures = why is None
@@ -278,6 +282,8 @@ class Classifier(pl.LightningModule):
 
     def _after_step(self) -> None:
         self._steps += 1
+        if self._zeros is not None:
+            self._zeros.hold()
         if self.average is not None:
             self.average.update()
 
