@@ -46,7 +46,7 @@ def photos(tmp_path: Path) -> Path:
     return tmp_path / "photos"
 
 
-@pytest.mark.parametrize("name", ["quick_start", "own_folder"])
+@pytest.mark.parametrize("name", ["quick_start", "own_folder", "groups"])
 def test_a_small_experiment_searches(
     name: str, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
