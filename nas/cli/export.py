@@ -8,10 +8,12 @@ import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 from nas.cli.app.stored_files import stored_command, stored_settings
 from nas.cli.common.printing import Row, print_document
+from nas.cli.common.pruning import PrunedTrainings
 from nas.cli.common.studies import reading, writing_beside
 from nas.config.commands import ExportConfig
 from nas.data import announce
@@ -30,7 +32,10 @@ from nas.study.study import Study
 from nas.study.trial import Record
 from nas.tracking.results import Result, network_of, record_results
 
-FOLDER = "export"
+FOLDER, SPARSE = "export", "sparse"
+SMALLER = ("safetensors", "source")
+"""Formats of a network without channels, where no others are asked for."""
+PRUNER = "nas.exports.sparse.pruner:Pruner"
 CHECKED = ("max_difference", "argmax_agreement", "val_accuracy", "images", "bytes", "milliseconds")
 
 log = logging.getLogger(__name__)
@@ -60,12 +65,13 @@ def export(config: ExportConfig) -> dict[str, Any]:
     reader = reading(config)
     study = reader.study
     records = pick_records(reader.records, study.believer, config.pick, Limits(**config.limits))
-    formats, left_out = choose_formats(config.formats)
+    formats, left_out = choose_formats(_names(config))
     for line in left_out:
         log.info("left out: %s", line)
     with showing("nas export: loading torch"):
         from nas.exports.exporter import Exporter, ExportRequest  # noqa: PLC0415 - takes seconds
 
+    prunes = SPARSE in config.formats
     exporter = Exporter(study, records, environment(), config.weights)
     if config.output is None:
         _prepare_folder(study, records)
@@ -74,7 +80,9 @@ def export(config: ExportConfig) -> dict[str, Any]:
     settings = stored_settings(study)
     command = stored_command({**settings, "study": config.study, "outputs": config.outputs})[0] if settings else None
     told = {"command": command, "licence": config.licence}
-    request = ExportRequest(data, formats, config.images, told, required=bool(config.formats))
+    tuning = PrunedTrainings(study, config.sparse, data, info, config.workers)
+    pruner = resolve_name(PRUNER)(config.sparse, tuning.of) if prunes else None
+    request = ExportRequest(data, formats, config.images, told, bool(config.formats), pruner)
     exported = []
     for record in records:
         output = _output(config, study, record, several=len(records) > 1)
@@ -82,6 +90,13 @@ def export(config: ExportConfig) -> dict[str, Any]:
             exported.append(exporter.export(record, output, request))
     record_results(study, "export", _results(study, records, exported, formats))
     return {"study": study.name, "pick": config.pick, "exported": exported}
+
+
+def _names(config: ExportConfig) -> tuple[str, ...]:
+    """Return the formats that are asked for; a smaller network has no sparse weights, but its own bundle."""
+    if not (config.sparse.smaller and SPARSE in config.formats):
+        return config.formats
+    return tuple(name for name in config.formats if name != SPARSE) or SMALLER
 
 
 def _results(
@@ -105,13 +120,15 @@ def _results(
 def _prepare_folder(study: Study, records: Sequence[Record]) -> None:
     """Refuse links in the place of the bundles' folders, and remove unfinished bundles of killed exports."""
     for record in records:
-        refuse_links(study.folder, study.folder / FOLDER / str(record.number))
-    sweep(study.folder / FOLDER, rf"\.\d+-{PARTIAL}")
+        for end in ("", "-pruned"):
+            refuse_links(study.folder, study.folder / FOLDER / f"{record.number}{end}")
+    sweep(study.folder / FOLDER, rf"\.\d+(?:-pruned)?-{PARTIAL}")
 
 
 def _output(config: ExportConfig, study: Study, record: Record, *, several: bool) -> Path:
     if config.output is None:
-        return study.folder / FOLDER / str(record.number)
+        smaller = config.sparse.smaller and SPARSE in config.formats
+        return study.folder / FOLDER / f"{record.number}{'-pruned' if smaller else ''}"
     root = Path(config.output).expanduser()
     return root / str(record.number) if several else root
 

@@ -107,6 +107,8 @@ def _body(subject: Subject) -> Iterator[str]:
     yield f"An Inception network that was {how}. It tells {len(classes)} classes apart:"
     yield f"{', '.join(_plain(name) for name in classes[:SHOWN])}{', …' if len(classes) > SHOWN else ''}."
     yield from ("", f"Accuracy: {_accuracy(subject)}.")
+    if pruned := known.get("pruned"):
+        yield f"Pruned by {pruned['sparsity']:.1%}; before, {pruned['dense_val_accuracy']:.4f} on the validation part."
     if several := known.get("retrained"):
         yield f"Mean test accuracy over {several['n']} seeds: {several['mean']:.4f}{_spread(several)}."
     if "test_calibration_error" in origin:

@@ -11,7 +11,9 @@ from typing import Any, final
 from nas.data import DataSpec
 from nas.evaluation.retrain.results import mean_and_sd
 from nas.exports.bundle import write_bundle
+from nas.exports.facts import facts_of
 from nas.exports.format import Format
+from nas.exports.sparse.pruner import PrunedNetwork, Pruner
 from nas.exports.subject import build_subject
 from nas.exports.trained_weights import check_average, choose_checkpoint
 from nas.study.study import Study
@@ -30,6 +32,8 @@ class ExportRequest:
         images: largest number of validation images to check on, at least 1.
         told: further facts for a model card: the `command` of the search and the `licence`, where they are known.
         required: False leaves out an approximate format that fails its check, with a line in the log.
+        pruner: prunes each network: the bundle is that of the smaller network, or has its sparse weights; None for no
+            pruning.
     """
 
     data: DataSpec
@@ -37,6 +41,7 @@ class ExportRequest:
     images: int
     told: Mapping[str, Any] = field(default_factory=dict)
     required: bool = True
+    pruner: Pruner | None = None
 
 
 @final
@@ -90,14 +95,38 @@ class Exporter:
         accuracies = [result["test_accuracy"] for result in found.results]
         retrained = {"retrained": mean_and_sd(accuracies)} if accuracies else {}
         told = {**circumstances, **request.told, **retrained}
-        subject = build_subject(told, record.candidate.architecture, weights.trained, data, request.images)
+        document, trained, pruned = record.candidate.architecture, weights.trained, None
+        if request.pruner is not None:
+            pruned = request.pruner(record.number, document, trained, data)
+        if pruned is not None and request.pruner is not None and request.pruner.spec.smaller:
+            circumstances = {**circumstances, **_smaller(pruned, weights.origin)}
+            document, trained, told = pruned.document, pruned.trained, {**circumstances, **request.told}
+        subject = build_subject(told, document, trained, data, request.images)
+        subject = replace(subject, pruned=pruned)
         written = write_bundle(subject, output, request.formats, circumstances, required=request.required)
         for reason in written.get("left_out", {}).values():
             log.warning("left out: %s", reason)
         return {
             "trial": record.number,
             "output": str(output),
-            "weights": dict(weights.origin),
+            "weights": circumstances["weights"],
             "files": sorted(path.name for path in output.iterdir()),
             "checks": written["checks"],
         }
+
+
+def _smaller(pruned: PrunedNetwork, origin: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the circumstances of a network without some channels, in place of those of the network before."""
+    accuracy = pruned.facts["val_accuracy"]
+    return {
+        **facts_of(pruned.document),
+        "pruned": dict(pruned.facts),
+        "validation_images": pruned.facts["val_images"],
+        "weights": {
+            "from": "pruning",
+            "epochs": pruned.facts["epochs"],
+            "seed": origin.get("seed"),
+            "val_accuracy": accuracy,
+            "of": dict(origin),
+        },
+    }

@@ -10,12 +10,10 @@ from typing import Any
 from nas.data import DataSpec
 from nas.evaluation.retrain.results import mean_and_sd
 from nas.exports.bundle import write_bundle
+from nas.exports.facts import facts_of
 from nas.exports.format import Format
 from nas.exports.subject import build_subject
-from nas.objectives.costs import built_in_costs
 from nas.training.restore import restore_network
-from search_space.documents import graph_of, summary_of
-from search_space.identity import canonical_json, digest, network_id
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,13 +36,7 @@ class Finetuned:
 
     def facts(self) -> dict[str, Any]:
         """Return identities and costs, as JSON values."""
-        graph = graph_of(self.document)
-        return {
-            "id": digest(canonical_json(self.document)),
-            "network_id": network_id(graph),
-            "summary": summary_of(self.document),
-            "costs": built_in_costs().of_graph(graph),
-        }
+        return facts_of(self.document)
 
 
 @dataclass(frozen=True, eq=False)

@@ -27,7 +27,8 @@ class ExportError(ValueError):
 class Format(Protocol):
     """Export format: writes one file of a bundle and checks it.
 
-    A format that writes more than one file names the others in an attribute `companions`.
+    A format that writes more than one file names the others in an attribute `companions`. One that is written only if
+    it is asked for by name has a true attribute `on_request`.
     """
 
     @property
@@ -95,7 +96,7 @@ def choose_formats(names: Sequence[str]) -> tuple[list[Format], list[str]]:
     """Return the formats to write, each after those that it needs, and a line for each that is left out.
 
     Args:
-        names: the formats asked for; if empty, all of ours that can be written here.
+        names: the formats asked for; if empty, all of ours that can be written here and need not be asked for.
 
     Raises:
         PluginError: there is no such format.
@@ -110,6 +111,8 @@ def choose_formats(names: Sequence[str]) -> tuple[list[Format], list[str]]:
             if names:
                 raise
             left_out.append(f"{name} needs another format: {error}")
+            continue
+        if not names and getattr(needed[name], "on_request", False):
             continue
         reason = next((reason for form in needed.values() if (reason := form.unavailable()) is not None), None)
         if reason is None:

@@ -17,6 +17,8 @@ from safetensors import SafetensorError, safe_open
 from nas.exports.deployed import Deployed
 from nas.exports.format import PREPROCESSING, ExportError
 from nas.exports.libraries import lacking, optional
+from nas.exports.sparse.csr import KEY as SPARSE
+from nas.exports.sparse.csr import from_csr
 from search_space.documents import graph_of
 from search_space.network import build
 
@@ -89,8 +91,12 @@ def _described(metadata: Mapping[str, str | bytes]) -> tuple[tuple[str, ...], tu
 def _open_weights(file: Path) -> Predictor:
     classes, shape, rule = _beside(file)
     with safe_open(file, "pt") as opened:
-        architecture = json.loads((opened.metadata() or {})["architecture"])
+        metadata = opened.metadata() or {}
+        architecture = json.loads(metadata["architecture"])
         state = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 - not a mapping
+    if SPARSE in metadata:
+        dense = from_csr({name: tensor.numpy() for name, tensor in state.items()}, json.loads(metadata[SPARSE]))
+        state = {name: torch.from_numpy(tensor) for name, tensor in dense.items()}
     network = build(graph_of(architecture))
     network.load_state_dict(state)
     return Predictor(file, classes, shape, predict_of(Deployed(network.eval(), rule, shape)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -16,6 +16,9 @@ from nas.training.restore import TrainedNetwork
 from search_space.documents import graph_of
 from search_space.graph import Graph
 from search_space.network import Network
+
+if TYPE_CHECKING:
+    from nas.exports.sparse.pruner import PrunedNetwork
 
 BATCH = 256
 CALIBRATION = 256
@@ -47,6 +50,7 @@ class Subject:
         calibration: (M, C, H, W) uint8 training images, for formats with ranges of activations, M at least 1.
         circumstances: origin of the network and of its weights, as JSON values: study, trial, id, network_id, summary,
             costs, weights, environment, data and the like.
+        pruned: the same network with weights set to zero, for the sparse format; None for none.
     """
 
     architecture: Mapping[str, Any]
@@ -58,6 +62,7 @@ class Subject:
     logits: NDArray[np.float32]
     calibration: NDArray[np.uint8]
     circumstances: Mapping[str, Any]
+    pruned: PrunedNetwork | None = None
 
     @property
     def deployed(self) -> Deployed:

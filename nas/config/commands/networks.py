@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from nas.config.checks import check_limits, check_pick
 from nas.config.commands.study import ReadConfig
+from nas.config.pruning import PruningSpec
 from nas.config.ranges import Count, Few, ShareAboveZero, check_fields
 from nas.config.training import Recipe
 from nas.config.workers import WorkersSpec
@@ -132,6 +133,8 @@ class ExportConfig(PickConfig):
         licence: licence of the weights, for the model card, e.g. apache-2.0; null states none.
         images: number of validation images to check every format on, at least 1.
         data: the study's images.
+        sparse: the removal of weights or channels for formats=[sparse], and the training after it.
+        workers: the worker processes of that training, and their devices.
 
     Raises:
         ValueError: a value out of range.
@@ -143,6 +146,8 @@ class ExportConfig(PickConfig):
     licence: str | None = None
     images: Count = 256
     data: DataLocation
+    sparse: PruningSpec
+    workers: WorkersSpec
 
     def __post_init__(self) -> None:
         super().__post_init__()

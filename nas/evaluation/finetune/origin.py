@@ -17,7 +17,7 @@ from nas.jobs.hashes import content_hash
 from nas.training.starting_weights import checked_state
 from nas.training.tensor_files import SUFFIXES, read_tensors
 from nas.training.weights_error import StartingWeightsError
-from search_space.documents import fitted, graph_of, reference_document
+from search_space.documents import fitted, graph_of, input_of, reference_document
 from search_space.graph import Shape
 from search_space.references import LAYOUTS, NORMALISATIONS, REFERENCES
 from search_space.weights import published_state
@@ -51,8 +51,7 @@ class Origin:
     @property
     def shape(self) -> tuple[int, int, int]:
         """(C, H, W) of the images that it was trained on."""
-        channels, height, width = self.document["input"]
-        return channels, height, width
+        return input_of(self.document)
 
     def told(self) -> dict[str, Any]:
         """Return the facts about it, as JSON values."""
