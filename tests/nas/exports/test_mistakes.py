@@ -98,8 +98,8 @@ def test_a_checkpoint_of_another_network_is_refused(nas: Any) -> None:
             "export",
             ["formats=[safetensors,gif]"],
             (
-                "formats must be one of card, hub, int8, litert, onnx, openvino, safetensors, source, torch_export, or "
-                "a dotted path such as my_module.FORMAT, got 'gif'"
+                "formats must be one of card, hub, int8, litert, onnx, openvino, safetensors, source, sparse, "
+                "torch_export, or a dotted path such as my_module.FORMAT, got 'gif'"
             ),
         ),
         ("export", ["images=0"], "images must be at least 1, got 0"),
@@ -107,7 +107,7 @@ def test_a_checkpoint_of_another_network_is_refused(nas: Any) -> None:
         ("retrain", ["training.epochs=0"], "training.epochs must be at least 1, got 0"),
         ("retrain", ["training.epochs=many"], "epochs: Value 'many' of type 'str' could not be converted to Integer"),
         ("retrain", ["data.train_fraction=2"], "data.train_fraction must lie in (0, 1], got 2"),
-        ("retrain", ["data.path=/nowhere"], "data.path is read by image_folder, parquet and tensors only"),
+        ("retrain", ["data.path=/nowhere"], "data.path is read by image_folder, parquet, signals and tensors only"),
     ],
 )
 def test_mistakes_are_one_line(nas: Any, command: str, words: list[str], message: str) -> None:
