@@ -4,8 +4,9 @@ Dense layers are torch's linear and convolution. A sparse linear layer is the pr
 a sparse convolution that of its CSR matrix with the patches of the images (im2col, which is part of its time; a 1×1
 convolution needs none). Both are done by torch.sparse and by scipy.sparse. The weights are random with the given share
 of zeros. Dense and sparse run one after another in random order, so that a drift of the machine meets all; the ratio is
-the median over pairs of seconds dense / seconds sparse, with a 95 % bootstrap interval: above 1, CSR is faster. On a
-CUDA device of compute capability 8.0 or more, 2:4 weights of 16 bits are timed too.
+the median over pairs of processor seconds dense / processor seconds sparse of the one thread, with a 95 % bootstrap
+interval: above 1, CSR is faster. On a CUDA device of compute capability 8.0 or more, 2:4 weights of 16 bits are timed
+too.
 
     python benchmarks/sparse_speed.py [--pairs 15] [--batches 1 64] [--sparsities 0.5 0.7 ...] [--rows FILE] [--quick]
 """
@@ -105,6 +106,7 @@ LAYERS = (
     Layer("conv 3×3, 512 → 512 at 4×4", 512, 512, 3, 4),
 )
 Call = Callable[[], Any]
+Clock = Callable[[], float]
 
 
 def calls(layer: Layer, sparsity: float, batch: int) -> dict[str, Call]:
@@ -135,22 +137,25 @@ def calls(layer: Layer, sparsity: float, batch: int) -> dict[str, Call]:
     return found
 
 
-def seconds(call: Call, repeats: int) -> float:
+def seconds(call: Call, repeats: int, clock: Clock = time.thread_time) -> float:
     """Return the seconds of one call."""
-    start = time.perf_counter()
+    start = clock()
     for _ in range(repeats):
         call()
-    return (time.perf_counter() - start) / repeats
+    return (clock() - start) / repeats
 
 
-def ratios(found: Mapping[str, Call], pairs: int, generator: random.Random) -> dict[str, list[float]]:
+def ratios(
+    found: Mapping[str, Call], pairs: int, generator: random.Random, clock: Clock = time.thread_time
+) -> dict[str, list[float]]:
     """Return seconds dense / seconds sparse of each round, by library, and the seconds dense under `dense`."""
-    repeats = {name: max(1, math.ceil(LEAST_SECONDS / max(1e-7, seconds(call, 1)))) for name, call in found.items()}
+    once = {name: min(seconds(call, 1, clock) for _ in range(3)) for name, call in found.items()}
+    repeats = {name: max(1, math.ceil(LEAST_SECONDS / max(1e-7, took))) for name, took in once.items()}
     result: dict[str, list[float]] = {name: [] for name in found}
     order = list(found)
     for number in range(pairs + 1):
         generator.shuffle(order)
-        took = {name: seconds(found[name], repeats[name]) for name in order}
+        took = {name: seconds(found[name], repeats[name], clock) for name in order}
         if number:  # the first one warms up
             for name in found:
                 result[name].append(took["dense"] if name == "dense" else took["dense"] / took[name])
@@ -247,7 +252,7 @@ def semi_structured(pairs: int) -> str:
 
         return call
 
-    found = ratios({"dense": timed(weight * mask), "2:4": timed(sparse)}, pairs, random.Random(0))
+    found = ratios({"dense": timed(weight * mask), "2:4": timed(sparse)}, pairs, random.Random(0), time.perf_counter)
     middle, low, high = interval(found["2:4"])
     device = torch.cuda.get_device_name()
     return f"2:4, linear 4096 → 4096 at batch 4096 on {device}: dense / 2:4 {middle:.2f} [{low:.2f}, {high:.2f}]"
