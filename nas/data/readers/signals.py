@@ -53,7 +53,7 @@ def open_source(spec: DataSpec) -> Iterator[Source]:
     scales = tuple(_scale(channel, train.where) for channel in train.values.transpose(1, 0, 2))
     parts = [None if part is None else _part(part, names, scales) for part in (train, test)]
     assert parts[0] is not None
-    yield Source(tuple(_name(name) for name in names), parts[0], parts[1], scales=scales)
+    yield Source(tuple(map(str, names)), parts[0], parts[1], scales=scales)
 
 
 def _read(path: Path) -> tuple[LabelledSignals, LabelledSignals | None, list[Any] | None]:
@@ -161,7 +161,3 @@ def _part(part: LabelledSignals, names: list[Any], scales: tuple[tuple[float, fl
     levels = np.rint((part.values - low) / (high - low) * 255).clip(0, 255).astype(np.uint8)[:, :, None]
     entries = [Entry(f"signal {row} of {part.where}", b"", pixels) for row, pixels in enumerate(levels)]
     return SourcePart(np.asarray(labels, dtype=np.int64), entries, part.where)
-
-
-def _name(label: object) -> str:
-    return str(label)

@@ -20,19 +20,18 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.exports.profiling.timing import REFERENCE, Call, reference_workload
 from nas.exports.profiling.workload import FitPlan, Workload
 from nas.objectives.latency.model import LatencyModel
 from nas.objectives.latency.regression import Measured, fit
 from search_space.graph import Graph
 
-Call = Callable[[], object]
 Prepare = Callable[[Graph], Call]
 """Returns a call that runs one inference of a network."""
 
 Progress = Callable[[int, int, float], None]
 """Takes chunks done, chunks in all, and the seconds measured so far."""
 
-REFERENCE = "reference"
 QUANTILE = 0.4
 """Quantile of the repeats of a turn: disturbances only ever make a repeat slower."""
 
@@ -52,11 +51,6 @@ class Setting:
     device: Mapping[str, str]
     circumstances: Mapping[str, Any]
     fitted_on: Mapping[str, Any]
-
-    @property
-    def single_thread(self) -> bool:
-        """True if an inference keeps to one thread, so that its processor time is its latency undisturbed."""
-        return self.circumstances.get("device") == "cpu" and self.circumstances.get("threads") == 1
 
 
 class Row(NamedTuple):
@@ -165,21 +159,6 @@ def _milliseconds(call: Call, clock: Callable[[], int]) -> float:
     start = clock()
     call()
     return (clock() - start) / 1e6
-
-
-def reference_workload() -> Call:
-    """Return a call of about 0.1 ms that uses one thread, its arithmetic units and its caches."""
-    generator = np.random.default_rng(0)
-    values = generator.random(1 << 16, dtype=np.float32)
-    scratch = np.empty_like(values)
-    small = generator.random((64, 64), dtype=np.float32)
-
-    def work() -> None:
-        np.multiply(values, 1.0001, out=scratch)
-        np.add(scratch, values, out=scratch)
-        small @ small
-
-    return work
 
 
 def combined(rows: list[Row]) -> dict[str, float]:

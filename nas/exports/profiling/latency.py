@@ -38,7 +38,7 @@ def measure_networks(
         ValueError: as `prepare` raises.
     """
     calls = {name: prepare(graph, options) for name, graph in graphs.items()}
-    plan = TimingPlan(seconds=seconds, rounds=10_000, single_thread=_is_single(options), seed=seed)
+    plan = TimingPlan(seconds=seconds, rounds=10_000, single_thread=options.single_thread, seed=seed)
     found = time_interleaved(calls, plan)
     first = found[next(iter(graphs))]
     networks = []
@@ -74,18 +74,10 @@ def fit_space(space: Space, options: LatencyOptions, plan: FitPlan, rows: Path, 
     """
     setting = Setting(this_machine(options.device), options.circumstances, space_identity(space))
     workload = workload_of(space, plan)
-    call = partial(_prepared, options=options)
+    call = partial(prepare, options=options)
     own = rows.with_name(f"{rows.stem}-{workload.identity}{rows.suffix}")
-    found = measure(workload, plan, call, own, progress, single_thread=setting.single_thread)
+    found = measure(workload, plan, call, own, progress, single_thread=options.single_thread)
     return fitted(workload, found, setting)
-
-
-def _prepared(graph: Graph, options: LatencyOptions) -> Any:
-    return prepare(graph, options)
-
-
-def _is_single(options: LatencyOptions) -> bool:
-    return options.device == "cpu" and options.threads == 1
 
 
 def versions() -> dict[str, str]:

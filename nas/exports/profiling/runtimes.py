@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from nas.exports.libraries import lacking, optional
+from nas.exports.profiling.timing import Call
 from nas.objectives.latency.files import LatencyOptions
 from search_space.graph import Graph
 from search_space.network import build
 
-Call = Callable[[], object]
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 

@@ -52,6 +52,11 @@ class LatencyOptions:
         check_fields(self, "options of latency_ms")
 
     @property
+    def single_thread(self) -> bool:
+        """True if an inference keeps to one thread, so that its processor time is its latency undisturbed."""
+        return self.device == "cpu" and self.threads == 1
+
+    @property
     def circumstances(self) -> dict[str, Any]:
         """Circumstances as a model's file has them."""
         return {name: value for name, value in asdict(self).items() if name != "model"}
