@@ -78,12 +78,15 @@ def conduct(
         with showing("nas search: opening the study"):
             study = open_or_create(folder, plan, store)
             check_made_with(study, config)
+            is_new = study.attribute("config") is None
             _write_settings(study, config, settings)
             study.set_attribute("validation_images", plan.images.validation)
             study.set_attribute(END, None)
             _note_start_weights(study, plan)
         with SearchLog(study.folder, words) as written, _tracker(config, study) as tracker:
-            _log_plan(plan, study)
+            _log_plan(plan)
+            if is_new and config.budget.minutes is None:
+                log.info("%s", UNTIMED)
             with showing("nas search: reading its trials"):
                 search = assemble(plan, study, [observer_for(sys.stderr), LiveFile(study.folder), written, tracker])
             with stop_on_signals(search), single_threaded_blas():
@@ -105,7 +108,7 @@ def _note_start_weights(study: Study, plan: SearchPlan) -> None:
     study.set_attribute(START_WEIGHTS, told)
 
 
-def _log_plan(plan: SearchPlan, study: Study) -> None:
+def _log_plan(plan: SearchPlan) -> None:
     intent, given = plan.space.intent, plan.space.input
     if intent is not None and not intent.suits(given):
         log.warning("space %s is meant for images of %s, these are %s", plan.space.name, intent.input, given)
@@ -117,8 +120,6 @@ def _log_plan(plan: SearchPlan, study: Study) -> None:
                 "start %s: %.1f %% of the parameters begin as those of %s",
                 start, 100 * plan.shares[start], plan.config.training.weights,
             )  # fmt: skip
-    if plan.config.budget.minutes is None and not study.records():
-        log.info("%s", UNTIMED)
     if (reached := reach(plan.space, plan.built.requirements.limits, plan.built.requirements.costs)) is not None:
         log.info("%s", reached)
 
