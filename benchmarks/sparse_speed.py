@@ -17,7 +17,6 @@ import argparse
 import json
 import math
 import os
-import platform
 import random
 import time
 import warnings
@@ -35,6 +34,8 @@ from rich.table import Table
 from scipy.sparse import csr_matrix
 from torch import Tensor
 from torch.nn import functional
+
+from nas.jobs.processor import processor_name
 
 SPARSITIES = (0.5, 0.7, 0.8, 0.9, 0.95, 0.99)
 LIBRARIES = ("torch.sparse", "scipy.sparse")
@@ -186,7 +187,9 @@ def main() -> None:
         rows = [_row(layer, batch, arguments, known) for layer in layers]
         console.print(_table(rows, f"seconds dense / seconds CSR, batch {batch}, {arguments.pairs} pairs", arguments))
     packages = ", ".join(f"{name} {version(name)}" for name in ("torch", "scipy"))
-    console.print(f"{_processor()}, one thread, load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores, {packages}")
+    console.print(
+        f"{processor_name()}, one thread, load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores, {packages}"
+    )
     console.print(semi_structured(arguments.pairs))
 
 
@@ -256,14 +259,6 @@ def semi_structured(pairs: int) -> str:
     middle, low, high = interval(found["2:4"])
     device = torch.cuda.get_device_name()
     return f"2:4, linear 4096 → 4096 at batch 4096 on {device}: dense / 2:4 {middle:.2f} [{low:.2f}, {high:.2f}]"
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.machine())
 
 
 if __name__ == "__main__":

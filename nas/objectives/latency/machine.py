@@ -8,7 +8,8 @@ import re
 from functools import cache
 from pathlib import Path
 
-PROCESSORS = Path("/proc/cpuinfo")
+from nas.jobs.processor import processor_name
+
 GPUS = Path("/proc/driver/nvidia/gpus")
 
 
@@ -22,12 +23,7 @@ def this_machine(device: str = "cpu") -> dict[str, str]:
     found = {"device": device, "system": platform.system(), "architecture": platform.machine()}
     if device == "cuda":
         return {**found, "model": _gpu()}
-    return {**found, "model": _processor(), "cores": str(os.cpu_count() or 1)}
-
-
-def _processor() -> str:
-    found = re.search(r"^model name\s*:\s*(.+)$", _text(PROCESSORS), re.MULTILINE)
-    return found[1].strip() if found else platform.processor() or "unknown"
+    return {**found, "model": processor_name() or "unknown", "cores": str(os.cpu_count() or 1)}
 
 
 def _gpu() -> str:
