@@ -29,7 +29,7 @@ from search_space.graph import Graph, Shape
 from search_space.identity import network_id
 from search_space.lowering import lower, summary
 from search_space.network import Network as Module
-from search_space.references import REFERENCES
+from search_space.references import builder_of
 
 
 @final
@@ -85,9 +85,7 @@ class Network:
         Raises:
             ValueError: there is no such network, or it does not fit the images.
         """
-        if name not in REFERENCES:
-            raise ValueError(f"reference must be one of {', '.join(REFERENCES)}, got {name!r}")
-        make = REFERENCES[name]
+        make = builder_of(name)
         given = [Shape(*input)] if input is not None else []
         if classes is not None:
             first = next(iter(inspect.signature(make).parameters.values())).default

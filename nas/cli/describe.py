@@ -34,7 +34,7 @@ from search_space.eager import eager_mib, weights_mib
 from search_space.graph import Graph, Shape
 from search_space.identity import network_id
 from search_space.lowering import lower
-from search_space.references import REFERENCES
+from search_space.references import builder_of
 from search_space.rewrite import Rewritten, rewrite
 from search_space.space import Space, intent_of, parse_space
 
@@ -138,9 +138,7 @@ def _network(config: DescribeConfig) -> tuple[dict[str, Any], Graph]:
         architecture, origin = described_architecture(config.architecture, config)
         return {**architecture_document(architecture), **origin}, lower(architecture)
     name = config.reference or ""
-    if name not in REFERENCES:
-        raise ValueError(f"reference must be one of {', '.join(REFERENCES)}, got {name!r}")
-    graph = REFERENCES[name]()
+    graph = builder_of(name)()
     identity = network_id(graph)
     classes = graph.output.channels
     document = {

@@ -21,7 +21,7 @@ from nas.reports.latency_table import latency_table, model_table
 from nas.study.architectures import Studies, named_architecture
 from search_space.graph import Graph, Shape
 from search_space.lowering import lower, normalise
-from search_space.references import REFERENCES
+from search_space.references import builder_of
 from search_space.space import parse_space
 
 PROFILING = "nas.exports.profiling.latency"
@@ -67,9 +67,7 @@ def _networks(config: MeasureConfig) -> dict[str, Graph]:
             raise ValueError(f"architecture must be a JSON file or a trial as STUDY:NUMBER, got {name!r}")
         found[name] = lower(normalise(architecture[0]))
     for name in _names(config.reference):
-        if name not in REFERENCES:
-            raise ValueError(f"reference must be one of {', '.join(REFERENCES)}, got {name!r}")
-        found[name] = REFERENCES[name]()
+        found[name] = builder_of(name)()
     return found
 
 

@@ -29,6 +29,18 @@ REFERENCES: Mapping[str, Callable[..., Graph]] = {
     "resnet20": resnet20,
 }
 
+
+def builder_of(name: str) -> Callable[..., Graph]:
+    """Return the function of a published network; it takes the input's shape and the number of classes.
+
+    Raises:
+        ValueError: there is no such network.
+    """
+    if name not in REFERENCES:
+        raise ValueError(f"reference must be one of {', '.join(REFERENCES)}, got {name!r}")
+    return REFERENCES[name]
+
+
 _HALF = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
