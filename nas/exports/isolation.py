@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import inspect
 import json
 import subprocess
@@ -42,6 +43,7 @@ class ImportBlocker:
 
 sys.meta_path.insert(0, ImportBlocker())
 
+import importlib.util
 import json
 import time
 from pathlib import Path
@@ -97,6 +99,16 @@ def in_batches(predict: Callable[[NDArray[Any]], Any], pixels: NDArray[Any]) -> 
     return found, {"milliseconds": round(1000 * sorted(times)[len(times) // 2], 4)}
 
 
+def load_program(folder: Path) -> Any:
+    """Return the module `model.py` of a bundle."""
+    spec = importlib.util.spec_from_file_location("model", folder / "model.py")
+    assert spec is not None
+    assert spec.loader is not None
+    model = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(model)
+    return model
+
+
 def run_isolated(
     file: str, outputs: Outputs, folder: Path, pixels: NDArray[np.uint8], *, imports: Sequence[str] = ()
 ) -> IsolatedRun:
@@ -106,7 +118,7 @@ def run_isolated(
         file: name of the file under test, for an error.
         outputs: a function of the name `outputs`. Only its own source text is run there; it returns an array and
             versions by library, and if it likes further facts, and may use `json`, `np`, `Path`, `sys`, `normalise`,
-            `in_batches` and `imports`.
+            `in_batches`, `load_program` and `imports`.
         folder: the bundle.
         pixels: (N, C, H, W).
         imports: modules that the process imports first, by dotted name.
@@ -115,7 +127,7 @@ def run_isolated(
         ExportError: the process failed or took more than `TIMEOUT_SECONDS`; the message has its last line.
     """
     lines = [f"import {module}" for module in imports]
-    functions = [inspect.getsource(function) for function in (normalise, in_batches, outputs)]
+    functions = [inspect.getsource(function) for function in (normalise, in_batches, load_program, outputs)]
     program = "\n".join([IMPORT_BLOCKER, *lines, *functions, CALL])
     with tempfile.TemporaryDirectory(prefix="nas-isolated-") as scratch:
         pixels_file, outputs_file = Path(scratch, "pixels.npy"), Path(scratch, "outputs.npy")

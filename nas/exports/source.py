@@ -8,18 +8,16 @@ from typing import TYPE_CHECKING, Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.exports.isolation import compare_logits, in_batches, normalise, run_isolated
+from nas.exports.isolation import compare_logits, in_batches, load_program, normalise, run_isolated
 from search_space.source import source
 
 if TYPE_CHECKING:  # the check runs in another process, which imports these
-    import importlib.util
-
     import PIL.Image
     import torch
 
     from nas.exports.subject import Subject
 
-IMPORTS = ("importlib.util", "PIL.Image", "torch")
+IMPORTS = ("PIL.Image", "torch")
 
 
 @final
@@ -44,11 +42,7 @@ class SourceFormat:
 
 def outputs(folder: Path, pixels: NDArray[np.uint8]) -> tuple[NDArray[np.float32], dict[str, str], dict[str, float]]:
     """Return logits (N, classes); those of the first 8 images by way of PNG files, as the program does."""
-    spec = importlib.util.spec_from_file_location("model", folder / "model.py")
-    assert spec is not None
-    assert spec.loader is not None
-    model = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(model)
+    model = load_program(folder)
     network = model.load()
     with torch.inference_mode():
         logits, speed = in_batches(lambda images: network(torch.from_numpy(images)), normalise(folder, pixels))

@@ -11,11 +11,10 @@ from numpy.typing import NDArray
 from safetensors.numpy import save
 
 from nas.exports.format import ExportError
-from nas.exports.isolation import in_batches, normalise, relative_difference, run_isolated
+from nas.exports.isolation import in_batches, load_program, normalise, relative_difference, run_isolated
 from nas.exports.sparse.csr import KEY, to_csr
 
 if TYPE_CHECKING:  # the check runs in another process, which imports these
-    import importlib.util
     import math
 
     import safetensors
@@ -24,7 +23,7 @@ if TYPE_CHECKING:  # the check runs in another process, which imports these
     from nas.exports.sparse.pruner import PrunedNetwork
     from nas.exports.subject import Subject
 
-IMPORTS = ("importlib.util", "math", "safetensors", "torch")
+IMPORTS = ("math", "safetensors", "torch")
 
 
 @final
@@ -79,11 +78,7 @@ def _pruned(subject: Subject) -> PrunedNetwork:
 
 def outputs(folder: Path, pixels: NDArray[np.uint8]) -> tuple[NDArray[np.float32], dict[str, str], dict[str, float]]:
     """Return logits (N, classes) of `model.py` with the sparse weights."""
-    spec = importlib.util.spec_from_file_location("model", folder / "model.py")
-    assert spec is not None
-    assert spec.loader is not None
-    model = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(model)
+    model = load_program(folder)
     with safetensors.safe_open(folder / "weights.sparse.safetensors", "pt") as file:
         shapes = json.loads(file.metadata()["sparse"])
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
