@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from controls import Control
 from torch import Tensor
 
 from nas.config.data import DataSpec
@@ -28,16 +29,6 @@ from search_space.network import build
 HEAD = "body.classifier."
 BLOCK = Block("inception", (Branch("k1", 8), Branch("k3", 8)))
 NETWORK = Architecture(Shape(1, 8, 8), 10, Stem(8), (Stage((BLOCK,)),), 0.2)
-
-
-class Control:
-    in_step = True
-
-    def epoch_done(self, row: Any) -> None:
-        pass
-
-    def should_stop(self) -> bool:
-        return False
 
 
 class Trainings:

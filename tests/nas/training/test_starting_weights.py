@@ -3,10 +3,10 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
+from controls import Control
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -23,16 +23,6 @@ from search_space.lowering import lower
 from search_space.network import build
 
 DIGITS = tuple("0123456789")
-
-
-class Control:
-    in_step = True
-
-    def epoch_done(self, row: Any) -> None:
-        pass
-
-    def should_stop(self) -> bool:
-        return False
 
 
 def network(width: int = 8, classes: int = 10) -> Architecture:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from controls import Control
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -25,16 +26,6 @@ from search_space.pruned_weights import magnitude_pruned, prunable, zero_share
 
 BLOCK = Block("inception", (Branch("k1", 8), Branch("k3", 8)))
 NETWORK = Architecture(Shape(1, 8, 8), 10, Stem(8), (Stage((BLOCK,)),)).to_json()
-
-
-class Control:
-    in_step = True
-
-    def epoch_done(self, row: Any) -> None:
-        pass
-
-    def should_stop(self) -> bool:
-        return False
 
 
 class Trainings:
