@@ -183,7 +183,8 @@ def _differences(option: Any, stored: Any, path: str, usual: Any = None) -> Iter
 
     Args:
         option: composed values of the option.
-        stored: the stored values; of a newer field that they lack, the default was the behaviour then.
+        stored: the stored values; of a newer field that they lack, the default was the behaviour then. A key of a free
+            mapping that they lack is removed, except where the option has null, that is no value, for it.
         path: of both in the configuration.
         usual: values of the group's default option, if the option may have others for a newer field.
     """
@@ -196,7 +197,8 @@ def _differences(option: Any, stored: Any, path: str, usual: Any = None) -> Iter
         if key in stored:
             yield from _differences(option[key], stored[key], f"{path}.{key}", usual.get(key))
         elif is_free(SearchConfig, path):
-            yield f"~{path}.{key}"
+            if option[key] is not None:
+                yield f"~{path}.{key}"
         elif option[key] != usual.get(key, option[key]):
             yield f"{path}.{key}={_value(usual[key])}"
     for key in stored:
