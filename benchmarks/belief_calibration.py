@@ -1,10 +1,12 @@
-"""Calibration of the belief about trained networks, on tables whose truth is known.
+"""Calibration of the belief about trained networks, on tables and surrogates, whose truth is known.
 
 For networks that a search has trained, the program compares the probability of being on their front with the share of
-them that is, by the mean test accuracy over the table's seeds, and counts how often the intervals hold that accuracy.
-Searches are simulated; each is looked at after some numbers of trainings.
+them that is, by the mean test accuracy over seeds, and counts how often the intervals hold that accuracy. Searches are
+simulated; each is looked at after some numbers of trainings. A table has as many worlds as seeds of its trainings, and
+one draw of validation images for all its networks; in a surrogate each seed is a world of its own.
 
-    python benchmarks/belief_calibration.py [--tables digits cifar16] [--seeds 12] [--trainings 15 40 100]
+    python benchmarks/belief_calibration.py [--tables digits cifar16] [--surrogates FILE ...] [--seeds 12]
+        [--trainings 15 40 100]
 """
 
 from __future__ import annotations
@@ -14,25 +16,32 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from nas.cli.app.compose import compose
 from nas.config.budget import Budget
-from nas.jobs import curve_seconds
+from nas.jobs import Curve, curve_seconds
 from nas.objectives.axes import axes_of
+from nas.objectives.limits import Limits
 from nas.objectives.pareto import front
+from nas.objectives.requirements import Requirements
 from nas.objectives.values import cost_names, objective_values
 from nas.search.threads import single_threaded_blas
 from nas.study.belief import Believed
 from nas.study.belief.stored import believer_for
 from nas.study.training_state import TrainingState
 from nas.study.trial import Candidate, Record, State
+from nas.tabular.simulation.benchmark import Benchmark
+from nas.tabular.simulation.executor import CurveLookup
 from nas.tabular.simulation.simulate import simulate
-from nas.tabular.simulation.simulated_table import SimulatedTable
-from nas.tabular.table import Entry, read_table
+from nas.tabular.simulation.simulated_table import open_table
+from nas.tabular.surrogate.benchmark import open_surrogate
+from search_space.architecture import Architecture
 
 TABLES = Path(__file__).resolve().parent / "tables"
+CHARGE = "cpu_seconds"
 SAMPLERS = ("known_cost", "tpe")
 BINS = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0)
 
@@ -57,52 +66,84 @@ class Judged:
         return self.probability > 0.05
 
 
+class Watched:
+    """Benchmark that notes the trainings of a search, in order."""
+
+    def __init__(self, benchmark: Benchmark) -> None:
+        self.trainings: list[tuple[Mapping[str, Any], Curve]] = []
+        self._benchmark = benchmark
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._benchmark, name)
+
+    def curve_lookup(self, world: int) -> CurveLookup:
+        """Return the function that finds and notes the learning curve of a job."""
+        find = self._benchmark.curve_lookup(world)
+
+        def look_up(architecture: Mapping[str, Any], repeat: int) -> Curve:
+            curve = find(architecture, repeat)
+            self.trainings.append((architecture, curve))
+            return curve
+
+        return look_up
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
-    parser.add_argument("--tables", nargs="+", default=["digits", "cifar16"])
+    parser.add_argument("--tables", nargs="*", default=["digits", "cifar16"])
+    parser.add_argument("--surrogates", nargs="*", type=Path, default=[])
     parser.add_argument("--seeds", type=int, default=12)
     parser.add_argument("--trainings", type=int, nargs="+", default=[15, 40, 100])
     arguments = parser.parse_args()
-    for name in arguments.tables:
-        simulated = SimulatedTable(read_table(TABLES / f"{name}.parquet"), charge="cpu_seconds")
+    benchmarks = {name: open_table(TABLES / f"{name}.parquet", 1, CHARGE) for name in arguments.tables}
+    benchmarks |= {f"surrogate of {path.stem}": open_surrogate(path, 1, CHARGE) for path in arguments.surrogates}
+    for name, benchmark in benchmarks.items():
         for sampler in SAMPLERS:
-            found = list(_judged(simulated, sampler, arguments))
+            found = list(_judged(benchmark, sampler, arguments))
             print(f"{name}, {sampler}: {len(found)} networks of {arguments.seeds} searches")
             for line in table(found):
-                print(f"  {line}")
+                print(f"  {line}", flush=True)
 
 
-def _judged(simulated: SimulatedTable, sampler: str, arguments: argparse.Namespace) -> Iterator[Judged]:
+def _judged(benchmark: Benchmark, sampler: str, arguments: argparse.Namespace) -> Iterator[Judged]:
     config = compose("rehearse", [f"sampler={sampler}", "fidelity=full"])
     most = max(arguments.trainings)
     config = replace(config, budget=Budget(trials=most, trainings=10.0 * most))
-    axes = axes_of(config.objective, simulated.space)
+    axes = axes_of(config.objective, benchmark.space)
     for seed in range(arguments.seeds):
+        watched = Watched(benchmark)
         with single_threaded_blas():
-            trace = simulate(replace(config, seed=seed), simulated)
-        entries = [simulated.table.entries[trial.id] for trial in trace.trials if trial.state == State.COMPLETE]
+            simulate(replace(config, seed=seed), watched)
+        records = [_record(number, *training, config) for number, training in enumerate(watched.trainings)]
+        errors = _errors(benchmark, records)
         for count in arguments.trainings:
-            records = [_record(number, entry, trace.table_seed, config) for number, entry in enumerate(entries[:count])]
-            believer = believer_for(simulated.space, axes, cost_names(config.objective), simulated.validation_images)
-            yield from _compare(entries[:count], believer.beliefs(records))
+            believer = believer_for(benchmark.space, axes, cost_names(config.objective), benchmark.validation_images)
+            yield from _compare(records[:count], errors, believer.beliefs(records[:count]))
 
 
-def _record(number: int, entry: Entry, seed: int, config: object) -> Record:
-    curve = entry.curves[seed]
-    candidate = Candidate(
-        number, {}, {}, entry.architecture.to_json(), entry.id, entry.network_id, entry.summary, entry.costs, 0
-    )
-    values = objective_values(config.objective, curve, entry.costs)  # type: ignore[attr-defined]  # of the command
-    state = TrainingState(seconds=curve_seconds(curve))
-    return Record(number, State.COMPLETE, candidate, curve, state, values, None)
+def _record(number: int, document: Mapping[str, Any], curve: Curve, config: Any) -> Record:
+    examined = Requirements().examine(Architecture.from_json(dict(document)))
+    name = examined.architecture.id
+    candidate = Candidate(number, {}, {}, dict(document), name, examined.network_id, name, examined.costs, 0)
+    values = objective_values(config.objective, curve, examined.costs)
+    return Record(number, State.COMPLETE, candidate, curve, TrainingState(seconds=curve_seconds(curve)), values, None)
 
 
-def _compare(entries: Sequence[Entry], beliefs: Mapping[int, Believed]) -> Iterator[Judged]:
-    points = np.array([[1.0 - entry.test_accuracy, entry.costs["macs"]] for entry in entries])
+def _errors(benchmark: Benchmark, records: Sequence[Record]) -> Mapping[str, float]:
+    """Return the true errors by identity of the architecture."""
+    known = {name: network.error for name, network in benchmark.true_networks(Limits()).items()}
+    judged = benchmark.judged([record.candidate.architecture for record in records])
+    return {name: point["error"] for name, point in judged.items()} | known
+
+
+def _compare(
+    records: Sequence[Record], errors: Mapping[str, float], beliefs: Mapping[int, Believed]
+) -> Iterator[Judged]:
+    points = np.array([[errors[record.candidate.id], record.candidate.costs["macs"]] for record in records])
     members = set(front(points))
     for number, belief in beliefs.items():
         ((low, high),) = belief.intervals.values()
-        accuracy = entries[number].test_accuracy
+        accuracy = 1.0 - errors[records[number].candidate.id]
         yield Judged(belief.front_probability, number in members, low <= accuracy <= high)
 
 
