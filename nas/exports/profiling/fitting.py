@@ -14,13 +14,15 @@ import random
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.exports.profiling.timing import REFERENCE, Call, reference_workload
+from nas.exports.profiling.timing import REFERENCE, reference_workload
+from nas.exports.profiling.turns import Call, Clocks, rounds, take_turn, warm_up
 from nas.exports.profiling.workload import FitPlan, Workload
 from nas.objectives.latency.model import LatencyModel
 from nas.objectives.latency.regression import Measured, fit
@@ -34,8 +36,6 @@ Progress = Callable[[int, int, float], None]
 
 QUANTILE = 0.4
 """Quantile of the repeats of a turn: disturbances only ever make a repeat slower."""
-
-LEAST_REPEATS, MOST_REPEATS = 3, 200
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,6 @@ def measure(
         single_thread: whether processor time is taken.
     """
     rows = {row.number: row for row in rows_of(path)}
-    clock = time.thread_time_ns if single_thread else time.perf_counter_ns
     first = workload.chunks(plan.seed, 0)
     total = len(first) * plan.passes
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -96,7 +95,7 @@ def measure(
                 break
             if number not in rows:
                 calls = {name: prepare(workload.graphs[name]) for name in names}
-                rows[number] = row = measure_chunk(number, calls, plan, clock)
+                rows[number] = row = measure_chunk(number, calls, plan, single_thread=single_thread)
                 file.write(json.dumps(row._asdict()) + "\n")
                 file.flush()
                 os.fsync(file.fileno())
@@ -125,40 +124,26 @@ def rows_of(path: Path) -> Iterator[Row]:
             continue
 
 
-def measure_chunk(number: int, calls: Mapping[str, Call], plan: FitPlan, clock: Callable[[], int]) -> Row:
+def measure_chunk(number: int, calls: Mapping[str, Call], plan: FitPlan, *, single_thread: bool) -> Row:
     """Return the milliseconds of calls that take turns in a random order, with those of the reference workload.
 
     Args:
         number: running number of the chunk.
         calls: the calls by item.
         plan: rounds and length of a turn.
-        clock: clock in nanoseconds.
+        single_thread: whether processor time is taken.
     """
-    start = time.perf_counter()
+    start, clocks = time.perf_counter(), Clocks()
     everything = {**calls, REFERENCE: reference_workload()}
-    repeats = {name: _warm_up(call, plan.turn_ms, clock) for name, call in everything.items()}
+    repeats = {name: warm_up(call, plan.turn_ms, clocks) for name, call in everything.items()}
     turns: dict[str, list[float]] = {name: [] for name in everything}
-    order, generator = list(everything), random.Random(f"{plan.seed}/{number}/order")
-    for _ in range(plan.rounds):
-        generator.shuffle(order)
+    for order in islice(rounds(everything, random.Random(f"{plan.seed}/{number}/order")), plan.rounds):
         for name in order:
-            everything[name]()  # another one has used the caches
-            times = [_milliseconds(everything[name], clock) for _ in range(repeats[name])]
-            turns[name].append(float(np.quantile(times, QUANTILE)))
+            times = take_turn(everything[name], repeats[name], clocks)
+            taken = [found.processor if single_thread else found.wall for found in times]
+            turns[name].append(float(np.quantile(taken, QUANTILE)))
     found = {name: float(np.median(values)) for name, values in turns.items()}
     return Row(number, time.perf_counter() - start, found.pop(REFERENCE), found)
-
-
-def _warm_up(call: Call, turn_ms: float, clock: Callable[[], int]) -> int:
-    """Run a call a few times; return the repeats of a turn."""
-    recent = min(_milliseconds(call, clock) for _ in range(4))
-    return max(LEAST_REPEATS, min(MOST_REPEATS, int(turn_ms / max(recent, 1e-3))))
-
-
-def _milliseconds(call: Call, clock: Callable[[], int]) -> float:
-    start = clock()
-    call()
-    return (clock() - start) / 1e6
 
 
 def combined(rows: list[Row]) -> dict[str, float]:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from nas.exports.libraries import lacking, optional
-from nas.exports.profiling.timing import Call
+from nas.exports.profiling.turns import Call
 from nas.objectives.latency.files import LatencyOptions
 from search_space.graph import Graph
 from search_space.network import build

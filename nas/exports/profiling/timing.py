@@ -2,10 +2,9 @@
 
 Neighbours on a shared machine disturb for seconds on end, so repeats that follow one another say the same thing twice.
 Therefore the calls take turns in a random order anew in every round, the median of a turn is one observation, and the
-interval of the median is the wider of two that respect how observations depend on one another: a bootstrap over blocks
-of consecutive rounds (Künsch 1989) and Student's interval over the means of a few long batches. A reference workload
-takes its turn in every round; by how much it is slower than its own undisturbed time tells what the machine did to
-everything else, and the interval reaches down by that factor.
+interval of the median respects how observations depend on their neighbours (`intervals`). A reference workload takes
+its turn in every round; by how much it is slower than its own undisturbed time tells what the machine did to everything
+else, and the interval reaches down by that factor.
 
 Where a call keeps to one thread of this process, the processor time shows preemption: repeats that waited for the
 processor are left out and counted.
@@ -14,16 +13,15 @@ processor are left out and counted.
 from __future__ import annotations
 
 import random
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import t as student
 
-Call = Callable[[], object]
+from nas.exports.profiling.intervals import BATCHES, median_interval
+from nas.exports.profiling.turns import Call, Clocks, SelfTimed, Times, rounds, take_turn, warm_up
 
 REFERENCE = "reference workload"
 """Name of the workload that takes turns with the calls."""
@@ -33,25 +31,8 @@ WAITED = 1.05
 """Ratio of wall to processor time from which on a repeat has waited for the processor."""
 LATE_MS = 0.02
 """Wall time beyond the processor time, in milliseconds, that the clocks themselves explain."""
-BATCHES = 8
-"""Batches of consecutive rounds of Student's interval."""
-RESAMPLES = 400
-LEAST_CALLS = 3
-MOST_CALLS = 200
 LEAST_KEPT = 3
 """Undisturbed repeats of a turn below which its processor times are taken."""
-
-
-@runtime_checkable
-class SelfTimed(Protocol):
-    """Call that knows the milliseconds it took on its own device, such as those between two events of a GPU."""
-
-    def __call__(self) -> object:
-        """Run once and wait for the end."""
-
-    @property
-    def milliseconds(self) -> float:
-        """Milliseconds of the last run."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +55,7 @@ class TimingPlan:
 
     seconds: float = 10.0
     rounds: int = 200
-    least_rounds: int = 16
+    least_rounds: int = 24
     turn_ms: float = 5.0
     warmup_seconds: float = 2.0
     single_thread: bool = False
@@ -132,19 +113,6 @@ class Ratio:
     high: float
 
 
-@dataclass(frozen=True)
-class Clocks:
-    """Clocks of a run, in seconds.
-
-    Attributes:
-        wall: wall-clock time.
-        processor: processor time of this process.
-    """
-
-    wall: Callable[[], float] = time.perf_counter
-    processor: Callable[[], float] = time.process_time
-
-
 def reference_workload() -> Call:
     """Return a call of about 0.2 ms that uses one thread, the arithmetic units and the caches."""
     generator = np.random.default_rng(0)
@@ -171,16 +139,15 @@ def time_interleaved(calls: Mapping[str, Call], plan: TimingPlan, clocks: Clocks
     """
     clocks = clocks or Clocks()
     everything = {**calls, REFERENCE: reference_workload()}
-    repeats = {name: _warm_up(call, plan, clocks) for name, call in everything.items()}
-    order, generator = list(everything), random.Random(plan.seed)
+    repeats = {name: warm_up(call, plan.turn_ms, clocks, plan.warmup_seconds) for name, call in everything.items()}
     turns: dict[str, list[_Turn]] = {name: [] for name in everything}
     start = clocks.wall()
-    for done in range(plan.rounds):
+    for done, order in enumerate(islice(rounds(everything, random.Random(plan.seed)), plan.rounds)):
         if done >= plan.least_rounds and clocks.wall() - start > plan.seconds:
             break
-        generator.shuffle(order)
         for name in order:
-            turns[name].append(_take_turn(everything[name], repeats[name], plan.single_thread, clocks))
+            times = take_turn(everything[name], repeats[name], clocks)
+            turns[name].append(_turn(times, plan.single_thread and not isinstance(everything[name], SelfTimed)))
     slow = _slowdown(np.array([turn.ms for turn in turns[REFERENCE]]), plan.reference_ms)
     return {name: _timing(turns[name], slow, plan.seed) for name in everything}
 
@@ -200,30 +167,6 @@ def compare(first: Timing, second: Timing, seed: int = 0) -> Ratio:
     return Ratio(float(np.exp(np.median(logs))), float(np.exp(low)), float(np.exp(high)))
 
 
-def median_interval(series: NDArray[np.float64], seed: int = 0) -> tuple[float, float]:
-    """Return the 95 % interval of the median of observations that depend on their neighbours.
-
-    Args:
-        series: observations in their order, at least 2.
-        seed: seed of the bootstrap.
-    """
-    centre = float(np.median(series))
-    batches = np.array([np.median(batch) for batch in np.array_split(series, min(BATCHES, len(series)))])
-    spread = float(batches.std(ddof=1)) / len(batches) ** 0.5 * float(student.ppf(0.975, len(batches) - 1))
-    low, high = _block_bootstrap(series, seed)
-    return min(low, centre - spread), max(high, centre + spread)
-
-
-def _block_bootstrap(series: NDArray[np.float64], seed: int) -> tuple[float, float]:
-    """Return the 2.5 and 97.5 percentiles of medians of resampled blocks of consecutive observations."""
-    count, length = len(series), max(1, round(len(series) ** 0.5))
-    generator = np.random.default_rng(seed)
-    starts = generator.integers(0, count, (RESAMPLES, -(-count // length)))
-    rows = (starts[:, :, None] + np.arange(length)).reshape(RESAMPLES, -1)[:, :count] % count
-    low, high = np.quantile(np.median(series[rows], axis=1), [0.025, 0.975])
-    return float(low), float(high)
-
-
 @dataclass(frozen=True)
 class _Turn:
     ms: float
@@ -231,32 +174,10 @@ class _Turn:
     made: int
 
 
-def _once(call: Call, clocks: Clocks) -> tuple[float, float]:
-    """Return wall and processor milliseconds of one run."""
-    processor, wall = clocks.processor(), clocks.wall()
-    call()
-    wall, processor = clocks.wall() - wall, clocks.processor() - processor
-    if isinstance(call, SelfTimed):
-        return call.milliseconds, call.milliseconds
-    return 1000 * wall, 1000 * processor
-
-
-def _warm_up(call: Call, plan: TimingPlan, clocks: Clocks) -> int:
-    """Run a call until its time is stable, or for the longest warm-up; return the repeats of a turn."""
-    start, before = clocks.wall(), 0.0
-    while True:
-        recent = float(np.median([_once(call, clocks)[0] for _ in range(5)]))
-        if abs(recent - before) <= 0.03 * recent or clocks.wall() - start > plan.warmup_seconds:
-            break
-        before = recent
-    return max(LEAST_CALLS, min(MOST_CALLS, int(plan.turn_ms / max(recent, 1e-6))))
-
-
-def _take_turn(call: Call, repeats: int, single_thread: bool, clocks: Clocks) -> _Turn:
-    """Run a call once unmeasured, since another one has used the caches, and then `repeats` times."""
-    call()
-    times = [_once(call, clocks) for _ in range(repeats)]
-    if not single_thread or isinstance(call, SelfTimed):
+def _turn(times: Sequence[Times], single_thread: bool) -> _Turn:
+    """Return the median of a turn; on a single thread, of the repeats that did not wait for the processor."""
+    repeats = len(times)
+    if not single_thread:
         return _Turn(float(np.median([wall for wall, _ in times])), repeats, repeats)
     undisturbed = [wall for wall, processor in times if wall <= WAITED * processor + LATE_MS]
     if len(undisturbed) < min(LEAST_KEPT, repeats):
