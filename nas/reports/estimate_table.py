@@ -9,6 +9,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from nas.reports.text import duration_text
+
 QUANTITIES: Mapping[str, str] = {
     "seconds": "time",
     "trials": "trials",
@@ -43,9 +45,10 @@ ENDS = ("trials", "minutes", "trainings")
 
 def _basis(measured: Mapping[str, Any]) -> str:
     full = measured["full_training_seconds"]
+    shortest, longest = duration_text(full["min"]), duration_text(full["max"])
     return (
         f"From {measured['networks']} networks timed on this machine, {measured['slots']} at once: a full training "
-        f"takes {time_text(full['min'])} to {time_text(full['max'])}, a start {measured['start_up_seconds']:.1f} s."
+        f"takes {shortest} to {longest}, a start {measured['start_up_seconds']:.1f} s."
     )
 
 
@@ -57,28 +60,12 @@ def range_text(name: str, found: Mapping[str, float]) -> str:
     >>> range_text("disk_mib", {"low": 12.3, "high": 4096, "free": 90000})
     '12 MiB to 4.0 GiB of 87.9 GiB that are free'
     """
-    show = time_text if name.endswith("seconds") else _mib_text if name.endswith("_mib") else _count_text
+    show = duration_text if name.endswith("seconds") else _mib_text if name.endswith("_mib") else _count_text
     low, high = show(found["low"]), show(found["high"])
     text = low if low == high else f"{low} to {high}"
     if "free" in found:
         return f"{text} of {_mib_text(found['free'])} that are free"
     return f"{text} of {_mib_text(found['available'])}" if "available" in found else text
-
-
-def time_text(seconds: float) -> str:
-    """Return seconds in the two largest units.
-
-    >>> time_text(4.25), time_text(125), time_text(7300), time_text(200_000)
-    ('4.2 s', '2 min 5 s', '2 h 1 min', '2 d 7 h')
-    """
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    units = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
-    parts = [f"{whole % (units[i - 1][1] if i else 10**12) // size} {unit}" for i, (unit, size) in enumerate(units)]
-    shown = [part for part in parts if not part.startswith("0 ")]
-    first = parts.index(shown[0])
-    return " ".join(part for part in parts[first : first + 2] if not part.startswith("0 "))
 
 
 def _mib_text(size: float) -> str:

@@ -16,6 +16,10 @@ FROZEN_LEGEND = "Frozen: begun, and waiting with its checkpoint for more epochs 
 """Legend of the state of a trial that has begun and has no running job."""
 
 
+MINUTE = 60
+UNITS = (("d", 86_400), ("h", 3_600), ("min", MINUTE), ("s", 1))
+
+
 def short_number(value: float) -> str:
     """Return a number in few characters: 3 digits with k, M or G from 1000 on, 4 decimals below 1, else 4 digits.
 
@@ -60,16 +64,19 @@ def size_text(size: int) -> str:
 
 
 def duration_text(seconds: float) -> str:
-    """Return seconds as hours, minutes and seconds.
+    """Return seconds in the two largest units, or to a tenth below a minute.
 
-    >>> duration_text(42.31), duration_text(3725)
-    ('42.3 s', '1 h 2 min 5 s')
+    >>> duration_text(42.31), duration_text(125), duration_text(3725), duration_text(7200), duration_text(200_000)
+    ('42.3 s', '2 min 5 s', '1 h 2 min', '2 h', '2 d 7 h')
     """
-    if seconds < 60:
+    if seconds < MINUTE:
         return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return (f"{hours} h " if hours else "") + f"{minutes} min {rest} s"
+    rest, parts = round(seconds), list[str]()
+    for unit, size in UNITS:
+        count, rest = divmod(rest, size)
+        if parts or count:
+            parts.append(f"{count} {unit}")
+    return " ".join(part for part in parts[:2] if not part.startswith("0 "))
 
 
 def mean_text(values: Mapping[str, Any]) -> str:

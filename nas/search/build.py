@@ -19,7 +19,6 @@ from nas.search.driver import Search
 from nas.search.executors import allocation_of, check_executor, executor_for, resolved_data, step_memory
 from nas.search.fingerprint import fingerprint
 from nas.search.ordered_executor import OrderedExecutor
-from nas.search.parts import SearchParts
 from nas.search.starts import inherited_shares, with_weights_of_starts
 from nas.search.training_images import announce_augmentation, check_resized
 from nas.study.architectures import Studies
@@ -137,15 +136,9 @@ def assemble(plan: SearchPlan, study: Study, observers: Sequence[Observer]) -> S
     announce_augmentation(config.data, config.training)
     runner = DeferredRunner(data, config.training, config.workers.threads_per_slot, deterministic=config.deterministic)
     executor = executor_for(runner, config.workers)
-    parts = SearchParts(
-        study=study,
-        view=built.view,
-        proposer=built.proposer,
-        policy=built.policy,
-        executor=OrderedExecutor(executor) if config.deterministic else executor,
+    parts = replace(
+        built.parts(study, OrderedExecutor(executor) if config.deterministic else executor, latest),
         devices=allocation_of(config.training, config.workers),
-        values=built.values,
-        latest=latest,
         observers=observers,
         retention=Retention(config.workers.keep, study.trial_folder),
     )

@@ -12,8 +12,10 @@ from nas.config.fidelity import FidelitySpec
 from nas.config.objective import Objective
 from nas.config.prior import PriorSpec
 from nas.config.sampler import SamplerSpec
+from nas.evaluation.pump import Latest
 from nas.fidelity.factory import Horizon, policy_of
 from nas.fidelity.policy import Policy
+from nas.jobs import Executor
 from nas.objectives.axes import axes_of
 from nas.objectives.costs import all_costs
 from nas.objectives.limits import Limits
@@ -24,12 +26,13 @@ from nas.objectives.values import cost_names, costs_known, objective_values
 from nas.samplers.factory import Domain, sampler_factory
 from nas.samplers.prior import prior_of
 from nas.samplers.view import View
-from nas.search.parts import Values
+from nas.search.parts import SearchParts, Values
 from nas.search.proposer import Proposer
 from nas.search.starts import projected_starts
 from nas.study.architectures import Studies
 from nas.study.belief import Believer
 from nas.study.belief.stored import believer_for
+from nas.study.study import Study
 from search_space.projection import Projection
 from search_space.space import Space
 
@@ -118,6 +121,16 @@ class BuiltStrategy:
     policy: Policy
     values: Values
     believer: Believer
+
+    def parts(self, study: Study, executor: Executor, latest: Latest) -> SearchParts:
+        """Return the parts of a search over a study, with the defaults of all others.
+
+        Args:
+            study: stores everything.
+            executor: runs the jobs.
+            latest: finds the newest checkpoint in a folder.
+        """
+        return SearchParts(study, self.view, self.proposer, self.policy, executor, self.values, latest)
 
 
 def build_strategy(

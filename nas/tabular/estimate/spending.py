@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
@@ -15,17 +14,16 @@ from nas.search.build import SearchPlan, build_again
 from nas.search.driver import Search
 from nas.search.executors import allocation_of
 from nas.search.ordered_executor import OrderedExecutor
-from nas.search.parts import SearchParts, one_device
+from nas.search.parts import one_device
 from nas.search.threads import single_threaded_blas
 from nas.study.progress import Progress
 from nas.study.time_left import full_training
 from nas.study.trial import Record, State
 from nas.tabular.estimate.worlds import Place, World, look_up
-from nas.tabular.simulation.clock import SimulatedClock
+from nas.tabular.simulation.clock import SimulatedClock, poll_seconds
 from nas.tabular.simulation.executor import TableExecutor
 from nas.tabular.simulation.memory import study_in_memory
 
-POLLS_AN_EPOCH = 4
 LEAST_TRIALS = 8
 """Trials that are simulated before a simulation may be cut short."""
 
@@ -135,17 +133,12 @@ def simulate(plan: SearchPlan, world: World, usual: Usual, longest: float) -> Sp
     study = study_in_memory(built.axes)
     study.believer = built.believer
     one = config.workers.devices_per_trial == 1
-    parts = SearchParts(
-        study=study,
-        view=built.view,
-        proposer=built.proposer,
-        policy=built.policy,
-        executor=OrderedExecutor(executor) if config.deterministic else executor,
-        values=built.values,
-        latest=executor.latest,
+    ordered = OrderedExecutor(executor) if config.deterministic else executor
+    parts = replace(
+        built.parts(study, ordered, executor.latest),
         observers=[course],
         clock=clock,
-        poll_seconds=math.inf if config.budget.minutes is None else usual.training / epochs / POLLS_AN_EPOCH,
+        poll_seconds=poll_seconds(config.budget, usual.training / epochs),
         devices=one_device if one else allocation_of(config.training, config.workers),
     )
     search = Search(parts, replace(config.budget, min_gain=None), epochs=epochs, retries=0)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from typing import final
+
+from nas.config.budget import Budget
+
+POLLS_AN_EPOCH = 4
 
 
 def _no_thinking() -> float:
@@ -39,3 +44,8 @@ class SimulatedClock:
             raise ValueError(f"a clock goes forward, got {until} s at {self._seconds} s")
         self._seconds = until
         self._mark = self._real()
+
+
+def poll_seconds(budget: Budget, epoch_seconds: float) -> float:
+    """Return the longest wait of a simulated driver: infinite, unless minutes may end the search meanwhile."""
+    return math.inf if budget.minutes is None else epoch_seconds / POLLS_AN_EPOCH

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 from nas.fidelity.policy import Inheriting
 from nas.search.built_strategy import Strategy, TrainingHorizon, build_strategy
 from nas.search.driver import Search
-from nas.search.parts import SearchParts
 from nas.tabular.simulation.benchmark import Benchmark
-from nas.tabular.simulation.clock import SimulatedClock
+from nas.tabular.simulation.clock import SimulatedClock, poll_seconds
 from nas.tabular.simulation.executor import TableExecutor
 from nas.tabular.simulation.memory import study_in_memory
 from nas.tabular.simulation.trace import SearchTrace, SimulatedTrial, TraceRecorder
-
-POLLS_AN_EPOCH = 4
 
 
 def simulate(strategy: Strategy, simulated: Benchmark) -> SearchTrace:
@@ -49,17 +45,11 @@ def simulate(strategy: Strategy, simulated: Benchmark) -> SearchTrace:
     executor = TableExecutor(simulated.curve_lookup(world), clock, simulated.slots)
     study = study_in_memory(built.axes)
     study.believer = built.believer
-    parts = SearchParts(
-        study=study,
-        view=built.view,
-        proposer=built.proposer,
-        policy=built.policy,
-        executor=executor,
-        values=built.values,
-        latest=executor.latest,
+    parts = replace(
+        built.parts(study, executor, executor.latest),
         observers=[recorder],
         clock=clock,
-        poll_seconds=math.inf if strategy.budget.minutes is None else full / epochs / POLLS_AN_EPOCH,
+        poll_seconds=poll_seconds(strategy.budget, full / epochs),
     )
     search = Search(parts, replace(strategy.budget, training_seconds=full), epochs=epochs, retries=0)
     reason = str(search.run())

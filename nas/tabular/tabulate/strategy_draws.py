@@ -18,7 +18,6 @@ from nas.jobs import EndReason, Executor, Outcome
 from nas.objectives.requirements import Requirements
 from nas.search.built_strategy import Strategy, TrainingHorizon, build_strategy
 from nas.search.driver import Search
-from nas.search.parts import SearchParts
 from nas.search.threads import single_threaded_blas
 from nas.study.storage.sqlite import SqliteStore
 from nas.study.study import Study, create_study, open_study, resume_study
@@ -141,15 +140,7 @@ def draw(
             task = NetworkTask(job.trial, name, job.architecture, SEED, job.seed, portion.epochs, job.folder)
             writer.on_done(task, outcome)
 
-    parts = SearchParts(
-        study=study,
-        view=built.view,
-        proposer=built.proposer,
-        policy=built.policy,
-        executor=RecordedExecutor(executor(), recorded, keep),
-        values=built.values,
-        latest=latest,
-    )
+    parts = built.parts(study, RecordedExecutor(executor(), recorded, keep), latest)
     try:
         search = Search(parts, Budget(trials=portion.count), epochs=portion.epochs, retries=portion.retries)
         with stop_on_signals(search), single_threaded_blas():
