@@ -120,7 +120,8 @@ def choose_formats(names: Sequence[str]) -> tuple[list[Format], list[str]]:
         elif names:
             raise ExportError(reason)
         else:
-            left_out.append(reason)
+            file = needed[name].file
+            left_out.append(reason if reason.startswith(file) else f"{file}: {reason}")
     files = [file for form in wanted.values() for file in files_of(form)]
     if len(set(files)) < len(files):
         raise ExportError(f"formats must write files of different names, got {', '.join(files)}")

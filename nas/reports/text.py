@@ -16,8 +16,8 @@ FROZEN_LEGEND = "Frozen: begun, and waiting with its checkpoint for more epochs 
 """Legend of the state of a trial that has begun and has no running job."""
 
 
-MINUTE = 60
-UNITS = (("d", 86_400), ("h", 3_600), ("min", MINUTE), ("s", 1))
+TENTHS = 10
+UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 
 
 def short_number(value: float) -> str:
@@ -64,12 +64,12 @@ def size_text(size: int) -> str:
 
 
 def duration_text(seconds: float) -> str:
-    """Return seconds in the two largest units, or to a tenth below a minute.
+    """Return seconds in the two largest units, or to a tenth of one below ten.
 
-    >>> duration_text(42.31), duration_text(125), duration_text(3725), duration_text(7200), duration_text(200_000)
-    ('42.3 s', '2 min 5 s', '1 h 2 min', '2 h', '2 d 7 h')
+    >>> duration_text(4.25), duration_text(42.31), duration_text(125), duration_text(3725), duration_text(200_000)
+    ('4.2 s', '42 s', '2 min 5 s', '1 h 2 min', '2 d 7 h')
     """
-    if seconds < MINUTE:
+    if seconds < TENTHS:
         return f"{seconds:.1f} s"
     rest, parts = round(seconds), list[str]()
     for unit, size in UNITS:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from search_space.cost import MIB, cost, leaf_macs, leaf_params, rows, training_bytes
+from search_space.cost import MIB, cost, leaf_macs, leaf_params, measure, rows, training_bytes
 from search_space.graph import (
     LRN,
     Activation,
@@ -224,6 +224,49 @@ def test_training_bytes_bound_every_node_type(make_graph: Callable[..., Graph], 
             assert step_bytes(chain, batch_size) <= training_bytes(chain, batch_size)
     thin = Graph(Seq((*[conv(2, 1) for _ in range(30)], Linear(2))), Shape(1, 1, 2))
     assert step_bytes(thin, 2) <= training_bytes(thin, 2)
+
+
+# On 6×8×8: values that a training step writes for one image beside the input, of 4 bytes each, and the batch norms'
+# channels; the indices of max pooling take 8 bytes.
+WRITTEN: list[tuple[Node, int, int]] = [
+    (Conv(4, (3, 3)), 4 * 36, 0),
+    (Conv(4, (1, 1), norm=Norm(), activation="relu"), 3 * 4 * 64, 4),
+    (Conv(4, (1, 1), norm=Norm("layer")), 4 * 64 + 2 * 4 * 64 + 2 * 64, 0),
+    (Conv(4, (1, 1), activation="relu"), 2 * 4 * 64, 0),
+    (Norm(), 384, 6),
+    (Norm("layer"), 2 * 384 + 2 * 64, 0),
+    (Linear(7), 384 + 7, 0),
+    (Linear(7, activation="gelu"), 384 + 2 * 7, 0),
+    (Pool("max", (2, 2), (2, 2)), 3 * 96, 0),
+    (Pool("avg", (2, 2), (2, 2)), 2 * 96, 0),
+    (GlobalPool("max", (2, 2)), 3 * 24, 0),
+    (GlobalPool(), 2 * 6, 0),
+    (LRN(5), 4 * 384 + 4 * 64, 0),
+    (Identity(), 0, 0),
+    (Dropout(0.5), 2 * 384, 0),
+    (Slice(1, 5), 2 * 4 * 64, 0),
+    (Concat((Conv(2, (1, 1)), Conv(3, (1, 1)))), 2 * 64 + 3 * 64 + 5 * 64, 0),
+    (Residual(Conv(6, (1, 1))), 384 + 384, 0),
+    (Residual(Conv(6, (1, 1)), activation="relu"), 384 + 2 * 384, 0),
+    (Seq((Conv(2, (1, 1)), Concat((Identity(), Identity())))), 2 * 64 + 4 * 64, 0),
+    (Tap(Conv(2, (1, 1)), 0.3), 2 * 64, 0),
+]
+
+
+@pytest.mark.parametrize(("node", "values", "normed"), WRITTEN)
+def test_training_bytes_counted_by_hand(node: Node, values: int, normed: int) -> None:
+    graph = Graph(node, Shape(6, 8, 8))
+    whole = cost(graph, training=True)
+    weights = 4 * 3 * whole.params + (16 * normed + 8 if normed else 0)  # with gradient and momentum
+    assert training_bytes(graph, 0) == weights
+    assert training_bytes(graph, 3) == weights + 3 * (4 * (384 + values) + 2 * whole.activation_bytes)
+
+
+def test_the_cost_of_a_part_whose_input_is_read_again() -> None:
+    chain = Seq((Conv(5, (1, 1)), Conv(3, (1, 1))))
+    assert measure(chain, Shape(2, 1, 1)).peak == 5 + 3
+    assert measure(chain, Shape(2, 1, 1), keep=True).peak == 2 + 5 + 3
+    assert [measure(node, Shape(2, 1, 1)).alias for node in (Seq((Identity(),)), chain)] == [True, False]
 
 
 def test_training_bytes_grow_with_batch_optimizer_and_averaging() -> None:

@@ -126,6 +126,7 @@ def test_without_the_extra_the_other_forms_are_written(nas: Any, monkeypatch: py
     code, out, err = nas("export", "pick=0", "format=json")
     assert code == 0
     assert "left out: model.onnx needs onnxscript" in err
+    assert "left out: model.int8.onnx: model.onnx needs onnxscript" in err
     assert set(json.loads(out)["exported"][0]["checks"]) == {
         *("README.md", "config.json", "weights.safetensors", "model.py", "model.pt2"),
     }

@@ -88,7 +88,17 @@ def test_a_network_without_doubt_adds_what_it_adds(seed: int, dimensions: int) -
     assert exact == pytest.approx(plain, abs=1e-9)
 
 
+def test_with_one_cost_the_boxes_are_intervals_between_costs_of_the_front() -> None:
+    losses, costs = np.array([0.6, 0.2, 0.4, 0.5]), np.array([[0.1], [0.7], [0.3], [0.8]])  # the last is dominated
+    found = box_decomposition(losses, costs)
+    order = np.argsort(found.lower[:, 0])
+    assert found.lower[order, 0].tolist() == [-math.inf, 0.1, 0.3, 0.7]
+    assert found.upper[order, 0].tolist() == [0.1, 0.3, 0.7, 1.0]
+    assert found.level[order].tolist() == [1.0, 0.6, 0.4, 0.2]
+
+
 def test_without_costs_it_is_the_expected_improvement() -> None:
+    assert box_decomposition(np.array([0.4, 0.3]), np.zeros((2, 0))).level.tolist()[0] == 0.3
     losses, none = np.array([0.4, 0.3, 0.7]), np.zeros((3, 0))
     exact = expected_hypervolume_improvement(
         box_decomposition(losses, none), np.zeros((1, 0)), np.array([0.3]), np.array([0.1])

@@ -12,10 +12,13 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from nas.objectives.pareto import Axis, front, hypervolume, losses
+from nas.objectives.pareto import Axis, dominated, front, hypervolume, hypervolumes, losses
 
 MACS = Axis("macs", "minimize", True, 1e3, 1e6)
 ACCURACY = Axis("val_accuracy", "maximize", False, 1.0, 0.1)
+SHARP = Axis("val_accuracy", "maximize", False, 1.0, 0.1, error=True)
+WRONG = Axis("wrong", "minimize", False, 0.0, 0.8, error=True)
+AXES = [MACS, ACCURACY, SHARP, WRONG]
 
 # A grid of few values makes ties and duplicates frequent.
 grid = st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0, 1.5, math.nan])
@@ -85,6 +88,27 @@ def test_a_point_more_never_covers_less_and_a_dominated_one_covers_no_more(
         assert hypervolume(points) == pytest.approx(hypervolume(without), abs=1e-12)
 
 
+@given(clouds)
+def test_hypervolumes_of_a_sequence_are_those_of_its_beginnings(points: NDArray[np.float64]) -> None:
+    expected = [hypervolume(points[: count + 1]) for count in range(len(points))]
+    assert hypervolumes(points) == pytest.approx(expected, abs=1e-12)
+
+
+def test_hypervolumes_begin_at_zero_with_a_point_outside_the_box() -> None:
+    found = hypervolumes(np.array([[0.5, 1.0], [0.5, 0.5], [0.75, 0.75], [0.0, 0.9], [0.5, 0.5]]))
+    assert found == pytest.approx([0.0, 0.25, 0.25, 0.30, 0.30])
+
+
+@given(clouds, clouds)
+def test_a_point_is_dominated_by_what_is_no_worse_anywhere_and_better_somewhere(
+    points: NDArray[np.float64], by: NDArray[np.float64]
+) -> None:
+    by = by[:, : points.shape[1]]
+    points = points[:, : by.shape[1]]
+    pairs = [[(other <= point).all() and (other < point).any() for other in by] for point in points]
+    assert dominated(points, by).tolist() == [any(row) for row in pairs]
+
+
 def test_a_point_better_than_the_best_end_covers_no_more_than_the_box() -> None:
     assert hypervolume(np.array([[-3.0, -0.5]])) == 1.0
     assert hypervolume(np.array([[-3.0, 1.0]])) == 0.0
@@ -102,13 +126,38 @@ def test_a_loss_grows_with_a_cost_and_falls_with_an_accuracy(a: float, b: float)
     assert ACCURACY.loss(high) <= ACCURACY.loss(low)
 
 
+@pytest.mark.parametrize(("accuracy", "error"), [(1.0, 0.0), (0.91, 0.1), (0.55, 0.5), (0.1, 1.0), (0.01, 1.1)])
+def test_the_loss_of_an_error_is_its_shifted_logarithm(accuracy: float, error: float) -> None:
+    expected = math.log((error + 0.02) / 0.02) / math.log(1.02 / 0.02)
+    assert SHARP.loss(accuracy) == pytest.approx(expected, abs=1e-12)
+    assert WRONG.loss(0.8 * error) == pytest.approx(expected, abs=1e-12)
+
+
+def test_the_scale_of_an_error_grows_with_the_value() -> None:
+    assert SHARP.scaled(0.91) == pytest.approx(-math.log10(0.12))
+    assert WRONG.scaled(0.08) == pytest.approx(math.log10(0.12))
+
+
+def test_an_accuracy_above_all_is_taken_as_one_without_error() -> None:
+    assert SHARP.loss(1.5) == 0.0
+    assert SHARP.losses(np.array([1.5])).tolist() == [0.0]
+
+
+@pytest.mark.parametrize("axis", AXES, ids=["cost", "accuracy", "sharp", "wrong"])
+def test_losses_of_many_values_are_those_of_each(axis: Axis) -> None:
+    values = np.array([0.0, 0.05, 0.3, 0.75, 1.0, 2e3, 5e6])
+    assert axis.losses(values) == pytest.approx([axis.loss(value) for value in values])
+
+
 def test_a_cost_of_nothing_on_a_logarithmic_axis_is_finite() -> None:
     assert math.isfinite(MACS.loss(0.0))
     assert MACS.loss(0.0) < 0
 
 
 def test_an_axis_survives_json() -> None:
-    assert Axis(**MACS.to_json()) == MACS
+    for axis in (*AXES, Axis("latency", "minimize", True, 1.0, 9.0, unit="ms")):
+        assert Axis(**axis.to_json()) == axis
+    assert MACS.to_json().keys() == {"name", "direction", "log", "best", "worst"}
 
 
 @pytest.mark.parametrize(
@@ -130,8 +179,15 @@ def test_an_impossible_axis_is_refused(changes: dict[str, object], message: str)
 
 
 @pytest.mark.parametrize(
-    "axis", [Axis("a", "maximize", False, 1.0, 0.1), Axis("m", "minimize", True, 1e3, 1e6)], ids=lambda axis: axis.name
+    ("axis", "changes"),
+    [(SHARP, {"best": 1.1}), (SHARP, {"log": True}), (WRONG, {"best": -0.1}), (WRONG, {"worst": -0.1})],
 )
+def test_an_error_needs_ends_that_are_errors(axis: Axis, changes: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="an error has a logarithmic scale from 0 on, and an accuracy one up to 1"):
+        Axis(**{**axis.to_json(), **changes})
+
+
+@pytest.mark.parametrize("axis", AXES, ids=["cost", "accuracy", "sharp", "wrong"])
 def test_a_loss_leads_back_to_its_value(axis: Axis) -> None:
-    values = np.array([0.2, 0.7]) if not axis.log else np.array([2e3, 5e5])
+    values = np.array([2e3, 5e5]) if axis.log else np.array([0.2, 0.7])
     assert axis.value(np.array([axis.loss(value) for value in values])) == pytest.approx(values)

@@ -18,7 +18,15 @@ def test_numbers(value, text):
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0.04, "0.0 s"), (42.31, "42.3 s"), (60, "1 min"), (61, "1 min 1 s"), (3725.4, "1 h 2 min"), (3605, "1 h")],
+    [
+        (0.04, "0.0 s"),
+        (9.94, "9.9 s"),
+        (42.31, "42 s"),
+        (60, "1 min"),
+        (61, "1 min 1 s"),
+        (3725.4, "1 h 2 min"),
+        (3605, "1 h"),
+    ],
 )
 def test_durations(seconds, text):
     assert duration_text(seconds) == text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Mapping
 
 import numpy as np
@@ -14,9 +15,12 @@ from optuna.trial import TrialState
 
 from nas.objectives.pareto import Axis, hypervolume
 from nas.objectives.requirements import Measure, exact_measure
+from nas.samplers.known_cost.acquisition import TrialHistory, fit_acquisition, log_costs
 from nas.samplers.known_cost.optimizer import Optimizer, radical_inverse
 from nas.samplers.known_cost.sampler import KnownCostSampler, problem_of
 from nas.samplers.known_cost.settings import Settings
+from nas.samplers.known_cost.training_time import predict_seconds
+from nas.study.belief.surrogate import SurrogateFitter
 from nas.study.parameters import TrialChooser
 from search_space.architecture import Architecture
 from search_space.space import Space
@@ -123,6 +127,24 @@ def test_the_first_draws_are_spread_over_the_cost() -> None:
     assert np.diff(logs).max() < 0.5 * (logs[-1] - logs[0])
     assert logs[-1] - logs[0] > 1.0
     assert sorted(radical_inverse(number) for number in range(1, 8)) == [k / 8 for k in range(1, 8)]
+
+
+def test_improvement_is_divided_by_the_root_of_the_predicted_seconds() -> None:
+    problem = problem_of([ACCURACY, COST_AXES[0]], {"macs": "macs"}, {})
+    optimizer = Optimizer(SPACE, exact_measure(), problem, LIGHT)
+    generator = random.Random(0)
+    trained = [optimizer.networks.network(SPACE.draw(generator)) for _ in range(4)]
+    asked = [optimizer.networks.network(SPACE.draw(generator)) for _ in range(8)]
+    losses, seconds = np.array([0.4, 0.3, 0.5, 0.6]), np.array([3.0, 12.0, 6.0, 24.0])
+    history = TrialHistory(range(4), trained, losses, np.zeros(4), seconds, [], frozenset())
+    fitter = SurrogateFitter(optimizer.networks.features.layout)
+    gains, shared = (fit_acquisition(problem, fitter, history, power).evaluate(asked) for power in (0.0, 0.5))
+    macs = list(asked[0].costs).index("macs")
+    predicted = predict_seconds(log_costs(trained), seconds, log_costs(asked), macs)
+    assert (gains > 0).any()
+    assert shared == pytest.approx(gains / np.sqrt(predicted))
+    frozen = fit_acquisition(problem, fitter, history, 0.5).evaluate_frozen([trained[0]] * 2, np.array([1.0, 4.0]))
+    assert frozen[0] == pytest.approx(2 * frozen[1])
 
 
 def test_limits_are_never_asked_against() -> None:
