@@ -32,16 +32,21 @@ from nas.study.intervals import student_reach
 from search_space.documents import graph_of
 from search_space.network import build
 
-SCRATCH = ("training.head_epochs=0", "training.backbone_learning_rate=1")
+
+def recipe(rate: float, backbone: float, head_epochs: int) -> tuple[str, ...]:
+    """Return the words of a setting."""
+    words = ("learning_rate", rate), ("backbone_learning_rate", backbone), ("head_epochs", head_epochs)
+    return tuple(f"training.{name}={value:g}" for name, value in words)
+
+
 SETTINGS: Mapping[str, tuple[str, Sequence[str]]] = {
-    "defaults of nas finetune": ("model", ()),
-    "the same, rate 0.3": ("model", ("training.learning_rate=0.3",)),
-    "the same, rate 0.3 of all layers": ("model", ("training.learning_rate=0.3", "training.backbone_learning_rate=1")),
-    "classifier alone": ("model", ("training.head_epochs=10",)),
-    "all layers at once, one rate": ("model", SCRATCH),
-    "all layers at once, rate 0.3": ("model", (*SCRATCH, "training.learning_rate=0.3")),
-    "scratch": ("scratch", SCRATCH),
-    "scratch, rate 0.3": ("scratch", (*SCRATCH, "training.learning_rate=0.3")),
+    "rate 0.3, classifier first for 1 epoch": ("model", recipe(0.3, 1, 1)),
+    "rate 0.3, classifier first for 2 epochs": ("model", recipe(0.3, 1, 2)),
+    "rate 0.3, all layers at once": ("model", recipe(0.3, 1, 0)),
+    "rate 0.3, a third of it below the classifier": ("model", recipe(0.3, 0.3, 2)),
+    "rate 0.1, a third of it below the classifier": ("model", recipe(0.1, 0.3, 2)),
+    "scratch": ("scratch", recipe(0.1, 1, 0)),
+    "scratch, rate 0.3": ("scratch", recipe(0.3, 1, 0)),
 }
 SHARES = (1.0, 0.1)
 PARTS = ("val_accuracy", "test_accuracy")

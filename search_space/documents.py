@@ -55,6 +55,21 @@ def graph_of(document: Mapping[str, Any]) -> Graph:
     return graph
 
 
+def without_auxiliaries(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the document of a network without auxiliary classifiers, which serve a training alone.
+
+    Args:
+        document: JSON form of an architecture, of a published network or of a pruned one; the last two have none.
+
+    >>> without_auxiliaries({"stages": [{"blocks": [], "auxiliary": "v3"}]})
+    {'stages': [{'blocks': []}]}
+    """
+    if "stages" not in document:
+        return dict(document)
+    stages = [{key: value for key, value in stage.items() if key != "auxiliary"} for stage in document["stages"]]
+    return {**document, "stages": stages}
+
+
 def pruned_document(parent: Mapping[str, Any], pruned: Pruned) -> dict[str, Any]:
     """Return the document of a network without some channels, from that of the network that it was made of."""
     return {PRUNED: dict(parent), REMOVED: pruned.document()}

@@ -121,14 +121,33 @@ def _remove(form: Format, folder: Path) -> None:
 
 
 def _move_into_place(aside: Path, output: Path) -> None:
+    """Put a bundle in place; one that is killed meanwhile leaves no files of two exports side by side.
+
+    All files of an earlier export go before the first one comes, and `checks.json` comes last. A link in the place of a
+    file is replaced, and what it points to is left alone.
+    """
     output.mkdir(exist_ok=True)
-    old = _files_of_bundles(output) - {path.name for path in aside.iterdir()}
-    (output / CHECKS).unlink(missing_ok=True)  # written last, so that it never describes other files
-    for name in old:
-        if (output / name).is_file():
-            (output / name).unlink()
-    for path in sorted(aside.iterdir(), key=lambda path: path.name == CHECKS):
+    new = sorted(aside.iterdir(), key=lambda path: path.name == CHECKS)
+    for path in new:
+        _refuse_folder(output / path.name)
+    gone = sorted(_files_of_bundles(output) | {path.name for path in new})
+    (output / CHECKS).unlink(missing_ok=True)
+    for name in gone:
+        place = output / name
+        if place.is_symlink() or place.is_file():
+            place.unlink()
+    for path in new:
         path.replace(output / path.name)
+
+
+def _refuse_folder(place: Path) -> None:
+    """Refuse a folder in the place of a file.
+
+    Raises:
+        ExportError: there is one.
+    """
+    if place.is_dir() and not place.is_symlink():
+        raise ExportError(f"a file of an export must not be in the place of a folder, {place} is one: move it away")
 
 
 def _files_of_bundles(output: Path) -> set[str]:

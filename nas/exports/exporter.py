@@ -18,6 +18,9 @@ from nas.exports.subject import build_subject
 from nas.exports.trained_weights import check_average, choose_checkpoint
 from nas.study.study import Study
 from nas.study.trial import Record
+from nas.training.restore import TrainedNetwork
+from search_space.documents import graph_of, without_auxiliaries
+from search_space.network import build
 
 log = logging.getLogger(__name__)
 
@@ -95,7 +98,8 @@ class Exporter:
         accuracies = [result["test_accuracy"] for result in found.results]
         retrained = {"retrained": mean_and_sd(accuracies)} if accuracies else {}
         told = {**circumstances, **request.told, **retrained}
-        document, trained, pruned = record.candidate.architecture, weights.trained, None
+        document, trained = _shipped(record.candidate.architecture, weights.trained)
+        pruned = None
         if request.pruner is not None:
             pruned = request.pruner(record.number, document, trained, data)
         if pruned is not None and request.pruner is not None and request.pruner.spec.smaller:
@@ -113,6 +117,16 @@ class Exporter:
             "files": sorted(path.name for path in output.iterdir()),
             "checks": written["checks"],
         }
+
+
+def _shipped(document: Mapping[str, Any], trained: TrainedNetwork) -> tuple[Mapping[str, Any], TrainedNetwork]:
+    """Return document and network without auxiliary classifiers, which serve a training alone."""
+    plain = without_auxiliaries(document)
+    if plain == dict(document):
+        return document, trained
+    network, state = build(graph_of(plain)), trained.network.state_dict()
+    network.load_state_dict({name: state[name] for name in network.state_dict()})
+    return plain, replace(trained, network=network.eval())
 
 
 def _smaller(pruned: PrunedNetwork, origin: Mapping[str, Any]) -> dict[str, Any]:

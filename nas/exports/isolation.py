@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from nas.exports.subject import Subject
 
 TIMEOUT_SECONDS = 900
+SCRATCH = ".isolated-"
+"""Begin of the name of a run's own folder in the bundle."""
 Outputs = Callable[[Path, Any], tuple[Any, ...]]
 
 IMPORT_BLOCKER = '''
@@ -129,7 +131,9 @@ def run_isolated(
     lines = [f"import {module}" for module in imports]
     functions = [inspect.getsource(function) for function in (normalise, in_batches, load_program, outputs)]
     program = "\n".join([IMPORT_BLOCKER, *lines, *functions, CALL])
-    with tempfile.TemporaryDirectory(prefix="nas-isolated-") as scratch:
+    with tempfile.TemporaryDirectory(
+        prefix=SCRATCH, dir=folder.resolve()
+    ) as scratch:  # goes with the bundle if this is killed
         pixels_file, outputs_file = Path(scratch, "pixels.npy"), Path(scratch, "outputs.npy")
         np.save(pixels_file, pixels)
         command = [sys.executable, "-I", "-B", "-c", program, *map(str, (folder.resolve(), pixels_file, outputs_file))]

@@ -17,7 +17,7 @@ from nas.jobs.hashes import content_hash
 from nas.training.starting_weights import checked_state
 from nas.training.tensor_files import SUFFIXES, read_tensors
 from nas.training.weights_error import StartingWeightsError
-from search_space.documents import fitted, graph_of, input_of, reference_document
+from search_space.documents import fitted, graph_of, input_of, reference_document, without_auxiliaries
 from search_space.graph import Shape
 from search_space.references import LAYOUTS, NORMALISATIONS, REFERENCES
 from search_space.weights import published_state
@@ -122,20 +122,12 @@ def _exported(file: Path) -> Origin:
     rule = read_json(file.parent / PREPROCESSING)
     if rule is None:
         raise ValueError(f"there is no {PREPROCESSING} beside it")
-    document = _without_auxiliaries(json.loads(metadata["architecture"]))
+    document = without_auxiliaries(json.loads(metadata["architecture"]))
     kept = {name: tensor for name, tensor in state.items() if ".head." not in name}
     weights = checked_state(graph_of(document), kept)
     classes = tuple(map(str, rule["classes"]))
     mean, std = (tuple(map(float, rule[key])) for key in ("mean", "std"))
     return Origin(_name(file.parent), document, weights, classes, mean, std, content_hash([file.read_bytes()]))
-
-
-def _without_auxiliaries(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the document of a network without auxiliary classifiers, which serve a training alone."""
-    if "stages" not in document:
-        return dict(document)
-    stages = [{key: value for key, value in stage.items() if key != "auxiliary"} for stage in document["stages"]]
-    return {**document, "stages": stages}
 
 
 def _name(folder: Path) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import pkgutil
 import sys
 import zipfile
@@ -146,11 +148,10 @@ def test_nothing_of_the_callers_surroundings_is_there(tmp_path: Path, monkeypatc
 class Off:
     """Format whose outputs are a little off, or NaN."""
 
-    file = "off.txt"
     needs = ()
 
-    def __init__(self, by: float) -> None:
-        self.by = by
+    def __init__(self, by: float, file: str = "off.txt") -> None:
+        self.by, self.file = by, file
 
     def unavailable(self) -> str | None:
         return None
@@ -185,6 +186,68 @@ def test_all_forms_in_a_folder_are_of_one_network(subject: Subject, tmp_path: Pa
     assert json.loads((output / "checks.json").read_text()) == document
     assert document["trial"] == 3
     assert Architecture.from_json(json.loads((output / "architecture.json").read_text())).classes == 4
+
+
+class Kill(BaseException):
+    """End of a process at a moment of no one's choosing."""
+
+
+@pytest.mark.parametrize("moment", range(14))
+def test_files_of_two_exports_never_stand_side_by_side(
+    subject: Subject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: int
+) -> None:
+    output, victim = tmp_path / "bundle", tmp_path / "victim"
+    victim.write_text("mine")
+    write_bundle(subject, output, [Off(0.0), Off(0.0, "old.txt")], {})
+    for name in ("preprocessing.json", "model.onnx"):
+        (output / name).unlink(missing_ok=True)
+        (output / name).symlink_to(victim)
+    old = {path.name: path.lstat().st_ino for path in output.iterdir()}
+    left = moment
+
+    def dying(call: Callable[..., Any]) -> Callable[..., Any]:
+        def change(path: Path, *more: Any, **words: Any) -> Any:
+            nonlocal left
+            if path.is_relative_to(output) or (more and Path(more[0]).is_relative_to(output)):
+                left -= 1
+                if left < 0:
+                    raise Kill
+            return call(path, *more, **words)
+
+        return change
+
+    with monkeypatch.context() as patch, contextlib.suppress(Kill):
+        for name in ("unlink", "replace"):
+            patch.setattr(Path, name, dying(getattr(Path, name)))
+        write_bundle(subject, output, [Off(0.0)], {"second": True})
+    found = {path.name for path in output.iterdir()}
+    kept = {name for name in found if (output / name).lstat().st_ino == old.get(name)}
+    assert kept in (set(), found)
+    whole = {"architecture.json", "preprocessing.json", "off.txt", "checks.json"}
+    assert "checks.json" not in found or kept == set(old) or found == whole  # it goes first and comes last
+    assert victim.read_text() == "mine"
+
+
+def test_a_folder_in_the_place_of_a_file_leaves_the_earlier_export_whole(subject: Subject, tmp_path: Path) -> None:
+    output = tmp_path / "bundle"
+    write_bundle(subject, output, [Off(0.0)], {"first": True})
+    (output / "new.txt").mkdir()
+    with pytest.raises(ExportError, match=r"must not be in the place of a folder, .*new\.txt is one"):
+        write_bundle(subject, output, [Off(0.0, "new.txt")], {})
+    assert json.loads((output / "checks.json").read_text())["first"]
+    assert (output / "off.txt").exists()
+
+
+def test_files_have_the_mode_that_the_umask_leaves(subject: Subject, tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        write_bundle(subject, tmp_path / "bundle", choose_formats(())[0], {}, required=False)
+    finally:
+        os.umask(before)
+    assert {path.name: oct(path.stat().st_mode & 0o777) for path in (tmp_path / "bundle").iterdir()} == dict.fromkeys(
+        (path.name for path in (tmp_path / "bundle").iterdir()), oct(0o640)
+    )
+    assert (tmp_path / "bundle").stat().st_mode & 0o777 == 0o750
 
 
 @pytest.mark.parametrize("gone", ["onnx", "source", "safetensors"])

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 
 from nas.data import DataSpec, load, load_test
 from nas.exports.isolation import IMPORT_BLOCKER
@@ -189,3 +190,33 @@ def test_a_killed_retraining_goes_on_from_its_checkpoints(nas: Any, searched: Pa
     (unbroken,) = nas.json(words[0], *words[2:-1])["networks"]
     untimed = {"seconds": 0, "checkpoint": ""}
     assert {**network["seeds"][0], **untimed} == {**unbroken["seeds"][0], **untimed}
+
+
+TAPPED = """
+name: tapped
+stem: {width: 8}
+stages:
+  - depth: 1
+    block: {family: v4a, reduce: 4, out: 4}
+    auxiliary: v3
+"""
+
+
+def test_no_auxiliary_classifier_is_shipped(tmp_path: Path, commands: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NAS_CACHE_DIR", str(tmp_path / "cache"))
+    space = tmp_path / "conf" / "space" / "tapped.yaml"
+    space.parent.mkdir(parents=True)
+    space.write_text(TAPPED)
+    nas = commands(tmp_path / "study")
+    small = ["space=tapped", "budget.trials=1", "training.epochs=1", "workers.slots=1", "tracking=none"]
+    assert nas("search", "--config-dir", str(tmp_path / "conf"), *small)[0] == 0
+    (bundle,) = nas.json("export", "pick=0", "formats=[source,torch_export]")["exported"]
+    folder = Path(bundle["output"])
+    names = [*load_file(folder / "weights.safetensors"), *torch.export.load(folder / "model.pt2").state_dict]
+    assert [name for name in names if "aux" in name] == []
+    assert "Tap" not in (folder / "model.py").read_text()
+    assert "auxiliary" not in (folder / "architecture.json").read_text()
+    assert all(check["max_difference"] <= 1e-5 for check in bundle["checks"].values())
+    (record,) = open_for_reading(nas.study).records
+    trained = choose_checkpoint(open_for_reading(nas.study).study, record).trained.network
+    assert [name for name in trained.state_dict() if "aux" in name]  # it was trained with one
