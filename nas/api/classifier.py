@@ -18,7 +18,7 @@ from nas.api.images import Classes, as_images
 from nas.api.network import Network
 from nas.api.search import search
 from nas.api.settings import SearchSettings
-from nas.api.weights import Predictor
+from nas.exports.predictors import Predictor, open_predictor
 
 
 @final
@@ -132,13 +132,13 @@ class InceptionClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:
-        """Return a fitted classifier of an exported folder; its labels are the names of the classes.
+        """Return a fitted classifier of an exported folder or file; its labels are the names of the classes.
 
         Raises:
-            ValueError: the folder is no export with weights.
+            ValueError: the folder is no export with weights, or the file can't be read.
         """
         found = cls()
-        found._predictor = Predictor.from_export(Path(folder).expanduser())
+        found._predictor = open_predictor(Path(folder).expanduser())
         found.classes_ = np.array(found._predictor.classes)
         return found
 

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from nas.api.images import as_images
 from nas.api.pictures import Difference, Drawing
 from nas.api.settings import configured, written
-from nas.api.weights import Predictor, fresh_module, predictor_of, trained_module
+from nas.api.weights import fresh_module, predictor_of, trained_module
 from nas.cli.export import export
 from nas.cli.retrain import retrain
+from nas.exports.predictors import Predictor
 from nas.objectives.costs import built_in_costs
 from nas.study.architectures import Studies, named_architecture
 from nas.study.comparison import Subject
@@ -189,10 +190,11 @@ class Network:
 
         Args:
             folder: the folder; None for `export/TRIAL` in the study's.
-            formats: formats such as `"weights"` or `"onnx"`; all that can be written if there are none.
+            formats: names such as `"safetensors"`, `"source"` or `"onnx"`, each written with those that it needs; none
+                for all whose libraries are installed and that need not be asked for. `nas export` lists them.
 
         Raises:
-            ValueError: there are no weights, or a format fails its check.
+            ValueError: there are no weights, a library of a format is missing, or a format fails its check.
         """
         words = [f"formats={written(list(formats))}"]
         words += [f"output={written(Path(folder))}"] if folder is not None else []

@@ -23,16 +23,17 @@ from nas.objectives.requirements import Requirements
 from nas.objectives.values import costs_known
 from nas.reports.comparison_table import comparison_table
 from nas.reports.tables import architecture_table, space_table
-from nas.study.architectures import Studies, named_architecture
+from nas.study.architectures import Studies, layered_network, named_architecture
 from nas.study.comparison import Subjects, comparison_document, total_line
 from nas.study.summary import inherited
 from search_space.architecture import Architecture
 from search_space.comparison import draw_both
 from search_space.cost import rows
+from search_space.documents import summary_of
 from search_space.drawing import draw
 from search_space.eager import eager_mib, weights_mib
 from search_space.graph import Graph, Shape
-from search_space.identity import network_id
+from search_space.identity import canonical_json, digest, network_id
 from search_space.lowering import lower
 from search_space.references import builder_of
 from search_space.rewrite import Rewritten, rewrite
@@ -134,6 +135,8 @@ def _space(config: DescribeConfig) -> Space:
 
 def _network(config: DescribeConfig) -> tuple[dict[str, Any], Graph]:
     """Return the document and the graph of the named network."""
+    if config.architecture is not None and (layered := layered_network(config.architecture)) is not None:
+        return {**identities(*layered), **costs_and_blocks(layered[1])}, layered[1]
     if config.architecture is not None:
         architecture, origin = described_architecture(config.architecture, config)
         return {**architecture_document(architecture), **origin}, lower(architecture)
@@ -148,6 +151,12 @@ def _network(config: DescribeConfig) -> tuple[dict[str, Any], Graph]:
         **costs_and_blocks(graph),
     }
     return document, graph
+
+
+def identities(document: Mapping[str, Any], graph: Graph) -> dict[str, Any]:
+    """Return the identities and the summary of a network that is no architecture."""
+    own = digest(canonical_json(document))
+    return {"id": own, "network_id": network_id(graph), "summary": summary_of(document)}
 
 
 def described_architecture(name: str, config: DescribeConfig) -> tuple[Architecture, dict[str, Any]]:

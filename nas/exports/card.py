@@ -125,6 +125,7 @@ def _body(subject: Subject) -> Iterator[str]:
         "| --- | --- |",
     )
     yield from (f"| {title_of(name)} | {value:,} |" for name, value in known.get("costs", {}).items())
+    yield from _latencies(subject)
     yield from _confusion(subject)
     yield from _data(subject)
     yield from _origin(subject)
@@ -132,6 +133,18 @@ def _body(subject: Subject) -> Iterator[str]:
 
 def _spread(several: Mapping[str, Any]) -> str:
     return "" if several.get("sd") is None else f" ± {several['sd']:.4f} (standard deviation)"
+
+
+def _latencies(subject: Subject) -> Iterator[str]:
+    """Yield the latencies that were measured, by device and circumstances."""
+    found: Sequence[Mapping[str, Any]] = subject.circumstances.get("latencies", ())
+    if not found:
+        return
+    yield from ("", "## Latency", "", "| measured on | median (ms) | 95 % interval (ms) |", "| --- | --- | --- |")
+    for one in found:
+        busy = "" if one["steady"] else ", which did other things too"
+        interval = f"{one['low_ms']:.4g} to {one['high_ms']:.4g}"
+        yield f"| {_plain(one['on'])}{busy} | {one['median_ms']:.4g} | {interval} |"
 
 
 def _confusion(subject: Subject) -> Iterator[str]:

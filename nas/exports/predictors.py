@@ -13,7 +13,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
+from torch import Tensor
 
+from nas.data import make_image_set
 from nas.exports.deployed import Deployed
 from nas.exports.format import PREPROCESSING, ExportError
 from nas.exports.libraries import lacking, optional
@@ -24,6 +26,7 @@ from search_space.network import build
 
 Predict = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 WEIGHTS = "weights.safetensors"
+BATCH = 256
 ONNX_ERRORS = ("Fail", "InvalidArgument", "InvalidGraph", "InvalidProtobuf", "NoModel", "NotImplemented")
 
 
@@ -42,6 +45,25 @@ class Predictor:
     classes: tuple[str, ...]
     shape: tuple[int, int, int]
     predict: Predict
+
+    def probabilities(self, images: Tensor) -> NDArray[np.float32]:
+        """Return the probability of each class (N, classes).
+
+        Args:
+            images: (N, C, H, W), uint8, or floating point in [0, 1].
+
+        Raises:
+            ValueError: images of another shape than those that the network was trained on, or of another range.
+        """
+        if tuple(images.shape[1:]) != self.shape:
+            found = tuple(images.shape[1:])
+            raise ValueError(f"images must have the shape {self.shape} of those of the search, got {found}")
+        if not len(images):
+            return np.zeros((0, len(self.classes)), dtype=np.float32)
+        pixels = make_image_set(images, torch.zeros(len(images)), self.classes).images.numpy()
+        logits = [self.predict(pixels[start : start + BATCH]) for start in range(0, len(pixels), BATCH)]
+        probabilities: NDArray[np.float32] = torch.from_numpy(np.concatenate(logits)).softmax(1).numpy()
+        return probabilities
 
 
 def open_predictor(model: Path) -> Predictor:

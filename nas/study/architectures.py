@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from nas.study.folders import existing_study
 from nas.study.summary import StudyReader, open_for_reading
 from nas.study.trial import Record
 from search_space.architecture import Architecture
 from search_space.differences import choices_of
+from search_space.documents import PRUNED, REFERENCE, graph_of
+from search_space.graph import Graph
 from search_space.limits import LARGEST_JSON
 from search_space.lowering import normalise
 
 EXPORTED = "architecture.json"
 """File of the architecture in the folder of an exported network."""
+T = TypeVar("T")
 TRIAL = re.compile(r"(?P<study>.+):(?P<number>\d+)")
 
 
@@ -93,11 +96,45 @@ def is_exported(folder: Path) -> bool:
     return (folder / EXPORTED).is_file()
 
 
+def layered_network(name: str) -> tuple[Mapping[str, Any], Graph] | None:
+    """Return document and graph of a network that is no architecture: a pruned one, or a published one as it was.
+
+    Args:
+        name: JSON file of the network, or folder of an exported one.
+
+    Returns:
+        None if the name is neither, or that of an architecture.
+
+    Raises:
+        ValueError: the file holds no such network.
+    """
+    path = Path(name).expanduser()
+    path = path / EXPORTED if is_exported(path) else path
+    if not path.is_file():
+        return None
+    return _read(path, _layered)
+
+
+def _layered(document: object) -> tuple[Mapping[str, Any], Graph] | None:
+    if not isinstance(document, Mapping) or not document.keys() & {REFERENCE, PRUNED}:
+        return None
+    return document, graph_of(document)
+
+
 def _from_file(path: Path) -> Architecture:
+    return _read(path, lambda document: normalise(Architecture.from_json(document)))
+
+
+def _read(path: Path, parse: Callable[[Any], T]) -> T:
+    """Return what is made of the JSON document in a file.
+
+    Raises:
+        ValueError: it is larger than `LARGEST_JSON`, no JSON, or `parse` refuses it.
+    """
     if (size := path.stat().st_size) > LARGEST_JSON:
         raise ValueError(f"{path} must have at most {LARGEST_JSON} bytes, it has {size}")
     try:
-        return normalise(Architecture.from_json(json.loads(path.read_text(encoding="utf-8"))))
+        return parse(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, RecursionError, TypeError, ValueError) as error:
         raise ValueError(f"{path} must hold the JSON document of an architecture: {error}") from error
 

@@ -11,7 +11,10 @@ import pytest
 
 from nas.cli import main
 from nas.search.starts import projected_starts
+from search_space.cost import cost
+from search_space.documents import graph_of
 from search_space.graph import Shape
+from search_space.identity import network_id
 from search_space.space import parse_space
 
 
@@ -74,3 +77,36 @@ def test_starts_are_of_the_space() -> None:
     assert all(space.contains(start.architecture) for start in starts.values())
     with pytest.raises(ValueError, match=r"start may name googlenet, .*, got 'alexnet'"):
         projected_starts(["alexnet"], space)
+
+
+PRUNED = {
+    "pruned": {"reference": "resnet20", "input": [3, 16, 16], "classes": 4},
+    "removed": {"stage0block0.body.conv1": [0, 5]},
+}
+
+
+def test_an_exported_network_that_is_no_architecture_is_described(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    for document in (PRUNED["pruned"], PRUNED):
+        (tmp_path / "architecture.json").write_text(json.dumps(document))
+        expected = graph_of(document)
+        for name in (tmp_path, tmp_path / "architecture.json"):
+            assert main(["describe", f"architecture={name}", "format=json", f"svg={tmp_path / 'drawing.svg'}"]) == 0
+            found = json.loads(capsys.readouterr().out)
+            assert found["costs"]["params"] == cost(expected).params
+            assert found["network_id"] == network_id(expected)
+            assert found["classes"] == 4
+        assert (tmp_path / "drawing.svg").read_text().startswith("<svg")
+
+
+@pytest.mark.parametrize("removed", [{"nowhere": [0]}, 5, {"stem": ["a"]}])
+def test_a_pruned_network_that_cannot_be_is_refused(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, removed: object
+) -> None:
+    path = tmp_path / "mine.json"
+    path.write_text(json.dumps({**PRUNED, "removed": removed}))
+    assert main(["describe", f"architecture={path}"]) == 2
+    err = capsys.readouterr().err
+    assert f"{path} must hold the JSON document of an architecture" in " ".join(err.split())
+    assert "Traceback" not in err

@@ -13,7 +13,7 @@ import torch
 from huggingface_hub import ModelCard
 
 from nas.exports.bundle import write_bundle
-from nas.exports.format import choose_formats
+from nas.exports.format import choose_formats, load_format
 from nas.exports.subject import Subject
 from search_space.graph import Shape
 from search_space.network import build
@@ -72,3 +72,15 @@ def test_a_real_export_has_both(nas: Any) -> None:
     assert card.data.license == "apache-2.0"
     assert card.data.eval_results[0].metric_value == bundle["weights"]["val_accuracy"]
     assert "nas search study=" in card.text
+
+
+def test_measured_latencies_are_told_with_their_device(subject: Subject, tmp_path: Path) -> None:
+    measured = {"on": "onnxruntime on a <b>processor</b>", "median_ms": 1.23456, "low_ms": 1.2, "high_ms": 1.5}
+    found = [{**measured, "steady": True}, {**measured, "median_ms": 9.0, "steady": False}]
+    changed = replace(subject, circumstances={**subject.circumstances, "latencies": found})
+    load_format("card").write(changed, tmp_path)
+    text = (tmp_path / "README.md").read_text()
+    assert "| onnxruntime on a \\<b\\>processor\\</b\\> | 1.235 | 1.2 to 1.5 |" in text
+    assert ", which did other things too | 9 | 1.2 to 1.5 |" in text
+    load_format("card").write(subject, tmp_path)
+    assert "Latency" not in (tmp_path / "README.md").read_text()
