@@ -25,9 +25,10 @@ def latency_table(document: Mapping[str, Any]) -> RenderableType:
             f"{ratio['ratio']:.3f} [{ratio['low']:.3f}, {ratio['high']:.3f}]",
         )
     state = "steady" if document["steady"] else "busy: measure again when it does nothing else"
-    return Group(
-        table, Text(f"A reference workload ran {document['slowdown']:.2f} times its best: the machine is {state}.")
-    )
+    lines = [Text(f"A reference workload ran {document['slowdown']:.2f} times its best: the machine is {state}.")]
+    if "kept" in document:
+        lines.append(Text(f"Kept with the study, whose page shows it: {document['kept']}"))
+    return Group(table, *lines)
 
 
 def model_table(document: Mapping[str, Any]) -> RenderableType:
@@ -44,12 +45,27 @@ def model_table(document: Mapping[str, Any]) -> RenderableType:
         table,
         Text("Errors are of networks that were left out of the fit, by cross-validation."),
         Text(f"Fitted from {low:.3g} to {high:.3g} ms; kept in {document['model']}"),
-        Text("Search with it: nas search objective=[val_accuracy,latency_ms], and limits.max_latency_ms=..."),
+        Text(f"Search with it: nas search {_search_words(document)}, and limits.max_latency_ms=..."),
     )
+
+
+def folder_table(document: Mapping[str, Any]) -> RenderableType:
+    """Return what a folder for another device holds, and what is to be done with it there."""
+    size = document["bytes"] / 2**20
+    return Group(
+        Text(f"{document['folder']} holds {document['networks']:,} networks, {size:.1f} MiB, and measure.py."),
+        Text("Copy it to the device, where Python has numpy and onnxruntime, and run there: python measure.py"),
+        Text("Take the results back with: nas measure results=results.json"),
+    )
+
+
+def _search_words(document: Mapping[str, Any]) -> str:
+    options = [f"objective.latency_ms.options.{name}={value}" for name, value in document["options"].items()]
+    return " ".join(["objective=[val_accuracy,latency_ms]", *options])
 
 
 def _title(document: Mapping[str, Any]) -> str:
     return (
         f"{document['runtime']}, batch {document['batch']}, {document['threads']} thread(s), {document['precision']} "
-        f"on {document['device']}"
+        f"on {document['device']} ({document['machine'].get('model', 'unknown')})"
     )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from nas.config.budget import Budget
-from nas.config.checks import check_format, check_limits
+from nas.config.checks import check_format, check_limits, check_pick
 from nas.config.data import DataSpec
 from nas.config.fidelity import FidelitySpec
 from nas.config.objective import Objective
@@ -132,13 +132,18 @@ class EstimateConfig(SearchConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class MeasureConfig(SearchConfig):
-    """Configuration of `nas measure`: latency of networks on this device, or a model of it for the space of a search.
+    """Configuration of `nas measure`: latency of networks on a device, or a model of it for the space of a search.
 
     Attributes:
+        study: study whose picked networks are measured, and with which their latencies are kept; null for none.
+        pick: networks of the study: front, best, knee or a trial's number.
         architecture: JSON file of an architecture, or trial of a study as STUDY:NUMBER; several with commas between
             them; null for none.
         reference: published network, or several with commas between them; null for none.
         fit: whether a model of the latency of the space's networks is fitted, for the objective latency_ms.
+        on: folder for another device: ONNX files and a script that measures them there; with no network named, of the
+            space's networks; null measures here.
+        results: file that this script wrote there, to be taken back; null for none.
         runtime: torch or onnxruntime.
         batch: images of one inference, at least 1.
         threads: threads of the inference, at least 1.
@@ -149,12 +154,15 @@ class MeasureConfig(SearchConfig):
         format: output format: table, json or csv.
 
     Raises:
-        ValueError: a value out of range, or neither networks nor a fit.
+        ValueError: a value out of range, or not one of networks, a fit and results.
     """
 
+    pick: str = "front"
     architecture: str | None = None
     reference: str | None = None
     fit: bool = False
+    on: str | None = None
+    results: str | None = None
     runtime: str = "torch"
     batch: Count = 1
     threads: Count = 1
@@ -165,11 +173,16 @@ class MeasureConfig(SearchConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        named = self.architecture is not None or self.reference is not None
-        if named == self.fit:
+        check_pick(self.pick)
+        if self.results is not None:
+            if self.fit or self.on is not None or self.architecture is not None or self.reference is not None:
+                raise ValueError("results= takes back what was measured elsewhere, and no network, fit= or on= with it")
+            return
+        named = any(name is not None for name in (self.architecture, self.reference, self.study))
+        if named == (self.fit or (self.on is not None and not named)):
             raise ValueError(
-                "networks must be named to be measured, by architecture= or reference=, or fit=true fits a model, "
-                f"got {'both' if named else 'neither'}"
+                "networks must be named to be measured, by study=, architecture= or reference=, or fit=true fits a "
+                f"model, got {'both' if named else 'neither'}"
             )
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Annotated
 
 from nas.config.ranges import Count, Range, Seed, check_fields
 from nas.objectives.latency.operators import Operator, graph_of, key_of, operators_of
+from search_space.architecture import Architecture
 from search_space.cost import cost
 from search_space.graph import Graph
 from search_space.identity import network_id
@@ -97,19 +99,32 @@ class Workload:
 
 
 def workload_of(space: Space, plan: FitPlan) -> Workload:
-    """Return the workload of a space: random networks, some of them near the cheapest, and their operators.
+    """Return the workload of a space: the networks of `drawn` and their operators."""
+    return workload_of_networks(drawn(space, plan), plan.operators)
 
-    The operators are those that most networks have, and of the rest an equal share of each kind.
-    """
+
+def drawn(space: Space, plan: FitPlan) -> list[Architecture]:
+    """Return random architectures of a space, some of them near the cheapest."""
     generator = random.Random(plan.seed)
     cheapest = space.minimise(lambda architecture: cost(lower(architecture)).macs, combined=False)
-    networks = []
+    found = []
     for index in range(plan.networks):
-        drawn = cheapest if index % SMALLER == 0 else space.draw(generator)
+        architecture = cheapest if index % SMALLER == 0 else space.draw(generator)
         for _ in range(CHANGES[index // SMALLER % len(CHANGES)] if index % SMALLER == 0 else 0):
-            drawn = space.mutate(drawn, generator)
-        networks.append(lower(drawn))
-    return Workload(tuple(networks), tuple(_operators(networks, plan.operators)))
+            architecture = space.mutate(architecture, generator)
+        found.append(architecture)
+    return found
+
+
+def workload_of_networks(architectures: Sequence[Architecture], operators: int) -> Workload:
+    """Return the workload of networks and their operators: those that most have, and of the rest a share of each kind.
+
+    Args:
+        architectures: the networks.
+        operators: most operators that are measured alone.
+    """
+    networks = [lower(architecture) for architecture in architectures]
+    return Workload(tuple(networks), tuple(_operators(networks, operators)))
 
 
 def _operators(networks: list[Graph], most: int) -> list[Operator]:
