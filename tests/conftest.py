@@ -17,6 +17,14 @@ sys.path.insert(0, str(Path(__file__).parent / "support"))
 os.environ.pop("COLUMNS", None)  # how wide a pipe's table is must not depend on who started the tests
 
 
+@pytest.fixture(scope="session", autouse=True)
+def devices(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Let no other process on this machine be waited for: each run of tests has a lock of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NAS_LOCK_DIR", str(tmp_path_factory.mktemp("lock")))
+        yield
+
+
 @pytest.fixture
 def mount(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
     """Mounts a file system of its own with these options, such as `size=4m`, where that is allowed."""

@@ -20,6 +20,7 @@ from nas.cli.common.other_device import (
 from nas.cli.common.printing import Row, print_document
 from nas.config.commands import MeasureConfig
 from nas.exports.libraries import optional
+from nas.jobs.device_lock import exclusive_devices
 from nas.jobs.notice import showing
 from nas.objectives.latency.files import file_of, space_identity
 from nas.objectives.latency.machine import this_machine
@@ -33,7 +34,8 @@ def run(config: MeasureConfig) -> int:
     """Measure the named networks, or fit a model for the space, here or on another device, and print the result.
 
     Raises:
-        ValueError: an unknown network or runtime, invalid data or space, or results that are none.
+        ValueError: an unknown network or runtime, invalid data or space, results that are none, or a machine that
+            trains.
     """
     if config.on is not None:
         print_document(write_for(config, config.on), config.format, folder_table, folder_rows)
@@ -51,11 +53,12 @@ def run(config: MeasureConfig) -> int:
 
 def _measure(config: MeasureConfig) -> dict[str, Any]:
     options, graphs = options_of(config), named_networks(config)
-    with showing("nas measure: loading torch"):
-        profiling = optional(PROFILING)
     seconds = config.seconds or SECONDS
-    with showing(f"nas measure: {seconds:g} s of turns"):
-        found = profiling.measure_networks(graphs, options, seconds, config.seed)
+    with exclusive_devices():
+        with showing("nas measure: loading torch"):
+            profiling = optional(PROFILING)
+        with showing(f"nas measure: {seconds:g} s of turns"):
+            found = profiling.measure_networks(graphs, options, seconds, config.seed)
     document = {"machine": this_machine(options.device), **options.circumstances, **found}
     kept = kept_with_study(config, document, identities_of(graphs), options.circumstances)
     return document if kept is None else {**document, "kept": str(kept)}
@@ -64,11 +67,13 @@ def _measure(config: MeasureConfig) -> dict[str, Any]:
 def _fit(config: MeasureConfig) -> dict[str, Any]:
     options, space, plan = options_of(config), space_of(config), plan_of(config)
     machine, fitted_on = this_machine(options.device), space_identity(space)
-    with showing("nas measure: loading torch"):
-        profiling = optional(PROFILING)
     place = file_of(machine, options.circumstances, fitted_on)
     rows = place.with_name(f"{place.stem}-{plan.identity}.jsonl")
-    return model_document(profiling.fit_space(space, options, plan, rows, _progress))
+    with exclusive_devices():
+        with showing("nas measure: loading torch"):
+            profiling = optional(PROFILING)
+        model = profiling.fit_space(space, options, plan, rows, _progress)
+    return model_document(model)
 
 
 def _progress(done: int, total: int, seconds: float) -> None:

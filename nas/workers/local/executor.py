@@ -19,6 +19,7 @@ from tempfile import TemporaryDirectory
 from typing import final
 
 from nas.jobs import Epoch, Failure, FailureKind, Job, Outcome, Runner
+from nas.jobs.device_lock import SharedDevices
 from nas.workers.local.forked_process import UNKNOWN
 from nas.workers.local.memory_kills import memory_kills
 from nas.workers.local.process_pool import GRACE_SECONDS, ProcessPool, WorkerProcess
@@ -119,7 +120,7 @@ class LocalExecutor:
         preload: Sequence[str] = (),
         deadline_seconds: float | None = None,
     ) -> None:
-        """Configure the slots; the fork server starts with the first job.
+        """Configure the slots, once no measurement of latencies runs; the fork server starts with the first job.
 
         Args:
             runner: runs the jobs; picklable.
@@ -142,6 +143,8 @@ class LocalExecutor:
         self._groups = 0
         self._proven = False
         self._kills = memory_kills()
+        self._share = SharedDevices()
+        self._share.take()
 
     @property
     def slots(self) -> int:
@@ -159,6 +162,7 @@ class LocalExecutor:
         Raises:
             ValueError: too few slots are free.
         """
+        self._share.take()  # an executor may be used again after its end
         self._pool.reap()
         free = sorted(set(range(self.slots)) - {slot for handle in self._handles for slot in handle.slots})
         if job.devices > len(free):
@@ -191,6 +195,7 @@ class LocalExecutor:
         self._handles.clear()
         self._idle.clear()
         self._pool.reap(block=True)
+        self._share.release()
         if self._rendezvous is not None:
             self._rendezvous.cleanup()
             self._rendezvous = None
