@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.exports.profiling.fitting import Row, Setting, fitted
+from nas.exports.profiling.intervals import median_interval
 from nas.exports.profiling.standalone import FORMAT, REFERENCE
-from nas.exports.profiling.timing import STEADY, Timing, compare, median_interval
+from nas.exports.profiling.timing import STEADY, Timing, compare
 from nas.exports.profiling.workload import workload_of_networks
 from nas.objectives.latency.files import LatencyOptions
 from nas.objectives.latency.model import LatencyModel
