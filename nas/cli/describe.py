@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from nas.cli.app.given import is_given
+from nas.cli.common.known_latency import known_latencies
 from nas.cli.common.printing import Row, print_document
 from nas.config.commands import DescribeConfig
 from nas.data import announce, describe
@@ -23,7 +24,7 @@ from nas.objectives.requirements import Requirements
 from nas.objectives.values import costs_known
 from nas.reports.comparison_table import comparison_table
 from nas.reports.tables import architecture_table, space_table
-from nas.study.architectures import Studies, layered_network, named_architecture
+from nas.study.architectures import TRIAL, Studies, layered_network, named_architecture
 from nas.study.comparison import Subjects, comparison_document, total_line
 from nas.study.summary import inherited
 from search_space.architecture import Architecture
@@ -64,6 +65,8 @@ def run(config: DescribeConfig) -> int:
         if config.rewrite is not None:
             rewritten = rewrite(graph, config.rewrite)
             document, graph = rewritten_document(document, rewritten), rewritten.graph
+        if latencies := known_latencies(graph, _study_of(config)):
+            document["latency"] = latencies
         if config.svg is not None:
             write_text(Path(config.svg).expanduser(), draw(graph, document["summary"]), follow_link=True)
         print_document(document, config.format, architecture_table, architecture_rows)
@@ -74,6 +77,14 @@ def run(config: DescribeConfig) -> int:
     document = space_document(space, limits, config.samples, config.seed, costs)
     print_document(document, config.format, space_table, space_rows)
     return 0
+
+
+def _study_of(config: DescribeConfig) -> Path | None:
+    """Return the folder of the study whose trial is named, None for another network."""
+    trial = TRIAL.fullmatch(config.architecture or "")
+    if trial is None or Path(config.architecture or "").expanduser().exists():
+        return None
+    return Studies(config.outputs, config.storage.kind).folder(trial["study"])
 
 
 def _pair(config: DescribeConfig) -> tuple[str, str] | None:

@@ -18,6 +18,7 @@ from nas.config.commands import ReportConfig
 from nas.evaluation.retrain.files import trial_results
 from nas.jobs.files import write_text
 from nas.reports.html import ReportContext, render
+from nas.study.latencies import measured_latencies
 from nas.study.study import Study
 
 REPORT_FILE = "report.html"
@@ -62,6 +63,7 @@ def report_context(study: Study, config: NamesStudy) -> ReportContext:
         environment=stored_environment(study),
         search_with=search_with,
         retrained=[result for result in trial_results(study.folder) if result["seeds"]],
+        measured=measured_latencies(study.folder),
     )
 
 

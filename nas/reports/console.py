@@ -11,6 +11,7 @@ from rich.text import Text
 
 from nas.jobs import EndReason
 from nas.jobs.notice import erase
+from nas.reports.measures import title
 from nas.reports.screen import screen, values_text
 from nas.reports.terminal import Silence
 from nas.reports.text import clock_text
@@ -143,4 +144,6 @@ def outcome_text(record: Record, progress: Progress) -> str:
         return f"failed ({record.failure.kind}): {record.failure.message}"
     if record.values is None:
         return record.state
-    return f"{record.state} in {record.seconds:.1f} s: {values_text(record.values, list(progress.axes))}"
+    names = ", ".join(map(title, record.candidate.extrapolated))
+    outside = f", {names} outside the fitted range" if names else ""
+    return f"{record.state} in {record.seconds:.1f} s: {values_text(record.values, list(progress.axes))}{outside}"

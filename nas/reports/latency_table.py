@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -57,6 +57,21 @@ def folder_table(document: Mapping[str, Any]) -> RenderableType:
         Text("Copy it to the device, where Python has numpy and onnxruntime, and run there: python measure.py"),
         Text("Take the results back with: nas measure results=results.json"),
     )
+
+
+def latency_lines(latencies: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return a line for each known latency of a network: measured with its interval, or predicted with its error."""
+    lines = []
+    for found in latencies:
+        words = _title({**found["circumstances"], "machine": found["device"]})
+        if "interval" in found:
+            low, high = found["interval"]
+            busy = "" if found["steady"] else ", on a busy machine"
+            lines.append(f"measured latency (ms): {found['milliseconds']:.4g} ({low:.4g} to {high:.4g}{busy}), {words}")
+        else:
+            outside = ", outside the fitted range" if found["outside"] else f" ± {found['error']:.0%}"
+            lines.append(f"predicted latency (ms): {found['milliseconds']:.4g}{outside}, {words}")
+    return lines
 
 
 def _search_words(document: Mapping[str, Any]) -> str:

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from nas.objectives.pareto import Axis
+from nas.reports.latency_table import latency_lines
 from nas.reports.measures import MACS, PARAMS, cost_names, heading, title
 from nas.reports.text import SUMMARY_LEGEND, mean_text, number_text, short_number, size_text
 
@@ -84,6 +85,7 @@ def architecture_table(document: Document) -> RenderableType:
     table.add_row("sum", number_text(costs[PARAMS]), number_text(costs[MACS]), "")
     others = [f"{title(name)}: {number_text(costs[name])}" for name in costs if name not in {PARAMS, MACS}]
     others += _memory_lines(document)
+    others += latency_lines(document.get("latency", ()))
     ids = f"architecture {document['id']}, network {document['network_id']}"
     lines: list[RenderableType] = [Text(document["summary"]), Text(ids), table, *map(Text, others)]
     if "inherits" in document:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from nas.jobs.hashes import derived_seed
+from nas.objectives.costs import Measurable
 from nas.objectives.requirements import Examined, Requirements
 from nas.samplers.view import Ask, View
 from nas.study.summary import skipped_totals
@@ -189,6 +190,7 @@ class Proposer:
             rejected=tuple(self._told),
             skipped=dict(self._skipped),
             sampler_attrs=ask.sampler_attrs,
+            extrapolated=self._requirements.costs.extrapolated(Measurable(examined.architecture)),
             trial=self._granted,
         )
         self._known.add(examined.network_id)

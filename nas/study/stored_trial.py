@@ -147,6 +147,7 @@ def _candidate(trial: Trial, laws: Laws) -> Candidate:
         skipped=counts_of(attrs.get("skipped"), "skipped"),
         sampler_attrs={k: v for k, v in trial.system_attrs.items() if not k.startswith("constraints")},
         inherits=_descent(attrs["inherits"]) if "inherits" in attrs else None,
+        extrapolated=tuple(text(name, "extrapolated") for name in items(attrs.get("extrapolated", []), "extrapolated")),
         imported=truth(attrs.get("imported", False), "imported"),
         trial=None,
     )

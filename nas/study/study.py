@@ -11,6 +11,7 @@ has these user attributes:
 * `seed`: seed of its training; `curve`: its learning curve; `training`: its `TrainingState`;
 * `inherits`: the network whose weights it was to start from, if there was one;
 * `failure`: kind and message, if it failed;
+* `extrapolated`: names of costs that a model predicted outside the range of its fit, if there are any;
 * `imported`: true for a result of a training elsewhere.
 
 A study of one objective has its value after each epoch as Optuna's intermediate values, by epoch, too.
@@ -195,6 +196,8 @@ class Study:
         }
         if candidate.inherits is not None:
             attrs["inherits"] = asdict(candidate.inherits)
+        if candidate.extrapolated:
+            attrs["extrapolated"] = list(candidate.extrapolated)
         if candidate.imported:
             attrs["imported"] = True
         template = create_trial(

@@ -112,6 +112,7 @@ class Candidate(Deferrable):
         skipped: counts of all asks since the last candidate that led to none: `rejected`, `duplicates`.
         sampler_attrs: system attributes that the sampler set on its trial.
         inherits: network whose weights it was to start from, None for fresh weights.
+        extrapolated: costs whose values are outside the range that a model was fitted on.
         imported: whether it was trained elsewhere: its result came from a file or from another program.
         trial: number of the waiting trial in which another program has enqueued it, None for a new trial.
     """
@@ -130,6 +131,7 @@ class Candidate(Deferrable):
     skipped: Mapping[str, int] = field(default_factory=dict)
     sampler_attrs: Mapping[str, Any] = field(default_factory=dict)
     inherits: Descent | None = None
+    extrapolated: tuple[str, ...] = ()
     imported: bool = False
     trial: int | None = None
 

@@ -67,6 +67,7 @@ class Cost:
         prepare: returns this cost for a space with the options of its objective, such as the latency on one device;
             None for a cost that depends on the network alone. A cost with it is computed only where an objective or
             a limit names it.
+        extrapolated: returns whether a network is outside the range of the fit of the cost's model; None for never.
         origin: hash of what else a prepared cost depends on, which stands in the study's fingerprint; empty if nothing.
 
     Raises:
@@ -82,6 +83,7 @@ class Cost:
     integer: bool = True
     place: int = 100
     prepare: Callable[[Mapping[str, Any], Space], Cost] | None = None
+    extrapolated: Callable[[Measurable], bool] | None = None
     origin: str = ""
 
     def __post_init__(self) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from nas.objectives.costs.cost import Cost, Measurable
 from nas.objectives.latency.files import LatencyOptions, find
+from nas.objectives.latency.model import Prediction
 from nas.objectives.latency.parts import Predictor
 from search_space.space import Space
 
@@ -36,12 +37,18 @@ def for_space(options: Mapping[str, Any], space: Space) -> Cost:
         raise ValueError(f"options of latency_ms must be of {', '.join(known)}, got {', '.join(unknown)}")
     predictor = Predictor(find(LatencyOptions(**options), space))
 
-    def measure(network: Measurable) -> float:
+    def predict(network: Measurable) -> Prediction:
         if network.architecture is not None:
-            return predictor.predict(network.architecture).milliseconds
-        return predictor.model.predict(network.graph).milliseconds
+            return predictor.predict(network.architecture)
+        return predictor.model.predict(network.graph)
 
-    return replace(COST, measure=measure, prepare=None, origin=predictor.model.hash)
+    return replace(
+        COST,
+        measure=lambda network: predict(network).milliseconds,
+        extrapolated=lambda network: predict(network).outside,
+        prepare=None,
+        origin=predictor.model.hash,
+    )
 
 
 COST = Cost(

@@ -48,6 +48,10 @@ class Costs:
         """Return the exact costs of a network by name."""
         return {cost.name: cost.measure(network) for cost in self.members}
 
+    def extrapolated(self, network: Measurable) -> tuple[str, ...]:
+        """Return the names of the costs whose values for a network are outside the range that they were fitted on."""
+        return tuple(cost.name for cost in self.members if cost.extrapolated is not None and cost.extrapolated(network))
+
     def of_architecture(self, architecture: Architecture) -> dict[str, float]:
         """Return the exact costs of an architecture's network by name."""
         return self.of(Measurable(architecture))

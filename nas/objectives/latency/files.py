@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -126,6 +126,21 @@ def find(options: LatencyOptions, space: Space) -> LatencyModel:
     )
 
 
+def fitted_for(shape: Sequence[int], folder: Path | None = None) -> list[LatencyModel]:
+    """Return the models of this machine's devices for images of a shape, the newest of each circumstances.
+
+    Args:
+        shape: (C, H, W).
+        folder: folder of the models; None for the usual one.
+    """
+    found: dict[str, LatencyModel] = {}
+    for model in _models(folder or models_folder()):
+        here = dict(model.device) == this_machine(str(model.circumstances.get("device")))
+        if here and model.fitted_on.get("input") == list(shape):
+            found.setdefault(json.dumps(dict(model.circumstances), sort_keys=True), model)
+    return list(found.values())
+
+
 def _of_input(model: LatencyModel, space: Space, name: str) -> LatencyModel:
     fitted = model.fitted_on.get("input")
     if fitted != list(space.input):
@@ -135,13 +150,16 @@ def _of_input(model: LatencyModel, space: Space, name: str) -> LatencyModel:
 
 def _fitted_here(options: LatencyOptions, machine: Mapping[str, str]) -> Iterator[LatencyModel]:
     """Yield the readable models of this device in these circumstances, newest first."""
-    folder = models_folder()
+    for model in _models(models_folder()):
+        if model.device == machine and model.circumstances == options.circumstances:
+            yield model
+
+
+def _models(folder: Path) -> Iterator[LatencyModel]:
+    """Yield the readable models of a folder, newest first."""
     paths = folder.glob("*.json") if folder.is_dir() else ()
     for path in sorted(paths, key=lambda found: -found.stat().st_mtime):
         try:
-            model = read(path)
+            yield read(path)
         except ValueError as error:
             log.warning("a latency model is left out: %s", error)
-            continue
-        if model.device == machine and model.circumstances == options.circumstances:
-            yield model

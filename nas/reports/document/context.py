@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from nas.study.latencies import MeasuredOn
+
 
 @dataclass(frozen=True)
 class ReportContext:
@@ -19,6 +21,7 @@ class ReportContext:
         settings: the same settings as YAML text.
         environment: machine and versions of its latest search; empty if not known.
         retrained: results of retrained networks, as `nas retrain` writes them.
+        measured: latencies of its networks that were measured, by device and circumstances.
         named: the override `study=…` in `reference`; empty if there is no other.
         search_with: returns the command with another budget, given by criterion, or None; None if it can't be told.
     """
@@ -30,5 +33,6 @@ class ReportContext:
     settings: str = ""
     environment: Mapping[str, Any] = field(default_factory=dict)
     retrained: Sequence[Mapping[str, Any]] = ()
+    measured: Sequence[MeasuredOn] = ()
     named: str = ""
     search_with: Callable[[Mapping[str, float | None]], str | None] | None = None

@@ -11,6 +11,7 @@ from nas.reports.document.advice import advice
 from nas.reports.document.assessment import Assessment, assess
 from nas.reports.document.context import ReportContext
 from nas.reports.document.importances import importances
+from nas.reports.document.latency import latency_measures, measured_values
 from nas.reports.document.measures import limits_of, measures, shown_axes
 from nas.reports.document.trials import (
     FEW_POINTS,
@@ -85,13 +86,15 @@ class DocumentMaker:
 
     def _row(self, record: Record, front: set[int], assessment: Assessment, driven: bool) -> Row:
         believed = assessment.believed.get(record.number)
-        basis = (driven, record.number in front, believed)
+        latency = measured_values(self.context.measured, record.candidate.network_id)
+        basis = (driven, record.number in front, believed, latency)
         known = self._rows.get(record.number)
         if known is not None and known[0] is record and known[1] == basis:
             return known[2]
         indices = known[2]["choices"] if known else self.choices.row(known_choices(record.candidate.architecture))
         row = trial_row(record, indices, self._most_points, driven=driven)
         row |= {"front": record.number in front, "believed": believed}
+        row["values"] |= latency
         self._rows[record.number] = record, basis, row
         return row
 
@@ -113,7 +116,7 @@ class DocumentMaker:
             "axes": [axis.to_json() | {"title": axis_title(axis)} for axis in axes],
             "x": x,
             "y": y,
-            "measures": measures(costs, axes),
+            "measures": measures(costs, axes) | latency_measures(self.context.measured),
             "costs": costs,
             "curves": {name: title(name) for name in CURVES},
             "commands": {name: f"nas {name} {reference} pick=" for name in ("retrain", "export")},

@@ -89,6 +89,8 @@ def trial_row(record: Record, choices: Sequence[int], points: int, *, driven: bo
         row["at"] = [point.epoch for point in curve]
     if (training.attempt or 1) > 1:
         row["attempt"] = training.attempt
+    if record.candidate.extrapolated:
+        row["extrapolated"] = list(record.candidate.extrapolated)
     if record.candidate.imported:
         row["imported"] = True
     if record.repeats:

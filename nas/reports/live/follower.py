@@ -41,7 +41,7 @@ FOLLOWER, SLOW = "live page: follower", "live page: computation"
 ERRORS = (ValueError, OSError, sqlite3.Error)
 
 SETTINGS_FILE = "config.yaml"
-RESULTS = "retrain/*/result.json"
+RESULTS = ("retrain/*/result.json", "latency/*.json")
 
 Stamp = tuple[tuple[str, int, int], ...]
 T = TypeVar("T")
@@ -286,7 +286,8 @@ class Slow(Generic[T]):
 def _outside_stamp(study: Study) -> Stamp:
     """Return a value that changes with the files of the study's folder that its context is made of."""
     found = []
-    for path in (study.folder / SETTINGS_FILE, *sorted(study.folder.glob(RESULTS))):
+    results = sorted(path for pattern in RESULTS for path in study.folder.glob(pattern))
+    for path in (study.folder / SETTINGS_FILE, *results):
         with suppress(OSError):
             state = path.stat()
             found.append((str(path), state.st_size, state.st_mtime_ns))

@@ -15,7 +15,7 @@ from fake_device import model_of, network_ms
 from nas.config.objective import Objective
 from nas.objectives.axes import axes_of
 from nas.objectives.costs import Measurable, all_costs, built_in_costs, title_of
-from nas.objectives.latency.files import LatencyOptions, file_of, find, read, save, space_identity
+from nas.objectives.latency.files import LatencyOptions, file_of, find, fitted_for, read, save, space_identity
 from nas.objectives.latency.machine import this_machine
 from nas.objectives.latency.model import Errors, LatencyModel
 from nas.objectives.latency.operators import COLUMNS, features_of, graph_of, key_of, operators_of
@@ -212,3 +212,19 @@ def test_without_a_model_for_the_images_the_search_is_refused() -> None:
     save(MODEL)
     with pytest.raises(ValueError, match=r"nas measure fit=true space=small, with the same data=, fits one"):
         axes_of((LATENCY,), replace(SPACE, input=Shape(3, 20, 20)))
+
+
+def test_networks_outside_the_fitted_range_are_named() -> None:
+    save(MODEL)
+    costs = costs_known((LATENCY,), SPACE)
+    inside = next(a for seed in range(9) if not MODEL.predict(lower(a := SPACE.draw(random.Random(seed)))).outside)
+    assert costs.extrapolated(Measurable(inside)) == ()
+    assert costs.extrapolated(Measurable(graph=REFERENCES["googlenet"]())) == ("latency_ms",)
+    assert built_in_costs().extrapolated(Measurable(inside)) == ()
+
+
+def test_models_of_this_device_are_found_by_the_shape_of_images() -> None:
+    save(MODEL)
+    save(replace(MODEL, device={"device": "cpu", "model": "a phone"}))
+    assert [model.hash for model in fitted_for(SPACE.input)] == [MODEL.hash]
+    assert fitted_for((3, 20, 20)) == []

@@ -14,7 +14,8 @@ from nas.reports.document import DocumentMaker, ReportContext, assess, study_doc
 from nas.reports.document.along_front import explained, near_front
 from nas.reports.document.maker import retrained
 from nas.reports.document.progress import progress
-from nas.reports.document.trials import ABSENT, ChoiceTable, shortened
+from nas.reports.document.trials import ABSENT, ChoiceTable, shortened, trial_row
+from nas.study.latencies import Latency, MeasuredOn
 from nas.study.overview import END
 from nas.study.summary import StudyReader
 from search_space.architecture import Architecture
@@ -200,3 +201,35 @@ def test_means_of_retrained_networks_have_an_interval_from_two_seeds_on():
     assert high - low == pytest.approx(2 * 2.91999 * 0.01 / 3**0.5, rel=1e-4)  # Student's t, 2 degrees of freedom, 95 %
     assert found["5"]["test"]["interval"] is None
     assert found["5"]["epochs"] == 40
+
+
+def test_measured_latencies_are_a_measure_of_the_page(study):
+    network = study.records()[3].candidate.network_id
+    latencies = {network: Latency(2.5, 2.0, 3.0, True)}
+    measured = MeasuredOn({"model": "<b>phone"}, {"runtime": "torch", "batch": 1, "threads": 1}, latencies)
+    maker = DocumentMaker(study, context(measured=[measured])[0])
+    records = study.records()
+    assessment = assess(records, study.believer, "val_accuracy")
+    name = f"measured_{measured.key}"
+    fields = maker.fields(records, assessment, driven=False)
+    assert fields["measures"][name] == {
+        "title": "measured latency (ms), torch on <b>phone",
+        "log": True,
+        "share": False,
+        "measured": True,
+    }
+    assert name not in fields["costs"]
+    rows = maker.rows(records, assessment, driven=False)
+    assert {row["n"] for row in rows if name in row["values"]} == {
+        record.number for record in records if record.candidate.network_id == network
+    }
+    assert rows[3]["values"][name] == 2.5
+    maker.context = replace(maker.context, measured=[])
+    assert name not in maker.rows(records, assessment, driven=False)[3]["values"]
+
+
+def test_a_row_says_which_costs_are_outside_the_fitted_range(study):
+    record = study.records()[0]
+    outside = replace(record, candidate=replace(record.candidate, extrapolated=("latency_ms",)))
+    assert trial_row(outside, [], 5, driven=False)["extrapolated"] == ["latency_ms"]
+    assert "extrapolated" not in trial_row(record, [], 5, driven=False)

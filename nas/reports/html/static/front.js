@@ -3,8 +3,8 @@ import { Chart, line, mark } from "./chart.js";
 import { byId, el, menu, pickButton, shape, segments } from "./dom.js";
 import { percent, plural, stateWords, titleOf, valueText } from "./format.js";
 import {
-  ERROR, accuracyName, baseOf, costNames, frontAxes, intervalOf, isFiltered, isSet, isWithin, measureOf, shownFront,
-  valueOf,
+  ERROR, accuracyName, baseOf, costNames, frontAxes, intervalOf, isFiltered, isSet, isWithin, measureOf,
+  measuredNames, outsideText, shownFront, valueOf,
 } from "./model.js";
 import { ends } from "./scales.js";
 import { choose, state, update, view } from "./state.js";
@@ -230,8 +230,10 @@ function drawNote(members) {
 
 function tip(number) {
   const row = state.rows.get(number);
-  const names = [...new Set([state.y, state.x])];
-  const values = names.map((name) => el("div", {}, `${titleOf(name)} ${valueText(name, valueOf(row, name))}`));
+  const names = [...new Set([state.y, state.x, ...measuredNames().filter((name) => isSet(row.values[name]))])];
+  const values = names.map(
+    (name) => el("div", {}, `${titleOf(name)} ${valueText(name, valueOf(row, name))}${outsideText(row, name)}`)
+  );
   const failure = row.failure ? [el("div", { class: "failure" }, row.failure.slice(0, 160))] : [];
   return [
     el("strong", {}, `Trial ${number}`), ` ${stateWords(row, state.doc.single)}`,

@@ -39,6 +39,11 @@ export const costNames = () => state.doc.costs ?? Object.keys(state.doc.measures
   (name) => state.doc.measures[name].log
 );
 
+// Latencies that were measured, each on a device.
+export const measuredNames = () => Object.keys(state.doc.measures).filter((name) => state.doc.measures[name].measured);
+
+export const outsideText = (row, name) => (row.extrapolated?.includes(name) ? " (outside the fitted range)" : "");
+
 export function measureOf(name) {
   if (name === ERROR) return { title: "validation error", log: true, share: true };
   return state.doc.measures[name] ?? {

@@ -2,7 +2,7 @@
 import { byId, button, cell, command, drawn, el, pickList, rowHead, table, terms } from "./dom.js";
 import { duration, percent, plural, short, stateWords, titleOf, valueText } from "./format.js";
 import { CurvePlot } from "./curves.js";
-import { accuracyName, isSet } from "./model.js";
+import { accuracyName, isSet, outsideText } from "./model.js";
 import { choicesOf, valueWords } from "./differences.js";
 import { pin, state, view } from "./state.js";
 
@@ -68,7 +68,7 @@ export function testText({ mean, std, n }) {
 function facts(row) {
   const skipped = new Set([accuracyName(), "trial", "seconds"]);
   const names = Object.keys(state.doc.measures).filter((name) => !skipped.has(name) && isSet(row.values[name]));
-  const pairs = names.map((name) => [titleOf(name), valueText(name, row.values[name])]);
+  const pairs = names.map((name) => [titleOf(name), `${valueText(name, row.values[name])}${outsideText(row, name)}`]);
   pairs.push(["epochs", String(row.epochs)], ["training", duration(row.values.seconds)]);
   if (isSet(row.inherits)) pairs.push(["weights from", `trial ${row.inherits.trial ?? row.inherits}`]);
   if (row.imported) pairs.push(["trained", "elsewhere"]);

@@ -1,7 +1,7 @@
 // Table of all trials: sorted, filtered, and with elements for the visible rows alone.
 import { byId, el, menu, pickButton, rowHead } from "./dom.js";
 import { percent, plural, stateWords, titleOf, valueText } from "./format.js";
-import { accuracyName, costNames, isSet, isWithin, shownFront, valueOf } from "./model.js";
+import { accuracyName, costNames, isSet, measuredNames, isWithin, shownFront, valueOf } from "./model.js";
 import { state, view } from "./state.js";
 
 const BEYOND = 8; // rows above and below the visible ones
@@ -35,7 +35,7 @@ function drawKinds() {
 function columns() {
   const accuracy = accuracyName();
   const first = accuracy in state.doc.measures ? [accuracy] : [];
-  const names = new Set([...first, ...state.doc.axes.map((axis) => axis.name), ...costNames()]);
+  const names = new Set([...first, ...state.doc.axes.map((axis) => axis.name), ...costNames(), ...measuredNames()]);
   const number = (name) => [name, titleOf(name), (row) => valueOf(row, name), (row) => numberText(row, name), true];
   const share = (row) => row.believed?.p_front;
   const known = state.doc.trials.some((row) => isSet(share(row)));
