@@ -91,6 +91,13 @@ def test_errors_name_the_path() -> None:
         Graph(nested(Residual(Identity(), Conv(3, (9, 9)), name="k5")), INPUT)
     with pytest.raises(ShapeError, match=r"kernel must fit .* at stage1\.block0\.k5\.head$"):
         Graph(nested(Tap(Conv(3, (9, 9)), 0.3, name="k5")), INPUT)
+    wide = Conv(4, (9, 9))
+    with pytest.raises(ShapeError, match=r"kernel must fit .* at 0$"):
+        Graph(Concat((wide, Identity())), INPUT)
+    with pytest.raises(ShapeError, match=r"kernel must fit .* at 1$"):
+        Graph(Concat((Identity(), wide)), INPUT)
+    with pytest.raises(ShapeError, match=r"agree in height and width, got 3×8×8 and 4×7×7 at 1$"):
+        Graph(Concat((Identity(), Conv(4, (2, 2)))), INPUT)
     with pytest.raises(ShapeError, match=r"over 3×8×8$"):
         Graph(Conv(3, (9, 9)), INPUT)
 

@@ -60,6 +60,7 @@ def test_no_points_have_no_front_and_cover_nothing() -> None:
     assert front(losses([ACCURACY, MACS], [])) == []
     assert hypervolume(losses([ACCURACY, MACS], [])) == 0.0
     assert front(np.full((3, 2), math.nan)) == []
+    assert losses([], [{}, {}]).shape == (2, 0)
 
 
 @settings(max_examples=60)

@@ -78,6 +78,18 @@ def test_further_observations_change_the_posterior_alone() -> None:
     assert further.predict(more.x)[1].max() < process.predict(more.x)[1].min()
 
 
+def test_a_fit_is_as_it_was() -> None:
+    """Golden values: what is fitted depends on priors, bounds and scales that no other test tells apart."""
+    process = GaussianProcess.fit(LAYOUT, observations(40))
+    fitted = process.hyperparameters
+    assert (process.centre, process.spread) == pytest.approx((0.3849154, 0.1628668), rel=1e-5)
+    assert (fitted.signal, fitted.noise) == pytest.approx((2.33125, 0.00498794), rel=0.01)
+    assert fitted.weights == pytest.approx([0.823139, 0.263553, 0.0528356], rel=0.01)
+    means, deviations = process.predict(np.array([np.full(6, 0.5), np.full(6, 2.0)]))
+    assert means == pytest.approx([0.4146914, 0.8119349], rel=1e-3)
+    assert deviations == pytest.approx([0.01140665, 0.29568404], rel=5e-3)
+
+
 def test_it_learns_which_features_count() -> None:
     generator = np.random.default_rng(2)
     x = generator.uniform(0, 1, (80, 6))
