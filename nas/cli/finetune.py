@@ -12,6 +12,7 @@ from pathlib import Path
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, cast
 
+from nas.cli.app.given import is_given
 from nas.cli.common.fitted import fitted_data
 from nas.cli.common.printing import Row, print_document
 from nas.cli.common.signals import CODES, stop_on_signals
@@ -47,6 +48,8 @@ RUNNER = "nas.evaluation.retrain.runner:RetrainRunner"
 ORIGINS = "nas.evaluation.finetune.origin"
 EXPORTS = "nas.exports.finetuned"
 """Modules that take seconds to import, as they load torch."""
+PUBLISHED: Mapping[str, float] = {"head_epochs": 2, "learning_rate": 0.1, "backbone_learning_rate": 0.3}
+"""Settings of the recipe for a published network; those of conf/finetune.yaml are for a network of a search."""
 FOLDER, SETTINGS, START = "training", "settings.json", "start.safetensors"
 
 log = logging.getLogger(__name__)
@@ -130,7 +133,17 @@ def _plan(config: FinetuneConfig) -> _Plan:
         raise ValueError(f"data must have a test part to measure on, {data.name} has none")
     document = origin.fitted(info.shape, len(info.classes))
     output = Path(config.output or f"finetuned/{data.slug}-{origin.name}").expanduser()
-    return _Plan(origin, document, output, data, info, config.training, formats)
+    return _Plan(origin, document, output, data, info, recipe_for(config), formats)
+
+
+def recipe_for(config: FinetuneConfig) -> Recipe:
+    """Return the recipe: for a published network with `PUBLISHED`, but for what the command line says."""
+    if not config.reference:
+        return config.training
+    changes: dict[str, Any] = {name: value for name, value in PUBLISHED.items() if not is_given(f"training.{name}")}
+    if "head_epochs" in changes:
+        changes["head_epochs"] = min(config.training.epochs, changes["head_epochs"])
+    return replace(config.training, **changes)
 
 
 def _prepare(plan: _Plan, *, replace_other: bool) -> _Plan:

@@ -20,7 +20,7 @@ from processes import wait_until
 from safetensors.torch import load_file, save_file
 from sklearn.datasets import load_digits
 
-from nas.cli import main
+from nas.cli import finetune, main
 from nas.config.training import Recipe
 from nas.evaluation.finetune.origin import read_exported, read_published
 from nas.jobs.hashes import content_hash
@@ -316,3 +316,22 @@ def test_a_search_starts_from_a_published_checkpoint_of_torch(tmp_path: Path) ->
     located = weights_of(Recipe(weights=str(published("googlenet", tmp_path / "g.pth"))))
     assert located.classes == ()
     assert located.graph.output.size == 4
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["model=FOLDER"], (0, 0.3, 1.0)),
+        (["reference=googlenet", "weights=g.pth"], (2, 0.1, 0.3)),
+        (["reference=googlenet", "weights=g.pth", "training.epochs=1", "training.learning_rate=0.3"], (1, 0.3, 0.3)),
+        (["reference=googlenet", "weights=g.pth", "training.head_epochs=0"], (0, 0.1, 0.3)),
+    ],
+)
+def test_published_networks_are_trained_at_lower_rates_unless_they_are_given(
+    monkeypatch: pytest.MonkeyPatch, words: list[str], expected: tuple[int, float, float]
+) -> None:
+    found = []
+    monkeypatch.setattr(finetune, "run", lambda config: found.append(finetune.recipe_for(config)) or 0)
+    assert main(["finetune", *words]) == 0
+    (recipe,) = found
+    assert (recipe.head_epochs, recipe.learning_rate, recipe.backbone_learning_rate) == expected

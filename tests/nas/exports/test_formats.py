@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import pkgutil
+import subprocess
 import sys
 import zipfile
 from collections.abc import Callable
@@ -143,6 +144,17 @@ def test_nothing_of_the_callers_surroundings_is_there(tmp_path: Path, monkeypatc
     (tmp_path / "numpy.py").write_text("raise SystemExit('the wrong numpy')")
     monkeypatch.chdir(tmp_path)
     assert run_isolated("it", outputs, tmp_path, np.zeros((1, 1, 1, 1), np.uint8)).outputs.ndim == 1
+
+
+def test_what_a_check_writes_goes_with_the_folder_of_a_killed_export(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, places = subprocess.run, []
+    noting = lambda *words, **settings: places.append(Path(settings["cwd"]).parent) or run(*words, **settings)  # noqa: E731
+    monkeypatch.setattr("nas.exports.isolation.subprocess.run", noting)
+    run_isolated("it", outputs, tmp_path, np.zeros((1, 1, 1, 1), np.uint8))
+    assert places == [tmp_path.resolve()]
+    assert list(tmp_path.iterdir()) == []
 
 
 class Off:
