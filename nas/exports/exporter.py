@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, final
 
@@ -16,6 +16,7 @@ from nas.exports.format import Format
 from nas.exports.sparse.pruner import PrunedNetwork, Pruner
 from nas.exports.subject import build_subject
 from nas.exports.trained_weights import check_average, choose_checkpoint
+from nas.study.latencies import measured_latencies
 from nas.study.study import Study
 from nas.study.trial import Record
 from nas.training.restore import TrainedNetwork
@@ -97,7 +98,8 @@ class Exporter:
         }
         accuracies = [result["test_accuracy"] for result in found.results]
         retrained = {"retrained": mean_and_sd(accuracies)} if accuracies else {}
-        told = {**circumstances, **request.told, **retrained}
+        latencies = _latencies(self._study, record.candidate.network_id)
+        told = {**circumstances, **request.told, **retrained, "latencies": latencies}
         document, trained = _shipped(record.candidate.architecture, weights.trained)
         pruned = None
         if request.pruner is not None:
@@ -117,6 +119,12 @@ class Exporter:
             "files": sorted(path.name for path in output.iterdir()),
             "checks": written["checks"],
         }
+
+
+def _latencies(study: Study, network_id: str) -> list[dict[str, Any]]:
+    """Return the measured latencies of a network in milliseconds, each with device and circumstances, for a card."""
+    measured = [(each.title, each.networks.get(network_id)) for each in measured_latencies(study.folder)]
+    return [{"on": title, **asdict(found)} for title, found in measured if found is not None]
 
 
 def _shipped(document: Mapping[str, Any], trained: TrainedNetwork) -> tuple[Mapping[str, Any], TrainedNetwork]:

@@ -15,6 +15,8 @@ from huggingface_hub import ModelCard
 from nas.exports.bundle import write_bundle
 from nas.exports.format import choose_formats, load_format
 from nas.exports.subject import Subject
+from nas.study.latencies import Latency, MeasuredOn, keep
+from nas.study.summary import open_for_reading
 from search_space.graph import Shape
 from search_space.network import build
 from search_space.references.resnet import resnet20
@@ -67,11 +69,16 @@ def test_a_card_without_a_test_says_so(subject: Subject, tmp_path: Path) -> None
 
 
 def test_a_real_export_has_both(nas: Any) -> None:
+    (record,) = [trial for trial in open_for_reading(nas.study).records if trial.number == 0]
+    latency = Latency(1.25, 1.0, 1.5, steady=True)
+    circumstances = {"runtime": "onnxruntime", "batch": 8, "threads": 2, "precision": "float32", "device": "cpu"}
+    keep(nas.study, MeasuredOn({"model": "a processor"}, circumstances, {record.candidate.network_id: latency}))
     (bundle,) = nas.json("export", "pick=0", "formats=[hub]", "licence=apache-2.0")["exported"]
     card = ModelCard.load(Path(bundle["output"]) / "README.md")
     assert card.data.license == "apache-2.0"
     assert card.data.eval_results[0].metric_value == bundle["weights"]["val_accuracy"]
     assert "nas search study=" in card.text
+    assert "| onnxruntime, batch 8, 2 threads on a processor | 1.25 | 1 to 1.5 |" in card.text
 
 
 def test_measured_latencies_are_told_with_their_device(subject: Subject, tmp_path: Path) -> None:
