@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import re
 import shutil
 import time
@@ -19,15 +18,14 @@ from numpy.typing import NDArray
 
 from nas.config.data import DataSpec
 from nas.data.build import RECORD, write_source
-from nas.data.cache_folder import user_cache_folder
 from nas.data.cache_key import cache_key
 from nas.data.decode import PixelFormat
 from nas.data.errors import DataError
 from nas.data.pixel_store import DecodedStore, EncodedStore, Store
 from nas.data.readers import open_source
+from nas.jobs.cache_folder import CACHE_VARIABLE, cache_folder
 from nas.jobs.files import PARTIAL, sync_files, temporary_folder
 
-CACHE_VARIABLE = "NAS_CACHE_DIR"
 STALE_SECONDS = 24 * 3600
 _TEMPORARY = re.compile(rf".+-(?:{PARTIAL}|{PARTIAL.removesuffix('partial')}damaged\.partial)")
 ENCODED = "-encoded"
@@ -88,9 +86,15 @@ class CachedSource:
 
 
 def cache_root(spec: DataSpec) -> Path:
-    """Return the folder of all cached sources: `spec.cache`, else $NAS_CACHE_DIR, else the user's own."""
-    named = spec.cache or os.environ.get(CACHE_VARIABLE)
-    return Path(named).expanduser() if named else user_cache_folder()
+    """Return the folder of all cached sources: `spec.cache`, else $NAS_CACHE_DIR, else the user's own.
+
+    Raises:
+        DataError: there is no folder that can be written to.
+    """
+    try:
+        return cache_folder(spec.cache)
+    except ValueError as error:
+        raise DataError(str(error)) from error
 
 
 def cached_source(spec: DataSpec) -> CachedSource:

@@ -18,9 +18,7 @@ from engine import FakeExecutor, Setting
 from nas.cli import main
 from nas.cli.common.signals import stop_on_signals
 from nas.config.budget import Budget
-from nas.data import cache_folder
-from nas.data.errors import DataError
-from nas.jobs import EndReason
+from nas.jobs import EndReason, cache_folder
 from nas.jobs.streams import output_named
 from nas.study.storage.errors import StorageError
 from nas.study.storage.sqlite import SqliteStore
@@ -139,7 +137,7 @@ def test_without_a_home_images_are_kept_among_temporary_files(no_home: Path, cap
     assert found == [no_home / f"inception-nas-{os.getuid()}"] * 2
     assert found[0].stat().st_mode & 0o777 == 0o700
     assert [record.getMessage() for record in caplog.records] == [
-        f"decoded images are kept in {found[0]}, as there is no home folder; data.cache names another folder"
+        f"cached files are kept in {found[0]}, as there is no home folder; NAS_CACHE_DIR names another folder"
     ]
 
 
@@ -161,7 +159,7 @@ def test_a_folder_that_others_could_fill_is_refused(no_home: Path, planted: str)
     else:
         folder.mkdir()
         folder.chmod(0o777)
-    with pytest.raises(DataError, match=r"must be this user's alone, .* is not: set data.cache"):
+    with pytest.raises(ValueError, match=r"must be this user's alone, .* is not: set NAS_CACHE_DIR"):
         cache_folder.user_cache_folder()
 
 

@@ -13,8 +13,7 @@ from pathlib import Path
 
 from nas.cli.probes.finding import Finding, ok, problem, warning
 from nas.config.storage import StorageSpec
-from nas.data.cache import CACHE_VARIABLE
-from nas.data.cache_folder import user_cache_folder
+from nas.jobs.cache_folder import CACHE_VARIABLE, user_cache_folder
 
 GIB = 2**30
 LITTLE, TOO_LITTLE = 2.0, 0.2

@@ -5,21 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import platformdirs
-
 from nas.config.ranges import Count, check_fields
+from nas.jobs.cache_folder import cache_folder
 from nas.jobs.files import write_text
 from nas.objectives.latency.machine import this_machine
 from nas.objectives.latency.model import LatencyModel
 from search_space.space import Space
 
-CACHE_VARIABLE = "NAS_CACHE_DIR"
 FOLDER = "latency"
 
 log = logging.getLogger(__name__)
@@ -64,8 +61,7 @@ class LatencyOptions:
 
 def models_folder() -> Path:
     """Return the folder of fitted models: `latency` in $NAS_CACHE_DIR, or else in the user's cache folder."""
-    named = os.environ.get(CACHE_VARIABLE)
-    return (Path(named).expanduser() if named else platformdirs.user_cache_path("inception-nas")) / FOLDER
+    return cache_folder() / FOLDER
 
 
 def space_identity(space: Space) -> dict[str, Any]:

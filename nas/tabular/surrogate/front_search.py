@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, final
 
 import numpy as np
-import platformdirs
 
+from nas.jobs.cache_folder import cache_folder
 from nas.jobs.files import read_json, write_json
 from nas.jobs.hashes import content_hash
 from nas.objectives.costs.macs import COST as MACS
@@ -207,4 +207,4 @@ def true_front(surrogate: Surrogate, limits: Limits, effort: Effort | None = Non
 
 
 def _cache_folder() -> Path:
-    return Path(platformdirs.user_cache_path("inception-nas")) / "true_fronts"
+    return cache_folder() / "true_fronts"

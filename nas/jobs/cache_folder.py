@@ -1,4 +1,4 @@
-"""Folder of cached sources of a user, also of one without a home folder, as in a container."""
+"""Folder of cached files of a user, also of one without a home folder, as in a container."""
 
 from __future__ import annotations
 
@@ -10,19 +10,32 @@ from pathlib import Path
 
 import platformdirs
 
-from nas.data.errors import DataError
-
+CACHE_VARIABLE = "NAS_CACHE_DIR"
+"""Environment variable that names another folder."""
 NAME = "inception-nas"
 PRIVATE = 0o700
 
 log = logging.getLogger(__name__)
 
 
+def cache_folder(named: str | None = None) -> Path:
+    """Return the folder of cached files: the named one, else $NAS_CACHE_DIR, else the user's own.
+
+    Args:
+        named: path of a folder; None for none.
+
+    Raises:
+        ValueError: as `user_cache_folder` raises.
+    """
+    given = named or os.environ.get(CACHE_VARIABLE)
+    return Path(given).expanduser() if given else user_cache_folder()
+
+
 def user_cache_folder() -> Path:
     """Return the user's cache folder, or one among the temporary files if that can't be made or written to.
 
     Raises:
-        DataError: neither can.
+        ValueError: neither can.
     """
     try:
         own = platformdirs.user_cache_path(NAME)
@@ -41,11 +54,11 @@ def _usable_folder(own: Path | None, temporary: Path) -> Path:
         folder.mkdir(PRIVATE, exist_ok=True)
         found = folder.lstat()
     except OSError as error:
-        raise DataError(f"a folder for decoded images must be writable, {error}: set data.cache") from error
+        raise ValueError(f"a folder for cached files must be writable, {error}: set {CACHE_VARIABLE}") from error
     if folder.is_symlink() or found.st_uid != os.getuid() or found.st_mode & 0o077:
-        raise DataError(f"a folder for decoded images must be this user's alone, {folder} is not: set data.cache")
+        raise ValueError(f"a folder for cached files must be this user's alone, {folder} is not: set {CACHE_VARIABLE}")
     why = "there is no home folder" if own is None else f"{own} can't be written to"
-    log.warning("decoded images are kept in %s, as %s; data.cache names another folder", folder, why)
+    log.warning("cached files are kept in %s, as %s; %s names another folder", folder, why, CACHE_VARIABLE)
     return folder
 
 
