@@ -43,26 +43,7 @@ class Int8Format:
 
     def write(self, subject: Subject, folder: Path) -> None:
         """Quantise `model.onnx`, with the ranges of activations on the subject's calibration images."""
-        quantization = optional("onnxruntime.quantization")
-        prepared = folder / f".{self.file}"
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of its own deprecated calls
-                optional("onnxruntime.quantization.shape_inference").quant_pre_process(
-                    folder / "model.onnx", prepared, skip_symbolic_shape=True
-                )
-                quantization.quantize_static(
-                    prepared,
-                    folder / self.file,
-                    CalibrationBatches(subject.calibration),
-                    quant_format=quantization.QuantFormat.QDQ,
-                    op_types_to_quantize=list(QUANTISED),
-                    per_channel=True,
-                    weight_type=quantization.QuantType.QInt8,
-                    activation_type=quantization.QuantType.QUInt8,
-                )
-        finally:
-            prepared.unlink(missing_ok=True)
+        quantise(folder / "model.onnx", folder / self.file, CalibrationBatches(subject.calibration))
         compact(folder / self.file)
 
     def check(self, subject: Subject, folder: Path) -> dict[str, Any]:
@@ -72,16 +53,47 @@ class Int8Format:
 
 
 class CalibrationBatches:
-    """Batches of training images, one after another, as ONNX Runtime's quantiser reads them."""
+    """Batches of images, one after another, as ONNX Runtime's quantiser reads them."""
 
-    def __init__(self, images: NDArray[np.uint8]) -> None:
-        """Read images (N, C, H, W) from the start."""
-        self._batches: Iterator[NDArray[np.uint8]] = (images[at : at + BATCH] for at in range(0, len(images), BATCH))
+    def __init__(self, images: NDArray[Any], name: str = "pixels", size: int = BATCH) -> None:
+        """Read images (N, C, H, W) from the start, `size` at once, for an input of that name."""
+        self._batches: Iterator[NDArray[Any]] = (images[at : at + size] for at in range(0, len(images), size))
+        self._name = name
 
-    def get_next(self) -> dict[str, NDArray[np.uint8]] | None:
+    def get_next(self) -> dict[str, NDArray[Any]] | None:
         """Return the next batch under the input's name, None at the end."""
         batch = next(self._batches, None)
-        return None if batch is None else {"pixels": batch}
+        return None if batch is None else {self._name: batch}
+
+
+def quantise(source: Path, target: Path, batches: CalibrationBatches) -> None:
+    """Write an ONNX network with weights and activations of 8 bits.
+
+    Args:
+        source: ONNX file in float32.
+        target: file to write; a file of its name with a dot before it is used meanwhile.
+        batches: images on which the ranges of activations are found.
+    """
+    quantization = optional("onnxruntime.quantization")
+    prepared = target.with_name(f".{target.name}")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of its own deprecated calls
+            optional("onnxruntime.quantization.shape_inference").quant_pre_process(
+                source, prepared, skip_symbolic_shape=True
+            )
+            quantization.quantize_static(
+                prepared,
+                target,
+                batches,
+                quant_format=quantization.QuantFormat.QDQ,
+                op_types_to_quantize=list(QUANTISED),
+                per_channel=True,
+                weight_type=quantization.QuantType.QInt8,
+                activation_type=quantization.QuantType.QUInt8,
+            )
+    finally:
+        prepared.unlink(missing_ok=True)
 
 
 def outputs(folder: Path, pixels: NDArray[np.uint8]) -> tuple[NDArray[np.float32], dict[str, str], dict[str, float]]:

@@ -144,11 +144,11 @@ class MeasureConfig(SearchConfig):
         on: folder for another device: ONNX files and a script that measures them there; with no network named, of the
             space's networks; null measures here.
         results: file that this script wrote there, to be taken back; null for none.
-        runtime: torch or onnxruntime.
+        runtime: torch, torch_compile, onnxruntime or openvino.
         batch: images of one inference, at least 1.
         threads: threads of the inference, at least 1.
-        precision: float32, or bfloat16 with torch.
-        device: cpu, or cuda with torch.
+        precision: float32; bfloat16 with torch, torch_compile and openvino; int8 with onnxruntime.
+        device: cpu; cuda with torch and torch_compile.
         networks: random networks that a model is fitted on, at least 16.
         seconds: seconds of measuring, positive; null is 10 for networks, and 480 for a model.
         format: output format: table, json or csv.

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nas.exports.profiling.fitting import Progress, Setting, fitted, measure
-from nas.exports.profiling.runtimes import prepare
+from nas.exports.profiling.runtimes import COMPILING, prepare
 from nas.exports.profiling.timing import REFERENCE, TimingPlan, compare, time_interleaved
 from nas.exports.profiling.workload import FitPlan, workload_of
 from nas.objectives.latency.files import LatencyOptions, space_identity
@@ -70,8 +70,13 @@ def fit_space(space: Space, options: LatencyOptions, plan: FitPlan, rows: Path, 
         progress: is told after each group of measurements.
 
     Raises:
-        ValueError: as `prepare` raises.
+        ValueError: as `prepare` raises, or the runtime compiles each network.
     """
+    if options.runtime == COMPILING:
+        raise ValueError(
+            f"a model is fitted on hundreds of networks, each of which {COMPILING} compiles for seconds: measure the "
+            "networks of a front with it"
+        )
     setting = Setting(this_machine(options.device), options.circumstances, space_identity(space))
     workload = workload_of(space, plan)
     call = partial(prepare, options=options)
@@ -83,7 +88,7 @@ def fit_space(space: Space, options: LatencyOptions, plan: FitPlan, rows: Path, 
 def versions() -> dict[str, str]:
     """Return the versions of the runtimes that are installed."""
     found = {}
-    for name in ("torch", "onnxruntime"):
+    for name in ("torch", "onnxruntime", "openvino"):
         try:
             found[name] = version(name)
         except PackageNotFoundError:

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import io
+import os
+import shutil
+import sys
+import tempfile
 import warnings
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, final
 
 import torch
 from torch import Tensor, nn
+from torch.fx import symbolic_trace
 
+from nas.exports.int8 import CalibrationBatches, quantise
 from nas.exports.libraries import lacking, optional
 from nas.exports.profiling.turns import Call
 from nas.objectives.latency.files import LatencyOptions
 from search_space.graph import Graph
 from search_space.network import build
 
+COMPILING = "torch_compile"
+"""Runtime that compiles each network for seconds."""
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
@@ -59,18 +68,65 @@ def prepare(graph: Graph, options: LatencyOptions) -> Call:
         raise ValueError(f"runtime must be one of {', '.join(RUNTIMES)}, got {options.runtime!r}")
     if options.device not in ("cpu", "cuda"):
         raise ValueError(f"device must be cpu or cuda, got {options.device!r}")
+    if lack := missing(options.runtime):
+        raise ValueError(lack)
     return RUNTIMES[options.runtime](graph, options)
 
 
+def missing(runtime: str) -> str | None:
+    """Return a line that names what a runtime lacks on this machine, and how to install it; None if it lacks nothing.
+
+    Args:
+        runtime: one of `RUNTIMES`.
+    """
+    name = f"runtime={runtime}"
+    match runtime:
+        case _ if runtime == COMPILING:
+            compiler = os.environ.get("CXX") or ("clang++" if sys.platform == "darwin" else "g++")
+            if shutil.which(compiler) is None:
+                return f"{name} needs a C++ compiler, there is no {compiler}: install it, or name another in CXX"
+        case "onnxruntime":
+            return lacking(name, ("onnx", "onnxruntime"), "'inception-nas[export]'")
+        case "openvino":
+            return lacking(name, ("onnx", "openvino"), "'inception-nas[export,openvino]'")
+    return None
+
+
 def _torch(graph: Graph, options: LatencyOptions) -> Call:
+    module, images = _on_device(graph, options)
+    return _inference(module, images, options)
+
+
+def _torch_compile(graph: Graph, options: LatencyOptions) -> Call:
+    """Compile a network by inductor, for its own batch size.
+
+    The traced copy of each network has a program of its own: programs that several modules share are compiled for a few
+    of them only, and interpreted for the others.
+    """
+    module, images = _on_device(graph, options)
+    call = _inference(torch.compile(symbolic_trace(module), dynamic=False), images, options)
+    call()  # compiles it
+    return call
+
+
+def _on_device(graph: Graph, options: LatencyOptions) -> tuple[nn.Module, Tensor]:
+    """Return a network and its images in the precision and on the device of the options.
+
+    Raises:
+        ValueError: torch lacks the precision or the device.
+    """
     if options.precision not in DTYPES:
-        raise ValueError(f"precision of torch must be one of {', '.join(DTYPES)}, got {options.precision!r}")
+        raise ValueError(
+            f"precision of {options.runtime} must be one of {', '.join(DTYPES)}, got {options.precision!r}"
+        )
     if options.device == "cuda" and not torch.cuda.is_available():
         raise ValueError("device=cuda needs a GPU, torch finds none here")
     torch.set_num_threads(options.threads)
     dtype, device = DTYPES[options.precision], torch.device(options.device)
-    module, images = _module(graph).to(device, dtype), _images(graph, options.batch).to(device, dtype)
+    return _module(graph).to(device, dtype), _images(graph, options.batch).to(device, dtype)
 
+
+def _inference(module: Callable[[Tensor], object], images: Tensor, options: LatencyOptions) -> Call:
     def call() -> object:
         with torch.inference_mode():
             return module(images)
@@ -79,23 +135,54 @@ def _torch(graph: Graph, options: LatencyOptions) -> Call:
 
 
 def _onnxruntime(graph: Graph, options: LatencyOptions) -> Call:
-    if missing := lacking("runtime=onnxruntime", ("onnx", "onnxruntime"), "'inception-nas[export]'"):
-        raise ValueError(missing)
-    if (options.precision, options.device) != ("float32", "cpu"):
-        raise ValueError(
-            f"runtime=onnxruntime is measured in float32 on the cpu, got {options.precision} on {options.device}"
-        )
+    _check_file_runtime(options, ("float32", "int8"))
     runtime: Any = optional("onnxruntime")
     settings = runtime.SessionOptions()
     settings.intra_op_num_threads, settings.inter_op_num_threads = options.threads, 1
     images = _images(graph, options.batch)
     content = _onnx(_module(graph), images)
+    if options.precision == "int8":
+        content = _int8(content, images)
     session = runtime.InferenceSession(content, settings, providers=["CPUExecutionProvider"])
     inputs = {session.get_inputs()[0].name: images.numpy()}
     return lambda: session.run(None, inputs)
 
 
-RUNTIMES: Mapping[str, Callable[[Graph, LatencyOptions], Call]] = {"torch": _torch, "onnxruntime": _onnxruntime}
+def _openvino(graph: Graph, options: LatencyOptions) -> Call:
+    _check_file_runtime(options, ("float32", "bfloat16"))
+    library: Any = optional("openvino")
+    images, core = _images(graph, options.batch), library.Core()
+    if options.precision == "bfloat16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        raise ValueError("runtime=openvino runs bfloat16 in float32 on this processor, which has no such numbers")
+    with tempfile.TemporaryDirectory(prefix="nas-openvino-") as folder:
+        path = Path(folder, "model.onnx")
+        path.write_bytes(_onnx(_module(graph), images))
+        settings = {
+            "INFERENCE_PRECISION_HINT": {"float32": "f32", "bfloat16": "bf16"}[options.precision],
+            "INFERENCE_NUM_THREADS": options.threads,
+            "PERFORMANCE_HINT": "LATENCY",
+            "NUM_STREAMS": 1,
+        }
+        request = core.compile_model(core.read_model(path), "CPU", settings).create_infer_request()
+    pixels = images.numpy()
+    return lambda: request.infer([pixels], share_inputs=True, share_outputs=True)
+
+
+def _check_file_runtime(options: LatencyOptions, precisions: tuple[str, ...]) -> None:
+    """Raise if a runtime of exported files lacks the precision or the device."""
+    if options.precision not in precisions or options.device != "cpu":
+        raise ValueError(
+            f"runtime={options.runtime} is measured in {' or '.join(precisions)} on the cpu, "
+            f"got {options.precision} on {options.device}"
+        )
+
+
+RUNTIMES: Mapping[str, Callable[[Graph, LatencyOptions], Call]] = {
+    "torch": _torch,
+    COMPILING: _torch_compile,
+    "onnxruntime": _onnxruntime,
+    "openvino": _openvino,
+}
 
 
 def _module(graph: Graph) -> nn.Module:
@@ -118,3 +205,13 @@ def _onnx(module: nn.Module, images: Tensor) -> bytes:
         export: Any = torch.onnx.export  # torch's stub lacks files in memory
         export(module, (images,), buffer, dynamo=False)
     return buffer.getvalue()
+
+
+def _int8(content: bytes, images: Tensor) -> bytes:
+    """Return an ONNX model with weights and activations of 8 bits, calibrated on random images."""
+    model: Any = optional("onnx").load_from_string(content)
+    with tempfile.TemporaryDirectory(prefix="nas-int8-") as folder:
+        source, target = Path(folder, "model.onnx"), Path(folder, "model.int8.onnx")
+        source.write_bytes(content)
+        quantise(source, target, CalibrationBatches(images.numpy(), model.graph.input[0].name, len(images)))
+        return target.read_bytes()

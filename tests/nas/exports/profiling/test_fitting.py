@@ -13,8 +13,9 @@ import torch
 import yaml
 
 from nas.cli import main
+from nas.exports import libraries
 from nas.exports.profiling.fitting import measure, rows_of
-from nas.exports.profiling.runtimes import prepare
+from nas.exports.profiling.runtimes import missing, prepare
 from nas.exports.profiling.workload import FitPlan, workload_of
 from nas.objectives.latency.files import LatencyOptions
 from search_space.cost import cost
@@ -51,33 +52,60 @@ def test_measurements_go_on_after_the_last_whole_line(tmp_path: Path) -> None:
     assert again[:-1] == whole[:-1]
 
 
-@pytest.mark.parametrize("runtime", ["torch", "onnxruntime"])
-def test_a_prepared_network_is_the_network(runtime: str) -> None:
-    if runtime == "onnxruntime":
-        pytest.importorskip("onnxruntime", reason="an extra")
+@pytest.mark.parametrize(
+    ("runtime", "precision", "tolerance"),
+    [
+        ("torch", "float32", 1e-4),
+        ("onnxruntime", "float32", 1e-4),
+        ("onnxruntime", "int8", 0.4),
+        ("openvino", "float32", 1e-4),
+        pytest.param("torch_compile", "float32", 1e-4, marks=pytest.mark.slow),
+    ],
+)
+def test_a_prepared_network_is_the_network(runtime: str, precision: str, tolerance: float) -> None:
+    if lack := missing(runtime):
+        pytest.skip(lack)
     graph = lower(quick().draw(random.Random(1)))
-    found = prepare(graph, LatencyOptions(runtime=runtime, batch=3))()
+    found = prepare(graph, LatencyOptions(runtime=runtime, batch=3, precision=precision))()
     torch.manual_seed(0)
     network = build(graph).eval()
     images = torch.randn(3, 1, 8, 8, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         expected = network(images).numpy()
-    given: Any = found[0] if isinstance(found, list) else found
-    np.testing.assert_allclose(np.asarray(given), expected, atol=1e-4)
+    given: Any = found if isinstance(found, torch.Tensor) else found[0]  # type: ignore[index]
+    np.testing.assert_allclose(np.asarray(given), expected, atol=tolerance)
 
 
 @pytest.mark.parametrize(
     ("options", "law"),
     [
-        ({"runtime": "tvm"}, "runtime must be one of torch, onnxruntime, got 'tvm'"),
+        ({"runtime": "tvm"}, "runtime must be one of torch, torch_compile, onnxruntime, openvino, got 'tvm'"),
         ({"device": "tpu"}, "device must be cpu or cuda, got 'tpu'"),
         ({"precision": "int8"}, "precision of torch must be one of float32, bfloat16, got 'int8'"),
-        ({"runtime": "onnxruntime", "precision": "bfloat16"}, "measured in float32 on the cpu, got bfloat16 on cpu"),
+        ({"runtime": "onnxruntime", "precision": "bfloat16"}, "in float32 or int8 on the cpu, got bfloat16 on cpu"),
+        ({"runtime": "openvino", "precision": "int8"}, "in float32 or bfloat16 on the cpu, got int8 on cpu"),
     ],
 )
 def test_circumstances_that_can_not_be_measured_are_refused(options: dict[str, Any], law: str) -> None:
     with pytest.raises(ValueError, match=law):
         prepare(lower(quick().draw(random.Random(0))), LatencyOptions(**options))
+
+
+def test_a_runtime_that_lacks_something_is_unavailable_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = lower(quick().draw(random.Random(0)))
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(ValueError, match="torch_compile needs a C\\+\\+ compiler, there is no no-such-compiler"):
+        prepare(graph, LatencyOptions(runtime="torch_compile"))
+    monkeypatch.setattr(libraries, "find_spec", lambda name: None)
+    with pytest.raises(ValueError, match="runtime=openvino needs onnx, openvino: pip install"):
+        prepare(graph, LatencyOptions(runtime="openvino"))
+    with pytest.raises(ValueError, match="runtime=onnxruntime needs onnx, onnxruntime: pip install"):
+        prepare(graph, LatencyOptions(runtime="onnxruntime"))
+
+
+def test_no_model_is_fitted_for_a_runtime_that_compiles_each_network(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["measure", "fit=true", "runtime=torch_compile"]) == 2
+    assert "a model is fitted on hundreds of networks, each of which torch_compile compiles" in capsys.readouterr().err
 
 
 def test_the_command_fits_a_model_by_which_a_space_is_described(
