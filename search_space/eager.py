@@ -2,7 +2,8 @@
 
 `cost` counts the tensors that an ideal runtime holds: norm and activation in place, an input freed after its last read.
 Eager PyTorch holds more: a module's input while the module runs, also where nothing inside reads it any more; the input
-of a norm beside its output; the indices of max pooling. Workspaces of kernels are not counted in either.
+of a norm beside its output; the indices of max pooling. Workspaces of kernels are counted in neither; `workspace_mib`
+bounds them for convolutions on a processor.
 """
 
 from __future__ import annotations
@@ -32,6 +33,10 @@ from search_space.graph import (
     walk,
 )
 
+BLOCK = 16
+"""Channels that kernels of processors handle at once, to a multiple of which they fill up."""
+SMALL = 20_480
+"""Values of an input up to which a convolution of one image is a product of matrices."""
 INDEX = 2
 """Values of four bytes that an index takes."""
 
@@ -53,6 +58,35 @@ class Held(NamedTuple):
 def eager_mib(graph: Graph) -> float:
     """Return an upper bound of the activation memory of a network in eager PyTorch at batch 1, in MiB."""
     return FLOAT_BYTES * _held(graph.root, graph.input).peak / MIB
+
+
+def workspace_mib(graph: Graph, batch: int = 1) -> float:
+    """Return an upper bound of the workspace of a convolution of the network on a processor, in MiB.
+
+    It holds the filters with their channels in blocks; or, for one small image, the patches under the filters side by
+    side as columns of a matrix. Which of the two is torch's rule, as seen in the allocations of torch 2.13.
+
+    Args:
+        graph: the network, without auxiliary heads.
+        batch: images, at least 1.
+    """
+    values = [_workspace(visit.leaf, visit.input, visit.output, batch) for visit in walk(graph)]
+    return FLOAT_BYTES * max(values, default=0) / MIB
+
+
+def _workspace(leaf: Node, shape: Shape, output: Shape, batch: int) -> int:
+    if not isinstance(leaf, Conv):
+        return 0
+    cells, inputs = leaf.kernel[0] * leaf.kernel[1], shape.channels // leaf.groups
+    if batch == 1 and leaf.groups == 1 and min(leaf.kernel) <= 3 and shape.size <= SMALL:
+        return inputs * cells * output.height * output.width
+    if leaf.groups > 1:
+        return _filled(leaf.groups) * _filled(leaf.channels // leaf.groups) * inputs * cells
+    return _filled(leaf.channels) * _filled(inputs) * cells
+
+
+def _filled(channels: int) -> int:
+    return -(-channels // BLOCK) * BLOCK
 
 
 def weights_mib(graph: Graph) -> float:

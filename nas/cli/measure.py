@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nas.cli.common.measured import identities_of, kept_with_study, named_networks
+from nas.cli.common.measured_memory import memory_document, memory_rows
 from nas.cli.common.other_device import (
     SECONDS,
     model_document,
@@ -25,6 +26,7 @@ from nas.jobs.notice import showing
 from nas.objectives.latency.files import file_of, space_identity
 from nas.objectives.latency.machine import this_machine
 from nas.reports.latency_table import folder_table, latency_table, model_table
+from nas.reports.memory_table import memory_table
 
 PROFILING = "nas.exports.profiling.latency"
 """Module that times networks; it takes seconds to load."""
@@ -39,6 +41,9 @@ def run(config: MeasureConfig) -> int:
     """
     if config.on is not None:
         print_document(write_for(config, config.on), config.format, folder_table, folder_rows)
+        return 0
+    if config.memory:
+        print_document(memory_document(config, named_networks(config)), config.format, memory_table, memory_rows)
         return 0
     if config.results is not None:
         document = taken_back(config, config.results)

@@ -144,6 +144,7 @@ class MeasureConfig(SearchConfig):
         on: folder for another device: ONNX files and a script that measures them there; with no network named, of the
             space's networks; null measures here.
         results: file that this script wrote there, to be taken back; null for none.
+        memory: whether peaks of memory are measured rather than latency, of an inference and of a training step.
         runtime: torch, torch_compile, onnxruntime or openvino.
         batch: images of one inference, at least 1.
         threads: threads of the inference, at least 1.
@@ -163,6 +164,7 @@ class MeasureConfig(SearchConfig):
     fit: bool = False
     on: str | None = None
     results: str | None = None
+    memory: bool = False
     runtime: str = "torch"
     batch: Count = 1
     threads: Count = 1
@@ -174,6 +176,8 @@ class MeasureConfig(SearchConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_pick(self.pick)
+        if self.memory and (self.fit or self.on is not None or self.results is not None):
+            raise ValueError("memory is measured here, of named networks, got memory=true with fit=, on= or results=")
         if self.results is not None:
             if self.fit or self.on is not None or self.architecture is not None or self.reference is not None:
                 raise ValueError("results= takes back what was measured elsewhere, and no network, fit= or on= with it")
