@@ -11,9 +11,10 @@ from typing import Any
 from nas.cli.common.printing import Row, print_document
 from nas.cli.common.studies import reading
 from nas.config.commands import StatusConfig
+from nas.jobs.energy import GRAMS_PER_KWH, energy_document
 from nas.jobs.streams import output_named
 from nas.reports.status import lines_within, status_table
-from nas.study.overview import overview
+from nas.study.overview import ENERGY, overview
 from nas.study.summary import StudyReader
 
 CLEAR = "\x1b[H\x1b[2J"
@@ -30,7 +31,7 @@ def run(config: StatusConfig) -> int:
     reader = reading(config)
     on_screen = config.watch and config.format == "table" and sys.stdout.isatty()
     while True:
-        document = status_document(reader)
+        document = status_document(reader, config.grams_per_kwh)
         goes_on = config.watch and document["driven"]
         if on_screen and goes_on:
             _redraw(document)
@@ -43,10 +44,16 @@ def run(config: StatusConfig) -> int:
         reader = reader.reread()
 
 
-def status_document(reader: StudyReader) -> dict[str, Any]:
-    """Return the document of the command: the counts of a study, and how far it is."""
+def status_document(reader: StudyReader, grams_per_kwh: float = GRAMS_PER_KWH) -> dict[str, Any]:
+    """Return the document of the command: the counts of a study, how far it is, and the energy that it took.
+
+    Args:
+        reader: the study.
+        grams_per_kwh: grams of CO₂ a kWh, at least 0.
+    """
     document = reader.status_document()
-    return document | overview(reader.study, reader.records, driven=document["driven"])
+    energy = energy_document(reader.study.attribute(ENERGY), grams_per_kwh)
+    return document | overview(reader.study, reader.records, driven=document["driven"]) | {ENERGY: energy}
 
 
 def _redraw(document: Mapping[str, Any]) -> None:

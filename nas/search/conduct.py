@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from nas.config.commands import SearchConfig
 from nas.data import announce
 from nas.jobs import EndReason
+from nas.jobs.energy import counted, stored_energy
 from nas.jobs.files import write_json, write_text
 from nas.jobs.notice import showing
 from nas.objectives.limits import reach
@@ -24,7 +25,7 @@ from nas.search.driver import Search
 from nas.search.environment import environment
 from nas.search.made_with import check_made_with
 from nas.search.threads import single_threaded_blas
-from nas.study.overview import END, START_WEIGHTS
+from nas.study.overview import END, ENERGY, START_WEIGHTS
 from nas.study.storage.factory import locked_store
 from nas.study.study import Study
 from nas.study.summary import StudyReader
@@ -89,11 +90,19 @@ def conduct(
                 log.info("%s", UNTIMED)
             with showing("nas search: reading its trials"):
                 search = assemble(plan, study, [observer_for(sys.stderr), LiveFile(study.folder), written, tracker])
-            with stop_on_signals(search), single_threaded_blas():
+            with _energy_stored(study), stop_on_signals(search), single_threaded_blas():
                 reason = search.run()
             study.set_attribute(END, str(reason))
             files = _write_results(study)
     return Conducted(study, reason, files)
+
+
+@contextmanager
+def _energy_stored(study: Study) -> Iterator[None]:
+    """Add the energy that the machine takes in the block to that of the study."""
+    with counted() as energy:
+        yield
+    study.set_attribute(ENERGY, stored_energy(study.attribute(ENERGY), energy))
 
 
 def _note_start_weights(study: Study, plan: SearchPlan) -> None:

@@ -18,6 +18,9 @@ from nas.study.trial import Record, State
 END = "end"
 """Study attribute: the reason for which its last search ended, None while one runs or if it was killed."""
 
+ENERGY = "energy"
+"""Study attribute: the joules that the machine of its searches took, and the names of their counters."""
+
 START_WEIGHTS = "start_weights"
 """Study attribute: the file of weights that all its trainings start from, and the shares that its starts inherit."""
 

@@ -66,6 +66,8 @@ class StatusConfig(ReadConfig):
     Attributes:
         watch: print again every `interval` seconds until no search drives the study.
         interval: seconds between two prints, positive.
+        grams_per_kwh: grams of CO₂ a kWh of the energy of the search; by default the world's average of 2022 (Ember,
+            Global Electricity Review 2023).
 
     Raises:
         ValueError: a value out of range.
@@ -73,6 +75,7 @@ class StatusConfig(ReadConfig):
 
     watch: bool = False
     interval: Annotated[float, Range(0, 1e6, above=True)] = 2.0
+    grams_per_kwh: Annotated[float, Range(0, 1e5)] = 436.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -69,6 +69,10 @@ STATUS = {
 }
 
 
+STORED_ENERGY = {"joules": 7.2e6, "counters": ["package-0", "dram"]}
+ENERGY = {"kwh": 2.0, "kg_co2": 0.872, "grams_per_kwh": 436.0, "counters": "package-0, dram"}
+
+
 class FakeReader:
     """A study with a front, a status and two trials."""
 
@@ -81,6 +85,9 @@ class FakeReader:
 
     def limit(self, limits):
         pass
+
+    def attribute(self, key):
+        return {"energy": STORED_ENERGY}[key]
 
     def front_document(self, members=None):
         return FRONT
@@ -133,7 +140,7 @@ def table_of(text):
     return list(csv.reader(io.StringIO(text)))
 
 
-@pytest.mark.parametrize(("command", "document"), [("front", FRONT), ("status", STATUS)])
+@pytest.mark.parametrize(("command", "document"), [("front", FRONT), ("status", STATUS | {"energy": ENERGY})])
 def test_json_is_the_document_and_nothing_else(command, document, study, capsys):
     assert json.loads(printed(capsys, command, *study, "format=json")) == document
 
@@ -179,6 +186,13 @@ def test_status_as_a_table(study, capsys):
     titles = [line.split(maxsplit=2) for line in output]
     assert ["rejected", "1,204"] in [[word.strip() for word in line] for line in lines]
     assert ["training", "time", "1 h 2 min"] in [[word.strip() for word in line[:3]] for line in titles]
+
+
+def test_status_tells_energy_by_another_factor_and_that_there_is_none(study, capsys, monkeypatch):
+    facts = json.loads(printed(capsys, "status", *study, "grams_per_kwh=50", "format=json"))
+    assert facts["energy"]["kg_co2"] == pytest.approx(0.1)
+    monkeypatch.setattr(FakeReader, "attribute", lambda self, key: {"joules": None, "counters": []})
+    assert "not available here" in printed(capsys, "status", *study)
 
 
 def test_the_front_of_nothing_says_so(capsys, study, monkeypatch):
