@@ -64,6 +64,7 @@ STAND_INS = (
     (r"=benchmarks/tables|=mine\.parquet", f"={ROOT}/benchmarks/tables"),
     (r"tables sampler", "tables/digits.parquet sampler"),
     (r"data\.path=\w+", "data.path=photos"),
+    (r"data\.resolution=\d+", "data.resolution=16"),
     (r"^compare .*?( output=.*)?$", r"compare first second\1"),
     (r"watch=true|open=true", ""),
 )
@@ -112,8 +113,6 @@ def stood_in(command: str, number: int) -> list[str]:
         words = [word for word in words if not word.startswith(("study=", "budget."))] + [f"study=run{number}"]
     added = ADDED.get(words[0], ())
     kept = [word for word in words if word.partition("=")[0] not in {a.partition("=")[0] for a in added}]
-    if "image_folder" in command and "resolution" not in command:
-        kept.append("data.resolution=16")  # the photos are of several sizes
     given = {word.partition("=")[0] for word in kept}
     kept += [word for word in added if word.partition("=")[0] not in given]
     if "fidelity=freeze_thaw" in kept or "image_folder" in command:
