@@ -32,7 +32,7 @@ COLOURS = {  # kind of leaf: fill and outline
     "dense": ("#e4dafa", "#7a5cc0"),
     "other": ("#eceff1", "#98a2ab"),
 }
-ACTIVATIONS = {"relu": "ReLU", "gelu": "GELU"}
+ACTIVATIONS = {"relu": "ReLU", "relu6": "ReLU6", "gelu": "GELU"}
 
 
 @dataclass(frozen=True, slots=True)

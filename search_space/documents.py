@@ -1,7 +1,8 @@
 """JSON documents of networks: an architecture, a published network as it was published, or either without channels.
 
 A published network stands for itself, `{"reference": "googlenet", "input": [3, 224, 224], "classes": 5}`, where its
-weights must fit exactly: the architecture of the same name has the borders of a search. A pruned network is the network
+weights must fit exactly: the architecture of the same name has the borders of a search. One that is made narrower by a
+multiplier of its widths has it too, `"width": 0.5`. A pruned network is the network
 that it was made of, with the channels that each convolution has lost, `{"pruned": {...}, "removed": {"stem": [0, 5]}}`.
 """
 
@@ -15,16 +16,17 @@ from search_space.graph import Graph, Shape
 from search_space.limits import shown
 from search_space.lowering import lower, summary
 from search_space.pruning import Pruned, channel_classes, removed_classes, without
-from search_space.references import REFERENCES
+from search_space.references import REFERENCES, SCALABLE
 
-REFERENCE, PRUNED, REMOVED = "reference", "pruned", "removed"
+REFERENCE, WIDTH, PRUNED, REMOVED = "reference", "width", "pruned", "removed"
 AUXILIARY = ("googlenet", "inception_v3")
 """Published networks that may have auxiliary classifiers."""
 
 
-def reference_document(name: str, shape: Shape, classes: int) -> dict[str, Any]:
-    """Return the document of a published network without auxiliary classifiers."""
-    return {REFERENCE: name, "input": list(shape), "classes": classes}
+def reference_document(name: str, shape: Shape, classes: int, width: float = 1.0) -> dict[str, Any]:
+    """Return the document of a published network without auxiliary classifiers, with its widths times `width`."""
+    plain = {REFERENCE: name, "input": list(shape), "classes": classes}
+    return plain if width == 1 else {**plain, WIDTH: width}
 
 
 def graph_of(document: Mapping[str, Any]) -> Graph:
@@ -46,9 +48,11 @@ def graph_of(document: Mapping[str, Any]) -> Graph:
     name = document[REFERENCE]
     if name not in REFERENCES:
         raise ValueError(f"{REFERENCE} must be one of {', '.join(REFERENCES)}, got {shown(name)}")
-    if document.keys() != {REFERENCE, "input", "classes"}:
+    if document.keys() - {WIDTH} != {REFERENCE, "input", "classes"}:
         raise ValueError(f"a published network must have reference, input and classes, got {shown(sorted(document))}")
-    options = {"auxiliaries": False} if name in AUXILIARY else {}
+    options: dict[str, Any] = {"auxiliaries": False} if name in AUXILIARY else {}
+    if WIDTH in document:
+        options[WIDTH] = _width(document)
     plain = _checked(document)
     graph = REFERENCES[name](plain.input, plain.classes, **options)
     assert graph.output.size == plain.classes  # walks the whole network: a node that does not fit raises here
@@ -107,10 +111,14 @@ def summary_of(document: Mapping[str, Any]) -> str:
 
     >>> summary_of(reference_document("resnet20", Shape(3, 32, 32), 7))
     'resnet20'
+    >>> summary_of(reference_document("resnet20", Shape(3, 32, 32), 7, 0.5))
+    'resnet20 of 0.5 times the width'
     """
     if _has(document, PRUNED):
         return f"{summary_of(document[PRUNED])} without {sum(map(len, document[REMOVED].values()))} channels"
-    return str(document[REFERENCE]) if _has(document, REFERENCE) else summary(Architecture.from_json(document))
+    if not _has(document, REFERENCE):
+        return summary(Architecture.from_json(document))
+    return str(document[REFERENCE]) + (f" of {document[WIDTH]:g} times the width" if WIDTH in document else "")
 
 
 def fitted(document: Mapping[str, Any], shape: Shape, classes: int) -> dict[str, Any]:
@@ -122,6 +130,16 @@ def fitted(document: Mapping[str, Any], shape: Shape, classes: int) -> dict[str,
 
 def _has(document: object, key: str) -> bool:
     return isinstance(document, Mapping) and key in document
+
+
+def _width(document: Mapping[str, Any]) -> float:
+    """Return the width multiplier of a published network."""
+    name, width = document[REFERENCE], document[WIDTH]
+    if name not in SCALABLE:
+        raise ValueError(f"{WIDTH} may be that of {', '.join(SCALABLE)}, got that of {shown(name)}")
+    if not isinstance(width, (int, float)) or isinstance(width, bool) or not 0 < width <= 1:
+        raise ValueError(f"{WIDTH} must be a number in (0, 1], got {shown(width)}")
+    return width
 
 
 def _checked(document: Mapping[str, Any]) -> Architecture:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NamedTuple, final
 
-ACTIVATIONS = ("relu", "gelu")
+ACTIVATIONS = ("relu", "relu6", "gelu")
 NORMS = ("batch", "layer")
 POOLS = ("max", "avg")
 
@@ -147,7 +147,7 @@ class Activation(Pointwise):
     """Elementwise activation on its own (Xception's, before the convolution).
 
     Attributes:
-        kind: `relu` or `gelu`.
+        kind: `relu`, `relu6` (a ReLU of at most 6) or `gelu`.
     """
 
     kind: str = "relu"

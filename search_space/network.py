@@ -112,6 +112,8 @@ def _activation(kind: str | None) -> nn.Module:
             return nn.Identity()
         case "relu":
             return nn.ReLU(inplace=True)
+        case "relu6":
+            return nn.ReLU6(inplace=True)
         case "gelu":
             return nn.GELU()
     raise AssertionError(f"no module for activation {kind}")
@@ -138,6 +140,8 @@ def _build_leaf(leaf: Node, shape: Shape) -> nn.Module:
             return _norm(leaf, shape.channels)
         case Activation(kind="relu"):
             return nn.ReLU()  # not in place: another node may read the input
+        case Activation(kind="relu6"):
+            return nn.ReLU6()
     return _build_plain_leaf(leaf, shape)
 
 

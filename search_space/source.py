@@ -36,7 +36,7 @@ from search_space.identity import network_id
 from search_space.source_parts import HEAD, NETWORK, PARTS, PROGRAM, TAPPED_NETWORK
 
 STEP = "    "
-ACTIVATIONS = {"relu": "nn.ReLU", "gelu": "nn.GELU"}
+ACTIVATIONS = {"relu": "nn.ReLU", "relu6": "nn.ReLU6", "gelu": "nn.GELU"}
 
 
 def source(graph: Graph) -> str:

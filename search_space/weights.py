@@ -28,8 +28,9 @@ def load_reference_weights(name: str, state_dict: Mapping[str, Tensor]) -> Netwo
     The number of classes and the presence of auxiliary classifiers are the checkpoint's.
 
     Args:
-        name: a reference with a known layout: `googlenet` (torchvision), `inception_v3` (torchvision and timm),
-            `inception_v4`, `inception_resnet_v2`, `xception`, `inception_next_atto`, `inception_next_tiny` (timm).
+        name: a reference with a known layout: `googlenet`, `mobilenet_v2` (torchvision), `inception_v3` (torchvision
+            and timm), `inception_v4`, `inception_resnet_v2`, `xception`, `inception_next_atto`, `inception_next_tiny`
+            (timm).
         state_dict: parameters of the checkpoint, read with `weights_only=True` or from safetensors.
 
     Raises:

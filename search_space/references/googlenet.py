@@ -1,6 +1,6 @@
 """GoogLeNet, the first Inception network (Szegedy et al. 2015, Going Deeper with Convolutions, table 1).
 
-Three forms: torchvision's, and the paper's with and without batch norm.
+Four forms: torchvision's, the paper's with and without batch norm, and one for small images.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from search_space.blocks.units import Units
 from search_space.blocks.v1 import V1
 from search_space.graph import Dropout, GlobalPool, Graph, Linear, Node, Norm, Pool, Seq, Shape
 from search_space.references.layout import Rename, chain, each
+from search_space.references.widths import scaled
 
-INPUT = Shape(3, 224, 224)
+INPUT, SMALL = Shape(3, 224, 224), Shape(3, 32, 32)
 WIDTHS = {
     "3a": (64, 96, 128, 16, 32, 32),
     "3b": (128, 128, 192, 32, 96, 64),
@@ -45,17 +46,19 @@ LAYOUT: tuple[Rename, ...] = (
 )
 
 
-def googlenet(input_shape: Shape = INPUT, classes: int = 1000, *, auxiliaries: bool = True) -> Graph:
+def googlenet(
+    input_shape: Shape = INPUT, classes: int = 1000, *, auxiliaries: bool = True, width: float = 1.0
+) -> Graph:
     """Return GoogLeNet in torchvision's form: 3×3 where the paper has 5×5, batch norm, no biases, no LRN.
 
     Args:
         input_shape: shape of one image, at least 15 pixels a side (31 in the paper's forms).
         classes: number of logits.
         auxiliaries: whether the network has its two auxiliary classifiers.
+        width: multiplier of every width but those of auxiliary classifiers, in (0, 1].
     """
     units = Units(Norm(eps=1e-3), border="ceil")
-    last_pool = Pool("max", (2, 2), (2, 2), ceil=True, name="pool4")
-    nodes = _body(units, stem_v1(64, units), 3, last_pool)
+    nodes = _body(units, stem_v1(scaled(64, width), units), 3, _last_pool(), width)
     return _finish(nodes, units, 0.2, input_shape, classes, auxiliaries)
 
 
@@ -73,7 +76,28 @@ def googlenet_paper(input_shape: Shape = INPUT, classes: int = 1000, *, auxiliar
     return _finish(nodes, units, 0.4, input_shape, classes, auxiliaries)
 
 
-def _body(units: Units, stem: Node, side: int, last_pool: Node) -> list[Node]:
+def googlenet_small(input_shape: Shape = SMALL, classes: int = 10, *, width: float = 1.0) -> Graph:
+    """Return GoogLeNet for small images, without auxiliary classifiers.
+
+    In place of the stem, which divides the sides by 8, it has a 3×3 convolution of stride 1 and as many channels, 192,
+    as is usual for CIFAR. The rest is of torchvision's form.
+
+    Args:
+        input_shape: shape of one image, at least 2 pixels a side.
+        classes: number of logits.
+        width: multiplier of every width, in (0, 1].
+    """
+    units = Units(Norm(eps=1e-3), border="ceil")
+    nodes = _body(units, units.conv(scaled(192, width), 3, name="stem"), 3, _last_pool(), width)
+    return _finish(nodes, units, 0.2, input_shape, classes, auxiliaries=False)
+
+
+def _last_pool() -> Pool:
+    """Return the fourth pool in torchvision's form, of 2×2."""
+    return Pool("max", (2, 2), (2, 2), ceil=True, name="pool4")
+
+
+def _body(units: Units, stem: Node, side: int, last_pool: Node, width: float = 1.0) -> list[Node]:
     """Return the stem, the nine blocks and the pools between them."""
     nodes: list[Node] = [stem]
     for block, widths in WIDTHS.items():
@@ -81,7 +105,9 @@ def _body(units: Units, stem: Node, side: int, last_pool: Node) -> list[Node]:
             nodes.append(units.edge_pool(name="pool3"))
         if block == "5a":
             nodes.append(last_pool)
-        nodes.append(V1(*widths, side=side).lower(0, units, f"inception{block}"))
+        k1, k3_reduce, k3, k5_reduce, k5, pool = (scaled(channels, width) for channels in widths)
+        fields = V1(k1, k3_reduce, k3, k5_reduce, k5, pool, side)
+        nodes.append(fields.lower(0, units, f"inception{block}"))
     return nodes
 
 

@@ -108,6 +108,8 @@ CASES: tuple[tuple[str, str, Callable[[], nn.Module], int, bool], ...] = (
     ("xception", "timm", lambda: timm.create_model("legacy_xception", num_classes=7), 96, True),
     ("inception_next_atto", "timm", lambda: timm.create_model("inception_next_atto"), 224, False),
     ("inception_next_tiny", "timm", lambda: timm.create_model("inception_next_tiny"), 64, True),
+    ("mobilenet_v2", "torchvision", models.mobilenet_v2, 224, False),
+    ("mobilenet_v2", "torchvision", lambda: models.mobilenet_v2(num_classes=7), 64, True),
 )
 
 

@@ -211,6 +211,7 @@ def test_labels_say_what_there_is() -> None:
         (Conv(4, (1, 1), bias=True), "bias, no norm, no ReLU"),
         (Conv(4, (3, 3), (2, 1), norm=Norm("layer"), activation="gelu"), "/2×1, layer norm, GELU"),
         (Conv(4, (1, 1), groups=2, norm=Norm()), "2 groups, no ReLU"),
+        (Conv(4, (1, 1), norm=Norm(), activation="relu6"), "ReLU6"),
         (Conv(4, (1, 1), groups=4, norm=Norm(), activation="relu"), "batch norm, ReLU"),
         (Pool("max", (3, 3), (2, 2)), "/2"),
         (Linear(4, activation="relu"), "ReLU"),

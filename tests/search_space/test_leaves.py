@@ -27,7 +27,7 @@ from search_space.graph import (
 BROKEN: list[tuple[Callable[[], Node], str]] = [
     (lambda: Norm("group"), r"norm must be one of \('batch', 'layer'\), got 'group'"),
     (lambda: Norm(eps=0.0), r"norm eps must be positive, got 0\.0"),
-    (lambda: Activation("tanh"), r"activation must be one of \('relu', 'gelu'\), got 'tanh'"),
+    (lambda: Activation("tanh"), r"activation must be one of \('relu', 'relu6', 'gelu'\), got 'tanh'"),
     (lambda: Conv(0, (1, 1)), "channels must be an integer >= 1, got 0"),
     (lambda: Conv(1.5, (1, 1)), r"channels must be an integer >= 1, got 1\.5"),
     (lambda: Conv(4, (0, 1)), r"kernel must be two integers >= 1, got \(0, 1\)"),

@@ -101,6 +101,14 @@ def test_any_node_may_follow_a_linear_layer() -> None:
         assert build(graph)(images(graph)).shape == (2, 2)
 
 
+def test_relu6_is_a_relu_of_at_most_six() -> None:
+    pixels = torch.tensor([-1.0, 2.0, 5.0, 9.0]).reshape(1, 1, 2, 2)
+    identity = Conv(1, (1, 1), activation="relu6")
+    network, alone = build(Graph(identity, Shape(1, 2, 2))), build(Graph(Activation("relu6"), Shape(1, 2, 2)))
+    torch.nn.init.ones_(next(network.parameters()))
+    assert network(pixels).flatten().tolist() == alone(pixels).flatten().tolist() == [0.0, 2.0, 5.0, 6.0]
+
+
 def test_every_parameter_gets_a_gradient(make_graph: Callable[..., Graph], quick_mapping: dict[str, Any]) -> None:
     space = parse_space(quick_mapping, Shape(3, 8, 8), 10)
     graphs = [lower(space.draw(random.Random(seed))) for seed in range(20)]

@@ -36,6 +36,7 @@ from search_space.pruned_weights import (
     zero_share,
 )
 from search_space.pruning import PruningError, channel_classes, removed_classes, without
+from search_space.references import REFERENCES
 from search_space.source import source
 from search_space.space import parse_space
 
@@ -100,7 +101,15 @@ def test_random_architectures_of_a_space_equal_their_masked_parents(name: str) -
     assert smaller >= 8
 
 
-PUBLISHED = ["resnet20", "inception_next_atto", "googlenet", "xception", "inception_v4", "inception_resnet_v2"]
+PUBLISHED = [
+    "resnet20",
+    "inception_next_atto",
+    "googlenet",
+    "xception",
+    "inception_v4",
+    "inception_resnet_v2",
+    "mobilenet_v2",
+]
 
 
 @pytest.mark.parametrize(("name", "share"), [("resnet20", 0.3), *((name, 0.6) for name in PUBLISHED)])
@@ -188,6 +197,21 @@ def test_a_document_of_a_pruned_network_is_read_back(quick_mapping: dict[str, An
     with pytest.raises(ValueError, match="must have pruned and removed"):
         graph_of({"pruned": architecture.to_json()})
     assert Architecture.from_json(network_document(document)) == architecture
+
+
+def test_a_document_of_a_narrower_published_network_is_read_back() -> None:
+    document = reference_document("mobilenet_v2", Shape(3, 16, 16), 5, 0.25)
+    assert document == {"reference": "mobilenet_v2", "input": [3, 16, 16], "classes": 5, "width": 0.25}
+    assert graph_of(document) == REFERENCES["mobilenet_v2"](Shape(3, 16, 16), 5, width=0.25)
+    assert reference_document("xception", Shape(3, 75, 75), 5, 1.0) == reference_document(
+        "xception", Shape(3, 75, 75), 5
+    )
+    assert fitted(document, Shape(1, 8, 8), 3) == {**document, "input": [1, 8, 8], "classes": 3}
+    for width in (0, 1.5, True, "wide"):
+        with pytest.raises(ValueError, match=rf"width must be a number in \(0, 1\], got {width!r}"):
+            graph_of({**document, "width": width})
+    with pytest.raises(ValueError, match=r"width may be that of googlenet, .*, got that of 'xception'"):
+        graph_of(reference_document("xception", Shape(3, 75, 75), 5, 0.5))
 
 
 def test_more_channels_than_can_go_are_refused(quick_mapping: dict[str, Any]) -> None:

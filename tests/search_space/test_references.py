@@ -13,7 +13,7 @@ from search_space.cost import cost, leaf_macs
 from search_space.graph import Conv, Graph, Shape, ShapeError, walk
 from search_space.identity import network_id
 from search_space.network import build
-from search_space.references import LAYOUTS, REFERENCES
+from search_space.references import LAYOUTS, REFERENCES, SCALABLE
 
 # network: parameters without and with auxiliary heads, MACs in inference and in training
 NETWORKS = {
@@ -25,6 +25,7 @@ NETWORKS = {
     "inception_v4": (42_679_816, 42_679_816, 12_253_974_624, 12_253_974_624),
     "inception_resnet_v2": (55_843_464, 55_843_464, 13_155_794_016, 13_155_794_016),
     "resnet20": (272_474, 272_474, 40_813_184, 40_813_184),
+    "mobilenet_v2": (3_504_872, 3_504_872, 300_774_272, 300_774_272),
 }
 # GoogLeNet's blocks: weights and MACs with the paper's 5×5, then with torchvision's 3×3
 BLOCKS = {
@@ -51,6 +52,8 @@ SMALLEST = {
     "inception_next_atto": 32,
     "inception_next_tiny": 32,
     "resnet20": 1,
+    "googlenet_small": 2,
+    "mobilenet_v2": 1,
 }
 
 
@@ -135,6 +138,28 @@ def test_every_parameter_gets_a_gradient_and_the_promised_shape_is_real(name: st
     assert logits.shape == (2, 7)
     (logits.sum() + sum(weight * taps.sum() for taps, weight in auxiliary)).backward()
     assert [n for n, p in network.named_parameters() if p.grad is None] == []
+
+
+@pytest.mark.parametrize(
+    ("side", "last"), [(224, 7), (96, 3), (64, 2), (32, 4), (28, 7), (16, 4), (8, 4), (4, 4), (1, 1)]
+)
+def test_mobilenet_v2_keeps_a_map_on_small_images(side: int, last: int) -> None:
+    (shape,) = [v.output for v in walk(REFERENCES["mobilenet_v2"](Shape(3, side, side))) if v.path == "last"]
+    assert shape == Shape(1280, last, last)
+
+
+@pytest.mark.parametrize("name", SCALABLE)
+def test_a_multiplier_of_the_widths_scales_all_of_them(name: str) -> None:
+    def widths(**options: float) -> list[int]:
+        graph = REFERENCES[name](Shape(3, 32, 32), 7, **options)
+        return [v.leaf.channels for v in walk(graph) if isinstance(v.leaf, Conv) and not v.path.startswith("aux")]
+
+    whole, half, least = widths(), widths(width=0.5), widths(width=0.001)
+    assert half == [width // 2 for width in whole]  # published widths are even
+    assert set(least) <= {1, 3, 6}  # GoogLeNet's stem ends three times as wide as it begins, MobileNetV2 expands by 6
+    for width in (0, 1.5):
+        with pytest.raises(ValueError, match=rf"width must be in \(0, 1\], got {width}"):
+            REFERENCES[name](width=width)
 
 
 @pytest.mark.parametrize("name", LAYOUTS)

@@ -20,7 +20,21 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from nas.data.decode import Entry, PixelFormat, decode
-from search_space.graph import Concat, Conv, Graph, Identity, Linear, Norm, Residual, Scale, Seq, Shape, Tap, conv
+from search_space.graph import (
+    Activation,
+    Concat,
+    Conv,
+    Graph,
+    Identity,
+    Linear,
+    Norm,
+    Residual,
+    Scale,
+    Seq,
+    Shape,
+    Tap,
+    conv,
+)
 from search_space.lowering import lower
 from search_space.network import build
 from search_space.source import source
@@ -85,6 +99,7 @@ def test_every_node_type_is_bit_equal(make_graph: Callable[..., Graph]) -> None:
         Seq((conv(4, 3, name="first"), conv(3, 1), Seq((conv(2, 1), conv(2, 3, name="b"))), Scale(2, name="last"))),
         Concat((Identity(), conv(2, 1, name="a"), Residual(conv(3, 1)), Tap(Linear(2), 1))),
         Seq((Conv(4, (3, 1), (1, 2), (1, 0), norm=Norm("layer", 1e-3), activation="gelu", name="self"),)),
+        Seq((Conv(4, (3, 3), activation="relu6", name="stem"), Activation("relu6", name="last"))),
         Seq((conv(4, 3, name="norm"), conv(4, 3, name="outputs"), Linear(2, name="weight"))),
     ],
 )
