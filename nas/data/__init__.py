@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from nas.data.augment.pipeline import make_augmentation, usual_augmentation
     from nas.data.dataset import ImageSet, Part, StreamedSet
     from nas.data.decode import Entry
-    from nas.data.images import ImageData, load, load_test
+    from nas.data.images import ImageData, load, load_test, load_whole, whole_statistics
     from nas.data.info import DataInfo, announce, describe
     from nas.data.loader import TensorLoader, evaluation_loader, train_loader
     from nas.data.placement import resolve_streaming
@@ -42,16 +42,18 @@ __all__ = [
     "from_tensors",
     "load",
     "load_test",
+    "load_whole",
     "make_augmentation",
     "make_image_set",
     "resolve_streaming",
     "train_loader",
     "usual_augmentation",
+    "whole_statistics",
     "write_tensors",
 ]
 
 _MODULES = {
-    **dict.fromkeys(("ImageData", "load", "load_test"), "nas.data.images"),
+    **dict.fromkeys(("ImageData", "load", "load_test", "load_whole", "whole_statistics"), "nas.data.images"),
     **dict.fromkeys(("DataInfo", "announce", "describe"), "nas.data.info"),
     **dict.fromkeys(("TensorLoader", "evaluation_loader", "train_loader"), "nas.data.loader"),
     **dict.fromkeys(("from_datamodule", "from_tensors", "make_image_set", "write_tensors"), "nas.data.tensors"),

@@ -18,7 +18,7 @@ from torch import Tensor
 from nas.data.copies import Copied, CopyStream, place
 from nas.data.decode import BLOCK, BLOCK_BYTES
 from nas.data.errors import DataError
-from nas.data.pixel_store import Store
+from nas.data.pixel_store import JoinedStore, Store
 from nas.data.statistics import Shape
 
 CPU = torch.device("cpu")
@@ -210,6 +210,18 @@ class StreamedSet:
 
     def _finish(self, chunk: _Chunk, indices: Tensor) -> RawBatch:
         return chunk.result(), place(self.labels[indices], self.device)
+
+
+def joined(first: Part, second: Part) -> Part:
+    """Return the images of two parts of one shape as one part, in memory unless both are on disk."""
+    labels = torch.cat([first.labels.cpu(), second.labels.cpu()])
+    if isinstance(first, StreamedSet) and isinstance(second, StreamedSet):
+        if first.store is second.store:
+            return replace(first, rows=np.concatenate([first.rows, second.rows]), labels=labels)
+        rows = np.concatenate([first.rows, second.rows + first.store.shape[0]])
+        return replace(first, store=JoinedStore(first.store, second.store), rows=rows, labels=labels)
+    held = [part.take(np.arange(len(part))).on(CPU) for part in (first, second)]
+    return ImageSet(torch.cat([part.images for part in held]), labels)
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from nas.config.data import ALWAYS, DataSpec
-from nas.data.cache import CachedPart, CachedSource, cached_source
-from nas.data.dataset import Part, StreamedSet
+from nas.data.cache import CachedPart, cached_source
+from nas.data.dataset import Part, StreamedSet, joined
 from nas.data.errors import DataError
 from nas.data.info import shape_of, split_of
 from nas.data.normalise import Statistics
@@ -54,7 +54,7 @@ def load(spec: DataSpec) -> ImageData:
     """
     source = cached_source(spec)
     parts = split_of(source, spec)
-    mean, std = _statistics(source, parts.train, spec)
+    mean, std = _statistics(source.train.moments[parts.train], shape_of(source), spec)
     return ImageData(
         train=_part(source.train, parts.train, spec),
         validation=(
@@ -69,15 +69,40 @@ def load(spec: DataSpec) -> ImageData:
     )
 
 
-def _statistics(source: CachedSource, rows: NDArray[np.int64], spec: DataSpec) -> Statistics:
-    """Return mean and deviation of each channel: those of `spec`, or else of the training images.
+def load_whole(spec: DataSpec) -> ImageData:
+    """Return the images of `load` with those of the validation part among the training images, too.
+
+    They are for a network that is chosen: no image is left to validate on. Mean and deviation are of all of them.
+
+    Raises:
+        DataError: as for `load`.
+    """
+    data = load(spec)
+    mean, std = whole_statistics(spec)
+    return replace(data, train=joined(data.train, data.validation), mean=mean, std=std)
+
+
+def whole_statistics(spec: DataSpec) -> Statistics:
+    """Return mean and deviation of each channel over the training and the validation part, unless `spec` has others.
+
+    Raises:
+        DataError: as for `load`.
+    """
+    source = cached_source(spec)
+    parts = split_of(source, spec)
+    held_out = source.validation.moments if source.validation else source.train.moments[parts.validation]
+    moments = np.concatenate([source.train.moments[parts.train], held_out])
+    return _statistics(moments, shape_of(source), spec)
+
+
+def _statistics(moments: NDArray[np.int64], shape: Shape, spec: DataSpec) -> Statistics:
+    """Return mean and deviation of each channel: those of `spec`, or else of the images with these moments.
 
     Raises:
         DataError: those of `spec` are of another number of channels.
     """
-    shape = shape_of(source)
     if not spec.mean:
-        return mean_and_std(source.train.moments[rows], shape)
+        return mean_and_std(moments, shape)
     if len(spec.mean) != shape[0]:
         raise DataError(
             f"data.mean must be one number for each channel of {spec.name}, of which there are {shape[0]}, "

@@ -39,6 +39,37 @@ class Store(Protocol):
 
 
 @final
+@dataclass(frozen=True, eq=False)
+class JoinedStore:
+    """Pixels of two parts, those of the second behind those of the first.
+
+    Attributes:
+        first: (N, C, H, W).
+        second: (M, C, H, W).
+    """
+
+    first: Store
+    second: Store
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """(N + M, C, H, W)."""
+        count, *image = self.first.shape
+        channels, height, width = image
+        return count + self.second.shape[0], channels, height, width
+
+    def read(self, rows: Rows, out: Images) -> None:
+        """Read the rows of each part."""
+        count = self.first.shape[0]
+        for store, offset, own in ((self.first, 0, rows < count), (self.second, count, rows >= count)):
+            places = np.flatnonzero(own)
+            if len(places):
+                images = np.empty((len(places), *out.shape[1:]), dtype=np.uint8)
+                store.read(rows[places] - offset, images)
+                out[places] = images
+
+
+@final
 @dataclass(frozen=True)
 class DecodedStore:
     """Decoded images in a .npy file.

@@ -26,6 +26,7 @@ class DeferredRunner:
         around: class whose first argument is the runner of a search, as `module:name`; None for that runner itself.
         arguments: further arguments of that class.
         deterministic: whether its trainings are to be the same in every run.
+        whole: whether it trains on the validation part too, and validates nothing.
     """
 
     images: DataSpec
@@ -34,6 +35,7 @@ class DeferredRunner:
     around: str | None = None
     arguments: tuple[Any, ...] = ()
     deterministic: bool = False
+    whole: bool = False
 
     def __call__(self, job: Job, control: Control) -> Outcome:
         """Run `job`."""
@@ -45,5 +47,6 @@ class DeferredRunner:
 
     def built(self) -> Runner:
         """Return the runner itself."""
-        trial = resolve_name(TRIAL_RUNNER)(self.images, self.recipe, self.threads, deterministic=self.deterministic)
+        settings = {"deterministic": self.deterministic, "whole": self.whole}
+        trial = resolve_name(TRIAL_RUNNER)(self.images, self.recipe, self.threads, **settings)
         return cast(Runner, trial if self.around is None else resolve_name(self.around)(trial, *self.arguments))

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from nas.config.training import Recipe
-from nas.data import DataError, DataSpec, evaluation_loader, load, make_augmentation, train_loader
+from nas.data import DataError, DataSpec, evaluation_loader, load, load_whole, make_augmentation, train_loader
+from nas.data.images import ImageData as Images
 from nas.data.loader import TensorLoader, chunk_size
 from nas.evaluation.training_log import LoggedControl, log_line, training_name
 from nas.jobs import Control, Failure, FailureKind, Job, Outcome, Parent, controls_of
@@ -62,6 +63,7 @@ class TrialRunner:
         threads: CPU threads of a job, at least 1.
         accelerator: Lightning's name of the device; `auto` for a CUDA GPU if there is one.
         deterministic: whether a GPU takes algorithms that are the same in each run, which costs time.
+        whole: whether it trains on the validation part too, and validates nothing.
     """
 
     data: DataSpec
@@ -69,6 +71,7 @@ class TrialRunner:
     threads: int
     accelerator: str = "auto"
     deterministic: bool = False
+    whole: bool = False
 
     def __call__(self, job: Job, control: Control) -> Outcome:
         """Run `job`; an expected error becomes its outcome's failure."""
@@ -99,7 +102,7 @@ class TrialRunner:
                 except StartingWeightsError as error:
                     return Outcome.failing(job, Failure(FailureKind.DATA, str(error)))
             members.append(Member(network, loaders, each, own))
-        first, *others = train_pack(members, self.recipe, self.accelerator)
+        first, *others = train_pack(members, self.recipe, self.accelerator, validates=not self.whole)
         return replace(first, job=job, pack=tuple(others))
 
     def _log_start(self, job: Job, network: str) -> None:
@@ -143,6 +146,14 @@ class TrialRunner:
         """Device that holds this process' images, by torch's name."""
         return "cuda" if self.accelerator != "cpu" and torch.cuda.is_available() else "cpu"
 
+    def read(self) -> Images:
+        """Return the images that it trains and validates on.
+
+        Raises:
+            DataError: the images can't be read.
+        """
+        return load_whole(self.data) if self.whole else load(self.data)
+
     def load(self, seeds: Sequence[int], micro_batches: int = 1) -> list[TrialData]:
         """Return the loaders of trainings; each of several ranks reads only its own share of images on disk.
 
@@ -154,7 +165,7 @@ class TrialRunner:
             DataError: the images can't be read.
         """
         device, ranks = self.device, Ranks.current()
-        images, batch_size = load(self.data), self.recipe.batch_size
+        images, batch_size = self.read(), self.recipe.batch_size
         own, own_of_validation = (
             None if ranks.count == 1 else partial(own_rows, ranks=ranks, micro_batches=parts)
             for parts in (micro_batches, 1)

@@ -91,7 +91,9 @@ class Member:
     control: Control
 
 
-def train_pack(members: Sequence[Member], recipe: Recipe, accelerator: str = "auto") -> tuple[Outcome, ...]:
+def train_pack(
+    members: Sequence[Member], recipe: Recipe, accelerator: str = "auto", *, validates: bool = True
+) -> tuple[Outcome, ...]:
     """Train networks of one graph as one, each as `train` does, and return the outcome of each.
 
     Each has its own weights, batches, curve and checkpoints, which are those of a training alone within the rounding of
@@ -103,8 +105,9 @@ def train_pack(members: Sequence[Member], recipe: Recipe, accelerator: str = "au
             batches and as many of them, and no parents.
         recipe: as for `train`.
         accelerator: as for `train`.
+        validates: whether the networks are validated. A curve has no validation scores otherwise.
     """
-    training = _Training(members, recipe)
+    training = _Training(members, recipe, validates=validates)
     try:
         training.run(accelerator)
     except Exception as error:  # the search decides by the kind of the failure
@@ -167,9 +170,10 @@ class _Progress:
 class _Training:
     """Training of one network, or of a pack."""
 
-    def __init__(self, members: Sequence[Member], recipe: Recipe) -> None:
+    def __init__(self, members: Sequence[Member], recipe: Recipe, *, validates: bool) -> None:
         self.members = members
         self.recipe = recipe
+        self.validates = validates
         self.progress = [_Progress(member.job, member.control) for member in members]
         self.ranks = Ranks.current()
 
@@ -301,6 +305,8 @@ class _EpochRecorder(pl.Callback):
 
     def must_validate(self, trainer: pl.Trainer, classifier: Classifier) -> bool:
         """Return whether this epoch is to be validated: every n-th one, the job's last one, and one to stop after."""
+        if not self._training.validates:
+            return False
         epoch, job = trainer.current_epoch + 1, self._training.members[0].job
         due = (job.from_epoch + epoch) % self._training.recipe.validate_every == 0 or epoch == trainer.max_epochs
         return due or self._stops(classifier)
@@ -324,7 +330,7 @@ class _EpochRecorder(pl.Callback):
         if not training.writes_beside or trainer.current_epoch + 1 == trainer.max_epochs:
             for writer in self._writers:
                 writer.wait()
-        if pl_module.validates and self._stops(pl_module):
+        if (pl_module.validates or not training.validates) and self._stops(pl_module):
             trainer.should_stop = True
 
     def _scores(self, classifier: Classifier) -> list[Scores]:
