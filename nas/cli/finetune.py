@@ -31,6 +31,7 @@ from nas.jobs.files import PARTIAL, read_json, sweep, write_json
 from nas.jobs.links import refuse_links
 from nas.jobs.notice import showing
 from nas.reports.finetuned import finetuned_table
+from nas.reports.training_screen import list_observer_for
 from nas.search.environment import environment
 from nas.search.executors import allocation_of, executor_for, resolved_data
 from nas.search.fingerprint import data_fingerprint
@@ -182,6 +183,7 @@ def _train(plan: _Plan, config: FinetuneConfig) -> str:
         Rules(recipe.epochs, config.workers.retries, log_seconds=0.0),
         epochs=by_epoch,
         on_done=_log_done,
+        observer=list_observer_for(sys.stderr),
     )
     stage = f", the classifier alone for the first {recipe.head_epochs}" if recipe.head_epochs else ""
     log.info("fine-tuning %s: %d seeds of %d epochs%s", plan.origin.name, config.seeds, recipe.epochs, stage)

@@ -11,10 +11,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
+from nas.evaluation.list_watch import ListWatch
 from nas.evaluation.pump import JobPump, Request
 from nas.jobs import EndReason, Epoch, Executor, Failure, FailureKind, Job, Outcome
 from nas.jobs.failures import Verdict
 from nas.jobs.files import write_bytes
+from nas.study.list_progress import ListObserver, ListProgress
 
 POLL_SECONDS = 0.5
 LOG_SECONDS = 20.0
@@ -102,6 +104,7 @@ class TrainingList:
         *,
         epochs: CheckpointEpochs,
         on_done: OnDone = lambda _task, _outcome: None,
+        observer: ListObserver | None = None,
     ) -> None:
         """Prepare the run.
 
@@ -111,12 +114,16 @@ class TrainingList:
             rules: length of the trainings, and their retries.
             epochs: finds the checkpoints in a folder, by epoch.
             on_done: called for each task that this run has completed.
+            observer: shows the progress; without one, epochs are logged now and then, with the time left.
         """
         self._waiting = [task for task in tasks if not task.done]
         self._tasks = {task.folder: task for task in self._waiting}
         self._rules = rules
         self._epochs = epochs
         self._on_done = on_done
+        self._observer = observer
+        reached = {task.folder: max(epochs(task.folder), default=0) for task in self._waiting}
+        self._watch = ListWatch(self._tasks, reached, total=len(tasks), epochs=rules.epochs, slots=executor.slots)
         self._logged: dict[Path, float] = {}
         self._alone: set[Path] = set()
         self._slots = executor.slots
@@ -135,10 +142,20 @@ class TrainingList:
         """
         try:
             while self._pump.fill():
+                self._show()
                 self._pump.wait(POLL_SECONDS)
         finally:
             self._pump.close()
+            if self._observer is not None:
+                self._observer.on_end(self._progress())
         return self._reason or EndReason.DONE
+
+    def _show(self) -> None:
+        if self._observer is not None:
+            self._observer.on_progress(self._progress())
+
+    def _progress(self) -> ListProgress:
+        return self._watch.progress(self._pump.running, stopping=self._pump.stopping)
 
     def stop(self, reason: EndReason, *, at_once: bool = False) -> None:
         """Stop running jobs after their epoch, or kill them `at_once`; they can be resumed in either case."""
@@ -147,20 +164,25 @@ class TrainingList:
 
     def on_submit(self, job: Job) -> None:
         """Count the seconds to the next log line from now on."""
+        self._watch.on_submit(job)
         self._logged[job.folder] = time.monotonic()
 
     def on_epoch(self, job: Job, row: Epoch) -> None:
-        """Log the epoch, at most once in the rules' `log_seconds` for a training."""
-        if time.monotonic() - self._logged[job.folder] > self._rules.log_seconds:
+        """Log the epoch, at most once in the rules' `log_seconds` for a training, unless an observer shows it."""
+        self._watch.on_epoch(job, row)
+        if self._observer is None and time.monotonic() - self._logged[job.folder] > self._rules.log_seconds:
             self._logged[job.folder] = time.monotonic()
             label = self._tasks[job.folder].label
             accuracy = "" if row.val_accuracy is None else f", val_accuracy {row.val_accuracy:.4f}"
-            log.info("%s: epoch %d/%d%s", label, row.epoch, self._rules.epochs, accuracy)
+            left = self._watch.seconds_left
+            rest = "" if left is None else f", {int(left) // 60}:{int(left) % 60:02d} left of all trainings"
+            log.info("%s: epoch %d/%d%s%s", label, row.epoch, self._rules.epochs, accuracy, rest)
 
     def on_success(self, outcome: Outcome) -> None:
         """Report a task that is done; one that is not, without a stop, was ended from outside and is retried."""
         task = self._tasks[outcome.job.folder]
         if task.done:
+            self._watch.on_done(task.folder)
             self._on_done(task, outcome)
         elif not self._pump.stopping:
             self._pump.fail(outcome, Failure(FailureKind.DIED, "the training was ended from outside"))
@@ -179,6 +201,7 @@ class TrainingList:
     def on_give_up(self, outcome: Outcome, failure: Failure) -> None:
         """Record the failure of a task."""
         self.failures[outcome.job.folder] = failure
+        self._watch.on_give_up(outcome.job.folder)
         log.info("%s: failed, %s", self._tasks[outcome.job.folder].label, failure.message)
 
     def on_stop(self, job: Job) -> None:

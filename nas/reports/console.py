@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TextIO, final
 
-from rich.console import Console, Group
-from rich.live import Live
+from rich.console import Console
 from rich.text import Text
 
 from nas.jobs import EndReason
-from nas.jobs.notice import erase
+from nas.reports.live_screen import LiveScreen
 from nas.reports.measures import title
 from nas.reports.screen import screen, values_text
-from nas.reports.terminal import Silence
 from nas.reports.text import clock_text
 from nas.study.progress import Observer, Progress
 from nas.study.trial import Record
@@ -30,12 +28,6 @@ ENDINGS: Mapping[str, str] = {
 
 QUIET_SECONDS = 60.0
 """Seconds without an ended trial after which a log gets a line all the same."""
-
-SETTLING_SECONDS, SETTLING_REDRAWS = 3.0, 4
-"""Seconds, and redraws at least, after a change of the terminal's size, that begin on an empty screen.
-
-A terminal may tell the new size before its own lines have it, and would then pull lines of the old display back.
-"""
 
 
 def observer_for(stream: TextIO) -> Observer:
@@ -94,48 +86,24 @@ class LiveObserver:
     """Observer that redraws counts, time left, the running jobs and the front in place, at the terminal's size."""
 
     def __init__(self, console: Console) -> None:
-        self._console = console
-        self._live: Live | None = None
-        self._silence = Silence()
-        self._size = (0, 0)
-        self._settled, self._unsettled = 0.0, 0
+        self._plain = console.options.ascii_only
+        self._screen = LiveScreen(console)
 
     def on_progress(self, progress: Progress) -> None:
         """Redraw the display."""
-        size = self._console.size
-        if self._live is None:
-            erase()
-            self._silence.begin()
-            self._start()
-        elif size != self._size or self._unsettled or progress.clock_seconds < self._settled:
-            # The terminal may have broken the old lines anew, or may still do so: begin on an empty screen.
-            if size != self._size:
-                self._settled, self._unsettled = progress.clock_seconds + SETTLING_SECONDS, SETTLING_REDRAWS
-            self._unsettled = max(0, self._unsettled - 1)
-            self._live.stop()
-            self._console.clear()
-            self._start()
-        self._size = size
-        lines = screen(progress, size.width, size.height - 1, plain=self._console.options.ascii_only)
-        assert self._live is not None
-        self._live.update(Group(*lines), refresh=True)
+        self._screen.draw(
+            lambda width, height: screen(progress, width, height, plain=self._plain), progress.clock_seconds
+        )
 
     def on_trial(self, record: Record, progress: Progress) -> None:
         """Print a failure above the display, which shows the other trials."""
         if record.failure:
-            line = f"trial {record.number} {outcome_text(record, progress)}"
-            self._console.print(Text(line, style="yellow"), soft_wrap=True)
+            self._screen.print(f"trial {record.number} {outcome_text(record, progress)}", style="yellow")
 
     def on_end(self, progress: Progress, reason: str) -> None:
         """Remove the display and print why the search ended."""
-        if self._live is not None:
-            self._live.stop()
-        self._silence.end()
-        self._console.print(Text(f"Search ended, {ENDINGS.get(reason, reason)} · {headline(progress)}"))
-
-    def _start(self) -> None:
-        self._live = Live(console=self._console, auto_refresh=False, transient=True, vertical_overflow="crop")
-        self._live.start()
+        self._screen.end()
+        self._screen.print(f"Search ended, {ENDINGS.get(reason, reason)} · {headline(progress)}", soft_wrap=False)
 
 
 def outcome_text(record: Record, progress: Progress) -> str:

@@ -11,10 +11,11 @@ from engine import EPOCHS, FakeExecutor, FakeHandle, candidate
 
 from nas.evaluation.pump import DriverStoppedError
 from nas.evaluation.retrain.files import SEED_FILE, seed_folder, trial_folder
-from nas.evaluation.retrain.task import RetrainTask
+from nas.evaluation.retrain.task import RetrainTask, Subject
 from nas.evaluation.training_list import Rules, TrainingList, next_attempt
 from nas.jobs import Failure, Job, Outcome
 from nas.jobs.files import write_json
+from nas.study.list_progress import ListProgress
 from nas.study.training_state import TrainingState
 from nas.study.trial import Record
 from nas.training.checkpoint_folder import by_epoch, latest
@@ -38,7 +39,7 @@ class MeasuringExecutor(FakeExecutor):
 def tasks(study: Path, trials: int = 2, seeds: int = 2) -> list[RetrainTask]:
     records = [Record(number, "complete", candidate(number), (), TrainingState(), {}, None) for number in range(trials)]
     return [
-        RetrainTask(record, seed, seed_folder(trial_folder(study, record.number), seed))
+        RetrainTask(Subject.of_trial(record, study), seed, seed_folder(trial_folder(study, record.number), seed))
         for seed in range(seeds)
         for record in records
     ]
@@ -211,3 +212,42 @@ def test_an_attempt_is_one_more_than_any_that_left_a_file(tmp_path: Path) -> Non
     for name in ("attempt2-epoch001.pt", ".attempt4-epoch002.pt.part", "attempt10-epoch001.unreadable", "log.txt"):
         (tmp_path / name).touch()
     assert next_attempt(tmp_path) == 11
+
+
+class Noting:
+    def __init__(self) -> None:
+        self.seen: list[ListProgress] = []
+        self.ended: list[ListProgress] = []
+
+    def on_progress(self, progress: ListProgress) -> None:
+        self.seen.append(progress)
+
+    def on_end(self, progress: ListProgress) -> None:
+        self.ended.append(progress)
+
+
+def test_an_observer_is_told_of_every_training_and_of_the_end(tmp_path: Path) -> None:
+    noting, todo = Noting(), tasks(tmp_path, trials=2, seeds=1)
+    rules = Rules(EPOCHS, 2)
+    assert TrainingList(MeasuringExecutor(1), todo, rules, epochs=by_epoch, observer=noting).run() == "done"
+    labels = {each.label for progress in noting.seen for each in progress.running}
+    assert labels == {"trial 0 seed 0", "trial 1 seed 0"}
+    shares = [progress.share_done for progress in noting.seen]
+    assert shares == sorted(shares)
+    assert shares[0] == 0
+    assert noting.seen[-1].running[0].curve  # its accuracies
+    (end,) = noting.ended
+    assert (end.done, end.total, end.share_done, end.seconds_left) == (2, 2, 1.0, 0.0)
+
+
+def test_the_end_is_told_after_a_failure_too(tmp_path: Path) -> None:
+    def breaks(waits: int) -> None:
+        raise KeyboardInterrupt
+
+    noting = Noting()
+    driver = TrainingList(
+        MeasuringExecutor(1, before_wait=breaks), tasks(tmp_path), Rules(EPOCHS, 2), epochs=by_epoch, observer=noting
+    )
+    with pytest.raises(KeyboardInterrupt):
+        driver.run()
+    assert len(noting.ended) == 1
