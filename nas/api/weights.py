@@ -11,7 +11,7 @@ from nas.cli.app.stored_files import stored_settings
 from nas.data import DataSpec, load
 from nas.exports.deployed import Deployed
 from nas.exports.predictors import Predictor, predict_of
-from nas.exports.trained_weights import ChosenCheckpoint, check_average, choose_checkpoint
+from nas.exports.trained_weights import ChosenCheckpoint, check_average, choose_checkpoint, data_of
 from nas.search.fingerprint import study_data
 from nas.study.study import Study
 from nas.study.trial import Record
@@ -56,7 +56,7 @@ def predictor_of(study: Study, record: Record) -> Predictor:
     """
     spec = _images(study)
     chosen = _compared(choose_checkpoint(study, record), record, spec)
-    data = load(replace(_fraction(chosen, spec), streaming="always"))  # for mean and deviation of its images
+    data = load(replace(data_of(chosen, spec), streaming="always"))  # for mean and deviation of its images
     module = Deployed(chosen.trained.network, {"mean": data.mean, "std": data.std}, data.shape)
     return Predictor(chosen.checkpoint, tuple(data.classes), data.shape, predict_of(module))
 
@@ -66,8 +66,4 @@ def _images(study: Study) -> DataSpec:
 
 
 def _compared(chosen: ChosenCheckpoint, record: Record, spec: DataSpec) -> ChosenCheckpoint:
-    return check_average(chosen, record, _fraction(chosen, spec))
-
-
-def _fraction(chosen: ChosenCheckpoint, spec: DataSpec) -> DataSpec:
-    return spec if chosen.train_fraction is None else replace(spec, train_fraction=chosen.train_fraction)
+    return check_average(chosen, record, data_of(chosen, spec))

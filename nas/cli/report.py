@@ -15,7 +15,7 @@ from nas.cli.app.stored_files import stored_command, stored_environment, stored_
 from nas.cli.common.printing import Row, print_document
 from nas.cli.common.studies import NamesStudy, reading, study_overrides, writing_beside
 from nas.config.commands import ReportConfig
-from nas.evaluation.retrain.files import trial_results
+from nas.evaluation.retrain.files import baseline_results, trial_results
 from nas.jobs.files import write_text
 from nas.reports.html import ReportContext, render
 from nas.study.latencies import measured_latencies
@@ -64,6 +64,7 @@ def report_context(study: Study, config: NamesStudy) -> ReportContext:
         search_with=search_with,
         retrained=[result for result in trial_results(study.folder) if result["seeds"]],
         measured=measured_latencies(study.folder),
+        baselines=[result for result in baseline_results(study.folder) if result["seeds"]],
     )
 
 

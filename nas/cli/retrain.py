@@ -6,7 +6,6 @@ import logging
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from nas.cli.app.compose import changed
@@ -15,35 +14,39 @@ from nas.cli.common.printing import Row, print_document
 from nas.cli.common.signals import CODES, stop_on_signals
 from nas.cli.common.studies import reading
 from nas.config.commands import RetrainConfig
+from nas.config.commands.networks import WHOLE
 from nas.config.training import Recipe
 from nas.data import DataInfo, DataSpec, announce, describe
 from nas.evaluation.deferred_runner import DeferredRunner
+from nas.evaluation.retrain.baselines import scaled_baseline
 from nas.evaluation.retrain.checks import AVERAGED
-from nas.evaluation.retrain.files import FOLDER, TRIAL_FILE, remove_results, seed_folder, seed_results, trial_folder
-from nas.evaluation.retrain.final_front import final_front, lost_by_retraining, optimism
+from nas.evaluation.retrain.files import BASELINES, FOLDER, TRIAL_FILE, remove_results, seed_folder, seed_results
+from nas.evaluation.retrain.final_front import against_baselines, final_front, lost_by_retraining, optimism
 from nas.evaluation.retrain.preference import prefers_search
 from nas.evaluation.retrain.results import average_line, averages, check_settings, failure_summary, network_document
-from nas.evaluation.retrain.task import RetrainTask
+from nas.evaluation.retrain.task import RetrainTask, Subject
 from nas.evaluation.training_list import Rules, TrainingList
 from nas.jobs.files import write_json
 from nas.jobs.links import refuse_links
+from nas.objectives.costs.macs import COST as MACS
 from nas.objectives.limits import Limits
 from nas.reports.retrained import final_front_text
 from nas.reports.tables import retrain_table
+from nas.reports.text import short_number
+from nas.reports.training_screen import list_observer_for
 from nas.search.environment import environment
 from nas.search.executors import allocation_of, executor_for, pack_size, resolved_data
 from nas.search.fingerprint import data_fingerprint, study_data, study_recipe
 from nas.search.training_images import announce_augmentation, check_networks_resized
 from nas.study.selection import pick_records
 from nas.study.storage.folder_lock import FolderLock
-from nas.study.study import StudyMismatchError
+from nas.study.study import Study, StudyMismatchError
 from nas.study.summary import StudyReader
 from nas.study.trial import Record
 from nas.tracking.results import Result, network_of, record_results
 from nas.training.checkpoint_folder import by_epoch
 from nas.training.weights_file import located
 from nas.workers.device_allocation import DeviceAllocation
-from search_space.architecture import Architecture
 
 RUNNER = "nas.evaluation.retrain.runner:RetrainRunner"
 
@@ -57,6 +60,7 @@ class _Plan:
     Attributes:
         reader: the study.
         records: the picked trials.
+        subjects: their networks, in their order, and then the baselines.
         data: the image set.
         info: shape, classes and sizes of that set.
         recipe: the training recipe.
@@ -65,22 +69,19 @@ class _Plan:
 
     reader: StudyReader
     records: Sequence[Record]
+    subjects: Sequence[Subject]
     data: DataSpec
     info: DataInfo
     recipe: Recipe
     settings: Mapping[str, Any]
 
-    def folder(self, record: Record) -> Path:
-        """Return the folder of a network's trainings and result."""
-        return trial_folder(self.reader.study.folder, record.number)
-
     def tasks(self, seeds: int, allocation: DeviceAllocation) -> list[RetrainTask]:
         """Return the trainings, ordered by seed: an interrupted run has then tested all networks on as many seeds."""
-        found = [(record, self.folder(record), allocation(record.candidate.architecture)) for record in self.records]
+        found = [(subject, allocation(subject.architecture)) for subject in self.subjects]
         return [
-            RetrainTask(record, seed, seed_folder(folder, seed), devices)
+            RetrainTask(subject, seed, seed_folder(subject.folder, seed), devices)
             for seed in range(seeds)
-            for record, folder, devices in found
+            for subject, devices in found
         ]
 
 
@@ -114,7 +115,7 @@ def run(config: RetrainConfig) -> int:
     print_document(ended.document, config.format, retrain_table, retrain_rows)
     if ended.failed:
         raise ValueError(ended.failed)
-    _log_losses(ended.plan, ended.document["networks"])
+    _log_losses(ended.plan, ended.document)
     _print_next_steps(ended.plan, ended.document, ended.reason)
     return CODES.get(ended.reason, 0)
 
@@ -127,9 +128,9 @@ def retrain(config: RetrainConfig) -> Retrained:
     """
     plan = _plan(config)
     study = plan.reader.study
-    for record in plan.records:
+    for subject in plan.subjects:
         for seed in range(config.seeds):
-            refuse_links(study.folder, seed_folder(plan.folder(record), seed))
+            refuse_links(study.folder, seed_folder(subject.folder, seed))
     announce(plan.info)
     (study.folder / FOLDER).mkdir(parents=True, exist_ok=True)
     with FolderLock(study.folder / FOLDER):
@@ -137,19 +138,22 @@ def retrain(config: RetrainConfig) -> Retrained:
         tasks = plan.tasks(config.seeds, allocation_of(plan.recipe, config.workers))
         data = resolved_data(plan.data, plan.info, config.workers)
         announce_augmentation(plan.data, plan.recipe)
-        runner = DeferredRunner(data, plan.recipe, config.workers.threads_per_slot, RUNNER)
+        whole = config.train_on == WHOLE
+        runner = DeferredRunner(data, plan.recipe, config.workers.threads_per_slot, RUNNER, whole=whole)
         retraining = TrainingList(
             executor_for(runner, config.workers),
             tasks,
             Rules(plan.recipe.epochs, config.workers.retries, pack=pack_size(plan.recipe, config.workers)),
             epochs=by_epoch,
             on_done=lambda task, outcome: log.info("%s: trained and measured, %.1f s", task.label, outcome.seconds),
+            observer=list_observer_for(sys.stderr),
         )
-        log.info("retraining %d networks with %d seeds each", len(plan.records), config.seeds)
+        _announce(plan, config.seeds)
         with stop_on_signals(retraining):
             reason = retraining.run()
-        networks = [_write_result(plan, record) for record in plan.records]
-    _log_averages(networks)
+        results = [_write_result(plan, subject) for subject in plan.subjects]
+    _log_averages(plan, results)
+    networks, baselines = results[: len(plan.records)], results[len(plan.records) :]
     document = {
         "study": study.name,
         "pick": config.pick,
@@ -157,6 +161,9 @@ def retrain(config: RetrainConfig) -> Retrained:
         "networks": networks,
         "front": final_front(networks, study.axes),
         "optimism": optimism(networks),
+        "baselines": baselines,
+        "against_baselines": against_baselines(networks, baselines),
+        "worse": _worse(study, networks),
     }
     record_results(study, "retrain", _results(plan, networks))
     failed = failure_summary(tasks, retraining.failures)
@@ -168,17 +175,42 @@ def _plan(config: RetrainConfig) -> _Plan:
     reader = reading(config)
     study = reader.study
     records = pick_records(reader.records, study.believer, config.pick, Limits(**config.limits))
-    settings = stored_settings(study)
-    recipe = _recipe(study_recipe(study), settings.get("training", {}), config.training.changes())
-    check_networks_resized(recipe, [Architecture.from_json(record.candidate.architecture) for record in records])
-    data, info = study_data(study, settings.get("data", {}), config.data.path)
+    written = stored_settings(study)
+    recipe = _recipe(study_recipe(study), written.get("training", {}), config.training.changes())
+    data, info = study_data(study, written.get("data", {}), config.data.path)
     if config.data.train_fraction is not None:
         data = replace(data, train_fraction=config.data.train_fraction)
         info = describe(data)
     if not info.test:
         raise ValueError(f"data must have a test part to measure on, {data.name} has none")
     content = {**data_fingerprint(data, info), "test_content": info.test_fingerprint}
-    return _Plan(reader, records, data, info, recipe, {"training": recipe.settings(), "data": content})
+    settings = {"training": recipe.settings(), "data": content, "train_on": config.train_on}
+    subjects = _subjects(study, records, config.baselines, info)
+    check_networks_resized(recipe, [subject.architecture for subject in subjects])
+    return _Plan(reader, records, subjects, data, info, recipe, settings)
+
+
+def _subjects(study: Study, records: Sequence[Record], baselines: Sequence[str], info: DataInfo) -> list[Subject]:
+    """Return the networks of the picked trials, and the baselines, scaled to the dearest of these."""
+    dearest = max(float(record.candidate.costs[MACS.name]) for record in records)
+    found = [Subject.of_trial(record, study.folder) for record in records]
+    for place, name in enumerate(baselines, start=1):
+        baseline = scaled_baseline(name, info.shape, len(info.classes), dearest)
+        found.append(Subject.of_baseline(baseline, study.folder, -place))
+    return found
+
+
+def _announce(plan: _Plan, seeds: int) -> None:
+    """Log the number of networks, and the size of each baseline."""
+    log.info("retraining %d networks with %d seeds each", len(plan.subjects), seeds)
+    dearest = max(float(record.candidate.costs[MACS.name]) for record in plan.records)
+    for subject in plan.subjects[len(plan.records) :]:
+        macs = float(subject.facts["costs"][MACS.name])
+        above = ", its least" if macs > dearest else ""
+        log.info(
+            "%s: %g times its published widths%s, %s MACs; the dearest picked network has %s",
+            *(subject.name, subject.facts["width"], above, short_number(macs), short_number(dearest)),
+        )
 
 
 def _recipe(recipe: Recipe, settings: Mapping[str, Any], changes: Mapping[str, Any]) -> Recipe:
@@ -196,71 +228,79 @@ def _recipe(recipe: Recipe, settings: Mapping[str, Any], changes: Mapping[str, A
 
 def _prepare(plan: _Plan, *, replace_other: bool) -> None:
     """Make the folder of each network with the settings of its training; refuse or replace results of others."""
-    for record in plan.records:
-        folder = plan.folder(record)
+    for subject in plan.subjects:
         try:
-            check_settings(folder, plan.settings)
+            check_settings(subject.folder, plan.settings)
         except StudyMismatchError:
             if not replace_other:
                 raise
-            remove_results(folder)
-    for record in plan.records:
-        plan.folder(record).mkdir(exist_ok=True)
-        _write_result(plan, record)
+            remove_results(subject.folder)
+    for subject in plan.subjects:
+        subject.folder.mkdir(parents=True, exist_ok=True)
+        _write_result(plan, subject)
 
 
-def _write_result(plan: _Plan, record: Record) -> dict[str, Any]:
-    folder = plan.folder(record)
-    document = network_document(record, plan.settings, seed_results(folder))
-    write_json(folder / TRIAL_FILE, {"study": plan.reader.study.name, **document, "environment": environment()})
+def _write_result(plan: _Plan, subject: Subject) -> dict[str, Any]:
+    document = network_document(subject.facts, plan.settings, seed_results(subject.folder), plan.info.classes)
+    write_json(subject.folder / TRIAL_FILE, {"study": plan.reader.study.name, **document, "environment": environment()})
     return document
 
 
 def _results(plan: _Plan, networks: Sequence[Mapping[str, Any]]) -> list[Result]:
-    """Return what a tracker gets of the retrained networks that have a result."""
+    """Return what a tracker gets of the picked networks that have a result."""
     return [
         Result(
             str(record.number),
             network_of(record),
             averages(network),
-            [{"seed": seed["seed"], **{name: seed[name] for name in AVERAGED}} for seed in network["seeds"]],
+            [
+                {"seed": seed["seed"], **{name: seed[name] for name in AVERAGED if name in seed}}
+                for seed in network["seeds"]
+            ],
         )
         for record, network in zip(plan.records, networks, strict=True)
         if network["seeds"]
     ]
 
 
-def _log_averages(networks: Sequence[Mapping[str, Any]]) -> None:
-    for network in networks:
-        for seed in network["seeds"]:
-            if line := average_line(f"trial {network['trial']} seed {seed['seed']}", seed):
+def _log_averages(plan: _Plan, results: Sequence[Mapping[str, Any]]) -> None:
+    for subject, result in zip(plan.subjects, results, strict=True):
+        for seed in result["seeds"]:
+            if line := average_line(f"{subject.name} seed {seed['seed']}", seed):
                 log.warning("%s", line)
 
 
-def _log_losses(plan: _Plan, networks: Sequence[Mapping[str, Any]]) -> None:
-    """Warn of networks that are worse than in the search in the mean of their seeds, and say what is exported."""
-    study = plan.reader.study
+def _worse(study: Study, networks: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return trial and lost accuracy of networks that are clearly worse than in the search, in the mean of seeds."""
     images = study.attribute("validation_images")
-    for record, network in zip(plan.records, networks, strict=True):
-        if (lost := lost_by_retraining(network, images)) is not None:
-            log.warning(
-                "trial %s: retraining made it worse, by %.1f points of validation accuracy; nas export takes the "
-                "weights of %s",
-                record.number,
-                100 * lost,
-                "the search" if prefers_search(study, record, network["seeds"]) else "its best seed",
-            )
+    lost = [(network["trial"], lost_by_retraining(network, images)) for network in networks]
+    return [{"trial": trial, "lost": loss} for trial, loss in lost if loss is not None]
+
+
+def _log_losses(plan: _Plan, document: Mapping[str, Any]) -> None:
+    """Warn of networks that are worse than in the search, and say what is exported."""
+    study, records = plan.reader.study, {record.number: record for record in plan.records}
+    results = {network["trial"]: network for network in document["networks"]}
+    for row in document["worse"]:
+        network = results[row["trial"]]
+        searched = prefers_search(study, records[row["trial"]], network["seeds"])
+        log.warning(
+            "trial %s: retraining made it worse, by %.1f points of %s; nas export takes the weights of %s",
+            row["trial"],
+            100 * row["lost"],
+            "validation accuracy" if network["val_accuracy"]["n"] else "accuracy, from validation to test",
+            "the search" if searched else "its best seed",
+        )
 
 
 def retrain_rows(document: Mapping[str, Any]) -> list[Row]:
-    """Return the header and one row for each network and seed."""
+    """Return the header and one row for each network and seed; a baseline has its name in the place of the trial."""
     names = ["seed", "epochs", "val_accuracy", "test_accuracy", "test_balanced_accuracy", "test_loss", "test_images"]
     names.append("test_calibration_error")
     rows: list[Row] = [["trial", "id", *names]]
-    for network in document["networks"]:
-        rows += [
-            [network["trial"], network["id"], *(seed.get(name, "") for name in names)] for seed in network["seeds"]
-        ]
+    for network in [*document["networks"], *document["baselines"]]:
+        named = [network.get("trial", network.get("baseline")), network["id"]]
+        rows += [[*named, *(seed.get(name, "") for name in names)] for seed in network["seeds"]]
     return rows
 
 
@@ -268,8 +308,10 @@ def _print_next_steps(plan: _Plan, document: Mapping[str, Any], reason: str) -> 
     if reason in CODES:
         sys.stderr.write("Stopped; the same command resumes\n")
         return
-    several = f"  {plan.reader.study.folder / FOLDER}/TRIAL/{TRIAL_FILE} of {len(plan.records)} networks"
-    left = several if len(plan.records) > 1 else f"  {plan.folder(plan.records[0]) / TRIAL_FILE}"
-    best = max(document["front"], key=lambda network: network["test_accuracy"])
-    said = f"Files:\n{left}\n{final_front_text(document)}"
-    sys.stderr.write(f"{said}\nExport the best: nas export {plan.reader.study.overrides} pick={best['trial']}\n")
+    folder = plan.reader.study.folder / FOLDER
+    several = f"  {folder}/TRIAL/{TRIAL_FILE} of {len(plan.records)} networks"
+    lines = [several if len(plan.records) > 1 else f"  {plan.subjects[0].folder / TRIAL_FILE}"]
+    if document["baselines"]:
+        lines.append(f"  {folder / BASELINES}/NAME/{TRIAL_FILE} of {len(document['baselines'])} baselines")
+    export = f"nas export {plan.reader.study.overrides} pick="
+    sys.stderr.write("\n".join(["Files:", *lines, final_front_text(document, export)]) + "\n")

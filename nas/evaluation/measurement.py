@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -34,7 +34,8 @@ def measure(network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> dic
 
     Returns:
         `test_accuracy`, `test_balanced_accuracy`, `test_loss` (mean cross-entropy), `test_calibration_error`,
-        `test_images`, and up to `CONFUSED` classes `test_confusion`, counts by true class (rows) and predicted one.
+        `test_images`, `test_classes` (see `class_scores`), and up to `CONFUSED` classes `test_confusion`, counts by
+        true class (rows) and predicted one.
     """
     logits, labels = predict(network, batches)
     confusion = confusion_of(logits, labels)
@@ -45,8 +46,30 @@ def measure(network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> dic
         "test_loss": float(functional.cross_entropy(logits, labels)),
         "test_calibration_error": calibration_error(logits, labels),
         "test_images": len(labels),
+        "test_classes": class_scores(confusion.tolist()),
         **({"test_confusion": confusion.tolist()} if len(confusion) <= CONFUSED else {}),
     }
+
+
+def class_scores(confusion: Sequence[Sequence[int]]) -> list[dict[str, float | int | None]]:
+    """Return the scores of each class, in the order of the labels.
+
+    Args:
+        confusion: counts by true class (rows) and predicted one.
+
+    Returns:
+        For each class `precision`, the share of its images among those that were taken for it (None if none was),
+        `recall`, the share of its images that were recognised (None without images), and `n`, its images.
+
+    >>> class_scores([[3, 1], [0, 0]])
+    [{'precision': 1.0, 'recall': 0.75, 'n': 4}, {'precision': 0.0, 'recall': None, 'n': 0}]
+    """
+    found = []
+    for place, row in enumerate(confusion):
+        right, images, taken = row[place], sum(row), sum(other[place] for other in confusion)
+        precision, recall = (right / count if count else None for count in (taken, images))
+        found.append({"precision": precision, "recall": recall, "n": images})
+    return found
 
 
 def calibration_error(logits: Tensor, labels: Tensor) -> float:

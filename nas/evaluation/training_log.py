@@ -52,5 +52,7 @@ class LoggedControl:
 
 
 def training_name(job: Job) -> str:
-    """Return the name of a job's training: its trial, and its repeat if it is one."""
+    """Return the name of a training: its trial, a negative number being a baseline's, and its repeat if it is one."""
+    if job.trial < 0:
+        return f"baseline {-job.trial}"
     return f"trial {job.trial}" + (f" repeat {job.repeat}" if job.repeat else "")

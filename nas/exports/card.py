@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
+from nas.config.commands.networks import WHOLE
 from nas.exports.evaluation import wilson_interval
 from nas.objectives.costs import title_of
 from search_space.drawing import draw
@@ -111,6 +112,8 @@ def _body(subject: Subject) -> Iterator[str]:
         yield f"Pruned by {pruned['sparsity']:.1%}; before, {pruned['dense_val_accuracy']:.4f} on the validation part."
     if several := known.get("retrained"):
         yield f"Mean test accuracy over {several['n']} seeds: {several['mean']:.4f}{_spread(several)}."
+    if origin.get("train_on") == WHOLE:
+        yield "Trained on the training and the validation part, so that the validation images were seen."
     if "test_calibration_error" in origin:
         yield f"Expected calibration error: {origin['test_calibration_error']:.4f}."
     if origin.get("from") == "search":

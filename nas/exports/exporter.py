@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any, final
 
 from nas.data import DataSpec
+from nas.evaluation.facts import facts_of
 from nas.evaluation.retrain.results import mean_and_sd
 from nas.exports.bundle import write_bundle
-from nas.exports.facts import facts_of
 from nas.exports.format import Format
 from nas.exports.sparse.pruner import PrunedNetwork, Pruner
 from nas.exports.subject import build_subject
-from nas.exports.trained_weights import check_average, choose_checkpoint
+from nas.exports.trained_weights import check_average, choose_checkpoint, data_of
 from nas.study.latencies import measured_latencies
 from nas.study.study import Study
 from nas.study.trial import Record
@@ -81,9 +81,8 @@ class Exporter:
         Raises:
             ExportError: a file fails its check.
         """
-        found, data = self._weights[record.number], request.data
-        if found.train_fraction is not None:  # mean and deviation are of the images that the weights were trained on
-            data = replace(data, train_fraction=found.train_fraction)
+        found = self._weights[record.number]
+        data = data_of(found, request.data)
         weights = check_average(found, record, data)
         circumstances = {
             "study": self._study.name,
@@ -103,6 +102,8 @@ class Exporter:
         document, trained = _shipped(record.candidate.architecture, weights.trained)
         pruned = None
         if request.pruner is not None:
+            if found.whole:
+                log.warning("trial %s: the weights have seen the images that pruning is validated on", record.number)
             pruned = request.pruner(record.number, document, trained, data)
         if pruned is not None and request.pruner is not None and request.pruner.spec.smaller:
             circumstances = {**circumstances, **_smaller(pruned, weights.origin)}

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from nas.data import DataSpec
+from nas.evaluation.facts import facts_of
 from nas.evaluation.retrain.results import mean_and_sd
 from nas.exports.bundle import write_bundle
-from nas.exports.facts import facts_of
 from nas.exports.format import Format
 from nas.exports.subject import build_subject
 from nas.training.restore import restore_network

@@ -9,12 +9,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from nas.data import DataSpec, evaluation_loader, load
+from nas.config.commands.networks import WHOLE
+from nas.data import DataSpec, evaluation_loader, load, whole_statistics
 from nas.evaluation.averaged import better_weights
 from nas.evaluation.retrain.files import FOLDER as RETRAIN
 from nas.evaluation.retrain.files import TRIAL_FILE, best_result, is_checkpoint, seed_folder, seed_results, trial_folder
 from nas.evaluation.retrain.preference import difference_interval, prefers_search, search_accuracy
-from nas.evaluation.retrain.results import average_line
+from nas.evaluation.retrain.results import average_line, mean_and_sd
 from nas.exports.subject import BATCH, evenly_spaced
 from nas.jobs.files import read_json
 from nas.jobs.links import stored_file
@@ -39,6 +40,7 @@ class ChosenCheckpoint:
         checkpoint: their file.
         origin: the checkpoint's source and accuracies, for `checks.json`.
         train_fraction: share of the training part that it was trained on, in (0, 1]; None for the study's.
+        whole: whether it was trained on the validation part too.
         results: results of all measured seeds of the trial's retraining.
     """
 
@@ -46,6 +48,7 @@ class ChosenCheckpoint:
     checkpoint: Path
     origin: Mapping[str, Any]
     train_fraction: float | None = None
+    whole: bool = False
     results: Sequence[Mapping[str, Any]] = ()
 
 
@@ -55,9 +58,9 @@ def choose_checkpoint(study: Study, record: Record, wanted: str = "best") -> Cho
     Args:
         study: the study.
         record: its trial.
-        wanted: `retrain` takes the retrained seed of the highest validation accuracy, a number that seed, `search` the
-            search's own training; `best` takes the retrained one unless the search's validation accuracy is above it by
-            more than the 95 % interval of their difference.
+        wanted: `retrain` takes the retrained seed of the highest validation accuracy, or the first one if they were
+            trained on the validation part too, a number that seed, `search` the search's own training; `best` takes the
+            retrained one unless the search's is better beyond the 95 % interval of their difference.
 
     Raises:
         ValueError: there is no such checkpoint that can be read; the message has the command that makes one.
@@ -99,6 +102,8 @@ def _comparison(
 ) -> str | None:
     """Return a line on the weights that are exported and on the others; None where there is no choice."""
     searched = search_accuracy(study, record)
+    if any(result.get("train_on") == WHOLE for result in results):
+        return _whole_comparison(record, results, origin, searched)
     others = {f"seed {result['seed']} of the retraining": result["val_accuracy"] for result in results}
     if searched is not None:
         others["the search"] = searched
@@ -113,16 +118,44 @@ def _comparison(
     return line
 
 
+def _whole_comparison(
+    record: Record, results: Sequence[Mapping[str, Any]], origin: Mapping[str, Any], searched: float | None
+) -> str:
+    """Return the line on the exported weights where those of the retraining have no validation accuracy."""
+    tested = mean_and_sd([result["test_accuracy"] for result in results])
+    name = "the search" if origin["from"] == "search" else f"seed {origin['seed']} of the retraining"
+    of_search = "" if searched is None else f"; validation accuracy in the search {searched:.4f}"
+    return (
+        f"trial {record.number}: weights of {name}; the retraining was on the validation images too, so that no unseen "
+        f"ones tell its seeds apart: mean test accuracy {tested['mean']:.4f} (n = {tested['n']}){of_search}"
+    )
+
+
+def data_of(chosen: ChosenCheckpoint, spec: DataSpec) -> DataSpec:
+    """Return the images of a study with the mean and deviation of those that the weights were trained on.
+
+    Args:
+        chosen: the checkpoint.
+        spec: the study's images.
+    """
+    if chosen.train_fraction is not None:
+        spec = replace(spec, train_fraction=chosen.train_fraction)
+    if not chosen.whole:
+        return spec
+    mean, std = whole_statistics(spec)
+    return replace(spec, mean=mean, std=std)
+
+
 def check_average(chosen: ChosenCheckpoint, record: Record, spec: DataSpec) -> ChosenCheckpoint:
     """Return the checkpoint with its averaged weights, or with the last ones if the average is clearly worse.
 
     Args:
         chosen: the checkpoint.
         record: its trial.
-        spec: the images, with the training fraction that the weights were trained on. At most `CHECKED` of the
-            validation images are read.
+        spec: the images, of `data_of`. At most `CHECKED` of the validation images are read, none where the weights were
+            trained on these: the average is kept then.
     """
-    if not chosen.trained.averaged:
+    if chosen.whole or not chosen.trained.averaged:
         return chosen
     data = load(replace(spec, streaming="always"))
     part = evenly_spaced(data.validation, CHECKED)
@@ -145,7 +178,8 @@ def _retrained(study: Study, record: Record, result: Mapping[str, Any]) -> Chose
     settings = read_json(trial_folder(study.folder, record.number) / TRIAL_FILE) or {}
     trained = _read(study, record, checkpoint, averaged=result.get("weights") != "network")
     origin = {"from": "retrain", **result, "checkpoint": _relative(study, checkpoint)}
-    return ChosenCheckpoint(trained, checkpoint, origin, settings.get("data", {}).get("train_fraction"))
+    fraction, whole = settings.get("data", {}).get("train_fraction"), result.get("train_on") == WHOLE
+    return ChosenCheckpoint(trained, checkpoint, origin, fraction, whole)
 
 
 def _searched(study: Study, record: Record) -> ChosenCheckpoint:

@@ -12,9 +12,13 @@ from rich.text import Text
 from nas.objectives.pareto import Axis
 from nas.reports.latency_table import latency_lines
 from nas.reports.measures import MACS, PARAMS, cost_names, heading, title
+from nas.reports.retrained import optimism_line
 from nas.reports.text import SUMMARY_LEGEND, mean_text, number_text, short_number, size_text
 
 Document = Mapping[str, Any]
+
+TEST = "test_accuracy"
+"""Key of the test accuracies of a network of a front that was retrained."""
 
 SHORT_ROWS = 8
 """Rows of a front at the end of a search."""
@@ -49,11 +53,15 @@ def front_table(document: Document) -> RenderableType:
     if not document["front"]:
         return Text(f"{document['study']} has no front yet: no trial is complete")
     columns = front_columns(document)
-    table = _table(f"Front of {document['study']}", ("trial", *map(heading, columns)), text="network")
+    tested = ["test accuracy"] if any(TEST in item for item in document["front"]) else []
+    table = _table(f"Front of {document['study']}", ("trial", *map(heading, columns), *tested), text="network")
     for item in document["front"]:
-        table.add_row(str(item["trial"]), *map(number_text, front_numbers(item, columns)), Text(item["summary"]))
+        means = [mean_text(item[TEST]) if TEST in item else "–" for _ in tested]
+        numbers = map(number_text, front_numbers(item, columns))
+        table.add_row(str(item["trial"]), *numbers, *means, Text(item["summary"]))
     _add_legend(table)
-    return table
+    found = document.get("optimism")
+    return table if found is None else Group(table, Text(optimism_line(found)))
 
 
 def short_front_table(document: Document, axes: Sequence[Axis]) -> RenderableType:
@@ -156,12 +164,12 @@ def retrain_table(document: Document) -> RenderableType:
     title = f"Retrained from {document['study']}, {document['training']['epochs']} epochs, mean ± sd over seeds"
     accuracies = ("test accuracy", "validation accuracy", "in the search")
     table = _table(title, ("trial", *accuracies, heading(PARAMS), heading(MACS)), text="network")
-    for network in document["networks"]:
+    for network in [*document["networks"], *document["baselines"]]:
         means = (mean_text(network[name]) for name in ("test_accuracy", "val_accuracy"))
         searched = network["values"].get("val_accuracy")
         costs = (number_text(network["costs"][name]) for name in (PARAMS, MACS))
         table.add_row(
-            str(network["trial"]),
+            str(network.get("trial", "baseline")),
             *means,
             "–" if searched is None else f"{searched:.4f}",
             *costs,

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from nas.config.data import DataSpec
 from nas.config.training import Recipe
 from nas.data.resize import Resizing
-from search_space.architecture import Architecture
 from search_space.cost import cost
+from search_space.documents import fitted, graph_of, input_of, network_document
+from search_space.identity import canonical_json, digest
 from search_space.leaves import ShapeError
-from search_space.lowering import lower
 from search_space.space import Space
 
 log = logging.getLogger(__name__)
@@ -30,30 +30,34 @@ def check_resized(recipe: Recipe, space: Space) -> None:
     """
     if recipe.progressive_resize is not None:
         generator = random.Random(0)
-        check_networks_resized(recipe, [space.draw(generator) for _ in range(TRIED)])
+        check_networks_resized(recipe, [space.draw(generator).to_json() for _ in range(TRIED)])
 
 
-def check_networks_resized(recipe: Recipe, networks: Iterable[Architecture]) -> None:
+def check_networks_resized(recipe: Recipe, networks: Iterable[Mapping[str, Any]]) -> None:
     """Refuse training images that grow from a size that one of the networks does not run on.
+
+    Args:
+        recipe: the recipe.
+        networks: JSON forms of networks, see `search_space.documents`.
 
     Raises:
         ValueError: such a network.
     """
     resizing = Resizing.of(recipe)
     if resizing is not None:
-        for architecture in networks:
-            _check(architecture, resizing)
+        for document in networks:
+            _check(document, resizing)
 
 
-def _check(architecture: Architecture, resizing: Resizing) -> None:
-    _, height, width = architecture.input
-    smallest = architecture.input._replace(height=resizing.side(height, 0), width=resizing.side(width, 0))
+def _check(document: Mapping[str, Any], resizing: Resizing) -> None:
+    shape = input_of(document)
+    smallest = shape._replace(height=resizing.side(shape.height, 0), width=resizing.side(shape.width, 0))
     try:
-        cost(lower(replace(architecture, input=smallest)))
+        cost(graph_of(fitted(document, smallest, network_document(document)["classes"])))
     except ShapeError as error:
         raise ValueError(
             f"networks must run on the smallest images of training.progressive_resize={resizing.start:g}, "
-            f"{smallest.height}x{smallest.width}, {architecture.id} does not: {error}"
+            f"{smallest.height}x{smallest.width}, {digest(canonical_json(document))} does not: {error}"
         ) from error
 
 

@@ -9,10 +9,14 @@ from typing import TYPE_CHECKING, Any
 from nas.config.checks import check_limits, check_pick
 from nas.config.commands.study import ReadConfig
 from nas.config.pruning import PruningSpec
-from nas.config.ranges import Count, Few, ShareAboveZero, check_fields
+from nas.config.ranges import Count, Few, ShareAboveZero, check_fields, show
 from nas.config.training import Recipe
 from nas.config.workers import WorkersSpec
 
+BASELINES = ("resnet20", "mobilenet_v2", "googlenet")
+"""Published networks that `nas retrain` trains beside the picked ones."""
+TRAIN, WHOLE = "train", "train+validation"
+"""Images that a network is retrained on: the search's training part, or its validation part as well."""
 WEIGHTS = ("best", "search", "retrain")
 """Weights of a network that `nas export` finds by itself."""
 OF_STUDY = "study"
@@ -104,6 +108,10 @@ class RetrainConfig(PickConfig):
 
     Attributes:
         seeds: number of trainings of each network, with seeds 0, 1, ..., at least 1.
+        baselines: published networks to train beside the picked ones, each as wide as the MACs of the dearest of these
+            allow: resnet20, mobilenet_v2, googlenet.
+        train_on: train, on which val_accuracy can be compared with the search's; or train+validation, where there is
+            none.
         replace: delete earlier results that were made with other settings.
         data: the study's images.
         training: the training recipe; `study` keeps the study's value.
@@ -114,10 +122,22 @@ class RetrainConfig(PickConfig):
     """
 
     seeds: Few = 3
+    baselines: tuple[str, ...] = ()
+    train_on: str = TRAIN
     replace: bool = False
     data: DataOverrides
     training: RecipeOverrides
     workers: WorkersSpec
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.train_on not in (TRAIN, WHOLE):
+            raise ValueError(f"train_on must be {TRAIN} or {WHOLE}, got {show(self.train_on)}")
+        for name in self.baselines:
+            if name not in BASELINES:
+                raise ValueError(f"baselines must be of {', '.join(BASELINES)}, got {show(name)}")
+        if len(set(self.baselines)) < len(self.baselines):
+            raise ValueError(f"baselines must differ, got {', '.join(self.baselines)}")
 
 
 @dataclass(frozen=True, kw_only=True)

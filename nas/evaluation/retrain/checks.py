@@ -6,7 +6,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-SHARES = ("val_accuracy", "test_accuracy", "test_balanced_accuracy")
+from nas.config.commands.networks import TRAIN, WHOLE
+
+SHARES = ("test_accuracy", "test_balanced_accuracy")
 AVERAGED = ("test_accuracy", "test_balanced_accuracy", "val_accuracy")
 
 
@@ -23,8 +25,11 @@ def check_seed_result(result: Mapping[str, Any], folder: str) -> None:
     _check(result, "seed", whole=True)
     if folder != f"seed{result['seed']}":
         raise ValueError(f"seed must be that of the folder {folder}, got {result['seed']}")
+    if result.get("train_on", TRAIN) not in (TRAIN, WHOLE):
+        raise ValueError(f"train_on must be {TRAIN} or {WHOLE}, got {result['train_on']!r:.60}")
     for name in SHARES:
         _check(result, name, most=1)
+    _check(result, "val_accuracy", most=1, may_lack=result.get("train_on") == WHOLE)
     for name in ("epochs", "test_images"):
         _check(result, name, whole=True)
     _check(result, "test_loss")
@@ -43,6 +48,26 @@ def check_trial_result(result: Mapping[str, Any], folder: str) -> None:
     _check(result, "trial", whole=True)
     if folder != str(result["trial"]):
         raise ValueError(f"trial must be that of the folder {folder}, got {result['trial']}")
+    _check_network_result(result)
+
+
+def check_baseline_result(result: Mapping[str, Any], folder: str) -> None:
+    """Check the result of one baseline.
+
+    Args:
+        result: the stored document.
+        folder: name of its folder, which begins with the baseline's name.
+
+    Raises:
+        ValueError: a value is missing, of another type or out of range.
+    """
+    _check_type(result, "baseline", str)
+    if not folder.startswith(f"{result['baseline']}-"):
+        raise ValueError(f"baseline must be that of the folder {folder}, got {result['baseline']!r:.60}")
+    _check_network_result(result)
+
+
+def _check_network_result(result: Mapping[str, Any]) -> None:
     for name in ("costs", "values", "training"):
         _check_type(result, name, Mapping)
     _check_type(result, "summary", str)

@@ -9,11 +9,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from nas.evaluation.retrain.checks import check_seed_result, check_trial_result
+from nas.evaluation.retrain.checks import check_baseline_result, check_seed_result, check_trial_result
 from nas.jobs.files import read_json
 from nas.jobs.links import CHECKPOINT_FILES, remove_files
 
-FOLDER = "retrain"
+FOLDER, BASELINES = "retrain", "baselines"
 SEED_FILE = "result.json"
 TRIAL_FILE = "result.json"
 _WRITTEN = rf"(?:{CHECKPOINT_FILES}|result\.json|\.result\.json\.\w+\.part|log\.txt|halves|\.token-\w+)"
@@ -29,6 +29,16 @@ def trial_folder(study: Path, trial: int) -> Path:
         trial: the trial's number.
     """
     return study / FOLDER / str(trial)
+
+
+def baseline_folder(study: Path, name: str) -> Path:
+    """Return the folder of a baseline's trainings.
+
+    Args:
+        study: the study's folder.
+        name: of the baseline, with its width multiplier.
+    """
+    return study / FOLDER / BASELINES / name
 
 
 def seed_folder(trial: Path, seed: int) -> Path:
@@ -88,15 +98,21 @@ def trial_results(study: Path) -> list[dict[str, Any]]:
     return _read_all(sorted(files, key=lambda file: int(file.parent.name)), check_trial_result)
 
 
+def baseline_results(study: Path) -> list[dict[str, Any]]:
+    """Return the results of all baselines in a study's folder, ordered by name; damaged ones as above."""
+    return _read_all(sorted((study / FOLDER / BASELINES).glob(f"*/{TRIAL_FILE}")), check_baseline_result)
+
+
 def best_result(results: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
     """Return the result of the seed with the best validation accuracy, the lowest seed of equals; None without any.
 
-    The choice is by validation accuracy, so that the test accuracy of the exported network stays unbiased.
+    The choice is by validation accuracy, so that the test accuracy of the exported network stays unbiased. Seeds that
+    were trained on the validation part too have none, and the lowest is returned.
 
     Args:
         results: results of the measured seeds of one trial.
     """
-    return max(results, key=lambda result: (result["val_accuracy"], -result["seed"]), default=None)
+    return max(results, key=lambda result: (result.get("val_accuracy") or 0.0, -result["seed"]), default=None)
 
 
 def _read_all(paths: Iterable[Path], check: Callable[[Mapping[str, Any], str], None]) -> list[dict[str, Any]]:

@@ -154,19 +154,63 @@ def optimism(networks: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
     return {"mean": statistics.fmean(differences), "error": error, "n": len(differences)}
 
 
+def against_baselines(
+    networks: Sequence[Mapping[str, Any]], baselines: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """Return each baseline with its mean test accuracy, beside the retrained network whose MACs are nearest to its own.
+
+    Args:
+        networks: result documents of retrained networks.
+        baselines: result documents of baselines.
+
+    Returns:
+        For each baseline with a result: `baseline`, `width`, `macs`, `test_accuracy`, its 95 % `interval`, and the
+        network's `trial`, `trial_macs`, the `difference` of its mean test accuracy to the baseline's, and the 95 %
+        `difference_interval`, for which the errors of both count as independent.
+    """
+    own = {network["trial"]: network["costs"][MACS.name] for network in networks}
+    named = [{**baseline, "trial": -1 - place} for place, baseline in enumerate(baselines)]
+    tested = {found.trial: found for found in measured_networks([*networks, *named], ())}
+    rows = []
+    for baseline in named:
+        found = tested.get(baseline["trial"])
+        rivals = [tested[trial] for trial in own if trial in tested]
+        if found is None or not rivals:
+            continue
+        rival = min(rivals, key=lambda each: abs(math.log((each.costs[0] + 1) / (found.costs[0] + 1))))
+        difference, half = rival.mean - found.mean, NORMAL_95 * math.hypot(rival.error, found.error)
+        rows.append(
+            {
+                "baseline": baseline["baseline"],
+                "width": baseline["width"],
+                "macs": baseline["costs"][MACS.name],
+                "test_accuracy": found.mean,
+                "interval": list(found.interval),
+                "trial": rival.trial,
+                "trial_macs": own[rival.trial],
+                "difference": difference,
+                "difference_interval": [difference - half, difference + half],
+            }
+        )
+    return rows
+
+
 def lost_by_retraining(network: Mapping[str, Any], images: int | None) -> float | None:
     """Return the validation accuracy that retraining lost against the search, None unless that is clear.
 
-    It is clear above twice the standard error of both: of the seeds, and of a binomial count of the images.
+    It is clear above twice the standard error of both: of the seeds, and of a binomial count of the images. A network
+    that was trained on the validation part too is taken by its test accuracy.
 
     Args:
         network: result document of a retrained network.
         images: number of validation images; None if it is not known.
     """
-    searched, found = network["values"].get("val_accuracy"), network["val_accuracy"]
-    if searched is None or not found["n"] or not images:
+    searched, found, others = network["values"].get("val_accuracy"), network["val_accuracy"], images
+    if network["seeds"] and not found["n"]:
+        found, others = network["test_accuracy"], network["seeds"][0]["test_images"]
+    if searched is None or not found["n"] or not images or not others:
         return None
     seeds = (found["sd"] or 0.0) ** 2 / found["n"]
-    noise = seeds + (searched * (1 - searched) + found["mean"] * (1 - found["mean"])) / images
+    noise = seeds + searched * (1 - searched) / images + found["mean"] * (1 - found["mean"]) / others
     lost = float(searched - found["mean"])
     return lost if lost > 2 * math.sqrt(noise) else None

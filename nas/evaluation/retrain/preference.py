@@ -1,8 +1,13 @@
-"""Preference between the weights of a search and those of a retraining, by their validation accuracies."""
+"""Preference between the weights of a search and those of a retraining, by their validation accuracies.
+
+Weights that were trained on the validation part too have none: they stand by their mean test accuracy over all seeds,
+so that no seed is chosen by the test part.
+"""
 
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,7 +18,7 @@ from nas.study.trial import Record, State
 
 
 def prefers_search(study: Study, record: Record, results: Sequence[Mapping[str, Any]]) -> bool:
-    """Return whether the weights of the search are better than the best retrained ones, beyond the 95 % interval.
+    """Return whether the weights of the search are better than those of the retraining, beyond the 95 % interval.
 
     Args:
         study: the study.
@@ -23,26 +28,31 @@ def prefers_search(study: Study, record: Record, results: Sequence[Mapping[str, 
     searched, best = search_accuracy(study, record), best_result(results)
     if searched is None or best is None:
         return False
-    reach = difference_interval(searched, best["val_accuracy"], study.attribute("validation_images"))
-    return bool(searched - best["val_accuracy"] > reach)
+    images = study.attribute("validation_images")
+    if best.get("val_accuracy") is not None:
+        found, behind = best["val_accuracy"], images
+    else:
+        found, behind = statistics.fmean(result["test_accuracy"] for result in results), best["test_images"]
+    return bool(searched - found > difference_interval(searched, found, images, behind))
 
 
-def difference_interval(first: float, second: float, images: int | None) -> float:
-    """Return half the width of the 95 % interval of a difference of two accuracies on as many images each.
+def difference_interval(first: float, second: float, images: int | None, others: int | None = None) -> float:
+    """Return half the width of the 95 % interval of a difference of two accuracies.
 
     By the normal approximation of two independent binomial counts; 0 where the number of images is not known.
 
     Args:
         first: an accuracy in [0, 1].
         second: the other one.
-        images: number of images behind each, at least 1; None if it is not known.
+        images: number of images behind the first, at least 1; None if it is not known.
+        others: number of images behind the second; None for as many.
 
     >>> round(difference_interval(0.9, 0.9, 100), 4)
     0.0832
     """
     if not images:
         return 0.0
-    return 1.96 * math.sqrt((first * (1 - first) + second * (1 - second)) / images)
+    return 1.96 * math.sqrt(first * (1 - first) / images + second * (1 - second) / (others or images))
 
 
 def search_accuracy(study: Study, record: Record) -> float | None:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from nas.config.commands.networks import TRAIN
 from nas.evaluation.retrain.checks import AVERAGED
 from nas.evaluation.retrain.files import TRIAL_FILE
 from nas.evaluation.retrain.task import RetrainTask
@@ -15,7 +16,6 @@ from nas.jobs import Failure
 from nas.jobs.files import read_json
 from nas.study.differences import differences
 from nas.study.study import StudyMismatchError
-from nas.study.trial import Record
 
 
 def mean_and_sd(values: Sequence[float]) -> dict[str, float | int | None]:
@@ -30,27 +30,54 @@ def mean_and_sd(values: Sequence[float]) -> dict[str, float | int | None]:
     return {"mean": math.fsum(values) / len(values), "sd": sd, "n": len(values)}
 
 
-def network_document(record: Record, settings: Mapping[str, Any], seeds: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+def network_document(
+    facts: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    seeds: Iterable[Mapping[str, Any]],
+    classes: Sequence[str] = (),
+) -> dict[str, Any]:
     """Return the result document of one network.
 
     Args:
-        record: the trial.
-        settings: `training` and `data` of the retraining.
+        facts: identities, summary, architecture, costs and values, which head it.
+        settings: `training`, `data` and `train_on` of the retraining.
         seeds: results of the measured seeds.
+        classes: names of the classes, in the order of the labels; empty leaves out the scores of each.
     """
     measured = sorted(seeds, key=lambda seed: int(seed["seed"]))
     return {
-        "trial": record.number,
-        "id": record.candidate.id,
-        "network_id": record.candidate.network_id,
-        "summary": record.candidate.summary,
-        "architecture": dict(record.candidate.architecture),
-        "costs": dict(record.candidate.costs),
-        "values": dict(record.values or {}),
-        **{name: mean_and_sd([seed[name] for seed in measured]) for name in AVERAGED},
+        **facts,
+        **{name: mean_and_sd(known_values(measured, name)) for name in AVERAGED},
+        **({"classes": class_means(measured, classes)} if classes else {}),
         "seeds": measured,
         **settings,
     }
+
+
+def class_means(seeds: Sequence[Mapping[str, Any]], classes: Sequence[str]) -> list[dict[str, Any]]:
+    """Return name, mean precision, mean recall and number of test images of each class, over the seeds.
+
+    A mean is None where no seed has the score. Results of before there were such scores count for none.
+
+    Args:
+        seeds: results of the measured seeds.
+        classes: names of the classes, in the order of the labels.
+    """
+    scored = [seed["test_classes"] for seed in seeds if len(seed.get("test_classes", ())) == len(classes)]
+    found = []
+    for place, name in enumerate(classes):
+        own = [classes_of_seed[place] for classes_of_seed in scored]
+        means = {}
+        for score in ("precision", "recall"):
+            values = known_values(own, score)
+            means[score] = math.fsum(values) / len(values) if values else None
+        found.append({"name": name, **means, "n": own[0]["n"] if own else None})
+    return found
+
+
+def known_values(seeds: Iterable[Mapping[str, Any]], name: str) -> list[float]:
+    """Return the values of one name in the results of seeds that have it."""
+    return [seed[name] for seed in seeds if seed.get(name) is not None]
 
 
 def averages(document: Mapping[str, Any]) -> dict[str, float]:
@@ -62,8 +89,8 @@ def check_settings(folder: Path, settings: Mapping[str, Any]) -> None:
     """Refuse to continue a retraining that was started with other settings.
 
     Args:
-        folder: the folder of the trial's retraining.
-        settings: `training` and `data`, as `network_document` takes them.
+        folder: the folder of the network's retraining.
+        settings: `training`, `data` and `train_on`, as `network_document` takes them.
 
     Raises:
         StudyMismatchError: as above; the message gives the differences, and how to start anew.
@@ -72,7 +99,9 @@ def check_settings(folder: Path, settings: Mapping[str, Any]) -> None:
     if stored is None or not isinstance(stored.get("training"), Mapping):  # none, or damaged
         return
     kept = ("training", "data")
-    found = differences({key: stored.get(key) for key in kept}, {key: settings[key] for key in kept})
+    here = {**{key: settings[key] for key in kept}, "train_on": settings.get("train_on", TRAIN)}
+    there = {**{key: stored.get(key) for key in kept}, "train_on": stored.get("train_on", TRAIN)}
+    found = differences(there, here)
     if found:
         raise StudyMismatchError(
             f"a retraining must continue with its own settings; in {folder} "

@@ -9,14 +9,16 @@ from typing import Any
 
 import torch
 
-from nas.data import DataError, DataSpec, evaluation_loader, load, load_test
-from nas.evaluation.averaged import better_weights
+from nas.config.commands.networks import TRAIN, WHOLE
+from nas.data import DataError, DataSpec, evaluation_loader, load_test
+from nas.evaluation.averaged import HandedOver, better_weights
 from nas.evaluation.measurement import measure
 from nas.evaluation.retrain.files import SEED_FILE, finished_result
 from nas.evaluation.trial_runner import TrialRunner, validation_batch
 from nas.jobs import Control, Failure, FailureKind, Job, Outcome
 from nas.jobs.files import write_json
 from nas.training.checkpoint_file import CheckpointError
+from nas.training.restore import restore_network
 
 
 @dataclass(frozen=True)
@@ -60,25 +62,38 @@ class RetrainRunner:
         return outcome
 
     def _result(self, outcome: Outcome, checkpoint: Path) -> dict[str, Any]:
-        """Return the result of one seed; the test part is normalised like the training part."""
+        """Return the result of one seed; the test part is normalised like the training part.
+
+        After a training on the validation part too, no unseen image tells an average of the weights from the last ones,
+        so the average is taken, as the recipe says, and there are no validation scores.
+        """
         device = self.trial.device
-        images, test = load(self.trial.data), load_test(self.trial.data)
+        images, test = self.trial.read(), load_test(self.trial.data)
         batch = validation_batch(images.shape, self.trial.recipe.batch_size, device)
-        validation = partial(evaluation_loader, images, batch, device=device)
-        found = better_weights(checkpoint, outcome.job.architecture, validation, device)
+        if self.trial.whole:
+            found = HandedOver(restore_network(checkpoint, outcome.job.architecture), {})
+        else:
+            validation = partial(evaluation_loader, images, batch, device=device)
+            found = better_weights(checkpoint, outcome.job.architecture, validation, device)
         trained = found.trained
         loader = evaluation_loader(images, batch, part=test, device=device)
-        last = outcome.curve[-1]
         return {
             "seed": outcome.job.seed,
+            "train_on": WHOLE if self.trial.whole else TRAIN,
             "epochs": outcome.epoch,
             "seconds": outcome.seconds,
             "checkpoint": checkpoint.name,
             "micro_batches": outcome.job.micro_batches,
             "weights": "average" if trained.averaged else "network",
-            "val_accuracy": last.val_accuracy,
-            "val_balanced_accuracy": last.val_balanced_accuracy,
-            **found.scores,
+            **self._validation_scores(outcome, found),
             **measure(trained.network.to(device), loader),
             "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",
         }
+
+    def _validation_scores(self, outcome: Outcome, found: HandedOver) -> dict[str, float | None]:
+        """Return the scores on the validation part; none where it was trained on."""
+        if self.trial.whole:
+            return {}
+        last = outcome.curve[-1]
+        scores = {"val_accuracy": last.val_accuracy, "val_balanced_accuracy": last.val_balanced_accuracy}
+        return {**scores, **found.scores}

@@ -21,6 +21,7 @@ class ReportContext:
         settings: the same settings as YAML text.
         environment: machine and versions of its latest search; empty if not known.
         retrained: results of retrained networks, as `nas retrain` writes them.
+        baselines: results of its baselines, likewise.
         measured: latencies of its networks that were measured, by device and circumstances.
         named: the override `study=…` in `reference`; empty if there is no other.
         search_with: returns the command with another budget, given by criterion, or None; None if it can't be told.
@@ -34,5 +35,6 @@ class ReportContext:
     environment: Mapping[str, Any] = field(default_factory=dict)
     retrained: Sequence[Mapping[str, Any]] = ()
     measured: Sequence[MeasuredOn] = ()
+    baselines: Sequence[Mapping[str, Any]] = ()
     named: str = ""
     search_with: Callable[[Mapping[str, float | None]], str | None] | None = None

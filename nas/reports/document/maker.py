@@ -129,6 +129,7 @@ class DocumentMaker:
             "progress": dict(assessment.progress),
             "same": {str(trial): list(others) for trial, others in assessment.same.items()},
             "retrained": retrained(self.context.retrained),
+            "baselines": [baseline_row(result) for result in self.context.baselines],
             "failures": dict(sorted(Counter(str(record.failure.kind) for record in records if record.failure).items())),
             "on": advice(study, records, status, self.context),
             "status": status,
@@ -168,6 +169,17 @@ def retrained(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             "epochs": result.get("training", {}).get("epochs"),
         }
         for result in results
+    }
+
+
+def baseline_row(result: Mapping[str, Any]) -> dict[str, Any]:
+    """Return name, summary, costs, epochs and test accuracy of a baseline, from its result."""
+    return {
+        "name": result["baseline"],
+        "summary": result["summary"],
+        "costs": result["costs"],
+        "test": _with_interval(result["test_accuracy"]),
+        "epochs": result["training"].get("epochs"),
     }
 
 

@@ -41,7 +41,7 @@ FOLLOWER, SLOW = "live page: follower", "live page: computation"
 ERRORS = (ValueError, OSError, sqlite3.Error)
 
 SETTINGS_FILE = "config.yaml"
-RESULTS = ("retrain/*/result.json", "latency/*.json")
+RESULTS = ("retrain/*/result.json", "retrain/baselines/*/result.json", "latency/*.json")
 
 Stamp = tuple[tuple[str, int, int], ...]
 T = TypeVar("T")

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import random
+from pathlib import Path
 
 import pytest
 from engine import candidate
@@ -79,6 +80,7 @@ class FakeReader:
     def __init__(self):
         self.study = self
         self.records = ()
+        self.folder = Path("nowhere")  # no network is retrained
 
     def close(self):
         pass

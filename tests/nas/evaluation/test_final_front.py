@@ -13,6 +13,7 @@ from scipy.stats import norm
 from nas.evaluation.measurement import calibration_error
 from nas.evaluation.retrain.final_front import (
     MeasuredNetwork,
+    against_baselines,
     final_front,
     front_probabilities,
     lost_by_retraining,
@@ -83,6 +84,35 @@ def test_optimism_is_the_mean_gap_to_the_test() -> None:
     found = optimism([network(1, 10, 0.7, 0.8), network(2, 20, 0.85), network(3, 20)])
     assert found == {"mean": pytest.approx(0.1), "error": pytest.approx(0.05), "n": 2}
     assert optimism([network(3, 20)]) is None
+
+
+def test_a_baseline_stands_beside_the_network_of_the_nearest_macs() -> None:
+    networks = [network(3, 50, 0.7, 0.8), network(7, 1000, 0.9, 0.9)]
+    baselines = [
+        {**network(0, macs, *tests), "baseline": name, "width": 0.5, "values": {}}
+        for name, macs, tests in (("resnet20", 900, (0.85, 0.87)), ("googlenet", 60, (0.74, 0.76)), ("none", 9, ()))
+    ]
+    dear, cheap = against_baselines(networks, baselines)
+    assert [(row["baseline"], row["trial"], row["macs"], row["trial_macs"]) for row in (dear, cheap)] == [
+        ("resnet20", 7, 900, 1000),
+        ("googlenet", 3, 60, 50),
+    ]
+    assert dear["difference"] == pytest.approx(0.04)
+    low, high = dear["difference_interval"]
+    assert (low + high) / 2 == pytest.approx(0.04)
+    half = {row["baseline"]: (row["interval"][1] - row["interval"][0]) / 2 for row in (dear, cheap)}
+    measured = measured_networks([*networks, *({**each, "trial": -1} for each in baselines[:2])], ())
+    assert high - low == pytest.approx(2 * math.hypot(half["resnet20"], 1.96 * measured[1].error), rel=0.01)
+    assert against_baselines([network(3, 50)], baselines) == []
+
+
+def test_a_loss_after_training_on_the_validation_part_is_one_of_the_test_accuracy() -> None:
+    whole = network(1, 10, 0.8, 0.8) | {
+        "val_accuracy": {"mean": None, "sd": None, "n": 0},
+        "test_accuracy": {"mean": 0.8, "sd": 0.0, "n": 2},
+    }
+    assert lost_by_retraining(whole, 1000) == pytest.approx(0.1)
+    assert lost_by_retraining(whole | {"values": {"val_accuracy": 0.81}}, 1000) is None
 
 
 @pytest.mark.parametrize(("searched", "images", "lost"), [(0.9, 1000, 0.1), (0.82, 1000, None), (0.9, None, None)])

@@ -10,7 +10,7 @@ import pytest
 from engine import EPOCHS, candidate
 
 from nas.evaluation.retrain.files import SEED_FILE, seed_folder, trial_folder
-from nas.evaluation.retrain.task import RetrainTask
+from nas.evaluation.retrain.task import RetrainTask, Subject
 from nas.evaluation.training_list import HALVES, Rules, TrainingList
 from nas.jobs import Epoch, Failure, FailureKind, Job, Outcome
 from nas.jobs.files import write_json
@@ -92,7 +92,7 @@ def checkpoint(folder: Path, epoch: int, attempt: int = 1) -> Path:
 def tasks(study: Path, trials: int = 2, seeds: int = 3) -> list[RetrainTask]:
     records = [Record(number, "complete", candidate(number), (), TrainingState(), {}, None) for number in range(trials)]
     return [
-        RetrainTask(record, seed, seed_folder(trial_folder(study, record.number), seed))
+        RetrainTask(Subject.of_trial(record, study), seed, seed_folder(trial_folder(study, record.number), seed))
         for seed in range(seeds)
         for record in records
     ]

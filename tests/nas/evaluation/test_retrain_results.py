@@ -7,10 +7,17 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from engine import candidate
-from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_matrix, log_loss
+from sklearn.metrics import (
+    accuracy_score,
+    balanced_accuracy_score,
+    confusion_matrix,
+    log_loss,
+    precision_recall_fscore_support,
+)
 
 import nas
 from nas.evaluation.measurement import calibration_error, measure
@@ -22,7 +29,8 @@ from nas.evaluation.retrain.files import (
     trial_folder,
     trial_results,
 )
-from nas.evaluation.retrain.results import check_settings, mean_and_sd, network_document
+from nas.evaluation.retrain.results import check_settings, class_means, mean_and_sd, network_document
+from nas.evaluation.retrain.task import Subject
 from nas.jobs.files import read_json, write_json
 from nas.study.study import StudyMismatchError
 from nas.study.training_state import TrainingState
@@ -52,11 +60,34 @@ def test_mean_and_spread() -> None:
 def test_a_document_has_every_seed_and_the_spread_over_them(tmp_path: Path) -> None:
     folder = leave(tmp_path, seed(10, 0.8, 0.7), seed(2, 0.6, 0.9))
     record = Record(7, "complete", candidate(7), (), TrainingState(), {"val_accuracy": 0.5}, None)
-    document = network_document(record, {"training": {"epochs": 3}}, seed_results(folder))
+    document = network_document(
+        Subject.of_trial(record, tmp_path).facts, {"training": {"epochs": 3}}, seed_results(folder)
+    )
     assert [found["seed"] for found in document["seeds"]] == [2, 10]
     assert document["test_accuracy"] == {"mean": pytest.approx(0.8), "sd": pytest.approx(math.sqrt(0.02)), "n": 2}
     assert document["test_balanced_accuracy"]["mean"] == pytest.approx(0.4)
     assert (document["trial"], document["id"], document["training"]) == (7, "id7", {"epochs": 3})
+
+
+def test_scores_of_a_class_are_means_over_the_seeds_that_have_them() -> None:
+    first = {"test_classes": [{"precision": 0.5, "recall": 0.25, "n": 4}, {"precision": None, "recall": 1.0, "n": 6}]}
+    second = {"test_classes": [{"precision": 1.0, "recall": 0.75, "n": 4}, {"precision": 0.5, "recall": 0.5, "n": 6}]}
+    old = {"test_accuracy": 0.5}
+    assert class_means([first, second, old], ("cat", "dog")) == [
+        {"name": "cat", "precision": 0.75, "recall": 0.5, "n": 4},
+        {"name": "dog", "precision": 0.5, "recall": 0.75, "n": 6},
+    ]
+    assert class_means([old], ("cat",)) == [{"name": "cat", "precision": None, "recall": None, "n": None}]
+
+
+def test_without_validation_accuracies_the_first_seed_is_taken(tmp_path: Path) -> None:
+    found = [{key: value for key, value in seed(n, 0.5, 0.9 - n / 10).items() if key != "val_accuracy"} for n in (2, 1)]
+    folder = leave(tmp_path, *(each | {"train_on": "train+validation"} for each in found))
+    results = seed_results(folder)
+    assert [best_result(results), len(results)] == [results[0], 2]
+    assert results[0]["seed"] == 1
+    write_json(folder / "seed1" / "result.json", found[1])
+    assert [each["seed"] for each in seed_results(folder)] == [2]  # one that was trained on the training part has it
 
 
 def test_validation_chooses_the_seed_and_never_the_test(tmp_path: Path) -> None:
@@ -91,7 +122,7 @@ def test_a_damaged_result_is_named_and_left_out(
 
 def test_a_damaged_result_of_a_trial_is_named_and_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     record = Record(7, "complete", candidate(7), (), TrainingState(), {"val_accuracy": 0.5}, None)
-    good = network_document(record, {"training": {"epochs": 3}}, [seed(0, 0.9, 0.8)])
+    good = network_document(Subject.of_trial(record, tmp_path).facts, {"training": {"epochs": 3}}, [seed(0, 0.9, 0.8)])
     path = trial_folder(tmp_path, 7) / "result.json"
     path.parent.mkdir(parents=True)
     write_json(path, good)
@@ -116,6 +147,8 @@ def test_a_retraining_goes_on_with_what_it_was_begun_with(tmp_path: Path) -> Non
         check_settings(
             tmp_path, {"training": {"epochs": 9, "ema_decay": None}, "data": {"train_fraction": 1.0, "content": "abc"}}
         )
+    with pytest.raises(StudyMismatchError, match=r'train_on is "train" there and "train\+validation" here'):
+        check_settings(tmp_path, {**settings, "train_on": "train+validation"})
 
 
 def test_a_file_that_holds_something_else_is_named(tmp_path: Path) -> None:
@@ -146,6 +179,11 @@ def test_the_test_scores_equal_those_of_scikit_learn() -> None:
     ]
     found = measure(torch.nn.Flatten().eval(), batches)
     predicted = logits.argmax(1)
+    per_class = precision_recall_fscore_support(labels, predicted, labels=range(4), zero_division=np.nan)
+
+    def share(value: float) -> Any:
+        return None if math.isnan(value) else pytest.approx(value)
+
     assert found == {
         "test_accuracy": pytest.approx(accuracy_score(labels, predicted)),
         "test_balanced_accuracy": pytest.approx(
@@ -154,6 +192,10 @@ def test_the_test_scores_equal_those_of_scikit_learn() -> None:
         "test_loss": pytest.approx(log_loss(labels, logits.double().softmax(1), labels=[0, 1, 2, 3]), abs=1e-6),
         "test_images": 57,
         "test_calibration_error": calibration_error(logits, labels),
+        "test_classes": [
+            {"precision": share(precision), "recall": share(recall), "n": n}
+            for precision, recall, n in zip(*per_class[:2], per_class[3].tolist(), strict=True)
+        ],
         "test_confusion": confusion_matrix(labels, predicted, labels=range(4)).tolist(),
     }
     whole = predicted < 3

@@ -45,7 +45,7 @@ def test_a_network_that_does_not_run_is_named(monkeypatch: pytest.MonkeyPatch) -
     architecture = quick.draw(random.Random(0))
     law = r"networks must run on the smallest images of training.progressive_resize=0.5, 4x4, \w+ does not: kernel must"
     with pytest.raises(ValueError, match=law):
-        check_networks_resized(Recipe(progressive_resize=0.5), [architecture])
+        check_networks_resized(Recipe(progressive_resize=0.5), [architecture.to_json()])
     with pytest.raises(ValueError, match=law):
         check_resized(Recipe(progressive_resize=0.5), quick)
     check_resized(Recipe(), quick)

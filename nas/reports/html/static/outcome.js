@@ -24,6 +24,12 @@ function drawRetrained() {
     cell(percent(valueOf(row, name))), cell(isSet(epochs) ? String(epochs) : "–"),
     costs.map((cost) => cell(valueText(cost, row.values[cost]))), cell(row.summary, "code"),
   ));
+  const baselines = (state.doc.baselines ?? []).map(({ name: named, summary, costs: own, test, epochs }) => el(
+    "tr", {}, rowHead(`baseline ${named}`), cell(testText(test), "number strong"), cell(ends(test)), cell("–"),
+    cell(isSet(epochs) ? String(epochs) : "–"), costs.map((cost) => cell(isSet(own[cost]) ? valueText(cost, own[cost]) : "–")),
+    cell(summary, "code"),
+  ));
+  rows.push(...baselines);
   const head = ["trial", "test accuracy", "interval", "in the search", "epochs", ...costs.map(titleOf), "network"];
   byId("retrained-table").replaceChildren(table("Retrained networks", head, rows));
 }
