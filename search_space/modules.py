@@ -85,6 +85,19 @@ class Cut(nn.Module):
 
 
 @final
+class Subsample(nn.Module):
+    """Every n-th row and column, from the first on: a strided 1×1 convolution is one of stride 1 behind it."""
+
+    def __init__(self, stride: tuple[int, int]) -> None:
+        super().__init__()
+        self.stride = stride
+
+    def forward(self, x: Tensor) -> Tensor:  # (N, C, H, W) -> (N, C, ceil(H / stride), ceil(W / stride))
+        """Return the rows and columns."""
+        return x[:, :, :: self.stride[0], :: self.stride[1]]
+
+
+@final
 class ConstantScale(nn.Module):
     """Multiplication by a constant."""
 

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import copy
 import random
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -99,6 +101,33 @@ def test_any_node_may_follow_a_linear_layer() -> None:
     for node in (Norm(), Norm("layer"), conv(4, 3), GlobalPool(), Scale(2, learned=True), LRN(), Activation("gelu")):
         graph = Graph(Seq((Linear(6, activation="relu"), node, Linear(2))), Shape(1, 4, 4))
         assert build(graph)(images(graph)).shape == (2, 2)
+
+
+@pytest.mark.parametrize("channels", [1, 3, 7, 8])
+def test_a_strided_pointwise_convolution_of_few_channels_is_one_behind_a_subsampling(channels: int) -> None:
+    graph = Graph(Conv(5, (1, 1), (2, 3), bias=True, name="conv"), Shape(channels, 7, 8))
+    network, pixels = build(graph), images(graph)
+    found = network.get_submodule("body.conv")
+    assert isinstance(found, nn.Conv2d)
+    assert (found.stride == (1, 1)) == (channels < 8)
+    expected = nn.functional.conv2d(pixels, found.weight, found.bias, (2, 3))
+    assert torch.allclose(network(pixels), expected.flatten(1), atol=1e-6)
+
+
+@pytest.mark.parametrize("channels", [2, 4])
+def test_a_training_step_of_one_with_few_channels_leaves_the_memory_whole(channels: int) -> None:
+    lines = (
+        "import torch",
+        "from search_space.graph import Conv, Graph, Shape",
+        "from search_space.network import build",
+        f"network = build(Graph(Conv(4, (1, 1), (2, 2)), Shape({channels}, 8, 8)))",
+        "network.to(memory_format=torch.channels_last)",
+        "for _ in range(4):",
+        f"    pixels = torch.randn(64, {channels}, 8, 8, requires_grad=True)",
+        "    network(pixels.contiguous(memory_format=torch.channels_last)).square().sum().backward()",
+    )
+    ran = subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
 
 
 def test_relu6_is_a_relu_of_at_most_six() -> None:

@@ -88,8 +88,13 @@ def test_results_and_failures_are_told_alike(browser, opened):
         alone = {"mean": 0.8552, "std": None, "n": 1, "interval": None}
         first, second = document["front"][:2]
         document["retrained"] = {str(first): {"test": test, "epochs": 40}, str(second): {"test": alone, "epochs": 40}}
+        costs = {"params": 1234, "macs": 56789}
+        resnet = {"name": "resnet20", "summary": "resnet20 of 0.2 times the width", "costs": costs, "test": test}
+        document["baselines"] = [{**resnet, "epochs": 40}]
 
     document = opened(retrain)
+    heads = browser.evaluate("[...document.querySelectorAll('#retrained tbody th')].map((cell) => cell.textContent)")
+    assert heads[-1] == "baseline resnet20"
     cells = browser.evaluate("[...document.querySelectorAll('#retrained tbody td')].map((cell) => cell.textContent)")
     assert "85.5 % ± 1.3 (n = 3)" in cells
     assert "83.4 % to 87.6 %" in cells

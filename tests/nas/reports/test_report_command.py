@@ -92,8 +92,13 @@ def test_retrained_networks_are_told_with_their_spread(searched, tmp_path):
         (folder / "retrain" / str(trial) / "result.json").write_text(
             json.dumps({**result, "trial": trial, "seeds": done})
         )
+    baseline = {key: value for key, value in result.items() if key != "trial"} | {"baseline": "resnet20", "width": 0.2}
+    (folder / "retrain" / "baselines" / "resnet20-0.2").mkdir(parents=True)
+    (folder / "retrain" / "baselines" / "resnet20-0.2" / "result.json").write_text(json.dumps(baseline))
     assert main(["report", f"study={folder}"]) == 0
     html = (folder / "report.html").read_text(encoding="utf-8")
+    (told,) = document(html)["baselines"]
+    assert (told["name"], told["costs"]["macs"], told["test"]["n"], told["epochs"]) == ("resnet20", 678901, 3, 40)
     retrained = document(html)["retrained"]
     assert list(retrained) == ["3"]
     test = retrained["3"]["test"]
