@@ -332,6 +332,6 @@ def test_published_networks_are_trained_at_lower_rates_unless_they_are_given(
 ) -> None:
     found = []
     monkeypatch.setattr(finetune, "run", lambda config: found.append(finetune.recipe_for(config)) or 0)
-    assert main(["finetune", *words]) == 0
+    assert main(["finetune", *words, "data.path=PHOTOS"]) == 0
     (recipe,) = found
     assert (recipe.head_epochs, recipe.learning_rate, recipe.backbone_learning_rate) == expected
