@@ -25,11 +25,12 @@ from nas.jobs.device_lock import exclusive_devices
 from nas.jobs.notice import showing
 from nas.objectives.latency.files import file_of, space_identity
 from nas.objectives.latency.machine import this_machine
-from nas.reports.latency_table import folder_table, latency_table, model_table
+from nas.reports.latency_table import folder_table, latency_table, model_table, operators_table
 from nas.reports.memory_table import memory_table
 
 PROFILING = "nas.exports.profiling.latency"
 """Module that times networks; it takes seconds to load."""
+OPERATORS = "nas.exports.profiling.operators_alone"
 
 
 def run(config: MeasureConfig) -> int:
@@ -44,6 +45,9 @@ def run(config: MeasureConfig) -> int:
         return 0
     if config.memory:
         print_document(memory_document(config, named_networks(config)), config.format, memory_table, memory_rows)
+        return 0
+    if config.operators:
+        print_document(_operators(config), config.format, operators_table, operators_rows)
         return 0
     if config.results is not None:
         document = taken_back(config, config.results)
@@ -67,6 +71,20 @@ def _measure(config: MeasureConfig) -> dict[str, Any]:
     document = {"machine": this_machine(options.device), **options.circumstances, **found}
     kept = kept_with_study(config, document, identities_of(graphs), options.circumstances)
     return document if kept is None else {**document, "kept": str(kept)}
+
+
+def _operators(config: MeasureConfig) -> dict[str, Any]:
+    options, graphs = options_of(config), named_networks(config)
+    if len(graphs) != 1:
+        raise ValueError(f"operators=true must be of one network, got {len(graphs)}")
+    ((name, graph),) = graphs.items()
+    seconds = config.seconds or SECONDS
+    with exclusive_devices():
+        with showing("nas measure: loading torch"):
+            module = optional(OPERATORS)
+        with showing(f"nas measure: {seconds:g} s of turns"):
+            found = module.measure_operators(name, graph, options, seconds, config.seed)
+    return {"machine": this_machine(options.device), **options.circumstances, **found}
 
 
 def _fit(config: MeasureConfig) -> dict[str, Any]:
@@ -98,6 +116,12 @@ def model_rows(document: Mapping[str, Any]) -> list[Row]:
     """Return the header and one row for each predictor of latency."""
     rows: list[Row] = [["predictor", "errors"]]
     return [*rows, *([name, json.dumps(errors)] for name, errors in document["errors"].items())]
+
+
+def operators_rows(document: Mapping[str, Any]) -> list[Row]:
+    """Return the header and one row an operator."""
+    header = ["operator", "kind", "count", "median_ms", "low_ms", "high_ms", "total_ms"]
+    return [header, *([found[name] for name in header] for found in document["operators"])]
 
 
 def folder_rows(document: Mapping[str, Any]) -> list[Row]:

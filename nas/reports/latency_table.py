@@ -49,6 +49,28 @@ def model_table(document: Mapping[str, Any]) -> RenderableType:
     )
 
 
+def operators_table(document: Mapping[str, Any]) -> RenderableType:
+    """Return a row an operator, the slowest first, with its part of the network's latency."""
+    title = f"{document['network']}: {document['median_ms']:.4g} ms, {_title(document)}"
+    table = Table(title=Text(title), title_justify="left", pad_edge=False, box=None)
+    for name in ("operator", "times", "alone (ms)", "95 % interval", "together (ms)", "of the network"):
+        table.add_column(name, justify="left" if name == "operator" else "right")
+    for found in document["operators"]:
+        table.add_row(
+            Text(found["operator"]),
+            str(found["count"]),
+            f"{found['median_ms']:.4g}",
+            f"{found['low_ms']:.4g} to {found['high_ms']:.4g}",
+            f"{found['total_ms']:.4g}",
+            f"{found['total_ms'] / document['median_ms']:.1%}",
+        )
+    share = sum(found["total_ms"] for found in document["operators"]) / document["median_ms"]
+    lines = [f"By themselves they take {share:.0%} of the network's time: joins are left out, and a runtime may fuse."]
+    if not document["steady"]:
+        lines.append(f"The machine is busy: a reference workload ran {document['slowdown']:.2f} times its best.")
+    return Group(table, *map(Text, lines))
+
+
 def folder_table(document: Mapping[str, Any]) -> RenderableType:
     """Return what a folder for another device holds, and what is to be done with it there."""
     size = document["bytes"] / 2**20

@@ -145,6 +145,7 @@ class MeasureConfig(SearchConfig):
             space's networks; null measures here.
         results: file that this script wrote there, to be taken back; null for none.
         memory: whether peaks of memory are measured rather than latency, of an inference and of a training step.
+        operators: whether the operators of the one network that is named are measured, each by itself.
         runtime: torch, torch_compile, onnxruntime or openvino.
         batch: images of one inference, at least 1.
         threads: threads of the inference, at least 1.
@@ -165,6 +166,7 @@ class MeasureConfig(SearchConfig):
     on: str | None = None
     results: str | None = None
     memory: bool = False
+    operators: bool = False
     runtime: str = "torch"
     batch: Count = 1
     threads: Count = 1
@@ -178,6 +180,8 @@ class MeasureConfig(SearchConfig):
         check_pick(self.pick)
         if self.memory and (self.fit or self.on is not None or self.results is not None):
             raise ValueError("memory is measured here, of named networks, got memory=true with fit=, on= or results=")
+        if self.operators and (self.fit or self.memory or self.on is not None or self.results is not None):
+            raise ValueError("operators=true is of latency here, and takes no fit=, memory=, on= or results= with it")
         if self.results is not None:
             if self.fit or self.on is not None or self.architecture is not None or self.reference is not None:
                 raise ValueError("results= takes back what was measured elsewhere, and no network, fit= or on= with it")

@@ -14,10 +14,12 @@ import yaml
 
 from nas.cli import main
 from nas.exports import libraries
+from nas.exports.profiling import operators_alone
 from nas.exports.profiling.fitting import measure, rows_of
 from nas.exports.profiling.runtimes import missing, prepare
 from nas.exports.profiling.workload import FitPlan, workload_of
 from nas.objectives.latency.files import LatencyOptions
+from nas.objectives.latency.operators import graph_of, operators_of
 from search_space.cost import cost
 from search_space.graph import Graph, Shape
 from search_space.lowering import lower
@@ -142,3 +144,23 @@ def test_a_third_of_the_networks_are_near_the_cheapest() -> None:
     macs = [cost(graph).macs for graph in workload.networks]
     assert macs[0] == min(macs)
     assert sorted(macs)[:3] == sorted(macs[index] for index in (0, 3, 6))
+
+
+def test_operators_of_a_network_are_measured_by_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = lower(quick().draw(random.Random(3)))
+
+    def fake(graphs: dict[str, Graph], *_: object) -> dict[str, Any]:
+        times = {name: float(cost(found).macs + 1) for name, found in graphs.items()}
+        rows = [
+            {"network": name, **dict.fromkeys(("median_ms", "low_ms", "high_ms"), ms)} for name, ms in times.items()
+        ]
+        return {"networks": rows, "steady": True}
+
+    monkeypatch.setattr(operators_alone, "measure_networks", fake)
+    found = operators_alone.measure_operators("mine", graph, LatencyOptions(), 1.0)
+    rows = found["operators"]
+    kinds = [operator for operator in operators_of(graph) if graph_of(operator) is not None]
+    assert sum(row["count"] for row in rows) == len(kinds)
+    assert sum(row["total_ms"] - row["count"] for row in rows) == cost(graph).macs
+    assert [row["total_ms"] for row in rows] == sorted((row["total_ms"] for row in rows), reverse=True)
+    assert (found["network"], found["median_ms"], found["steady"]) == ("mine", cost(graph).macs + 1, True)
