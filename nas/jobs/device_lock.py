@@ -12,7 +12,7 @@ import os
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import final
 
@@ -41,18 +41,31 @@ class SharedDevices:
     def __init__(self) -> None:
         """Take nothing yet."""
         self._descriptor: int | None = None
+        self._without = False
 
     def take(self) -> None:
-        """Take a share, once no measurement has the devices for itself; nothing if it is held already."""
-        if self._descriptor is not None:
+        """Take a share, once no measurement has the devices for itself; nothing if it is held already.
+
+        Trainings do not depend on the lock: where its file can't be opened, the log says so, and they go on without.
+        """
+        if self._descriptor is not None or self._without:
             return
-        descriptor, told = _opened(), False
+        try:
+            self._descriptor = self._waited_for(_opened())
+        except OSError as error:
+            self._without = True
+            log.warning("measurements of latencies can't tell that this machine trains: %s", error)
+
+    @staticmethod
+    def _waited_for(descriptor: int) -> int:
+        """Return the descriptor once the share is taken."""
+        told = False
         while not _taken(descriptor, fcntl.LOCK_SH):
             if not told:
                 log.warning("trainings wait for the end of a measurement of latencies%s", _holders(descriptor))
             told = True
             time.sleep(PAUSE_SECONDS)
-        self._descriptor = descriptor
+        return descriptor
 
     def release(self) -> None:
         """Give the share back; a second call does nothing."""
@@ -66,9 +79,12 @@ def exclusive_devices() -> Iterator[None]:
     """Hold this machine's devices alone for a block; trainings that would start meanwhile wait for its end.
 
     Raises:
-        DeviceBusyError: trainings or another measurement use them.
+        DeviceBusyError: trainings or another measurement use them, or the lock's file can't be opened.
     """
-    descriptor = _opened()
+    try:
+        descriptor = _opened()
+    except OSError as error:
+        raise DeviceBusyError(f"latency must be measured under a lock, {error}: set {VARIABLE} to a folder") from error
     try:
         if not _taken(descriptor, fcntl.LOCK_EX):
             raise DeviceBusyError(
@@ -87,7 +103,10 @@ def _opened() -> int:
         return os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     except FileNotFoundError:
         path.parent.mkdir(parents=True, exist_ok=True)
-        return os.open(path, os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+        descriptor = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+        with suppress(OSError):
+            os.fchmod(descriptor, 0o644)  # whatever the umask is: other users take the lock too
+        return descriptor
 
 
 def _taken(descriptor: int, mode: int) -> bool:
