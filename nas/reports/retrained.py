@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from nas.reports.measures import MACS
 from nas.reports.text import short_number
 
 WORST = 3
@@ -77,7 +78,7 @@ def _baseline_line(row: Mapping[str, Any]) -> str:
     side = "below" if difference > 0 else "above"
     clear = "" if low > 0 or high < 0 else ", which the interval does not tell apart"
     return (
-        f"Baseline {row['baseline']} at {row['width']:g} times its widths, {short_number(row['macs'])} MACs: "
+        f"Baseline {row['baseline']} at {row['width']:g} times its widths, {short_number(row[MACS])} MACs: "
         f"{_tested(row)}, {abs(difference):.1f} ± {(high - low) / 2:.1f} points {side} trial {row['trial']} of "
         f"{short_number(row['trial_macs'])} MACs{clear}"
     )

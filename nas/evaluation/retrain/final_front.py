@@ -183,7 +183,7 @@ def against_baselines(
             {
                 "baseline": baseline["baseline"],
                 "width": baseline["width"],
-                "macs": baseline["costs"][MACS.name],
+                MACS.name: baseline["costs"][MACS.name],
                 "test_accuracy": found.mean,
                 "interval": list(found.interval),
                 "trial": rival.trial,
