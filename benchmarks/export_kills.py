@@ -49,7 +49,7 @@ MOMENTS = ("any", "writing", "moving")
 TEMPORARY = re.compile(r".*\.part(ial)?|\.isolated-.*")
 LINKED = "network.svg"
 PLANTED = ".bundle-00000000.partial"
-LONGEST = 300.0
+LONGEST = 3600.0
 """Seconds until a run is given up."""
 
 
