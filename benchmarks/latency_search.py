@@ -118,11 +118,12 @@ def front(study: Path) -> list[dict[str, Any]]:
     """Return trial, believed accuracy and architecture of each network of a front."""
     reader = open_for_reading(study)
     try:
-        beliefs = reader.study.believer.beliefs(reader.records)
+        beliefs = reader.study.believer.beliefs(reader.records)  # none where there are too few trials
+        means = {number: belief.means for number, belief in beliefs.items()}
         return [
             {
                 "trial": record.number,
-                "val_accuracy": float(beliefs[record.number].means["val_accuracy"]),
+                "val_accuracy": float(means.get(record.number, record.values or {})["val_accuracy"]),
                 "architecture": dict(record.candidate.architecture),
             }
             for record in reader.study.believer.front(reader.records)
