@@ -61,7 +61,12 @@ def test_measurements_go_on_after_the_last_whole_line(tmp_path: Path) -> None:
         ("onnxruntime", "float32", 1e-4),
         ("onnxruntime", "int8", 0.4),
         ("openvino", "float32", 1e-4),
-        pytest.param("torch_compile", "float32", 1e-4, marks=pytest.mark.slow),
+        pytest.param(
+            "torch_compile",
+            "float32",
+            1e-4,
+            marks=[pytest.mark.slow, pytest.mark.filterwarnings("ignore")],  # of the compiler
+        ),
     ],
 )
 def test_a_prepared_network_is_the_network(runtime: str, precision: str, tolerance: float) -> None:
