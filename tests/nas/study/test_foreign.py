@@ -35,7 +35,7 @@ def test_a_candidate_is_that_of_its_architecture(foreign: ForeignTrials, whole: 
             "ask": -1, "params": draw.params, "distributions": draw.distributions, "id": architecture.id,
             "architecture": architecture.to_json(), "network_id": network_id, "summary": summary(architecture),
             "costs": costs, "seed": 0, "constraints": {}, "rejected": (), "skipped": {}, "sampler_attrs": {},
-            "inherits": None, "imported": True, "trial": None,
+            "inherits": None, "imported": True, "trial": None, "extrapolated": (),
         }  # fmt: skip
         assert {field.name: getattr(found, field.name) for field in dataclasses.fields(found)} == expected
 
