@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import io
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from nas.exports.libraries import ONNX, lacking
 from nas.exports.profiling.fitting import QUANTILE
+from nas.exports.profiling.runtimes import onnx_of
 from nas.exports.profiling.standalone import FORMAT, JOB, RESULTS, ROWS
 from nas.exports.profiling.workload import FitPlan, drawn, workload_of_networks
 from nas.jobs.files import write_json, write_text
 from nas.objectives.latency.files import LatencyOptions, space_identity
 from search_space.graph import Graph
 from search_space.identity import network_id
-from search_space.network import build
 from search_space.space import Space
 
 SCRIPT, NETWORKS = "measure.py", "networks"
@@ -132,15 +128,3 @@ def _emptied(folder: Path) -> None:
     (folder / NETWORKS).mkdir(parents=True, exist_ok=True)
     for path in [*(folder / NETWORKS).glob("*.onnx"), folder / ROWS, folder / RESULTS]:
         path.unlink(missing_ok=True)
-
-
-def onnx_of(graph: Graph, batch: int) -> bytes:
-    """Return a network with random weights as an ONNX model of float32 images (batch, C, H, W)."""
-    buffer = io.BytesIO()
-    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
-        torch.manual_seed(0)
-        module = build(graph).eval()
-        warnings.simplefilter("ignore")  # the exporter is deprecated, takes a tenth of the time, and runs alike
-        export: Any = torch.onnx.export  # torch's stub lacks files in memory
-        export(module, (torch.zeros(batch, *graph.input),), buffer, dynamo=False)
-    return buffer.getvalue()

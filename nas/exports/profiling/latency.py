@@ -10,7 +10,7 @@ from typing import Any
 
 from nas.exports.profiling.fitting import Progress, Setting, fitted, measure
 from nas.exports.profiling.runtimes import COMPILING, prepare
-from nas.exports.profiling.timing import REFERENCE, TimingPlan, compare, time_interleaved
+from nas.exports.profiling.timing import REFERENCE, TimingPlan, latency_document, time_interleaved
 from nas.exports.profiling.workload import FitPlan, workload_of
 from nas.objectives.latency.files import LatencyOptions, space_identity
 from nas.objectives.latency.machine import this_machine
@@ -41,20 +41,7 @@ def measure_networks(
     plan = TimingPlan(seconds=seconds, rounds=10_000, single_thread=options.single_thread, seed=seed)
     found = time_interleaved(calls, plan)
     first = found[next(iter(graphs))]
-    networks = []
-    for name in graphs:
-        timing = found[name]
-        ratio = compare(timing, first, seed)
-        networks.append(
-            {
-                "network": name,
-                "median_ms": timing.median_ms,
-                "low_ms": timing.low_ms,
-                "high_ms": timing.high_ms,
-                "repeats": timing.repeats,
-                "ratio": {"ratio": ratio.ratio, "low": ratio.low, "high": ratio.high},
-            }
-        )
+    networks = [latency_document(name, found[name], first, seed) for name in graphs]
     usual = found[REFERENCE]
     return {"networks": networks, "slowdown": usual.slowdown, "steady": usual.steady, "versions": versions()}
 

@@ -13,9 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.exports.profiling.fitting import Row, Setting, fitted
-from nas.exports.profiling.intervals import median_interval
 from nas.exports.profiling.standalone import FORMAT, REFERENCE
-from nas.exports.profiling.timing import STEADY, Timing, compare
+from nas.exports.profiling.timing import STEADY, latency_document, slowdown_of, timing_of
 from nas.exports.profiling.workload import workload_of_networks
 from nas.objectives.latency.files import LatencyOptions
 from nas.objectives.latency.model import LatencyModel
@@ -24,8 +23,6 @@ from search_space.limits import LONGEST_NAME, shown
 
 LARGEST_RESULTS = 2**28
 """Most bytes of a file of results."""
-UNDISTURBED = 0.05
-"""Quantile of the reference workload's turns that counts as its undisturbed time."""
 
 Turns = Mapping[str, Sequence[float]]
 
@@ -148,21 +145,9 @@ def latencies(results: Results) -> dict[str, Any]:
     names = list(results.identities)
     found = {name: _series(results.rows, name) for name in [*names, REFERENCE]}
     reference = found.pop(REFERENCE)
-    slowdown = max(1.0, float(np.median(reference) / np.quantile(reference, UNDISTURBED)))
-    timings = {name: _timing(series, slowdown) for name, series in found.items()}
-    networks = []
-    for name, timing in timings.items():
-        ratio = compare(timing, timings[names[0]])
-        networks.append(
-            {
-                "network": name,
-                "median_ms": timing.median_ms,
-                "low_ms": timing.low_ms,
-                "high_ms": timing.high_ms,
-                "repeats": timing.repeats,
-                "ratio": {"ratio": ratio.ratio, "low": ratio.low, "high": ratio.high},
-            }
-        )
+    slowdown = slowdown_of(reference)
+    timings = {name: timing_of(series, slowdown) for name, series in found.items()}
+    networks = [latency_document(name, timing, timings[names[0]]) for name, timing in timings.items()]
     return {
         "networks": networks,
         "slowdown": slowdown,
@@ -175,18 +160,3 @@ def _series(rows: Sequence[tuple[int, float, Turns]], name: str) -> NDArray[np.f
     if missing := [number for number, _, turns in rows if name not in turns]:
         raise ValueError(f"every group of results must have every network, {name!r} is missing in group {missing[0]}")
     return np.array([ms for _, _, turns in sorted(rows, key=lambda row: row[0]) for ms in turns[name]])
-
-
-def _timing(series: NDArray[np.float64], slowdown: float) -> Timing:
-    """Return the timing of a network from its turns (n,), each one observation."""
-    low, high = np.exp(median_interval(np.log(series)))
-    return Timing(
-        median_ms=float(np.median(series)),
-        low_ms=float(low) / slowdown,
-        high_ms=float(high),
-        repeats=len(series),
-        steady=slowdown <= STEADY,
-        slowdown=slowdown,
-        lowest_ms=float(series.min()),
-        turns=tuple(series.tolist()),
-    )

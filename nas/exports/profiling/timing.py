@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,8 @@ WAITED = 1.05
 """Ratio of wall to processor time from which on a repeat has waited for the processor."""
 LATE_MS = 0.02
 """Wall time beyond the processor time, in milliseconds, that the clocks themselves explain."""
+UNDISTURBED = 0.05
+"""Quantile of the reference workload's turns that counts as its undisturbed time."""
 LEAST_KEPT = 3
 """Undisturbed repeats of a turn below which its processor times are taken."""
 
@@ -148,7 +151,7 @@ def time_interleaved(calls: Mapping[str, Call], plan: TimingPlan, clocks: Clocks
         for name in order:
             times = take_turn(everything[name], repeats[name], clocks)
             turns[name].append(_turn(times, plan.single_thread and not isinstance(everything[name], SelfTimed)))
-    slow = _slowdown(np.array([turn.ms for turn in turns[REFERENCE]]), plan.reference_ms)
+    slow = slowdown_of(np.array([turn.ms for turn in turns[REFERENCE]]), plan.reference_ms)
     return {name: _timing(turns[name], slow, plan.seed) for name in everything}
 
 
@@ -185,25 +188,53 @@ def _turn(times: Sequence[Times], single_thread: bool) -> _Turn:
     return _Turn(float(np.median(undisturbed)), len(undisturbed), repeats)
 
 
-def _slowdown(reference: NDArray[np.float64], undisturbed: float | None) -> float:
-    """Return the ratio of the reference workload's median to its undisturbed time, at least 1."""
-    best = float(np.quantile(reference, 0.05))
+def slowdown_of(reference: NDArray[np.float64], undisturbed: float | None = None) -> float:
+    """Return the ratio of the reference workload's median to its undisturbed time, at least 1.
+
+    Args:
+        reference: milliseconds of its turns (n,).
+        undisturbed: undisturbed milliseconds as far as known from earlier runs; None for none.
+    """
+    best = float(np.quantile(reference, UNDISTURBED))
     best = best if undisturbed is None else min(best, undisturbed)
     return max(1.0, float(np.median(reference)) / best)
 
 
 def _timing(turns: Sequence[_Turn], slow: float, seed: int) -> Timing:
-    series = np.array([turn.ms for turn in turns])
-    low, high = median_interval(np.log(series), seed)
     kept, made = sum(turn.kept for turn in turns), sum(turn.made for turn in turns)
+    found = timing_of(np.array([turn.ms for turn in turns]), slow, seed)
+    return replace(found, repeats=kept, dropped=1 - kept / made)
+
+
+def timing_of(series: NDArray[np.float64], slow: float, seed: int = 0) -> Timing:
+    """Return the times of a call from its turns, each one observation of one repeat.
+
+    Args:
+        series: milliseconds of the turns (n,), at least 2.
+        slow: slowdown of the reference workload, at least 1.
+        seed: seed of the bootstrap.
+    """
+    low, high = median_interval(np.log(series), seed)
     return Timing(
         median_ms=float(np.median(series)),
         low_ms=float(np.exp(low)) / slow,
         high_ms=float(np.exp(high)),
-        repeats=kept,
+        repeats=len(series),
         steady=slow <= STEADY,
-        dropped=1 - kept / made,
         slowdown=slow,
         lowest_ms=float(series.min()),
         turns=tuple(series.tolist()),
     )
+
+
+def latency_document(name: str, timing: Timing, first: Timing, seed: int = 0) -> dict[str, Any]:
+    """Return the latency of a network as a document, with its ratio to that of the first network of the run."""
+    ratio = compare(timing, first, seed)
+    return {
+        "network": name,
+        "median_ms": timing.median_ms,
+        "low_ms": timing.low_ms,
+        "high_ms": timing.high_ms,
+        "repeats": timing.repeats,
+        "ratio": {"ratio": ratio.ratio, "low": ratio.low, "high": ratio.high},
+    }
