@@ -70,7 +70,8 @@ def assert_equal_to_the_masked_parent(
     images = torch.randn(3, *graph.input, generator=torch.Generator().manual_seed(seed)).to(dtype)
     with torch.no_grad():
         expected, found = network.to(dtype)(images), smaller.to(dtype)(images)
-    torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-6 * max(1.0, float(expected.abs().max())))
+    tolerance = 1e-6 if dtype is torch.float32 else 1e-12
+    torch.testing.assert_close(found, expected, rtol=0, atol=tolerance * max(1.0, float(expected.abs().max())))
     assert cost(pruned.graph).params == sum(one.numel() for one in smaller.parameters())
     return pruned.graph
 
@@ -96,7 +97,7 @@ def test_random_architectures_of_a_space_equal_their_masked_parents(name: str) -
     smaller = 0
     for seed in range(10):
         graph = lower(space.draw(generator))
-        after = assert_equal_to_the_masked_parent(graph, random_removal(graph, generator), seed)
+        after = assert_equal_to_the_masked_parent(graph, random_removal(graph, generator), seed, torch.float64)
         smaller += cost(after).params < cost(graph).params
     assert smaller >= 8
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -64,9 +65,10 @@ def check(network: nn.Module, images: Tensor) -> int:
 
 
 def norms_after_convolutions(network: nn.Module) -> int:
-    units = [[*unit.named_children()][:2] for unit in network.modules()]
     return sum(
-        [name for name, _ in unit] == ["conv", "norm"] and isinstance(unit[1][1], nn.BatchNorm2d) for unit in units
+        (before, after) == ("conv", "norm") and isinstance(norm, nn.BatchNorm2d)
+        for unit in network.modules()
+        for (before, _), (after, norm) in pairwise(unit.named_children())
     )
 
 
