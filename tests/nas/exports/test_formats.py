@@ -57,10 +57,13 @@ def subject() -> Subject:
     network = build(graph)
     network(torch.randn(64, 3, 9, 7))  # moves the running statistics away from where they start
     network.eval()
-    pixels = np.random.default_rng(0).integers(0, 256, (90, 3, 9, 7), dtype=np.uint8)
+    noise = np.random.default_rng(0).integers(0, 256, (900, 3, 9, 7), dtype=np.uint8)
     mean, std = (torch.tensor(values)[:, None, None] for values in (MEAN, STD))
     with torch.inference_mode():
-        logits = network((torch.from_numpy(pixels) / 255 - mean) / std)
+        logits = network((torch.from_numpy(noise) / 255 - mean) / std)
+    best, second = logits.topk(2).values.T
+    clear = (best - second).topk(90).indices  # as those of a trained network: no rounding to 8 bits changes the class
+    pixels, logits = noise[clear.numpy()], logits[clear]
     rule = {"mean": MEAN, "std": STD, "classes": ["a", "b", "c", "d"]}
     labels = logits.argmax(dim=1).numpy()
     return Subject(
