@@ -11,6 +11,7 @@ import logging
 import os
 import tempfile
 import time
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -36,11 +37,11 @@ def lock_path() -> Path:
 
 @final
 class SharedDevices:
-    """Share in this machine's devices, held until `release` or the end of the process."""
+    """Share in this machine's devices, held until `release`, the end of this object or that of the process."""
 
     def __init__(self) -> None:
         """Take nothing yet."""
-        self._descriptor: int | None = None
+        self._close: weakref.finalize[..., SharedDevices] | None = None
         self._without = False
 
     def take(self) -> None:
@@ -48,10 +49,10 @@ class SharedDevices:
 
         Trainings do not depend on the lock: where its file can't be opened, the log says so, and they go on without.
         """
-        if self._descriptor is not None or self._without:
+        if self._close is not None or self._without:
             return
         try:
-            self._descriptor = self._waited_for(_opened())
+            self._close = weakref.finalize(self, os.close, self._waited_for(_opened()))
         except OSError as error:
             self._without = True
             log.warning("measurements of latencies can't tell that this machine trains: %s", error)
@@ -69,9 +70,9 @@ class SharedDevices:
 
     def release(self) -> None:
         """Give the share back; a second call does nothing."""
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-        self._descriptor = None
+        if self._close is not None:
+            self._close()
+        self._close = None
 
 
 @contextmanager

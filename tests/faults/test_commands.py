@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from injected import FAULTS
@@ -32,6 +33,7 @@ SEARCH = (
     "workers.slots=1",
     "data.train_fraction=0.3",
 )
+WRITERS = ("report", "export", "search")
 LONGEST = 500
 
 
@@ -65,8 +67,15 @@ def injected(fault: str, template: Path, folder: Path) -> tuple[Path, Path]:
     return outputs, elsewhere
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-@pytest.mark.parametrize("fault", FAULTS)
+def matrix() -> Iterator[Any]:
+    """Yield every fault with every command. Those that write take longer: one of the three, in turn, is not slow."""
+    for place, fault in enumerate(FAULTS):
+        for command in COMMANDS:
+            often = fault == "none" or command not in WRITERS or WRITERS[place % len(WRITERS)] == command
+            yield pytest.param(fault, command, marks=() if often else pytest.mark.slow)
+
+
+@pytest.mark.parametrize(("fault", "command"), matrix())
 def test_a_result_or_one_line(
     fault: str,
     command: str,

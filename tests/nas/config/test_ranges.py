@@ -69,7 +69,7 @@ def places() -> list[tuple[str, str]]:
     return found
 
 
-NEEDED = {"finetune": ["model=somewhere", "data.path=somewhere"]}
+NEEDED = {"finetune": ["model=somewhere", "data.path=somewhere"], "measure": ["architecture=somewhere"]}
 """Words that a command needs."""
 
 
@@ -120,6 +120,7 @@ def in_range(value: Any, annotation: Any) -> bool:
 @pytest.mark.parametrize(("command", "key"), places(), ids=lambda part: part)
 def test_a_hostile_value_is_refused_in_one_line_or_is_in_range(command: str, key: str) -> None:
     root = ROOTS[command]
+    composed(command)  # what the command itself lacks would be a refusal too
     for hostile in HOSTILE:
         try:
             config = with_override(command, f"{key}={hostile}")

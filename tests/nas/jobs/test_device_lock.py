@@ -18,7 +18,8 @@ from nas.workers.local.executor import LocalExecutor
 HOLD = """
 import sys
 from nas.jobs.device_lock import SharedDevices
-SharedDevices().take()
+share = SharedDevices()
+share.take()
 print("held", flush=True)
 sys.stdin.read()
 """
@@ -39,6 +40,14 @@ def test_trainings_share_and_a_measurement_is_alone() -> None:
         pass
     shares[1].release()
     with exclusive_devices(), pytest.raises(DeviceBusyError), exclusive_devices():
+        pass
+
+
+def test_a_share_ends_with_its_holder() -> None:
+    share = SharedDevices()
+    share.take()
+    del share
+    with exclusive_devices():
         pass
 
 
