@@ -18,6 +18,8 @@ from nas.study.trial import Candidate
 from search_space.architecture import Architecture
 
 OPTIONS = sorted(path.stem for path in (conf_dir() / "sampler").glob("*.yaml"))
+MOSTLY = [pytest.param(option, marks=pytest.mark.slow if option == "gp" else ()) for option in OPTIONS]
+"""Options, of which Optuna's Gaussian process takes long for each ask."""
 OBJECTIVES = [("val_accuracy",), ("val_accuracy", "macs"), ("val_accuracy", "macs", "params")]
 FREE = Limits()
 
@@ -64,7 +66,7 @@ def test_an_option_is_named_like_its_file(option: str) -> None:
 
 
 @pytest.mark.parametrize("objectives", OBJECTIVES, ids=len)
-@pytest.mark.parametrize("option", OPTIONS)
+@pytest.mark.parametrize("option", MOSTLY)
 def test_it_draws_new_networks_of_the_space_whatever_became_of_the_others(
     option: str, objectives: tuple[str, ...]
 ) -> None:
@@ -72,7 +74,7 @@ def test_it_draws_new_networks_of_the_space_whatever_became_of_the_others(
     assert len({candidate.network_id for candidate in made}) == 26
 
 
-@pytest.mark.parametrize("option", OPTIONS)
+@pytest.mark.parametrize("option", MOSTLY)
 def test_the_same_seed_draws_the_same_and_another_one_something_else(option: str) -> None:
     objectives = OBJECTIVES[1]
     limits = Limits(max_macs=15_000)
@@ -84,7 +86,7 @@ def test_the_same_seed_draws_the_same_and_another_one_something_else(option: str
     assert any(drawn != series[0] for drawn in series), "of a few networks two seeds may begin with the same, not three"
 
 
-@pytest.mark.parametrize("option", OPTIONS)
+@pytest.mark.parametrize("option", MOSTLY)
 def test_it_stays_within_limits_and_meets_the_same_ones_each_time(option: str) -> None:
     limits = Limits(max_params=800, max_macs=15_000)
     made = drive(view_of(option, OBJECTIVES[1], 2, limits=limits), 25, 2, OBJECTIVES[1], limits, mixed=True)
@@ -104,7 +106,7 @@ def test_a_space_of_one_network_is_no_trouble(option: str) -> None:
     assert propose(proposer) is None
 
 
-@pytest.mark.parametrize("option", OPTIONS)
+@pytest.mark.parametrize("option", MOSTLY)
 def test_many_asks_may_run_at_once(option: str) -> None:
     view = view_of(option, OBJECTIVES[1], 3)
     proposer = Proposer(view, Requirements(FREE), seed=3, max_idle_asks=100)

@@ -17,7 +17,7 @@ import pytest
 
 from nas.cli.app.compose import conf_dir
 
-SIZES = ((80, 24), (120, 40), (60, 15))
+SIZES = ((80, 24), *(pytest.param(*size, marks=pytest.mark.slow) for size in ((120, 40), (60, 15))))
 PATIENCE = 120.0
 ONCE = ("best  trial ", "knee  trial ", "slot 0", "slot 1", "hypervolume 0.", "Pareto front so far, best first")
 WORDS = "study=mine tracking=none workers.slots=2 budget.trials=999 training.epochs=48 limits.max_macs=1e5"
@@ -111,6 +111,7 @@ def test_a_search_fits_its_terminal_and_leaves_no_torn_lines(
     assert "^C" not in "".join(left)
 
 
+@pytest.mark.slow
 def test_the_terminal_is_as_it_was_after_a_stop_at_once(terminal: Terminal, outputs: Path) -> None:
     terminal.open(80, 24)
     source = shlex.quote(str(conf_dir().parent))

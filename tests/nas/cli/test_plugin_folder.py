@@ -126,6 +126,7 @@ def nas(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-m", "nas", *words], capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 def test_a_block_family_of_ones_own_is_searched_and_described_where_it_is_trusted(folder: Path, tmp_path: Path) -> None:
     (folder / "space").mkdir()
     (folder / "space" / "toy.yaml").write_text(SPACE, encoding="utf-8")

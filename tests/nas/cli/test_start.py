@@ -99,6 +99,7 @@ def test_no_command_needs_torch_to_begin():
     assert not set(REFUSED) & {name.partition(".")[0] for name in text.split()}
 
 
+@pytest.mark.slow
 def test_a_search_trains_though_its_driver_cannot_load_torch(tmp_path):
     words = ["search", "budget.trials=1", "training.epochs=1", "workers.slots=1", "tracking=none", "study=light"]
     ((code, said),), servers = started([words], tmp_path)

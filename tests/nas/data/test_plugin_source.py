@@ -133,6 +133,7 @@ def test_a_source_that_does_not_exist_is_refused() -> None:
         DataSpec(options={"count": 3})
 
 
+@pytest.mark.slow
 def test_a_search_on_it_and_commands_on_its_study(module: Path, tmp_path: Path) -> None:
     outputs = f"outputs={tmp_path / 'outputs'}"
     environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{module.parent}"}

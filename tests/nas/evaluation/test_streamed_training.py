@@ -121,6 +121,7 @@ def test_a_picture_cut_short_in_mid_search_is_a_failure_of_the_data(
         Image.new("RGB", (40, 36), (200, number, 0)).save(file)
 
 
+@pytest.mark.slow
 def test_a_search_its_retraining_and_its_export_on_a_set_that_is_never_held(
     photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -253,6 +253,7 @@ def test_a_folder_in_the_place_of_a_file_leaves_the_earlier_export_whole(subject
     assert (output / "off.txt").exists()
 
 
+@pytest.mark.slow
 def test_files_have_the_mode_that_the_umask_leaves(subject: Subject, tmp_path: Path) -> None:
     before = os.umask(0o027)
     try:

@@ -67,6 +67,7 @@ def test_a_hostile_checkpoint_runs_nothing_in_retrain(nas: Any, tmp_path: Path) 
     assert "a checkpoint must hold plain values and tensors alone" in one_line(err)
 
 
+@pytest.mark.slow
 def test_a_missing_checkpoint_says_to_retrain(nas: Any) -> None:
     checkpoint_of(nas.study, 0).unlink()
     code, _, err = nas("export", "pick=0")
@@ -117,6 +118,7 @@ def test_mistakes_are_one_line(nas: Any, command: str, words: list[str], message
     assert not (nas.study / "export").exists()
 
 
+@pytest.mark.slow
 def test_without_the_extra_the_other_forms_are_written(nas: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     find = importlib.util.find_spec
     monkeypatch.setattr("nas.exports.libraries.find_spec", lambda name: None if name == "onnxscript" else find(name))
@@ -145,6 +147,7 @@ def paint(root: Path, classes: int = 3, each: int = 40, shade: int = 0) -> Path:
     return root
 
 
+@pytest.mark.slow
 def test_an_image_folder_is_searched_retrained_and_exported(
     tmp_path: Path, commands: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -202,6 +202,7 @@ stages:
 """
 
 
+@pytest.mark.slow
 def test_no_auxiliary_classifier_is_shipped(tmp_path: Path, commands: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NAS_CACHE_DIR", str(tmp_path / "cache"))
     space = tmp_path / "conf" / "space" / "tapped.yaml"

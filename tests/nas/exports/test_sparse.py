@@ -143,6 +143,7 @@ def test_a_loss_that_no_sparsity_keeps_is_an_error(nas: Any, tmp_path: Path) -> 
     assert tuned == sorted(tuned, reverse=True)
 
 
+@pytest.mark.slow
 def test_two_of_four_says_why_its_speed_is_not_shown(nas: Any) -> None:
     _, checks = exported(nas, "sparse.structure=2:4", "sparse.epochs=1")
     found = checks["weights.sparse.safetensors"]["pruning"]
@@ -150,6 +151,7 @@ def test_two_of_four_says_why_its_speed_is_not_shown(nas: Any) -> None:
     assert "compute capability 8.0" in found["speed"] or "sparse_speed.py" in found["speed"]
 
 
+@pytest.mark.slow
 def test_a_training_after_a_removal_is_not_repeated(nas: Any) -> None:
     exported(nas, "sparse.epochs=1", "output=" + str(nas.study / "a"))
     (training,) = (nas.study / "pruned" / "0").iterdir()

@@ -20,9 +20,8 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
 
 
-@pytest.mark.parametrize(
-    "storm", [SHORT, pytest.param(LONG, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])], ids=["short", "long"]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("storm", [SHORT, pytest.param(LONG, marks=pytest.mark.timeout(1800))], ids=["short", "long"])
 def test_a_search_under_fire_ends_like_a_calm_one(tmp_path: Path, storm: Storm) -> None:
     began = time.monotonic()
     kills = storm.rage(tmp_path, "storm")

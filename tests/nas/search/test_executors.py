@@ -49,6 +49,7 @@ def results_of(folder: Path) -> list[tuple[Any, ...]]:
     return rows
 
 
+@pytest.mark.slow
 def test_a_search_that_loses_a_rank_of_each_wide_trial_ends_like_an_unbroken_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

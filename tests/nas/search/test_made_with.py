@@ -100,6 +100,7 @@ def test_what_varies_stands_in_the_default_name(words: list[str], stored: dict[s
     assert default_name(compose("search", words), "quick", stored) == name
 
 
+@pytest.mark.slow
 def test_a_sweep_over_seeds_makes_a_study_each_or_says_why_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -92,6 +92,7 @@ def fill(path: Path) -> None:
             file.write(b"\0" * 4096)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("damage", "retries"), [(flip, {"checkpoint": 1}), (Path.unlink, {})])
 def test_a_checkpoint_that_is_damaged_or_gone_costs_its_epochs_and_no_more(
     tmp_path: Path, calm: Path, damage: Callable[[Path], None], retries: dict[str, int]
@@ -108,6 +109,7 @@ def test_a_checkpoint_that_is_damaged_or_gone_costs_its_epochs_and_no_more(
     assert len(list(tmp_path.glob("s/trials/00000/*.unreadable"))) == len(retries)
 
 
+@pytest.mark.slow
 def test_a_child_that_hangs_is_killed_and_its_trial_tried_again(tmp_path: Path, calm: Path) -> None:
     process = start(tmp_path, "workers.deadline_minutes=0.3")
     wait_until(lambda: children(process.pid), "no child has started")
@@ -117,6 +119,7 @@ def test_a_child_that_hangs_is_killed_and_its_trial_tried_again(tmp_path: Path, 
     assert_it_ends_as_if_nothing_had_happened(tmp_path, calm, deadline=1)
 
 
+@pytest.mark.slow
 def test_a_full_disk_stops_the_program_in_order(mount: Callable[[str], Path], calm: Path) -> None:
     outputs = mount("size=8m")
     process = start(outputs)
@@ -131,6 +134,7 @@ def test_a_full_disk_stops_the_program_in_order(mount: Callable[[str], Path], ca
     assert_it_ends_as_if_nothing_had_happened(outputs, calm)
 
 
+@pytest.mark.slow
 def test_an_outputs_folder_that_turns_read_only_stops_the_program_in_order(
     mount: Callable[[str], Path], calm: Path
 ) -> None:

@@ -90,7 +90,7 @@ def test_a_search_is_uploaded_and_goes_on_in_the_same_run(
     assert list(Path.cwd().iterdir()) == []
 
 
-@pytest.mark.parametrize("mode", ["hang", "broken"])
+@pytest.mark.parametrize("mode", ["hang", pytest.param("broken", marks=pytest.mark.slow)])
 def test_a_dead_server_neither_stops_nor_delays_a_search(
     server: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture, mode: str
 ) -> None:
@@ -124,6 +124,7 @@ def test_a_dead_server_neither_stops_nor_delays_a_search(
     assert uploaded_trials(server, run) == [0, 1, 2, 3, 4, 5]
 
 
+@pytest.mark.slow
 def test_running_trials_are_uploaded_while_they_train(server: Any, tmp_path: Path) -> None:
     folder = tmp_path / "live"
     seen: list[dict[str, list[int]]] = []
@@ -176,6 +177,7 @@ def test_an_offline_study_is_sent_when_asked_for(server: Any, tmp_path: Path, mo
     assert KEY not in sent.stdout + sent.stderr + "".join(server.bodies)
 
 
+@pytest.mark.slow
 def test_the_report_is_sent_without_names_of_folders(server: Any, tmp_path: Path) -> None:
     folder = tmp_path / "anna's" / "repeated"
     shutil.copytree(GOLDEN, folder)
@@ -205,6 +207,7 @@ def test_the_report_is_sent_without_names_of_folders(server: Any, tmp_path: Path
     assert b"anna" not in page
 
 
+@pytest.mark.slow
 def test_a_server_that_does_not_answer_is_told_in_one_line(server: Any, tmp_path: Path) -> None:
     folder = tmp_path / "hangs"
     assert searched(folder, 1, TrackingSpec(mode="offline"), lambda waits: None) == "budget"

@@ -51,6 +51,7 @@ def inspected(folder: Path, *options: str) -> list[dict[str, Any]]:
     return [json.loads(printed)] if options else [json.loads(line) for line in printed.splitlines()]
 
 
+@pytest.mark.slow
 def test_a_retrained_network_has_a_run_in_the_group_of_its_study(tmp_path: Path) -> None:
     study = studied(tmp_path / "study")
     record = study.records()[1]

@@ -25,6 +25,10 @@ from nas.workers.local.forked_process import interrupts_blocked
 
 RECIPE = Recipe(epochs=4, batch_size=15, learning_rate=0.05, label_smoothing=0.1)
 AVERAGED = replace(RECIPE, optimizer="adamw", learning_rate=0.01, ema_decay=0.8, gradient_clip=0.5)
+RECIPES = [
+    pytest.param(RECIPE, id="sgd", marks=pytest.mark.slow),
+    pytest.param(AVERAGED, id="adamw averaged clipped"),
+]
 PLAIN: dict[str, Any] = {"norm": False, "dropout": 0.0}
 NORM: dict[str, Any] = {"norm": True, "dropout": 0.0}
 ALL: dict[str, Any] = {"norm": True, "dropout": 0.3}
@@ -70,7 +74,7 @@ def weights(outcome: Outcome) -> dict[str, torch.Tensor]:
     }
 
 
-@pytest.mark.parametrize("recipe", [RECIPE, AVERAGED], ids=["sgd", "adamw averaged clipped"])
+@pytest.mark.parametrize("recipe", RECIPES)
 def test_two_processes_train_like_one_on_whole_batches(make_job: MakeJob, recipe: Recipe) -> None:
     """Train without batch norm; 15 images don't halve, and the last batch has 9."""
     one = alone(recipe, make_job(0, 4, folder="one", architecture=PLAIN))
@@ -81,8 +85,11 @@ def test_two_processes_train_like_one_on_whole_batches(make_job: MakeJob, recipe
     torch.testing.assert_close(weights(first), weights(one), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("recipe", [RECIPE, AVERAGED], ids=["sgd", "adamw averaged clipped"])
-@pytest.mark.parametrize(("devices", "parts"), [(2, 1), (3, 1), (2, 2)])
+@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize(
+    ("devices", "parts"),
+    [(2, 1), pytest.param(3, 1, marks=pytest.mark.slow), pytest.param(2, 2, marks=pytest.mark.slow)],
+)
 def test_processes_train_like_one_that_normalises_the_parts_apart(
     make_job: MakeJob, recipe: Recipe, devices: int, parts: int
 ) -> None:
@@ -101,6 +108,7 @@ def test_whole_batches_differ_where_there_is_batch_norm(make_job: MakeJob) -> No
     assert rows(one)[0] != pytest.approx(rows(parts)[0], abs=1e-4)
 
 
+@pytest.mark.slow
 def test_all_ranks_stop_after_the_epoch_in_which_one_is_asked_and_go_on_from_there(
     make_job: MakeJob, tmp_path: Path
 ) -> None:

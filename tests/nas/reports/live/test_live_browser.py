@@ -23,7 +23,7 @@ pytestmark = pytest.mark.xdist_group("browser")
 
 SEEN = "Object.defineProperty(document, 'visibilityState', {value: '%s', configurable: true});"
 ROOT = Path(__file__).parents[4]
-TRIALS = 100
+TRIALS = 30
 SPEED = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
 
 

@@ -104,6 +104,7 @@ def complete(capsys: pytest.CaptureFixture[str]) -> int:
     return int(printed(capsys, "status")["trials"]["complete"])
 
 
+@pytest.mark.slow
 def test_a_search_survives_a_restart_is_read_elsewhere_and_never_shows_the_password(
     database: Database,
     tmp_path: Path,

@@ -39,7 +39,11 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Table:
 
 @pytest.mark.parametrize(
     ("sampler", "fidelity", "seed"),
-    [("random", "full", 0), ("tpe", "full", 1), ("evolution", "first_epoch", 1)],
+    [
+        ("random", "full", 0),
+        pytest.param("tpe", "full", 1, marks=pytest.mark.slow),
+        pytest.param("evolution", "first_epoch", 1, marks=pytest.mark.slow),
+    ],
 )
 def test_both_train_the_same_networks_in_the_same_order_for_the_same_epochs(
     table: Table, tmp_path: Path, sampler: str, fidelity: str, seed: int

@@ -111,6 +111,7 @@ def test_a_mistake_is_explained_in_one_line(
     assert message in error
 
 
+@pytest.mark.slow
 def test_worker_processes_give_the_same_traces_as_one(table: Path) -> None:
     simulated = SimulatedTable(read_table(table))
     strategies = [strategy(seed=seed) for seed in range(4)]

@@ -290,6 +290,7 @@ def test_repeats_have_no_limit(surrogate: Surrogate, effort: None) -> None:
     assert len(trace.trials) == 6
 
 
+@pytest.mark.slow
 def test_processes_open_the_same_surrogate(path: Path) -> None:
     simulated = open_surrogate(path, 1, "cpu_seconds")
     strategies = [strategy(seed=seed, budget=Budget(trials=6)) for seed in range(2)]

@@ -61,7 +61,7 @@ def wait_for_trainings(parts: Path, process: subprocess.Popen[bytes], count: int
         time.sleep(0.02)
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_a_killed_run_resumes_without_repeating_a_training(tmp_path: Path, number: signal.Signals) -> None:
     parts = tmp_path / "few.parquet.parts"
     process = start(tmp_path)
@@ -113,6 +113,7 @@ SAMPLED = ["data=digits", "data.train_fraction=0.2", "space=quick", "training.ep
 PORTIONS = ["sample=8", "spread=0.25", "strategies=[tpe,known_cost]", "strategy=0.25", "again=0.5"]
 
 
+@pytest.mark.slow
 def test_a_sample_has_its_portions_and_second_seeds_and_grows_without_repeating_a_training(tmp_path: Path) -> None:
     output = tmp_path / "sample.parquet"
     given = ["tabulate", *SAMPLED, f"output={output}", "early_test_images=100"]

@@ -163,6 +163,7 @@ def test_sigterm_ends_an_idle_process(executor: Callable[..., LocalExecutor], tm
     assert drain(running)[0].epoch == 2
 
 
+@pytest.mark.slow
 def test_every_job_has_the_whole_deadline(executor: Callable[..., LocalExecutor], tmp_path: Path) -> None:
     running = executor(ProcessReuse(10), pause=0.7, deadline=4.0)
     for trial in range(3):  # 4.2 seconds in all

@@ -138,6 +138,7 @@ AGENTS = {b"ray::DashboardAgent", b"ray::RuntimeEnvAgent", b""}
 LOOPBACK = {"0100007F", "0000000000000000FFFF00000100007F", "00000000000000000000000001000000"}
 
 
+@pytest.mark.slow
 def test_a_cluster_of_this_machine_listens_to_it_alone_and_ends_with_its_driver(tmp_path: Path) -> None:
     """Assert that no token is written, no usage statistics are sent, and a killed driver leaves no process."""
     script = tmp_path / "driver.py"
@@ -267,6 +268,7 @@ def test_a_training_sees_the_gpu_that_ray_gives_it_or_none(
     assert seen[2] == ""
 
 
+@pytest.mark.slow
 def test_a_job_over_two_devices_has_a_process_on_each(executor: Callable[..., RayExecutor], tmp_path: Path) -> None:
     """Use ranks that exchange numbers: a job ends with rank zero, and its other ranks are cut off."""
     running = executor(ToyRanks(), devices_per_trial=2)
