@@ -63,8 +63,9 @@ def eager_mib(graph: Graph) -> float:
 def workspace_mib(graph: Graph, batch: int = 1) -> float:
     """Return an upper bound of the workspace of a convolution of the network on a processor, in MiB.
 
-    It holds the filters with their channels in blocks; or, for one small image, the patches under the filters side by
-    side as columns of a matrix. Which of the two is torch's rule, as seen in the allocations of torch 2.13.
+    It holds filters, input and output with their channels in blocks; or, for one small image, the patches under the
+    filters side by side as columns of a matrix. Which of the two is torch's rule, as seen in the allocations of torch
+    2.13.
 
     Args:
         graph: the network, without auxiliary heads.
@@ -74,12 +75,28 @@ def workspace_mib(graph: Graph, batch: int = 1) -> float:
     return FLOAT_BYTES * max(values, default=0) / MIB
 
 
+def filters_mib(graph: Graph) -> float:
+    """Return the memory of the largest convolution's filters with their channels in blocks, in MiB.
+
+    Args:
+        graph: the network, without auxiliary heads.
+    """
+    values = [_filters(visit.leaf, visit.input) for visit in walk(graph) if isinstance(visit.leaf, Conv)]
+    return FLOAT_BYTES * max(values, default=0) / MIB
+
+
 def _workspace(leaf: Node, shape: Shape, output: Shape, batch: int) -> int:
     if not isinstance(leaf, Conv):
         return 0
-    cells, inputs = leaf.kernel[0] * leaf.kernel[1], shape.channels // leaf.groups
     if batch == 1 and leaf.groups == 1 and min(leaf.kernel) <= 3 and shape.size <= SMALL:
-        return inputs * cells * output.height * output.width
+        return shape.channels * leaf.kernel[0] * leaf.kernel[1] * output.height * output.width
+    images = _filled(shape.channels) * shape.height * shape.width
+    images += _filled(output.channels) * output.height * output.width
+    return _filters(leaf, shape) + batch * images
+
+
+def _filters(leaf: Conv, shape: Shape) -> int:
+    cells, inputs = leaf.kernel[0] * leaf.kernel[1], shape.channels // leaf.groups
     if leaf.groups > 1:
         return _filled(leaf.groups) * _filled(leaf.channels // leaf.groups) * inputs * cells
     return _filled(leaf.channels) * _filled(inputs) * cells

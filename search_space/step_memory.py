@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from search_space.cost import FLOAT_BYTES, cost, leaf_params
-from search_space.eager import weights_mib, workspace_mib
+from search_space.eager import filters_mib, weights_mib
 from search_space.graph import (
     LRN,
     Activation,
@@ -38,6 +38,10 @@ from search_space.graph import (
 MIB = 2**20
 INDEX = 2
 """Values of four bytes that an index takes."""
+PARTS = 256
+"""Parts in which a processor's kernel sums the gradient of a depthwise convolution's filters, as seen in torch 2.13."""
+NARROW = 3
+"""Largest width of a depthwise convolution's filters whose gradient is summed otherwise, where the images have it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,7 @@ class Operation:
         apart: values an image that it keeps beside them, such as a mask.
         params: its trained parameters.
         views: whether the gradients of what it reads are views of that of what it writes.
+        work: values, whatever the number of images, that its backward pass takes while it runs.
     """
 
     reads: tuple[int, ...]
@@ -59,6 +64,7 @@ class Operation:
     apart: int
     params: int
     views: bool
+    work: int = 0
 
 
 @dataclass
@@ -84,7 +90,15 @@ class Tape:
         self.needs.append(needs)
         return len(self.sizes) - 1
 
-    def add(self, reads: Sequence[int], size: int, keeps: Sequence[int] = (), apart: int = 0, params: int = 0) -> int:
+    def add(
+        self,
+        reads: Sequence[int],
+        size: int,
+        keeps: Sequence[int] = (),
+        apart: int = 0,
+        params: int = 0,
+        work: int = 0,
+    ) -> int:
         """Append an operation that writes a new storage, and return the tensor that it writes.
 
         Args:
@@ -93,10 +107,11 @@ class Tape:
             keeps: tensors that it keeps.
             apart: values an image that it keeps beside them.
             params: its trained parameters.
+            work: values, whatever the number of images, that its backward pass takes while it runs.
         """
         written = self.tensor(size, needs=params > 0 or self._any_needs(reads))
         storages = tuple(self.storages[tensor] for tensor in keeps)
-        return self._record(Operation(tuple(reads), written, storages, apart, params, views=False))
+        return self._record(Operation(tuple(reads), written, storages, apart, params, views=False, work=work))
 
     def join(self, reads: Sequence[int], size: int) -> int:
         """Append a concatenation or a sum, which keeps nothing, and return the tensor that it writes."""
@@ -124,22 +139,28 @@ class Tape:
         return operation.writes
 
 
-def step_mib(graph: Graph, batch_size: int, *, optimizer_slots: int = 1, ema: bool = False) -> float:
+def step_mib(
+    graph: Graph, batch_size: int, *, optimizer_slots: int = 1, ema: bool = False, workspaces: bool = True
+) -> float:
     """Return an estimate of the peak memory of a training step in float32, in MiB.
 
-    Of the workspaces of kernels, it counts the filters of the largest convolution and their gradient in blocks.
+    Of the workspaces of kernels, it counts the filters of the largest convolution and their gradient in blocks, and the
+    parts of the gradients of depthwise filters.
 
     Args:
         graph: the network.
         batch_size: images in a step, at least 1.
         optimizer_slots: values that the optimizer keeps for each parameter: 1 for momentum, 2 for Adam.
         ema: whether averaged weights are kept.
+        workspaces: whether those of kernels are counted.
     """
     tape = tape_of(graph)
+    if not workspaces:
+        tape.operations = [replace(operation, work=0) for operation in tape.operations]
     params, whole = cost(graph).params, cost(graph, training=True).params
     values = whole * (1 + optimizer_slots + ema) - params  # weights_mib has the parameters that count in inference
     values += max(forward_peak(tape, batch_size), backward_peak(tape, batch_size))
-    return weights_mib(graph) + FLOAT_BYTES * values / MIB + 2 * workspace_mib(graph, batch_size)
+    return weights_mib(graph) + FLOAT_BYTES * values / MIB + (2 * filters_mib(graph) if workspaces else 0)
 
 
 def tape_of(graph: Graph) -> Tape:
@@ -204,7 +225,7 @@ def backward_peak(tape: Tape, batch_size: int) -> int:
         for tensor in operation.reads:
             if tape.needs[tensor]:
                 gradients.give(tensor, batch_size * tape.sizes[tensor], own if operation.views else None)
-        peak = max(peak, images + remaining[moment] + params + gradients.now)
+        peak = max(peak, images + remaining[moment] + params + gradients.now + operation.work)
         gradients.drop(own)
         gradients.join()
     return peak
@@ -279,7 +300,8 @@ def _emit_leaf(tape: Tape, leaf: Node, x: int, shape: Shape) -> int:
     match leaf:
         case Conv(norm=norm, activation=activation):
             output = leaf.output_shape(shape)
-            written = tape.add([x], size, keeps=[x], params=leaf_params(leaf, shape))
+            params, work = leaf_params(leaf, shape), _depthwise_work(leaf, shape)
+            written = tape.add([x], size, keeps=[x], params=params, work=work)
             return _activate(tape, activation, written if norm is None else _norm(tape, norm, written, output, 0))
         case Linear(activation=activation):
             written = tape.add([x], size, keeps=[x], params=leaf_params(leaf, shape))
@@ -293,6 +315,14 @@ def _emit_leaf(tape: Tape, leaf: Node, x: int, shape: Shape) -> int:
         case LRN():
             return _lrn(tape, leaf, x, shape)
     return _emit_plain_leaf(tape, leaf, x, shape)
+
+
+def _depthwise_work(leaf: Conv, shape: Shape) -> int:
+    """Return the values in which a processor's kernel sums the gradient of a depthwise convolution's filters."""
+    narrow = leaf.kernel[1] <= NARROW and shape.width >= leaf.kernel[1]
+    if leaf.groups == 1 or leaf.groups != shape.channels or narrow:
+        return 0
+    return PARTS * leaf.channels * leaf.kernel[0] * leaf.kernel[1]
 
 
 def _emit_plain_leaf(tape: Tape, leaf: Node, x: int, shape: Shape) -> int:

@@ -14,7 +14,6 @@ from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from search_space.cost import FLOAT_BYTES, MIB, cost, training_bytes
-from search_space.eager import workspace_mib
 from search_space.graph import Concat, Conv, Graph, Linear, Node, Pool, Residual, Seq, Shape, Tap, conv
 from search_space.lowering import lower
 from search_space.network import build
@@ -74,7 +73,7 @@ def test_the_estimate_is_what_a_step_of_random_networks_holds(quick_mapping: dic
     for seed in range(6):
         graph = lower(space.draw(random.Random(seed)))
         held = alive(graph, 16)
-        estimate = step_mib(graph, 16) - 2 * workspace_mib(graph, 16)
+        estimate = step_mib(graph, 16, workspaces=False)
         assert estimate == pytest.approx(held, rel=0.15)
         assert estimate <= training_bytes(graph, 16) / MIB
 
@@ -82,7 +81,16 @@ def test_the_estimate_is_what_a_step_of_random_networks_holds(quick_mapping: dic
 def test_the_estimate_is_close_for_every_node_type(make_graph: Callable[..., Graph]) -> None:
     for seed in range(25):
         graph = make_graph(seed)
-        assert step_mib(graph, 32) - 2 * workspace_mib(graph, 32) == pytest.approx(alive(graph, 32), rel=0.25), seed
+        assert step_mib(graph, 32, workspaces=False) == pytest.approx(alive(graph, 32), rel=0.25), seed
+
+
+@pytest.mark.parametrize(
+    ("kernel", "side", "parts"), [((7, 7), 1, 256), ((1, 7), 4, 256), ((7, 1), 4, 0), ((3, 3), 4, 0), ((3, 3), 2, 256)]
+)
+def test_gradients_of_depthwise_filters_are_summed_in_parts(kernel: tuple[int, int], side: int, parts: int) -> None:
+    graph = Graph(Seq((conv(6, kernel, groups=6, name="deep"),)), Shape(6, side, side))
+    works = [operation.work for operation in tape_of(graph).operations]
+    assert max(works) == parts * 6 * kernel[0] * kernel[1]
 
 
 # On 2×1×1, values alive at the worst moment of the backward pass, counted by hand.
