@@ -162,28 +162,42 @@ class Network:
             raise ValueError(f"networks to compare must have choices, {self.name} has only layers")
         return Subject(self.name, self.architecture, self._reader, self.record)
 
-    def retrain(self, seeds: int = 3, *, slots: int | None = None, replace: bool = False, **training: Any) -> Any:
+    def retrain(
+        self,
+        seeds: int = 3,
+        *,
+        baselines: Sequence[str] = (),
+        train_on: str = "train",
+        slots: int | None = None,
+        replace: bool = False,
+        **training: Any,
+    ) -> Any:
         """Train the network in full over several seeds, measure each on the test part, and return the result.
 
         Args:
             seeds: number of trainings, at least 1.
+            baselines: published networks to train beside it, each as wide as the network's MACs allow.
+            train_on: `train`, or `train+validation`, where there is no validation accuracy.
             slots: trainings at a time.
             replace: delete earlier results that were made with other settings.
             training: settings of the recipe that differ from the study's, such as `epochs=30`.
 
         Returns:
-            The result: `test_accuracy` and `val_accuracy` with mean, sd and n, and `seeds` with each training.
+            The result: `test_accuracy` and `val_accuracy` with mean, sd and n, and `seeds` with each training; with
+            baselines also their results, `baselines`, and the differences, `against_baselines`.
 
         Raises:
             ValueError: the data have no test part, or a training failed in every attempt.
         """
-        words = [f"seeds={seeds}", f"replace={written(replace)}"]
+        words = [f"seeds={seeds}", f"replace={written(replace)}", f"train_on={train_on}"]
+        words += [f"baselines={written(list(baselines))}"]
         words += [f"workers.slots={slots}"] if slots is not None else []
         words += [f"training.{name}={written(value)}" for name, value in training.items()]
         ended = retrain(self._configured("retrain", words))
         if ended.failed:
             raise ValueError(ended.failed)
-        return ended.document["networks"][0]
+        beside = {name: ended.document[name] for name in ("baselines", "against_baselines") if baselines}
+        return {**ended.document["networks"][0], **beside}
 
     def export(self, folder: str | Path | None = None, formats: Sequence[str] = ()) -> Path:
         """Write the network with its best weights as files that need nothing of this project, and return their folder.

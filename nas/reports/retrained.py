@@ -60,10 +60,13 @@ def optimism_line(found: Mapping[str, Any]) -> str:
     Args:
         found: `mean`, `error` (None for one network) and `n`.
     """
+    points = f"{100 * found['mean']:.1f}"
+    if found["n"] == 1:
+        return f"The search's validation accuracy was {points} points above the test accuracy"
     error = "" if found["error"] is None else f" ± {100 * found['error']:.1f}"
     return (
-        f"The search's validation accuracies were {100 * found['mean']:.1f}{error} points above the test "
-        f"accuracies, in the mean of {found['n']} networks"
+        f"The search's validation accuracies were {points}{error} points above the test accuracies, in the mean of "
+        f"{found['n']} networks"
     )
 
 

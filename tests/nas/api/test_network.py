@@ -98,5 +98,11 @@ def test_a_retraining_is_measured_on_the_test_part(study: Study) -> None:
     result = study.pick().retrain(seeds=2, epochs=1, slots=1)
     assert result["test_accuracy"]["n"] == 2
     assert [seed["test_images"] for seed in result["seeds"]] == [30, 30]
+    assert "baselines" not in result
+    beside = study.pick().retrain(1, baselines=["resnet20"], train_on="train+validation", epochs=1, replace=True)
+    assert [row["baseline"] for row in beside["baselines"]] == ["resnet20"]
+    assert beside["against_baselines"][0]["trial"] == study.pick().number
+    assert beside["baselines"][0]["costs"]["macs"] <= beside["costs"]["macs"]
+    assert beside["val_accuracy"]["n"] == 0
     with pytest.raises(ValueError, match=r"there is no 'training.epoch' to set; did you mean .*epochs"):
         study.pick().retrain(epoch=3)

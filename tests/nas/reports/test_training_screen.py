@@ -132,7 +132,7 @@ def test_the_end_names_the_best_at_its_cost_and_the_command_that_exports_it() ->
         f"    least recalled: {least}",
         "    nas export study=mine pick=17",
         f"Baseline resnet20 at 0.2 times its widths, 49k MACs: 0.8800 (95 % interval 0.8600 to 0.9000), {below}",
-        "The search's validation accuracies were 3.0 points above the test accuracies, in the mean of 1 networks",
+        "The search's validation accuracy was 3.0 points above the test accuracy",
     ]
     assert worst_classes([{"name": "cat", "precision": None, "recall": None, "n": 0}]) == ""
 
