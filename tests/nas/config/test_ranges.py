@@ -57,6 +57,7 @@ def fields_of(root: type, prefix: str = "") -> Iterator[str]:
             yield f"{prefix}{name}"
 
 
+@cache
 def places() -> list[tuple[str, str]]:
     """Return every command with its fields; those of a group that several commands share once."""
     found, seen = [], set()
@@ -117,11 +118,12 @@ def in_range(value: Any, annotation: Any) -> bool:
     return len(value) <= LONGEST_TEXT and "\0" not in str(value)
 
 
+@pytest.mark.parametrize("all_values", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["a third", "all"])
 @pytest.mark.parametrize(("command", "key"), places(), ids=lambda part: part)
-def test_a_hostile_value_is_refused_in_one_line_or_is_in_range(command: str, key: str) -> None:
+def test_a_hostile_value_is_refused_in_one_line_or_is_in_range(command: str, key: str, all_values: bool) -> None:
     root = ROOTS[command]
     composed(command)  # what the command itself lacks would be a refusal too
-    for hostile in HOSTILE:
+    for hostile in HOSTILE if all_values else HOSTILE[places().index((command, key)) % 3 :: 3]:
         try:
             config = with_override(command, f"{key}={hostile}")
         except MISTAKES as error:
