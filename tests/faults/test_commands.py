@@ -75,7 +75,7 @@ def matrix() -> Iterator[Any]:
             yield pytest.param(fault, command, marks=() if often else pytest.mark.slow)
 
 
-@pytest.mark.parametrize(("fault", "command"), matrix())
+@pytest.mark.parametrize(("fault", "command"), list(matrix()))
 def test_a_result_or_one_line(
     fault: str,
     command: str,
