@@ -20,6 +20,8 @@ from search_space.graph import Shape
 from search_space.lowering import lower
 from search_space.network import build
 
+pytestmark = pytest.mark.xdist_group("compact")  # one search for all
+
 onnxruntime = pytest.importorskip("onnxruntime", reason="needs the extra `export`")
 
 BRANCHES = (

@@ -36,6 +36,8 @@ from search_space.references import LAYOUTS, REFERENCES
 from search_space.references.layout import modules
 from search_space.weights import load_reference_weights
 
+pytestmark = pytest.mark.xdist_group("finetune")  # one search for all
+
 PLAIN = ("data.flip=false", "workers.slots=1", "formats=[safetensors]", "format=json")
 TRAINED = ("training.epochs=4", "training.head_epochs=1", "training.learning_rate=0.2", "training.batch_size=32")
 

@@ -19,6 +19,8 @@ from nas.exports.evaluation import wilson_interval
 from nas.exports.format import ExportError
 from nas.exports.predictors import open_predictor
 
+pytestmark = pytest.mark.xdist_group("predictors")  # one search for all
+
 FILES = {
     "weights.safetensors": 1e-5, "model.onnx": 1e-5, "model.pt2": 1e-5, "model.xml": 1e-5,
 }  # fmt: skip

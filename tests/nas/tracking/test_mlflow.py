@@ -29,7 +29,10 @@ from nas.tracking.tracker import open_tracker
 from search_space.architecture import Architecture
 from search_space.differences import choices_of
 
-pytestmark = pytest.mark.skipif(find_spec("mlflow") is None, reason="needs the extra mlflow")
+pytestmark = [
+    pytest.mark.skipif(find_spec("mlflow") is None, reason="needs the extra mlflow"),
+    pytest.mark.xdist_group("mlflow"),  # one search for all
+]
 
 SPEC = TrackingSpec(name="mlflow", trials=True)
 SECRET = "s3cret" * 7

@@ -33,6 +33,8 @@ from nas.tracking.wandb.tracker import FOLDER
 from search_space.architecture import Architecture
 from search_space.differences import choices_of
 
+pytestmark = pytest.mark.xdist_group("offline")  # one search for all
+
 SECRET = "s3cret" * 7
 
 

@@ -134,6 +134,7 @@ def tasks(root: int) -> set[int]:
     return found
 
 
+@pytest.mark.slow
 def test_a_lost_machine_and_a_killed_driver_cost_an_epoch_each_and_no_more(
     tmp_path: Path, env: dict[str, str], nodes: Nodes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
