@@ -55,17 +55,17 @@ def _percent(share: float | None) -> str:
 
 
 def optimism_line(found: Mapping[str, Any]) -> str:
-    """Return how far the search's accuracies were above the test accuracies, in one line.
+    """Return how far the search's accuracies were above or below the test accuracies, in one line.
 
     Args:
         found: `mean`, `error` (None for one network) and `n`.
     """
-    points = f"{100 * found['mean']:.1f}"
+    points, side = f"{100 * abs(found['mean']):.1f}", "below" if found["mean"] < 0 else "above"
     if found["n"] == 1:
-        return f"The search's validation accuracy was {points} points above the test accuracy"
+        return f"The search's validation accuracy was {points} points {side} the test accuracy"
     error = "" if found["error"] is None else f" ± {100 * found['error']:.1f}"
     return (
-        f"The search's validation accuracies were {points}{error} points above the test accuracies, in the mean of "
+        f"The search's validation accuracies were {points}{error} points {side} the test accuracies, in the mean of "
         f"{found['n']} networks"
     )
 

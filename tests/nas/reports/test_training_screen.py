@@ -155,3 +155,5 @@ def test_tables_have_the_baselines_and_the_test_accuracies() -> None:
     text = written(front_table({**tested, "optimism": {"mean": 0.03, "error": 0.01, "n": 2}}))
     assert "0.9000 ± 0.0100 (n = 3)" in text
     assert "3.0 ± 1.0 points above the test accuracies, in the mean of 2 networks" in text
+    below = written(front_table({**tested, "optimism": {"mean": -0.017, "error": None, "n": 1}}))
+    assert "The search's validation accuracy was 1.7 points below the test accuracy" in below
