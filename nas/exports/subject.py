@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +14,7 @@ from numpy.typing import NDArray
 
 from nas.data import DataSpec, ImageData, ImageSet, Part, evaluation_loader, load
 from nas.exports.deployed import Deployed
+from nas.exports.isolation import relative_difference
 from nas.training.restore import TrainedNetwork
 from search_space.documents import graph_of
 from search_space.graph import Graph
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from nas.exports.sparse.pruner import PrunedNetwork
 
 BATCH = 256
+STATISTICS = ("mean", "std")
 CALIBRATION = 256
 """Training images that ranges of activations are measured on, at most."""
 RESIZE = (
@@ -63,6 +67,18 @@ class Subject:
     calibration: NDArray[np.uint8]
     circumstances: Mapping[str, Any]
     pruned: PrunedNetwork | None = None
+
+    @cached_property
+    def rounding(self) -> float:
+        """Difference that float32 itself makes: of the logits from those in float64, see `relative_difference`.
+
+        It is taken on the first images, as many as in a batch. The error of a sum grows with the number of layers.
+        """
+        mean, std = (torch.tensor(self.preprocessing[name], dtype=torch.float64)[:, None, None] for name in STATISTICS)
+        images = (torch.from_numpy(self.pixels[:BATCH]).double() / 255 - mean) / std
+        with torch.inference_mode():
+            exact = copy.deepcopy(self.network).double()(images)
+        return relative_difference(self.logits[:BATCH].astype(np.float64), exact.numpy())
 
     @property
     def deployed(self) -> Deployed:

@@ -189,6 +189,17 @@ def test_a_form_that_differs_is_named_and_nothing_is_written(subject: Subject, t
     assert (output / "checks.json").read_text() == "{}"
 
 
+def test_a_network_whose_own_roundings_are_larger_may_differ_by_some_of_them(subject: Subject, tmp_path: Path) -> None:
+    assert 0 < subject.rounding < 2e-6
+    rounded = replace(subject, logits=(subject.logits + np.float32(1e-5)).astype(np.float32))
+    assert rounded.rounding == pytest.approx(1e-5 / max(1.0, float(np.abs(subject.logits).max())), rel=0.2)
+    write_bundle(rounded, tmp_path / "rounded", [Off(3e-5)], {})
+    with pytest.raises(ExportError, match="within"):
+        write_bundle(rounded, tmp_path / "far", [Off(8e-5)], {})
+    with pytest.raises(ExportError, match="within 1e-05"):
+        write_bundle(subject, tmp_path / "exact", [Off(3e-5)], {})
+
+
 def test_all_forms_in_a_folder_are_of_one_network(subject: Subject, tmp_path: Path) -> None:
     output = tmp_path / "bundle"
     output.mkdir()
