@@ -5,10 +5,11 @@ the same seeds over the same number of full-training equivalents; traces with th
 the cache. Every strategy returns its front by the same belief, and the processor seconds of driver and sampler are
 charged. A speed-up compares first passages: the training after which each of two strategies first had the median share
 that the rival ends with. Searches of one world (a seed of a table) see the same trainings, so medians are listed by
-world too. The outputs are docs/search_efficiency.md, a plot beside it, and benchmarks/results/search_efficiency.json.
+world too. The outputs are docs/NAME.md, a plot beside it, and benchmarks/results/NAME.json.
 
     python benchmarks/search_efficiency.py [--seeds 20] [--horizon 100] [--tables digits cifar16]
         [--surrogates FILE ...] [--strategies random,full tpe,full ...] [--processes 1]
+        [--name search_efficiency]
 """
 
 from __future__ import annotations
@@ -44,9 +45,7 @@ from nas.tabular.surrogate.benchmark import open_surrogate
 
 ROOT = Path(__file__).resolve().parent.parent
 TABLES = ROOT / "benchmarks" / "tables"
-RESULTS = ROOT / "benchmarks" / "results" / "search_efficiency.json"
-PAGE = ROOT / "docs" / "search_efficiency.md"
-PICTURE = ROOT / "docs" / "search_efficiency.png"
+NAME = "search_efficiency"
 CHARGE = "cpu_seconds"  # the tables were made on machines that had other things to do
 BOXES = (WHOLE, NEAR)
 DEFAULT = ("known_cost", "full")
@@ -100,18 +99,22 @@ class Found:
 def main() -> None:
     arguments = _arguments()
     names = [tuple(text.split(",")) for text in arguments.strategies]
-    opened = [open_table(TABLES / f"{name}.parquet", 1, CHARGE) for name in arguments.tables]
-    opened += [open_surrogate(path, 1, CHARGE) for path in arguments.surrogates]
-    found = {benchmark.path.stem: _play(benchmark, names, arguments) for benchmark in opened}
-    RESULTS.parent.mkdir(parents=True, exist_ok=True)
-    RESULTS.write_text(json.dumps({"environment": environment(), **_documents(found)}) + "\n", encoding="utf-8")
-    PAGE.write_text(_page(found, arguments.seeds), encoding="utf-8")
+    opened: dict[str, Benchmark] = {
+        name: open_table(TABLES / f"{name}.parquet", 1, CHARGE) for name in arguments.tables
+    }
+    opened |= {f"surrogate of {path.stem}": open_surrogate(path, 1, CHARGE) for path in arguments.surrogates}
+    found = {title: _play(title, benchmark, names, arguments) for title, benchmark in opened.items()}
+    results = ROOT / "benchmarks" / "results" / f"{arguments.name}.json"
+    page, picture = (ROOT / "docs" / f"{arguments.name}{end}" for end in (".md", ".png"))
+    results.parent.mkdir(parents=True, exist_ok=True)
+    results.write_text(json.dumps({"environment": environment(), **_documents(found)}) + "\n", encoding="utf-8")
+    page.write_text(_page(found, arguments), encoding="utf-8")
     panels = {
         title: [band(_readable(n), each.played[n].scores[WHOLE], each.horizon) for n in DRAWN if n in each.played]
         for title, each in found.items()
     }
-    draw_rehearsals(panels, {title: each.bounds[WHOLE] for title, each in found.items()}, PICTURE)
-    print(f"wrote {RESULTS}, {PAGE} and {PICTURE}")
+    draw_rehearsals(panels, {title: each.bounds[WHOLE] for title, each in found.items()}, picture)
+    print(f"wrote {results}, {page} and {picture}")
 
 
 def _arguments() -> argparse.Namespace:
@@ -121,6 +124,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--strategies", nargs="+", default=[",".join(name) for name in STRATEGIES])
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--horizon", type=float, default=100.0, help="full-training equivalents")
+    parser.add_argument("--name", default=NAME, help="of the page, the plot and the results")
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--cache", type=Path, default=user_cache_path("inception-nas") / "rehearsals")
     return parser.parse_args()
@@ -130,7 +134,7 @@ def _readable(name: Name) -> str:
     return ", ".join(part.replace("_", " ") for part in name)
 
 
-def _play(benchmark: Benchmark, names: Sequence[Name], arguments: argparse.Namespace) -> Found:
+def _play(title: str, benchmark: Benchmark, names: Sequence[Name], arguments: argparse.Namespace) -> Found:
     """Simulate every strategy on a benchmark."""
     truths = {box: truth_of(benchmark, Limits(), box) for box in BOXES}
     pool, horizon = SimulationPool(arguments.processes, TraceCache(arguments.cache)), arguments.horizon
@@ -145,7 +149,7 @@ def _play(benchmark: Benchmark, names: Sequence[Name], arguments: argparse.Names
         }
         thinking = statistics.median(trace.driver_seconds for trace in traces)
         played[name] = Played(scores, [trace.table_seed for trace in traces], thinking)
-        print(f"{benchmark.path.stem}: {_readable(name)}", file=sys.stderr, flush=True)
+        print(f"{title}: {_readable(name)}", file=sys.stderr, flush=True)
     bounds = {box: bounds_document(truth, benchmark, horizon) for box, truth in truths.items()}
     return Found(benchmark, bounds, played, horizon)
 
@@ -164,19 +168,20 @@ def _documents(found: Mapping[str, Found]) -> dict[str, Any]:
     }
 
 
-def _page(found: Mapping[str, Found], seeds: int) -> str:
+def _page(found: Mapping[str, Found], arguments: argparse.Namespace) -> str:
     about = environment()
     sections = "\n".join(_section(title, result) for title, result in found.items())
-    return f"""# Search efficiency: training until the front is found
+    surrogates = ", simulated on surrogates of live spaces" if arguments.surrogates and not arguments.tables else ""
+    return f"""# Search efficiency: training until the front is found{surrogates}
 
 Written by `benchmarks/search_efficiency.py`; `rehearsals.md` defines the two boxes. Every strategy returns its front by
-the same belief; thinking is charged. {seeds} seeds a strategy; a table has as many worlds as seeds of its trainings,
-and searches of one world see the same trainings, so the intervals (bootstrap over searches, 95 %) are narrower than
-those over worlds would be.
+the same belief; thinking is charged. {arguments.seeds} seeds a strategy; a table has as many worlds as seeds of its
+trainings (a surrogate one for each search), and searches of one world see the same trainings, so the intervals
+(bootstrap over searches, 95 %) are narrower than those over worlds would be.
 
 {about["processor"]}, {about["cores"]} cores, Python {about["python"]}, optuna {about["packages"]["optuna"]}.
 
-![gap to the true front over full-training equivalents](search_efficiency.png)
+![gap to the true front over full-training equivalents]({arguments.name}.png)
 
 {sections}"""
 
