@@ -139,9 +139,7 @@ class Tape:
         return operation.writes
 
 
-def step_mib(
-    graph: Graph, batch_size: int, *, optimizer_slots: int = 1, ema: bool = False, workspaces: bool = True
-) -> float:
+def step_mib(graph: Graph, batch_size: int, *, optimizer_slots: int = 1, ema: bool = False) -> float:
     """Return an estimate of the peak memory of a training step in float32, in MiB.
 
     Of the workspaces of kernels, it counts the filters of the largest convolution and their gradient in blocks, and the
@@ -152,15 +150,12 @@ def step_mib(
         batch_size: images in a step, at least 1.
         optimizer_slots: values that the optimizer keeps for each parameter: 1 for momentum, 2 for Adam.
         ema: whether averaged weights are kept.
-        workspaces: whether those of kernels are counted.
     """
     tape = tape_of(graph)
-    if not workspaces:
-        tape.operations = [replace(operation, work=0) for operation in tape.operations]
     params, whole = cost(graph).params, cost(graph, training=True).params
     values = whole * (1 + optimizer_slots + ema) - params  # weights_mib has the parameters that count in inference
     values += max(forward_peak(tape, batch_size), backward_peak(tape, batch_size))
-    return weights_mib(graph) + FLOAT_BYTES * values / MIB + (2 * filters_mib(graph) if workspaces else 0)
+    return weights_mib(graph) + FLOAT_BYTES * values / MIB + 2 * filters_mib(graph)
 
 
 def tape_of(graph: Graph) -> Tape:

@@ -189,7 +189,7 @@ class Network:
         Raises:
             ValueError: the data have no test part, or a training failed in every attempt.
         """
-        words = [f"seeds={seeds}", f"replace={written(replace)}", f"train_on={train_on}"]
+        words = [f"seeds={seeds}", f"replace={written(replace)}", f"train_on={written(train_on)}"]
         words += [f"baselines={written(list(baselines))}"]
         words += [f"workers.slots={slots}"] if slots is not None else []
         words += [f"training.{name}={written(value)}" for name, value in training.items()]

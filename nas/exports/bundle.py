@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,8 +24,6 @@ from nas.jobs.files import sync_files, temporary_folder, write_json
 
 if TYPE_CHECKING:
     from nas.exports.subject import Subject
-
-log = logging.getLogger(__name__)
 
 TOLERANCE = 1e-5
 """Difference from the network that a file may have, see `relative_difference`."""
@@ -71,7 +68,8 @@ def write_bundle(
         for form in formats:
             form.write(subject, aside)
         checks = {form.file: form.check(subject, aside) for form in formats}
-        failures = {file: reason for file, check in checks.items() if (reason := _failure(file, check, subject))}
+        tolerance = _tolerance(checks.values(), subject)
+        failures = {file: reason for file, check in checks.items() if (reason := _failure(file, check, tolerance))}
         for file, reason in failures.items():
             if required or "min_agreement" not in checks[file]:
                 raise ExportError(f"{reason}; nothing was written")
@@ -79,7 +77,7 @@ def write_bundle(
             if form.file in failures:
                 _remove(form, aside)
         kept = {form.file: _sized(form, checks[form.file], aside) for form in formats if form.file not in failures}
-        document = {**circumstances, "tolerance": TOLERANCE, "checks": kept}
+        document = {**circumstances, "tolerance": tolerance, "checks": kept}
         if failures:
             document["left_out"] = failures
         write_json(aside / CHECKS, document)
@@ -99,7 +97,15 @@ def _errors_of(aside: Path, output: Path) -> Iterator[None]:
         raise
 
 
-def _failure(file: str, check: Mapping[str, Any], subject: Subject) -> str | None:
+def _tolerance(checks: Iterable[Mapping[str, Any]], subject: Subject) -> float:
+    """Return the difference that exact files may have: `TOLERANCE`, and no more where all of them keep to it."""
+    exact = [check["max_difference"] for check in checks if "min_agreement" not in check]
+    if all(difference <= TOLERANCE for difference in exact):
+        return TOLERANCE
+    return max(TOLERANCE, ROUNDINGS * subject.rounding)
+
+
+def _failure(file: str, check: Mapping[str, Any], tolerance: float) -> str | None:
     """Return the law that a file breaks and the facts, None if it passes its check."""
     if "min_agreement" in check:
         if check["argmax_agreement"] >= check["min_agreement"]:
@@ -108,14 +114,7 @@ def _failure(file: str, check: Mapping[str, Any], subject: Subject) -> str | Non
             f"classes of an approximate file must be the network's for {check['min_agreement']:.0%} of the images; "
             f"{file} agrees on {check['argmax_agreement']:.1%}"
         )
-    if check["max_difference"] <= TOLERANCE:  # NaN is refused too
-        return None
-    tolerance = max(TOLERANCE, ROUNDINGS * subject.rounding)
-    if check["max_difference"] <= tolerance:
-        log.info(
-            "%s differs from the network by %.3g: float32 itself differs from float64 by %.3g",
-            file, check["max_difference"], subject.rounding,
-        )  # fmt: skip
+    if check["max_difference"] <= tolerance:  # NaN is refused too
         return None
     return (
         f"outputs of an exported file must equal the network's within {tolerance:.3g}; {file} differs by "

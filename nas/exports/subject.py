@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from nas.exports.sparse.pruner import PrunedNetwork
 
 BATCH = 256
-STATISTICS = ("mean", "std")
 CALIBRATION = 256
 """Training images that ranges of activations are measured on, at most."""
 RESIZE = (
@@ -74,10 +73,8 @@ class Subject:
 
         It is taken on the first images, as many as in a batch. The error of a sum grows with the number of layers.
         """
-        mean, std = (torch.tensor(self.preprocessing[name], dtype=torch.float64)[:, None, None] for name in STATISTICS)
-        images = (torch.from_numpy(self.pixels[:BATCH]).double() / 255 - mean) / std
         with torch.inference_mode():
-            exact = copy.deepcopy(self.network).double()(images)
+            exact = copy.deepcopy(self.deployed).double()(torch.from_numpy(self.pixels[:BATCH]))
         return relative_difference(self.logits[:BATCH].astype(np.float64), exact.numpy())
 
     @property
