@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import os
 import pkgutil
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -393,6 +395,36 @@ def test_a_file_of_8_bits_keeps_the_classes_and_is_smaller(subject: Subject, bun
     assert 1e-5 < check["max_difference"] < 0.1  # approximate, and not the float file under another name
     assert not [path.name for path in folder.iterdir() if path.name.startswith(".")]
     assert b"network.body" not in (folder / "model.int8.onnx").read_bytes()
+
+
+@pytest.mark.parametrize(("agreements", "bits"), [((0.985, 1.0), 7), ((0.97, 0.99), 8), ((0.97, 0.96), 7)])
+def test_all_8_bits_are_taken_only_where_7_are_too_few_and_8_keep_more_classes(
+    subject: Subject,
+    bundle: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    agreements: tuple[float, float],
+    bits: int,
+) -> None:
+    pytest.importorskip("onnxruntime", reason="needs the extra `export`")
+    ahead = iter(agreements)
+    monkeypatch.setattr("nas.exports.int8.compare_logits", lambda *_: {"argmax_agreement": next(ahead)})
+    folder = shutil.copytree(bundle("int8"), tmp_path / "bundle")
+    narrow = (folder / "model.int8.onnx").read_bytes()
+    check = load_format("int8").check(subject, folder)
+    assert check["weight_bits"] == bits
+    assert check["argmax_agreement"] == (agreements[1] if bits == 8 else agreements[0])
+    assert largest_weight(narrow) <= 64
+    assert largest_weight((folder / "model.int8.onnx").read_bytes()) == (127 if bits == 8 else largest_weight(narrow))
+
+
+def largest_weight(content: bytes) -> int:
+    onnx = importlib.import_module("onnx")
+    tensors = onnx.load_from_string(content).graph.initializer
+    weights = [onnx.numpy_helper.to_array(tensor) for tensor in tensors]
+    return max(
+        int(np.abs(weight.astype(int)).max()) for weight in weights if weight.dtype == np.int8 and weight.ndim > 1
+    )
 
 
 def test_an_approximate_file_that_fails_is_not_left_behind(subject: Subject, tmp_path: Path) -> None:
