@@ -45,6 +45,7 @@ def test_residual_keeps_the_bodys_shape() -> None:
 
 def test_tap_passes_its_input_on() -> None:
     assert Tap(Linear(10), 0.3).output_shape(INPUT) == INPUT
+    assert Tap(Linear(10), 0.0).output_shape(INPUT) == INPUT
 
 
 @pytest.mark.parametrize(
@@ -62,6 +63,7 @@ def test_tap_passes_its_input_on() -> None:
         (lambda: Concat((Identity(name="é"),)), "a name must be an ASCII identifier and no keyword, got 'é'"),
         (lambda: conv(4, 2), "kernel must be odd, got 2"),
         (lambda: conv(4, (3, 4)), r"kernel must be odd, got \(3, 4\)"),
+        (lambda: conv(4, (4, 3)), r"kernel must be odd, got \(4, 3\)"),
         (lambda: Graph(Identity(), Shape(3, 0, 8)), "an input needs at least one channel, row and column, got 3×0×8"),
     ],
 )
@@ -98,6 +100,9 @@ def test_errors_name_the_path() -> None:
         Graph(Concat((Identity(), wide)), INPUT)
     with pytest.raises(ShapeError, match=r"agree in height and width, got 3×8×8 and 4×7×7 at 1$"):
         Graph(Concat((Identity(), Conv(4, (2, 2)))), INPUT)
+    for kernel, size in (((1, 2), "8×7"), ((2, 1), "7×8")):
+        with pytest.raises(ShapeError, match=rf"agree in height and width, got 3×8×8 and 4×{size} at 1$"):
+            Graph(Concat((Identity(), Conv(4, kernel))), INPUT)
     with pytest.raises(ShapeError, match=r"over 3×8×8$"):
         Graph(Conv(3, (9, 9)), INPUT)
 
