@@ -216,5 +216,6 @@ def _int8(content: bytes, images: Tensor) -> bytes:
     with tempfile.TemporaryDirectory(prefix="nas-int8-") as folder:
         source, target = Path(folder, "model.onnx"), Path(folder, "model.int8.onnx")
         source.write_bytes(content)
-        quantise(source, target, CalibrationBatches(images.numpy(), model.graph.input[0].name, len(images)))
+        batches = CalibrationBatches(images.numpy(), model.graph.input[0].name, len(images))
+        quantise(source, target, batches, weight_bits=7)
         return target.read_bytes()
