@@ -44,6 +44,21 @@ def mount(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
         subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as slow what `few(n)` leaves out: all variants of a test but n of them, spread evenly over their order."""
+    variants: dict[object, list[pytest.Item]] = {}
+    for item in items:
+        if item.get_closest_marker("few") and not item.get_closest_marker("slow"):
+            variants.setdefault(getattr(item, "function", item), []).append(item)
+    for found in variants.values():
+        (count,) = found[0].get_closest_marker("few").args  # type: ignore[union-attr]
+        kept = {index * len(found) // count for index in range(count)}
+        for index, item in enumerate(found):
+            if len(found) > count and index not in kept:
+                item.add_marker("slow")
+
+
 settings.register_profile("ci", derandomize=True)  # a push fails for what it changed, not for what was drawn
 if os.environ.get("CI"):
     settings.load_profile("ci")

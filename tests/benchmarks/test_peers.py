@@ -190,6 +190,7 @@ def each_peer() -> Iterator[object]:
         yield pytest.param(peer, id=peer.name, marks=[absent, pytest.mark.slow] if peer.environment else [])
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("peer", list(each_peer()))
 def test_peers_repeat_themselves(peer: Peer, simulated: SimulatedTable) -> None:
     networks = Networks(simulated.space, 0)

@@ -80,6 +80,7 @@ def test_a_job_ends_with_its_outcome_after_every_epoch_is_reported(
     assert heard == [(0, 2), (0, 3), (0, 4)]
 
 
+@pytest.mark.few(1)
 def test_epochs_are_reported_while_the_job_runs(make: Callable[..., Executor], job: Callable[..., Job]) -> None:
     executor = make()
     heard: list[int] = []
@@ -94,6 +95,7 @@ def test_epochs_are_reported_while_the_job_runs(make: Callable[..., Executor], j
     assert (outcome.failure.kind, outcome.curve) == ("died", (toy_row(1), toy_row(2)))
 
 
+@pytest.mark.few(1)
 def test_an_exception_of_the_runner_is_the_failure_and_its_traceback_is_logged(
     make: Callable[..., Executor], job: Callable[..., Job], tmp_path: Path
 ) -> None:
@@ -115,6 +117,7 @@ def test_the_death_of_a_process_is_noticed_and_keeps_its_epochs(
     assert (outcome.failure.kind, outcome.curve, outcome.checkpoint) == ("died", (toy_row(1), toy_row(2)), None)
 
 
+@pytest.mark.few(1)
 def test_a_killed_job_dies_and_its_slot_is_free_again(make: Callable[..., Executor], job: Callable[..., Job]) -> None:
     executor = make()
     executor.submit(job("hang"), unheard).kill()
@@ -125,6 +128,7 @@ def test_a_killed_job_dies_and_its_slot_is_free_again(make: Callable[..., Execut
     assert drain(executor)[0].epoch == 2
 
 
+@pytest.mark.few(1)
 def test_a_job_past_its_deadline_is_killed(make: Callable[..., Executor], job: Callable[..., Job]) -> None:
     executor = make(deadline=0.5)
     executor.submit(job("hang", at=2), unheard)
@@ -132,6 +136,7 @@ def test_a_job_past_its_deadline_is_killed(make: Callable[..., Executor], job: C
     assert outcome.failure == Failure("deadline", "trial 0 took longer than its deadline and was killed")
 
 
+@pytest.mark.few(1)
 def test_a_job_asked_to_stop_ends_its_epoch_and_no_other(
     make: Callable[..., Executor], job: Callable[..., Job]
 ) -> None:
@@ -150,6 +155,7 @@ def test_wait_comes_back_in_time_and_without_jobs(make: Callable[..., Executor],
     assert list(executor.wait(0.05)) == []
 
 
+@pytest.mark.few(1)
 def test_jobs_run_side_by_side_and_log_apart(
     make: Callable[..., Executor], job: Callable[..., Job], tmp_path: Path
 ) -> None:

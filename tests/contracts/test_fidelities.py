@@ -46,6 +46,7 @@ def test_an_option_is_named_like_its_file(option: str) -> None:
     assert spec_of(option).name == option
 
 
+@pytest.mark.few(6)
 @pytest.mark.parametrize("slots", [1, 3])
 @pytest.mark.parametrize("option", OPTIONS)
 def test_a_search_leaves_nothing_undecided_and_completes_only_what_was_trained_in_full(
@@ -67,6 +68,7 @@ def test_some_are_trained_in_part_only(tmp_path: Path, option: str) -> None:
     assert counts(tmp_path)[1] >= 3
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     ("option", "sampler"),
     [(option, "known_cost") for option in PARTIAL]
@@ -87,6 +89,7 @@ def test_a_search_whose_driver_is_killed_decides_as_an_unbroken_one(tmp_path: Pa
         assert told(tmp_path / str(moment)) == whole, f"resumed from wait {moment}"
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("option", PARTIAL)
 def test_a_process_that_dies_between_rungs_changes_no_decision(tmp_path: Path, option: str) -> None:
     dying = failing((0, 1), (1, EPOCHS), (4, 2), failure=DIED, attempts=2)
@@ -103,6 +106,7 @@ def test_a_space_that_is_used_up_ends_the_search(tmp_path: Path, option: str) ->
     assert (complete + pruned, failed, running) == (8, 0, 0)
 
 
+@pytest.mark.few(7)
 @pytest.mark.parametrize("option", PARTIAL)
 @pytest.mark.parametrize("sampler", ["tpe", "tpe_multivariate", "nsga2", "nsga3", "gp"])
 def test_optunas_samplers_go_with_every_policy(tmp_path: Path, option: str, sampler: str) -> None:
@@ -113,6 +117,7 @@ def test_optunas_samplers_go_with_every_policy(tmp_path: Path, option: str, samp
     assert pruned >= 1
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("option", PARTIAL)
 @pytest.mark.parametrize("objectives", [("val_accuracy",), ("val_accuracy", "macs", "params")], ids=len)
 def test_it_takes_any_number_of_costs(tmp_path: Path, option: str, objectives: tuple[str, ...]) -> None:

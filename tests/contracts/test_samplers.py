@@ -123,6 +123,7 @@ def test_many_asks_may_run_at_once(option: str) -> None:
     assert len({candidate.network_id for candidate in running.values()}) == 7
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("option", [option for option in OPTIONS if option not in {"random", "stratified"}])
 def test_it_learns_where_accuracy_is(option: str) -> None:
     """Wide stems alone are rewarded: a sampler that learns draws them more often than chance, a quarter of the time."""

@@ -110,6 +110,7 @@ def run(command: str, folder: Path, caplog: pytest.LogCaptureFixture, *words: st
     return code, [*(record.getMessage() for record in caplog.records), *said]
 
 
+@pytest.mark.few(16)
 @pytest.mark.parametrize("name", NAMED)
 def test_a_damaged_trial_is_named_and_the_others_are_read(
     name: str, folder: Path, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
@@ -128,6 +129,7 @@ def test_a_damaged_trial_is_named_and_the_others_are_read(
     assert json.loads(capsys.readouterr().out)["trials"]["complete"] == TRIALS - 1
 
 
+@pytest.mark.few(10)
 @pytest.mark.parametrize("command", READERS)
 @pytest.mark.parametrize("name", HARD)
 def test_every_reader_goes_on_without_a_damaged_trial(
@@ -143,6 +145,7 @@ def test_every_reader_goes_on_without_a_damaged_trial(
         assert code == 0
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("name", PART)
 def test_damage_beside_the_trials_is_named_and_all_trials_are_read(
     name: str, folder: Path, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
@@ -161,6 +164,7 @@ def test_damage_beside_the_trials_is_named_and_all_trials_are_read(
     assert any(law in line for line in [*told, *(record.getMessage() for record in caplog.records)])
 
 
+@pytest.mark.few(7)
 @pytest.mark.parametrize("name", WHOLE)
 def test_a_study_of_which_nothing_can_be_read_is_one_line(
     name: str, folder: Path, caplog: pytest.LogCaptureFixture
@@ -175,6 +179,7 @@ def test_a_study_of_which_nothing_can_be_read_is_one_line(
         assert len(lines[0]) < 600
 
 
+@pytest.mark.few(6)
 @pytest.mark.parametrize("name", FILES)
 def test_a_damaged_file_is_named_and_what_the_study_stores_counts(
     name: str, folder: Path, caplog: pytest.LogCaptureFixture

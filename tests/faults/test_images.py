@@ -178,6 +178,7 @@ REFUSED: dict[str, tuple[Spoil, str]] = {
 }
 
 
+@pytest.mark.few(11)
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("fault", REFUSED)
 def test_what_can_not_be_read_is_named_in_one_line_by_every_command(

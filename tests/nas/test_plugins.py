@@ -325,6 +325,7 @@ def search(folder: Path, *words: str) -> list[str]:
     return ["search", "--config-dir", str(folder), "study=toys", "sampler=random", "fidelity=full", *usual, *words]
 
 
+@pytest.mark.few(9)
 @pytest.mark.parametrize("kind", TOYS)
 def test_a_plug_in_from_outside_is_added_used_and_removed(
     kind: str, folder: Path, capsys: pytest.CaptureFixture[str]

@@ -113,6 +113,7 @@ PUBLISHED = [
 ]
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(("name", "share"), [("resnet20", 0.3), *((name, 0.6) for name in PUBLISHED)])
 def test_a_published_network_loses_the_share_that_was_asked_for(name: str, share: float) -> None:
     graph = graph_of(reference_document(name, Shape(3, 75, 75), 10))

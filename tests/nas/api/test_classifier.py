@@ -70,6 +70,7 @@ def test_an_export_is_loaded(fitted: InceptionClassifier, tmp_path: Path) -> Non
         InceptionClassifier.load(tmp_path)
 
 
+@pytest.mark.slow
 def test_it_stands_in_a_pipeline_and_a_grid_and_takes_rows_of_pixels() -> None:
     found = bars(90)
     rows, numbers = found.images.reshape(90, 64), np.where(found.labels == "left", 3, 7)

@@ -43,6 +43,7 @@ def test_the_same_call_goes_on(tmp_path: Path) -> None:
         search(other.images, other.labels, outputs=tmp_path, study=first.name, budget=2, **SETTINGS)
 
 
+@pytest.mark.slow
 def test_a_space_may_be_a_mapping(tmp_path: Path) -> None:
     found = bars(60)
     block = {"branches": {"k1": {"width": 4}, "k3": {"width": [4, 8]}}}
@@ -55,6 +56,7 @@ def test_a_space_may_be_a_mapping(tmp_path: Path) -> None:
     assert {"val_accuracy", "params"} <= set(study.front())
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize(
     ("keywords", "words"),
     [

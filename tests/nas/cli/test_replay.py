@@ -21,6 +21,7 @@ def stored(words):
     return config, yaml.safe_load(OmegaConf.to_yaml(OmegaConf.create(dataclasses.asdict(config))))
 
 
+@pytest.mark.few(5)
 @pytest.mark.parametrize(
     "words",
     [
@@ -45,6 +46,7 @@ def test_the_command_composes_to_what_is_stored(words):
     assert exact
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("sampler", ["known_cost", "tpe", "gp", "random"])
 @pytest.mark.parametrize("fidelity", ["freeze_thaw", "inherit", "full"])
 def test_a_configuration_from_before_options_were_written_has_their_defaults(sampler, fidelity):

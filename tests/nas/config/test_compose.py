@@ -48,6 +48,7 @@ def test_there_are_options_to_test():
     assert {"data=digits", "sampler=nsga2", "objective=macs", "space=quick"} <= set(OPTIONS)
 
 
+@pytest.mark.few(21)
 @pytest.mark.parametrize("option", OPTIONS)
 def test_every_option_composes_and_says_what_its_file_says(option):
     group, name = option.split("=")
@@ -65,6 +66,7 @@ def test_every_option_composes_and_says_what_its_file_says(option):
 EXPERIMENTS = sorted(p.stem for p in (CONF / "experiment").glob("*.yaml") if not p.stem.startswith("surrogate_"))
 
 
+@pytest.mark.few(10)
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 @pytest.mark.parametrize("command", ["search", "describe"])
 def test_every_experiment_composes(command, experiment):

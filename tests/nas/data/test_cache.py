@@ -76,6 +76,7 @@ def plant_a_pickle(folder: Path) -> None:
     np.save(folder / "train_labels.npy", np.array([print], dtype=object), allow_pickle=True)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("damage", [cut_short, lose_a_file, spoil_the_record, misrecord, plant_a_pickle, shutil.rmtree])
 def test_a_damaged_copy_is_built_anew(damage: Any, cache: Path) -> None:
     first = load(DataSpec())

@@ -289,6 +289,7 @@ print(kib("VmHWM") - before)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads memory where Linux tells it")
 def test_resident_memory_is_bounded_by_batches_not_by_the_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()  # a chunk as large as it really is

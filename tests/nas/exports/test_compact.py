@@ -94,6 +94,7 @@ def logits_of(file: Path, subject: Subject) -> Any:
     return session.run(["logits"], {"pixels": subject.pixels[:40]})[0]
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("umask", [0o022, 0o077])
 def test_every_file_is_readable_by_whom_any_new_file_is(digits: Subject, tmp_path: Path, umask: int) -> None:
     before = os.umask(umask)

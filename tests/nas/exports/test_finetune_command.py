@@ -272,6 +272,7 @@ def test_the_start_of_all_trainings_is_the_same_file_in_every_run(root: Path, tm
     assert load_file(tmp_path / "a").keys() == load_file(root / "model" / "weights.safetensors").keys()
 
 
+@pytest.mark.slow
 def test_a_search_starts_from_an_exported_network_with_its_weights(
     root: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

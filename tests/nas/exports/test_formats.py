@@ -397,6 +397,7 @@ def test_a_file_of_8_bits_keeps_the_classes_and_is_smaller(subject: Subject, bun
     assert b"network.body" not in (folder / "model.int8.onnx").read_bytes()
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(("agreements", "bits"), [((0.985, 1.0), 7), ((0.97, 0.99), 8), ((0.97, 0.96), 7)])
 def test_all_8_bits_are_taken_only_where_7_are_too_few_and_8_keep_more_classes(
     subject: Subject,

@@ -113,6 +113,7 @@ def test_the_same_command_again_measures_nothing_again(nas: Any) -> None:
     assert seed1["test_images"] == 359
 
 
+@pytest.mark.slow
 def test_the_recipe_is_the_studys_unless_said_otherwise(nas: Any) -> None:
     document = nas.json("retrain", "seeds=1", "training=long", "training.epochs=1", "pick=0", "data.train_fraction=0.5")
     training = document["training"]
@@ -128,6 +129,7 @@ def test_the_recipe_is_the_studys_unless_said_otherwise(nas: Any) -> None:
     assert replaced["networks"][0]["seeds"][0]["weights"] == "network"
 
 
+@pytest.mark.slow
 def test_averaged_weights_and_another_share_reach_the_bundle(nas: Any) -> None:
     nas.json("retrain", "seeds=1", "pick=0", "training.ema_decay=0.9", "training.epochs=1", "data.train_fraction=0.5")
     (bundle,) = nas.json("export", "pick=0", "formats=[source]", "weights=retrain")["exported"]
@@ -158,6 +160,7 @@ def test_worse_weights_are_never_exported_without_a_word(nas: Any) -> None:
     assert "weights must be best, search, retrain or a retrained seed of trial 0 (0, 1), got 2" in " ".join(err.split())
 
 
+@pytest.mark.slow
 def test_weights_that_are_about_as_good_are_those_of_the_retraining(nas: Any) -> None:
     nas.json("retrain", "seeds=1", "pick=0")
     seed = nas.study / "retrain" / "0" / "seed0" / "result.json"

@@ -113,6 +113,7 @@ def test_a_smaller_network_has_a_bundle_of_its_own(nas: Any) -> None:
     assert sum(tensor.size for name, tensor in state.items() if name.endswith(("weight", "bias"))) == after.params
 
 
+@pytest.mark.slow
 def test_a_loss_of_accuracy_chooses_the_sparsity(nas: Any) -> None:
     _, checks = exported(nas, "sparse.max_loss=0.5", "sparse.epochs=0")
     found = checks["weights.sparse.safetensors"]["pruning"]

@@ -94,6 +94,7 @@ def test_a_search_trains_each_cohorts_best_in_full(tmp_path: Path, slots: int) -
         assert len(record.curve) == (EPOCHS if record.state == "complete" else 1)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("when", range(1, 16, 3))
 def test_a_search_that_is_killed_ends_like_an_unbroken_one(tmp_path: Path, when: int) -> None:
     def kill(waits: int) -> None:

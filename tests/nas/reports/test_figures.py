@@ -27,6 +27,7 @@ def records(count: int) -> list[Record]:
     return made
 
 
+@pytest.mark.few(6)
 @pytest.mark.parametrize("count", [0, 1, 12])
 @pytest.mark.parametrize("objectives", OBJECTIVES, ids="-".join)
 def test_a_picture_is_drawn(tmp_path: Path, objectives: tuple[str, ...], count: int) -> None:

@@ -78,6 +78,7 @@ def test_an_accuracy_is_shown_as_an_error_and_a_number_that_is_none_not_at_all(d
     assert scale_of(document, "macs").title == "MACs"
 
 
+@pytest.mark.slow
 def test_figures_are_the_same_bytes_twice_with_text_as_text(document: dict[str, Any], tmp_path: Path) -> None:
     first = draw_figures(document, tmp_path / "first", ("svg", "pdf", "png"), 3.3)
     second = draw_figures(document, tmp_path / "second", ("svg", "pdf", "png"), 3.3)

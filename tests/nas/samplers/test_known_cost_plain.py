@@ -144,6 +144,7 @@ def test_an_ask_and_tell_program_is_told_by_an_exception() -> None:
         train(study.ask(), tiny)
 
 
+@pytest.mark.slow
 def test_a_study_that_is_loaded_again_goes_on_as_an_unbroken_one(tmp_path: Path) -> None:
     storage = f"sqlite:///{tmp_path / 'study.db'}"
     optuna.create_study(study_name="plain", storage=storage, directions=["maximize", "minimize"])

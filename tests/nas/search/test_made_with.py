@@ -71,6 +71,7 @@ def test_a_study_of_an_older_version_goes_on_with_options_that_it_did_not_know(s
     check_made_with(study, compose("search", ["seed=3", "budget.trials=1"]))
 
 
+@pytest.mark.few(5)
 @pytest.mark.parametrize(
     "damaged", [None, [], {}, [3], [[]], {"seed": None}, {"seed": "x"}, {"seed": [1], "sampler": 3}]
 )

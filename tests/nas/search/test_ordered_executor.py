@@ -69,6 +69,7 @@ def test_all_slots_are_used(tmp_path: Path, setting: Setting) -> None:
     assert (inner.most, inner.closed) == (3, True)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("moment", [3, 8, 15, 26])
 def test_a_search_that_was_killed_trains_the_same_networks(tmp_path: Path, setting: Setting, moment: int) -> None:
     setting.run(tmp_path / "unbroken", OrderedExecutor(UnevenExecutor(slots=2, speed=1)))  # type: ignore[arg-type]

@@ -147,6 +147,7 @@ def end_mixed(view: View, record: Record) -> Record:
     return record
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("through", ["records", "database"])
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_a_restored_view_asks_what_the_unbroken_one_asks(sampler: str, through: str, tmp_path: Path) -> None:

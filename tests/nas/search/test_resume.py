@@ -89,6 +89,7 @@ def test_an_interrupt_counts_although_the_search_was_ending_anyway(tmp_path: Pat
     assert counts(tmp_path) == (8, 0, 0, 0)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_a_search_whose_driver_is_killed_goes_on_as_if_nothing_had_happened(tmp_path: Path, sampler: str) -> None:
     """What a killed driver leaves at some moments, resumed, ends like the unbroken search, rejected asks and all."""

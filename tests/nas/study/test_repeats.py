@@ -130,6 +130,7 @@ def test_an_open_repeat_is_finished_whatever_the_budget_says() -> None:
     assert repeating(1).decide(standing(*known, may_start=False, trainings_left=0.0, running={0})) is None
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("slots", [1, 3])
 @pytest.mark.parametrize("repeats", [1, 2])
 @pytest.mark.parametrize("fidelity", ["full", "freeze_thaw"])
@@ -172,6 +173,7 @@ def test_a_search_that_has_ended_trains_its_front_again_when_told_so(tmp_path: P
     assert {member.trainings for member in front_records(records(tmp_path), HORIZON.axes)} == {2}
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("fidelity", "sampler"), [("full", "tpe"), ("freeze_thaw", "known_cost"), ("moasha", "random")]
 )

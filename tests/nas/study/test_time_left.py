@@ -41,6 +41,7 @@ class Times:
         self.on_progress(progress)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     ("slots", "words"),
     [

@@ -140,6 +140,7 @@ def test_front_and_drawings_are_artifacts(studied: Path) -> None:
     assert (folder / "front.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_a_retrained_network_is_recorded_beside_the_trials(studied: Path) -> None:
     (run,) = of_job(runs_of(studied), "retrain")
     assert run["metrics"]["test_accuracy/mean"] == 0.75

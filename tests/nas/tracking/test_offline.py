@@ -264,6 +264,7 @@ def test_every_trial_has_a_lean_run_with_its_curve(studied: tuple[Path, Path]) -
         assert summary.get("value/macs") == (record.values or {}).get("macs")
 
 
+@pytest.mark.slow
 def test_a_running_trial_is_recorded_epoch_by_epoch(home: Path, tmp_path: Path) -> None:
     """Check that epochs are there while the trial runs, and that a stopped and resumed search records each once."""
     folder, seen = tmp_path / "live", []

@@ -56,6 +56,7 @@ def test_a_front_that_grows_is_kept_whole() -> None:
     assert row["so_far"]["front"] == [0, 3, 1]
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("count", [1, 63, 64, 65, 200, 1000])
 def test_rows_of_many_earlier_trials_have_a_front_now_and_then(count: int) -> None:
     earlier = [record(number, 0.5 + number / 2500, 1e3 + number) for number in range(count)]

@@ -72,6 +72,7 @@ def norms_after_convolutions(network: nn.Module) -> int:
     )
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("name", SPACES)
 def test_networks_of_a_space_are_folded(name: str) -> None:
     torch.manual_seed(0)
@@ -87,6 +88,7 @@ def test_networks_of_a_space_are_folded(name: str) -> None:
             check(PackedNetwork([build(graph), build(graph)]), pack_images(images))
 
 
+@pytest.mark.few(5)
 @pytest.mark.parametrize("name", REFERENCES)
 def test_published_networks_are_folded(name: str) -> None:
     torch.manual_seed(0)

@@ -255,6 +255,7 @@ def test_no_url_is_one_line(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize(
     ("change", "reason"),
     [

@@ -243,6 +243,7 @@ def test_a_folder_with_a_study_of_its_own_is_refused(database: Database, tmp_pat
 Act = Callable[[Study], object]
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     "act",
     [

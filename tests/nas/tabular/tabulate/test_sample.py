@@ -73,6 +73,7 @@ def test_targets_are_met_by_the_nearest_network_that_is_left(members: list[Membe
     assert len(nearest_to_targets(pool, 3.0, 7.0, 99)) == len(pool)
 
 
+@pytest.mark.slow
 def test_the_networks_of_a_second_seed_are_spread_over_portions_and_cost(members: list[Member]) -> None:
     again = trained_again(members, 0.2)
     chosen = [member for member in members if member.network_id in again]
@@ -152,6 +153,7 @@ def test_a_strategys_portion_is_that_of_a_search_of_its_own(tmp_path: Path, spac
     assert all(task.seed == seeds[task.network_id] for task in mine.tasks()), "those of the table's first seed"
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("dies_after", [1, 12, 21])  # in the random start, in the search, and after a first shard
 def test_a_killed_search_goes_on_to_the_same_networks_without_training_one_twice(
     tmp_path: Path, space: Space, dies_after: int
@@ -169,6 +171,7 @@ def test_a_killed_search_goes_on_to_the_same_networks_without_training_one_twice
     assert third.trained == []
 
 
+@pytest.mark.slow
 def test_a_search_whose_study_is_lost_sees_the_curves_of_the_shards(tmp_path: Path, space: Space) -> None:
     first, again = MadeUpExecutor(), MadeUpExecutor()
     drawn(portion(tmp_path, space), tmp_path, first)

@@ -82,6 +82,7 @@ def test_a_killed_run_resumes_without_repeating_a_training(tmp_path: Path, numbe
         assert [row.seconds for row in table.curve(network, seed)] == [row["seconds"] for row in rows]
 
 
+@pytest.mark.slow
 def test_more_seeds_are_added_and_another_recipe_is_refused(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert main(words(tmp_path, "seeds=1", "format=json")) == 0
     document = json.loads(capfd.readouterr().out)

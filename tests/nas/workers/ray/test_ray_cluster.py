@@ -238,6 +238,7 @@ def test_files_and_images_reach_a_machine_that_sees_neither_folder(
     assert not list(folder.glob(".token*"))
 
 
+@pytest.mark.slow
 def test_where_the_folder_is_the_same_the_job_trains_in_it(
     executor: Callable[..., RayExecutor], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -330,6 +331,7 @@ def test_a_request_that_no_machine_can_meet_is_refused_before_anything_waits(
         executor(ToyRunner(), gpus_per_trial=3.0)
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_a_failure_of_that_kind(
     executor: Callable[..., RayExecutor], blind: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
