@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 QUANTISED = ("Conv", "Gemm", "MatMul", "Add", "Concat", "MaxPool", "AveragePool", "GlobalAveragePool", "Relu")
 """Operators that run in 8 bits. The arithmetic of the preprocessing stays in float32."""
+FLOAT_OUTPUTS = ("Gemm", "MatMul")
+"""Operators whose outputs stay in float32: logits of 256 levels would tie for images between two classes."""
 BATCH = 32
 
 
@@ -115,6 +117,7 @@ def quantise(source: Path, target: Path, batches: CalibrationBatches, *, weight_
                 reduce_range=weight_bits == 7,
                 weight_type=quantization.QuantType.QInt8,
                 activation_type=quantization.QuantType.QUInt8,
+                extra_options={"OpTypesToExcludeOutputQuantization": list(FLOAT_OUTPUTS)},
             )
     finally:
         prepared.unlink(missing_ok=True)
