@@ -34,8 +34,8 @@ SEARCH = (
     "data.train_fraction=0.3",
 )
 WRITERS = ("report", "export", "search")
-ALIKE = (("status", "front text"), ("status text", "front"))
-"""Commands that read alike; one pair or the other suffices for a fault."""
+ALIKE = (("status", "front text", "describe"), ("status text", "front"))
+"""Commands that read alike; one group or the other suffices for a fault."""
 LONGEST = 500
 
 

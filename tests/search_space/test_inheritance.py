@@ -175,6 +175,7 @@ def test_groups_keep_the_connections_that_both_have() -> None:
     assert not new[:3, 2:].any()
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 2**32))
 def test_any_two_networks_of_a_space_go_together(quick_mapping: Mapping[str, Any], seed: int) -> None:

@@ -116,6 +116,7 @@ def test_the_images_are_normalised_as_the_network_was_trained(
     assert (rules[1]["height"], rules[1]["channels"]) == (12, 1)
 
 
+@pytest.mark.slow
 def test_a_finetuning_is_resumed_with_its_own_settings_alone(
     root: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -428,6 +428,7 @@ def largest_weight(content: bytes) -> int:
     )
 
 
+@pytest.mark.slow
 def test_an_approximate_file_that_fails_is_not_left_behind(subject: Subject, tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime", reason="needs the extra `export`")
     subject = replace(subject, calibration=np.zeros((4, 3, 9, 7), np.uint8))  # cuts the activations of other images off

@@ -80,6 +80,7 @@ def load_module(path: Path) -> Any:
     return module
 
 
+@pytest.mark.slow
 def test_a_matrix_is_converted_to_every_form_by_the_library(nas: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     folder, _ = exported(nas, "sparse.epochs=0", "sparse.sparsity=0.6")
     matrices, _ = read_as_documented(folder, monkeypatch)

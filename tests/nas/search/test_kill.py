@@ -20,7 +20,7 @@ from nas.study.summary import open_for_reading
 
 PATIENCE = 120.0
 EPOCHS = 5
-TRIALS = 4
+TRIALS = 5
 WORDS = [
     "search",
     "sampler=random",
@@ -77,7 +77,7 @@ def test_killed_three_times_and_interrupted_once_it_ends_like_an_unbroken_search
             wait_until((folder / "driver.lock").exists, "the driver has not started")
         else:
             trained_on(process, tmp_path)
-        time.sleep(generator.uniform(0.0, 0.7))
+        time.sleep(generator.uniform(0.0, 0.4))
         assert process.poll() is None, "the search ended before it could be killed: it needs more to do"
         process.kill()
         process.wait()

@@ -47,6 +47,7 @@ def setting() -> Setting:
     return Setting(sampler="tpe", budget=Budget(trials=TRIALS))
 
 
+@pytest.mark.slow
 def test_networks_depend_on_speed_unless_outcomes_are_ordered(tmp_path: Path, setting: Setting) -> None:
     """Search with three slots of four random speeds: the ends have another order each time, the study has not."""
     found: dict[str, list[object]] = {"ordered": [], "free": []}

@@ -128,6 +128,7 @@ def test_every_trial_is_a_nested_run_with_its_choices_and_curve(studied: Path) -
         assert found == pytest.approx(dict(record.values or {}))
 
 
+@pytest.mark.slow
 def test_front_and_drawings_are_artifacts(studied: Path) -> None:
     study = open_study(studied)
     (run,) = of_job(runs_of(studied), "study")

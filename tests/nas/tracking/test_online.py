@@ -90,6 +90,7 @@ def test_a_search_is_uploaded_and_goes_on_in_the_same_run(
     assert list(Path.cwd().iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["hang", pytest.param("broken", marks=pytest.mark.slow)])
 def test_a_dead_server_neither_stops_nor_delays_a_search(
     server: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture, mode: str

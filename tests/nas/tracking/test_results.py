@@ -125,6 +125,7 @@ class Api:
 """
 
 
+@pytest.mark.slow
 def test_best_and_knee_are_linked_in_the_registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Check the calls of W&B's interface, for which a stub stands."""
     study = studied(tmp_path / "study")

@@ -128,6 +128,7 @@ def test_a_failed_rank_is_a_failed_job_and_the_others_end(
     assert all_ended(running)
 
 
+@pytest.mark.slow
 def test_a_hanging_rank_meets_the_deadline(executor: MakeExecutor, job: MakeJob) -> None:
     running = executor(None, None, deadline=3.0)
     running.submit(job(does="hang", rank=1, at=1), unheard)
