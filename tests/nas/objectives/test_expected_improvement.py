@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from scipy.integrate import quad
 from scipy.stats import norm
 
+from nas.objectives import expected_improvement as module
 from nas.objectives.expected_improvement import (
+    BoxDecomposition,
     box_decomposition,
     expected_hypervolume_improvement,
     expected_improvement,
@@ -75,6 +77,14 @@ def test_boxes_fill_the_box_and_have_the_level_of_the_best_point_below(seed: int
         below = losses[(costs <= place).all(axis=1)]
         assert around.sum() == 1
         assert found.level[around][0] == min([*below, 1.0])
+
+
+@given(st.integers(0, 10**6), st.integers(1, 4))
+@settings(max_examples=30)
+def test_no_box_is_empty_where_points_share_a_cost(seed: int, dimensions: int) -> None:
+    losses, costs = points(seed, dimensions)
+    found = box_decomposition(losses, np.round(costs, 1))
+    assert (found.lower < found.upper).all()
 
 
 @given(st.integers(0, 10**6), st.integers(1, 4))
@@ -144,3 +154,33 @@ def test_thousands_at_once_come_to_the_same_as_one_by_one() -> None:
     some = [0, 17, 2999]
     alone = [expected_hypervolume_improvement(known, many[[i]], means[[i]], deviations[[i]])[0] for i in some]
     assert together[some] == pytest.approx(alone, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("candidates", "dimensions", "together"), [(2, 3, 4), (3, 2, 4), (2, 1, 12), (2, 0, 12), (30, 1, 1)]
+)
+def test_as_many_boxes_are_summed_at_once_as_memory_is_given(
+    candidates: int, dimensions: int, together: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "CHUNK", 24)
+    lower, upper = np.zeros((25, dimensions)), np.ones((25, dimensions))
+    seen = []
+
+    def improvement(best: np.ndarray, means: np.ndarray, deviations: np.ndarray) -> np.ndarray:
+        seen.append(best.shape[1])
+        return expected_improvement(best, means, deviations)
+
+    boxes = BoxDecomposition(lower, upper, np.linspace(0.1, 1, 25))
+    place, mean = np.full((candidates, dimensions), 0.5), np.full(candidates, 0.3)
+    gain = expected_hypervolume_improvement(boxes, place, mean, np.full(candidates, 0.1), improvement)
+    assert sum(seen) == 25
+    assert max(seen) == together
+    one = expected_improvement(boxes.level, mean[:1], np.full(1, 0.1)).sum() * 0.5**dimensions
+    assert gain == pytest.approx(np.full(candidates, one))
+
+
+def test_no_network_is_a_loss_even_by_rounding() -> None:
+    means = math.log(1.02) + np.linspace(0, 4e-11, 1000)  # without doubt, and a hair worse than the best
+    nothing, none = box_decomposition(np.zeros(0), np.zeros((0, 0))), np.zeros((1000, 0))
+    gain = expected_hypervolume_improvement(nothing, none, means, np.zeros(1000), expected_log_improvement(0.02))
+    assert gain.min() >= 0
