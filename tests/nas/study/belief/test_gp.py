@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.optimize import check_grad
@@ -111,6 +113,16 @@ def test_few_observations_that_are_all_the_same_are_no_trouble(count: int) -> No
     mean, deviation = GaussianProcess.fit(LAYOUT, same).predict(np.full((1, 6), 0.3))
     assert mean[0] == pytest.approx(0.5, abs=1e-3)
     assert 0 < deviation[0] < 1
+
+
+def test_a_variance_that_rounding_makes_negative_leaves_a_deviation() -> None:
+    some = observations(9)
+    far = some.x * np.where(np.arange(6) == 2, 1000.0, 1.0)  # the trend's variance there hides all others
+    exact = Observations(far, some.y, np.zeros(9), np.ones(9))
+    process = GaussianProcess(LAYOUT, replace(HYPERPARAMETERS, noise=1e-12), exact, 0.4, 0.2)
+    deviations = process.predict(far)[1]
+    assert (deviations > 0).all()
+    assert deviations.max() < 0.01
 
 
 def test_hyper_parameters_of_many_observations_are_learnt_from_some_of_them_in_order() -> None:

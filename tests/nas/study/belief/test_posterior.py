@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from believed import AXES2, SPACE, believer, records
@@ -10,7 +12,7 @@ from scipy.stats import norm
 from nas.objectives.limits import Limits
 from nas.objectives.loss_scale import LossScale
 from nas.objectives.pareto import Axis, losses
-from nas.study.belief.believer import Believer
+from nas.study.belief.believer import Believed, Believer
 from nas.study.belief.gaps import DRAWS, Gap, drawn_gap, measured_gap, normal_draws
 from nas.study.belief.gp import GaussianProcess, Hyperparameters, Layout, Observations
 from nas.study.belief.stored import believer_for
@@ -51,6 +53,12 @@ def test_intervals_are_quantiles_of_the_modelled_loss() -> None:
         reach = REACH * np.sqrt(covariance[0, 0])
         assert ends == pytest.approx([centre[0] - reach, centre[0], centre[0] + reach], abs=1e-9)
         assert belief.margins["val_accuracy"] == pytest.approx((high - low) / 2)
+
+
+def test_a_belief_is_written_without_its_margins() -> None:
+    belief = Believed({"val_accuracy": 0.7}, {"val_accuracy": (0.6, 0.8)}, 0.25, {"val_accuracy": 0.1})
+    written = {"values": {"val_accuracy": 0.7}, "intervals": {"val_accuracy": [0.6, 0.8]}, "front_probability": 0.25}
+    assert belief.to_json() == written
 
 
 def test_the_validation_part_widens_intervals_and_no_margins() -> None:
@@ -97,6 +105,20 @@ def test_a_network_over_a_limit_is_on_no_front_and_still_tells_of_others() -> No
     assert not over & {record.number for record in within.front(many)}
     assert not over & within.beliefs(many).keys()
     assert free.contenders(many) <= within.contenders(many)
+
+
+def test_what_only_networks_over_a_limit_dominate_is_a_contender() -> None:
+    made = [(0.9, 1e4, 900), (0.8, 1e4, 100), (0.7, 2e4, 100), (0.9, 1e5, 900)]  # accuracy, MACs and parameters
+    trials = [
+        replace(
+            record,
+            candidate=replace(record.candidate, costs={"macs": macs, "params": params}),
+            values={"val_accuracy": accuracy, "macs": macs},
+        )
+        for record, (accuracy, macs, params) in zip(records(4), made, strict=True)
+    ]
+    limited = Believer(AXES2, {"macs": "macs"}, None, limits=Limits(max_params=500))
+    assert limited.contenders(trials) == {0, 1}
 
 
 def test_a_difference_is_drawn_from_the_joint_posterior() -> None:
