@@ -10,8 +10,10 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 BIN := $(VENV)/bin
-# As many tests at once as there are cores, four at most; torch's own threads would only get in each other's way.
-TESTS = OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 4 --dist loadgroup
+# One test more at once than there are cores, as many wait for processes, and four at most; torch's own threads would
+# only get in each other's way.
+WORKERS ?= $(shell cores=$$(nproc 2>/dev/null || echo 2); echo $$((cores < 3 ? cores + 1 : 4)))
+TESTS = OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist loadgroup
 PEERS := $(patsubst benchmarks/peers/requirements/%.txt,.venv-peers/%/ready,$(wildcard benchmarks/peers/requirements/*.txt))
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 

@@ -147,6 +147,7 @@ def test_trainings_that_must_be_equal_are_on_a_cpu(name: str, context: Context) 
     assert figures["loss"] < 1e-2
 
 
+@pytest.mark.slow
 def test_a_training_that_differs_is_found(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     real = equality.together
 

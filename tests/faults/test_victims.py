@@ -148,7 +148,7 @@ def test_links_in_the_place_of_files_are_replaced(
         assert not (study / name).is_symlink(), name
 
 
-@pytest.mark.few(3)
+@pytest.mark.few(2)
 @pytest.mark.parametrize("name", FOLDERS)
 def test_a_link_in_the_place_of_a_folder_is_refused(
     study: Path, victims: Path, capfd: pytest.CaptureFixture[str], name: str
@@ -167,7 +167,7 @@ def test_a_link_in_the_place_of_a_folder_is_refused(
     assert tree(victims) == before
 
 
-@pytest.mark.few(3)
+@pytest.mark.few(2)
 @pytest.mark.parametrize("kind", ["link", "hard"])
 @pytest.mark.parametrize("name", ["study.db", "study.db-wal", "driver.lock"])
 def test_a_shared_database_or_lock_is_not_written_to(
@@ -209,7 +209,7 @@ def test_a_checkpoint_outside_the_study_is_refused(
     assert tree(victims) == before
 
 
-@pytest.mark.few(3)
+@pytest.mark.few(2)
 @pytest.mark.parametrize("named", ["../../../../victims/x.pt", "/etc/passwd", "result.json", None, 3])
 def test_a_retrained_network_with_weights_elsewhere_is_trained_again(
     study: Path, victims: Path, capfd: pytest.CaptureFixture[str], named: Any
@@ -243,7 +243,7 @@ def test_a_replaced_retraining_leaves_the_files_of_others(
     assert tree(victims) == before
 
 
-@pytest.mark.few(3)
+@pytest.mark.few(2)
 @pytest.mark.parametrize("name", ["config.yaml", "environment.json", "retrain/0/result.json", "study.db"])
 @pytest.mark.parametrize("kind", ["pipe", "device"])
 def test_a_pipe_or_a_device_in_a_study_is_not_waited_for(

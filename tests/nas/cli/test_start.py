@@ -70,6 +70,7 @@ def started(commands: list[list[str]], folder: Path) -> tuple[list[tuple[int, st
     return [(code, said) for code, said in found], servers
 
 
+@pytest.mark.slow
 def test_mistakes_are_told_before_torch_is_loaded(tmp_path):
     found, servers = started([line.split() for line in MISTAKES], tmp_path)
     for (line, law), (code, said) in zip(MISTAKES.items(), found, strict=True):

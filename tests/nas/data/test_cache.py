@@ -106,6 +106,7 @@ def test_what_a_killed_build_left_is_swept_up_a_day_later(cache: Path) -> None:
     assert other.exists()  # of another program
 
 
+@pytest.mark.slow
 def test_processes_may_build_at_once(cache: Path) -> None:
     code = (
         "import sys, nas.data.readers.digits; from nas.data import DataSpec; from nas.data.cache import cached_source; "

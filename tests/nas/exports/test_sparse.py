@@ -95,6 +95,7 @@ def test_a_matrix_is_converted_to_every_form_by_the_library(nas: Any, monkeypatc
     assert torch.equal(twin.to_sparse_coo().to_dense(), torch.from_numpy(matrix.toarray()))
 
 
+@pytest.mark.slow
 def test_a_smaller_network_has_a_bundle_of_its_own(nas: Any) -> None:
     dense, _ = exported(nas, "formats=[safetensors]")
     folder, checks = exported(nas, "sparse.structure=channels", "sparse.sparsity=0.4", "sparse.epochs=1")

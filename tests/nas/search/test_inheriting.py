@@ -151,6 +151,7 @@ def search_in(folder: Path, trials: int) -> tuple[Search, Study]:
     return build.assemble(plan, study, []), study
 
 
+@pytest.mark.slow
 def test_a_search_that_is_killed_in_an_heirs_training_ends_like_an_unbroken_one(tmp_path: Path) -> None:
     unbroken, study = search_in(tmp_path / "unbroken", 3)
     listener = unbroken._pump._listener

@@ -20,13 +20,11 @@ from nas.study.summary import open_for_reading
 
 PATIENCE = 120.0
 EPOCHS = 5
-TRIALS = 5
 WORDS = [
     "search",
     "sampler=random",
     "fidelity=full",
     "seed=3",
-    f"budget.trials={TRIALS}",
     f"training.epochs={EPOCHS}",
     "workers.slots=1",
     "data.train_fraction=0.5",
@@ -67,12 +65,15 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
 
 
-def test_killed_three_times_and_interrupted_once_it_ends_like_an_unbroken_search(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kills", [2, pytest.param(4, marks=pytest.mark.slow)])
+def test_killed_and_interrupted_it_ends_like_an_unbroken_search(tmp_path: Path, kills: int) -> None:
     generator = random.Random(20)
     folder = tmp_path / "s"
+    trials = kills + 2  # each search that is killed trains about one
+    budget = f"budget.trials={trials}"
 
-    for kill in range(3):
-        process = start(tmp_path)
+    for kill in range(kills):
+        process = start(tmp_path, budget)
         if kill == 0:  # at any moment from the making of the study to the first training
             wait_until((folder / "driver.lock").exists, "the driver has not started")
         else:
@@ -83,24 +84,26 @@ def test_killed_three_times_and_interrupted_once_it_ends_like_an_unbroken_search
         process.wait()
         wait_until(lambda: not session(process.pid), "a process outlived its driver")  # noqa: B023 - called at once
 
-    process = start(tmp_path)  # the fork server takes seconds to load its libraries, and Ctrl-C goes to it as well
+    process = start(
+        tmp_path, budget
+    )  # the fork server takes seconds to load its libraries, and Ctrl-C goes to it as well
     wait_until(lambda: len(session(process.pid)) > 1, "the fork server has not started")
     os.killpg(process.pid, signal.SIGINT)
     assert process.wait(PATIENCE) == 130, (tmp_path / "stderr.txt").read_text()
     wait_until(lambda: not session(process.pid), "a process outlived its driver")
-    trials = open_for_reading(folder).status_document()["trials"]
+    counts = open_for_reading(folder).status_document()["trials"]
     assert (
-        trials["frozen"] <= 1
+        counts["frozen"] <= 1
     )  # none where the last kill met the driver between two trials, and Ctrl-C came before the next
-    assert trials["complete"] + trials["frozen"] <= TRIALS
+    assert counts["complete"] + counts["frozen"] <= trials
 
-    process = start(tmp_path)
+    process = start(tmp_path, budget)
     assert process.wait(PATIENCE) == 0, (tmp_path / "stderr.txt").read_text()
     wait_until(lambda: not session(process.pid), "a process outlived its driver")
     assert "Traceback" not in (tmp_path / "stderr.txt").read_text()
     status = open_for_reading(folder).status_document()
     assert status["trials"] == {
-        "complete": TRIALS,
+        "complete": trials,
         "pruned": 0,
         "failed": 0,
         "running": 0,
@@ -110,6 +113,6 @@ def test_killed_three_times_and_interrupted_once_it_ends_like_an_unbroken_search
     }
     assert not status["driven"]
 
-    assert main([*WORDS, f"outputs={tmp_path}", "study=unbroken"]) == 0
+    assert main([*WORDS, budget, f"outputs={tmp_path}", "study=unbroken"]) == 0
     assert came_of(folder) == came_of(tmp_path / "unbroken")
-    assert [len(curve) for _, _, _, curve, _ in came_of(folder)] == [EPOCHS] * TRIALS
+    assert [len(curve) for _, _, _, curve, _ in came_of(folder)] == [EPOCHS] * trials

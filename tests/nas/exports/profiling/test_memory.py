@@ -45,6 +45,7 @@ def test_measured_peaks_keep_to_the_bound_and_near_the_estimate() -> None:
         assert training_peak(graph, plan).allocated_mib == pytest.approx(step_mib(graph, 32), rel=0.25)
 
 
+@pytest.mark.slow
 def test_the_command_measures_memory_in_a_process_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
     words = ["reference=resnet20", "memory=true", "training.batch_size=8", "format=json"]
     assert main(["measure", *words]) == 0

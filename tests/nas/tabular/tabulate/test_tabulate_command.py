@@ -61,6 +61,7 @@ def wait_for_trainings(parts: Path, process: subprocess.Popen[bytes], count: int
         time.sleep(0.02)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_a_killed_run_resumes_without_repeating_a_training(tmp_path: Path, number: signal.Signals) -> None:
     parts = tmp_path / "few.parquet.parts"

@@ -88,6 +88,7 @@ def test_all_ranks_run_on_their_devices_and_rank_zero_reports(
     assert all_ended(running)
 
 
+@pytest.mark.slow
 def test_ranks_are_reached_from_this_machine_alone(executor: MakeExecutor, job: MakeJob, tmp_path: Path) -> None:
     running = executor(None, None)
     running.submit(job(), unheard)
