@@ -29,6 +29,8 @@ EXCEPTIONS = ("Elu", "LeakyRelu", "HardSigmoid", "LRN", "Selu", "ThresholdedRelu
 SPATIAL: Mapping[str, int] = {"dilations": 1, "strides": 1, "pads": 0}
 """Attributes with one default for every axis."""
 
+LINEAR = ("Gemm", "MatMul")
+"""Operators of linear layers."""
 WITH_ZERO_POINT = 3
 """Inputs of a `DequantizeLinear` that names its zero point: value, scale, zero point."""
 
@@ -65,10 +67,16 @@ def _keep(field: Any, kept: list[Any]) -> None:
 
 
 def _drop_zero_points(onnx: Any, graph: Any) -> None:
-    """Leave out zero points of weights and biases that are 0, which is the default of `DequantizeLinear`."""
+    """Leave out zero points of weights and biases that are 0, which is the default of `DequantizeLinear`.
+
+    Those of a linear layer's weights stay: without them ONNX Runtime multiplies in float32.
+    """
     constants = {tensor.name: tensor for tensor in graph.initializer}
+    multiplied = {name for node in graph.node if node.op_type in LINEAR for name in node.input[:2]}
     for node in graph.node:
         if node.op_type != "DequantizeLinear" or len(node.input) != WITH_ZERO_POINT or node.input[0] not in constants:
+            continue
+        if node.output[0] in multiplied:
             continue
         point = constants.get(node.input[2])
         if point is not None and not onnx.numpy_helper.to_array(point).any():

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.exports.compact import compact
+from nas.exports.compact import LINEAR, compact
 from nas.exports.isolation import compare_logits, in_batches, run_isolated
 from nas.exports.libraries import ONNX, lacking, optional
 
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 QUANTISED = ("Conv", "Gemm", "MatMul", "Add", "Concat", "MaxPool", "AveragePool", "GlobalAveragePool", "Relu")
 """Operators that run in 8 bits. The arithmetic of the preprocessing stays in float32."""
-FLOAT_OUTPUTS = ("Gemm", "MatMul")
-"""Operators whose outputs stay in float32: logits of 256 levels would tie for images between two classes."""
 BATCH = 32
 
 
@@ -117,7 +115,8 @@ def quantise(source: Path, target: Path, batches: CalibrationBatches, *, weight_
                 reduce_range=weight_bits == 7,
                 weight_type=quantization.QuantType.QInt8,
                 activation_type=quantization.QuantType.QUInt8,
-                extra_options={"OpTypesToExcludeOutputQuantization": list(FLOAT_OUTPUTS)},
+                # logits of 256 levels would tie for images between two classes
+                extra_options={"OpTypesToExcludeOutputQuantization": list(LINEAR)},
             )
     finally:
         prepared.unlink(missing_ok=True)
