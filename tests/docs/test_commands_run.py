@@ -50,7 +50,7 @@ ADDED = {
     "describe": ("samples=20",),
     "finetune": ("training.epochs=3", "workers.slots=1"),
     "figures": ("formats=[png]",),
-    "estimate": ("seconds=1", "workers.slots=1", "budget.trials=20"),
+    "estimate": ("seconds=1", "workers.slots=1"),
 }
 STAND_INS = (
     (r"study=(S|mine|digits-quick|pets)\b", "study=first"),

@@ -118,7 +118,6 @@ def in_range(value: Any, annotation: Any) -> bool:
     return len(value) <= LONGEST_TEXT and "\0" not in str(value)
 
 
-@pytest.mark.few(240)
 @pytest.mark.parametrize("all_values", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["a fifth", "all"])
 @pytest.mark.parametrize(("command", "key"), places(), ids=lambda part: part)
 def test_a_hostile_value_is_refused_in_one_line_or_is_in_range(command: str, key: str, all_values: bool) -> None:
