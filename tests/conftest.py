@@ -47,15 +47,15 @@ def mount(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark as slow what `few(n)` leaves out: all variants of a test but n of them, spread evenly over their order."""
-    variants: dict[object, list[pytest.Item]] = {}
+    variants: dict[tuple[object, int], list[pytest.Item]] = {}
     for item in items:
-        if item.get_closest_marker("few") and not item.get_closest_marker("slow"):
-            variants.setdefault(getattr(item, "function", item), []).append(item)
-    for found in variants.values():
-        (count,) = found[0].get_closest_marker("few").args  # type: ignore[union-attr]
-        kept = {index * len(found) // count for index in range(count)}
-        for index, item in enumerate(found):
-            if len(found) > count and index not in kept:
+        few = item.get_closest_marker("few")
+        if few and not item.get_closest_marker("slow"):
+            variants.setdefault((getattr(item, "function", item), few.args[0]), []).append(item)
+    for (_, count), found in variants.items():
+        kept = {place * len(found) // count for place in range(count)}
+        for place, item in enumerate(found):
+            if place not in kept:
                 item.add_marker("slow")
 
 

@@ -93,9 +93,8 @@ def test_killed_and_interrupted_it_ends_like_an_unbroken_search(tmp_path: Path, 
         process.wait()
         wait_until(lambda: not session(process.pid), "a process outlived its driver")  # noqa: B023 - called at once
 
-    process = start(
-        tmp_path, budget
-    )  # the fork server takes seconds to load its libraries, and Ctrl-C goes to it as well
+    # the fork server takes seconds to load its libraries, and Ctrl-C goes to it as well
+    process = start(tmp_path, budget)
     wait_until(lambda: len(session(process.pid)) > 1, "the fork server has not started")
     os.killpg(process.pid, signal.SIGINT)
     assert process.wait(PATIENCE) == 130, (tmp_path / "stderr.txt").read_text()
