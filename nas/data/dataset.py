@@ -249,9 +249,13 @@ class _Chunk:
 
 @contextmanager
 def _reader_pool(threads: int) -> Iterator[ThreadPoolExecutor]:
-    """Yield a pool of reader threads; at the end of the block, also after an error, pending reads are cancelled."""
+    """Yield a pool of reader threads; at the end of the block, also after an error, pending reads are cancelled.
+
+    The threads end by themselves. Waiting for them could deadlock: a pass that was not read to its end may be closed
+    by the garbage collector, at a moment when its thread holds the lock of the `threading` module that a join needs.
+    """
     pool = ThreadPoolExecutor(threads, thread_name_prefix="images")
     try:
         yield pool
     finally:
-        pool.shutdown(cancel_futures=True)
+        pool.shutdown(wait=False, cancel_futures=True)

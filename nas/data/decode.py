@@ -158,7 +158,8 @@ def _decoded(entries: Iterable[Entry], target: PixelFormat) -> Generator[tuple[E
             channels = channels or (3 if len(pixels) == 3 else None)
             yield entry, pixels if channels in {None, len(pixels)} else np.repeat(pixels, 3, axis=0)
     finally:
-        pool.shutdown(cancel_futures=True)
+        # Without a join, which could deadlock where the garbage collector closes this generator.
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def decode(entry: Entry, target: PixelFormat) -> Pixels:

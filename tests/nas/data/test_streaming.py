@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -132,13 +132,35 @@ def test_a_streamed_set_gives_what_memory_gives_bit_for_bit(
     assert_same(*(list(evaluation_loader(one, 2, part=part)) for part in tests))
 
 
+def assert_no_readers_stay() -> None:
+    """Assert that every thread that reads or decodes images ends within seconds."""
+    for thread in threading.enumerate():
+        if thread.name.startswith("images"):
+            thread.join(20)
+            assert not thread.is_alive()
+
+
 @pytest.mark.parametrize("threads", [1, 3])
 def test_neither_threads_nor_an_unfinished_pass_change_a_batch(threads: int, folder: DataSpec) -> None:
     data = load(replace(folder, streaming="always", decode_workers=threads))
     loader = train_loader(data, usual_augmentation(folder), 7, seed=5)
     next(iter(loader))
     assert_same(list(loader), list(train_loader(load(folder), usual_augmentation(folder), 7, seed=5)))
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("images")]
+    assert_no_readers_stay()
+
+
+@pytest.mark.parametrize("streaming", [{"streaming": "always"}, DECODED_ANEW])
+def test_an_unfinished_pass_is_closed_without_joining_a_thread(
+    streaming: dict[str, Any], folder: DataSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The garbage collector may close it while its thread holds the lock that a join takes.
+    part = load(replace(folder, **streaming)).train
+    chunks = cast("Generator[object]", part.chunks(torch.arange(len(part)), 4))
+    next(chunks)
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "join", lambda *_: pytest.fail("a thread was joined"))
+        chunks.close()
+    assert_no_readers_stay()
 
 
 def test_statistics_are_those_of_all_pixels(folder: DataSpec, tmp_path: Path) -> None:
@@ -348,7 +370,7 @@ def test_a_picture_that_changes_in_mid_epoch_is_named(
     harm(photos / "cat" / "003.jpg")
     with pytest.raises(DataError, match=message):
         list(loader)
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("images")]
+    assert_no_readers_stay()
 
 
 def test_a_cached_file_cut_short_in_mid_epoch_is_named_and_ends_nothing_else(folder: DataSpec, cache: Path) -> None:
