@@ -5,7 +5,9 @@ the same seeds over the same number of full-training equivalents; traces with th
 the cache. Every strategy returns its front by the same belief, and the processor seconds of driver and sampler are
 charged. A speed-up compares first passages: the training after which each of two strategies first had the median share
 that the rival ends with. Searches of one world (a seed of a table) see the same trainings, so medians are listed by
-world too. The outputs are docs/NAME.md, a plot beside it, and benchmarks/results/NAME.json.
+world too. On a table a reference is listed beside the strategies: it trains the true front in the oracle's order, then
+random networks, and returns its front by the same belief; no sampler can count on more. The outputs are docs/NAME.md,
+a plot beside it, and benchmarks/results/NAME.json.
 
     python benchmarks/search_efficiency.py [--seeds 20] [--horizon 100] [--tables digits cifar16]
         [--surrogates FILE ...] [--strategies random,full tpe,full ...] [--processes 1]
@@ -38,9 +40,9 @@ from nas.tabular.simulation.cache import TraceCache
 from nas.tabular.simulation.document import bounds_document
 from nas.tabular.simulation.intervals import Estimate, estimate
 from nas.tabular.simulation.pool import SimulationPool
-from nas.tabular.simulation.scores import Score, score
-from nas.tabular.simulation.simulated_table import open_table
-from nas.tabular.simulation.truth import NEAR, WHOLE, truth_of
+from nas.tabular.simulation.scores import Score, oracle_order, score
+from nas.tabular.simulation.simulated_table import SimulatedTable, open_table
+from nas.tabular.simulation.truth import NEAR, WHOLE, Truth, truth_of
 from nas.tabular.surrogate.benchmark import open_surrogate
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -58,6 +60,9 @@ STRATEGIES = (
     ("nsga2", "full"),
     ("random", "full"),
 )
+INFORMED = ("true front first", "then random")
+"""Name of the reference that trains the networks of the true front first."""
+
 DRAWN = (DEFAULT, ("tpe", "full"), ("evolution", "full"), ("random", "full"))
 MOMENTS = (10, 30, 100)
 
@@ -139,9 +144,12 @@ def _play(title: str, benchmark: Benchmark, names: Sequence[Name], arguments: ar
     truths = {box: truth_of(benchmark, Limits(), box) for box in BOXES}
     pool, horizon = SimulationPool(arguments.processes, TraceCache(arguments.cache)), arguments.horizon
     played = {}
-    for name in names:
-        config = compose("rehearse", [f"sampler={name[0]}", f"fidelity={name[1]}", *(f"++{word}" for word in name[2:])])
-        config = replace(config, budget=Budget(trials=None, trainings=horizon))
+    words = {name: [f"sampler={name[0]}", f"fidelity={name[1]}", *(f"++{word}" for word in name[2:])] for name in names}
+    if isinstance(benchmark, SimulatedTable):
+        files = _front_files(benchmark, truths[WHOLE], arguments.cache / "true_fronts")
+        words[INFORMED] = ["sampler=random", "fidelity=full", f"start=[{','.join(map(str, files))}]"]
+    for name, overrides in words.items():
+        config = replace(compose("rehearse", overrides), budget=Budget(trials=None, trainings=horizon))
         plans = [replace(config, seed=seed) for seed in range(arguments.seeds)]
         traces = [trace for _, trace in sorted(pool.simulate(plans, benchmark), key=lambda pair: pair[0])]
         scores = {
@@ -152,6 +160,17 @@ def _play(title: str, benchmark: Benchmark, names: Sequence[Name], arguments: ar
         print(f"{title}: {_readable(name)}", file=sys.stderr, flush=True)
     bounds = {box: bounds_document(truth, benchmark, horizon) for box, truth in truths.items()}
     return Found(benchmark, bounds, played, horizon)
+
+
+def _front_files(benchmark: SimulatedTable, truth: Truth, folder: Path) -> list[Path]:
+    """Write the networks of the true front as files, and return their paths in the oracle's order."""
+    folder = folder / benchmark.hash[:16]
+    folder.mkdir(parents=True, exist_ok=True)
+    files = []
+    for name in oracle_order(truth):
+        files.append(folder / f"{name}.json")
+        files[-1].write_text(json.dumps(benchmark.table.entries[name].architecture.to_json()), encoding="utf-8")
+    return files
 
 
 def _documents(found: Mapping[str, Found]) -> dict[str, Any]:
@@ -212,7 +231,7 @@ def _paired(result: Found, box: str) -> str:
     ours = result.played[DEFAULT]
     lines = [""]
     for name, played in result.played.items():
-        if name == DEFAULT:
+        if name in {DEFAULT, INFORMED}:
             continue
         pairs = list(zip(ours.scores[box], played.scores[box], strict=True))
         ahead = [_cell(estimate([a.at(moment) - b.at(moment) for a, b in pairs])) for moment in MOMENTS]
@@ -223,6 +242,10 @@ def _paired(result: Found, box: str) -> str:
             f"- minus {_readable(name)}: {'; '.join(ahead)}. First passage to its last median share, {goal:.3f}: "
             f"{_cell(ratio)} times sooner."
         )
+        if INFORMED in result.played:
+            informed = _passages(result.played[INFORMED].scores[box], goal, result.horizon)
+            known = _bootstrap([informed, passed[1]], lambda a, b: statistics.median(b) / statistics.median(a))
+            lines[-1] += f" With the true front known: {_cell(known)}."
     worlds = sorted(set(ours.worlds))
     if len(worlds) < len(ours.worlds):
         by_world = [

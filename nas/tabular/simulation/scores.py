@@ -90,7 +90,17 @@ def oracle(truth: Truth, horizon: float) -> Score:
     It trains the true front alone, at each step the network that adds the most hypervolume a second, and returns the
     true front of the trained ones. Another search does better only by chance.
     """
-    left, taken, spent, steps = list(truth.front), list[str](), 0.0, []
+    taken, spent, steps = list[str](), 0.0, []
+    for name in oracle_order(truth):
+        taken.append(name)
+        spent += truth.seconds[name]
+        steps.append((spent / truth.full_training, truth.share(taken)))
+    return Score(_distinct_steps(steps, horizon), horizon)
+
+
+def oracle_order(truth: Truth) -> list[str]:
+    """Return the true front in the order of `oracle`, without the networks that add nothing in the box."""
+    left, taken = list(truth.front), list[str]()
     while left:
         before = truth.share(taken)
         gains = {name: (truth.share([*taken, name]) - before) / truth.seconds[name] for name in left}
@@ -99,9 +109,7 @@ def oracle(truth: Truth, horizon: float) -> Score:
             break
         left.remove(best)
         taken.append(best)
-        spent += truth.seconds[best]
-        steps.append((spent / truth.full_training, truth.share(taken)))
-    return Score(_distinct_steps(steps, horizon), horizon)
+    return taken
 
 
 def ceiling(seen: Mapping[str, Mapping[str, float]], truth: Truth) -> float:
