@@ -55,6 +55,9 @@ STRATEGIES: Mapping[str, Sequence[str]] = {
     "tpe": ("sampler=tpe", "fidelity=full"),
     "random": ("sampler=random", "fidelity=full"),
 }
+SMALL = ("data.resolution=16", "data.train_fraction=0.1")
+"""Images of experiment=cifar_quick."""
+
 FIRST_TRUTH = 1001
 """First of the seeds with which networks are trained again; no search has it."""
 
@@ -71,7 +74,7 @@ class Setting:
     """Images and length of the searches.
 
     Attributes:
-        words: overrides of `nas search` that name the images.
+        words: overrides of `nas search` and `nas tabulate` that name the images.
         title: name of the images.
         page: file of the results.
         seconds: of a search.
@@ -98,7 +101,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=ROOT / "outputs" / "live")
     arguments = parser.parse_args()
     images = arguments.data is not None
-    words = ["experiment=cifar_quick", f"data.path={arguments.data}"] if images else []
+    words = ["data=cifar10", f"data.path={arguments.data}", *SMALL] if images else []
     title, page = ("CIFAR-10 at 16×16", "live_search_cifar.md") if images else ("digits", "live_search.md")
     folder = arguments.folder / ("cifar" if images else "digits")
     setting = Setting(
