@@ -25,7 +25,7 @@ class Moasha:
         self._problem = problem
         self._scheduler = MOASHA(
             config_space={
-                each.path: randint(0, len(each.options) - 1) if each.ordered else choice(list(each.options))
+                each.path: randint(0, len(each.options) - 1) if each.ordered else choice(list(map(str, each.options)))
                 for each in problem.parameters
             },
             metrics=["error", "log_macs"],
@@ -63,10 +63,12 @@ class Moasha:
         """Do nothing: a trial begins at its first epoch."""
 
     def _config(self, drawn: dict[str, Any]) -> Config:
-        return {
-            each.path: each.options[drawn[each.path]] if each.ordered else drawn[each.path]
-            for each in self._problem.parameters
-        }
+        found: Config = {}
+        for each in self._problem.parameters:
+            # Categories have one type in this library, which options need not have: their texts stand for them.
+            named = {str(option): option for option in each.options}
+            found[each.path] = each.options[drawn[each.path]] if each.ordered else named[drawn[each.path]]
+        return found
 
 
 if __name__ == "__main__":
