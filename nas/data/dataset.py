@@ -6,7 +6,6 @@ import math
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Protocol, final
 
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nas.data.copies import Copied, CopyStream, place
-from nas.data.decode import BLOCK, BLOCK_BYTES
+from nas.data.decode import BLOCK, BLOCK_BYTES, reader_pool
 from nas.data.errors import DataError
 from nas.data.pixel_store import JoinedStore, Store
 from nas.data.statistics import Shape
@@ -173,7 +172,7 @@ class StreamedSet:
 
     def take(self, rows: Indices) -> ImageSet:
         """Return the images at `rows`, in memory."""
-        with _reader_pool(self.threads) as pool:
+        with reader_pool(self.threads) as pool:
             images = replace(self, needed=None)._begin(pool, self.rows[rows]).result()
         return ImageSet(images.to(self.device), self.labels[torch.from_numpy(np.asarray(rows))].to(self.device))
 
@@ -189,7 +188,7 @@ class StreamedSet:
         """Yield the images at `order` (n,) in chunks of `size`."""
         begun: deque[tuple[_Chunk, Tensor]] = deque()
         copies = CopyStream(self.device) if self.device.type == "cuda" else None
-        with _reader_pool(self.threads) as pool:
+        with reader_pool(self.threads) as pool:
             for indices in torch.split(order, size):
                 chunk = self._begin(pool, self.rows[indices.numpy()])
                 begun.append((chunk if copies is None else chunk.copied(pool, copies), indices))
@@ -245,17 +244,3 @@ class _Chunk:
     def result(self) -> Tensor:
         """Return the images on their device, once all are read; raise the first error in their order."""
         return self.read() if self.copy is None else self.copy.result().received()
-
-
-@contextmanager
-def _reader_pool(threads: int) -> Iterator[ThreadPoolExecutor]:
-    """Yield a pool of reader threads; at the end of the block, also after an error, pending reads are cancelled.
-
-    The threads end by themselves. Waiting for them could deadlock: a pass that was not read to its end may be closed
-    by the garbage collector, at a moment when its thread holds the lock of the `threading` module that a join needs.
-    """
-    pool = ThreadPoolExecutor(threads, thread_name_prefix="images")
-    try:
-        yield pool
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)

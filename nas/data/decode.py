@@ -7,7 +7,7 @@ import os
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -145,8 +145,7 @@ def _decoded(entries: Iterable[Entry], target: PixelFormat) -> Generator[tuple[E
     threads = os.cpu_count() or 1
     begun: deque[tuple[Entry, Future[Pixels]]] = deque()
     todo = iter(entries)
-    pool = ThreadPoolExecutor(threads, thread_name_prefix="images")
-    try:
+    with reader_pool(threads) as pool:
         while True:
             for entry in islice(todo, AHEAD * threads - len(begun)):
                 begun.append((entry, pool.submit(decode, entry, PixelFormat(target.resolution, channels))))
@@ -157,8 +156,19 @@ def _decoded(entries: Iterable[Entry], target: PixelFormat) -> Generator[tuple[E
             # After the first color picture, all are RGB.
             channels = channels or (3 if len(pixels) == 3 else None)
             yield entry, pixels if channels in {None, len(pixels)} else np.repeat(pixels, 3, axis=0)
+
+
+@contextmanager
+def reader_pool(threads: int) -> Iterator[ThreadPoolExecutor]:
+    """Yield a pool of reader threads; at the end of the block, also after an error, pending reads are cancelled.
+
+    The threads end by themselves. Waiting for them could deadlock: a pass that was not read to its end may be closed
+    by the garbage collector, at a moment when its thread holds the lock of the `threading` module that a join needs.
+    """
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="images")
+    try:
+        yield pool
     finally:
-        # Without a join, which could deadlock where the garbage collector closes this generator.
         pool.shutdown(wait=False, cancel_futures=True)
 
 
