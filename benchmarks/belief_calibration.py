@@ -3,7 +3,9 @@
 For networks that a search has trained, the program compares the probability of being on their front with the share of
 them that is, by the mean test accuracy over seeds, and counts how often the intervals hold that accuracy. Searches are
 simulated; each is looked at after some numbers of trainings. A table has as many worlds as seeds of its trainings, and
-one draw of validation images for all its networks; in a surrogate each seed is a world of its own.
+one draw of validation and test images for all its networks: if the one part happens to be harder than the other, every
+interval is off in the same direction. So each is listed twice, the second time with the parts in each other's place. In
+a surrogate each seed is a world of its own.
 
     python benchmarks/belief_calibration.py [--tables digits cifar16] [--surrogates FILE ...] [--seeds 12]
         [--trainings 15 40 100]
@@ -36,8 +38,10 @@ from nas.study.trial import Candidate, Record, State
 from nas.tabular.simulation.benchmark import Benchmark
 from nas.tabular.simulation.executor import CurveLookup
 from nas.tabular.simulation.simulate import simulate
-from nas.tabular.simulation.simulated_table import open_table
-from nas.tabular.surrogate.benchmark import open_surrogate
+from nas.tabular.simulation.simulated_table import SimulatedTable
+from nas.tabular.surrogate.benchmark import SurrogateBenchmark
+from nas.tabular.surrogate.model import Surrogate
+from nas.tabular.table import Table, read_table
 from search_space.architecture import Architecture
 
 TABLES = Path(__file__).resolve().parent / "tables"
@@ -95,14 +99,38 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=12)
     parser.add_argument("--trainings", type=int, nargs="+", default=[15, 40, 100])
     arguments = parser.parse_args()
-    benchmarks = {name: open_table(TABLES / f"{name}.parquet", 1, CHARGE) for name in arguments.tables}
-    benchmarks |= {f"surrogate of {path.stem}": open_surrogate(path, 1, CHARGE) for path in arguments.surrogates}
-    for name, benchmark in benchmarks.items():
+    for name, benchmark in _benchmarks(arguments):
         for sampler in SAMPLERS:
             found = list(_judged(benchmark, sampler, arguments))
             print(f"{name}, {sampler}: {len(found)} networks of {arguments.seeds} searches")
             for line in table(found):
                 print(f"  {line}", flush=True)
+
+
+def _benchmarks(arguments: argparse.Namespace) -> Iterator[tuple[str, Benchmark]]:
+    """Yield each table and surrogate, and each with validation and test part swapped, with a title."""
+    for name in arguments.tables:
+        table = read_table(TABLES / f"{name}.parquet")
+        yield name, SimulatedTable(table, 1, CHARGE)
+        yield f"{name}, parts swapped", SimulatedTable(swapped(table), 1, CHARGE)
+    for path in arguments.surrogates:
+        table = read_table(path)
+        yield f"surrogate of {path.stem}", SurrogateBenchmark(Surrogate(table, CHARGE))
+        yield f"surrogate of {path.stem}, parts swapped", SurrogateBenchmark(Surrogate(swapped(table), CHARGE))
+
+
+def swapped(table: Table) -> Table:
+    """Return the table with the accuracies and the sizes of the validation and the test part swapped."""
+    attrs = {**table.attrs, "val_images": table.attrs["test_images"], "test_images": table.attrs["val_images"]}
+    entries = {}
+    for name, entry in table.entries.items():
+        curves = {
+            seed: tuple(replace(epoch, val_accuracy=test) for epoch, test in zip(curve, entry.test[seed], strict=True))
+            for seed, curve in entry.curves.items()
+        }
+        tests = {seed: tuple(epoch.val_accuracy or 0.0 for epoch in curve) for seed, curve in entry.curves.items()}
+        entries[name] = replace(entry, curves=curves, test=tests)
+    return replace(table, attrs=attrs, entries=entries, hash=f"{table.hash}-swapped")
 
 
 def _judged(benchmark: Benchmark, sampler: str, arguments: argparse.Namespace) -> Iterator[Judged]:
