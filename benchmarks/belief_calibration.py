@@ -4,8 +4,8 @@ For networks that a search has trained, the program compares the probability of 
 them that is, by the mean test accuracy over seeds, and counts how often the intervals hold that accuracy. Searches are
 simulated; each is looked at after some numbers of trainings. A table has as many worlds as seeds of its trainings, and
 one draw of validation and test images for all its networks: if the one part happens to be harder than the other, every
-interval is off in the same direction. So each is listed twice, the second time with the parts in each other's place. In
-a surrogate each seed is a world of its own.
+interval is off in the same direction. So each is listed three times: as it is, with the parts in each other's place,
+and both together. In a surrogate each seed is a world of its own.
 
     python benchmarks/belief_calibration.py [--tables digits cifar16] [--surrogates FILE ...] [--seeds 12]
         [--trainings 15 40 100]
@@ -99,24 +99,30 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=12)
     parser.add_argument("--trainings", type=int, nargs="+", default=[15, 40, 100])
     arguments = parser.parse_args()
-    for name, benchmark in _benchmarks(arguments):
+    for name, benchmark, other in _benchmarks(arguments):
         for sampler in SAMPLERS:
             found = list(_judged(benchmark, sampler, arguments))
-            print(f"{name}, {sampler}: {len(found)} networks of {arguments.seeds} searches")
-            for line in table(found):
-                print(f"  {line}", flush=True)
+            _list(f"{name}, {sampler}", found)
+            exchanged = list(_judged(other, sampler, arguments))
+            _list(f"{name}, parts swapped, {sampler}", exchanged)
+            _list(f"{name}, both, {sampler}", found + exchanged)
 
 
-def _benchmarks(arguments: argparse.Namespace) -> Iterator[tuple[str, Benchmark]]:
-    """Yield each table and surrogate, and each with validation and test part swapped, with a title."""
+def _list(title: str, found: Sequence[Judged]) -> None:
+    print(f"{title}: {len(found)} networks")
+    for line in table(found):
+        print(f"  {line}", flush=True)
+
+
+def _benchmarks(arguments: argparse.Namespace) -> Iterator[tuple[str, Benchmark, Benchmark]]:
+    """Yield the title of each table and surrogate, its benchmark, and that of the swapped parts."""
     for name in arguments.tables:
         table = read_table(TABLES / f"{name}.parquet")
-        yield name, SimulatedTable(table, 1, CHARGE)
-        yield f"{name}, parts swapped", SimulatedTable(swapped(table), 1, CHARGE)
+        yield name, SimulatedTable(table, 1, CHARGE), SimulatedTable(swapped(table), 1, CHARGE)
     for path in arguments.surrogates:
         table = read_table(path)
-        yield f"surrogate of {path.stem}", SurrogateBenchmark(Surrogate(table, CHARGE))
-        yield f"surrogate of {path.stem}, parts swapped", SurrogateBenchmark(Surrogate(swapped(table), CHARGE))
+        plain, other = (SurrogateBenchmark(Surrogate(each, CHARGE)) for each in (table, swapped(table)))
+        yield f"surrogate of {path.stem}", plain, other
 
 
 def swapped(table: Table) -> Table:
